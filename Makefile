@@ -1,0 +1,103 @@
+# ducc: make, make check, make install.  SAN=1 builds with the sanitizers, WERROR=1 makes
+# warnings errors.
+
+PREFIX = /usr/local
+DESTDIR =
+BINDIR = $(PREFIX)/bin
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+MANDIR = $(PREFIX)/share/man
+
+VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
+SONAME = libducc.so.0
+
+TOOLS = ducc-fetch
+MANUALS = $(wildcard man/*.[157])
+
+B = build
+CFLAGS = -O2 -g
+ifdef SAN
+B = build/san
+CFLAGS = -O1 -g -fno-omit-frame-pointer
+SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+endif
+ifdef WERROR
+WARNFLAGS = -Werror
+endif
+
+PKGS = libcurl libcjson libarchive zlib libcrypto
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WARNFLAGS) \
+	-fvisibility=hidden -fPIC -fstack-protector-strong -pthread -Ilib \
+	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
+
+LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*.c))
+UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c))
+
+all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a
+
+$B/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -c -o $@ $<
+
+$B/cmd/%.o: cmd/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -c -o $@ $<
+
+$B/$(SONAME): $(LIB_OBJECTS)
+	$(CC) $(SANFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(PKG_LIBS)
+
+$B/libducc.so: $B/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# One object whose internal names are local, so that they can't clash with a program's own.
+$B/libducc.a: $(LIB_OBJECTS)
+	@rm -f $@
+	$(LD) -r -o $B/libducc.o $^
+	objcopy --localize-hidden $B/libducc.o
+	$(AR) rcs $@ $B/libducc.o
+
+# The tools find the library beside them (build tree) or in ../lib (installed).
+$B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/libducc.so
+	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o -L$B -lducc \
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+
+# Unit tests see the library's internals.
+$B/t/unit-%: t/unit-%.c $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
+
+check: all $(UNIT_TESTS)
+	DUCC_BIN=$(CURDIR)/$B prove -j2 $(UNIT_TESTS:%=./%) t/*.t
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
+	install -m 755 $(TOOLS:%=$B/%) $(DESTDIR)$(BINDIR)
+	install -m 755 $B/$(SONAME) $(DESTDIR)$(LIBDIR)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libducc.so
+	install -m 644 $B/libducc.a $(DESTDIR)$(LIBDIR)
+	printf '%s\n' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: libducc' \
+		'Description: publishes container images file by file' 'Version: $(VERSION)' \
+		'Requires.private: $(PKGS)' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lducc' \
+		'Libs.private: -lpthread -lm' >$(DESTDIR)$(LIBDIR)/pkgconfig/libducc.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libducc.pc
+	install -m 644 lib/ducc.h $(DESTDIR)$(INCLUDEDIR)
+	for m in $(MANUALS); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
+
+uninstall:
+	cd $(DESTDIR)$(BINDIR) && rm -f $(TOOLS)
+	cd $(DESTDIR)$(LIBDIR) && rm -f $(SONAME) libducc.so libducc.a pkgconfig/libducc.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/ducc.h
+	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+
+clean:
+	rm -rf build
+
+.PHONY: all check install uninstall clean
+.SECONDARY:
+
+-include $(wildcard $B/lib/*.d $B/cmd/*.d $B/t/*.d)

@@ -1,0 +1,319 @@
+/* What the tools have in common: see tool.h. */
+#include "tool.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRESS_INTERVAL 100 /* milliseconds between two updates of the line */
+
+/* The progress line on the terminal, if standard error is one. */
+static struct {
+	bool enabled, shown;
+	struct timespec last;
+} line;
+
+static void clear_line(void)
+{
+	if (line.shown)
+		fputs("\r\033[K", stderr);
+	line.shown = false;
+}
+
+static void on_notice(void *ctx, enum ducc_level level, const char *text)
+{
+	const struct tool *tool = ctx;
+
+	if ((int)level > tool->verbosity)
+		return;
+	clear_line();
+	fprintf(stderr, "%s: %s%s\n", tool->name, level == DUCC_WARNING ? "warning: " : "", text);
+}
+
+static void on_progress(void *ctx, const struct ducc_progress *progress)
+{
+	struct timespec now;
+	long ms;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (long)(now.tv_sec - line.last.tv_sec) * 1000 +
+	     (now.tv_nsec - line.last.tv_nsec) / 1000000;
+	if (ms < PROGRESS_INTERVAL)
+		return;
+	line.last = now;
+	line.shown = true;
+	fprintf(stderr, "\r\033[K%.19s %7.1f MB", progress->what, (double)progress->done / 1e6);
+	if (progress->total)
+		fprintf(stderr, " of %.1f MB (%d %%)", (double)progress->total / 1e6,
+			(int)((double)progress->done * 100 / (double)progress->total));
+	fflush(stderr);
+}
+
+static void usage(const struct tool *tool)
+{
+	fprintf(stderr, "usage: %s %s\n", tool->name, tool->usage);
+	exit(EXIT_USAGE);
+}
+
+static void help(const struct tool *tool)
+{
+	printf("usage: %s %s\n\nThe manual, %s(1), tells more.\n", tool->name, tool->usage,
+	       tool->name);
+	exit(EXIT_SUCCESS);
+}
+
+bool tool_parse_jobs(const char *text, unsigned *jobs)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < 1 || value > 1000)
+		return false;
+	*jobs = (unsigned)value;
+	return true;
+}
+
+bool tool_parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	unsigned shift = 0;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return false;
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned)(unit - units + 1);
+		end++;
+	}
+	if (*end || !*bytes || *bytes > (uint64_t)INT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+static void option(struct tool *tool, int letter)
+{
+	switch (letter) {
+	case 's':
+		tool->options.store = optarg;
+		break;
+	case 'r':
+		tool->options.repository = optarg;
+		break;
+	case 'n':
+		tool->options.dry_run = true;
+		if (tool->verbosity < 1)
+			tool->verbosity = 1;
+		break;
+	case 'q':
+		tool->verbosity = -1;
+		break;
+	case 'v':
+		tool->verbosity++;
+		break;
+	case 'h':
+		help(tool);
+		break;
+	case 'V':
+		printf("%s %s\n", tool->name, DUCC_VERSION);
+		exit(EXIT_SUCCESS);
+	default:
+		if (letter == '?' || tool->option(letter, optarg) < 0) {
+			if (letter != '?')
+				fprintf(stderr, "%s: -%c: not valid: %s\n", tool->name, letter,
+					optarg);
+			usage(tool);
+		}
+	}
+}
+
+int tool_options(struct tool *tool, int argc, char **argv)
+{
+	char letters[64];
+	int letter;
+
+	snprintf(letters, sizeof(letters), "s:r:nqvhV%s", tool->letters);
+	while ((letter = getopt(argc, argv, letters)) != -1)
+		option(tool, letter);
+	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;
+	tool->options.notice = on_notice;
+	tool->options.progress = line.enabled ? on_progress : NULL;
+	tool->options.ctx = tool;
+	/* A reader who left, or a file that may not grow, is an error like others. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	return optind;
+}
+
+ducc_session *tool_session(struct tool *tool)
+{
+	ducc_error *err = NULL;
+	ducc_session *session = ducc_open(&tool->options, &err);
+
+	if (session)
+		return session;
+	fprintf(stderr, "%s: %s\n", tool->name, ducc_error_message(err));
+	exit(EXIT_FAILED);
+}
+
+/* --- records in ------------------------------------------------------- */
+
+struct input {
+	struct tool *tool;
+	char **operands; /* NULL: standard input */
+	int n;
+	char *data; /* what was read and not yet taken */
+	size_t len, capacity;
+	bool end;
+};
+
+struct input *tool_input(struct tool *tool, char **operands, int n)
+{
+	struct input *input = calloc(1, sizeof(*input));
+
+	if (!input)
+		abort();
+	input->tool = tool;
+	input->operands = n ? operands : NULL;
+	input->n = n;
+	return input;
+}
+
+void input_free(struct input *input)
+{
+	free(input->data);
+	free(input);
+}
+
+/* Reads what is there; with wait, at least something.  False: nothing came. */
+static bool fill(struct input *input, bool wait)
+{
+	struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+	ssize_t n;
+
+	if (input->end || (!wait && poll(&ready, 1, 0) <= 0))
+		return false;
+	if (input->capacity - input->len < 4096) {
+		input->capacity = input->capacity * 2 + 8192;
+		input->data = realloc(input->data, input->capacity);
+		if (!input->data)
+			abort();
+	}
+	do
+		n = read(STDIN_FILENO, input->data + input->len,
+			 input->capacity - input->len - 1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		fprintf(stderr, "%s: standard input: %s\n", input->tool->name, strerror(errno));
+		input->tool->failed++;
+	}
+	if (n <= 0)
+		input->end = true;
+	else
+		input->len += (size_t)n;
+	return n > 0;
+}
+
+/* The next line without its newline, allocated; NULL if there is none (yet). */
+static char *next_line(struct input *input, bool wait)
+{
+	for (;;) {
+		char *newline = input->len ? memchr(input->data, '\n', input->len) : NULL;
+		size_t len = newline ? (size_t)(newline - input->data) : input->len;
+		char *text;
+
+		if (!newline && !(input->end && input->len)) {
+			if (!fill(input, wait) && !(input->end && input->len))
+				return NULL;
+			continue;
+		}
+		text = strndup(input->data, len);
+		if (!text)
+			abort();
+		len += newline != NULL;
+		memmove(input->data, input->data + len, input->len - len);
+		input->len -= len;
+		return text;
+	}
+}
+
+static void flush_output(const struct tool *tool)
+{
+	if (fflush(stdout) == 0)
+		return;
+	fprintf(stderr, "%s: standard output: %s\n", tool->name, strerror(errno));
+	exit(EXIT_FAILED);
+}
+
+ducc_record *input_next(struct input *input, bool wait)
+{
+	for (;;) {
+		ducc_error *err = NULL;
+		ducc_record *record;
+		char *text = NULL;
+
+		if (input->operands) {
+			if (!input->n)
+				return NULL;
+			input->n--;
+			text = strdup(*input->operands++);
+		} else {
+			text = next_line(input, wait);
+			if (!text)
+				return NULL;
+			if (!*text || *text == '#') {
+				puts(text);
+				flush_output(input->tool);
+				free(text);
+				continue;
+			}
+		}
+		record = ducc_record_parse(text, &err);
+		if (record) {
+			free(text);
+			return record;
+		}
+		tool_fail(input->tool, NULL, err);
+		free(text);
+	}
+}
+
+/* --- records out ------------------------------------------------------ */
+
+void tool_done(struct tool *tool, const ducc_record *record)
+{
+	char *text = ducc_record_format(record);
+
+	clear_line();
+	puts(text);
+	flush_output(tool);
+	free(text);
+}
+
+void tool_fail(struct tool *tool, const char *what, ducc_error *err)
+{
+	clear_line();
+	fprintf(stderr, "%s: %s%s%s\n", tool->name, what ? what : "", what ? ": " : "",
+		ducc_error_message(err));
+	ducc_error_free(err);
+	tool->failed++;
+}
+
+int tool_status(const struct tool *tool)
+{
+	clear_line();
+	return tool->failed ? EXIT_FAILED : EXIT_SUCCESS;
+}

@@ -1,0 +1,35 @@
+/*
+ * Authentication to a registry: Basic, and Bearer tokens (the distribution
+ * project's token authentication).
+ *
+ * One struct auth serves all transfers from one repository of one registry,
+ * from any thread: a token that one of them got serves the others.
+ */
+#ifndef DUCC_AUTH_H
+#define DUCC_AUTH_H
+
+#include "http.h"
+#include "reference.h"
+
+struct auth;
+
+/* Looks up the credentials for the reference (see credentials.h). */
+struct auth *auth_new(const struct reference *reference, ducc_error **err);
+void auth_free(struct auth *auth);
+
+/*
+ * The Authorization header to send now, or NULL for none; the caller frees it.
+ * *generation tells which answer to auth_challenge() it stems from.
+ */
+char *auth_header(struct auth *auth, unsigned *generation);
+
+/*
+ * Answers a 401: gets a token, or readies Basic credentials.  `generation` is
+ * that of the header which was refused: if another thread has answered since,
+ * there is nothing to do.  Returns 1 if another try makes sense, 0 if we have
+ * nothing better to offer, -1 on error.
+ */
+int auth_challenge(struct auth *auth, struct http *http, const char *challenge,
+		   unsigned generation, ducc_error **err);
+
+#endif

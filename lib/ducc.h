@@ -1,0 +1,174 @@
+/*
+ * libducc: container images, unpacked and published file by file.
+ *
+ * The library does the jobs of the ducc tools: it fetches an image into a
+ * store, unpacks it there, and publishes it into a repository.  See ducc(7)
+ * for the concepts, ducc-store(5) and ducc-repository(5) for what is on disk.
+ *
+ * Errors are values.  A function that can fail takes a last argument
+ * `ducc_error **err`, returns a negative number or NULL on failure, and then
+ * sets *err (unless err is NULL) to an error that the caller releases with
+ * ducc_error_free().  *err must be NULL before the call.
+ *
+ * The library never exits, never prints and keeps no global state; notices and
+ * progress go through the callbacks of struct ducc_options.  It expects SIGPIPE
+ * and SIGXFSZ to be ignored by a caller who would rather see EPIPE and EFBIG.
+ * When memory is exhausted it aborts; sizes that come from outside are bounded
+ * before anything is allocated for them.
+ *
+ * Strings are NUL-terminated byte strings; they are not expected to be UTF-8.
+ */
+#ifndef DUCC_H
+#define DUCC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DUCC_VERSION "0.1"
+
+#if defined(__GNUC__)
+#define DUCC_PUBLIC __attribute__((visibility("default")))
+#else
+#define DUCC_PUBLIC
+#endif
+
+/* --- errors ----------------------------------------------------------- */
+
+typedef struct ducc_error ducc_error;
+
+/*
+ * One line of text, outermost context first: "layer sha256:ab...: usr/bin/x:
+ * truncated gzip".  Control characters are escaped.  Lives as long as the error.
+ */
+DUCC_PUBLIC const char *ducc_error_message(const ducc_error *err);
+
+/* Releases an error; NULL is allowed. */
+DUCC_PUBLIC void ducc_error_free(ducc_error *err);
+
+/* --- records ---------------------------------------------------------- */
+
+/*
+ * One image on its way through a pipeline: a reference and key=value fields,
+ * separated by tabs.  Unknown keys are kept, in their order.
+ */
+typedef struct ducc_record ducc_record;
+
+/*
+ * Parses one line (without its newline).  The reference is not looked at yet.
+ * Returns a record to be released with ducc_record_free(), or NULL: empty
+ * reference, or a field without `=`.
+ */
+DUCC_PUBLIC ducc_record *ducc_record_parse(const char *line, ducc_error **err);
+
+DUCC_PUBLIC void ducc_record_free(ducc_record *record);
+
+/* The reference, as it stands in the first field. */
+DUCC_PUBLIC const char *ducc_record_reference(const ducc_record *record);
+
+/* The value of the first field called `key`, or NULL. */
+DUCC_PUBLIC const char *ducc_record_get(const ducc_record *record, const char *key);
+
+/* Sets a field in its place, or appends it.  Neither may hold tab or newline. */
+DUCC_PUBLIC void ducc_record_set(ducc_record *record, const char *key, const char *value);
+
+/* The record as one line without newline; the caller frees it with free(). */
+DUCC_PUBLIC char *ducc_record_format(const ducc_record *record);
+
+/* --- a session: options shared by all jobs ---------------------------- */
+
+enum ducc_level {
+	DUCC_WARNING, /* the user should know: something was left out or differs */
+	DUCC_INFO,    /* what was done, one line per step (-v) */
+	DUCC_DEBUG,   /* how it was done (-v -v) */
+};
+
+/*
+ * What moves now: `done` of `total` bytes (total 0: unknown) of `what`, a
+ * layer digest or an image reference.
+ */
+struct ducc_progress {
+	const char *what;
+	uint64_t done;
+	uint64_t total;
+};
+
+/*
+ * Zero is the default for every member.  The strings need to live only as long
+ * as ducc_open() runs.  Callbacks may come from several threads, but never two
+ * at once.
+ */
+struct ducc_options {
+	const char *store;      /* directory; NULL: $DUCC_STORE, else the default of ducc(7) */
+	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
+	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
+	unsigned jobs;          /* transfers or layers at a time; 0: a sensible number */
+	uint64_t layer_limit;   /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
+	bool dry_run;           /* say what would be done (at DUCC_INFO), change nothing */
+	void (*notice)(void *ctx, enum ducc_level level, const char *text);
+	void (*progress)(void *ctx, const struct ducc_progress *progress);
+	void *ctx; /* handed to the callbacks */
+};
+
+typedef struct ducc_session ducc_session;
+
+/*
+ * Starts a session.  Nothing is opened or created on disk yet.
+ * Release with ducc_close().
+ */
+DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err);
+DUCC_PUBLIC void ducc_close(ducc_session *session);
+
+/* --- jobs ------------------------------------------------------------- */
+
+/*
+ * Downloads the image that the record names into the store: manifest, config
+ * and layers, each verified against its digest (OCI distribution, OCI image
+ * layout).  Layers that the repository has are left out.  On success the
+ * record's reference is pinned to the image manifest and platform= is set.
+ * Returns 0, or -1 with *err set; what arrived whole stays in the store.
+ */
+DUCC_PUBLIC int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err);
+
+/*
+ * Unpacks the fetched image that the record names: each layer once, verified
+ * against its diff ID, and the merged listing of its root file system
+ * (OCI image, "Applying Changesets").  Returns 0, or -1 with *err set.
+ */
+DUCC_PUBLIC int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err);
+
+/*
+ * Extracts the merged root file system of the unpacked image into `dir`, which
+ * is created; it must be empty.  Nothing outside of it is touched.  What the
+ * calling user may not set (owners, devices, privileged xattrs) is left out and
+ * counted in a DUCC_WARNING.  Returns 0, or -1 with *err set; `dir` is then
+ * incomplete.
+ */
+DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
+			     ducc_error **err);
+
+/*
+ * Publishes unpacked images into the repository, all in one transaction.
+ * errors[i] is set for a record that could not be published, and NULL for one
+ * that is published now (or was already).  An image that cannot be published
+ * does not hold up the others.  Returns the number of records that failed.
+ * All records must go to the same repository: see ducc_repository().
+ */
+DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n,
+				ducc_error **errors);
+
+/*
+ * The repository that a record goes to: the option, else $DUCC_REPO, else its
+ * repo= field; NULL if there is none.  Lives as long as session and record.
+ */
+DUCC_PUBLIC const char *ducc_repository(const ducc_session *session, const ducc_record *record);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,106 @@
+/* Errors as values: see error.h. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "mem.h"
+
+struct ducc_error {
+	char *message;
+};
+
+/* Replaces the message by its printable form, one line whatever a name holds. */
+static char *printable(const char *text)
+{
+	struct buffer out = {0};
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			buffer_addf(&out, "\\%03o", *p);
+		else
+			buffer_addc(&out, (char)*p);
+	}
+	return buffer_steal(&out);
+}
+
+static void set_message(ducc_error **err, const char *prefix, const char *rest)
+{
+	AUTO_FREE char *joined = NULL;
+
+	if (!*err)
+		*err = xcalloc(1, sizeof(**err));
+	else
+		free((*err)->message);
+	if (rest) {
+		struct buffer both = {0};
+
+		buffer_addf(&both, "%s: %s", prefix, rest);
+		joined = buffer_steal(&both);
+	}
+	(*err)->message = printable(joined ? joined : prefix);
+}
+
+#define FORMAT(text, fmt)                                                                          \
+	struct buffer text = {0};                                                                  \
+	va_list args_;                                                                             \
+	va_start(args_, fmt);                                                                      \
+	buffer_vaddf(&(text), fmt, args_);                                                         \
+	va_end(args_)
+
+int error_set(ducc_error **err, const char *fmt, ...)
+{
+	if (err && !*err) {
+		FORMAT(text, fmt);
+		set_message(err, text.data, NULL);
+		buffer_free(&text);
+	}
+	return -1;
+}
+
+int error_errno(ducc_error **err, int code, const char *fmt, ...)
+{
+	if (err && !*err) {
+		char reason[256];
+
+		FORMAT(text, fmt);
+		set_message(err, text.data, strerror_r(code, reason, sizeof(reason)));
+		buffer_free(&text);
+	}
+	return -1;
+}
+
+int error_wrap(ducc_error **err, const char *fmt, ...)
+{
+	if (err && *err) {
+		AUTO_FREE char *inner = xstrdup((*err)->message);
+
+		FORMAT(text, fmt);
+		set_message(err, text.data, inner);
+		buffer_free(&text);
+	}
+	return -1;
+}
+
+ducc_error *error_copy(const ducc_error *err)
+{
+	ducc_error *copy = xcalloc(1, sizeof(*copy));
+
+	copy->message = xstrdup(err->message);
+	return copy;
+}
+
+const char *ducc_error_message(const ducc_error *err)
+{
+	return err->message;
+}
+
+void ducc_error_free(ducc_error *err)
+{
+	if (!err)
+		return;
+	free(err->message);
+	free(err);
+}

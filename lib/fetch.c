@@ -1,0 +1,367 @@
+/* The job of ducc-fetch: an image from where it is into the store (ducc.h). */
+#include <inttypes.h>
+
+#include "buffer.h"
+#include "image.h"
+#include "mem.h"
+#include "parallel.h"
+#include "record.h"
+#include "repository.h"
+#include "session.h"
+#include "source.h"
+
+#define DEFAULT_JOBS 4
+#define MAX_INDEX_DEPTH 4
+
+struct document {
+	char *data;
+	size_t len;
+	struct digest digest;
+};
+
+struct fetch {
+	ducc_session *session;
+	struct source source;
+	struct store store;           /* fd -1: a dry run, and there is none */
+	struct repository repository; /* fd -1: none, or it is not there yet */
+
+	struct document indexes[MAX_INDEX_DEPTH];
+	size_t n_indexes;
+	struct document manifest_document;
+	struct manifest manifest;
+	struct config config;
+
+	struct descriptor **wanted; /* blobs to download */
+	size_t n_wanted;
+
+	pthread_mutex_t mutex; /* over the idle workers */
+	void **workers;
+	size_t n_workers;
+};
+
+/* --- what to fetch ---------------------------------------------------- */
+
+/* A manifest or index, from the store if it has it. */
+static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
+			ducc_error **err)
+{
+	if (digest && fetch->store.fd >= 0 && store_has_blob(&fetch->store, digest)) {
+		document->digest = *digest;
+		return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
+	}
+	if (fetch->source.kind->manifest(&fetch->source, digest, &document->data, &document->len,
+					 err) < 0)
+		return -1;
+	document->digest = digest_of(document->data, document->len);
+	return 0;
+}
+
+/* The top-level document; the source is asked only if the store can't know it. */
+static int get_top(struct fetch *fetch, struct document *document, ducc_error **err)
+{
+	const struct source *source = &fetch->source;
+	struct digest digest;
+
+	if (reference_is_pinned(&source->reference))
+		return get_document(fetch, &source->reference.digest, document, err);
+	if (source->kind->peek && source->kind->peek(&fetch->source, &digest) > 0)
+		return get_document(fetch, &digest, document, err);
+	return get_document(fetch, NULL, document, err);
+}
+
+/* Follows indexes down to the image manifest for the platform. */
+static int resolve(struct fetch *fetch, const struct platform *platform, ducc_error **err)
+{
+	struct document *document = &fetch->manifest_document;
+
+	if (get_top(fetch, document, err) < 0)
+		return -1;
+	for (;;) {
+		AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
+		struct descriptor next = {NULL};
+		int result;
+
+		if (!json)
+			return -1;
+		if (!manifest_is_index(json))
+			return manifest_parse(&fetch->manifest, document->data, document->len, err);
+		if (fetch->n_indexes == MAX_INDEX_DEPTH)
+			return error_set(err, "index in an index in an index, too deep");
+		if (index_select(json, platform, &next, err) < 0)
+			return -1;
+		fetch->indexes[fetch->n_indexes++] = *document;
+		*document = (struct document){NULL};
+		result = get_document(fetch, &next.digest, document, err);
+		if (!result && document->len != next.size)
+			result = error_set(err,
+					   "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
+					   "instead of %" PRIu64,
+					   next.digest.hex, document->len, next.size);
+		descriptor_free(&next);
+		if (result < 0)
+			return -1;
+	}
+}
+
+/* --- blobs ------------------------------------------------------------ */
+
+static void *take_worker(struct fetch *fetch)
+{
+	void *worker = NULL;
+
+	if (!fetch->source.kind->worker_new)
+		return NULL;
+	pthread_mutex_lock(&fetch->mutex);
+	if (fetch->n_workers)
+		worker = fetch->workers[--fetch->n_workers];
+	pthread_mutex_unlock(&fetch->mutex);
+	return worker ? worker : fetch->source.kind->worker_new();
+}
+
+static void give_worker(struct fetch *fetch, void *worker)
+{
+	if (!worker)
+		return;
+	pthread_mutex_lock(&fetch->mutex);
+	fetch->workers = xreallocarray(fetch->workers, fetch->n_workers + 1, sizeof(worker));
+	fetch->workers[fetch->n_workers++] = worker;
+	pthread_mutex_unlock(&fetch->mutex);
+}
+
+struct blob_progress {
+	struct fetch *fetch;
+	const char *name;
+	uint64_t size;
+};
+
+static void on_progress(void *ctx, uint64_t done)
+{
+	const struct blob_progress *progress = ctx;
+
+	session_progress(progress->fetch->session, progress->name, done, progress->size);
+}
+
+static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, ducc_error **err)
+{
+	AUTO_FREE char *final = store_blob_name(&descriptor->digest);
+	AUTO_FREE char *name = format(PRI_DIGEST, descriptor->digest.hex);
+	AUTO_STAGED staged = STAGED_NONE;
+	struct blob_progress progress = {fetch, name, descriptor->size};
+	struct blob blob;
+	void *worker;
+	int result = staged_begin(&staged, &fetch->store, final, true, err);
+
+	if (result)
+		return result < 0 ? -1 : 0;
+	worker = take_worker(fetch);
+	blob_begin(&blob, descriptor, staged.fd);
+	blob.progress = on_progress;
+	blob.ctx = &progress;
+	result = fetch->source.kind->blob(&fetch->source, worker, &blob, err);
+	blob_end(&blob);
+	give_worker(fetch, worker);
+	if (!result)
+		result = staged_commit(&staged, err);
+	if (!result)
+		session_notice(fetch->session, DUCC_DEBUG, "%s: %" PRIu64 " bytes", name,
+			       descriptor->size);
+	return result;
+}
+
+static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
+{
+	struct fetch *fetch = ctx;
+	const struct descriptor *descriptor = fetch->wanted[i];
+
+	if (fetch_blob(fetch, descriptor, err) < 0)
+		return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
+	return 0;
+}
+
+/* Gets and reads the config: small, and needed to know whether the image is sane. */
+static int fetch_config(struct fetch *fetch, ducc_error **err)
+{
+	const struct descriptor *descriptor = &fetch->manifest.config;
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	if ((!store_has_blob(&fetch->store, &descriptor->digest) &&
+	     fetch_blob(fetch, descriptor, err) < 0) ||
+	    store_read_blob(&fetch->store, &descriptor->digest, &data, &len, err) < 0)
+		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
+	if (config_parse(&fetch->config, data, len, err) < 0)
+		return -1;
+	if (fetch->config.n != fetch->manifest.n)
+		return error_set(err, "config has %zu diff IDs for %zu layers", fetch->config.n,
+				 fetch->manifest.n);
+	return 0;
+}
+
+/* Lists the layers that neither store nor repository has, each once. */
+static void choose_layers(struct fetch *fetch)
+{
+	const struct manifest *manifest = &fetch->manifest;
+
+	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
+	for (size_t i = 0; i < manifest->n; i++) {
+		struct descriptor *layer = &manifest->layers[i];
+		size_t known = 0;
+
+		while (known < fetch->n_wanted &&
+		       !digest_equal(&fetch->wanted[known]->digest, &layer->digest))
+			known++;
+		if (known < fetch->n_wanted ||
+		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
+		    (fetch->repository.fd >= 0 &&
+		     repository_has_layer(&fetch->repository, &layer->digest)))
+			continue;
+		fetch->wanted[fetch->n_wanted++] = layer;
+	}
+}
+
+/* --- the image -------------------------------------------------------- */
+
+/* With -p, an image that says it is for another platform is not what was asked for. */
+static int check_platform(const struct fetch *fetch, const char *wanted, ducc_error **err)
+{
+	struct platform platform = {NULL};
+	AUTO_FREE char *have = platform_format(&fetch->config.platform);
+	bool matches;
+
+	if (!wanted || fetch->n_indexes)
+		return 0;
+	if (platform_parse(&platform, wanted, err) < 0)
+		return -1;
+	matches = platform_matches(&platform, &fetch->config.platform);
+	platform_free(&platform);
+	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
+}
+
+/* Writes the documents and lists the image in index.json; its blobs are there. */
+static int list_image(struct fetch *fetch, ducc_error **err)
+{
+	struct store *store = &fetch->store;
+	const struct document *manifest = &fetch->manifest_document;
+	const struct platform *platform = &fetch->config.platform;
+	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
+	AUTO_FREE char *name = reference_name(&fetch->source.reference), *digest_text = NULL;
+	AUTO_JSON *descriptor = json_object();
+	cJSON *json;
+	struct digest digest;
+
+	for (size_t i = 0; i < fetch->n_indexes; i++)
+		if (store_write_blob(store, fetch->indexes[i].data, fetch->indexes[i].len, &digest,
+				     err) < 0)
+			return -1;
+	if (store_write_blob(store, manifest->data, manifest->len, &digest, err) < 0)
+		return -1;
+	if (oci) {
+		json = json_object();
+		digest_text = format(PRI_DIGEST, digest.hex);
+		json_set_string(json, ANNOTATION_MANIFEST, digest_text);
+		json_set(descriptor, "annotations", json);
+		free(digest_text);
+		if (store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
+			return -1;
+	}
+	digest_text = format(PRI_DIGEST, digest.hex);
+	json_set_string(descriptor, "mediaType", MEDIA_OCI_MANIFEST);
+	json_set_string(descriptor, "digest", digest_text);
+	json_set_size(descriptor, "size", oci ? strlen(oci) : manifest->len);
+	if (platform->os && platform->architecture) {
+		json = json_object();
+		json_set_string(json, "os", platform->os);
+		json_set_string(json, "architecture", platform->architecture);
+		if (platform->variant)
+			json_set_string(json, "variant", platform->variant);
+		json_set(descriptor, "platform", json);
+	}
+	return store_tag(store, name, descriptor, err);
+}
+
+static void pin(struct fetch *fetch, ducc_record *record)
+{
+	struct reference *reference = &fetch->source.reference;
+	AUTO_FREE char *text = NULL, *platform = platform_format(&fetch->config.platform);
+
+	reference->digest = fetch->manifest_document.digest;
+	text = reference_format(reference);
+	record_set_reference(record, text);
+	ducc_record_set(record, "platform", platform);
+}
+
+static void say_what_is_missing(struct fetch *fetch)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < fetch->n_wanted; i++)
+		bytes += fetch->wanted[i]->size;
+	session_notice(fetch->session, DUCC_INFO, "%s %zu of %zu layers, %" PRIu64 " bytes",
+		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
+		       fetch->manifest.n, bytes);
+}
+
+static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	ducc_session *session = fetch->session;
+	const char *wanted =
+		session->platform ? session->platform : ducc_record_get(record, "platform");
+	const char *repository = ducc_repository(session, record);
+	struct platform platform;
+	int result;
+
+	if (platform_parse(&platform, wanted, err) < 0)
+		return -1;
+	result = source_open(&fetch->source, ducc_record_reference(record), err);
+	if (!result && session->dry_run)
+		result = store_open_existing(&fetch->store, session->store_path, err);
+	else if (!result)
+		result = store_open(&fetch->store, session->store_path, err);
+	if (result >= 0 && repository)
+		result = repository_open_existing(&fetch->repository, repository, err);
+	if (result >= 0)
+		result = resolve(fetch, &platform, err);
+	platform_free(&platform);
+	if (result < 0)
+		return -1;
+
+	choose_layers(fetch);
+	say_what_is_missing(fetch);
+	if (session->dry_run)
+		return 0;
+	if (fetch_config(fetch, err) < 0 || check_platform(fetch, wanted, err) < 0 ||
+	    parallel_run(fetch->n_wanted, session->jobs ? session->jobs : DEFAULT_JOBS,
+			 fetch_wanted, fetch, err) < 0 ||
+	    list_image(fetch, err) < 0)
+		return -1;
+	pin(fetch, record);
+	return 0;
+}
+
+static void fetch_end(struct fetch *fetch)
+{
+	for (size_t i = 0; i < fetch->n_indexes; i++)
+		free(fetch->indexes[i].data);
+	for (size_t i = 0; i < fetch->n_workers; i++)
+		fetch->source.kind->worker_free(fetch->workers[i]);
+	free(fetch->workers);
+	free(fetch->wanted);
+	free(fetch->manifest_document.data);
+	manifest_free(&fetch->manifest);
+	config_free(&fetch->config);
+	source_close(&fetch->source);
+	repository_close(&fetch->repository);
+	store_close(&fetch->store);
+	pthread_mutex_destroy(&fetch->mutex);
+}
+
+int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
+{
+	struct fetch fetch = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	int result;
+
+	pthread_mutex_init(&fetch.mutex, NULL);
+	result = fetch_image(&fetch, record, err);
+	fetch_end(&fetch);
+	return result;
+}

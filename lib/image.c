@@ -1,0 +1,390 @@
+/* What an image says of itself: see image.h. */
+#include "image.h"
+
+#include <sys/utsname.h>
+
+#include "buffer.h"
+#include "mem.h"
+
+const char image_accept[] = MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST
+					       ", " MEDIA_DOCKER_INDEX;
+
+/* Docker's media types and the OCI's that mean the same. */
+static const struct {
+	const char *docker, *oci;
+} equivalents[] = {
+	{MEDIA_DOCKER_MANIFEST, MEDIA_OCI_MANIFEST},
+	{"application/vnd.docker.container.image.v1+json", MEDIA_OCI_CONFIG},
+	{"application/vnd.docker.image.rootfs.diff.tar", MEDIA_OCI_LAYER},
+	{"application/vnd.docker.image.rootfs.diff.tar.gzip", MEDIA_OCI_LAYER "+gzip"},
+	{"application/vnd.docker.image.rootfs.diff.tar.zstd", MEDIA_OCI_LAYER "+zstd"},
+};
+
+static const char *oci_media_type(const char *media_type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(equivalents); i++)
+		if (!strcmp(media_type, equivalents[i].docker))
+			return equivalents[i].oci;
+	return media_type;
+}
+
+int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
+{
+	const char *media_type, *digest;
+
+	if (!cJSON_IsObject(json))
+		return error_set(err, "descriptor is not an object");
+	if (json_get_string(json, "mediaType", &media_type, err) < 0 ||
+	    json_get_string(json, "digest", &digest, err) < 0 ||
+	    json_get_size(json, "size", &descriptor->size, err) < 0)
+		return -1;
+	if (!digest_parse(&descriptor->digest, digest))
+		return error_set(err, "not a sha256 digest: %s", digest);
+	descriptor->media_type = xstrdup(media_type);
+	return 0;
+}
+
+void descriptor_free(struct descriptor *descriptor)
+{
+	free(descriptor->media_type);
+	descriptor->media_type = NULL;
+}
+
+/* What the kernel calls a machine, and what images call it. */
+static const struct {
+	const char *machine, *architecture, *variant;
+} machines[] = {
+	{"x86_64", "amd64", NULL}, {"aarch64", "arm64", NULL},   {"armv7l", "arm", "v7"},
+	{"armv6l", "arm", "v6"},   {"i686", "386", NULL},	{"i386", "386", NULL},
+	{"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL}, {"riscv64", "riscv64", NULL},
+};
+
+static void platform_of_host(struct platform *platform)
+{
+	struct utsname host;
+
+	if (uname(&host) < 0)
+		abort();
+	platform->os = xstrdup("linux");
+	for (size_t i = 0; i < ARRAY_LEN(machines); i++) {
+		if (strcmp(host.machine, machines[i].machine) != 0)
+			continue;
+		platform->architecture = xstrdup(machines[i].architecture);
+		if (machines[i].variant)
+			platform->variant = xstrdup(machines[i].variant);
+		return;
+	}
+	platform->architecture = xstrdup(host.machine);
+}
+
+int platform_parse(struct platform *platform, const char *text, ducc_error **err)
+{
+	size_t os, architecture;
+	const char *rest;
+
+	*platform = (struct platform){0};
+	if (!text) {
+		platform_of_host(platform);
+		return 0;
+	}
+	os = strcspn(text, "/");
+	rest = text[os] ? text + os + 1 : "";
+	architecture = strcspn(rest, "/");
+	if (!os || !architecture || (rest[architecture] && !rest[architecture + 1]) ||
+	    strpbrk(rest + architecture + (rest[architecture] != '\0'), "/"))
+		return error_set(err, "not a platform (OS/ARCH[/VARIANT]): %s", text);
+	platform->os = xstrndup(text, os);
+	platform->architecture = xstrndup(rest, architecture);
+	if (rest[architecture])
+		platform->variant = xstrdup(rest + architecture + 1);
+	return 0;
+}
+
+void platform_free(struct platform *platform)
+{
+	free(platform->os);
+	free(platform->architecture);
+	free(platform->variant);
+	*platform = (struct platform){0};
+}
+
+char *platform_format(const struct platform *platform)
+{
+	return format("%s/%s%s%s", platform->os ? platform->os : "unknown",
+		      platform->architecture ? platform->architecture : "unknown",
+		      platform->variant ? "/" : "", platform->variant ? platform->variant : "");
+}
+
+/* Reads os, architecture and variant; they mean the same in index and config. */
+static int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err)
+{
+	const char *os, *architecture, *variant;
+
+	if (json_find_string(json, "os", &os, err) < 0 ||
+	    json_find_string(json, "architecture", &architecture, err) < 0 ||
+	    json_find_string(json, "variant", &variant, err) < 0)
+		return -1;
+	platform->os = os ? xstrdup(os) : NULL;
+	platform->architecture = architecture ? xstrdup(architecture) : NULL;
+	platform->variant = variant && *variant ? xstrdup(variant) : NULL;
+	return 0;
+}
+
+char *platform_of_descriptor(const cJSON *descriptor)
+{
+	const cJSON *json = cJSON_GetObjectItemCaseSensitive(descriptor, "platform");
+	struct platform platform = {0};
+	char *text = NULL;
+
+	if (cJSON_IsObject(json) && !platform_from_json(&platform, json, NULL))
+		text = platform_format(&platform);
+	platform_free(&platform);
+	return text;
+}
+
+static int check_layer_type(const char *media_type, ducc_error **err)
+{
+	static const char *const compressions[] = {"", "+gzip", "+zstd"};
+	const char *oci = oci_media_type(media_type);
+
+	if (strstr(media_type, "nondistributable") || strstr(media_type, "foreign"))
+		return error_set(err, "foreign layer, not to be had from the registry (%s)",
+				 media_type);
+	if (!strncmp(oci, MEDIA_OCI_LAYER, strlen(MEDIA_OCI_LAYER)))
+		for (size_t i = 0; i < ARRAY_LEN(compressions); i++)
+			if (!strcmp(oci + strlen(MEDIA_OCI_LAYER), compressions[i]))
+				return 0;
+	return error_set(err, "unknown media type %s", media_type);
+}
+
+bool manifest_is_index(const cJSON *json)
+{
+	return cJSON_HasObjectItem(json, "manifests");
+}
+
+static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc_error **err)
+{
+	const cJSON *config, *layers, *layer;
+	const char *type;
+	uint64_t version;
+
+	if (json_get_size(json, "schemaVersion", &version, err) < 0)
+		return -1;
+	if (version == 1 || cJSON_HasObjectItem(json, "fsLayers"))
+		return error_set(err, "schema version 1 is not supported: push the image again");
+	if (version != 2)
+		return error_set(err, "unknown schema version");
+	/* A document that can be read both ways means mischief (CVE-2021-41190). */
+	if (manifest_is_index(json))
+		return error_set(err, "neither an index nor an image manifest");
+	if (json_get_object(json, "config", &config, err) < 0 ||
+	    json_get_array(json, "layers", &layers, err) < 0)
+		return -1;
+	if (descriptor_parse(&manifest->config, config, err) < 0)
+		return error_wrap(err, "config");
+	type = manifest->config.media_type;
+	if (strcmp(oci_media_type(type), MEDIA_OCI_CONFIG) != 0)
+		return error_set(err, "an artifact, not a container image (config is %s)", type);
+	if (manifest->config.size > JSON_LIMIT)
+		return error_set(err, "config of more than %zu bytes", JSON_LIMIT);
+	manifest->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*manifest->layers));
+	cJSON_ArrayForEach(layer, layers)
+	{
+		struct descriptor *descriptor = &manifest->layers[manifest->n];
+
+		if (descriptor_parse(descriptor, layer, err) < 0)
+			return error_wrap(err, "layer %zu", manifest->n + 1);
+		manifest->n++;
+		if (check_layer_type(descriptor->media_type, err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
+	}
+	return 0;
+}
+
+int manifest_parse(struct manifest *manifest, const char *data, size_t len, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(data, len, "manifest", err);
+
+	*manifest = (struct manifest){0};
+	if (!json)
+		return -1;
+	if (manifest_from_json(manifest, json, err) < 0) {
+		manifest_free(manifest);
+		return error_wrap(err, "manifest");
+	}
+	return 0;
+}
+
+void manifest_free(struct manifest *manifest)
+{
+	descriptor_free(&manifest->config);
+	for (size_t i = 0; i < manifest->n; i++)
+		descriptor_free(&manifest->layers[i]);
+	free(manifest->layers);
+	*manifest = (struct manifest){0};
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+bool platform_matches(const struct platform *wanted, const struct platform *have)
+{
+	const char *variant = have->variant;
+
+	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
+		return false;
+	if (!wanted->variant)
+		return true;
+	if (!variant && !strcmp(wanted->architecture, "arm64"))
+		variant = "v8";
+	return same(wanted->variant, variant);
+}
+
+int index_select(const cJSON *index, const struct platform *platform, struct descriptor *found,
+		 ducc_error **err)
+{
+	AUTO_FREE char *wanted = platform_format(platform);
+	AUTO_BUFFER others = {0};
+	const cJSON *manifests, *entry;
+
+	if (cJSON_HasObjectItem(index, "layers"))
+		return error_set(err, "index: neither an index nor an image manifest");
+	if (json_get_array(index, "manifests", &manifests, err) < 0)
+		return error_wrap(err, "index");
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		struct platform have = {0};
+		const cJSON *json;
+		bool match;
+
+		if (json_find_object(entry, "platform", &json, err) < 0 ||
+		    (json && platform_from_json(&have, json, err) < 0))
+			return error_wrap(err, "index");
+		match = json && platform_matches(platform, &have);
+		if (json && !match) {
+			AUTO_FREE char *text = platform_format(&have);
+
+			buffer_addf(&others, "%s%s", others.len ? ", " : "", text);
+		}
+		platform_free(&have);
+		if (match) {
+			if (descriptor_parse(found, entry, err) < 0)
+				return error_wrap(err, "index");
+			return 0;
+		}
+	}
+	return error_set(err, "no image for platform %s (there is: %s)", wanted,
+			 others.len ? others.data : "none");
+}
+
+static char **strings(const cJSON *array)
+{
+	char **list = xcalloc((size_t)cJSON_GetArraySize(array) + 1, sizeof(*list));
+	size_t n = 0;
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, array) list[n++] = xstrdup(item->valuestring);
+	return list;
+}
+
+static int find_strings(const cJSON *object, const char *key, char ***list, ducc_error **err)
+{
+	const cJSON *array, *item;
+
+	if (json_find_array(object, key, &array, err) < 0)
+		return -1;
+	if (!array)
+		return 0;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (!cJSON_IsString(item))
+			return error_set(err, "\"%s\" holds something that is not a string", key);
+	}
+	*list = strings(array);
+	return 0;
+}
+
+static int config_from_json(struct config *config, const cJSON *json, ducc_error **err)
+{
+	const cJSON *rootfs, *diff_ids, *item, *run;
+
+	if (platform_from_json(&config->platform, json, err) < 0 ||
+	    json_get_object(json, "rootfs", &rootfs, err) < 0 ||
+	    json_find_array(rootfs, "diff_ids", &diff_ids, err) < 0 ||
+	    json_find_object(json, "config", &run, err) < 0)
+		return -1;
+	config->diff_ids = xcalloc((size_t)cJSON_GetArraySize(diff_ids), sizeof(*config->diff_ids));
+	cJSON_ArrayForEach(item, diff_ids)
+	{
+		const char *text = cJSON_GetStringValue(item);
+
+		if (!text || !digest_parse(&config->diff_ids[config->n], text))
+			return error_set(err, "diff ID %zu is not a sha256 digest", config->n + 1);
+		config->n++;
+	}
+	if (!run)
+		return 0;
+	if (find_strings(run, "Env", &config->env, err) < 0 ||
+	    find_strings(run, "Entrypoint", &config->entrypoint, err) < 0 ||
+	    find_strings(run, "Cmd", &config->cmd, err) < 0)
+		return -1;
+	return 0;
+}
+
+int config_parse(struct config *config, const char *data, size_t len, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(data, len, "config", err);
+
+	*config = (struct config){0};
+	if (!json)
+		return -1;
+	if (config_from_json(config, json, err) < 0) {
+		config_free(config);
+		return error_wrap(err, "config");
+	}
+	return 0;
+}
+
+static void free_strings(char **list)
+{
+	for (char **item = list; item && *item; item++)
+		free(*item);
+	free(list);
+}
+
+void config_free(struct config *config)
+{
+	platform_free(&config->platform);
+	free(config->diff_ids);
+	free_strings(config->env);
+	free_strings(config->entrypoint);
+	free_strings(config->cmd);
+	*config = (struct config){0};
+}
+
+static void translate(cJSON *descriptor)
+{
+	const char *type = cJSON_GetStringValue(
+		cJSON_GetObjectItemCaseSensitive(descriptor, "mediaType"));
+
+	if (type)
+		json_set_string(descriptor, "mediaType", oci_media_type(type));
+}
+
+char *manifest_to_oci(const char *data, size_t len)
+{
+	AUTO_JSON *json = json_parse(data, len, "manifest", NULL);
+	const char *type =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "mediaType"));
+	cJSON *layer;
+
+	if (!type || strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
+		return NULL;
+	translate(json);
+	translate(cJSON_GetObjectItemCaseSensitive(json, "config"));
+	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(json, "layers"))
+		translate(layer);
+	return json_print(json, false);
+}

@@ -1,0 +1,150 @@
+/* The source oci:DIR[:REF]: an OCI image layout in a directory. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "buffer.h"
+#include "mem.h"
+#include "path.h"
+#include "source.h"
+
+#define INDEX_LIMIT ((size_t)64 << 20)
+#define COPY_SIZE ((size_t)256 << 10)
+
+struct layout {
+	int fd;
+	char *path;
+	struct digest manifest; /* or index: what REF names */
+};
+
+/* Finds REF (NULL: the only image) among the descriptors of index.json. */
+static int choose(struct layout *layout, const cJSON *manifests, const char *ref, const char **name,
+		  ducc_error **err)
+{
+	const cJSON *entry, *chosen = NULL;
+	const char *text;
+
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		const char *called = json_annotation(entry, ANNOTATION_NAME);
+
+		if (ref && (!called || strcmp(called, ref) != 0))
+			continue;
+		if (chosen)
+			return error_set(err, "more than one image: say which (oci:DIR:REF)");
+		chosen = entry;
+	}
+	if (!chosen)
+		return ref ? error_set(err, "no image called %s", ref) : error_set(err, "no image");
+	if (json_get_string(chosen, "digest", &text, err) < 0)
+		return -1;
+	if (!digest_parse(&layout->manifest, text))
+		return error_set(err, "not a sha256 digest: %s", text);
+	*name = json_annotation(chosen, ANNOTATION_NAME);
+	return 0;
+}
+
+static int open_layout(struct source *source, const char *ref, ducc_error **err)
+{
+	struct layout *layout = source->data;
+	AUTO_FREE char *data = NULL, *base = NULL;
+	AUTO_JSON *index = NULL;
+	const cJSON *manifests;
+	const char *name = NULL;
+	size_t len;
+
+	layout->fd = open(layout->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layout->fd < 0)
+		return error_errno(err, errno, "%s", layout->path);
+	if (path_read(layout->fd, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
+		return -1;
+	index = json_parse(data, len, "index.json", err);
+	if (!index)
+		return -1;
+	if (json_get_array(index, "manifests", &manifests, err) < 0 ||
+	    choose(layout, manifests, ref, &name, err) < 0)
+		return error_wrap(err, "index.json");
+	if (!name) { /* it carries none: then it is called after its directory */
+		const char *slash;
+
+		base = xstrdup(layout->path);
+		while (*base && base[strlen(base) - 1] == '/')
+			base[strlen(base) - 1] = '\0';
+		slash = strrchr(base, '/');
+		name = slash ? slash + 1 : base;
+	}
+	return source_set_local_name(source, name, err);
+}
+
+static int layout_open(struct source *source, const char *text, ducc_error **err)
+{
+	struct layout *layout = source->data = xcalloc(1, sizeof(*layout));
+	size_t len = strcspn(text, ":");
+
+	layout->fd = -1;
+	layout->path = xstrndup(text, len);
+	return open_layout(source, text[len] ? text + len + 1 : NULL, err);
+}
+
+static void layout_close(struct source *source)
+{
+	struct layout *layout = source->data;
+
+	cleanup_close(&layout->fd);
+	free(layout->path);
+	free(layout);
+}
+
+static int layout_peek(struct source *source, struct digest *digest)
+{
+	const struct layout *layout = source->data;
+
+	*digest = layout->manifest;
+	return 1;
+}
+
+static int layout_manifest(struct source *source, const struct digest *digest, char **data,
+			   size_t *len, ducc_error **err)
+{
+	const struct layout *layout = source->data;
+	AUTO_FREE char *name = store_blob_name(digest ? digest : &layout->manifest);
+	struct digest actual;
+
+	if (path_read(layout->fd, name, JSON_LIMIT, data, len, err) < 0)
+		return error_wrap(err, "manifest");
+	actual = digest_of(*data, *len);
+	if (digest_equal(&actual, digest ? digest : &layout->manifest))
+		return 0;
+	free(*data);
+	return error_set(err, "manifest: digest mismatch: %s is " PRI_DIGEST, name, actual.hex);
+}
+
+static int layout_blob(struct source *source, void *worker, struct blob *blob, ducc_error **err)
+{
+	const struct layout *layout = source->data;
+	AUTO_FREE char *name = store_blob_name(&blob->descriptor->digest);
+	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+	AUTO_CLOSE int fd = path_open(layout->fd, name, O_RDONLY, 0);
+
+	(void)worker;
+	if (fd < 0)
+		return error_errno(err, errno, "%s", name);
+	for (;;) {
+		ssize_t n = read(fd, buffer, COPY_SIZE);
+
+		if (n < 0)
+			return error_errno(err, errno, "%s", name);
+		if (!n)
+			return blob_verify(blob, err);
+		if (blob_write(blob, buffer, (size_t)n, err) < 0)
+			return -1;
+	}
+}
+
+const struct source_kind source_oci = {
+	.prefix = "oci:",
+	.open = layout_open,
+	.close = layout_close,
+	.peek = layout_peek,
+	.manifest = layout_manifest,
+	.blob = layout_blob,
+};

@@ -1,0 +1,40 @@
+/*
+ * Listings: a tree of files as mtree(5) text, one full path a line.
+ *
+ * Beside the common keywords there are, as explained in ducc-store(5),
+ *   contents=.layers/xx/HEX/layerfs/PATH   the layer file that holds the content;
+ *                                          files that share it are hard links
+ *   hardlink=PATH                          a layer's hard link into the layers below
+ *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
+ *   tags=opaque,implied,void                 see enum node_flags
+ * and a whiteout is the character device 0:0.
+ */
+#ifndef DUCC_LISTING_H
+#define DUCC_LISTING_H
+
+#include "error.h"
+#include "tree.h"
+
+/* What the head of a listing says of a layer; for an image only digests of 0 bytes. */
+struct listing_head {
+	struct digest layer;   /* as compressed */
+	struct digest diff_id; /* as a tar */
+	uint64_t size;         /* compressed bytes */
+	uint64_t unpacked;     /* bytes of the tar that the layer holds */
+};
+
+/* ".layers/xx/HEX", for the layer HEX; the caller frees it. */
+char *layer_directory(const struct digest *layer);
+/* ".layers/xx/HEX/layerfs[/PATH]"; the caller frees it. */
+char *layer_path(const struct digest *layer, const char *path);
+
+/*
+ * Writes the tree, which must be sorted and have its links counted.  head may be
+ * NULL (an image).  Returns 0, or -1 with errno set.
+ */
+int listing_write(int fd, const struct listing_head *head, struct tree *tree);
+
+/* Reads a listing into a new tree.  head may be NULL.  NULL with *err set on failure. */
+struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
+
+#endif

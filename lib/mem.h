@@ -1,0 +1,94 @@
+/*
+ * Memory and scope: allocation that cannot fail, and cleanup at the end of a
+ * scope (GCC's cleanup attribute), so that every early return is a clean one.
+ *
+ * Running out of memory aborts: no caller could do better, and every size that
+ * comes from outside is bounded before it gets here.
+ */
+#ifndef DUCC_MEM_H
+#define DUCC_MEM_H
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CLEANUP(function) __attribute__((cleanup(function)))
+#define AUTO_FREE CLEANUP(cleanup_free)
+#define AUTO_CLOSE CLEANUP(cleanup_close)
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline void cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+static inline void cleanup_close(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void *xalloc(void *pointer)
+{
+	if (!pointer)
+		abort();
+	return pointer;
+}
+
+static inline void *xcalloc(size_t n, size_t size)
+{
+	return xalloc(calloc(n ? n : 1, size));
+}
+
+static inline void *xmalloc(size_t size)
+{
+	return xalloc(malloc(size ? size : 1));
+}
+
+static inline void *xreallocarray(void *pointer, size_t n, size_t size)
+{
+	return xalloc(reallocarray(pointer, n ? n : 1, size));
+}
+
+static inline char *xstrdup(const char *text)
+{
+	return xalloc(strdup(text));
+}
+
+static inline char *xstrndup(const char *text, size_t len)
+{
+	return xalloc(strndup(text, len));
+}
+
+static inline void *xmemdup(const void *data, size_t len)
+{
+	return memcpy(xmalloc(len), data, len);
+}
+
+/* Grows *array so that it holds at least one more than n elements. */
+#define GROW(array, n, capacity)                                                                   \
+	do {                                                                                       \
+		if ((n) == (capacity)) {                                                           \
+			(capacity) = (capacity) ? (capacity) * 2 : 16;                             \
+			(array) = xreallocarray((array), (capacity), sizeof(*(array)));            \
+		}                                                                                  \
+	} while (0)
+
+/* Takes what a pointer or descriptor owns and leaves nothing behind. */
+#define STEAL(pointer)                                                                             \
+	__extension__({                                                                            \
+		__typeof__(pointer) stolen_ = (pointer);                                           \
+		(pointer) = NULL;                                                                  \
+		stolen_;                                                                           \
+	})
+
+static inline int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+#endif

@@ -1,0 +1,321 @@
+/* Paths beneath a directory descriptor: see path.h. */
+#include "path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "mem.h"
+
+#define WRITEBACK ((uint64_t)8 << 20) /* bytes */
+
+static int open_beneath(int root, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC | O_NOFOLLOW,
+		.mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	long fd;
+
+	/* EAGAIN: something was renamed meanwhile, the kernel could not be sure. */
+	do
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+	return (int)fd;
+}
+
+int path_open(int root, const char *path, int flags, mode_t mode)
+{
+	size_t len = strlen(path);
+	AUTO_CLOSE int here = -1;
+
+	if (!len)
+		return open_beneath(root, ".", flags, mode);
+	/* The kernel takes at most PATH_MAX bytes at a time: go down in long steps. */
+	while (len >= PATH_MAX) {
+		AUTO_FREE char *step = NULL;
+		size_t cut = PATH_MAX - 1;
+		int next;
+
+		while (cut && path[cut] != '/')
+			cut--;
+		if (!cut) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		step = xstrndup(path, cut);
+		next = open_beneath(here < 0 ? root : here, step, O_PATH | O_DIRECTORY, 0);
+		if (next < 0)
+			return -1;
+		cleanup_close(&here);
+		here = next;
+		path += cut + 1;
+		len -= cut + 1;
+	}
+	return open_beneath(here < 0 ? root : here, path, flags, mode);
+}
+
+static char *split_parent(const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+
+	*name = slash ? slash + 1 : path;
+	return slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup("");
+}
+
+int path_open_parent(int root, const char *path, const char **name)
+{
+	AUTO_FREE char *parent = split_parent(path, name);
+
+	return path_open(root, parent, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int beneath_parent(struct beneath *beneath, const char *path, const char **name)
+{
+	AUTO_FREE char *parent = split_parent(path, name);
+	int fd;
+
+	if (beneath->parent >= 0 && !strcmp(parent, beneath->parent_path))
+		return beneath->parent;
+	fd = path_open(beneath->root, parent, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return -1;
+	beneath_close(beneath);
+	beneath->parent = fd;
+	beneath->parent_path = STEAL(parent);
+	return fd;
+}
+
+void beneath_close(struct beneath *beneath)
+{
+	cleanup_close(&beneath->parent);
+	free(beneath->parent_path);
+	beneath->parent = -1;
+	beneath->parent_path = NULL;
+}
+
+int path_mkdirs(int root, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+
+	for (char *p = copy;; p++) {
+		char at = *p;
+		const char *name;
+		int made, saved;
+
+		if (at != '/' && at != '\0')
+			continue;
+		*p = '\0';
+		AUTO_CLOSE int parent = path_open_parent(root, copy, &name);
+		if (parent < 0)
+			return -1;
+		made = mkdirat(parent, name, 0755);
+		saved = errno;
+		if (made < 0 && saved != EEXIST) {
+			errno = saved;
+			return -1;
+		}
+		*p = at;
+		if (!at)
+			return 0;
+	}
+}
+
+int path_mkdirs_named(const char *path, ducc_error **err)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	size_t len = strlen(copy);
+
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	for (size_t i = 1; i <= len; i++) {
+		char at = copy[i];
+		struct stat st;
+
+		if (at != '/' && at != '\0')
+			continue;
+		copy[i] = '\0';
+		if (mkdir(copy, 0755) < 0 && (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode)))
+			return error_errno(err, errno == EEXIST ? ENOTDIR : errno, "%s", copy);
+		copy[i] = at;
+	}
+	return 0;
+}
+
+/* Empties a directory; descends by descriptor, one at a time, however deep it is. */
+static int remove_below(int dir)
+{
+	AUTO_CLOSE int current = dup(dir);
+	size_t depth = 0;
+
+	if (current < 0)
+		return -1;
+	for (;;) {
+		bool down = false;
+		struct dirent *entry;
+		DIR *stream;
+		int copy = openat(current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (copy < 0)
+			return -1;
+		stream = fdopendir(copy);
+		if (!stream) {
+			close(copy);
+			return -1;
+		}
+		while (!down && (entry = readdir(stream))) {
+			const char *name = entry->d_name;
+			int child;
+
+			if (!strcmp(name, ".") || !strcmp(name, ".."))
+				continue;
+			if (!unlinkat(current, name, 0) || !unlinkat(current, name, AT_REMOVEDIR))
+				continue;
+			if (errno != ENOTEMPTY && errno != EEXIST) {
+				closedir(stream);
+				return -1;
+			}
+			/* An unprivileged user may have a directory without write permission. */
+			fchmodat(current, name, 0700, 0);
+			child = openat(current, name,
+				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (child < 0) {
+				closedir(stream);
+				return -1;
+			}
+			close(current);
+			current = child;
+			depth++;
+			down = true;
+		}
+		closedir(stream);
+		if (down)
+			continue;
+		if (!depth)
+			return 0;
+		depth--;
+		{
+			int up = openat(current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+			if (up < 0)
+				return -1;
+			close(current);
+			current = up;
+		}
+	}
+}
+
+int path_remove(int root, const char *path)
+{
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(root, path, &name);
+
+	if (parent < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!unlinkat(parent, name, 0) || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -1;
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
+		fchmodat(parent, name, 0700, 0);
+		AUTO_CLOSE int dir = path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
+
+		if (dir < 0 || remove_below(dir) < 0)
+			return -1;
+		return unlinkat(parent, name, AT_REMOVEDIR);
+	}
+	return 0;
+}
+
+bool path_exists(int root, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
+
+	return fd >= 0;
+}
+
+int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
+{
+	AUTO_FREE char *text = NULL;
+	size_t have = 0;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "stat");
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
+		return error_set(err, "not a regular file of at most %zu bytes", limit);
+	text = xmalloc((size_t)st.st_size + 1);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
+
+		if (n < 0)
+			return error_errno(err, errno, "read");
+		if (!n)
+			break;
+		have += (size_t)n;
+	}
+	text[have] = '\0';
+	*len = have;
+	*data = STEAL(text);
+	return 0;
+}
+
+int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_RDONLY, 0);
+
+	if (fd < 0)
+		return error_errno(err, errno, "%s", path);
+	if (read_file(fd, limit, data, len, err) < 0)
+		return error_wrap(err, "%s", path);
+	return 0;
+}
+
+int write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+void write_behind(int fd, uint64_t before, uint64_t after)
+{
+	uint64_t from = before / WRITEBACK, to = after / WRITEBACK;
+
+	if (from != to)
+		sync_file_range(fd, (off_t)(from * WRITEBACK), (off_t)((to - from) * WRITEBACK),
+				SYNC_FILE_RANGE_WRITE);
+}
+
+bool path_is_empty(int directory)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	size_t n = 0;
+
+	if (!stream) {
+		cleanup_close(&fd);
+		return false;
+	}
+	while (n < 3 && (entry = readdir(stream)))
+		n++;
+	closedir(stream);
+	return n == 2; /* "." and ".." */
+}

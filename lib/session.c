@@ -1,0 +1,120 @@
+/* A session: see session.h. */
+#include "session.h"
+
+#include "buffer.h"
+#include "mem.h"
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static char *copy(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+/* $DUCC_STORE, else /var/spool/ducc for root and ~/.cache/ducc for others. */
+static char *default_store(ducc_error **err)
+{
+	const char *store = environment("DUCC_STORE"), *cache = environment("XDG_CACHE_HOME");
+	const char *home = environment("HOME");
+
+	if (store)
+		return xstrdup(store);
+	if (geteuid() == 0)
+		return xstrdup("/var/spool/ducc");
+	if (cache)
+		return format("%s/ducc", cache);
+	if (home)
+		return format("%s/.cache/ducc", home);
+	error_set(err, "no place for the store: set $DUCC_STORE");
+	return NULL;
+}
+
+ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
+{
+	char *store = options->store ? xstrdup(options->store) : default_store(err);
+	struct ducc_session *session;
+
+	if (!store)
+		return NULL;
+	session = xcalloc(1, sizeof(*session));
+	session->store_path = store;
+	session->repository =
+		copy(options->repository ? options->repository : environment("DUCC_REPO"));
+	session->platform = copy(options->platform);
+	session->jobs = options->jobs;
+	session->layer_limit = options->layer_limit;
+	session->dry_run = options->dry_run;
+	session->notice = options->notice;
+	session->progress = options->progress;
+	session->ctx = options->ctx;
+	pthread_mutex_init(&session->callbacks, NULL);
+	return session;
+}
+
+void ducc_close(ducc_session *session)
+{
+	if (!session)
+		return;
+	pthread_mutex_destroy(&session->callbacks);
+	free(session->store_path);
+	free(session->repository);
+	free(session->platform);
+	free(session);
+}
+
+const char *ducc_repository(const ducc_session *session, const ducc_record *record)
+{
+	return session->repository ? session->repository : ducc_record_get(record, "repo");
+}
+
+void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
+{
+	AUTO_BUFFER text = {0};
+	va_list args;
+
+	if (!session->notice)
+		return;
+	va_start(args, fmt);
+	buffer_vaddf(&text, fmt, args);
+	va_end(args);
+	pthread_mutex_lock(&session->callbacks);
+	session->notice(session->ctx, level, text.data);
+	pthread_mutex_unlock(&session->callbacks);
+}
+
+void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total)
+{
+	struct ducc_progress progress = {.what = what, .done = done, .total = total};
+
+	if (!session->progress)
+		return;
+	pthread_mutex_lock(&session->callbacks);
+	session->progress(session->ctx, &progress);
+	pthread_mutex_unlock(&session->callbacks);
+}
+
+int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
+		       struct reference *reference, struct digest *manifest, ducc_error **err)
+{
+	AUTO_FREE char *name = NULL;
+	const char *platform =
+		session->platform ? session->platform : ducc_record_get(record, "platform");
+
+	if (reference_parse(reference, ducc_record_reference(record), err) < 0)
+		return -1;
+	if (reference_is_pinned(reference)) {
+		*manifest = reference->digest;
+		return 0;
+	}
+	name = reference_name(reference);
+	if (store_find(store, name, platform, manifest, err) < 0) {
+		reference_free(reference);
+		return -1;
+	}
+	return 0;
+}

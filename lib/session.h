@@ -1,0 +1,36 @@
+/*
+ * A session: the options that all jobs share (struct ducc_options), checked and
+ * completed, and the way to the caller's callbacks.
+ */
+#ifndef DUCC_SESSION_H
+#define DUCC_SESSION_H
+
+#include <pthread.h>
+
+#include "error.h"
+#include "store.h"
+
+struct ducc_session {
+	char *store_path;
+	char *repository; /* NULL: the record says */
+	char *platform;   /* NULL: the record says */
+	unsigned jobs;    /* 0: the job decides */
+	uint64_t layer_limit;
+	bool dry_run;
+	void (*notice)(void *ctx, enum ducc_level level, const char *text);
+	void (*progress)(void *ctx, const struct ducc_progress *progress);
+	void *ctx;
+	pthread_mutex_t callbacks; /* one at a time */
+};
+
+void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...) PRINTF(3, 4);
+void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total);
+
+/*
+ * Reads the record's reference and finds its image manifest: the digest if it is
+ * pinned, otherwise what the store lists under its name.
+ */
+int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
+		       struct reference *reference, struct digest *manifest, ducc_error **err);
+
+#endif

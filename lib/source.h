@@ -1,0 +1,63 @@
+/*
+ * Where images come from: a registry, an OCI image layout (oci:DIR[:REF]) or
+ * what docker save wrote (docker-archive:FILE[:NAME]).
+ *
+ * A new kind of source is one more struct source_kind, and one line in source.c.
+ */
+#ifndef DUCC_SOURCE_H
+#define DUCC_SOURCE_H
+
+#include "blob.h"
+#include "image.h"
+#include "reference.h"
+#include "store.h"
+
+struct source {
+	const struct source_kind *kind;
+	void *data; /* the kind's own */
+	/*
+	 * What the image is called: for a registry as asked for, for a local source
+	 * the name that it carries.  Not pinned to the image manifest yet.
+	 */
+	struct reference reference;
+};
+
+struct source_kind {
+	const char *prefix; /* "oci:"; "" for registries */
+
+	/* Opens what follows the prefix; sets reference and data. */
+	int (*open)(struct source *source, const char *text, ducc_error **err);
+	void (*close)(struct source *source);
+
+	/* The digest of the top-level manifest or index, if it can be known without getting it. */
+	int (*peek)(struct source *source, struct digest *digest);
+
+	/*
+	 * Gets the top-level manifest or index (digest NULL), or the one with that
+	 * digest, verified.  The caller frees *data.
+	 */
+	int (*manifest)(struct source *source, const struct digest *digest, char **data,
+			size_t *len, ducc_error **err);
+
+	/*
+	 * Writes a blob into its file and verifies it.  Called from several threads
+	 * at once, each with a worker of its own.
+	 */
+	int (*blob)(struct source *source, void *worker, struct blob *blob, ducc_error **err);
+	void *(*worker_new)(void); /* both NULL: there is nothing to keep for a thread */
+	void (*worker_free)(void *worker);
+};
+
+extern const struct source_kind source_oci, source_docker_archive;
+
+/* Opens the source that the text names (an image reference, oci:..., docker-archive:...). */
+int source_open(struct source *source, const char *text, ducc_error **err);
+void source_close(struct source *source);
+
+/*
+ * For local sources: the reference for the name that an image carries.  As with
+ * podman, one without a registry becomes localhost/NAME:TAG.
+ */
+int source_set_local_name(struct source *source, const char *name, ducc_error **err);
+
+#endif
