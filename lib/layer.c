@@ -1,0 +1,655 @@
+/* Reading a layer: see layer.h. */
+#include "layer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "charset.h"
+#include "mem.h"
+#include "path.h"
+#include "tarball.h"
+
+#define READ_SIZE ((size_t)256 << 10)
+#define PATH_LIMIT 65536 /* bytes; far more than any file system lets one make at once */
+
+#define WHITEOUT_PREFIX ".wh."
+#define WHITEOUT_META ".wh..wh." /* AUFS's own; .wh..wh..opq is the one that means something */
+#define WHITEOUT_OPAQUE ".wh..wh..opq"
+
+struct reader {
+	const struct layer_source *source;
+	struct archive *inflater; /* the blob, decompressed */
+	struct archive *archive;  /* the tar in it */
+	struct hasher *diff_id, *content;
+	uint64_t unpacked; /* bytes of tar so far */
+	uint64_t written;  /* bytes of file content so far; more, if the tar is sparse */
+	ducc_error *error; /* from within a callback */
+
+	struct tree *tree;
+	struct tarball *tarball;
+	bool rewrite; /* something that is in the tarball already was replaced */
+};
+
+/* --- bytes ------------------------------------------------------------ */
+
+/* Hands the tar reader a piece of tar, which passes through the hash on its way. */
+static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+{
+	struct reader *reader = ctx;
+	la_int64_t offset;
+	size_t len = 0;
+	int result = archive_read_data_block(reader->inflater, data, &len, &offset);
+
+	(void)archive;
+	if (result == ARCHIVE_EOF)
+		return 0;
+	if (result != ARCHIVE_OK) {
+		error_set(&reader->error, "%s", archive_error_string(reader->inflater));
+		return -1;
+	}
+	hasher_update(reader->diff_id, *data, len);
+	reader->unpacked += len;
+	if (reader->unpacked > reader->source->limit) {
+		error_set(&reader->error, "unpacks to more than %" PRIu64 " bytes (see -l)",
+			  reader->source->limit);
+		return -1;
+	}
+	if (reader->source->progress)
+		reader->source->progress(reader->source->ctx,
+					 (uint64_t)archive_filter_bytes(reader->inflater, -1));
+	return (la_ssize_t)len;
+}
+
+static int fail(struct reader *reader, struct archive *archive, ducc_error **err)
+{
+	const char *text = archive_error_string(archive);
+
+	if (reader->error)
+		return error_set(err, "%s", ducc_error_message(reader->error));
+	return error_set(err, "%s", text ? text : "not a tar archive");
+}
+
+static int open_archives(struct reader *reader, ducc_error **err)
+{
+	struct archive_entry *entry;
+	int result;
+
+	reader->inflater = xalloc(archive_read_new());
+	archive_read_support_filter_gzip(reader->inflater);
+	archive_read_support_filter_zstd(reader->inflater);
+	archive_read_support_format_raw(reader->inflater);
+	archive_read_support_format_empty(reader->inflater);
+	if (archive_read_open_fd(reader->inflater, reader->source->fd, READ_SIZE) != ARCHIVE_OK)
+		return fail(reader, reader->inflater, err);
+	reader->archive = xalloc(archive_read_new());
+	archive_read_support_format_tar(reader->archive);
+	archive_read_support_format_empty(reader->archive);
+	result = archive_read_next_header(reader->inflater, &entry);
+	if (result == ARCHIVE_EOF) /* a blob of no bytes */
+		return 1;
+	if (result != ARCHIVE_OK)
+		return fail(reader, reader->inflater, err);
+	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
+		return fail(reader, reader->archive, err);
+	return 0;
+}
+
+/* Reads what follows the tar's end marker, for it is part of the diff ID. */
+static int drain(struct reader *reader, ducc_error **err)
+{
+	const void *data;
+	la_ssize_t n;
+
+	do
+		n = on_read(NULL, reader, &data);
+	while (n > 0);
+	return n < 0 ? fail(reader, reader->inflater, err) : 0;
+}
+
+static int verify(struct reader *reader, ducc_error **err)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest actual;
+
+	hasher_final(reader->diff_id, sha256);
+	digest_from_bytes(&actual, sha256);
+	if (!digest_equal(&actual, &reader->source->head->diff_id))
+		return error_set(err,
+				 "diff ID mismatch: the content is " PRI_DIGEST
+				 ", the config says " PRI_DIGEST,
+				 actual.hex, reader->source->head->diff_id.hex);
+	return 0;
+}
+
+/* --- names ------------------------------------------------------------ */
+
+/*
+ * The name of an entry as a path (path.h): without empty components and ".",
+ * an absolute one relative to the image's root.  NULL if it has "..".
+ */
+static char *clean_path(const char *name, ducc_error **err)
+{
+	struct buffer path = {0};
+
+	if (strlen(name) > PATH_LIMIT) {
+		error_set(err, "%.64s...: name of more than %d bytes", name, PATH_LIMIT);
+		return NULL;
+	}
+	for (const char *p = name; *p;) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			error_set(err, "%s: name with \"..\"", name);
+			buffer_free(&path);
+			return NULL;
+		}
+		if (len > 255) {
+			error_set(err, "%.64s...: component of more than 255 bytes", name);
+			buffer_free(&path);
+			return NULL;
+		}
+		if (len && !(len == 1 && p[0] == '.')) {
+			if (path.len)
+				buffer_addc(&path, '/');
+			buffer_add(&path, p, len);
+		}
+		p += len + (p[len] == '/');
+	}
+	return buffer_steal(&path);
+}
+
+static bool has_prefix(const char *name, size_t len, const char *prefix)
+{
+	return len >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
+}
+
+/* What was made before is in the tarball, and is not wanted there any more. */
+static void drop(struct reader *reader, struct node *node)
+{
+	if (node->file || node->children)
+		reader->rewrite = true;
+	tree_remove_children(reader->tree, node);
+	node_set_file(node, NULL);
+	free(node->lower_link);
+	node->lower_link = NULL;
+}
+
+/*
+ * The node for the parent of `path`, its missing ones made; *name is the last
+ * component.  Whiteouts as directories and parents that are none are refused.
+ */
+static struct node *parent_node(struct reader *reader, const char *path, const char **name,
+				ducc_error **err)
+{
+	struct node *node = tree_root(reader->tree);
+
+	for (;;) {
+		size_t len = strcspn(path, "/");
+		struct node *child;
+
+		if (!path[len]) {
+			*name = path;
+			return node;
+		}
+		if (has_prefix(path, len, WHITEOUT_PREFIX)) {
+			error_set(err, "whiteout used as a directory");
+			return NULL;
+		}
+		child = tree_child(reader->tree, node, path, len);
+		if (!child)
+			child = tree_add(reader->tree, node, path, len);
+		if (child->lower_link || (child->file && !node_is_dir(child))) {
+			error_set(err, "its parent %.*s is not a directory but a %s", (int)len, path,
+				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
+									    : "file");
+			return NULL;
+		}
+		node = child;
+		path += len + 1;
+	}
+}
+
+/* AUFS's bookkeeping (.wh..wh.plnk and the like) says nothing about the image. */
+static bool is_aufs_metadata(const char *path)
+{
+	for (;;) {
+		size_t len = strcspn(path, "/");
+
+		if (has_prefix(path, len, WHITEOUT_META) &&
+		    (path[len] || strcmp(path, WHITEOUT_OPAQUE) != 0))
+			return true;
+		if (!path[len])
+			return false;
+		path += len + 1;
+	}
+}
+
+/* --- entries ---------------------------------------------------------- */
+
+static int add_whiteout(struct reader *reader, struct node *parent, const char *name,
+			ducc_error **err)
+{
+	struct node *node;
+
+	if (!strcmp(name, WHITEOUT_OPAQUE)) {
+		parent->flags |= NODE_OPAQUE;
+		return 0;
+	}
+	name += strlen(WHITEOUT_PREFIX);
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return error_set(err, "whiteout of nothing");
+	node = tree_child(reader->tree, parent, name, strlen(name));
+	if (!node)
+		node = tree_add(reader->tree, parent, name, strlen(name));
+	node->flags |= NODE_WHITEOUT;
+	return 0;
+}
+
+static void copy_xattrs(struct file *file, struct archive_entry *entry)
+{
+	const char *name;
+	const void *value;
+	size_t len;
+
+	archive_entry_xattr_reset(entry);
+	while (archive_entry_xattr_next(entry, &name, &value, &len) == ARCHIVE_OK) {
+		/* An image must not steer the overlayfs that it will be a part of. */
+		if (!name || !strncmp(name, "trusted.overlay.", 16) ||
+		    !strncmp(name, "user.overlay.", 13))
+			continue;
+		file_set_xattr(file, name, value, len);
+	}
+}
+
+static int check_range(la_int64_t value, uint64_t max, const char *what, ducc_error **err)
+{
+	if (value < 0 || (uint64_t)value > max)
+		return error_set(err, "%s %" PRId64 " out of range", what, (int64_t)value);
+	return 0;
+}
+
+/* Owner, mode, time and xattrs of the entry. */
+static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_error **err)
+{
+	if (check_range(archive_entry_uid(entry), UINT32_MAX - 1, "uid", err) < 0 ||
+	    check_range(archive_entry_gid(entry), UINT32_MAX - 1, "gid", err) < 0)
+		return -1;
+	file->uid = (uint32_t)archive_entry_uid(entry);
+	file->gid = (uint32_t)archive_entry_gid(entry);
+	file->mode = (file->mode & S_IFMT) | (archive_entry_perm(entry) & 07777);
+	if (S_ISLNK(file->mode)) /* they have no permissions of their own */
+		file->mode |= 0777;
+	file->mtime = archive_entry_mtime(entry);
+	file->mtime_nsec = (uint32_t)archive_entry_mtime_nsec(entry);
+	copy_xattrs(file, entry);
+	return 0;
+}
+
+static struct file *file_from_entry(struct archive_entry *entry, ducc_error **err)
+{
+	struct file *file = file_new(archive_entry_filetype(entry));
+
+	if (copy_metadata(file, entry, err) < 0)
+		goto failed;
+	switch (file->mode & S_IFMT) {
+	case S_IFREG:
+		if (check_range(archive_entry_size(entry), INT64_MAX, "size", err) < 0)
+			goto failed;
+		file->size = (uint64_t)archive_entry_size(entry);
+		break;
+	case S_IFLNK:
+		if (!archive_entry_symlink(entry) || !*archive_entry_symlink(entry)) {
+			error_set(err, "symbolic link without a target");
+			goto failed;
+		}
+		file->target = xstrdup(archive_entry_symlink(entry));
+		break;
+	case S_IFCHR:
+	case S_IFBLK:
+		file->major = (uint32_t)archive_entry_rdevmajor(entry);
+		file->minor = (uint32_t)archive_entry_rdevminor(entry);
+		/* What Linux's dev_t holds. */
+		if (file->major > 0xfff || file->minor > 0xfffff) {
+			error_set(err, "device number %" PRIu32 ":%" PRIu32 " out of range",
+				  file->major, file->minor);
+			goto failed;
+		}
+		break;
+	case S_IFDIR:
+	case S_IFIFO:
+		break;
+	default:
+		error_set(err, "unknown type of entry");
+		goto failed;
+	}
+	return file;
+failed:
+	file_unref(file);
+	return NULL;
+}
+
+static int add_content(struct reader *reader, const void *data, size_t len, struct file *file,
+		       uint64_t *done, ducc_error **err)
+{
+	if (len > file->size - *done)
+		return error_set(err, "more content than the header says");
+	*done += len;
+	reader->written += len;
+	if (reader->written > reader->source->limit)
+		return error_set(err, "unpacks to more than %" PRIu64 " bytes (see -l)",
+				 reader->source->limit);
+	hasher_update(reader->content, data, len);
+	return tarball_data(reader->tarball, data, len, err);
+}
+
+/* Holes of a sparse file are content like any other: zeros. */
+static int add_zeros(struct reader *reader, uint64_t until, struct file *file, uint64_t *done,
+		     ducc_error **err)
+{
+	static const char zeros[65536];
+
+	if (until > file->size)
+		return error_set(err, "more content than the header says");
+	while (*done < until) {
+		uint64_t len = until - *done < sizeof(zeros) ? until - *done : sizeof(zeros);
+
+		if (add_content(reader, zeros, (size_t)len, file, done, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int copy_content(struct reader *reader, struct file *file, ducc_error **err)
+{
+	uint64_t done = 0;
+
+	if (file->size > reader->source->limit)
+		return error_set(err, "unpacks to more than %" PRIu64 " bytes (see -l)",
+				 reader->source->limit);
+	file->data = tarball_offset(reader->tarball);
+	hasher_reset(reader->content);
+	for (;;) {
+		const void *data;
+		la_int64_t offset;
+		size_t len;
+		int result = archive_read_data_block(reader->archive, &data, &len, &offset);
+
+		if (result == ARCHIVE_EOF)
+			break;
+		if (result != ARCHIVE_OK)
+			return fail(reader, reader->archive, err);
+		if (offset < 0 || (uint64_t)offset < done)
+			return error_set(err, "sparse file out of order");
+		if (add_zeros(reader, (uint64_t)offset, file, &done, err) < 0 ||
+		    add_content(reader, data, len, file, &done, err) < 0)
+			return -1;
+	}
+	if (add_zeros(reader, file->size, file, &done, err) < 0)
+		return -1;
+	hasher_final(reader->content, file->sha256);
+	return 0;
+}
+
+/* Says where the file is: in this layer, under the name that its content is written with. */
+static void set_origin(struct reader *reader, struct file *file, const char *path)
+{
+	file->layer = tree_intern(reader->tree, &reader->source->head->layer);
+	free(file->origin);
+	file->origin = xstrdup(path);
+}
+
+/* A directory again, or on top of one that was only implied: what is in it stays. */
+static int add_directory(struct reader *reader, struct node *node, const char *path,
+			 struct file *file, ducc_error **err)
+{
+	bool again = node_is_dir(node);
+
+	if (node->lower_link || (node->file && !again))
+		drop(reader, node);
+	if (again && file_same_metadata(node->file, file)) {
+		file_unref(file);
+		return 0;
+	}
+	if (again)
+		reader->rewrite = true;
+	node_set_file(node, file);
+	return again ? 0 : tarball_entry(reader->tarball, path, file, NULL, err);
+}
+
+static int add_hardlink(struct reader *reader, struct node *node, const char *path,
+			struct archive_entry *entry, ducc_error **err)
+{
+	AUTO_FREE char *target = clean_path(archive_entry_hardlink(entry), err);
+	AUTO_FREE char *name = NULL;
+	struct node *other;
+
+	if (!target)
+		return error_wrap(err, "hard link");
+	if (!strcmp(target, path))
+		return error_set(err, "hard link to itself");
+	other = tree_find(reader->tree, target);
+	if (other && (node_is_dir(other) || (!other->file && other->children) ||
+		      other == tree_root(reader->tree)))
+		return error_set(err, "hard link to the directory %s", target);
+	if (other && node->file && node->file == other->file)
+		return 0;
+	drop(reader, node);
+	/* It may have been beneath what the link replaces. */
+	other = tree_find(reader->tree, target);
+	if (other && other->file) {
+		node_set_file(node, file_ref(other->file));
+		name = layer_path(&reader->source->head->layer, target);
+		return tarball_entry(reader->tarball, path, other->file, name, err);
+	}
+	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link)
+						      : STEAL(target);
+	return 0;
+}
+
+static int add_entry(struct reader *reader, const char *path, struct archive_entry *entry,
+		     ducc_error **err)
+{
+	struct node *parent, *node;
+	struct file *file;
+	const char *name;
+
+	if (!*path) {
+		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
+			return error_set(err, "the root is not a directory");
+		file = file_from_entry(entry, err);
+		if (!file)
+			return -1;
+		return add_directory(reader, tree_root(reader->tree), path, file, err);
+	}
+	if (is_aufs_metadata(path))
+		return 0;
+	parent = parent_node(reader, path, &name, err);
+	if (!parent)
+		return -1;
+	if (has_prefix(name, strlen(name), WHITEOUT_PREFIX))
+		return add_whiteout(reader, parent, name, err);
+	node = tree_child(reader->tree, parent, name, strlen(name));
+	if (!node)
+		node = tree_add(reader->tree, parent, name, strlen(name));
+	if (archive_entry_hardlink(entry))
+		return add_hardlink(reader, node, path, entry, err);
+	file = file_from_entry(entry, err);
+	if (!file)
+		return -1;
+	if (S_ISDIR(file->mode))
+		return add_directory(reader, node, path, file, err);
+	drop(reader, node);
+	if (S_ISCHR(file->mode) && !file->major && !file->minor) {
+		/* What overlayfs takes for a whiteout, every runtime will. */
+		file_unref(file);
+		node->flags |= NODE_WHITEOUT;
+		return 0;
+	}
+	set_origin(reader, file, path);
+	node_set_file(node, file);
+	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
+		return -1;
+	return S_ISREG(file->mode) ? copy_content(reader, file, err) : 0;
+}
+
+static int read_entries(struct reader *reader, ducc_error **err)
+{
+	struct archive_entry *entry;
+
+	for (;;) {
+		int result = archive_read_next_header(reader->archive, &entry);
+		AUTO_FREE char *path = NULL;
+		const char *name;
+
+		if (result == ARCHIVE_EOF)
+			return 0;
+		/* A warning says that a name is not in the locale's encoding: bytes they are. */
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			return fail(reader, reader->archive, err);
+		name = archive_entry_pathname(entry);
+		if (!name)
+			return error_set(err, "entry without a name");
+		path = clean_path(name, err);
+		if (!path)
+			return -1;
+		if (add_entry(reader, path, entry, err) < 0)
+			return error_wrap(err, "%s", *path ? path : "/");
+	}
+}
+
+/* --- the result ------------------------------------------------------- */
+
+
+/* Chooses for every file the first of its names, where the tar is written again. */
+static void reset_origins(struct reader *reader)
+{
+	struct node *root = tree_root(reader->tree), *node;
+	AUTO_BUFFER path = {0};
+
+	for (node = root; node; node = tree_next(root, node))
+		if (node->file)
+			node->file->layer = NULL;
+	for (node = root; node; node = tree_next(root, node)) {
+		if (!node->file || node->file->layer)
+			continue;
+		node_path(node, &path);
+		set_origin(reader, node->file, path.data);
+	}
+}
+
+static int copy_range(int from, uint64_t offset, uint64_t size, struct tarball *to,
+		      ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
+
+	while (size) {
+		size_t want = size < READ_SIZE ? (size_t)size : READ_SIZE;
+		ssize_t n = pread(from, buffer, want, (off_t)offset);
+
+		if (n <= 0)
+			return error_errno(err, n ? errno : EIO, "read");
+		if (tarball_data(to, buffer, (size_t)n, err) < 0)
+			return -1;
+		offset += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Adds all that the tree has now, with the contents of the first tar at `fd`. */
+static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *hardlink = NULL;
+		struct file *file = node->file;
+
+		if (!file)
+			continue;
+		node_path(node, &path);
+		if (!S_ISDIR(file->mode) && strcmp(path.data, file->origin) != 0)
+			hardlink = layer_path(file->layer, file->origin);
+		if (tarball_entry(tarball, path.data, file, hardlink, err) < 0)
+			return -1;
+		if (S_ISREG(file->mode) && !hardlink &&
+		    copy_range(fd, file->data, file->size, tarball, err) < 0)
+			return -1;
+	}
+	return tarball_finish(tarball, err);
+}
+
+/* Moves what is in the file from `offset` on to its beginning. */
+static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
+
+	for (uint64_t done = 0; done < size;) {
+		size_t want = size - done < READ_SIZE ? (size_t)(size - done) : READ_SIZE;
+		ssize_t n = pread(fd, buffer, want, (off_t)(offset + done));
+
+		if (n <= 0 || pwrite(fd, buffer, (size_t)n, (off_t)done) != n)
+			return error_errno(err, n ? errno : EIO, "copy");
+		done += (uint64_t)n;
+	}
+	if (ftruncate(fd, (off_t)size) < 0 || lseek(fd, 0, SEEK_END) < 0)
+		return error_errno(err, errno, "truncate");
+	return 0;
+}
+
+/*
+ * Some paths came more than once, which is rare: writes the tar again behind the
+ * first one, now with each path once, and moves it to the front.
+ */
+static int compact(struct reader *reader, int fd, ducc_error **err)
+{
+	off_t start = lseek(fd, 0, SEEK_END);
+	AUTO_TARBALL *tarball = NULL;
+
+	if (start < 0)
+		return error_errno(err, errno, "seek");
+	tarball = tarball_new(fd, &reader->source->head->layer);
+	if (write_again(tarball, reader->tree, fd, err) < 0)
+		return -1;
+	return shift_down(fd, (uint64_t)start, tarball_offset(tarball), err);
+}
+
+static int read_layer(struct reader *reader, int fd, ducc_error **err)
+{
+	int opened = open_archives(reader, err);
+
+	if (opened < 0 || (!opened && read_entries(reader, err) < 0) ||
+	    (!opened && drain(reader, err) < 0) || verify(reader, err) < 0 ||
+	    tarball_finish(reader->tarball, err) < 0)
+		return -1;
+	tree_sort(reader->tree);
+	if (!reader->rewrite)
+		return 0;
+	reset_origins(reader);
+	return compact(reader, fd, err);
+}
+
+struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)
+{
+	struct reader reader = {.source = source,
+				.diff_id = hasher_new(),
+				.content = hasher_new(),
+				.tree = tree_new(),
+				.tarball = tarball_new(tar, &source->head->layer)};
+	PLAIN_BYTES;
+	int result = read_layer(&reader, tar, err);
+
+	archive_read_free(reader.archive);
+	archive_read_free(reader.inflater);
+	tarball_free(reader.tarball);
+	hasher_free(reader.content);
+	hasher_free(reader.diff_id);
+	ducc_error_free(reader.error);
+	if (result == 0)
+		return reader.tree;
+	tree_free(reader.tree);
+	return NULL;
+}

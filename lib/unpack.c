@@ -1,0 +1,599 @@
+/*
+ * The job of ducc-unpack: a fetched image into layer tars and listings (ducc.h).
+ *
+ * First the layers that nobody has unpacked yet are read, several at a time;
+ * their files stay staged.  Then all layers are merged, the lowest first, which
+ * tells what each of them takes from those below; that is added to the tars, and
+ * only then do they get their names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "buffer.h"
+#include "extract.h"
+#include "image.h"
+#include "layer.h"
+#include "listing.h"
+#include "mem.h"
+#include "merge.h"
+#include "parallel.h"
+#include "path.h"
+#include "repository.h"
+#include "session.h"
+#include "tarball.h"
+
+#define GIB ((uint64_t)1 << 30)
+#define DEFAULT_RATIO 200 /* of unpacked to compressed bytes */
+
+struct layer {
+	struct listing_head head;
+	struct staged tar, listing; /* fresh: not finished */
+	bool fresh;
+	bool duplicate; /* the same blob is a layer of this image further down */
+};
+
+struct unpack {
+	ducc_session *session;
+	struct store store;
+	struct repository repository; /* fd -1: none, or it is not there yet */
+	struct reference reference;
+	struct digest manifest_digest;
+	struct manifest manifest;
+	struct config config;
+	struct layer *layers; /* as in the manifest */
+	size_t n;
+	struct tree *image;
+};
+
+/* --- the image as it is in the store ---------------------------------- */
+
+static int read_documents(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE char *manifest = NULL, *config = NULL;
+	size_t len;
+
+	if (store_read_blob(&unpack->store, &unpack->manifest_digest, &manifest, &len, err) < 0)
+		return error_wrap(err, "manifest " PRI_DIGEST, unpack->manifest_digest.hex);
+	if (manifest_parse(&unpack->manifest, manifest, len, err) < 0)
+		return -1;
+	if (store_read_blob(&unpack->store, &unpack->manifest.config.digest, &config, &len, err) <
+	    0)
+		return error_wrap(err, "config " PRI_DIGEST, unpack->manifest.config.digest.hex);
+	if (config_parse(&unpack->config, config, len, err) < 0)
+		return -1;
+	if (unpack->config.n != unpack->manifest.n)
+		return error_set(err, "config has %zu diff IDs for %zu layers", unpack->config.n,
+				 unpack->manifest.n);
+	return 0;
+}
+
+static int list_layers(struct unpack *unpack, ducc_error **err)
+{
+	unpack->n = unpack->manifest.n;
+	unpack->layers = xcalloc(unpack->n, sizeof(*unpack->layers));
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = &unpack->layers[i];
+
+		layer->head = (struct listing_head){.layer = unpack->manifest.layers[i].digest,
+						    .diff_id = unpack->config.diff_ids[i],
+						    .size = unpack->manifest.layers[i].size};
+		layer->tar = layer->listing = (struct staged)STAGED_NONE;
+		for (size_t below = 0; below < i && !layer->duplicate; below++)
+			layer->duplicate =
+				digest_equal(&unpack->layers[below].head.layer, &layer->head.layer);
+		if (layer->head.size > INT64_MAX)
+			return error_set(err, "layer " PRI_DIGEST ": impossible size",
+					 layer->head.layer.hex);
+	}
+	return 0;
+}
+
+static int open_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
+{
+	const char *repository = ducc_repository(unpack->session, record);
+	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
+
+	if (!found)
+		return error_set(err, "there is no store %s (ducc-fetch makes it)",
+				 unpack->session->store_path);
+	if (found < 0 ||
+	    (repository &&
+	     repository_open_existing(&unpack->repository, repository, err) < 0) ||
+	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
+			       &unpack->manifest_digest, err) < 0 ||
+	    read_documents(unpack, err) < 0)
+		return -1;
+	return list_layers(unpack, err);
+}
+
+/* --- layers that are unpacked already --------------------------------- */
+
+/* The listing of a layer: from the store, else from the repository; -1 if neither has one. */
+static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
+{
+	AUTO_FREE char *listing = store_layer_listing_name(layer);
+	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
+
+	*in_store = fd >= 0;
+	if (fd < 0 && unpack->repository.fd >= 0)
+		fd = repository_open_listing(&unpack->repository, layer);
+	return fd;
+}
+
+static bool has_tar(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+
+	return path_exists(unpack->store.fd, tar);
+}
+
+/* True if nothing has to be read for this layer: its content is in the store or published. */
+static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
+{
+	bool in_store;
+	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+
+	if (listing < 0)
+		return false;
+	return (in_store && has_tar(unpack, layer)) ||
+	       (unpack->repository.fd >= 0 && repository_has_layer(&unpack->repository, layer));
+}
+
+static bool is_complete(const struct unpack *unpack)
+{
+	AUTO_FREE char *listing = store_image_listing_name(&unpack->manifest_digest);
+
+	for (size_t i = 0; i < unpack->n; i++)
+		if (!is_unpacked(unpack, &unpack->layers[i].head.layer))
+			return false;
+	return path_exists(unpack->store.fd, listing);
+}
+
+/* --- reading layers --------------------------------------------------- */
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct layer *x = *(struct layer *const *)a, *y = *(struct layer *const *)b;
+
+	return strcmp(x->head.layer.hex, y->head.layer.hex);
+}
+
+/*
+ * Stages the layers that have to be read: in the order of their digests, so that
+ * two processes never wait for each other.
+ */
+static int stage_layers(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE struct layer **sorted = xcalloc(unpack->n, sizeof(*sorted));
+
+	for (size_t i = 0; i < unpack->n; i++)
+		sorted[i] = &unpack->layers[i];
+	qsort(sorted, unpack->n, sizeof(*sorted), by_digest);
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = sorted[i];
+		const struct digest *digest = &layer->head.layer;
+		AUTO_FREE char *tar = store_layer_tar_name(digest);
+		AUTO_FREE char *listing = store_layer_listing_name(digest);
+
+		if (layer->duplicate || is_unpacked(unpack, digest))
+			continue;
+		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
+			return -1;
+		if (is_unpacked(unpack, digest)) { /* while we waited for the lock */
+			staged_discard(&layer->tar);
+			continue;
+		}
+		if (staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
+			return -1;
+		layer->fresh = true;
+	}
+	return 0;
+}
+
+struct layer_progress {
+	ducc_session *session;
+	const char *name;
+	uint64_t size;
+};
+
+static void on_progress(void *ctx, uint64_t done)
+{
+	const struct layer_progress *progress = ctx;
+
+	session_progress(progress->session, progress->name, done, progress->size);
+}
+
+static uint64_t layer_limit(const struct unpack *unpack, uint64_t compressed)
+{
+	uint64_t limit = unpack->session->layer_limit;
+
+	if (limit)
+		return limit;
+	if (compressed > INT64_MAX / DEFAULT_RATIO)
+		return INT64_MAX;
+	return compressed * DEFAULT_RATIO > GIB ? compressed * DEFAULT_RATIO : GIB;
+}
+
+static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
+	AUTO_CLOSE int blob = store_open_blob(&unpack->store, &layer->head.layer, err);
+	AUTO_TREE *tree = NULL;
+	struct layer_progress progress = {unpack->session, name, layer->head.size};
+	struct layer_source source = {.fd = blob,
+				      .head = &layer->head,
+				      .limit = layer_limit(unpack, layer->head.size),
+				      .progress = on_progress,
+				      .ctx = &progress};
+
+	if (blob < 0)
+		return -1;
+	tree = layer_read(&source, layer->tar.fd, err);
+	if (!tree)
+		return -1;
+	tree_count_links(tree);
+	if (listing_write(layer->listing.fd, &layer->head, tree) < 0)
+		return error_errno(err, errno, "write");
+	session_notice(unpack->session, DUCC_DEBUG, "unpacked layer %s", name);
+	return 0;
+}
+
+static int read_one(void *ctx, size_t i, ducc_error **err)
+{
+	struct unpack *unpack = ctx;
+	struct layer *layer = &unpack->layers[i];
+
+	if (layer->fresh && read_layer(unpack, layer, err) < 0) {
+		staged_discard(&layer->tar);
+		staged_discard(&layer->listing);
+		return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
+	}
+	return 0;
+}
+
+/* --- settling layers on those below ----------------------------------- */
+
+/* Notes which nodes the layer's tar has; of a fresh one, those that the layer says itself. */
+static void mark_stored(struct tree *tree, bool fresh)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->stored = node->file || (!fresh && node_is_whiteout(node) &&
+					      !(node->flags & NODE_VOID));
+}
+
+static bool is_addition(const struct node *node)
+{
+	return !node->stored && (node->file || (node_is_whiteout(node) &&
+						!(node->flags & NODE_VOID)));
+}
+
+static bool has_additions(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (is_addition(node))
+			return true;
+	return false;
+}
+
+static int add_node(struct tarball *tarball, const struct node *node, const char *path,
+		    ducc_error **err)
+{
+	AUTO_FREE char *hardlink = NULL;
+
+	if (!node->file)
+		return tarball_whiteout(tarball, path, err);
+	if (!S_ISDIR(node->file->mode)) /* a hard link into a layer below */
+		hardlink = layer_path(node->file->layer, node->file->origin);
+	return tarball_entry(tarball, path, node->file, hardlink, err);
+}
+
+/* Appends what the tree has and the tar has not. */
+static int append_additions(int tar, const struct digest *layer, struct tree *tree,
+			    ducc_error **err)
+{
+	AUTO_TARBALL *tarball = NULL;
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	if (!has_additions(tree))
+		return 0;
+	tarball = tarball_append(tar, layer, err);
+	if (!tarball)
+		return -1;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_addition(node))
+			continue;
+		node_path(node, &path);
+		if (add_node(tarball, node, path.data, err) < 0)
+			return error_wrap(err, "%s", path.data);
+		node->stored = true;
+	}
+	return tarball_finish(tarball, err);
+}
+
+static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
+			 ducc_error **err)
+{
+	if (lseek(listing->fd, 0, SEEK_SET) < 0 || ftruncate(listing->fd, 0) < 0)
+		return error_errno(err, errno, "write");
+	tree_count_links(tree);
+	if (listing_write(listing->fd, head, tree) < 0)
+		return error_errno(err, errno, "write");
+	return 0;
+}
+
+static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+{
+	off_t size;
+
+	if (append_additions(layer->tar.fd, &layer->head.layer, tree, err) < 0)
+		return -1;
+	size = lseek(layer->tar.fd, 0, SEEK_END);
+	if (size < 0)
+		return error_errno(err, errno, "seek");
+	layer->head.unpacked = (uint64_t)size;
+	if (write_listing(&layer->listing, &layer->head, tree, err) < 0 ||
+	    staged_commit(&layer->tar, err) < 0)
+		return -1;
+	/* The listing last: it is what says that the layer is there. */
+	return staged_commit(&layer->listing, err);
+}
+
+static int copy_all(int from, int to, ducc_error **err)
+{
+	ssize_t n;
+
+	do
+		n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
+	while (n > 0);
+	return n < 0 ? error_errno(err, errno, "copy") : 0;
+}
+
+/* Takes over from `ours` what `tree` does not have: whiteouts and implied directories. */
+static void add_missing(struct tree *tree, struct tree *ours)
+{
+	struct node *root = tree_root(ours);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		struct node *parent, *there;
+
+		if (!is_addition(node))
+			continue;
+		node_path(node, &path);
+		there = tree_find(tree, path.data);
+		if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
+			there->flags &= (uint8_t)~NODE_VOID;
+			continue;
+		}
+		if (!there) {
+			char *slash = strrchr(path.data, '/');
+
+			if (slash)
+				*slash = '\0';
+			parent = slash ? tree_find(tree, path.data) : tree_root(tree);
+			there = tree_add(tree, parent, node->name, node->name_len);
+		}
+		there->flags = node->flags;
+		if (node->file)
+			node_set_file(there, file_ref(node->file));
+	}
+	tree_sort(tree);
+}
+
+/*
+ * A layer that was unpacked before gets what this image needs in addition.  A new
+ * tar takes the place of the old one; a layer that is only published just gets a
+ * listing, for ducc-publish to see.
+ */
+static int settle_again(struct unpack *unpack, const struct digest *layer, struct tree *ours,
+			ducc_error **err)
+{
+	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_STAGED tar = STAGED_NONE;
+	AUTO_STAGED listing = STAGED_NONE;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	bool in_store;
+
+	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
+	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
+		return -1;
+	/* Now that we have the lock: as it is at this moment. */
+	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
+	AUTO_CLOSE int old_tar = path_open(unpack->store.fd, tar_name, O_RDONLY, 0);
+	if (old_listing < 0)
+		return error_errno(err, errno, "%s", listing_name);
+	tree = listing_read(old_listing, &head, err);
+	if (!tree)
+		return -1;
+	mark_stored(tree, false);
+	add_missing(tree, ours);
+	if (old_tar >= 0) {
+		if (copy_all(old_tar, tar.fd, err) < 0 ||
+		    append_additions(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+			return -1;
+	}
+	if (write_listing(&listing, &head, tree, err) < 0)
+		return -1;
+	return staged_commit(&listing, err);
+}
+
+struct difference {
+	struct unpack *unpack;
+	const struct digest *layer;
+};
+
+static void on_difference(void *ctx, const char *path)
+{
+	const struct difference *difference = ctx;
+
+	session_notice(difference->unpack->session, DUCC_WARNING,
+		       "%s/%s: layer " PRI_DIGEST
+		       ": directory %s has other owner, mode or time than on the layers that it was "
+		       "unpacked on before; the flat image is right, the layer keeps the earlier one",
+		       difference->unpack->reference.registry,
+		       difference->unpack->reference.repository, difference->layer->hex, path);
+}
+
+static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	struct difference difference = {unpack, &layer->head.layer};
+	struct listing_head head;
+	AUTO_TREE *tree = NULL;
+	AUTO_CLOSE int fd = -1;
+	bool in_store;
+
+	if (layer->listing.fd >= 0) {
+		tree = listing_read(layer->listing.fd, &head, err);
+	} else {
+		fd = open_listing(unpack, &layer->head.layer, &in_store);
+		if (fd < 0)
+			return error_errno(err, errno, "listing");
+		tree = listing_read(fd, &head, err);
+	}
+	if (!tree)
+		return -1;
+	if (!digest_equal(&head.diff_id, &layer->head.diff_id))
+		return error_set(err,
+				 "diff ID mismatch: the content is " PRI_DIGEST
+				 ", the config says " PRI_DIGEST,
+				 head.diff_id.hex, layer->head.diff_id.hex);
+	mark_stored(tree, layer->listing.fd >= 0);
+	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0)
+		return -1;
+	if (layer->listing.fd >= 0)
+		return settle_fresh(layer, tree, err);
+	return has_additions(tree) ? settle_again(unpack, &layer->head.layer, tree, err) : 0;
+}
+
+static int merge_all(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE char *name = store_image_listing_name(&unpack->manifest_digest);
+	AUTO_STAGED listing = STAGED_NONE;
+
+	unpack->image = tree_new();
+	for (size_t i = 0; i < unpack->n; i++)
+		if (merge_one(unpack, &unpack->layers[i], err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST,
+					  unpack->layers[i].head.layer.hex);
+	merge_finish(unpack->image);
+	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
+		return -1;
+	if (listing_write(listing.fd, NULL, unpack->image) < 0)
+		return error_errno(err, errno, "%s", name);
+	return staged_commit(&listing, err);
+}
+
+/* --- the jobs --------------------------------------------------------- */
+
+static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
+{
+	unsigned jobs = unpack->session->jobs;
+	size_t missing = 0;
+
+	if (open_image(unpack, record, err) < 0)
+		return -1;
+	for (size_t i = 0; i < unpack->n; i++)
+		missing += !unpack->layers[i].duplicate &&
+			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
+	session_notice(unpack->session, DUCC_INFO, "%s %zu of %zu layers",
+		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
+	if (unpack->session->dry_run || is_complete(unpack))
+		return 0;
+	if (stage_layers(unpack, err) < 0 ||
+	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, err) < 0)
+		return -1;
+	return merge_all(unpack, err);
+}
+
+static void unpack_end(struct unpack *unpack)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		staged_discard(&unpack->layers[i].listing);
+		staged_discard(&unpack->layers[i].tar);
+	}
+	free(unpack->layers);
+	tree_free(unpack->image);
+	manifest_free(&unpack->manifest);
+	config_free(&unpack->config);
+	reference_free(&unpack->reference);
+	repository_close(&unpack->repository);
+	store_close(&unpack->store);
+}
+
+int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
+{
+	struct unpack unpack = {
+		.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	int result = unpack_image(&unpack, record, err);
+
+	unpack_end(&unpack);
+	return result;
+}
+
+/* Where a layer's files are: in the store as a tar, or published. */
+static int find_layer(void *ctx, const struct digest *layer, struct extract_source *source,
+		      ducc_error **err)
+{
+	const struct unpack *unpack = ctx;
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+
+	source->how = EXTRACT_TAR;
+	source->fd = path_open(unpack->store.fd, tar, O_RDONLY, 0);
+	if (source->fd < 0 && unpack->repository.fd >= 0) {
+		source->how = EXTRACT_COPY;
+		source->fd = repository_open_layerfs(&unpack->repository, layer);
+	}
+	return source->fd < 0 ? error_set(err, "neither unpacked in the store nor published") : 0;
+}
+
+static int extract_image(struct unpack *unpack, const ducc_record *record, const char *dir,
+			 ducc_error **err)
+{
+	AUTO_FREE char *name = NULL, *left_out = NULL;
+	AUTO_CLOSE int listing = -1, root = -1;
+	AUTO_TREE *tree = NULL;
+	struct extract_report report = {0};
+
+	if (open_image(unpack, record, err) < 0)
+		return -1;
+	name = store_image_listing_name(&unpack->manifest_digest);
+	listing = path_open(unpack->store.fd, name, O_RDONLY, 0);
+	if (listing < 0)
+		return error_errno(err, errno, "%s/%s", unpack->store.path, name);
+	tree = listing_read(listing, NULL, err);
+	if (!tree)
+		return error_wrap(err, "%s/%s", unpack->store.path, name);
+	if (path_mkdirs_named(dir, err) < 0)
+		return -1;
+	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_errno(err, errno, "%s", dir);
+	if (!path_is_empty(root))
+		return error_set(err, "%s is not an empty directory", dir);
+	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
+		return error_wrap(err, "%s", dir);
+	left_out = extract_report_text(&report);
+	if (left_out)
+		session_notice(unpack->session, DUCC_WARNING, "%s: left out, not permitted: %s",
+			       dir, left_out);
+	return 0;
+}
+
+int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
+		 ducc_error **err)
+{
+	struct unpack unpack = {
+		.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	int result = extract_image(&unpack, record, dir, err);
+
+	unpack_end(&unpack);
+	return result;
+}
