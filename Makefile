@@ -11,7 +11,7 @@ MANDIR = $(PREFIX)/share/man
 VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
 SONAME = libducc.so.0
 
-TOOLS = ducc-fetch ducc-unpack
+TOOLS = ducc-fetch ducc-unpack ducc-publish
 MANUALS = $(wildcard man/*.[157])
 
 B = build

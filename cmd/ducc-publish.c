@@ -1,0 +1,93 @@
+/* ducc-publish: publish unpacked images, all that are ready in one transaction. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+static struct tool tool;
+
+static int option(int letter, const char *value)
+{
+	(void)letter;
+	(void)value;
+	return -1;
+}
+
+static struct tool tool = {
+	.name = "ducc-publish",
+	.usage = "[-s store] [-r repo] [-nqvhV] [image ...]",
+	.letters = "",
+	.option = option,
+};
+
+struct batch {
+	ducc_record **records;
+	size_t n, capacity;
+};
+
+static void *grow(void *array, size_t n, size_t size)
+{
+	array = reallocarray(array, n, size);
+	if (!array)
+		abort();
+	return array;
+}
+
+static bool same_repository(const ducc_session *session, const ducc_record *a,
+			    const ducc_record *b)
+{
+	const char *x = ducc_repository(session, a), *y = ducc_repository(session, b);
+
+	return x && y ? !strcmp(x, y) : x == y;
+}
+
+static void add(struct batch *batch, ducc_record *record)
+{
+	if (batch->n == batch->capacity) {
+		batch->capacity = batch->capacity * 2 + 16;
+		batch->records = grow(batch->records, batch->capacity, sizeof(*batch->records));
+	}
+	batch->records[batch->n++] = record;
+}
+
+static void publish(ducc_session *session, struct batch *batch)
+{
+	ducc_error **errors = calloc(batch->n, sizeof(ducc_error *));
+
+	if (!errors)
+		abort();
+	ducc_publish(session, batch->records, batch->n, errors);
+	for (size_t i = 0; i < batch->n; i++) {
+		if (errors[i])
+			tool_fail(&tool, ducc_record_reference(batch->records[i]), errors[i]);
+		else
+			tool_done(&tool, batch->records[i]);
+		ducc_record_free(batch->records[i]);
+	}
+	free(errors);
+	batch->n = 0;
+}
+
+int main(int argc, char **argv)
+{
+	int first = tool_options(&tool, argc, argv);
+	ducc_session *session = tool_session(&tool);
+	struct input *input = tool_input(&tool, argv + first, argc - first);
+	struct batch batch = {NULL};
+	ducc_record *next = input_next(input, true);
+
+	while (next) {
+		/* All that is waiting now, as far as it goes to the same repository. */
+		do {
+			add(&batch, next);
+			next = input_next(input, false);
+		} while (next && same_repository(session, batch.records[0], next));
+		publish(session, &batch);
+		if (!next)
+			next = input_next(input, true);
+	}
+	free(batch.records);
+	input_free(input);
+	ducc_close(session);
+	return tool_status(&tool);
+}
