@@ -166,7 +166,7 @@ ducc_session *tool_session(struct tool *tool)
 	if (session)
 		return session;
 	fprintf(stderr, "%s: %s\n", tool->name, ducc_error_message(err));
-	exit(EXIT_FAILED);
+	exit(EXIT_USAGE);
 }
 
 /* --- records in ------------------------------------------------------- */
@@ -303,11 +303,22 @@ void tool_done(struct tool *tool, const ducc_record *record)
 	free(text);
 }
 
+/* A message is one line, whatever somebody has put into a name. */
+static void print_escaped(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		fprintf(stderr, *p < ' ' || *p == 0x7f ? "\\%03o" : "%c", *p);
+}
+
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 {
 	clear_line();
-	fprintf(stderr, "%s: %s%s%s\n", tool->name, what ? what : "", what ? ": " : "",
-		ducc_error_message(err));
+	fprintf(stderr, "%s: ", tool->name);
+	if (what) {
+		print_escaped(what);
+		fputs(": ", stderr);
+	}
+	fprintf(stderr, "%s\n", ducc_error_message(err));
 	ducc_error_free(err);
 	tool->failed++;
 }

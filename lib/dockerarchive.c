@@ -44,7 +44,10 @@ static int open_archive(const struct docker_archive *docker, struct archive **ar
 	archive_read_support_filter_zstd(*archive);
 	if (archive_read_open_filename(*archive, docker->path, READ_SIZE) == ARCHIVE_OK)
 		return 0;
-	error_set(err, "%s: %s", docker->path, archive_error_string(*archive));
+	if (archive_errno(*archive) == ENOENT || archive_errno(*archive) == EACCES)
+		error_errno(err, archive_errno(*archive), "%s", docker->path);
+	else
+		error_set(err, "%s: %s", docker->path, archive_error_string(*archive));
 	archive_read_free(*archive);
 	*archive = NULL;
 	return -1;

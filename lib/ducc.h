@@ -117,8 +117,8 @@ struct ducc_options {
 typedef struct ducc_session ducc_session;
 
 /*
- * Starts a session.  Nothing is opened or created on disk yet.
- * Release with ducc_close().
+ * Starts a session.  Nothing is opened or created on disk yet.  Fails if an
+ * option does not make sense.  Release with ducc_close().
  */
 DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err);
 DUCC_PUBLIC void ducc_close(ducc_session *session);

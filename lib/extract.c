@@ -390,7 +390,10 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 	return set_metadata_fd(x, file, out) < 0 ? fail(x, first->node, err) : 0;
 }
 
-/* Gives the layer's own file one more name; 1 if it has too many already. */
+/*
+ * Gives the layer's own file one more name; 1 if it has too many already, or is
+ * a device that could not be made there.
+ */
 static int link_file(struct extraction *x, struct beneath *from, const struct want *want,
 		     ducc_error **err)
 {
@@ -400,7 +403,9 @@ static int link_file(struct extraction *x, struct beneath *from, const struct wa
 
 	if (parent >= 0 && !linkat(there, from_name, parent, name, 0))
 		return 0;
-	return parent >= 0 && errno == EMLINK ? 1 : fail(x, want->node, err);
+	if (parent >= 0 && (errno == EMLINK || (errno == ENOENT && !S_ISREG(want->node->file->mode))))
+		return 1;
+	return fail(x, want->node, err);
 }
 
 /* Takes the wants of one layer from its directory. */

@@ -91,7 +91,8 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 	rest = text[os] ? text + os + 1 : "";
 	architecture = strcspn(rest, "/");
 	if (!os || !architecture || (rest[architecture] && !rest[architecture + 1]) ||
-	    strpbrk(rest + architecture + (rest[architecture] != '\0'), "/"))
+	    strchr(rest + architecture + (rest[architecture] != '\0'), '/') ||
+	    text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
 		return error_set(err, "not a platform (OS/ARCH[/VARIANT]): %s", text);
 	platform->os = xstrndup(text, os);
 	platform->architecture = xstrndup(rest, architecture);
@@ -157,6 +158,17 @@ static int check_layer_type(const char *media_type, ducc_error **err)
 	return error_set(err, "unknown media type %s", media_type);
 }
 
+bool manifest_is_known_type(const char *media_type)
+{
+	static const char *const types[] = {MEDIA_OCI_MANIFEST, MEDIA_OCI_INDEX,
+					    MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_INDEX};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (!strcmp(media_type, types[i]))
+			return true;
+	return false;
+}
+
 bool manifest_is_index(const cJSON *json)
 {
 	return cJSON_HasObjectItem(json, "manifests");
@@ -174,6 +186,10 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 		return error_set(err, "schema version 1 is not supported: push the image again");
 	if (version != 2)
 		return error_set(err, "unknown schema version");
+	if (json_find_string(json, "mediaType", &type, err) < 0)
+		return -1;
+	if (type && !manifest_is_known_type(type))
+		return error_set(err, "unknown media type %s", type);
 	/* A document that can be read both ways means mischief (CVE-2021-41190). */
 	if (manifest_is_index(json))
 		return error_set(err, "neither an index nor an image manifest");

@@ -62,6 +62,9 @@ void manifest_free(struct manifest *manifest);
 
 #define AUTO_MANIFEST __attribute__((cleanup(manifest_free))) struct manifest
 
+/* True for the media types of manifests and indexes that can be read here. */
+bool manifest_is_known_type(const char *media_type);
+
 /* True if the document is an OCI index or a Docker manifest list. */
 bool manifest_is_index(const cJSON *json);
 

@@ -5,11 +5,29 @@
 
 #include "mem.h"
 
+/* An escaped NUL, which would cut a C string short. */
+static bool has_nul(const char *data, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i++) {
+		if (data[i] != '\\')
+			continue;
+		if (len - i >= 6 && !memcmp(data + i, "\\u0000", 6))
+			return true;
+		i++; /* what is escaped begins no escape */
+	}
+	return false;
+}
+
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err)
 {
 	const char *end = NULL;
 	cJSON *json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 
+	if (json && has_nul(data, len)) {
+		error_set(err, "%s: JSON with a NUL in a string", what);
+		json_free(&json);
+		return NULL;
+	}
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 

@@ -25,7 +25,7 @@ static inline void json_free(cJSON **json)
 
 #define AUTO_JSON __attribute__((cleanup(json_free))) cJSON
 
-/* A document that must be one object and nothing after it. */
+/* A document that must be one object and nothing after it, with no NUL in its strings. */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 
 /* A required member; `null` counts as missing. */

@@ -5,9 +5,11 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 
 #include "charset.h"
 #include "mem.h"
+#include "mtime.h"
 #include "path.h"
 #include "tarball.h"
 
@@ -105,7 +107,11 @@ static int drain(struct reader *reader, ducc_error **err)
 	do
 		n = on_read(NULL, reader, &data);
 	while (n > 0);
-	return n < 0 ? fail(reader, reader->inflater, err) : 0;
+	if (n < 0)
+		return fail(reader, reader->inflater, err);
+	if ((uint64_t)archive_filter_bytes(reader->inflater, -1) != reader->source->head->size)
+		return error_set(err, "garbage after the compressed data");
+	return 0;
 }
 
 static int verify(struct reader *reader, ducc_error **err)
@@ -146,7 +152,7 @@ static char *clean_path(const char *name, ducc_error **err)
 			return NULL;
 		}
 		if (len > 255) {
-			error_set(err, "%.64s...: component of more than 255 bytes", name);
+			error_set(err, "%.64s...: name of more than 255 bytes", name);
 			buffer_free(&path);
 			return NULL;
 		}
@@ -281,8 +287,7 @@ static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_er
 	file->mode = (file->mode & S_IFMT) | (archive_entry_perm(entry) & 07777);
 	if (S_ISLNK(file->mode)) /* they have no permissions of their own */
 		file->mode |= 0777;
-	file->mtime = archive_entry_mtime(entry);
-	file->mtime_nsec = (uint32_t)archive_entry_mtime_nsec(entry);
+	mtime_get(entry, &file->mtime, &file->mtime_nsec);
 	copy_xattrs(file, entry);
 	return 0;
 }
@@ -302,6 +307,10 @@ static struct file *file_from_entry(struct archive_entry *entry, ducc_error **er
 	case S_IFLNK:
 		if (!archive_entry_symlink(entry) || !*archive_entry_symlink(entry)) {
 			error_set(err, "symbolic link without a target");
+			goto failed;
+		}
+		if (strlen(archive_entry_symlink(entry)) >= PATH_MAX) {
+			error_set(err, "target of more than %d bytes", PATH_MAX - 1);
 			goto failed;
 		}
 		file->target = xstrdup(archive_entry_symlink(entry));
@@ -418,6 +427,27 @@ static int add_directory(struct reader *reader, struct node *node, const char *p
 	return again ? 0 : tarball_entry(reader->tarball, path, file, NULL, err);
 }
 
+/*
+ * A directory that the layer only implies, and a whiteout of the same name: what
+ * is below is gone, so it is a new one, and the layer says so.
+ */
+static int add_replaced_directories(struct reader *reader, ducc_error **err)
+{
+	struct node *root = tree_root(reader->tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT) ||
+		    !node->children)
+			continue;
+		node_path(node, &path);
+		node_set_file(node, file_new(S_IFDIR | 0755));
+		if (tarball_entry(reader->tarball, path.data, node->file, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add_hardlink(struct reader *reader, struct node *node, const char *path,
 			struct archive_entry *entry, ducc_error **err)
 {
@@ -436,6 +466,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 	if (other && node->file && node->file == other->file)
 		return 0;
 	drop(reader, node);
+	node->flags |= NODE_WHITEOUT;
 	/* It may have been beneath what the link replaces. */
 	other = tree_find(reader->tree, target);
 	if (other && other->file) {
@@ -480,11 +511,12 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 		return -1;
 	if (S_ISDIR(file->mode))
 		return add_directory(reader, node, path, file, err);
+	/* Whatever this becomes later in the layer, the directory below is gone. */
 	drop(reader, node);
+	node->flags |= NODE_WHITEOUT;
 	if (S_ISCHR(file->mode) && !file->major && !file->minor) {
 		/* What overlayfs takes for a whiteout, every runtime will. */
 		file_unref(file);
-		node->flags |= NODE_WHITEOUT;
 		return 0;
 	}
 	set_origin(reader, file, path);
@@ -623,6 +655,7 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 
 	if (opened < 0 || (!opened && read_entries(reader, err) < 0) ||
 	    (!opened && drain(reader, err) < 0) || verify(reader, err) < 0 ||
+	    add_replaced_directories(reader, err) < 0 ||
 	    tarball_finish(reader->tarball, err) < 0)
 		return -1;
 	tree_sort(reader->tree);

@@ -1,6 +1,7 @@
 /* The source oci:DIR[:REF]: an OCI image layout in a directory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "buffer.h"
 #include "mem.h"
@@ -13,7 +14,7 @@
 struct layout {
 	int fd;
 	char *path;
-	struct digest manifest; /* or index: what REF names */
+	struct descriptor manifest; /* or index: what REF names */
 };
 
 /* Finds REF (NULL: the only image) among the descriptors of index.json. */
@@ -21,7 +22,6 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 		  ducc_error **err)
 {
 	const cJSON *entry, *chosen = NULL;
-	const char *text;
 
 	cJSON_ArrayForEach(entry, manifests)
 	{
@@ -35,10 +35,11 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 	}
 	if (!chosen)
 		return ref ? error_set(err, "no image called %s", ref) : error_set(err, "no image");
-	if (json_get_string(chosen, "digest", &text, err) < 0)
+	if (descriptor_parse(&layout->manifest, chosen, err) < 0)
 		return -1;
-	if (!digest_parse(&layout->manifest, text))
-		return error_set(err, "not a sha256 digest: %s", text);
+	if (!manifest_is_known_type(layout->manifest.media_type))
+		return error_set(err, "neither manifest nor index: media type %s",
+				 layout->manifest.media_type);
 	*name = json_annotation(chosen, ANNOTATION_NAME);
 	return 0;
 }
@@ -90,6 +91,7 @@ static void layout_close(struct source *source)
 	struct layout *layout = source->data;
 
 	cleanup_close(&layout->fd);
+	descriptor_free(&layout->manifest);
 	free(layout->path);
 	free(layout);
 }
@@ -98,7 +100,7 @@ static int layout_peek(struct source *source, struct digest *digest)
 {
 	const struct layout *layout = source->data;
 
-	*digest = layout->manifest;
+	*digest = layout->manifest.digest;
 	return 1;
 }
 
@@ -106,16 +108,22 @@ static int layout_manifest(struct source *source, const struct digest *digest, c
 			   size_t *len, ducc_error **err)
 {
 	const struct layout *layout = source->data;
-	AUTO_FREE char *name = store_blob_name(digest ? digest : &layout->manifest);
+	const struct descriptor *top = &layout->manifest;
+	const struct digest *wanted = digest ? digest : &top->digest;
+	AUTO_FREE char *name = store_blob_name(wanted), *text = NULL;
 	struct digest actual;
 
-	if (path_read(layout->fd, name, JSON_LIMIT, data, len, err) < 0)
+	if (path_read(layout->fd, name, JSON_LIMIT, &text, len, err) < 0)
 		return error_wrap(err, "manifest");
-	actual = digest_of(*data, *len);
-	if (digest_equal(&actual, digest ? digest : &layout->manifest))
-		return 0;
-	free(*data);
-	return error_set(err, "manifest: digest mismatch: %s is " PRI_DIGEST, name, actual.hex);
+	if (digest_equal(wanted, &top->digest) && *len != top->size)
+		return error_set(err, "manifest: size mismatch: %zu bytes instead of %" PRIu64, *len,
+				 top->size);
+	actual = digest_of(text, *len);
+	if (!digest_equal(&actual, wanted))
+		return error_set(err, "manifest: digest mismatch: %s is " PRI_DIGEST, name,
+				 actual.hex);
+	*data = STEAL(text);
+	return 0;
 }
 
 static int layout_blob(struct source *source, void *worker, struct blob *blob, ducc_error **err)
@@ -123,9 +131,11 @@ static int layout_blob(struct source *source, void *worker, struct blob *blob, d
 	const struct layout *layout = source->data;
 	AUTO_FREE char *name = store_blob_name(&blob->descriptor->digest);
 	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
-	AUTO_CLOSE int fd = path_open(layout->fd, name, O_RDONLY, 0);
+	AUTO_CLOSE int fd = path_open_file(layout->fd, name);
 
 	(void)worker;
+	if (fd < 0 && errno == EINVAL)
+		return error_set(err, "%s: not a regular file", name);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", name);
 	for (;;) {

@@ -88,7 +88,7 @@ static void add_file(struct buffer *out, const struct file *file)
 		add_encoded(out, xattr->name);
 		buffer_addf(out, "=%s", value);
 	}
-	if (file->layer && (S_ISREG(file->mode) || (!S_ISDIR(file->mode) && file->links > 1))) {
+	if (file->layer && !S_ISDIR(file->mode)) {
 		AUTO_FREE char *contents = layer_path(file->layer, file->origin);
 
 		buffer_adds(out, " contents=");
@@ -483,6 +483,7 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 		return NULL;
 	}
 	fclose(stream);
+	tree_sort(tree);
 	if (has_head)
 		share_files(tree, &parsed.layer);
 	if (head)

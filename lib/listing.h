@@ -34,7 +34,7 @@ char *layer_path(const struct digest *layer, const char *path);
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 
-/* Reads a listing into a new tree.  head may be NULL.  NULL with *err set on failure. */
+/* Reads a listing into a new tree, sorted.  head may be NULL.  NULL with *err set on failure. */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 
 #endif

@@ -11,6 +11,7 @@ struct merge {
 	void *ctx;
 	struct node *detached; /* what opaque directories hid, linked through ->next */
 	struct buffer path;
+	ducc_error **err;
 };
 
 /* Nothing but whiteouts in a directory that is not named: it need not be there. */
@@ -161,6 +162,13 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 		node_set_file(there, directory_file(merge, node, there));
 		return true;
 	}
+	if (there && !node_is_dir(there) && (!node->file || node->flags & NODE_IMPLIED)) {
+		node_path(node, &merge->path);
+		error_set(merge->err, "%s, a parent in this layer, is a %s in a layer below",
+			  merge->path.data,
+			  S_ISLNK(there->file->mode) ? "symbolic link" : "file");
+		return false;
+	}
 	if (!node->used && !node_is_dir(there)) {
 		leave_out(merge, node, old);
 		return false;
@@ -219,14 +227,16 @@ static void merge_root(struct merge *merge)
 int merge_layer(struct tree *image, struct tree *layer,
 		void (*differs)(void *ctx, const char *path), void *ctx, ducc_error **err)
 {
-	struct merge merge = {.image = image, .layer = layer, .differs = differs, .ctx = ctx};
+	ducc_error *error = NULL;
+	struct merge merge = {
+		.image = image, .layer = layer, .differs = differs, .ctx = ctx, .err = &error};
 	struct node *root = tree_root(layer);
 	int result = resolve_links(&merge, err);
 
 	if (!result) {
 		mark_used(layer);
 		merge_root(&merge);
-		for (struct node *node = tree_next(root, root); node;)
+		for (struct node *node = tree_next(root, root); node && !error;)
 			node = merge_node(&merge, node) ? tree_next(root, node)
 							: tree_skip(root, node);
 		tree_sort(layer);
@@ -238,7 +248,13 @@ int merge_layer(struct tree *image, struct tree *layer,
 		merge.detached = next;
 	}
 	buffer_free(&merge.path);
-	return result;
+	if (!error)
+		return result;
+	if (err && !*err)
+		*err = error;
+	else
+		ducc_error_free(error);
+	return -1;
 }
 
 void merge_finish(struct tree *image)

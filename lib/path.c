@@ -61,6 +61,20 @@ int path_open(int root, const char *path, int flags, mode_t mode)
 	return open_beneath(here < 0 ? root : here, path, flags, mode);
 }
 
+int path_open_file(int root, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_RDONLY | O_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return steal_fd(&fd);
+}
+
 static char *split_parent(const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
@@ -268,8 +282,10 @@ int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
 
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)
 {
-	AUTO_CLOSE int fd = path_open(root, path, O_RDONLY, 0);
+	AUTO_CLOSE int fd = path_open_file(root, path);
 
+	if (fd < 0 && errno == EINVAL)
+		return error_set(err, "%s: not a regular file", path);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", path);
 	if (read_file(fd, limit, data, len, err) < 0)

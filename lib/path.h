@@ -19,6 +19,9 @@
 /* Opens `path` beneath `root` (openat2, RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). */
 int path_open(int root, const char *path, int flags, mode_t mode);
 
+/* Opens a regular file for reading; anything else is EINVAL, and a fifo does not block. */
+int path_open_file(int root, const char *path);
+
 /* Opens the directory that holds `path`; *name is its last component, within path. */
 int path_open_parent(int root, const char *path, const char **name);
 

@@ -379,7 +379,7 @@ static int print_listing(struct image *image, char **text, size_t *len, ducc_err
 {
 	AUTO_CLOSE int fd = memfd_create("rootfs.mtree", MFD_CLOEXEC);
 
-	if (fd < 0 || listing_write(fd, NULL, image->tree) < 0)
+	if (fd < 0 || listing_write(fd, NULL, image->tree) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return error_errno(err, errno, "rootfs.mtree");
 	return read_file(fd, SIZE_MAX, text, len, err);
 }
@@ -435,6 +435,8 @@ static int prepare_image(struct publish *publish, const ducc_record *record, str
 
 	if (read_image(publish, record, image, err) < 0)
 		return -1;
+	if (publish->session->dry_run)
+		return 0;
 	for (size_t i = 0; i < image->manifest.n; i++)
 		if (prepare_layer(publish, image, &image->manifest.layers[i], err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST,
@@ -449,25 +451,44 @@ static int prepare_image(struct publish *publish, const ducc_record *record, str
 	return 0;
 }
 
+/* For a dry run: what publishing the image would add. */
+static void say_what_is_missing(struct publish *publish, const struct image *image)
+{
+	const struct repository *repository = &publish->repository;
+	AUTO_FREE char *flat = flat_directory(image);
+	size_t layers = 0;
+
+	for (size_t i = 0; i < image->manifest.n; i++)
+		layers += repository->fd < 0 ||
+			  !repository_has_layer(repository, &image->manifest.layers[i].digest);
+	session_notice(publish->session, DUCC_INFO, "%s: would publish %zu of %zu layers%s",
+		       image->name, layers, image->manifest.n,
+		       repository->fd >= 0 && path_exists(repository->fd, flat)
+			       ? ""
+			       : " and the flat image");
+}
+
 /* Prepares one image, or takes back what was prepared of it. */
 static int prepare(struct publish *publish, const ducc_record *record, ducc_error **err)
 {
-	size_t steps = transaction_mark(publish->transaction);
+	size_t steps = publish->transaction ? transaction_mark(publish->transaction) : 0;
 	size_t staged = publish->n_staged, links = publish->n_links;
 	struct image image = {.name = NULL};
 	int result = prepare_image(publish, record, &image, err);
 
 	if (result < 0) {
-		transaction_reset(publish->transaction, steps);
+		if (publish->transaction)
+			transaction_reset(publish->transaction, steps);
 		while (publish->n_staged > staged)
 			free(publish->staged[--publish->n_staged]);
 		while (publish->n_links > links)
 			free(publish->links[--publish->n_links]);
+	} else if (publish->session->dry_run) {
+		say_what_is_missing(publish, &image);
 	} else if (transaction_mark(publish->transaction) == steps && publish->n_links == links) {
 		session_notice(publish->session, DUCC_INFO, "%s: unchanged", image.name);
 	} else {
-		session_notice(publish->session, DUCC_INFO, "%s: %s", image.name,
-			       publish->session->dry_run ? "would be published" : "publishing");
+		session_notice(publish->session, DUCC_INFO, "%s: publishing", image.name);
 	}
 	image_end(&image);
 	return result;
@@ -494,11 +515,18 @@ static int publish_all(struct publish *publish, ducc_record *const *records, siz
 				 publish->session->store_path);
 	if (!name)
 		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
-	if (found < 0 || repository_open(&publish->repository, name, err) < 0)
+	if (found < 0)
 		return -1;
-	publish->transaction = transaction_begin(&publish->repository, err);
-	if (!publish->transaction)
-		return -1;
+	if (publish->session->dry_run) {
+		if (repository_open_existing(&publish->repository, name, err) < 0)
+			return -1;
+	} else {
+		if (repository_open(&publish->repository, name, err) < 0)
+			return -1;
+		publish->transaction = transaction_begin(&publish->repository, err);
+		if (!publish->transaction)
+			return -1;
+	}
 	for (size_t i = 0; i < n; i++)
 		prepare(publish, records[i], &errors[i]);
 	return publish->session->dry_run ? 0 : commit(publish, err);

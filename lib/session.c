@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "buffer.h"
+#include "image.h"
 #include "mem.h"
 
 static const char *environment(const char *name)
@@ -36,9 +37,14 @@ static char *default_store(ducc_error **err)
 
 ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 {
-	char *store = options->store ? xstrdup(options->store) : default_store(err);
 	struct ducc_session *session;
+	struct platform platform = {NULL};
+	char *store;
 
+	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
+		return NULL;
+	platform_free(&platform);
+	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
 		return NULL;
 	session = xcalloc(1, sizeof(*session));

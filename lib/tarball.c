@@ -164,6 +164,8 @@ void tarball_free(struct tarball *tarball)
 {
 	if (!tarball)
 		return;
+	/* Not finished: libarchive must not fill up the last entry with zeros. */
+	archive_write_fail(tarball->archive);
 	archive_write_free(tarball->archive);
 	archive_entry_free(tarball->entry);
 	free(tarball->buffer);

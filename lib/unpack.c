@@ -439,7 +439,8 @@ static void on_difference(void *ctx, const char *path)
 		       ": directory %s has other owner, mode or time than on the layers that it was "
 		       "unpacked on before; the flat image is right, the layer keeps the earlier one",
 		       difference->unpack->reference.registry,
-		       difference->unpack->reference.repository, difference->layer->hex, path);
+		       difference->unpack->reference.repository, difference->layer->hex,
+		       *path ? path : "/");
 }
 
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
