@@ -240,6 +240,15 @@ static char *next_line(struct input *input, bool wait)
 				return NULL;
 			continue;
 		}
+		if (memchr(input->data, '\0', len)) { /* a reference that can't be one */
+			fprintf(stderr, "%s: standard input: record with a NUL\n",
+				input->tool->name);
+			input->tool->failed++;
+			len += newline != NULL;
+			memmove(input->data, input->data + len, input->len - len);
+			input->len -= len;
+			continue;
+		}
 		text = strndup(input->data, len);
 		if (!text)
 			abort();

@@ -3,26 +3,46 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <unistd.h>
 
+#include "mem.h"
 #include "path.h"
+
+/* Few large writes: libcurl hands on 16 KiB at a time. */
+#define BUFFER_SIZE ((size_t)512 << 10)
 
 void blob_begin(struct blob *blob, const struct descriptor *descriptor, int fd)
 {
-	*blob = (struct blob){.descriptor = descriptor, .fd = fd, .hasher = hasher_new()};
+	*blob = (struct blob){.descriptor = descriptor,
+			      .fd = fd,
+			      .hasher = hasher_new(),
+			      .buffer = xmalloc(BUFFER_SIZE)};
 }
 
 void blob_end(struct blob *blob)
 {
 	hasher_free(blob->hasher);
+	free(blob->buffer);
 }
 
 int blob_restart(struct blob *blob, ducc_error **err)
 {
 	hasher_reset(blob->hasher);
 	blob->done = 0;
+	blob->buffered = 0;
 	if (lseek(blob->fd, 0, SEEK_SET) < 0 || ftruncate(blob->fd, 0) < 0)
 		return error_errno(err, errno, "write");
+	return 0;
+}
+
+static int flush(struct blob *blob, ducc_error **err)
+{
+	hasher_update(blob->hasher, blob->buffer, blob->buffered);
+	if (write_all(blob->fd, blob->buffer, blob->buffered) < 0)
+		return error_errno(err, errno, "write");
+	write_behind(blob->fd, blob->done - blob->buffered, blob->done);
+	blob->buffered = 0;
+	if (blob->progress)
+		blob->progress(blob->ctx, blob->done);
 	return 0;
 }
 
@@ -32,13 +52,18 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 		return error_set(err,
 				 "size mismatch: more than the %" PRIu64 " bytes it should have",
 				 blob->descriptor->size);
-	hasher_update(blob->hasher, data, len);
-	if (write_all(blob->fd, data, len) < 0)
-		return error_errno(err, errno, "write");
-	blob->done += len;
-	write_behind(blob->fd, blob->done - len, blob->done);
-	if (blob->progress)
-		blob->progress(blob->ctx, blob->done);
+	while (len) {
+		size_t room = BUFFER_SIZE - blob->buffered;
+		size_t n = len < room ? len : room;
+
+		memcpy(blob->buffer + blob->buffered, data, n);
+		blob->buffered += n;
+		blob->done += n;
+		data = (const char *)data + n;
+		len -= n;
+		if (blob->buffered == BUFFER_SIZE && flush(blob, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -50,6 +75,8 @@ int blob_verify(struct blob *blob, ducc_error **err)
 	if (blob->done != blob->descriptor->size)
 		return error_set(err, "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
 				 blob->done, blob->descriptor->size);
+	if (flush(blob, err) < 0)
+		return -1;
 	hasher_final(blob->hasher, sha256);
 	digest_from_bytes(&actual, sha256);
 	if (!digest_equal(&actual, &blob->descriptor->digest))

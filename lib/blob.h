@@ -11,7 +11,9 @@ struct blob {
 	const struct descriptor *descriptor;
 	int fd;
 	struct hasher *hasher;
-	uint64_t done; /* bytes */
+	uint64_t done; /* bytes that came */
+	char *buffer;  /* of them, what is neither hashed nor written yet */
+	size_t buffered;
 	void (*progress)(void *ctx, uint64_t done); /* may be NULL */
 	void *ctx;
 };

@@ -46,7 +46,8 @@ static bool not_permitted(int code)
 	return code == EPERM || code == EACCES || code == ENOTSUP;
 }
 
-static int set_xattrs(struct extraction *x, const struct file *file, int fd, const char *proc_path)
+static int set_xattrs(struct extract_report *report, const struct file *file, int fd,
+		      const char *proc_path)
 {
 	for (const struct xattr *xattr = file->xattrs; xattr; xattr = xattr->next) {
 		int result = fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
@@ -55,27 +56,28 @@ static int set_xattrs(struct extraction *x, const struct file *file, int fd, con
 
 		if (result < 0 && !not_permitted(errno))
 			return -1;
-		x->report->xattrs += result < 0;
+		report->xattrs += result < 0;
 	}
 	return 0;
 }
 
 /* The mode that the file may have: never setuid for somebody else than it says. */
-static mode_t permitted_mode(struct extraction *x, const struct file *file, bool owner_failed)
+static mode_t permitted_mode(struct extract_report *report, const struct file *file,
+			     bool owner_failed)
 {
 	mode_t mode = file->mode & 07777;
 
 	if (!owner_failed)
 		return mode;
-	x->report->owners++;
+	report->owners++;
 	if (S_ISDIR(file->mode) || !(mode & (S_ISUID | S_ISGID)))
 		return mode;
-	x->report->privileged_modes++;
+	report->privileged_modes++;
 	return mode & ~(mode_t)(S_ISUID | S_ISGID);
 }
 
 /* Owner, mode, xattrs and time, in this order: each may clear those after it. */
-static int set_metadata_fd(struct extraction *x, const struct file *file, int fd)
+int set_metadata(int fd, const struct file *file, struct extract_report *report)
 {
 	struct timespec times[2] = {
 		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
@@ -85,8 +87,8 @@ static int set_metadata_fd(struct extraction *x, const struct file *file, int fd
 
 	if (owner_failed && !not_permitted(errno))
 		return -1;
-	if (fchmod(fd, permitted_mode(x, file, owner_failed)) < 0 ||
-	    set_xattrs(x, file, fd, NULL) < 0 || futimens(fd, times) < 0)
+	if (fchmod(fd, permitted_mode(report, file, owner_failed)) < 0 ||
+	    set_xattrs(report, file, fd, NULL) < 0 || futimens(fd, times) < 0)
 		return -1;
 	return 0;
 }
@@ -107,11 +109,11 @@ static int set_metadata_at(struct extraction *x, const struct file *file, int pa
 		return -1;
 	if (S_ISLNK(file->mode))
 		x->report->owners += owner_failed;
-	else if (fchmodat(parent, name, permitted_mode(x, file, owner_failed), 0) < 0)
+	else if (fchmodat(parent, name, permitted_mode(x->report, file, owner_failed), 0) < 0)
 		return -1;
 	if (file->xattrs) {
 		proc_path = format("/proc/self/fd/%d/%s", parent, name);
-		if (set_xattrs(x, file, -1, proc_path) < 0)
+		if (set_xattrs(x->report, file, -1, proc_path) < 0)
 			return -1;
 	}
 	return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
@@ -136,6 +138,16 @@ static int create(struct extraction *x, const struct node *node)
 	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+int make_whiteout(int parent, const char *name)
+{
+	static const struct timespec epoch[2];
+
+	/* Any user may make this device. */
+	if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
+		return -1;
+	return utimensat(parent, name, epoch, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Makes anything but a regular file. */
 static int make_special(struct extraction *x, const struct node *node, ducc_error **err)
 {
@@ -145,8 +157,8 @@ static int make_special(struct extraction *x, const struct node *node, ducc_erro
 
 	if (parent < 0)
 		return fail(x, node, err);
-	if (!file) /* a whiteout; any user may make it */
-		return mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0 ? fail(x, node, err) : 0;
+	if (!file)
+		return make_whiteout(parent, name) < 0 ? fail(x, node, err) : 0;
 	switch (file->mode & S_IFMT) {
 	case S_IFDIR: /* its metadata come last, when all is in it */
 		return mkdirat(parent, name, 0700) < 0 ? fail(x, node, err) : 0;
@@ -174,7 +186,7 @@ static int make_text(struct extraction *x, const struct node *node, ducc_error *
 	AUTO_CLOSE int fd = create(x, node);
 
 	if (fd < 0 || write_all(fd, node->file->text, strlen(node->file->text)) < 0 ||
-	    set_metadata_fd(x, node->file, fd) < 0)
+	    set_metadata(fd, node->file, x->report) < 0)
 		return fail(x, node, err);
 	return 0;
 }
@@ -223,7 +235,7 @@ static int finish_directories(struct extraction *x, ducc_error **err)
 
 		node_path(node, &x->path);
 		AUTO_CLOSE int fd = path_open(x->to.root, x->path.data, O_RDONLY | O_DIRECTORY, 0);
-		if (fd < 0 || set_metadata_fd(x, node->file, fd) < 0)
+		if (fd < 0 || set_metadata(fd, node->file, x->report) < 0)
 			return fail(x, node, err);
 	}
 	return 0;
@@ -319,7 +331,7 @@ static int extract_from_archive(struct extraction *x, struct archive *archive, s
 		node_path(first->node, &x->path);
 		return error_wrap(err, "%s", x->path.data);
 	}
-	if (set_metadata_fd(x, first->node->file, fd) < 0)
+	if (set_metadata(fd, first->node->file, x->report) < 0)
 		return fail(x, first->node, err);
 	return link_others(x, first, err);
 }
@@ -387,7 +399,7 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 		}
 		left -= (uint64_t)n;
 	}
-	return set_metadata_fd(x, file, out) < 0 ? fail(x, first->node, err) : 0;
+	return set_metadata(out, file, x->report) < 0 ? fail(x, first->node, err) : 0;
 }
 
 /*

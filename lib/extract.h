@@ -37,6 +37,15 @@ int extract(int root, struct tree *tree,
 			ducc_error **err),
 	    void *ctx, struct extract_report *report, ducc_error **err);
 
+/* Makes a whiteout in overlayfs form, as listings have it; -1 with errno set. */
+int make_whiteout(int parent, const char *name);
+
+/*
+ * Gives an open file or directory the metadata of `file`: owner, mode, xattrs and
+ * time.  What is not permitted is counted.  -1 with errno set.
+ */
+int set_metadata(int fd, const struct file *file, struct extract_report *report);
+
 /* "owner of 3 files, 1 device", or NULL if nothing was left out; the caller frees it. */
 char *extract_report_text(const struct extract_report *report);
 

@@ -10,7 +10,7 @@
 #include "session.h"
 #include "source.h"
 
-#define DEFAULT_JOBS 4
+#define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4
 
 struct document {
@@ -317,6 +317,8 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		result = store_open_existing(&fetch->store, session->store_path, err);
 	else if (!result)
 		result = store_open(&fetch->store, session->store_path, err);
+	if (!result && !session->dry_run)
+		store_sweep(&fetch->store);
 	if (result >= 0 && repository)
 		result = repository_open_existing(&fetch->repository, repository, err);
 	if (result >= 0)

@@ -183,22 +183,24 @@ static void drop(struct reader *reader, struct node *node)
 }
 
 /*
- * The node for the parent of `path`, its missing ones made; *name is the last
- * component.  Whiteouts as directories and parents that are none are refused.
+ * The node for the parent of `path`, its missing ones made.  Whiteouts as
+ * directories and parents that are none are refused; but *hidden is set where a
+ * whiteout only names what such a parent hides anyway (umoci writes those).
  */
-static struct node *parent_node(struct reader *reader, const char *path, const char **name,
+static struct node *parent_node(struct reader *reader, const char *path, bool *hidden,
 				ducc_error **err)
 {
 	struct node *node = tree_root(reader->tree);
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	bool whiteout = has_prefix(name, strlen(name), WHITEOUT_PREFIX);
 
 	for (;;) {
 		size_t len = strcspn(path, "/");
 		struct node *child;
 
-		if (!path[len]) {
-			*name = path;
+		if (!path[len])
 			return node;
-		}
 		if (has_prefix(path, len, WHITEOUT_PREFIX)) {
 			error_set(err, "whiteout used as a directory");
 			return NULL;
@@ -207,6 +209,9 @@ static struct node *parent_node(struct reader *reader, const char *path, const c
 		if (!child)
 			child = tree_add(reader->tree, node, path, len);
 		if (child->lower_link || (child->file && !node_is_dir(child))) {
+			*hidden = whiteout;
+			if (whiteout)
+				return NULL;
 			error_set(err, "its parent %.*s is not a directory but a %s", (int)len, path,
 				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
 									    : "file");
@@ -482,9 +487,11 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 static int add_entry(struct reader *reader, const char *path, struct archive_entry *entry,
 		     ducc_error **err)
 {
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
 	struct node *parent, *node;
 	struct file *file;
-	const char *name;
+	bool hidden = false;
 
 	if (!*path) {
 		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
@@ -496,9 +503,9 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 	}
 	if (is_aufs_metadata(path))
 		return 0;
-	parent = parent_node(reader, path, &name, err);
+	parent = parent_node(reader, path, &hidden, err);
 	if (!parent)
-		return -1;
+		return hidden ? 0 : -1;
 	if (has_prefix(name, strlen(name), WHITEOUT_PREFIX))
 		return add_whiteout(reader, parent, name, err);
 	node = tree_child(reader->tree, parent, name, strlen(name));

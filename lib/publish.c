@@ -30,9 +30,6 @@ struct publish {
 	/* Names in the staging directory whose steps are in the plan. */
 	char **staged;
 	size_t n_staged, capacity;
-	/* Renames of public symlinks: they come last, in pairs of name and target. */
-	char **links;
-	size_t n_links, links_capacity;
 };
 
 struct image {
@@ -250,18 +247,22 @@ static int prepare_layer(struct publish *publish, struct image *image,
 	if (is_staged(publish, name) || (published && listing < 0))
 		return 0;
 	if (listing < 0 && errno == ENOENT)
-		return error_set(err, "not unpacked (ducc-unpack does that)");
+		return error_set(err, "layer " PRI_DIGEST ": not unpacked (ducc-unpack does that)",
+				 layer->hex);
 	if (listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(listing, &head, err);
 	if (!tree)
 		return error_wrap(err, "%s", listing_name);
 	if (published)
-		return complete_layer(publish, layer, tree, &head, err);
+		return complete_layer(publish, layer, tree, &head, err) < 0
+			       ? error_wrap(err, "layer " PRI_DIGEST, layer->hex)
+			       : 0;
 	if (stage_layer(publish, name, tree, &head, descriptor->media_type, &image->report, err) <
 	    0)
 		return -1;
-	transaction_rename(publish->transaction, name, to);
+	if (transaction_rename(publish->transaction, name, to, err) < 0)
+		return -1;
 	note_staged(publish, name);
 	session_notice(publish->session, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	return 0;
@@ -341,7 +342,8 @@ static int prepare_flat(struct publish *publish, struct image *image, ducc_error
 		return error_errno(err, errno, "%s", name);
 	if (extract(root, image->tree, find_source, &context, &image->report, err) < 0)
 		return -1;
-	transaction_rename(publish->transaction, name, to);
+	if (transaction_rename(publish->transaction, name, to, err) < 0)
+		return -1;
 	note_staged(publish, name);
 	return 0;
 }
@@ -370,8 +372,7 @@ static int prepare_file(struct publish *publish, const struct image *image, cons
 	staging = transaction_directory(publish->transaction, err);
 	if (staging < 0 || write_file(staging, name, data, len, err) < 0)
 		return -1;
-	transaction_rename(publish->transaction, name, to);
-	return 0;
+	return transaction_rename(publish->transaction, name, to, err);
 }
 
 /* The listing of the flat image, in memory, to compare it and to write it. */
@@ -417,13 +418,11 @@ static int prepare_link(struct publish *publish, const struct image *image, ducc
 	if (len >= 0 && (size_t)len == target.len && !memcmp(there, target.data, target.len))
 		return 0;
 	staging = transaction_directory(publish->transaction, err);
-	name = format("link-%zu", publish->n_links);
+	name = format("link-%zu", transaction_mark(publish->transaction));
 	if (staging < 0 || path_remove(staging, name) < 0 ||
 	    symlinkat(target.data, staging, name) < 0)
 		return error_errno(err, errno, "%s", image->name);
-	GROW(publish->links, publish->n_links, publish->links_capacity);
-	publish->links[publish->n_links++] = xstrdup(image->name);
-	return 0;
+	return transaction_rename(publish->transaction, name, image->name, err);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -439,8 +438,7 @@ static int prepare_image(struct publish *publish, const ducc_record *record, str
 		return 0;
 	for (size_t i = 0; i < image->manifest.n; i++)
 		if (prepare_layer(publish, image, &image->manifest.layers[i], err) < 0)
-			return error_wrap(err, "layer " PRI_DIGEST,
-					  image->manifest.layers[i].digest.hex);
+			return -1;
 	if (prepare_flat(publish, image, err) < 0 || prepare_metadata(publish, image, err) < 0 ||
 	    prepare_link(publish, image, err) < 0)
 		return -1;
@@ -472,7 +470,7 @@ static void say_what_is_missing(struct publish *publish, const struct image *ima
 static int prepare(struct publish *publish, const ducc_record *record, ducc_error **err)
 {
 	size_t steps = publish->transaction ? transaction_mark(publish->transaction) : 0;
-	size_t staged = publish->n_staged, links = publish->n_links;
+	size_t staged = publish->n_staged;
 	struct image image = {.name = NULL};
 	int result = prepare_image(publish, record, &image, err);
 
@@ -481,27 +479,15 @@ static int prepare(struct publish *publish, const ducc_record *record, ducc_erro
 			transaction_reset(publish->transaction, steps);
 		while (publish->n_staged > staged)
 			free(publish->staged[--publish->n_staged]);
-		while (publish->n_links > links)
-			free(publish->links[--publish->n_links]);
 	} else if (publish->session->dry_run) {
 		say_what_is_missing(publish, &image);
-	} else if (transaction_mark(publish->transaction) == steps && publish->n_links == links) {
+	} else if (transaction_mark(publish->transaction) == steps) {
 		session_notice(publish->session, DUCC_INFO, "%s: unchanged", image.name);
 	} else {
 		session_notice(publish->session, DUCC_INFO, "%s: publishing", image.name);
 	}
 	image_end(&image);
 	return result;
-}
-
-static int commit(struct publish *publish, ducc_error **err)
-{
-	for (size_t i = 0; i < publish->n_links; i++) {
-		AUTO_FREE char *name = format("link-%zu", i);
-
-		transaction_rename(publish->transaction, name, publish->links[i]);
-	}
-	return transaction_commit(publish->transaction, err);
 }
 
 static int publish_all(struct publish *publish, ducc_record *const *records, size_t n,
@@ -529,7 +515,7 @@ static int publish_all(struct publish *publish, ducc_record *const *records, siz
 	}
 	for (size_t i = 0; i < n; i++)
 		prepare(publish, records[i], &errors[i]);
-	return publish->session->dry_run ? 0 : commit(publish, err);
+	return publish->session->dry_run ? 0 : transaction_commit(publish->transaction, err);
 }
 
 static void publish_end(struct publish *publish)
@@ -538,9 +524,6 @@ static void publish_end(struct publish *publish)
 	while (publish->n_staged)
 		free(publish->staged[--publish->n_staged]);
 	free(publish->staged);
-	while (publish->n_links)
-		free(publish->links[--publish->n_links]);
-	free(publish->links);
 	repository_close(&publish->repository);
 	store_close(&publish->store);
 }

@@ -1,6 +1,7 @@
 /* The store: see store.h. */
 #include "store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -201,6 +202,26 @@ int staged_begin(struct staged *staged, const struct store *store, const char *f
 					  .store = store};
 		return 0;
 	}
+}
+
+void store_sweep(struct store *store)
+{
+	int fd = path_open(store->fd, "tmp", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!stream) {
+		cleanup_close(&fd);
+		return;
+	}
+	while ((entry = readdir(stream))) {
+		AUTO_CLOSE int file = path_open_file(fd, entry->d_name);
+
+		/* Its writer checks, once it has the lock, that the name is still there. */
+		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB))
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(stream);
 }
 
 static int sync_parent(int root, const char *path)

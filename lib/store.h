@@ -46,6 +46,12 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 int store_write_blob(struct store *store, const void *data, size_t len, struct digest *digest,
 		     ducc_error **err);
 
+/*
+ * Removes what killed processes left under tmp/: all that nobody holds a lock on.
+ * Best effort; what can't be removed stays.
+ */
+void store_sweep(struct store *store);
+
 /* A file that is being written. */
 struct staged {
 	int fd; /* open for reading and writing, empty */

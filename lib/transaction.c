@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "buffer.h"
+#include "extract.h"
 #include "mem.h"
 #include "path.h"
 
@@ -17,64 +19,59 @@
 #define PLAN_DRAFT DIRECTORY "/plan.draft"
 #define PLAN_LIMIT ((size_t)1 << 30)
 
+struct step {
+	char *text; /* "rename FROM TO" or "complete FROM HEX"; no name in it has a blank */
+	bool last;
+};
+
 struct transaction {
 	int repository; /* a descriptor of our own: it carries the lock */
 	int staging;    /* -1: not made yet */
 	char *path;     /* of the repository, for messages */
-	/* The plan: "rename FROM TO" or "complete FROM HEX" a line; no name in it has a blank. */
-	char **steps;
+	struct step *steps;
 	size_t n, capacity;
 };
 
 /* --- carrying out a plan; every step may have been done before -------- */
 
-static int make_parent(int repository, const char *path)
+/* Opens the directory that is to hold `path`, made if it is not there. */
+static int make_parent(int repository, const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
+	AUTO_FREE char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup("");
 
-	return parent ? path_mkdirs(repository, parent) : 0;
+	if (slash && path_mkdirs(repository, parent) < 0)
+		return -1;
+	return path_open_parent(repository, path, name);
 }
 
-static int run_rename(int repository, const char *name, const char *to)
+static int run_rename(int repository, const char *from_name, const char *to)
 {
-	AUTO_FREE char *from = format(STAGING "/%s", name);
-	AUTO_FREE char *aside = format(REPLACED "/%s", name);
+	AUTO_FREE char *from = format(STAGING "/%s", from_name);
+	AUTO_FREE char *aside = format(REPLACED "/%s", from_name);
+	const char *name;
+	AUTO_CLOSE int parent = make_parent(repository, to, &name);
 
-	if (make_parent(repository, to) < 0)
+	if (parent < 0)
 		return -1;
-	if (!renameat(repository, from, repository, to))
+	if (!renameat(repository, from, parent, name))
 		return 0;
-	if (errno == ENOENT && !path_exists(repository, from))
+	if (errno == ENOENT)
 		return 0; /* done before */
-	if (errno != ENOTEMPTY && errno != EEXIST && errno != EISDIR && errno != ENOTDIR)
+	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -1;
-	/* A directory that is there, but is not what we know as published. */
+	/* A layer that is there, but is not what we know as published. */
 	if (path_mkdirs(repository, REPLACED) < 0 || path_remove(repository, aside) < 0 ||
-	    renameat(repository, to, repository, aside) < 0)
+	    renameat(parent, name, repository, aside) < 0)
 		return -1;
-	return renameat(repository, from, repository, to);
-}
-
-/* Sets owner, mode and time of a directory to what the listing says. */
-static int restore_directory(int layerfs, const char *path, const struct file *file)
-{
-	struct timespec times[2] = {
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-	};
-	AUTO_CLOSE int fd = path_open(layerfs, path, O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd < 0 || (fchown(fd, file->uid, file->gid) < 0 && errno != EPERM) ||
-	    fchmod(fd, file->mode & 07777) < 0)
-		return -1;
-	return futimens(fd, times);
+	return renameat(repository, from, parent, name);
 }
 
 /* Makes the whiteouts and implied directories of the listing that are not there. */
 static int add_to_layer(int layerfs, struct tree *tree)
 {
 	struct node *root = tree_root(tree);
+	struct extract_report report = {0};
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
@@ -85,7 +82,7 @@ static int add_to_layer(int layerfs, struct tree *tree)
 			continue;
 		node_path(node, &path);
 		AUTO_CLOSE int parent = path_open_parent(layerfs, path.data, &name);
-		if (parent < 0 || (whiteout ? mknodat(parent, name, S_IFCHR, 0)
+		if (parent < 0 || (whiteout ? make_whiteout(parent, name)
 					    : mkdirat(parent, name, 0700)) < 0) {
 			if (parent < 0 || errno != EEXIST)
 				return -1;
@@ -97,7 +94,8 @@ static int add_to_layer(int layerfs, struct tree *tree)
 		if (!node->used || !node_is_dir(node))
 			continue;
 		node_path(node, &path);
-		if (restore_directory(layerfs, path.data, node->file) < 0)
+		AUTO_CLOSE int fd = path_open(layerfs, path.data, O_RDONLY | O_DIRECTORY, 0);
+		if (fd < 0 || set_metadata(fd, node->file, &report) < 0)
 			return -1;
 	}
 	return 0;
@@ -206,21 +204,54 @@ int transaction_directory(struct transaction *transaction, ducc_error **err)
 	return transaction->staging;
 }
 
-static void add_step(struct transaction *transaction, char *step)
+static void add_step(struct transaction *transaction, char *text, bool last)
 {
 	GROW(transaction->steps, transaction->n, transaction->capacity);
-	transaction->steps[transaction->n++] = step;
+	transaction->steps[transaction->n++] = (struct step){text, last};
 }
 
-void transaction_rename(struct transaction *transaction, const char *name, const char *to)
+/* What stands in the way of a rename must be seen before the plan is made, not after. */
+static int check_target(int repository, const char *to, mode_t type, ducc_error **err)
 {
-	add_step(transaction, format("rename %s %s\n", name, to));
+	AUTO_FREE char *path = xstrdup(to);
+
+	for (char *p = path;; p++) {
+		bool last = !*p;
+		char at = *p;
+		const char *name;
+		struct stat st;
+
+		if (!last && at != '/')
+			continue;
+		*p = '\0';
+		AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+		if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
+		if ((st.st_mode & S_IFMT) != (last ? type : S_IFDIR))
+			return error_set(err, "%s: there is something else of that name", path);
+		if (last)
+			return 0;
+		*p = at;
+	}
+}
+
+int transaction_rename(struct transaction *transaction, const char *name, const char *to,
+		       ducc_error **err)
+{
+	struct stat st;
+
+	if (fstatat(transaction->staging, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_errno(err, errno, "%s", name);
+	if (check_target(transaction->repository, to, st.st_mode & S_IFMT, err) < 0)
+		return -1;
+	add_step(transaction, format("rename %s %s\n", name, to), S_ISLNK(st.st_mode));
+	return 0;
 }
 
 void transaction_complete_layer(struct transaction *transaction, const char *name,
 				const struct digest *layer)
 {
-	add_step(transaction, format("complete %s %s\n", name, layer->hex));
+	add_step(transaction, format("complete %s %s\n", name, layer->hex), false);
 }
 
 size_t transaction_mark(const struct transaction *transaction)
@@ -231,7 +262,7 @@ size_t transaction_mark(const struct transaction *transaction)
 void transaction_reset(struct transaction *transaction, size_t mark)
 {
 	while (transaction->n > mark)
-		free(transaction->steps[--transaction->n]);
+		free(transaction->steps[--transaction->n].text);
 }
 
 static int write_plan(struct transaction *transaction)
@@ -241,9 +272,14 @@ static int write_plan(struct transaction *transaction)
 
 	if (fd < 0)
 		return -1;
-	for (size_t i = 0; i < transaction->n; i++)
-		if (write_all(fd, transaction->steps[i], strlen(transaction->steps[i])) < 0)
-			return -1;
+	for (int last = 0; last <= 1; last++) {
+		for (size_t i = 0; i < transaction->n; i++) {
+			const struct step *step = &transaction->steps[i];
+
+			if (step->last == last && write_all(fd, step->text, strlen(step->text)) < 0)
+				return -1;
+		}
+	}
 	return 0;
 }
 

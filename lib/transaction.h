@@ -27,10 +27,14 @@ struct transaction *transaction_begin(const struct repository *repository, ducc_
 /* The staging directory (.transaction/new), made on first use; -1 with *err set. */
 int transaction_directory(struct transaction *transaction, ducc_error **err);
 
-/* What commit will do, in this order: */
+/* What commit will do, in this order, save that symbolic links come after all else: */
 
-/* renames NAME, in the staging directory, to `to` in the repository, in place of what is there; */
-void transaction_rename(struct transaction *transaction, const char *name, const char *to);
+/*
+ * renames NAME, in the staging directory, to `to` in the repository, in place of
+ * what is there, which must be of the same type;
+ */
+int transaction_rename(struct transaction *transaction, const char *name, const char *to,
+		       ducc_error **err);
 
 /*
  * adds to a published layer what the listing NAME, in the staging directory, has
