@@ -33,8 +33,7 @@ static void *grow(void *array, size_t n, size_t size)
 	return array;
 }
 
-static bool same_repository(const ducc_session *session, const ducc_record *a,
-			    const ducc_record *b)
+static bool same_repository(const ducc_session *session, const ducc_record *a, const ducc_record *b)
 {
 	const char *x = ducc_repository(session, a), *y = ducc_repository(session, b);
 

@@ -213,8 +213,7 @@ static bool fill(struct input *input, bool wait)
 			abort();
 	}
 	do
-		n = read(STDIN_FILENO, input->data + input->len,
-			 input->capacity - input->len - 1);
+		n = read(STDIN_FILENO, input->data + input->len, input->capacity - input->len - 1);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		fprintf(stderr, "%s: standard input: %s\n", input->tool->name, strerror(errno));

@@ -12,9 +12,9 @@ enum {
 };
 
 struct tool {
-	const char *name;       /* "ducc-fetch" */
-	const char *usage;      /* what follows the name in the usage line */
-	const char *letters;    /* getopt(3) letters beyond the common nqvhVs:r: */
+	const char *name;    /* "ducc-fetch" */
+	const char *usage;   /* what follows the name in the usage line */
+	const char *letters; /* getopt(3) letters beyond the common nqvhVs:r: */
 	int (*option)(int letter, const char *value); /* takes one of those; -1: bad value */
 	struct ducc_options options;
 	int verbosity; /* -1 quiet, 0, 1, 2 */

@@ -135,8 +135,8 @@ static int get_token(const struct auth *auth, struct http *http, const char *cha
 	if (!result) {
 		json = json_parse(response.body.data, response.body.len, "token", err);
 		result = !json || json_find_string(json, "token", &token, err) < 0 ||
-					 (!token && json_get_string(json, "access_token", &token,
-								    err) < 0)
+					 (!token &&
+					  json_get_string(json, "access_token", &token, err) < 0)
 				 ? -1
 				 : 0;
 	}
@@ -148,8 +148,8 @@ static int get_token(const struct auth *auth, struct http *http, const char *cha
 	return result < 0 ? error_wrap(err, "token server %s", realm) : 0;
 }
 
-int auth_challenge(struct auth *auth, struct http *http, const char *challenge,
-		   unsigned generation, ducc_error **err)
+int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
+		   ducc_error **err)
 {
 	char *header = NULL;
 	int result = 0;

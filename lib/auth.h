@@ -29,7 +29,7 @@ char *auth_header(struct auth *auth, unsigned *generation);
  * there is nothing to do.  Returns 1 if another try makes sense, 0 if we have
  * nothing better to offer, -1 on error.
  */
-int auth_challenge(struct auth *auth, struct http *http, const char *challenge,
-		   unsigned generation, ducc_error **err);
+int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
+		   ducc_error **err);
 
 #endif

@@ -107,8 +107,8 @@ struct ducc_options {
 	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
 	unsigned jobs;          /* transfers or layers at a time; 0: a sensible number */
-	uint64_t layer_limit;   /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
-	bool dry_run;           /* say what would be done (at DUCC_INFO), change nothing */
+	uint64_t layer_limit; /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
+	bool dry_run;         /* say what would be done (at DUCC_INFO), change nothing */
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);
 	void (*progress)(void *ctx, const struct ducc_progress *progress);
 	void *ctx; /* handed to the callbacks */

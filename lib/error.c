@@ -50,17 +50,16 @@ static void set_message(ducc_error **err, const char *prefix, const char *rest)
 	buffer_vaddf(&(text), fmt, args_);                                                         \
 	va_end(args_)
 
-int error_set(ducc_error **err, const char *fmt, ...)
+void error_start(ducc_error **err, const char *fmt, ...)
 {
 	if (err && !*err) {
 		FORMAT(text, fmt);
 		set_message(err, text.data, NULL);
 		buffer_free(&text);
 	}
-	return -1;
 }
 
-int error_errno(ducc_error **err, int code, const char *fmt, ...)
+void error_start_errno(ducc_error **err, int code, const char *fmt, ...)
 {
 	if (err && !*err) {
 		char reason[256];
@@ -69,10 +68,9 @@ int error_errno(ducc_error **err, int code, const char *fmt, ...)
 		set_message(err, text.data, strerror_r(code, reason, sizeof(reason)));
 		buffer_free(&text);
 	}
-	return -1;
 }
 
-int error_wrap(ducc_error **err, const char *fmt, ...)
+void error_prepend(ducc_error **err, const char *fmt, ...)
 {
 	if (err && *err) {
 		AUTO_FREE char *inner = xstrdup((*err)->message);
@@ -81,7 +79,6 @@ int error_wrap(ducc_error **err, const char *fmt, ...)
 		set_message(err, text.data, inner);
 		buffer_free(&text);
 	}
-	return -1;
 }
 
 ducc_error *error_copy(const ducc_error *err)

@@ -50,9 +50,9 @@ static int set_xattrs(struct extract_report *report, const struct file *file, in
 		      const char *proc_path)
 {
 	for (const struct xattr *xattr = file->xattrs; xattr; xattr = xattr->next) {
-		int result = fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
-				     : lsetxattr(proc_path, xattr->name, xattr->value, xattr->len,
-						 0);
+		int result =
+			fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
+				: lsetxattr(proc_path, xattr->name, xattr->value, xattr->len, 0);
 
 		if (result < 0 && !not_permitted(errno))
 			return -1;
@@ -101,8 +101,7 @@ static int set_metadata_at(struct extraction *x, const struct file *file, int pa
 		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
 		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
 	};
-	bool owner_failed =
-		fchownat(parent, name, file->uid, file->gid, AT_SYMLINK_NOFOLLOW) < 0;
+	bool owner_failed = fchownat(parent, name, file->uid, file->gid, AT_SYMLINK_NOFOLLOW) < 0;
 	AUTO_FREE char *proc_path = NULL;
 
 	if (owner_failed && !not_permitted(errno))
@@ -383,8 +382,8 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 	uint64_t left = file->size;
 	const char *name;
 	int parent = beneath_parent(from, file->origin, &name);
-	AUTO_CLOSE int in = parent < 0 ? -1
-				       : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int in =
+		parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int out = in < 0 ? -1 : create(x, first->node);
 
 	if (out < 0)
@@ -415,7 +414,8 @@ static int link_file(struct extraction *x, struct beneath *from, const struct wa
 
 	if (parent >= 0 && !linkat(there, from_name, parent, name, 0))
 		return 0;
-	if (parent >= 0 && (errno == EMLINK || (errno == ENOENT && !S_ISREG(want->node->file->mode))))
+	if (parent >= 0 &&
+	    (errno == EMLINK || (errno == ENOENT && !S_ISREG(want->node->file->mode))))
 		return 1;
 	return fail(x, want->node, err);
 }
@@ -435,9 +435,8 @@ static int extract_directory(struct extraction *x, struct want *want, const stru
 		else
 			result = 1;
 		if (result == 1) {
-			result = S_ISREG(want->node->file->mode)
-					 ? copy_file(x, &from, want, err)
-					 : make_special(x, want->node, err);
+			result = S_ISREG(want->node->file->mode) ? copy_file(x, &from, want, err)
+								 : make_special(x, want->node, err);
 			if (!result)
 				result = link_others(x, want, err);
 		}
@@ -516,7 +515,6 @@ char *extract_report_text(const struct extract_report *report)
 	add_count(&text, report->owners, "owner", "owners");
 	add_count(&text, report->devices, "device", "devices");
 	add_count(&text, report->xattrs, "extended attribute", "extended attributes");
-	add_count(&text, report->privileged_modes, "setuid or setgid bit",
-		  "setuid or setgid bits");
+	add_count(&text, report->privileged_modes, "setuid or setgid bit", "setuid or setgid bits");
 	return text.len ? buffer_steal(&text) : NULL;
 }

@@ -31,7 +31,7 @@ struct fetch {
 	struct manifest manifest;
 	struct config config;
 
-	struct descriptor **wanted; /* blobs to download */
+	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
 
 	pthread_mutex_t mutex; /* over the idle workers */
@@ -171,7 +171,7 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 {
 	struct fetch *fetch = ctx;
-	const struct descriptor *descriptor = fetch->wanted[i];
+	const struct descriptor *descriptor = &fetch->manifest.layers[fetch->wanted[i]];
 
 	if (fetch_blob(fetch, descriptor, err) < 0)
 		return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
@@ -204,18 +204,19 @@ static void choose_layers(struct fetch *fetch)
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
 	for (size_t i = 0; i < manifest->n; i++) {
-		struct descriptor *layer = &manifest->layers[i];
+		const struct descriptor *layer = &manifest->layers[i];
 		size_t known = 0;
 
 		while (known < fetch->n_wanted &&
-		       !digest_equal(&fetch->wanted[known]->digest, &layer->digest))
+		       !digest_equal(&manifest->layers[fetch->wanted[known]].digest,
+				     &layer->digest))
 			known++;
 		if (known < fetch->n_wanted ||
 		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
 		    (fetch->repository.fd >= 0 &&
 		     repository_has_layer(&fetch->repository, &layer->digest)))
 			continue;
-		fetch->wanted[fetch->n_wanted++] = layer;
+		fetch->wanted[fetch->n_wanted++] = i;
 	}
 }
 
@@ -295,7 +296,7 @@ static void say_what_is_missing(struct fetch *fetch)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < fetch->n_wanted; i++)
-		bytes += fetch->wanted[i]->size;
+		bytes += fetch->manifest.layers[fetch->wanted[i]].size;
 	session_notice(fetch->session, DUCC_INFO, "%s %zu of %zu layers, %" PRIu64 " bytes",
 		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
 		       fetch->manifest.n, bytes);

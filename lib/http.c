@@ -252,8 +252,7 @@ static char *registry_message(const struct buffer *body)
 	AUTO_JSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
 	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
 	const cJSON *first = cJSON_GetArrayItem(errors, 0);
-	const char *text =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
 
 	return text ? xstrndup(text, 200) : NULL;
 }

@@ -6,8 +6,8 @@
 #include "buffer.h"
 #include "mem.h"
 
-const char image_accept[] = MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST
-					       ", " MEDIA_DOCKER_INDEX;
+const char image_accept[] =
+	MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX;
 
 /* Docker's media types and the OCI's that mean the same. */
 static const struct {
@@ -54,9 +54,9 @@ void descriptor_free(struct descriptor *descriptor)
 static const struct {
 	const char *machine, *architecture, *variant;
 } machines[] = {
-	{"x86_64", "amd64", NULL}, {"aarch64", "arm64", NULL},   {"armv7l", "arm", "v7"},
-	{"armv6l", "arm", "v6"},   {"i686", "386", NULL},	{"i386", "386", NULL},
-	{"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL}, {"riscv64", "riscv64", NULL},
+	{"x86_64", "amd64", NULL},    {"aarch64", "arm64", NULL}, {"armv7l", "arm", "v7"},
+	{"armv6l", "arm", "v6"},      {"i686", "386", NULL},      {"i386", "386", NULL},
+	{"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL},   {"riscv64", "riscv64", NULL},
 };
 
 static void platform_of_host(struct platform *platform)
@@ -92,7 +92,8 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 	architecture = strcspn(rest, "/");
 	if (!os || !architecture || (rest[architecture] && !rest[architecture + 1]) ||
 	    strchr(rest + architecture + (rest[architecture] != '\0'), '/') ||
-	    text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
+	    text[strspn(text,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
 		return error_set(err, "not a platform (OS/ARCH[/VARIANT]): %s", text);
 	platform->os = xstrndup(text, os);
 	platform->architecture = xstrndup(rest, architecture);
@@ -382,8 +383,8 @@ void config_free(struct config *config)
 
 static void translate(cJSON *descriptor)
 {
-	const char *type = cJSON_GetStringValue(
-		cJSON_GetObjectItemCaseSensitive(descriptor, "mediaType"));
+	const char *type =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(descriptor, "mediaType"));
 
 	if (type)
 		json_set_string(descriptor, "mediaType", oci_media_type(type));

@@ -212,7 +212,8 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 			*hidden = whiteout;
 			if (whiteout)
 				return NULL;
-			error_set(err, "its parent %.*s is not a directory but a %s", (int)len, path,
+			error_set(err, "its parent %.*s is not a directory but a %s", (int)len,
+				  path,
 				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
 									    : "file");
 			return NULL;
@@ -479,8 +480,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 		name = layer_path(&reader->source->head->layer, target);
 		return tarball_entry(reader->tarball, path, other->file, name, err);
 	}
-	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link)
-						      : STEAL(target);
+	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);
 	return 0;
 }
 
@@ -559,7 +559,6 @@ static int read_entries(struct reader *reader, ducc_error **err)
 }
 
 /* --- the result ------------------------------------------------------- */
-
 
 /* Chooses for every file the first of its names, where the tar is written again. */
 static void reset_origins(struct reader *reader)
@@ -662,8 +661,7 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 
 	if (opened < 0 || (!opened && read_entries(reader, err) < 0) ||
 	    (!opened && drain(reader, err) < 0) || verify(reader, err) < 0 ||
-	    add_replaced_directories(reader, err) < 0 ||
-	    tarball_finish(reader->tarball, err) < 0)
+	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0)
 		return -1;
 	tree_sort(reader->tree);
 	if (!reader->rewrite)

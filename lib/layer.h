@@ -16,9 +16,9 @@
 #include "tree.h"
 
 struct layer_source {
-	int fd; /* the compressed blob */
-	const struct listing_head *head; /* layer, diff_id and size are looked at */
-	uint64_t limit; /* most bytes it may unpack to */
+	int fd;                                     /* the compressed blob */
+	const struct listing_head *head;            /* layer, diff_id and size are looked at */
+	uint64_t limit;                             /* most bytes it may unpack to */
 	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
 	void *ctx;
 };

@@ -116,8 +116,8 @@ static int layout_manifest(struct source *source, const struct digest *digest, c
 	if (path_read(layout->fd, name, JSON_LIMIT, &text, len, err) < 0)
 		return error_wrap(err, "manifest");
 	if (digest_equal(wanted, &top->digest) && *len != top->size)
-		return error_set(err, "manifest: size mismatch: %zu bytes instead of %" PRIu64, *len,
-				 top->size);
+		return error_set(err, "manifest: size mismatch: %zu bytes instead of %" PRIu64,
+				 *len, top->size);
 	actual = digest_of(text, *len);
 	if (!digest_equal(&actual, wanted))
 		return error_set(err, "manifest: digest mismatch: %s is " PRI_DIGEST, name,

@@ -103,7 +103,7 @@ static void add_tags(struct buffer *out, const struct node *node)
 
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
 		bool has = tags[i].flag == NODE_OPAQUE ? node_is_opaque(node)
-						      : node->flags & tags[i].flag;
+						       : node->flags & tags[i].flag;
 
 		if (!has)
 			continue;
@@ -215,8 +215,7 @@ static bool parse_time(char *text, struct file *file)
 	*dot++ = '\0';
 	errno = 0;
 	file->mtime = strtoll(text, &end, 10);
-	return !errno && !*end && end != text &&
-	       parse_u32(dot, 10, 999999999, &file->mtime_nsec);
+	return !errno && !*end && end != text && parse_u32(dot, 10, 999999999, &file->mtime_nsec);
 }
 
 static bool parse_device(char *text, struct file *file)

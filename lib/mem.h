@@ -70,7 +70,7 @@ static inline void *xmemdup(const void *data, size_t len)
 #define GROW(array, n, capacity)                                                                   \
 	do {                                                                                       \
 		if ((n) == (capacity)) {                                                           \
-			(capacity) = (capacity) ? (capacity) * 2 : 16;                             \
+			(capacity) = (capacity) ? (capacity)*2 : 16;                               \
 			(array) = xreallocarray((array), (capacity), sizeof(*(array)));            \
 		}                                                                                  \
 	} while (0)

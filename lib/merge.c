@@ -79,8 +79,7 @@ static void hide(struct merge *merge, struct node *dir, struct node *old)
 {
 	dir->hidden = old;
 	for (struct node *child = old->children; child; child = child->next) {
-		struct node *over =
-			tree_child(merge->layer, dir, child->name, child->name_len);
+		struct node *over = tree_child(merge->layer, dir, child->name, child->name_len);
 
 		if (over)
 			continue;
@@ -98,8 +97,7 @@ static void compare_implied(struct merge *merge, const struct node *node, const 
 }
 
 /* The file of a directory on top of `below` (NULL: nothing), for the image. */
-static struct file *directory_file(struct merge *merge, struct node *node,
-				   const struct node *below)
+static struct file *directory_file(struct merge *merge, struct node *node, const struct node *below)
 {
 	struct file *file;
 
@@ -165,8 +163,7 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 	if (there && !node_is_dir(there) && (!node->file || node->flags & NODE_IMPLIED)) {
 		node_path(node, &merge->path);
 		error_set(merge->err, "%s, a parent in this layer, is a %s in a layer below",
-			  merge->path.data,
-			  S_ISLNK(there->file->mode) ? "symbolic link" : "file");
+			  merge->path.data, S_ISLNK(there->file->mode) ? "symbolic link" : "file");
 		return false;
 	}
 	if (!node->used && !node_is_dir(there)) {

@@ -323,14 +323,13 @@ bool path_is_empty(int directory)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
 	size_t n = 0;
 
 	if (!stream) {
 		cleanup_close(&fd);
 		return false;
 	}
-	while (n < 3 && (entry = readdir(stream)))
+	while (n < 3 && readdir(stream))
 		n++;
 	closedir(stream);
 	return n == 2; /* "." and ".." */

@@ -35,7 +35,10 @@ struct beneath {
 	char *parent_path;
 };
 
-#define BENEATH(fd) {.root = (fd), .parent = -1}
+#define BENEATH(fd)                                                                                \
+	{                                                                                          \
+		.root = (fd), .parent = -1                                                         \
+	}
 
 /* The descriptor stays the property of `beneath`. */
 int beneath_parent(struct beneath *beneath, const char *path, const char **name);

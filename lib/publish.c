@@ -166,8 +166,7 @@ static int stage_layer(struct publish *publish, const char *name, struct tree *t
 	int staging = clear_staging(publish, name, err);
 
 	if (staging < 0 || make_directory(staging, name, err) < 0 ||
-	    make_directory(staging, metadata, err) < 0 ||
-	    make_directory(staging, layerfs, err) < 0)
+	    make_directory(staging, metadata, err) < 0 || make_directory(staging, layerfs, err) < 0)
 		return -1;
 	root = path_open(staging, layerfs, O_RDONLY | O_DIRECTORY, 0);
 	if (root < 0)
@@ -391,8 +390,8 @@ static int prepare_metadata(struct publish *publish, struct image *image, ducc_e
 	size_t len;
 
 	if (print_listing(image, &listing, &len, err) < 0 ||
-	    prepare_file(publish, image, "manifest.json", image->manifest_json,
-			 image->manifest_len, err) < 0 ||
+	    prepare_file(publish, image, "manifest.json", image->manifest_json, image->manifest_len,
+			 err) < 0 ||
 	    prepare_file(publish, image, "config.json", image->config_json, image->config_len,
 			 err) < 0)
 		return -1;

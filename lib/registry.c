@@ -111,8 +111,7 @@ int registry_head_manifest(struct registry *registry, struct http *http, const c
 }
 
 int registry_get_manifest(struct registry *registry, struct http *http, const char *name,
-			  const struct digest *expected, char **data, size_t *len,
-			  ducc_error **err)
+			  const struct digest *expected, char **data, size_t *len, ducc_error **err)
 {
 	AUTO_FREE char *url = format("%s/manifests/%s", registry->base, name);
 	struct http_request request = {.url = url, .accept = image_accept, .limit = JSON_LIMIT};
@@ -123,9 +122,9 @@ int registry_get_manifest(struct registry *registry, struct http *http, const ch
 		struct digest actual = digest_of(response.body.data, response.body.len);
 
 		if (expected && !digest_equal(&actual, expected)) {
-			result = error_set(err, "digest mismatch: asked for " PRI_DIGEST
-						", got " PRI_DIGEST,
-					   expected->hex, actual.hex);
+			result = error_set(
+				err, "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
+				expected->hex, actual.hex);
 		} else {
 			*len = response.body.len;
 			*data = buffer_steal(&response.body);

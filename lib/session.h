@@ -23,7 +23,8 @@ struct ducc_session {
 	pthread_mutex_t callbacks; /* one at a time */
 };
 
-void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...) PRINTF(3, 4);
+void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
+	PRINTF(3, 4);
 void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total);
 
 /*

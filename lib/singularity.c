@@ -63,8 +63,11 @@ static const struct {
 	const char *path;
 	mode_t mode;
 } directories[] = {
-	{"dev", 0755}, {"etc", 0755},  {"home", 0755}, {"proc", 0755},	    {"root", 0700},
-	{"sys", 0755}, {"tmp", 01777}, {"var", 0755},  {"var/tmp", 01777}, {".singularity.d/libs", 0755},
+	{"dev", 0755},      {"etc", 0755},
+	{"home", 0755},     {"proc", 0755},
+	{"root", 0700},     {"sys", 0755},
+	{"tmp", 01777},     {"var", 0755},
+	{"var/tmp", 01777}, {".singularity.d/libs", 0755},
 };
 
 /*

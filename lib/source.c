@@ -49,8 +49,8 @@ static int remote_manifest(struct source *source, const struct digest *digest, c
 			   size_t *len, ducc_error **err)
 {
 	struct remote *remote = source->data;
-	AUTO_FREE char *name = digest ? format(PRI_DIGEST, digest->hex)
-				      : xstrdup(source->reference.tag);
+	AUTO_FREE char *name =
+		digest ? format(PRI_DIGEST, digest->hex) : xstrdup(source->reference.tag);
 
 	return registry_get_manifest(remote->registry, remote->http, name, digest, data, len, err);
 }
@@ -84,9 +84,7 @@ static const struct source_kind source_registry = {
 };
 
 static const struct source_kind *const kinds[] = {
-	&source_oci,
-	&source_docker_archive,
-	&source_registry, /* its prefix is empty: last */
+	&source_oci, &source_docker_archive, &source_registry, /* its prefix is empty: last */
 };
 
 int source_open(struct source *source, const char *text, ducc_error **err)

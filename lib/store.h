@@ -59,7 +59,10 @@ struct staged {
 	const struct store *store;
 };
 
-#define STAGED_NONE {.fd = -1}
+#define STAGED_NONE                                                                                \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
 
 /*
  * Begins to write `final`.  Waits for another writer of the same file.  With

@@ -19,7 +19,7 @@ struct tarball {
 	struct archive_entry *entry;
 	int fd;
 	const struct digest *layer;
-	uint64_t offset; /* of the next byte, buffered ones included */
+	uint64_t offset;  /* of the next byte, buffered ones included */
 	uint64_t written; /* of them, what left the buffer */
 	char *buffer;
 	size_t len;
@@ -78,8 +78,7 @@ struct tarball *tarball_new(int fd, const struct digest *layer)
 	tarball->archive = xalloc(archive_write_new());
 	/* Unblocked: what we count is what is in the file. */
 	if (archive_write_set_format_pax_restricted(tarball->archive) != ARCHIVE_OK ||
-	    archive_write_set_options(tarball->archive,
-				      "xattrheader=SCHILY") != ARCHIVE_OK ||
+	    archive_write_set_options(tarball->archive, "xattrheader=SCHILY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(tarball->archive, 0) != ARCHIVE_OK ||
 	    archive_write_open(tarball->archive, tarball, NULL, on_write, NULL) != ARCHIVE_OK)
 		abort();

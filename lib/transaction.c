@@ -82,8 +82,8 @@ static int add_to_layer(int layerfs, struct tree *tree)
 			continue;
 		node_path(node, &path);
 		AUTO_CLOSE int parent = path_open_parent(layerfs, path.data, &name);
-		if (parent < 0 || (whiteout ? make_whiteout(parent, name)
-					    : mkdirat(parent, name, 0700)) < 0) {
+		if (parent < 0 ||
+		    (whiteout ? make_whiteout(parent, name) : mkdirat(parent, name, 0700)) < 0) {
 			if (parent < 0 || errno != EEXIST)
 				return -1;
 			continue;
@@ -162,8 +162,7 @@ static int run_plan(int repository, ducc_error **err)
 static int lock(struct transaction *transaction, const struct repository *repository,
 		ducc_error **err)
 {
-	transaction->repository =
-		openat(repository->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	transaction->repository = openat(repository->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (transaction->repository < 0)
 		return error_errno(err, errno, "open");
 	while (flock(transaction->repository, LOCK_EX) < 0)
@@ -267,8 +266,8 @@ void transaction_reset(struct transaction *transaction, size_t mark)
 
 static int write_plan(struct transaction *transaction)
 {
-	AUTO_CLOSE int fd = path_open(transaction->repository, PLAN_DRAFT,
-				      O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	AUTO_CLOSE int fd =
+		path_open(transaction->repository, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 
 	if (fd < 0)
 		return -1;

@@ -225,11 +225,6 @@ void node_set_file(struct node *node, struct file *file)
 	node->file = file;
 }
 
-bool node_is_dir(const struct node *node)
-{
-	return node && node->file && S_ISDIR(node->file->mode);
-}
-
 bool node_is_whiteout(const struct node *node)
 {
 	return node->flags & NODE_WHITEOUT && !(node->flags & NODE_OPAQUE) && !node->file &&

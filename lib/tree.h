@@ -32,9 +32,9 @@ struct file {
 	uint32_t mtime_nsec; /* always forward from mtime */
 	uint64_t size;       /* bytes; regular files only */
 	uint32_t major, minor;
-	char *target;         /* of a symbolic link */
-	char *text;           /* content of a file that is not in any layer */
-	struct xattr *xattrs; /* sorted by name */
+	char *target;                /* of a symbolic link */
+	char *text;                  /* content of a file that is not in any layer */
+	struct xattr *xattrs;        /* sorted by name */
 	uint8_t sha256[SHA256_SIZE]; /* of the content of a regular file */
 
 	/* Where the file is: the layer (its compressed digest) and the path in it. */
@@ -110,7 +110,11 @@ struct node *tree_find(const struct tree *tree, const char *path);
 void node_set_file(struct node *node, struct file *file);
 
 /* True if the node has a file and it is a directory.  NULL is none. */
-bool node_is_dir(const struct node *node);
+static inline bool node_is_dir(const struct node *node)
+{
+	return node && node->file && S_ISDIR(node->file->mode);
+}
+
 /* True if the node is nothing but a whiteout. */
 bool node_is_whiteout(const struct node *node);
 /* True for a directory that hides what is below, be it by its marker or by a whiteout. */

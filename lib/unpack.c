@@ -98,8 +98,7 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 		return error_set(err, "there is no store %s (ducc-fetch makes it)",
 				 unpack->session->store_path);
 	if (found < 0 ||
-	    (repository &&
-	     repository_open_existing(&unpack->repository, repository, err) < 0) ||
+	    (repository && repository_open_existing(&unpack->repository, repository, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
 			       &unpack->manifest_digest, err) < 0 ||
 	    read_documents(unpack, err) < 0)
@@ -260,14 +259,14 @@ static void mark_stored(struct tree *tree, bool fresh)
 	struct node *root = tree_root(tree);
 
 	for (struct node *node = root; node; node = tree_next(root, node))
-		node->stored = node->file || (!fresh && node_is_whiteout(node) &&
-					      !(node->flags & NODE_VOID));
+		node->stored = node->file ||
+			       (!fresh && node_is_whiteout(node) && !(node->flags & NODE_VOID));
 }
 
 static bool is_addition(const struct node *node)
 {
-	return !node->stored && (node->file || (node_is_whiteout(node) &&
-						!(node->flags & NODE_VOID)));
+	return !node->stored &&
+	       (node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID)));
 }
 
 static bool has_additions(struct tree *tree)
@@ -434,13 +433,13 @@ static void on_difference(void *ctx, const char *path)
 {
 	const struct difference *difference = ctx;
 
-	session_notice(difference->unpack->session, DUCC_WARNING,
-		       "%s/%s: layer " PRI_DIGEST
-		       ": directory %s has other owner, mode or time than on the layers that it was "
-		       "unpacked on before; the flat image is right, the layer keeps the earlier one",
-		       difference->unpack->reference.registry,
-		       difference->unpack->reference.repository, difference->layer->hex,
-		       *path ? path : "/");
+	session_notice(
+		difference->unpack->session, DUCC_WARNING,
+		"%s/%s: layer " PRI_DIGEST
+		": directory %s has other owner, mode or time than on the layers that it was "
+		"unpacked on before; the flat image is right, the layer keeps the earlier one",
+		difference->unpack->reference.registry, difference->unpack->reference.repository,
+		difference->layer->hex, *path ? path : "/");
 }
 
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
@@ -532,8 +531,7 @@ static void unpack_end(struct unpack *unpack)
 
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct unpack unpack = {
-		.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	struct unpack unpack = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
 	int result = unpack_image(&unpack, record, err);
 
 	unpack_end(&unpack);
@@ -592,8 +590,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
 		 ducc_error **err)
 {
-	struct unpack unpack = {
-		.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	struct unpack unpack = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
 	int result = extract_image(&unpack, record, dir, err);
 
 	unpack_end(&unpack);
