@@ -1,0 +1,290 @@
+#!/bin/sh
+# Registries that lie, break or mislead: each gives one line of error, and nothing wrong is stored.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+# A registry of plain files: $www/v2/NAME/{manifests,blobs}/..., the image always at the tag `tag`.
+www=$tmp/www/v2
+store=$tmp/store
+mkdir -p "$www/good/manifests"
+make_image "$tmp/oci" good
+manifest=$(jq -r '.manifests[0].digest' "$tmp/oci/index.json")
+cp -r "$tmp/oci/blobs" "$tmp/blobs"
+blob() { # DIGEST: where the good blob is
+	echo "$tmp/blobs/sha256/${1#*:}"
+}
+mkdir "$www/good/blobs"
+for b in "$tmp"/blobs/sha256/*; do
+	cp "$b" "$www/good/blobs/sha256:${b##*/}"
+done
+cp "$(blob "$manifest")" "$www/good/manifests/tag"
+cp "$(blob "$manifest")" "$www/good/manifests/$manifest"
+config=$(jq -r .config.digest "$www/good/manifests/tag")
+layer=$(jq -r '.layers[1].digest' "$www/good/manifests/tag")
+oci=application/vnd.oci.image
+
+start_nginx <<END
+server { @LISTEN@ root $tmp/www; location / { default_type application/octet-stream; } }
+END
+elsewhere=$nginx elsewhere_log=$nginx_log
+
+make_htpasswd
+cat >"$tmp/lies.conf" <<END
+map "\$uri:\$http_authorization" \$challenge { "~^/v2/bearer/.*:Bearer t0ken\$" ""; "~^/v2/bearer/" 1; default ""; }
+server {
+	@LISTEN@
+	root $tmp/www;
+	default_type application/octet-stream;
+	location ~ /manifests/ { default_type $oci.manifest.v1+json; }
+	location ^~ /v2/header/manifests/ {
+		default_type $oci.manifest.v1+json;
+		add_header Docker-Content-Digest sha256:$(printf %064d 0);
+	}
+	location ^~ /v2/html/manifests/ { default_type text/html; }
+	location ^~ /v2/html200/manifests/ { default_type $oci.manifest.v1+json; }
+	location ^~ /v2/error500/manifests/ { return 500; }
+	location ^~ /v2/error500blob/blobs/ { return 500; }
+	location ^~ /v2/error401/ { return 401; }
+	location ^~ /v2/error403/ { return 403; }
+	location ^~ /v2/error429/ { return 429; }
+	location ^~ /v2/loop/blobs/ { return 302 \$uri; }
+	location ~ ^/v2/tofile/blobs/(?<blob>.*) { return 302 file://$www/good/blobs/\$blob; }
+	location ^~ /v2/nowhere/blobs/ { return 302; }
+	location ^~ /v2/redirect/blobs/ { return 307 http://$elsewhere\$request_uri; }
+	location ^~ /v2/secret/ {
+		auth_basic test;
+		auth_basic_user_file $tmp/htpasswd;
+		location ~ /blobs/ { try_files /nowhere @elsewhere; }
+		location ~ /manifests/ { default_type $oci.manifest.v1+json; }
+	}
+	error_page 418 = @challenge;
+	if (\$challenge) { return 418; }
+	location ^~ /v2/bearer/blobs/ { return 307 http://$elsewhere\$request_uri; }
+	location @elsewhere { return 307 http://$elsewhere\$request_uri; }
+	location @challenge {
+		add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/token",service="test"' always;
+		return 401;
+	}
+	location = /token { return 200 '{"token":"t0ken"}'; }
+	location ^~ /v2/notoken/ {
+		add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/v2/good/manifests/tag",service="test"' always;
+		return 401;
+	}
+	location ^~ /v2/realmfile/ {
+		add_header WWW-Authenticate 'Bearer realm="file://$tmp/token",service="test"' always;
+		return 401;
+	}
+	location ^~ /v2/norealm/ { add_header WWW-Authenticate 'Bearer' always; return 401; }
+	location ^~ /v2/digestauth/ { add_header WWW-Authenticate 'Digest realm="x", nonce="y"' always; return 401; }
+}
+END
+start_nginx <"$tmp/lies.conf"
+echo '{"token":"t0ken"}' >"$tmp/token"
+
+lie() { # NAME: a copy of the good image to spoil
+	rm -rf "${www:?}/$1"
+	cp -r "$www/good" "$www/$1"
+}
+edit() { # NAME JQ-FILTER: a good copy with another manifest
+	lie "$1"
+	jq -c "$2" "$www/good/manifests/tag" >"$www/$1/manifests/tag"
+}
+# refuses NAME CAUSE [REFERENCE-SUFFIX]: status 1, nothing printed, one line with image and cause.
+refuses() {
+	image=$nginx/$1${3-:tag}
+	rm -rf "$store"
+	status=0
+	timeout 60 ducc-fetch -s "$store" "$image" >"$tmp/stdout" 2>"$tmp/stderr" || status=$?
+	cat "$tmp/stdout" "$tmp/stderr"
+	echo "status $status, wanted one line with: $image: ... $2"
+	[ $status = 1 ] && [ ! -s "$tmp/stdout" ] && [ "$(wc -l <"$tmp/stderr")" = 1 ] &&
+		grep -Eq "^ducc-fetch: (http://)?$image: .*($2)" "$tmp/stderr" &&
+		sound "$store" && ! grep -q "$1" "$store/index.json" 2>/dev/null
+}
+http='HTTP|status|answer|respon'
+
+ok "the good image can be fetched" ducc-fetch -s "$tmp/good" "$nginx/good:tag"
+
+# Manifests
+lie header
+cp "$(blob "$manifest")" "$www/header/manifests/sha256:$(printf %064d 0)"
+ok "a Docker-Content-Digest that isn't the manifest's" refuses header 'digest'
+lie swapped
+jq . "$www/good/manifests/tag" >"$www/swapped/manifests/$manifest"
+ok "a manifest that isn't the one asked for" refuses swapped 'digest' ":tag@$manifest"
+lie html
+lie html200
+echo '<html><body>log in here</body></html>' | tee "$www/html/manifests/tag" >"$www/html200/manifests/tag"
+ok "HTML for a manifest" refuses html '(JSON|html)'
+ok "HTML that says it is a manifest" refuses html200 'manifest|JSON'
+lie big
+perl -pe 's/^\{/"{\"padding\":\"" . "x" x (5 << 20) . "\","/e' "$www/good/manifests/tag" >"$www/big/manifests/tag"
+ok "a manifest of 5 MiB" refuses big 'large|big|limit|more than|long'
+lie empty
+: >"$www/empty/manifests/tag"
+ok "an empty manifest" refuses empty 'manifest|JSON|empty'
+lie cut
+head -c 100 "$www/good/manifests/tag" >"$www/cut/manifests/tag"
+ok "a manifest cut short" refuses cut 'manifest|JSON'
+lie trailing
+echo '{}' >>"$www/trailing/manifests/tag"
+ok "a manifest with something behind it" refuses trailing 'manifest|JSON'
+lie deep
+perl -e 'print "[" x 10000, "]" x 10000' >"$www/deep/manifests/tag"
+ok "JSON nested 10,000 levels deep" refuses deep 'manifest|JSON'
+lie deeper
+perl -e 'print "{\"a\":" x 10000, "1", "}" x 10000' >"$www/deeper/manifests/tag"
+ok "JSON objects nested 10,000 levels deep" refuses deeper 'manifest|JSON'
+n=0
+while read -r filter; do
+	n=$((n + 1))
+	edit "json$n" "$filter"
+	ok "a manifest with $filter" refuses "json$n" 'manifest|JSON|layer|config|digest|size|schema|media'
+done <<'END'
+.layers = "none"
+.layers = {}
+.layers = [null]
+.layers = [[]]
+.layers = [7]
+del(.layers)
+.config = []
+del(.config)
+.schemaVersion = 1
+.schemaVersion = "2"
+.layers[0].digest = 7
+.layers[0].digest = null
+.layers[0].digest = "sha256:../../../../etc/passwd"
+.layers[0].digest = "../../../../etc/passwd"
+.layers[0].digest = "sha256:"
+.layers[0].digest |= .[:70]
+.layers[0].digest |= . + "0"
+.layers[0].digest |= "md5:" + .[7:39]
+.layers[0].size = -1
+.layers[0].size = "12"
+.layers[0].size = 1.5
+.layers[0].size = 1e300
+.layers[0].size = null
+del(.layers[0].size)
+.layers[0].mediaType = 7
+.layers[0].mediaType = "application/x-something-else"
+.config.digest = "sha256:../x"
+.config.size = {}
+.mediaType = "application/vnd.docker.distribution.manifest.v1+json"
+.manifests = []
+[.]
+null
+"manifest"
+END
+edit nested '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
+	{mediaType: "application/vnd.oci.image.index.v1+json", size: 1, digest: .config.digest}]}'
+ok "an index that leads nowhere" refuses nested 'index|manifest|platform|digest|size'
+
+# Blobs
+lie flipped
+flip "$www/flipped/blobs/$layer" 8
+ok "a blob with a flipped byte" refuses flipped "layer $layer: .*digest"
+lie short
+truncate -s -1 "$www/short/blobs/$layer"
+ok "a blob that is too short" refuses short "layer $layer: .*(short|size|bytes|digest|length)"
+lie long
+echo >>"$www/long/blobs/$layer"
+ok "a blob that is too long" refuses long "layer $layer: .*(long|size|bytes|digest|length|more)"
+edit less '.layers[1].size -= 1'
+ok "a size that is too small" refuses less "layer $layer: .*(long|size|bytes|length|more)"
+edit more '.layers[1].size += 1'
+ok "a size that is too large" refuses more "layer $layer: .*(short|size|bytes|length)"
+edit huge '.layers[1].size = 9007199254740991'
+ok "a size beyond any disk" refuses huge "layer $layer: .*(short|size|bytes|length|space)"
+lie noconfig
+printf '{}' >"$www/noconfig/blobs/$config"
+ok "another config" refuses noconfig "$config: .*(digest|size|short)"
+edit bigconfig '.config.size = 1000000000000'
+ok "a config of 1 TB" refuses bigconfig "config.*(large|big|limit|more than|size|long)"
+lie gone
+rm "$www/gone/blobs/$layer"
+ok "a layer that isn't there" refuses gone "layer $layer: .*404"
+
+# Status codes and redirects
+lie error500
+lie error500blob
+ok "404" refuses nothing-here 404
+ok "500 for the manifest" refuses error500 500
+ok "500 for a blob" refuses error500blob "sha256:.*500"
+ok "401 without a challenge" refuses error401 401
+ok "401 with a challenge of an unknown kind" refuses digestauth '401|Digest|authentic'
+ok "a Bearer challenge without a realm" refuses norealm '401|realm|challenge|token|authentic'
+ok "a token server without a token" refuses notoken 'token'
+ok "a token server that is a file" refuses realmfile 'realm|token|protocol|scheme|URL'
+ok "403" refuses error403 '403|[Dd]enied'
+ok "429" refuses error429 '429|[Tt]oo many'
+lie loop
+ok "a redirect that comes back to itself" refuses loop '[Rr]edirect'
+lie nowhere
+ok "a redirect to nowhere" refuses nowhere "sha256:.*($http|302|[Rr]edirect)"
+lie tofile
+ok "a redirect to a local file" refuses tofile '[Rr]edirect|[Pp]rotocol|scheme|302'
+
+lie redirect
+ok "a redirect to another port is followed" ducc-fetch -s "$tmp/redirect" "$nginx/redirect:tag"
+like "... as that server has seen" "$(cat "$elsewhere_log")" "GET /v2/redirect/blobs/$layer 200"
+lie secret
+export DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT="$nginx" DUCC_r_USER="$registry_user" DUCC_r_PASS="$registry_password"
+ok "a redirect of a registry with a password is followed" ducc-fetch -s "$tmp/secret" "$nginx/secret:tag"
+lie bearer
+ok "a redirect of a registry with tokens is followed" ducc-fetch -s "$tmp/bearer" "$nginx/bearer:tag"
+unset DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
+like "... with the password" "$(cat "$nginx_log")" 'GET /v2/secret/blobs/.* 307 "Basic '
+like "... with the token" "$(cat "$nginx_log")" 'GET /v2/bearer/blobs/.* 307 "Bearer t0ken"'
+is "... but neither is shown to the other server" "$(grep -v '"-"$' "$elsewhere_log")" ""
+is "... which gave the blobs" "$(grep -c 'GET /v2/\(secret\|bearer\)/blobs/.* 200 ' "$elsewhere_log")" 8
+
+# What only a server without manners does
+raw=$tmp/raw
+answer() { # FILE STATUS [HEADER...]: the file as an answer
+	printf 'HTTP/1.1 %s\r\nConnection: close\r\n' "$2"
+	answer_file=$1
+	shift 2
+	for h; do
+		printf '%s\r\n' "$h"
+	done
+	printf '\r\n'
+	cat "$answer_file"
+}
+rude() { # NAME [HEADER...]: the good image with other headers, or none at all, for one layer
+	mkdir -p "$raw/v2/$1/manifests" "$raw/v2/$1/blobs"
+	for f in manifests/tag $(cd "$www/good" && echo blobs/*); do
+		answer "$www/good/$f" '200 OK' "Content-Length: $(wc -c <"$www/good/$f")" >"$raw/v2/$1/$f"
+	done
+	rude_layer=$raw/v2/$1/blobs/$layer
+	shift
+	answer "$(blob "$layer")" '200 OK' "$@" >"$rude_layer"
+}
+configure_server() {
+	mkdir -p "$raw"
+	echo "${1#*:}" >"$raw/port"
+	echo "$2" >"$raw/id"
+	answer "$raw/id" '200 OK' >"$raw/.id"
+	answer /dev/null '404 Not Found' >"$raw/404"
+}
+start_server "$tmp/raw.log" /.id perl "$top/t/raw-server.pl" "$raw"
+nginx=$server
+size=$(wc -c <"$(blob "$layer")")
+
+rude none
+ok "an answer without a length, up to the end of the connection" ducc-fetch -s "$tmp/none" "$nginx/none:tag"
+rude encoding "Content-Length: $size" "Content-Encoding: gzip"
+ok "a layer whose encoding the server tells too" ducc-fetch -s "$tmp/encoding" "$nginx/encoding:tag"
+rude larger "Content-Length: $((size + 1))"
+ok "a Content-Length larger than what comes" refuses larger "layer $layer: "
+rude smaller "Content-Length: $((size - 1))"
+ok "a Content-Length smaller than the layer" refuses smaller "layer $layer: .*(short|size|bytes|length)"
+rude chunked "Transfer-Encoding: chunked"
+ok "chunks that aren't" refuses chunked "layer $layer: "
+rude garbage
+echo 'what?' >"$rude_layer"
+ok "an answer that isn't HTTP" refuses garbage "layer $layer: "
+rude silence
+: >"$rude_layer"
+ok "no answer at all" refuses silence "layer $layer: "
+
+done_testing

@@ -1,0 +1,72 @@
+#!/bin/sh
+# A real Debian root file system of several layers is published as what umoci unpacks.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=trees.sh
+
+unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts need root'; exit 0; }
+[ "${1-}" = inside ] || exec unshare -m "$0" inside		# no mount outlives the test
+proxy=${http_proxy-}
+. "${0%/*}/lib.sh"
+. "${0%/*}/trees.sh"
+need umoci debootstrap mtree jq
+
+# Debian from where this machine's apt has it.
+codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+# shellcheck disable=SC2016 # apt's variables
+mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
+	awk -v c="$codename" '$1 == c && $2 == "main" { sub("/$", "", $3); print $3; exit }')
+eval "$(apt-config shell proxy Acquire::http::Proxy)"
+[ -z "$proxy" ] || export http_proxy="$proxy"
+[ -n "$mirror" ] || skip_all "apt has no source for Debian $codename"
+
+bundle=$tmp/bundle
+root=$bundle/rootfs
+layout=$tmp/oci
+
+# inside COMMAND...: run it in the root file system, with the /proc that packages want.
+inside() {
+	mount -t proc proc "$root/proc" &&
+		DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
+	inside_status=$?
+	umount "$root/proc" && return "$inside_status"
+}
+
+# tree_becomes_layer: what changed in the root file system since the last layer is the next one.
+tree_becomes_layer() { umoci repack --refresh-bundle --image "$layout:debian" "$bundle"; }
+
+first_layer() {
+	umoci init --layout "$layout" &&
+		umoci new --image "$layout:debian" &&
+		umoci unpack --image "$layout:debian" "$bundle" &&
+		debootstrap --variant=minbase "$codename" "$root" "$mirror" &&
+		echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io" &&
+		tree_becomes_layer
+}
+
+# Files with capabilities and setuid bits, new users.
+second_layer() {
+	inside apt-get install -qy --no-install-recommends libcap2-bin iputils-ping sudo busybox less &&
+		inside adduser --quiet --disabled-password --gecos '' someone &&
+		tree_becomes_layer
+}
+
+# Directories that go or become links, a file that becomes a directory, hardlinks onto what lower layers have.
+# (A directory with something in it must not become a link: umoci then writes whiteouts beneath the link and follows it.)
+third_layer() {
+	inside apt-get purge -qy busybox less &&
+		rm -r "$root/usr/share/doc" "$root/var/lib/apt/lists" &&
+		rmdir "$root/srv" && ln -s home "$root/srv" &&
+		rm "$root/etc/motd" && mkdir "$root/etc/motd" && echo hello >"$root/etc/motd/file" &&
+		ln "$root/bin/cat" "$root/usr/local/bin/link" && ln "$root/usr/bin/perl" "$root/usr/local/bin/perl" &&
+		tree_becomes_layer
+}
+
+/usr/lib/apt/apt-helper download-file "$mirror/dists/$codename/Release" "$tmp/Release" >"$tmp/log" 2>&1 ||
+	skip_all "no Debian archive at the address that apt has"
+for step in first_layer second_layer third_layer; do
+	$step >"$tmp/log" 2>&1 || { diag <"$tmp/log"; echo "Bail out! $step"; exit 1; }
+done
+umoci raw unpack --image "$layout:debian" "$tmp/want" >"$tmp/log" 2>&1
+rm -rf "$bundle"
+
+compare Debian "oci:$layout:debian" "$tmp/want" "$tmp/debian"
+done_testing

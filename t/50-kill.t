@@ -1,0 +1,199 @@
+#!/bin/sh
+# kill -9 at a hundred random moments: nothing half-done is ever seen, and the next run sets things right.
+# KILL_SEED repeats a run's moments, KILLS changes their number.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+kills=${KILLS:-100}
+third=$((kills / 3))
+seed=${KILL_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+echo "# KILL_SEED=$seed KILLS=$kills"
+wrong=$tmp/wrong
+
+# An image of some megabytes and many files, and one that shares layers with it.
+make_image "$tmp/oci" old
+mkdir -p "$tmp/tree/many"
+head -c 1000000 /dev/urandom >"$tmp/tree/large"
+perl -e 'for (1 .. 150) { open my $f, ">", "$ARGV[0]/$_" or die; print $f "$_\n" x $_ }' "$tmp/tree/many"
+umoci tag --image "$tmp/oci:old" new
+add_layer "$tmp/oci:new" "$tmp/tree"
+mkdir -p "$tmp/more/many"
+echo other >"$tmp/more/many/7"
+add_layer "$tmp/oci:new" "$tmp/more"
+umoci new --image "$tmp/oci:other"
+add_layer "$tmp/oci:other" "$tmp/home"
+start_registry open
+push "$tmp/oci:new" "$registry/new:1"
+
+# Each moment is a fraction of the time that an undisturbed run takes.
+perl -e 'srand shift; printf "%.4f\n", rand for 1 .. 9999' "$seed" >"$tmp/moments"
+exec 5<"$tmp/moments"
+duration() { # COMMAND...: seconds
+	perl -MTime::HiRes=time -e 'open my $out, ">&", \*STDOUT; open STDOUT, ">", "/dev/null";
+		my $t = time; system(@ARGV) == 0 or exit 1; printf $out "%.4f\n", time - $t' "$@"
+}
+# strike SECONDS COMMAND...: start it, kill it at a random moment of the time given; false if it had ended
+strike() {
+	read -r moment <&5
+	perl -e 'my ($moment, $duration) = splice @ARGV, 0, 2;
+		defined(my $pid = fork) or die;
+		if (!$pid) { exec @ARGV or exit 127 }
+		select undef, undef, undef, $moment * $duration;
+		kill 9, $pid;
+		waitpid $pid, 0;
+		exit(($? & 127) == 9 ? 0 : 1)' "$moment" "$@" >"$tmp/struck" 2>&1
+}
+# wrecks SECONDS COUNT PREPARE INSPECT FINISH COMMAND...: kill the command COUNT times; each time, PREPARE
+# comes before, INSPECT looks at what is left and FINISH runs it again and looks at what comes out.
+wrecks() {
+	w_seconds=$1 w_count=$2 w_prepare=$3 w_inspect=$4 w_finish=$5
+	shift 5
+	: >"$wrong"
+	killed=0 tried=0
+	while [ $killed -lt "$w_count" ] && [ $tried -lt $((w_count * 5)) ]; do
+		tried=$((tried + 1))
+		$w_prepare
+		if strike "$w_seconds" "$@"; then
+			killed=$((killed + 1))
+		fi
+		$w_inspect >"$out" 2>&1 || { echo "try $tried, killed at $moment of $w_seconds s:"; cat "$out"; } >>"$wrong"
+		$w_finish >"$out" 2>&1 || { echo "try $tried, killed at $moment of $w_seconds s, run again:"; cat "$out"; } >>"$wrong"
+	done
+	[ $killed = "$w_count" ] || echo "# only $killed of $tried were killed before they had ended"
+}
+# leave_something DIR PREPARE SECONDS COMMAND...: kill the command, until something is left in the directory.
+leave_something() {
+	l_dir=$1 l_prepare=$2 l_tries=50
+	shift 2
+	while [ $l_tries -gt 0 ]; do
+		l_tries=$((l_tries - 1))
+		$l_prepare
+		if strike "$@" && [ -n "$(find "$l_dir" -type f 2>/dev/null)" ]; then
+			return
+		fi
+	done
+	echo "# nothing was ever left in ${l_dir##*/}"
+}
+same() { # FILE FILE
+	diff "$1" "$2"
+}
+
+# ducc-fetch
+S=$tmp/store
+reference=$tmp/reference
+index() { # STORE
+	jq -S '.manifests | sort_by(.digest)' "$1/index.json"
+}
+no_store() {
+	rm -rf "$S"
+}
+fetch_again() {
+	ducc-fetch -q -s "$S" "$registry/new:1" >"$tmp/record.again" || return 1
+	same "$tmp/record" "$tmp/record.again" && sound "$S" &&
+		[ "$(ls "$S/blobs/sha256")" = "$(ls "$reference/blobs/sha256")" ] &&
+		[ "$(index "$S")" = "$(index "$reference")" ]
+}
+seconds=$(duration ducc-fetch -q -s "$reference" "$registry/new:1")
+ducc-fetch -q -s "$reference" "$registry/new:1" >"$tmp/record"
+wrecks "$seconds" $((kills - 2 * third)) no_store "whole $S" fetch_again ducc-fetch -q -s "$S" "$registry/new:1"
+is "ducc-fetch: killed, run again, $killed times: right blobs, right index, no debris" "$(cat "$wrong")" ""
+leave_something "$S/tmp" no_store "$seconds" ducc-fetch -q -s "$S" "$registry/new:1"
+ducc-fetch -q -s "$S" "oci:$tmp/oci:other" >"$out"
+is "... what it left goes away although the next run fetches something else" "$(find "$S/tmp" -type f)" ""
+
+# ducc-unpack
+ref=$(cut -f1 "$tmp/record")
+cp -a "$reference" "$tmp/fetched"
+sums() { # STORE
+	(cd "$1" && find layers images -type f -exec sha256sum {} + 2>/dev/null | sort)
+}
+fetched_store() {
+	rm -rf "$S"
+	cp -a "$tmp/fetched" "$S"
+}
+# What has its final name is whole.
+unpacked_is_whole() {
+	sums "$S" | comm -23 - "$tmp/sums" >"$tmp/half"
+	[ ! -s "$tmp/half" ] || { cat "$tmp/half"; return 1; }
+}
+unpack_again() {
+	ducc-unpack -q -s "$S" "$ref" >"$tmp/record.again" && sound "$S" && sums "$S" | same "$tmp/sums" -
+}
+seconds=$(duration ducc-unpack -q -s "$reference" "$ref")
+sums "$reference" >"$tmp/sums"
+wrecks "$seconds" $third fetched_store unpacked_is_whole unpack_again ducc-unpack -q -s "$S" "$ref"
+is "ducc-unpack: killed, run again, $killed times: right listings and archives, no debris" "$(cat "$wrong")" ""
+leave_something "$S/tmp" fetched_store "$seconds" ducc-unpack -q -s "$S" "$ref"
+ducc-fetch -q -s "$S" "oci:$tmp/oci:other" | ducc-unpack -q -s "$S" >"$out"
+is "... what it left goes away although the next run unpacks something else" "$(find "$S/tmp" -type f)" ""
+
+# ducc-publish: a tag moves from an older image to a new one, and another name arrives.
+R=$tmp/repo
+S=$reference
+umoci tag --image "$tmp/oci:old" moving
+main_job "$S" "$tmp/base" "oci:$tmp/oci:moving"
+umoci tag --image "$tmp/oci:new" moving
+ducc-fetch -q -s "$S" "oci:$tmp/oci:moving" "oci:$tmp/oci:new" | ducc-unpack -q -s "$S" | cut -f1 >"$tmp/refs"
+moving=$(sed -n 1p "$tmp/refs")
+new=$(sed -n 2p "$tmp/refs")
+publish() { # REPO
+	ducc-publish -q -s "$S" -r "$1" "$moving" "$new"
+}
+tree() { # DIR: names, types, modes, owners, sizes, links and contents
+	(
+		cd "$1"
+		find . \( -type d -printf '%p %y %m %U %G\n' \) -o -printf '%p %y %m %U %G %s %l\n' | sort
+		find . -type f -exec sha256sum {} + | sort
+	)
+}
+repository() { # REPO: the same, and what hardlinks and times say
+	tree "$1"
+	(
+		cd "$1"
+		find . -type f -printf '%p %n\n' | sort
+		find .layers/*/*/layerfs .flat/*/*/data .flat/*/*/many ! -type c -printf '%p %T@\n' | sort
+	)
+}
+# Each public name is the older image or the new one, all of it.
+published_is_whole() {
+	for name in moving new; do
+		link=$R/localhost/$name:latest
+		[ -L "$link" ] || continue
+		tree "$link/" >"$tmp/got" || return 1
+		cmp -s "$tmp/got" "$tmp/tree.new" || cmp -s "$tmp/got" "$tmp/tree.old" ||
+			{ echo "$name:"; same "$tmp/tree.new" "$tmp/got" || return 1; }
+	done
+	[ ! -d "$tmp/base.now" ] || [ -L "$R/localhost/moving:latest" ] || { echo "moving is gone"; return 1; }
+}
+base_repository() {
+	rm -rf "$R"
+	[ ! -d "$tmp/base.now" ] || cp -a "$tmp/base.now" "$R"
+}
+publish_again() {
+	publish "$R" >"$tmp/record.again" || return 1
+	[ "$(cut -f1 "$tmp/record.again" | sort)" = "$(sort "$tmp/refs")" ] || { cat "$tmp/record.again"; return 1; }
+	[ ! -e "$R/.transaction" ] || { find "$R/.transaction"; return 1; }
+	repository "$R" | same "$tmp/repository" -
+}
+tree "$tmp/base/localhost/moving:latest/" >"$tmp/tree.old"
+for base in none older; do
+	[ $base = none ] || mv "$tmp/base" "$tmp/base.now"
+	base_repository
+	seconds=$(duration ducc-publish -q -s "$S" -r "$R" "$moving" "$new")
+	repository "$R" >"$tmp/repository"
+	tree "$R/localhost/new:latest/" >"$tmp/tree.new"
+	count=$((third / 2))
+	[ $base = none ] || count=$((third - third / 2))
+	wrecks "$seconds" $count base_repository published_is_whole publish_again \
+		ducc-publish -q -s "$S" -r "$R" "$moving" "$new"
+	is "ducc-publish, $base there before: killed, run again, $killed times: whole images only, no debris" "$(cat "$wrong")" ""
+done
+
+leave_something "$R/.transaction" base_repository "$seconds" ducc-publish -q -s "$S" -r "$R" "$moving" "$new"
+main_job "$S" "$R" "oci:$tmp/oci:other"
+ok "... the next one clears its remains although it publishes something else" test ! -e "$R/.transaction"
+ok "... and what is public is whole" published_is_whole
+is "... so is each layer" "$(find "$R/.layers" -mindepth 2 -maxdepth 2 | wc -l)" \
+	"$(find "$R/.layers" -name layers.json -size +0 | wc -l)"
+
+done_testing

@@ -1,0 +1,103 @@
+#!/bin/sh
+# make install and uninstall: what is installed works from where it is, and a program can be linked to it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+need make pkg-config mandoc
+unset MAKEFLAGS MFLAGS MAKELEVEL SAN
+cc=${CC:-cc}
+tools="ducc-fetch ducc-unpack ducc-publish"
+root=$tmp/root
+
+# Below DESTDIR, for a package
+ok "make install with DESTDIR and PREFIX=/usr" make -C "$top" install DESTDIR="$root" PREFIX=/usr
+is "nothing is installed outside of PREFIX" "$(cd "$root" && echo *)" usr
+for t in $tools; do
+	ok "$t is installed, and can run" test -x "$root/usr/bin/$t"
+	ok "$t has a manual page" test -s "$root/usr/share/man/man1/$t.1"
+done
+ok "ducc(7) is installed" test -s "$root/usr/share/man/man7/ducc.7"
+for page in "$root"/usr/share/man/man?/*; do
+	ok "${page##*/} is a manual page without faults" mandoc -T lint -W warning "$page"
+done
+so=$(find "$root/usr" -name libducc.so.0)
+libdir=${so%/*}
+like "the library has a soname" "$(objdump -p "$so")" 'SONAME +libducc\.so\.0$'
+ok "... and the name that the linker looks for" test -e "$libdir/libducc.so"
+ok "the static library is installed" test -s "$libdir/libducc.a"
+is "the shared library exports nothing but ducc_ names" \
+	"$(nm -D --defined-only "$so" | awk '$3 !~ /^ducc_/ && $2 != "A" { print $3 }')" ""
+header=$root/usr/include/ducc.h
+is "... all that the header declares, and no others" \
+	"$(nm -D --defined-only "$so" | awk '$3 ~ /^ducc_/ { sub(/@.*/, "", $3); print $3 }' | sort)" \
+	"$(grep -o '\<ducc_[a-z_]*(' "$header" | tr -d '(' | sort -u | while read -r f; do
+		grep -q "DUCC_PUBLIC.*\<$f(" "$header" && echo "$f"; done)"
+make_image "$tmp/oci" app
+export LD_LIBRARY_PATH="$libdir"
+PATH=$root/usr/bin:$PATH
+for t in $tools; do
+	ok "$t runs where it was installed" "$t" -V
+done
+is "... and is the one that was" "$(command -v ducc-fetch)" "$root/usr/bin/ducc-fetch"
+ok "the installed tools do the main job" main_job "$tmp/store" "$tmp/repo" "oci:$tmp/oci:app"
+is "... completely" "$(cat "$tmp/repo/localhost/app:latest/app/name")" app
+unset LD_LIBRARY_PATH
+
+ok "make uninstall" make -C "$top" uninstall DESTDIR="$root" PREFIX=/usr
+is "... removes all that was installed" "$(find "$root" ! -type d)" ""
+
+# In a place of its own, for a program
+prefix=$tmp/prefix
+ok "make install with PREFIX only" make -C "$top" install PREFIX="$prefix"
+pc=$(find "$prefix" -name libducc.pc)
+PKG_CONFIG_PATH=${pc%/*}
+export PKG_CONFIG_PATH
+ok "pkg-config knows libducc" pkg-config --exists libducc
+is "... with the version of the tools" "$(pkg-config --modversion libducc)" "$("$prefix/bin/ducc-fetch" -V | sed 's/.* //')"
+cat >"$tmp/program.c" <<'END'
+#include <ducc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+	struct ducc_options options = {.store = argv[1]};
+	ducc_error *err = NULL;
+	ducc_session *session = ducc_open(&options, &err);
+	ducc_record *record = session ? ducc_record_parse(argv[argc - 1], &err) : NULL;
+
+	if (!record || ducc_fetch(session, record, &err) < 0 ||
+	    ducc_unpack(session, record, &err) < 0) {
+		fprintf(stderr, "%s\n", ducc_error_message(err));
+		ducc_error_free(err);
+		return 1;
+	}
+	puts(ducc_record_reference(record));
+	ducc_record_free(record);
+	ducc_close(session);
+	return 0;
+}
+END
+# shellcheck disable=SC2046
+ok "a program compiles and links against the shared library" \
+	"$cc" -std=c11 -Wall -Wextra -Werror -pedantic -o "$tmp/program" "$tmp/program.c" $(pkg-config --cflags --libs libducc)
+libdir=$(pkg-config --variable=libdir libducc)
+ok "... and runs" env LD_LIBRARY_PATH="$libdir" "$tmp/program" "$tmp/store2" "oci:$tmp/oci:app"
+like "... does its job" "$(cat "$out")" "^http://localhost/app:latest@sha256:"
+# shellcheck disable=SC2046
+ok "... against the static library" \
+	"$cc" -o "$tmp/static" "$tmp/program.c" $(pkg-config --cflags libducc) "$libdir/libducc.a" -lpthread \
+	$(pkg-config --libs $(pkg-config --print-requires-private libducc | sed 's/ .*//'))
+ok "... which needs no shared one" "$tmp/static" "$tmp/store3" "oci:$tmp/oci:app"
+fails "... and reports an error" "$tmp/static" "$tmp/store3" "oci:$tmp/nowhere"
+like "... in words" "$(cat "$out")" "No such file"
+if command -v c++ >/dev/null; then
+	echo '#include <ducc.h>
+int main() { ducc_record_free(ducc_record_parse("x", nullptr)); }' >"$tmp/program.cc"
+	# shellcheck disable=SC2046
+	ok "the header is C++ too" c++ -Wall -Werror -o "$tmp/cxx" "$tmp/program.cc" $(pkg-config --cflags --libs libducc)
+fi
+ok "make uninstall with PREFIX only" make -C "$top" uninstall PREFIX="$prefix"
+is "... removes all that was installed" "$(find "$prefix" ! -type d)" ""
+
+done_testing

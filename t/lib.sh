@@ -1,0 +1,434 @@
+# lib.sh: what every test shares: paths, TAP, throw-away servers and images. Source it first.
+#
+# Sets $top (the source tree), $tmp (a directory of this test alone, removed at exit along with all
+# servers and mounts), $out (the output of the last command that ok or fails ran). A command that
+# fails outside of ok and fails ends the test.
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # the tests use what is set here
+
+set -eu
+umask 022
+top=$(cd "$(dirname "$0")/.." && pwd)
+bin=${DUCC_BIN:-$top/build}
+case $bin in /*) ;; *) bin=$(cd "$bin" && pwd) ;; esac
+PATH=$bin:$PATH:/usr/sbin:/sbin
+export PATH
+
+# Nothing of the machine's own settings: no credentials, no proxies, no locale.
+for v in $(env | sed -n 's/^\(DUCC_[A-Za-z0-9_]*\|XDG_[A-Z_]*\|[A-Za-z]*_[Pp][Rr][Oo][Xx][Yy]\)=.*/\1/p'); do
+	unset "$v"
+done
+unset REGISTRY_AUTH_FILE DOCKER_CONFIG SOURCE_DATE_EPOCH CDPATH
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/ducc-t.XXXXXX")
+out=$tmp/.out
+mkdir "$tmp/home"
+HOME=$tmp/home LC_ALL=C TZ=UTC
+# What a sanitizer finds counts as a crash (128 and above), never as a polite failure.
+ASAN_OPTIONS=exitcode=134:${ASAN_OPTIONS-}
+UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
+LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
+export HOME LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
+
+# Cleaning up
+
+at_exit_commands=
+
+# at_exit COMMAND: have the shell evaluate COMMAND at exit; the last registered comes first.
+at_exit() {
+	at_exit_commands="$1
+$at_exit_commands"
+}
+
+clean_up() {
+	status=$?
+	trap - EXIT
+	trap '' HUP INT TERM
+	set +e
+	eval "$at_exit_commands"
+	awk -v t="$tmp/" 'index($2, t) == 1 { print $2 }' /proc/self/mounts | sort -r |
+		while read -r m; do umount -l "$m"; done
+	chmod -R u+rwX "$tmp" 2>/dev/null
+	rm -rf "$tmp"
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# TAP
+
+tap_count=0
+tap_failed=0
+
+tap() { # STATUS TITLE
+	tap_count=$((tap_count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_count - $2"
+	else
+		tap_failed=$((tap_failed + 1))
+		echo "not ok $tap_count - $2"
+	fi
+}
+
+diag() { # standard input, as comments
+	sed -n '1,60s/^/# /p'
+}
+
+# ok TITLE COMMAND...: the command succeeds.
+ok() {
+	tap_title=$1
+	shift
+	tap_status=0
+	"$@" >"$out" 2>&1 || tap_status=$?
+	tap $tap_status "$tap_title"
+	[ $tap_status = 0 ] || { echo "exit status $tap_status of: $*"; cat "$out"; } | diag
+}
+
+# fails TITLE COMMAND...: the command ran, and says that it failed; it does not crash.
+fails() {
+	tap_title=$1
+	shift
+	tap_status=0
+	"$@" >"$out" 2>&1 || tap_status=$?
+	if [ $tap_status -gt 0 ] && [ $tap_status -lt 126 ]; then
+		tap 0 "$tap_title"
+	else
+		tap 1 "$tap_title"
+		{ echo "exit status $tap_status of: $*"; cat "$out"; } | diag
+	fi
+}
+
+# is TITLE GOT WANT: two strings are the same.
+is() {
+	if [ "$2" = "$3" ]; then
+		tap 0 "$1"
+	else
+		tap 1 "$1"
+		printf '%s\n' "got:" "$2" "want:" "$3" | diag
+	fi
+}
+
+# like TITLE GOT PATTERN: some line of GOT matches the extended regular expression.
+like() {
+	if printf '%s\n' "$2" | grep -Eq -e "$3"; then
+		tap 0 "$1"
+	else
+		tap 1 "$1"
+		printf '%s\n' "got:" "$2" "wanted a match of:" "$3" | diag
+	fi
+}
+
+skip_all() {
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+done_testing() {
+	echo "1..$tap_count"
+	[ "$tap_failed" = 0 ] || exit 1
+}
+
+# need PROGRAM...: skip the whole test where one of them isn't there.
+need() {
+	for p; do
+		command -v "$p" >/dev/null || skip_all "$p is not installed"
+	done
+}
+
+# wait_for COMMAND...: until it succeeds, ten seconds at most.
+wait_for() {
+	tries=200
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+# Servers: all on loopback, all die with the test, however it ends
+
+servers=0
+
+free_port() {
+	perl -MIO::Socket::INET -e \
+		'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+server_answers() { # URL ID: it is ours that answers, not somebody else's on the same port
+	curl -si -m 5 "$1" | grep -q "$2" || ! kill -0 "$server_pid" 2>/dev/null
+}
+
+# start_server LOG URL-PATH COMMAND...: start a server whose configuration function
+# `configure_server PORT ID` must write and whose answer at URL-PATH must have ID in it.
+# Sets $server to its address; tries other ports when one is taken.
+start_server() {
+	server_log=$1 server_path=$2
+	shift 2
+	for attempt in 1 2 3 4 5; do
+		server_port=$(free_port)
+		server=127.0.0.1:$server_port
+		server_id=ducc-${tmp##*.}-$servers-$attempt
+		configure_server "$server" "$server_id"
+		: >"$server_log"
+		setpriv --pdeathsig KILL "$@" >>"$server_log" 2>&1 &
+		server_pid=$!
+		if wait_for server_answers "http://$server$server_path" "$server_id" &&
+			kill -0 "$server_pid" 2>/dev/null; then
+			at_exit "kill $server_pid 2>/dev/null; wait $server_pid 2>/dev/null"
+			return 0
+		fi
+		kill "$server_pid" 2>/dev/null || :
+		wait "$server_pid" 2>/dev/null || :
+	done
+	{ echo "no server: $*"; cat "$server_log"; } | diag >&2
+	return 1
+}
+
+# stop_server: stop the one that was started last.
+stop_server() {
+	kill "$server_pid"
+	wait "$server_pid" 2>/dev/null || :
+}
+
+# start_nginx: serve what standard input says, the inside of an http block with @LISTEN@ in a server
+# block and @ADDRESS@ where its own HOST:PORT is wanted. Sets $nginx to HOST:PORT, and $nginx_log:
+# one line per request, METHOD PATH STATUS "AUTHORIZATION".
+start_nginx() {
+	need nginx
+	servers=$((servers + 1))
+	nginx_dir=$tmp/nginx-$servers
+	nginx_log=$nginx_dir/access.log
+	mkdir -p "$nginx_dir"
+	cat >"$nginx_dir/http.in"
+	configure_server() {
+		{
+			echo "daemon off; master_process off; pid $nginx_dir/pid; error_log stderr;"
+			echo "events { worker_connections 256; }"
+			echo "http {"
+			echo "log_format test '\$request_method \$request_uri \$status \"\$http_authorization\"';"
+			echo "access_log $nginx_log test;"
+			for p in client_body proxy fastcgi uwsgi scgi; do
+				echo "${p}_temp_path $nginx_dir/$p;"
+			done
+			sed "s|@LISTEN@|listen $1; location = /.id { access_log off; return 200 $2; }|
+				s|@ADDRESS@|$1|g" "$nginx_dir/http.in"
+			echo "}"
+		} >"$nginx_dir/nginx.conf"
+	}
+	start_server "$nginx_dir/error.log" /.id nginx -c "$nginx_dir/nginx.conf" -p "$nginx_dir" \
+		-e stderr
+	nginx=$server
+}
+
+registry_user=user
+registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
+token_repositories='public/app private/app'
+
+# start_registry [open|htpasswd|token]: a registry that sets $registry to HOST:PORT, and $registry_log.
+# All but open want $registry_user and $registry_password, except that token lets everybody pull
+# public/*; it knows $token_repositories only, and its token server's requests are in $nginx_log.
+start_registry() {
+	need docker-registry
+	registry_auth=
+	case ${1:-open} in
+	open) ;;
+	htpasswd)
+		make_htpasswd
+		registry_auth="auth: { htpasswd: { realm: test, path: $tmp/htpasswd } }"
+		;;
+	token)
+		start_token_server
+		registry_auth="auth: { token: { realm: 'http://$nginx/token', service: test, issuer: test,
+  rootcertbundle: $tmp/token.crt } }"
+		;;
+	*) return 2 ;;
+	esac
+	servers=$((servers + 1))
+	registry_dir=$tmp/registry-$servers
+	registry_log=$registry_dir/log
+	mkdir -p "$registry_dir"
+	configure_server() {
+		cat >"$registry_dir/config.yml" <<-END
+			version: 0.1
+			log: { level: error }
+			storage: { filesystem: { rootdirectory: $registry_dir }, delete: { enabled: true } }
+			http: { addr: '$1', headers: { X-Id: [ $2 ] } }
+			$registry_auth
+		END
+	}
+	start_server "$registry_log" /v2/ docker-registry serve "$registry_dir/config.yml"
+	registry=$server
+}
+
+make_htpasswd() {
+	need htpasswd
+	[ -e "$tmp/htpasswd" ] ||
+		htpasswd -nbB -C 5 "$registry_user" "$registry_password" >"$tmp/htpasswd"
+}
+
+base64url() {
+	openssl base64 -A | tr '+/' '-_' | tr -d =
+}
+
+# make_token ACCESS-JSON: a signed token, in the JSON that a token server answers.
+make_token() {
+	now=$(date +%s)
+	x5c=$(openssl x509 -in "$tmp/token.crt" -outform DER | openssl base64 -A)
+	head=$(printf '{"typ":"JWT","alg":"RS256","x5c":["%s"]}' "$x5c" | base64url)
+	claims=$(printf '{"iss":"test","aud":"test","sub":"%s","jti":"%s","iat":%d,"nbf":%d,"exp":%d,"access":%s}' \
+		"$registry_user" "$(openssl rand -hex 8)" "$now" $((now - 60)) $((now + 3600)) "$1" | base64url)
+	signature=$(printf %s "$head.$claims" | openssl dgst -sha256 -sign "$tmp/token.key" | base64url)
+	printf '{"token":"%s","expires_in":3600}\n' "$head.$claims.$signature"
+}
+
+access() { # REPOSITORY ACTIONS
+	printf '[{"type":"repository","name":"%s","actions":[%s]}]' "$1" "$2"
+}
+
+# A token server: nginx hands out tokens signed in advance, one per repository; those that may
+# pull and push want a password, those that may only pull from public/ don't.
+start_token_server() {
+	make_htpasswd
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout "$tmp/token.key" \
+		-out "$tmp/token.crt" 2>/dev/null
+	mkdir -p "$tmp/tokens/anonymous" "$tmp/tokens/user"
+	for who in anonymous user; do
+		make_token '[]' >"$tmp/tokens/$who/none"
+	done
+	for r in $token_repositories; do
+		f=$(echo "$r" | tr / _)
+		make_token "$(access "$r" '"pull","push"')" >"$tmp/tokens/user/$f"
+		case $r in
+		public/*) make_token "$(access "$r" '"pull"')" >"$tmp/tokens/anonymous/$f" ;;
+		*) make_token '[]' >"$tmp/tokens/anonymous/$f" ;;
+		esac
+	done
+	# shellcheck disable=SC2016
+	{
+		echo 'map $http_authorization $who { "" anonymous; default user; }'
+		echo 'map $args $file { default none;'
+		for r in $token_repositories; do
+			echo "\"~repository(:|%3A)$(echo "$r" | sed 's,/,(/|%2F),g')(:|%3A)\" $(echo "$r" | tr / _);"
+		done
+		cat <<-END
+			}
+			server {
+				@LISTEN@
+				default_type application/json;
+				root $tmp/tokens;
+				location = /token { rewrite ^ /\$who/\$file last; }
+				location /anonymous/ { internal; }
+				location /user/ { internal; auth_basic test; auth_basic_user_file $tmp/htpasswd; }
+			}
+		END
+	} >"$tmp/tokens.conf"
+	start_nginx <"$tmp/tokens.conf"
+}
+
+# Images
+
+# push OCI-DIR:NAME HOST:PORT/REPOSITORY:TAG [SKOPEO-OPTION...]
+push() {
+	push_from=$1 push_to=$2
+	shift 2
+	skopeo copy -q --insecure-policy --dest-tls-verify=false "$@" "oci:$push_from" "docker://$push_to"
+}
+
+# put_manifest HOST:PORT REPOSITORY TAG-OR-DIGEST MEDIA-TYPE FILE: push a manifest as it is.
+put_manifest() {
+	curl -fsS -X PUT -H "Content-Type: $4" --data-binary "@$5" "http://$1/v2/$2/manifests/$3"
+}
+
+# manifest_of HOST:PORT/REPOSITORY:TAG [SKOPEO-OPTION...]: the manifest as the registry gives it.
+manifest_of() {
+	manifest_from=$1
+	shift
+	skopeo inspect --raw --tls-verify=false "$@" "docker://$manifest_from"
+}
+
+# digest_of FILE: sha256:HEX
+digest_of() {
+	echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"
+}
+
+# add_layer OCI-DIR:NAME DIR: DIR's contents become the image's next layer.
+add_layer() {
+	tar -C "$2" --sort=name --numeric-owner --owner=0 --group=0 --mtime=@1700000000 \
+		-cf "$tmp/layer.tar" .
+	umoci raw add-layer --image "$1" "$tmp/layer.tar"
+	rm "$tmp/layer.tar"
+}
+
+# make_image OCI-DIR NAME: a small image of three layers, different for each NAME, that can run
+# /bin/sh: with a whiteout, a setuid file, and an entry point, command and environment that
+# need careful quoting.
+make_image() {
+	need umoci busybox
+	[ -e "$1/oci-layout" ] || umoci init --layout "$1"
+	umoci new --image "$1:$2"
+	mi=$tmp/make_image
+	mkdir -p "$mi/1/bin" "$mi/1/etc" "$mi/1/usr/bin" "$mi/1/doc" "$mi/2/doc" "$mi/2/data" "$mi/3/app"
+	cp "$(command -v busybox)" "$mi/1/bin/busybox"
+	ln -s busybox "$mi/1/bin/sh"
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$mi/1/etc/passwd"
+	echo gone >"$mi/1/doc/gone"
+	echo kept >"$mi/1/doc/kept"
+	printf '#!/bin/sh\nid\n' >"$mi/1/usr/bin/tool"
+	chmod 4755 "$mi/1/usr/bin/tool"
+	ln "$mi/1/doc/kept" "$mi/1/doc/linked"
+	: >"$mi/2/doc/.wh.gone"
+	seq 20000 >"$mi/2/data/numbers"
+	echo "$2" >"$mi/3/app/name"
+	cat >"$mi/3/app/args" <<-'END'
+		#!/bin/sh
+		for a; do printf '<%s>\n' "$a"; done
+	END
+	chmod 755 "$mi/3/app/args"
+	for l in 1 2 3; do
+		add_layer "$1:$2" "$mi/$l"
+	done
+	rm -r "$mi"
+	# shellcheck disable=SC2016 # meant as they are
+	umoci config --image "$1:$2" --author test --config.workingdir /app \
+		--config.entrypoint /app/args --config.entrypoint "it's" \
+		--config.cmd 'two words' --config.cmd '"$HOME" \n `id`' \
+		--config.env 'PATH=/bin:/usr/bin' --config.env "QUOTES=it's \"so\"" \
+		--config.env 'DOLLAR=$HOME `id` \n' --config.label "org.example.name=$2"
+}
+
+# What the tools leave behind
+
+# pinned RECORD...: the digest that the record is pinned to, as bare hexadecimal digits.
+pinned() {
+	printf '%s\n' "$@" | sed -n 's/^[^	]*@sha256:\([0-9a-f]\{64\}\).*/\1/p'
+}
+
+# whole STORE: every blob is what its name says.
+whole() {
+	[ -d "$1/blobs/sha256" ] || return 0
+	(cd "$1/blobs/sha256" && find . -type f -exec sha256sum {} +) |
+		awk '"./" $1 != $2 { print "wrong blob: " $2; bad = 1 } END { exit bad }'
+}
+
+# sound STORE: so is it, its index can be read, and nothing half-done is left.
+sound() {
+	[ -d "$1" ] || return 0
+	whole "$1" || return 1
+	[ ! -e "$1/index.json" ] || jq -e '.manifests | type == "array"' "$1/index.json" >/dev/null || return 1
+	[ -z "$(find "$1/tmp" -mindepth 1 2>/dev/null)" ] || { find "$1/tmp"; return 1; }
+}
+
+# main_job STORE REPO IMAGE...: all three tools; every image must come out at the end.
+main_job() {
+	job_store=$1 job_repo=$2
+	shift 2
+	ducc-fetch -q -s "$job_store" "$@" | ducc-unpack -q -s "$job_store" |
+		ducc-publish -q -s "$job_store" -r "$job_repo" >"$tmp/published" || return 1
+	[ "$(wc -l <"$tmp/published")" = $# ]
+}
+
+# flip FILE OFFSET: change one bit.
+flip() {
+	perl -0777 -pi -e 'BEGIN { $o = pop } substr($_, $o, 1) ^= "\x01"' "$1" "$2"
+}
