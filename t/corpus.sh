@@ -704,7 +704,7 @@ corpus_images() {
 		sym s to=x mtime=-86399.5
 		fifo p mtime=4.75
 		layer
-		file d/f data=x mtime=-0.5
+		file d/f data=x mtime=-1.5
 	E
 	image xattrs <<-'E'
 		layer

@@ -1,0 +1,104 @@
+/* Listings: what is written is read again, and damage is noticed. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "listing.h"
+#include "mem.h"
+#include "tap.h"
+
+#define LAYER "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define DIFF "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define OTHER "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define SUM "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+#define HEAD "#mtree\n# layer=" LAYER " diff-id=" DIFF " size=12 unpacked=34\n"
+#define DIRECTORY " type=dir mode=0755 uid=0 gid=0 time=0.000000000"
+#define FILE_HEAD " type=file mode=4755 uid=1 gid=4294967294 time=-2.500000000"
+
+static const char listing[] =
+	HEAD "." DIRECTORY " tags=implied\n"
+	     "./a" FILE_HEAD " nlink=2 size=7 sha256digest=" SUM " contents=.layers/aa/" LAYER
+	     "/layerfs/z\\012\\134\\377\n"
+	     "./b" FILE_HEAD " size=7 sha256digest=" SUM " contents=.layers/cc/" OTHER
+	     "/layerfs/x hardlink=x\n"
+	     "./d" DIRECTORY " tags=opaque\n"
+	     "./d/gone type=char mode=0000 uid=0 gid=0 time=0.000000000 device=native,0,0\n"
+	     "./d/later type=char mode=0000 uid=0 gid=0 time=0.000000000 device=native,0,0"
+	     " tags=implied\n"
+	     "./d/null type=char mode=0666 uid=0 gid=0 time=0.000000000 device=native,1,3\n"
+	     "./d/s type=link mode=0777 uid=0 gid=0 time=5.000000001 link=a\\040b\n"
+	     "./e" DIRECTORY " xattr.user.x\\040y=AAEC\n"
+	     "./f/nothing type=char mode=0000 uid=0 gid=0 time=0.000000000 device=native,0,0"
+	     " tags=void\n"
+	     "./z\\012\\134\\377" FILE_HEAD " nlink=2 size=7 sha256digest=" SUM
+	     " contents=.layers/aa/" LAYER "/layerfs/z\\012\\134\\377\n";
+
+static int file_with(const char *text)
+{
+	int fd = memfd_create("listing", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		abort();
+	return fd;
+}
+
+static void round_trip(void)
+{
+	struct listing_head head = {.size = 0};
+	AUTO_CLOSE int in = file_with(listing);
+	AUTO_CLOSE int out = memfd_create("out", MFD_CLOEXEC);
+	AUTO_TREE *tree = listing_read(in, &head, NULL);
+	const struct node *a, *z;
+	char again[sizeof(listing) + 1024] = "";
+
+	ok(tree != NULL, "a listing is read");
+	if (!tree)
+		return;
+	is_string(head.layer.hex, LAYER, "... with the layer it is of");
+	ok(head.size == 12 && head.unpacked == 34, "... and its sizes");
+	a = tree_find(tree, "a");
+	z = tree_find(tree, "z\n\\\377");
+	ok(a && z && a->file == z->file, "names with the same contents are hard links");
+	ok(a && a->file && a->file->mtime == -2 && a->file->mtime_nsec == 500000000,
+	   "a time before 1970");
+	ok(node_is_whiteout(tree_find(tree, "d/gone")), "a device 0:0 is a whiteout");
+	ok(!node_is_whiteout(tree_find(tree, "d/null")), "a device 1:3 is none");
+	ok(node_is_opaque(tree_find(tree, "d")), "an opaque directory");
+	ok(tree_find(tree, "f") && !tree_find(tree, "f")->file, "a parent that is not listed");
+	tree_count_links(tree);
+	ok(!listing_write(out, &head, tree), "it is written");
+	ok(pread(out, again, sizeof(again) - 1, 0) > 0, "... to a file");
+	is_string(again, listing, "... as it was");
+}
+
+static void damaged(const char *text, const char *title)
+{
+	AUTO_CLOSE int fd = file_with(text);
+	struct listing_head head;
+	ducc_error *err = NULL;
+	struct tree *tree = listing_read(fd, &head, &err);
+
+	ok(!tree, "%s", title);
+	tree_free(tree);
+	says(&err, "listing is damaged", "... is damage");
+}
+
+int main(void)
+{
+	round_trip();
+	damaged("#mtree\n. type=dir\n", "no head");
+	damaged(HEAD "/etc" DIRECTORY "\n", "an absolute name");
+	damaged(HEAD "./a/../b" DIRECTORY "\n", "a name with ..");
+	damaged(HEAD "./a//b" DIRECTORY "\n", "an empty component");
+	damaged(HEAD "./a\\000" DIRECTORY "\n", "a NUL");
+	damaged(HEAD "./a\\9" DIRECTORY "\n", "an escape that is none");
+	damaged(HEAD "./a" DIRECTORY "\n./a" DIRECTORY "\n", "a name twice");
+	damaged(HEAD "./a/b" DIRECTORY "\n./a" FILE_HEAD "\n", "something beneath a file");
+	damaged(HEAD "./a mode=0644\n", "no type");
+	damaged(HEAD "./a type=door mode=0644\n", "an unknown type");
+	damaged(HEAD "./a type=link mode=0777\n", "a link without a target");
+	damaged(HEAD "./a type=dir mode=99999\n", "a mode that is none");
+	damaged(HEAD "./a type=dir uid=-1\n", "a negative owner");
+	damaged(HEAD "./a type=file contents=../../etc/passwd\n", "contents outside of a layer");
+	return done_testing();
+}
