@@ -23,6 +23,7 @@ struct tarball {
 	uint64_t written; /* of them, what left the buffer */
 	char *buffer;
 	size_t len;
+	bool abandoned;
 };
 
 static int put(struct tarball *tarball, const void *data, size_t len)
@@ -46,6 +47,8 @@ static la_ssize_t on_write(struct archive *archive, void *ctx, const void *data,
 {
 	struct tarball *tarball = ctx;
 
+	if (tarball->abandoned)
+		return -1;
 	if (tarball->len + len > BUFFER_SIZE && flush_buffer(tarball) < 0)
 		goto failed;
 	if (len >= BUFFER_SIZE / 2) {
@@ -163,8 +166,8 @@ void tarball_free(struct tarball *tarball)
 {
 	if (!tarball)
 		return;
-	/* Not finished: libarchive must not fill up the last entry with zeros. */
-	archive_write_fail(tarball->archive);
+	/* If it is not finished, libarchive would fill up the last entry with zeros. */
+	tarball->abandoned = true;
 	archive_write_free(tarball->archive);
 	archive_entry_free(tarball->entry);
 	free(tarball->buffer);
