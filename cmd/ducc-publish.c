@@ -51,19 +51,22 @@ static void add(struct batch *batch, ducc_record *record)
 
 static void publish(ducc_session *session, struct batch *batch)
 {
-	ducc_error **errors = calloc(batch->n, sizeof(ducc_error *));
+	for (size_t done = 0, n; done < batch->n; done += n) {
+		ducc_record **records = batch->records + done;
+		ducc_error **errors = calloc(batch->n - done, sizeof(ducc_error *));
 
-	if (!errors)
-		abort();
-	ducc_publish(session, batch->records, batch->n, errors);
-	for (size_t i = 0; i < batch->n; i++) {
-		if (errors[i])
-			tool_fail(&tool, ducc_record_reference(batch->records[i]), errors[i]);
-		else
-			tool_done(&tool, batch->records[i]);
-		ducc_record_free(batch->records[i]);
+		if (!errors)
+			abort();
+		n = ducc_publish(session, records, batch->n - done, errors);
+		for (size_t i = 0; i < n; i++) {
+			if (errors[i])
+				tool_fail(&tool, ducc_record_reference(records[i]), errors[i]);
+			else
+				tool_done(&tool, records[i]);
+			ducc_record_free(records[i]);
+		}
+		free(errors);
 	}
-	free(errors);
 	batch->n = 0;
 }
 

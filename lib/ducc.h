@@ -108,9 +108,13 @@ struct ducc_options {
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
 	unsigned jobs;          /* transfers or layers at a time; 0: a sensible number */
 	uint64_t layer_limit; /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
-	bool dry_run;         /* say what would be done (at DUCC_INFO), change nothing */
+	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
+	unsigned wait; /* seconds to wait for a CernVM-FS transaction of others; 0: one hour */
+	bool dry_run;  /* say what would be done (at DUCC_INFO), change nothing */
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);
 	void (*progress)(void *ctx, const struct ducc_progress *progress);
+	/* Asked while a job waits: true if it is to be given up, and cleaned up after. */
+	bool (*cancelled)(void *ctx);
 	void *ctx; /* handed to the callbacks */
 };
 
@@ -152,11 +156,13 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
 			     ducc_error **err);
 
 /*
- * Publishes unpacked images into the repository, all in one transaction.
- * errors[i] is set for a record that could not be published, and NULL for one
- * that is published now (or was already).  An image that cannot be published
- * does not hold up the others.  Returns the number of records that failed.
- * All records must go to the same repository: see ducc_repository().
+ * Publishes the first of the records, unpacked images, into the repository, as many
+ * as go into one transaction (batch_bytes).  errors[i] is set for one that could not
+ * be published, and NULL for one that is published now (or was already).  An image
+ * that can't be published does not hold up the others: if the transaction as a whole
+ * fails, each is tried again in one of its own.  Returns the number of records that
+ * were dealt with, at least one if n is.  All must go to the same repository: see
+ * ducc_repository().
  */
 DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n,
 				ducc_error **errors);

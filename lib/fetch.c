@@ -23,7 +23,7 @@ struct fetch {
 	ducc_session *session;
 	struct source source;
 	struct store store;           /* fd -1: a dry run, and there is none */
-	struct repository repository; /* fd -1: none, or it is not there yet */
+	struct repository repository; /* path NULL: none, or it is not there yet */
 
 	struct document indexes[MAX_INDEX_DEPTH];
 	size_t n_indexes;
@@ -213,8 +213,7 @@ static void choose_layers(struct fetch *fetch)
 			known++;
 		if (known < fetch->n_wanted ||
 		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
-		    (fetch->repository.fd >= 0 &&
-		     repository_has_layer(&fetch->repository, &layer->digest)))
+		    repository_has_layer(&fetch->repository, &layer->digest))
 			continue;
 		fetch->wanted[fetch->n_wanted++] = i;
 	}
@@ -321,7 +320,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 	if (!result && !session->dry_run)
 		store_sweep(&fetch->store);
 	if (result >= 0 && repository)
-		result = repository_open_existing(&fetch->repository, repository, err);
+		result = repository_open(&fetch->repository, repository, session->store_path, err);
 	if (result >= 0)
 		result = resolve(fetch, &platform, err);
 	platform_free(&platform);
@@ -360,7 +359,7 @@ static void fetch_end(struct fetch *fetch)
 
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	struct fetch fetch = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	struct fetch fetch = {.session = session, .store = {.fd = -1}};
 	int result;
 
 	pthread_mutex_init(&fetch.mutex, NULL);

@@ -645,11 +645,12 @@ static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
 static int compact(struct reader *reader, int fd, ducc_error **err)
 {
 	off_t start = lseek(fd, 0, SEEK_END);
+	AUTO_FREE char *directory = layer_path(&reader->source->head->layer, "");
 	AUTO_TARBALL *tarball = NULL;
 
 	if (start < 0)
 		return error_errno(err, errno, "seek");
-	tarball = tarball_new(fd, &reader->source->head->layer);
+	tarball = tarball_new(fd, directory);
 	if (write_again(tarball, reader->tree, fd, err) < 0)
 		return -1;
 	return shift_down(fd, (uint64_t)start, tarball_offset(tarball), err);
@@ -672,11 +673,12 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 
 struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)
 {
+	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
 	struct reader reader = {.source = source,
 				.diff_id = hasher_new(),
 				.content = hasher_new(),
 				.tree = tree_new(),
-				.tarball = tarball_new(tar, &source->head->layer)};
+				.tarball = tarball_new(tar, directory)};
 	PLAIN_BYTES;
 	int result = read_layer(&reader, tar, err);
 

@@ -5,6 +5,8 @@
 #include "image.h"
 #include "mem.h"
 
+#define DEFAULT_WAIT 3600 /* seconds */
+
 static const char *environment(const char *name)
 {
 	const char *value = getenv(name);
@@ -54,9 +56,12 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->platform = copy(options->platform);
 	session->jobs = options->jobs;
 	session->layer_limit = options->layer_limit;
+	session->batch_bytes = options->batch_bytes;
+	session->wait = options->wait ? options->wait : DEFAULT_WAIT;
 	session->dry_run = options->dry_run;
 	session->notice = options->notice;
 	session->progress = options->progress;
+	session->cancelled = options->cancelled;
 	session->ctx = options->ctx;
 	pthread_mutex_init(&session->callbacks, NULL);
 	return session;
@@ -102,6 +107,18 @@ void session_progress(ducc_session *session, const char *what, uint64_t done, ui
 	pthread_mutex_lock(&session->callbacks);
 	session->progress(session->ctx, &progress);
 	pthread_mutex_unlock(&session->callbacks);
+}
+
+bool session_cancelled(ducc_session *session)
+{
+	bool cancelled;
+
+	if (!session->cancelled)
+		return false;
+	pthread_mutex_lock(&session->callbacks);
+	cancelled = session->cancelled(session->ctx);
+	pthread_mutex_unlock(&session->callbacks);
+	return cancelled;
 }
 
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,

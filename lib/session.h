@@ -15,10 +15,12 @@ struct ducc_session {
 	char *repository; /* NULL: the record says */
 	char *platform;   /* NULL: the record says */
 	unsigned jobs;    /* 0: the job decides */
-	uint64_t layer_limit;
+	uint64_t layer_limit, batch_bytes;
+	unsigned wait; /* seconds */
 	bool dry_run;
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);
 	void (*progress)(void *ctx, const struct ducc_progress *progress);
+	bool (*cancelled)(void *ctx);
 	void *ctx;
 	pthread_mutex_t callbacks; /* one at a time */
 };
@@ -26,6 +28,9 @@ struct ducc_session {
 void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
 	PRINTF(3, 4);
 void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total);
+
+/* True if the caller wants the job to be given up. */
+bool session_cancelled(ducc_session *session);
 
 /*
  * Reads the record's reference and finds its image manifest: the digest if it is

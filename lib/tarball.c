@@ -1,4 +1,4 @@
-/* Writing a layer as a plain tar: see tarball.h. */
+/* Writing a plain tar: see tarball.h. */
 #include "tarball.h"
 
 #include <archive.h>
@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include "buffer.h"
 #include "charset.h"
-#include "listing.h"
 #include "mem.h"
 #include "path.h"
 
@@ -18,7 +18,7 @@ struct tarball {
 	struct archive *archive;
 	struct archive_entry *entry;
 	int fd;
-	const struct digest *layer;
+	char *directory;  /* that all names are in, with a slash at its end; or "" */
 	uint64_t offset;  /* of the next byte, buffered ones included */
 	uint64_t written; /* of them, what left the buffer */
 	char *buffer;
@@ -70,12 +70,12 @@ static int failed(struct tarball *tarball, ducc_error **err)
 	return error_set(err, "write: %s", archive_error_string(tarball->archive));
 }
 
-struct tarball *tarball_new(int fd, const struct digest *layer)
+struct tarball *tarball_new(int fd, const char *directory)
 {
 	struct tarball *tarball = xcalloc(1, sizeof(*tarball));
 
 	tarball->fd = fd;
-	tarball->layer = layer;
+	tarball->directory = format("%s%s", directory, *directory ? "/" : "");
 	tarball->buffer = xmalloc(BUFFER_SIZE);
 	tarball->entry = xalloc(archive_entry_new());
 	tarball->archive = xalloc(archive_write_new());
@@ -88,7 +88,7 @@ struct tarball *tarball_new(int fd, const struct digest *layer)
 	return tarball;
 }
 
-struct tarball *tarball_append(int fd, const struct digest *layer, ducc_error **err)
+struct tarball *tarball_append(int fd, const char *directory, ducc_error **err)
 {
 	off_t end = lseek(fd, -TAR_TRAILER, SEEK_END);
 	struct tarball *tarball;
@@ -97,7 +97,7 @@ struct tarball *tarball_append(int fd, const struct digest *layer, ducc_error **
 		error_errno(err, errno, "seek");
 		return NULL;
 	}
-	tarball = tarball_new(fd, layer);
+	tarball = tarball_new(fd, directory);
 	tarball->offset = tarball->written = (uint64_t)end;
 	return tarball;
 }
@@ -106,7 +106,7 @@ int tarball_entry(struct tarball *tarball, const char *path, const struct file *
 		  const char *hardlink, ducc_error **err)
 {
 	PLAIN_BYTES;
-	AUTO_FREE char *name = layer_path(tarball->layer, path);
+	AUTO_FREE char *name = format("%s%s", tarball->directory, path);
 	struct archive_entry *entry = archive_entry_clear(tarball->entry);
 
 	archive_entry_copy_pathname(entry, name);
@@ -170,6 +170,7 @@ void tarball_free(struct tarball *tarball)
 	tarball->abandoned = true;
 	archive_write_free(tarball->archive);
 	archive_entry_free(tarball->entry);
+	free(tarball->directory);
 	free(tarball->buffer);
 	free(tarball);
 }

@@ -1,6 +1,7 @@
 /*
- * Writing a layer as a plain tar (POSIX pax where ustar can't say it), in
- * repository coordinates: every name begins with .layers/xx/HEX/layerfs.
+ * Writing a plain tar (POSIX pax where ustar can't say it), in repository
+ * coordinates: a layer's with every name in .layers/xx/HEX/layerfs, or what a
+ * repository gets beside layers.
  *
  * The tar always ends with two zero blocks, which a later tarball_append()
  * overwrites.
@@ -16,15 +17,18 @@
 
 struct tarball;
 
-/* Starts a tar at the beginning of the file `fd`, which stays the caller's. */
-struct tarball *tarball_new(int fd, const struct digest *layer);
+/*
+ * Starts a tar at the beginning of the file `fd`, which stays the caller's.  All its
+ * names are beneath `directory` ("": as they are).
+ */
+struct tarball *tarball_new(int fd, const char *directory);
 
 /* Goes on with a tar that tarball_finish() has ended. */
-struct tarball *tarball_append(int fd, const struct digest *layer, ducc_error **err);
+struct tarball *tarball_append(int fd, const char *directory, ducc_error **err);
 
 /*
- * Adds an entry for `path`.  With hardlink (".layers/..."), the entry is a hard
- * link to that name.  The content of a regular file, exactly file->size bytes,
+ * Adds an entry for `path`, which is `directory` itself if it is "".  With hardlink,
+ * a whole name (".layers/..."), the entry is a hard link to that.  The content of a regular file, exactly file->size bytes,
  * must follow with tarball_data().
  */
 int tarball_entry(struct tarball *tarball, const char *path, const struct file *file,

@@ -1,56 +1,126 @@
 /*
- * A transaction on a directory repository: everything that was added becomes
- * visible, or nothing.
+ * A transaction on a repository: everything that is added becomes visible, or
+ * nothing.
  *
- * New things are made under .transaction/new.  A commit writes down what is to be
- * renamed where (.transaction/plan), and from the moment that file has its name
- * the transaction will be carried out: if its process is killed, by the next one
- * that begins.  Without a plan, what is under .transaction is debris, and the
- * next one removes it.
+ * What a transaction is, each kind of repository says in a struct target:
+ * directory.c, cvmfs.c.  One transaction at a time: begin waits for others.
  *
- * One transaction at a time: a repository is locked from begin to end.
+ * What is added for an image that fails after all is taken back with a mark.
+ * Adding what is there already adds nothing.  A function that fails may have added
+ * a part: the caller resets to a mark, or ends the transaction.
  */
 #ifndef DUCC_TRANSACTION_H
 #define DUCC_TRANSACTION_H
 
 #include "listing.h"
 #include "repository.h"
+#include "session.h"
 
-struct transaction;
+struct transaction_mark {
+	size_t added, steps, names;
+	uint64_t bytes, offset;
+};
 
-/*
- * Locks the repository, waiting for others, and finishes or clears what an
- * earlier transaction left.  Nothing is written otherwise.
- */
-struct transaction *transaction_begin(const struct repository *repository, ducc_error **err);
+struct target;
 
-/* The staging directory (.transaction/new), made on first use; -1 with *err set. */
-int transaction_directory(struct transaction *transaction, ducc_error **err);
+/* What every transaction has; a target's own structure begins with it. */
+struct transaction {
+	const struct target *target;
+	ducc_session *session;
+	const struct store *store;
+	const struct repository *repository;
+	char **added; /* directories of layers and flat trees */
+	size_t n_added, capacity;
+	uint64_t bytes; /* that new layers have */
+};
 
-/* What commit will do, in this order, save that symbolic links come after all else: */
-
-/*
- * renames NAME, in the staging directory, to `to` in the repository, in place of
- * what is there, which must be of the same type;
- */
-int transaction_rename(struct transaction *transaction, const char *name, const char *to,
+struct target {
+	/* The same as the functions below. */
+	int (*layer)(struct transaction *transaction, const struct listing_head *head,
+		     struct tree *tree, const char *json, ducc_error **err);
+	int (*complete)(struct transaction *transaction, const struct listing_head *head,
+			struct tree *tree, const struct tree *published, ducc_error **err);
+	int (*flat)(struct transaction *transaction, const char *directory, struct tree *tree,
+		    ducc_error **err);
+	int (*file)(struct transaction *transaction, const char *path, const void *data, size_t len,
+		    ducc_error **err);
+	int (*hardlink)(struct transaction *transaction, const char *path, const char *to,
+			ducc_error **err);
+	int (*symlink)(struct transaction *transaction, const char *path, const char *target,
 		       ducc_error **err);
+	/* Only what the kind itself counts. */
+	void (*mark)(const struct transaction *transaction, struct transaction_mark *mark);
+	int (*reset)(struct transaction *transaction, const struct transaction_mark *mark,
+		     ducc_error **err);
+	int (*open)(struct transaction *transaction, ducc_error **err);
+	int (*commit)(struct transaction *transaction, ducc_error **err);
+	void (*end)(struct transaction *transaction);
+	/* True if symbolic links can hold $(VARIABLE), which the reader's host fills in. */
+	bool variants;
+};
 
 /*
- * adds to a published layer what the listing NAME, in the staging directory, has
- * more (whiteouts and implied directories), then gives it that listing.
+ * Begins a transaction; creates a directory that is not there.  All arguments stay
+ * the caller's, and must outlive it.
  */
-void transaction_complete_layer(struct transaction *transaction, const char *name,
-				const struct digest *layer);
+struct transaction *transaction_begin(ducc_session *session, const struct store *store,
+				      struct repository *repository, ducc_error **err);
 
-/* The number of steps so far, and back to that number: for what can't be published after all. */
-size_t transaction_mark(const struct transaction *transaction);
-void transaction_reset(struct transaction *transaction, size_t mark);
+/* True if this layer, or flat tree, is added already (by its directory). */
+bool transaction_adds(const struct transaction *transaction, const char *directory);
 
-/* Carries the steps out, synced; without any there is nothing to do. */
+/*
+ * Adds a layer, from its tar in the store and its listing; `json` becomes its
+ * layers.json.  What may be there, but is not known as one of ours, is replaced.
+ */
+int transaction_add_layer(struct transaction *transaction, const struct listing_head *head,
+			  struct tree *tree, const char *json, ducc_error **err);
+
+/*
+ * Adds to a published layer what `tree` has more than `published`, its listing there:
+ * whiteouts and implied directories; and gives it the new listing.
+ */
+int transaction_complete_layer(struct transaction *transaction, const struct listing_head *head,
+			       struct tree *tree, const struct tree *published, ducc_error **err);
+
+/* Adds a flat tree, whose files come from layers that are published or added. */
+int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
+			 ducc_error **err);
+
+/* Adds a file, in place of one that is there. */
+int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
+			 size_t len, ducc_error **err);
+
+/* Adds another name of the file `to`, which is published or added. */
+int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
+			     ducc_error **err);
+
+/*
+ * Adds a symbolic link, in place of one that is there.  Public names are symbolic
+ * links; all of them become visible after everything else.
+ */
+int transaction_add_symlink(struct transaction *transaction, const char *path, const char *target,
+			    ducc_error **err);
+
+bool transaction_is_empty(const struct transaction *transaction);
+
+struct transaction_mark transaction_mark(const struct transaction *transaction);
+int transaction_reset(struct transaction *transaction, const struct transaction_mark *mark,
+		      ducc_error **err);
+
+/*
+ * Makes sure that nobody else changes the repository until the end.  1: somebody has,
+ * since begin, and all that was added has to be added again, after a reset.
+ */
+int transaction_open(struct transaction *transaction, ducc_error **err);
+
+/* Makes visible what was added, durably.  Needs transaction_open(). */
 int transaction_commit(struct transaction *transaction, ducc_error **err);
 
-/* Removes what was not committed, and unlocks. */
+/* Takes back what is not committed, and lets others go on.  NULL is allowed. */
 void transaction_end(struct transaction *transaction);
+
+/* How the targets begin: `base` has what all have, and is copied. */
+struct transaction *directory_begin(const struct transaction *base, ducc_error **err);
 
 #endif

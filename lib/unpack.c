@@ -36,7 +36,7 @@ struct layer {
 struct unpack {
 	ducc_session *session;
 	struct store store;
-	struct repository repository; /* fd -1: none, or it is not there yet */
+	struct repository repository; /* path NULL: none, or it is not there yet */
 	struct reference reference;
 	struct digest manifest_digest;
 	struct manifest manifest;
@@ -98,7 +98,8 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 		return error_set(err, "there is no store %s (ducc-fetch makes it)",
 				 unpack->session->store_path);
 	if (found < 0 ||
-	    (repository && repository_open_existing(&unpack->repository, repository, err) < 0) ||
+	    (repository && repository_open(&unpack->repository, repository,
+					   unpack->session->store_path, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
 			       &unpack->manifest_digest, err) < 0 ||
 	    read_documents(unpack, err) < 0)
@@ -115,7 +116,7 @@ static int open_listing(const struct unpack *unpack, const struct digest *layer,
 	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
 
 	*in_store = fd >= 0;
-	if (fd < 0 && unpack->repository.fd >= 0)
+	if (fd < 0)
 		fd = repository_open_listing(&unpack->repository, layer);
 	return fd;
 }
@@ -136,7 +137,7 @@ static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
 	if (listing < 0)
 		return false;
 	return (in_store && has_tar(unpack, layer)) ||
-	       (unpack->repository.fd >= 0 && repository_has_layer(&unpack->repository, layer));
+	       repository_has_layer(&unpack->repository, layer);
 }
 
 static bool is_complete(const struct unpack *unpack)
@@ -295,13 +296,14 @@ static int add_node(struct tarball *tarball, const struct node *node, const char
 static int append_additions(int tar, const struct digest *layer, struct tree *tree,
 			    ducc_error **err)
 {
+	AUTO_FREE char *directory = layer_path(layer, "");
 	AUTO_TARBALL *tarball = NULL;
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
 
 	if (!has_additions(tree))
 		return 0;
-	tarball = tarball_append(tar, layer, err);
+	tarball = tarball_append(tar, directory, err);
 	if (!tarball)
 		return -1;
 	for (struct node *node = root; node; node = tree_next(root, node)) {
@@ -531,7 +533,7 @@ static void unpack_end(struct unpack *unpack)
 
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	struct unpack unpack = {.session = session, .store = {.fd = -1}};
 	int result = unpack_image(&unpack, record, err);
 
 	unpack_end(&unpack);
@@ -547,7 +549,7 @@ static int find_layer(void *ctx, const struct digest *layer, struct extract_sour
 
 	source->how = EXTRACT_TAR;
 	source->fd = path_open(unpack->store.fd, tar, O_RDONLY, 0);
-	if (source->fd < 0 && unpack->repository.fd >= 0) {
+	if (source->fd < 0) {
 		source->how = EXTRACT_COPY;
 		source->fd = repository_open_layerfs(&unpack->repository, layer);
 	}
@@ -590,7 +592,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
 		 ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}, .repository = {.fd = -1}};
+	struct unpack unpack = {.session = session, .store = {.fd = -1}};
 	int result = extract_image(&unpack, record, dir, err);
 
 	unpack_end(&unpack);
