@@ -7,7 +7,7 @@ static int option(int letter, const char *value)
 {
 	if (letter == 'p')
 		tool.options.platform = value;
-	else if (letter == 'j' && !tool_parse_jobs(value, &tool.options.jobs))
+	else if (letter == 'j' && !tool_parse_number(value, 1000, &tool.options.jobs))
 		return -1;
 	return 0;
 }

@@ -4,19 +4,27 @@
 
 #include "tool.h"
 
+#define DEFAULT_BATCH 100 /* images */
+
 static struct tool tool;
+static unsigned batch_images = DEFAULT_BATCH; /* -b */
 
 static int option(int letter, const char *value)
 {
-	(void)letter;
-	(void)value;
-	return -1;
+	switch (letter) {
+	case 'B':
+		return tool_parse_size(value, &tool.options.batch_bytes) ? 0 : -1;
+	case 'b':
+		return tool_parse_number(value, 100000, &batch_images) ? 0 : -1;
+	default:
+		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
+	}
 }
 
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-s store] [-r repo] [-nqvhV] [image ...]",
-	.letters = "",
+	.usage = "[-s store] [-r repo] [-b images] [-B bytes] [-w seconds] [-nqvhV] [image ...]",
+	.letters = "B:b:w:",
 	.option = option,
 };
 
@@ -51,7 +59,9 @@ static void add(struct batch *batch, ducc_record *record)
 
 static void publish(ducc_session *session, struct batch *batch)
 {
-	for (size_t done = 0, n; done < batch->n; done += n) {
+	size_t done = 0, n;
+
+	for (; done < batch->n && !tool_is_cancelled(); done += n) {
 		ducc_record **records = batch->records + done;
 		ducc_error **errors = calloc(batch->n - done, sizeof(ducc_error *));
 
@@ -67,27 +77,34 @@ static void publish(ducc_session *session, struct batch *batch)
 		}
 		free(errors);
 	}
+	while (done < batch->n)
+		ducc_record_free(batch->records[done++]);
 	batch->n = 0;
 }
 
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session = tool_session(&tool);
-	struct input *input = tool_input(&tool, argv + first, argc - first);
+	ducc_session *session;
+	struct input *input;
 	struct batch batch = {NULL};
-	ducc_record *next = input_next(input, true);
+	ducc_record *next;
 
-	while (next) {
+	tool_catch_signals(&tool);
+	session = tool_session(&tool);
+	input = tool_input(&tool, argv + first, argc - first);
+	next = input_next(input, true);
+	while (next && !tool_is_cancelled()) {
 		/* All that is waiting now, as far as it goes to the same repository. */
 		do {
 			add(&batch, next);
-			next = input_next(input, false);
+			next = batch.n < batch_images ? input_next(input, false) : NULL;
 		} while (next && same_repository(session, batch.records[0], next));
 		publish(session, &batch);
-		if (!next)
+		if (!next && !tool_is_cancelled())
 			next = input_next(input, true);
 	}
+	ducc_record_free(next);
 	free(batch.records);
 	input_free(input);
 	ducc_close(session);

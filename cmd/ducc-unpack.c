@@ -15,7 +15,7 @@ static int option(int letter, const char *value)
 	case 'l':
 		return tool_parse_size(value, &tool.options.layer_limit) ? 0 : -1;
 	default:
-		return tool_parse_jobs(value, &tool.options.jobs) ? 0 : -1;
+		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	}
 }
 

@@ -19,6 +19,9 @@ static struct {
 	struct timespec last;
 } line;
 
+/* The signal that is to end the program, when it has cleaned up. */
+static volatile sig_atomic_t caught;
+
 static void clear_line(void)
 {
 	if (line.shown)
@@ -69,16 +72,16 @@ static void help(const struct tool *tool)
 	exit(EXIT_SUCCESS);
 }
 
-bool tool_parse_jobs(const char *text, unsigned *jobs)
+bool tool_parse_number(const char *text, unsigned max, unsigned *number)
 {
 	char *end;
 	long value;
 
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < 1 || value > 1000)
+	if (errno || end == text || *end || value < 1 || value > (long)max)
 		return false;
-	*jobs = (unsigned)value;
+	*number = (unsigned)value;
 	return true;
 }
 
@@ -214,8 +217,8 @@ static bool fill(struct input *input, bool wait)
 	}
 	do
 		n = read(STDIN_FILENO, input->data + input->len, input->capacity - input->len - 1);
-	while (n < 0 && errno == EINTR);
-	if (n < 0) {
+	while (n < 0 && errno == EINTR && !caught);
+	if (n < 0 && !caught) {
 		fprintf(stderr, "%s: standard input: %s\n", input->tool->name, strerror(errno));
 		input->tool->failed++;
 	}
@@ -331,8 +334,43 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	tool->failed++;
 }
 
+static void on_signal(int number)
+{
+	caught = number;
+}
+
+bool tool_is_cancelled(void)
+{
+	return caught != 0;
+}
+
+static bool on_cancelled(void *ctx)
+{
+	(void)ctx;
+	return tool_is_cancelled();
+}
+
+void tool_catch_signals(struct tool *tool)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waiting ends */
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction old;
+
+		/* nohup(1) wants it ignored. */
+		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+	}
+	tool->options.cancelled = on_cancelled;
+}
+
 int tool_status(const struct tool *tool)
 {
 	clear_line();
+	if (caught) {
+		signal(caught, SIG_DFL);
+		raise(caught);
+	}
 	return tool->failed ? EXIT_FAILED : EXIT_SUCCESS;
 }

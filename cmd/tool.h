@@ -27,8 +27,8 @@ struct tool {
  */
 int tool_options(struct tool *tool, int argc, char **argv);
 
-/* Parses a number of jobs, or a size in bytes with an optional K, M, G or T. */
-bool tool_parse_jobs(const char *text, unsigned *jobs);
+/* Parses a number from 1 to `max`, or a size in bytes with an optional K, M, G or T. */
+bool tool_parse_number(const char *text, unsigned max, unsigned *number);
 bool tool_parse_size(const char *text, uint64_t *bytes);
 
 /* Starts a session; exits if that fails. */
@@ -54,6 +54,16 @@ void tool_done(struct tool *tool, const ducc_record *record);
 
 /* Reports an image that failed, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
+
+/*
+ * From now on, SIGINT, SIGTERM and SIGHUP make the jobs of the library give up and
+ * clean up; tool_status() then ends the program by that signal.  Call it before
+ * tool_session().
+ */
+void tool_catch_signals(struct tool *tool);
+
+/* True if there was one of these signals. */
+bool tool_is_cancelled(void);
 
 /* The exit status for what happened. */
 int tool_status(const struct tool *tool);
