@@ -41,11 +41,11 @@ all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a
 
 $B/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 $B/cmd/%.o: cmd/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 $B/$(SONAME): $(LIB_OBJECTS)
 	$(CC) $(SANFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(PKG_LIBS)
@@ -68,7 +68,7 @@ $B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/libducc.so
 # Unit tests see the library's internals.
 $B/t/unit-%: t/unit-%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
 
 check: all $(UNIT_TESTS)
 	DUCC_BIN=$(CURDIR)/$B prove -j2 $(UNIT_TESTS:%=./%) t/*.t

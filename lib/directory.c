@@ -400,12 +400,10 @@ static void mark(const struct transaction *transaction, struct transaction_mark 
 	mark->steps = ((const struct directory *)transaction)->n;
 }
 
-static int reset(struct transaction *transaction, const struct transaction_mark *mark,
-		 ducc_error **err)
+static void reset(struct transaction *transaction, const struct transaction_mark *mark)
 {
 	struct directory *directory = directory_of(transaction);
 
-	(void)err;
 	while (directory->n > mark->steps) {
 		struct step *step = &directory->steps[--directory->n];
 
@@ -414,7 +412,6 @@ static int reset(struct transaction *transaction, const struct transaction_mark 
 		free(step->from);
 		free(step->to);
 	}
-	return 0;
 }
 
 static int lock(struct directory *directory, ducc_error **err)

@@ -13,6 +13,7 @@
 #include "image.h"
 #include "listing.h"
 #include "mem.h"
+#include "names.h"
 #include "path.h"
 #include "session.h"
 #include "singularity.h"
@@ -28,6 +29,8 @@ struct image {
 	size_t manifest_len, config_len;
 	struct manifest manifest;
 	struct config config;
+	struct platform platform;
+	bool changed; /* something was added for it */
 };
 
 struct publish {
@@ -127,6 +130,9 @@ static int prepare_layer(struct publish *publish, const struct descriptor *descr
 static int read_image(struct publish *publish, const ducc_record *record, struct image *image,
 		      ducc_error **err)
 {
+	const char *platform = ducc_record_get(record, "platform");
+	AUTO_FREE char *own = NULL;
+
 	if (session_find_image(publish->session, &publish->store, record, &image->reference,
 			       &image->digest, err) < 0)
 		return -1;
@@ -139,7 +145,12 @@ static int read_image(struct publish *publish, const ducc_record *record, struct
 	if (store_read_blob(&publish->store, &image->manifest.config.digest, &image->config_json,
 			    &image->config_len, err) < 0)
 		return error_wrap(err, "config " PRI_DIGEST, image->manifest.config.digest.hex);
-	return config_parse(&image->config, image->config_json, image->config_len, err);
+	if (config_parse(&image->config, image->config_json, image->config_len, err) < 0)
+		return -1;
+	own = platform_format(&image->config.platform);
+	if (!platform)
+		platform = own;
+	return platform_parse(&image->platform, platform, err);
 }
 
 static void image_end(struct image *image)
@@ -150,6 +161,7 @@ static void image_end(struct image *image)
 	free(image->config_json);
 	manifest_free(&image->manifest);
 	config_free(&image->config);
+	platform_free(&image->platform);
 	*image = (struct image){.name = NULL};
 }
 
@@ -205,12 +217,12 @@ static int prepare_flat(struct publish *publish, const struct image *image, ducc
 	return transaction_add_file(publish->transaction, path, listing, len, err);
 }
 
-/* True if the repository has this image's manifest under its name, and the rest of its metadata. */
-static bool has_metadata(struct publish *publish, const struct image *image)
+/* True if the repository has this image's metadata under that label. */
+static bool has_metadata(struct publish *publish, const struct image *image, const char *label)
 {
-	AUTO_FREE char *manifest = image_metadata(image->name, "manifest.json");
-	AUTO_FREE char *config = image_metadata(image->name, "config.json");
-	AUTO_FREE char *listing = image_metadata(image->name, "rootfs.mtree");
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 
 	return repository_has_file(&publish->repository, manifest, image->manifest_json,
 				   image->manifest_len) &&
@@ -219,14 +231,15 @@ static bool has_metadata(struct publish *publish, const struct image *image)
 	       repository_has(&publish->repository, listing);
 }
 
-static int prepare_metadata(struct publish *publish, const struct image *image, ducc_error **err)
+static int prepare_metadata(struct publish *publish, const struct image *image, const char *label,
+			    ducc_error **err)
 {
-	AUTO_FREE char *manifest = image_metadata(image->name, "manifest.json");
-	AUTO_FREE char *config = image_metadata(image->name, "config.json");
-	AUTO_FREE char *listing = image_metadata(image->name, "rootfs.mtree");
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->manifest.config.digest);
 
-	if (has_metadata(publish, image))
+	if (has_metadata(publish, image, label))
 		return 0;
 	if (transaction_add_file(publish->transaction, manifest, image->manifest_json,
 				 image->manifest_len, err) < 0 ||
@@ -236,53 +249,77 @@ static int prepare_metadata(struct publish *publish, const struct image *image, 
 	return transaction_add_hardlink(publish->transaction, listing, flat, err);
 }
 
-/* A relative symlink at `path` to something at the top of the repository. */
-static char *relative_target(const char *path, const char *to)
-{
-	AUTO_BUFFER target = {0};
-
-	for (const char *p = path; (p = strchr(p, '/')); p++)
-		buffer_adds(&target, "../");
-	buffer_adds(&target, to);
-	return buffer_steal(&target);
-}
-
-/* The public name: a relative symlink to the flat image. */
-static int prepare_link(struct publish *publish, const struct image *image, ducc_error **err)
-{
-	AUTO_FREE char *flat = flat_directory(&image->manifest.config.digest);
-	AUTO_FREE char *target = relative_target(image->name, flat);
-
-	return transaction_add_symlink(publish->transaction, image->name, target, err);
-}
-
 /* --- images ----------------------------------------------------------- */
 
-static int prepare_image(struct publish *publish, struct image *image, ducc_error **err)
+static struct naming naming_of(const struct image *image)
 {
-	for (size_t i = 0; i < image->manifest.n; i++)
+	return (struct naming){.name = image->name,
+			       .platform = names_platform(&image->platform),
+			       .config = &image->manifest.config.digest};
+}
+
+/* Adds the layers and the flat tree of an image, but not its names. */
+static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
+{
+	struct naming naming = naming_of(image);
+	int result = names_check(&publish->repository, &naming, err);
+
+	free(naming.platform);
+	for (size_t i = 0; !result && i < image->manifest.n; i++) {
+		if (session_cancelled(publish->session))
+			return error_set(err, "interrupted");
 		if (prepare_layer(publish, &image->manifest.layers[i], err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST,
 					  image->manifest.layers[i].digest.hex);
-	if (prepare_flat(publish, image, err) < 0 || prepare_metadata(publish, image, err) < 0)
-		return -1;
-	return prepare_link(publish, image, err);
+	}
+	return result < 0 ? -1 : prepare_flat(publish, image, err);
+}
+
+static size_t steps(const struct publish *publish)
+{
+	return transaction_mark(publish->transaction).steps;
 }
 
 /* Adds what is missing of one image, or nothing if that fails. */
-static int prepare(struct publish *publish, struct image *image, ducc_error **err)
+static void prepare(struct publish *publish, size_t i)
 {
 	struct transaction_mark before = transaction_mark(publish->transaction);
-	int result = prepare_image(publish, image, err);
+	struct image *image = &publish->images[i];
 
-	if (result < 0) {
-		transaction_reset(publish->transaction, &before, NULL);
-		return -1;
+	if (prepare_content(publish, image, &publish->errors[i]) < 0)
+		transaction_reset(publish->transaction, &before);
+	image->changed = steps(publish) != before.steps;
+}
+
+/* Gives the images that are prepared their names, and says what there is to say of them. */
+static int prepare_names(struct publish *publish, ducc_error **err)
+{
+	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
+	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
+	size_t n = 0;
+	int result;
+
+	for (size_t i = 0; i < publish->n; i++) {
+		if (publish->errors[i])
+			continue;
+		images[n] = &publish->images[i];
+		namings[n++] = naming_of(&publish->images[i]);
 	}
-	session_notice(publish->session, DUCC_INFO, "%s: %s", image->name,
-		       transaction_mark(publish->transaction).steps == before.steps ? "unchanged"
-										    : "publishing");
-	return 0;
+	result = names_add(publish->transaction, namings, n, err);
+	for (size_t i = 0; !result && i < n; i++) {
+		size_t before = steps(publish);
+
+		if (namings[i].label)
+			result = prepare_metadata(publish, images[i], namings[i].label, err);
+		images[i]->changed |= steps(publish) != before;
+		session_notice(publish->session, DUCC_INFO, "%s: %s", images[i]->name,
+			       images[i]->changed ? "publishing" : "unchanged");
+	}
+	for (size_t i = 0; i < n; i++) {
+		free(namings[i].platform);
+		free(namings[i].label);
+	}
+	return result;
 }
 
 /* For a dry run: what publishing the image would add. */
@@ -300,19 +337,19 @@ static void say_what_is_missing(struct publish *publish, const struct image *ima
 }
 
 /* Reads and prepares the records that fit into one transaction, at least one. */
-static void prepare_all(struct publish *publish, size_t n)
+static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 {
 	uint64_t limit =
 		publish->session->batch_bytes ? publish->session->batch_bytes : DEFAULT_BATCH_BYTES;
 
 	while (publish->n < n && (!publish->n || publish->transaction->bytes < limit)) {
-		struct image *image = &publish->images[publish->n];
-		ducc_error **err = &publish->errors[publish->n];
+		size_t i = publish->n++;
 
-		if (!read_image(publish, publish->records[publish->n], image, err))
-			prepare(publish, image, err);
-		publish->n++;
+		if (!read_image(publish, publish->records[i], &publish->images[i],
+				&publish->errors[i]))
+			prepare(publish, i);
 	}
+	return prepare_names(publish, err);
 }
 
 /* The same again, for a repository that somebody else has changed meanwhile. */
@@ -320,12 +357,11 @@ static int prepare_again(struct publish *publish, ducc_error **err)
 {
 	static const struct transaction_mark nothing;
 
-	if (transaction_reset(publish->transaction, &nothing, err) < 0)
-		return -1;
+	transaction_reset(publish->transaction, &nothing);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
-			prepare(publish, &publish->images[i], &publish->errors[i]);
-	return 0;
+			prepare(publish, i);
+	return prepare_names(publish, err);
 }
 
 static int commit(struct publish *publish, ducc_error **err)
@@ -374,8 +410,7 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 		transaction_begin(publish->session, &publish->store, &publish->repository, err);
 	if (!publish->transaction)
 		return -1;
-	prepare_all(publish, n);
-	return commit(publish, err);
+	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 
 /*
@@ -414,14 +449,15 @@ size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n
 	bool shared;
 	size_t done = n ? publish_some(session, records, n, errors, &shared) : 0;
 
+	if (done < 2 || !shared)
+		return done;
 	/* What failed together may be the fault of one: each by itself. */
-	for (size_t i = 0; done > 1 && shared && i < done; i++) {
-		if (session_cancelled(session))
-			break;
+	for (size_t i = 0; i < done && !session_cancelled(session); i++) {
+		session_notice(session, DUCC_WARNING, "%s: %s; trying it by itself",
+			       ducc_record_reference(records[i]), ducc_error_message(errors[i]));
 		ducc_error_free(errors[i]);
 		errors[i] = NULL;
 		publish_some(session, records + i, 1, errors + i, &shared);
-		shared = true;
 	}
 	return done;
 }

@@ -5,38 +5,39 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "buffer.h"
 #include "listing.h"
 #include "mem.h"
 #include "path.h"
 
-/* True if `path` is a directory with something in it: a mount point without its mount is empty. */
-static bool is_in_use(const char *path)
+/* True for a mount of CernVM-FS, even of an empty repository; a mount point without it is empty. */
+static bool is_mounted(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && !path_is_empty(fd);
+	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !path_is_empty(fd));
 }
 
-/*
- * Where a publisher can read a CernVM-FS repository: what its transactions are based
- * on; else the mount that everybody sees; else what the store knows of it.
- */
-static void find_cvmfs(struct repository *repository, const char *store)
+void repository_find(struct repository *repository, const char *store)
 {
 	const char *root = getenv("DUCC_SYSROOT");
 	AUTO_FREE char *rdonly = NULL, *mount = NULL, *copy = NULL;
 
 	if (!root)
 		root = "";
+	free(repository->spool);
+	free(repository->path);
+	repository->path = NULL;
+	repository->copy = false;
 	repository->spool = format("%s/var/spool/cvmfs/%s", root, repository->name);
 	rdonly = format("%s/rdonly", repository->spool);
 	mount = format("%s/cvmfs/%s", root, repository->name);
 	copy = format("%s/repositories/%s", store, repository->name);
-	if (is_in_use(rdonly)) {
+	if (is_mounted(rdonly)) {
 		repository->path = STEAL(rdonly);
-	} else if (is_in_use(mount)) {
+	} else if (is_mounted(mount)) {
 		repository->path = STEAL(mount);
 	} else if (!access(copy, F_OK)) {
 		repository->path = STEAL(copy);
@@ -60,7 +61,7 @@ int repository_open(struct repository *repository, const char *name, const char 
 	if (!strchr(name, '/')) {
 		if (!is_host_name(name))
 			return error_set(err, "repository %s: not a name of one", name);
-		find_cvmfs(repository, store);
+		repository_find(repository, store);
 		return repository->path != NULL;
 	}
 	root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

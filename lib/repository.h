@@ -34,6 +34,13 @@ struct repository {
 int repository_open(struct repository *repository, const char *name, const char *store,
 		    ducc_error **err);
 
+/*
+ * Finds where a CernVM-FS repository can be read: what the publisher's transactions are
+ * based on; else the mount that everybody sees; else what the store knows of it.
+ * While a transaction ends, there may be no mount.
+ */
+void repository_find(struct repository *repository, const char *store);
+
 /* Makes the directory of a repository that is one. */
 int repository_create(struct repository *repository, ducc_error **err);
 

@@ -88,18 +88,28 @@ struct tarball *tarball_new(int fd, const char *directory)
 	return tarball;
 }
 
+struct tarball *tarball_resume(int fd, const char *directory, uint64_t offset, ducc_error **err)
+{
+	struct tarball *tarball;
+
+	if (ftruncate(fd, (off_t)offset) < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0) {
+		error_errno(err, errno, "seek");
+		return NULL;
+	}
+	tarball = tarball_new(fd, directory);
+	tarball->offset = tarball->written = offset;
+	return tarball;
+}
+
 struct tarball *tarball_append(int fd, const char *directory, ducc_error **err)
 {
 	off_t end = lseek(fd, -TAR_TRAILER, SEEK_END);
-	struct tarball *tarball;
 
 	if (end < 0) {
 		error_errno(err, errno, "seek");
 		return NULL;
 	}
-	tarball = tarball_new(fd, directory);
-	tarball->offset = tarball->written = (uint64_t)end;
-	return tarball;
+	return tarball_resume(fd, directory, (uint64_t)end, err);
 }
 
 int tarball_entry(struct tarball *tarball, const char *path, const struct file *file,
@@ -151,6 +161,14 @@ int tarball_whiteout(struct tarball *tarball, const char *path, ducc_error **err
 uint64_t tarball_offset(const struct tarball *tarball)
 {
 	return tarball->offset;
+}
+
+int tarball_flush(struct tarball *tarball, ducc_error **err)
+{
+	/* libarchive pads an entry when the next one begins. */
+	if (archive_write_finish_entry(tarball->archive) != ARCHIVE_OK)
+		return failed(tarball, err);
+	return flush_buffer(tarball) < 0 ? error_errno(err, errno, "write") : 0;
 }
 
 int tarball_finish(struct tarball *tarball, ducc_error **err)

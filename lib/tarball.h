@@ -26,6 +26,9 @@ struct tarball *tarball_new(int fd, const char *directory);
 /* Goes on with a tar that tarball_finish() has ended. */
 struct tarball *tarball_append(int fd, const char *directory, ducc_error **err);
 
+/* The same with one that is cut off at `offset`, where an entry ended. */
+struct tarball *tarball_resume(int fd, const char *directory, uint64_t offset, ducc_error **err);
+
 /*
  * Adds an entry for `path`, which is `directory` itself if it is "".  With hardlink,
  * a whole name (".layers/..."), the entry is a hard link to that.  The content of a regular file, exactly file->size bytes,
@@ -40,6 +43,9 @@ int tarball_whiteout(struct tarball *tarball, const char *path, ducc_error **err
 
 /* Where in the file the next byte goes. */
 uint64_t tarball_offset(const struct tarball *tarball);
+
+/* Ends the last entry, and writes what is still buffered. */
+int tarball_flush(struct tarball *tarball, ducc_error **err);
 
 /* Writes the trailer and what is still buffered. */
 int tarball_finish(struct tarball *tarball, ducc_error **err);

@@ -12,16 +12,10 @@ struct transaction *transaction_begin(ducc_session *session, const struct store 
 	struct transaction base = {.session = session, .store = store, .repository = repository};
 	struct transaction *transaction;
 
-	if (repository->spool) {
-		error_set(err,
-			  "repository %s: a name without a slash is a CernVM-FS repository, "
-			  "which this version does not write (./%s is a directory)",
-			  repository->name, repository->name);
+	if (!repository->spool && repository_create(repository, err) < 0)
 		return NULL;
-	}
-	if (repository_create(repository, err) < 0)
-		return NULL;
-	transaction = directory_begin(&base, err);
+	transaction = repository->spool ? cvmfs_begin(&base, repository, err)
+					: directory_begin(&base, err);
 	if (!transaction)
 		error_wrap(err, "repository %s", repository->name);
 	return transaction;
@@ -140,12 +134,11 @@ static void forget(struct transaction *transaction, size_t n)
 		free(transaction->added[--transaction->n_added]);
 }
 
-int transaction_reset(struct transaction *transaction, const struct transaction_mark *mark,
-		      ducc_error **err)
+void transaction_reset(struct transaction *transaction, const struct transaction_mark *mark)
 {
 	forget(transaction, mark->added);
 	transaction->bytes = mark->bytes;
-	return transaction->target->reset(transaction, mark, err);
+	transaction->target->reset(transaction, mark);
 }
 
 int transaction_open(struct transaction *transaction, ducc_error **err)

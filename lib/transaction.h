@@ -13,12 +13,14 @@
 #define DUCC_TRANSACTION_H
 
 #include "listing.h"
+#include "parcel.h"
 #include "repository.h"
 #include "session.h"
 
 struct transaction_mark {
-	size_t added, steps, names;
-	uint64_t bytes, offset;
+	size_t added, steps, layers, removals;
+	uint64_t bytes;
+	struct parcel_mark parcel;
 };
 
 struct target;
@@ -50,8 +52,7 @@ struct target {
 		       ducc_error **err);
 	/* Only what the kind itself counts. */
 	void (*mark)(const struct transaction *transaction, struct transaction_mark *mark);
-	int (*reset)(struct transaction *transaction, const struct transaction_mark *mark,
-		     ducc_error **err);
+	void (*reset)(struct transaction *transaction, const struct transaction_mark *mark);
 	int (*open)(struct transaction *transaction, ducc_error **err);
 	int (*commit)(struct transaction *transaction, ducc_error **err);
 	void (*end)(struct transaction *transaction);
@@ -105,8 +106,7 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 bool transaction_is_empty(const struct transaction *transaction);
 
 struct transaction_mark transaction_mark(const struct transaction *transaction);
-int transaction_reset(struct transaction *transaction, const struct transaction_mark *mark,
-		      ducc_error **err);
+void transaction_reset(struct transaction *transaction, const struct transaction_mark *mark);
 
 /*
  * Makes sure that nobody else changes the repository until the end.  1: somebody has,
@@ -122,5 +122,7 @@ void transaction_end(struct transaction *transaction);
 
 /* How the targets begin: `base` has what all have, and is copied. */
 struct transaction *directory_begin(const struct transaction *base, ducc_error **err);
+struct transaction *cvmfs_begin(const struct transaction *base, struct repository *repository,
+				ducc_error **err);
 
 #endif

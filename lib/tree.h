@@ -74,6 +74,7 @@ struct node {
 	char *lower_link;   /* a hard link to this path in the layers below, not found yet */
 	struct node *peer, *hidden; /* for merging, see merge.c */
 	uint32_t hash;
+	uint32_t entries; /* for catalogs.c: in the catalog that the node is in */
 	uint8_t flags;
 	bool used;   /* for merging: holds more than whiteouts */
 	bool stored; /* for unpacking: the layer's tar has it */

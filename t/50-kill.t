@@ -1,14 +1,10 @@
 #!/bin/sh
 # kill -9 at a hundred random moments: nothing half-done is ever seen, and the next run sets things right.
-# KILL_SEED repeats a run's moments, KILLS changes their number.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=kill.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/kill.sh"
 
-kills=${KILLS:-100}
 third=$((kills / 3))
-seed=${KILL_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-echo "# KILL_SEED=$seed KILLS=$kills"
-wrong=$tmp/wrong
 
 # An image of some megabytes and many files, and one that shares layers with it.
 make_image "$tmp/oci" old
@@ -25,42 +21,6 @@ add_layer "$tmp/oci:other" "$tmp/home"
 start_registry open
 push "$tmp/oci:new" "$registry/new:1"
 
-# Each moment is a fraction of the time that an undisturbed run takes.
-perl -e 'srand shift; printf "%.4f\n", rand for 1 .. 9999' "$seed" >"$tmp/moments"
-exec 5<"$tmp/moments"
-duration() { # COMMAND...: seconds
-	perl -MTime::HiRes=time -e 'open my $out, ">&", \*STDOUT; open STDOUT, ">", "/dev/null";
-		my $t = time; system(@ARGV) == 0 or exit 1; printf $out "%.4f\n", time - $t' "$@"
-}
-# strike SECONDS COMMAND...: start it, kill it at a random moment of the time given; false if it had ended
-strike() {
-	read -r moment <&5
-	perl -e 'my ($moment, $duration) = splice @ARGV, 0, 2;
-		defined(my $pid = fork) or die;
-		if (!$pid) { exec @ARGV or exit 127 }
-		select undef, undef, undef, $moment * $duration;
-		kill 9, $pid;
-		waitpid $pid, 0;
-		exit(($? & 127) == 9 ? 0 : 1)' "$moment" "$@" >"$tmp/struck" 2>&1
-}
-# wrecks SECONDS COUNT PREPARE INSPECT FINISH COMMAND...: kill the command COUNT times; each time, PREPARE
-# comes before, INSPECT looks at what is left and FINISH runs it again and looks at what comes out.
-wrecks() {
-	w_seconds=$1 w_count=$2 w_prepare=$3 w_inspect=$4 w_finish=$5
-	shift 5
-	: >"$wrong"
-	killed=0 tried=0
-	while [ $killed -lt "$w_count" ] && [ $tried -lt $((w_count * 5)) ]; do
-		tried=$((tried + 1))
-		$w_prepare
-		if strike "$w_seconds" "$@"; then
-			killed=$((killed + 1))
-		fi
-		$w_inspect >"$out" 2>&1 || { echo "try $tried, killed at $moment of $w_seconds s:"; cat "$out"; } >>"$wrong"
-		$w_finish >"$out" 2>&1 || { echo "try $tried, killed at $moment of $w_seconds s, run again:"; cat "$out"; } >>"$wrong"
-	done
-	[ $killed = "$w_count" ] || echo "# only $killed of $tried were killed before they had ended"
-}
 # leave_something DIR PREPARE SECONDS COMMAND...: kill the command, until something is left in the directory.
 leave_something() {
 	l_dir=$1 l_prepare=$2 l_tries=50

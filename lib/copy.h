@@ -1,0 +1,18 @@
+/*
+ * The store's copy of the metadata of a CernVM-FS repository that this machine
+ * publishes to but can't read: repositories/NAME, with the same paths.  Of layers and
+ * flat trees only their directories are there.
+ */
+#ifndef DUCC_COPY_H
+#define DUCC_COPY_H
+
+#include "repository.h"
+#include "session.h"
+
+/*
+ * Puts what a transaction has added, in the tar at `fd`, into the copy.  What can't
+ * be written is warned of: it would be published again, no more than that.
+ */
+void copy_update(ducc_session *session, const struct repository *repository, int fd);
+
+#endif

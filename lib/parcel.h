@@ -1,0 +1,74 @@
+/*
+ * What a publish into CernVM-FS sends beside layers: flat trees as hard links onto the
+ * files of layers, metadata, links.  It is a tar for `cvmfs_server ingest`, in a
+ * temporary file without a name.
+ *
+ * Ingest wants a tar to name every directory before anything in it, to have each name
+ * once, and to tell by a file .cvmfscatalog where a catalog begins.
+ */
+#ifndef DUCC_PARCEL_H
+#define DUCC_PARCEL_H
+
+#include "listing.h"
+#include "repository.h"
+#include "session.h"
+#include "tarball.h"
+
+struct parcel {
+	ducc_session *session;
+	const struct repository *repository;
+	time_t now; /* of what has no time of its own */
+	int fd;     /* of the tar */
+	struct tarball *tarball;
+	char **names; /* of directories and catalog markers that are in it */
+	size_t n, capacity;
+	bool broken; /* something was lost: it can't be sent */
+};
+
+int parcel_open(struct parcel *parcel, ducc_session *session, const struct store *store,
+		const struct repository *repository, ducc_error **err);
+void parcel_close(struct parcel *parcel);
+
+/* How far it is, and back to there; {0, 0} is the beginning. */
+struct parcel_mark {
+	size_t names;
+	uint64_t offset;
+};
+struct parcel_mark parcel_mark(struct parcel *parcel);
+void parcel_reset(struct parcel *parcel, struct parcel_mark mark);
+
+/* Writes all of it, *size bytes, which end without the trailer of a tar. */
+int parcel_finish(struct parcel *parcel, uint64_t *size, ducc_error **err);
+
+/*
+ * Names the directories above `path` that are not named yet.  Those at the top that
+ * hold the bulk get catalogs, so that the root's, which every client loads and every
+ * publish changes, stays small.
+ */
+int parcel_add_parents(struct parcel *parcel, const char *path, ducc_error **err);
+
+/* Adds a file with its content, file->size bytes; its parents must be named. */
+int parcel_add_data(struct parcel *parcel, const char *path, const struct file *file,
+		    const void *data, ducc_error **err);
+
+/* Adds a file of our own, a hard link or a symbolic link, with its parents. */
+int parcel_add_file(struct parcel *parcel, const char *path, const void *data, size_t len,
+		    ducc_error **err);
+int parcel_add_hardlink(struct parcel *parcel, const char *path, const char *to, ducc_error **err);
+int parcel_add_symlink(struct parcel *parcel, const char *path, const char *target,
+		       ducc_error **err);
+
+/* Adds the listing of a layer. */
+int parcel_add_listing(struct parcel *parcel, const struct listing_head *head, struct tree *tree,
+		       ducc_error **err);
+
+/*
+ * Places the catalogs of a layer or flat tree: `directory` is where its own begins, if
+ * it is large enough, else the directory above gets one, when there is enough in it;
+ * `inside` is where the tree itself is.  listing(): see catalogs_count_small().
+ */
+int parcel_add_catalogs(struct parcel *parcel, const char *directory, const char *inside,
+			struct tree *tree, char *(*listing)(const struct digest *digest),
+			ducc_error **err);
+
+#endif

@@ -1,0 +1,116 @@
+#!/bin/sh
+# kill -9 of ducc-publish, and of cvmfs_server under it, at random moments: nothing half-published is ever seen, and the
+# next run clears up and goes on.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=kill.sh
+. "${0%/*}/lib.sh"
+. "${0%/*}/kill.sh"
+need umoci jq
+
+mkdir "$tmp/bin" "$tmp/sys"
+ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
+PATH=$tmp/bin:$PATH
+DUCC_SYSROOT=$tmp/sys
+export PATH DUCC_SYSROOT
+S=$tmp/store
+n=test.example.org
+R=$tmp/sys/cvmfs/$n
+spool=$tmp/sys/var/spool/cvmfs/$n
+
+# A name moves from an older image to a new one, with a large file and many, and another arrives.
+make_image "$tmp/oci" old
+mkdir -p "$tmp/tree/many"
+head -c 1000000 /dev/urandom >"$tmp/tree/large"
+perl -e 'for (1 .. 150) { open my $f, ">", "$ARGV[0]/$_" or die; print $f "$_\n" x $_ }' "$tmp/tree/many"
+umoci tag --image "$tmp/oci:old" new
+add_layer "$tmp/oci:new" "$tmp/tree"
+umoci tag --image "$tmp/oci:old" moving
+ducc-fetch -q -s "$S" "oci:$tmp/oci:moving" | ducc-unpack -q -s "$S" >"$tmp/old"
+umoci tag --image "$tmp/oci:new" moving
+ducc-fetch -q -s "$S" "oci:$tmp/oci:moving" "oci:$tmp/oci:new" | ducc-unpack -q -s "$S" >"$tmp/new"
+publish() {
+	ducc-publish -q -s "$S" -r $n -w 60 <"$tmp/new"
+}
+cvmfs_server mkfs $n
+ducc-publish -q -s "$S" -r $n <"$tmp/old" >"$tmp/published"
+cp -a "$tmp/sys" "$tmp/base"
+
+tree() { # what users see
+	(cd "$R/" && find . ! -path '*/.log/*' \( -type d -printf '%p %y %m\n' \) -o ! -path '*/.log/*' -printf '%p %y %m %s %l\n' | sort)
+}
+base_repository() {
+	rm -rf "$tmp/sys"
+	cp -a "$tmp/base" "$tmp/sys"
+}
+tree >"$tmp/tree.old"
+seconds=$(duration ducc-publish -q -s "$S" -r $n $(cut -f1 "$tmp/new"))
+tree >"$tmp/tree.new"
+
+# The old state or the new one.
+whole_repository() {
+	tree >"$tmp/got"
+	cmp -s "$tmp/got" "$tmp/tree.old" || cmp -s "$tmp/got" "$tmp/tree.new" || diff "$tmp/tree.new" "$tmp/got"
+}
+publish_again() {
+	publish >"$tmp/record.again" || return 1
+	cmp "$tmp/new" "$tmp/record.again" || return 1
+	tree | diff "$tmp/tree.new" - || return 1
+	cvmfs_server check $n || return 1
+	[ ! -e "$spool/in_transaction.lock" ] && [ ! -e "$spool/ducc.transaction" ] || { ls "$spool"; return 1; }
+}
+half=$((kills / 4))
+# shellcheck disable=SC2046 # words
+wrecks "$seconds" $half base_repository whole_repository publish_again ducc-publish -q -s "$S" -r $n $(cut -f1 "$tmp/new")
+is "ducc-publish: killed, run again, $killed times: all or nothing, and a sound repository" "$(cat "$wrong")" ""
+
+# cvmfs_server is killed instead: ducc-publish fails, cleans up, and may publish each image by itself.
+kill_server() { # COMMAND...: run it, and kill the server that it runs when its moment comes
+	read -r moment <&5
+	perl -e 'my ($seconds, $spool, @command) = @ARGV;
+		defined(my $pid = fork) or die;
+		if (!$pid) { exec @command or exit 127 }
+		select undef, undef, undef, $seconds;
+		if (open my $note, "<", "$spool/ducc.transaction") {
+			my ($group) = split / /, <$note> // "0";
+			kill 9, $group if $group > 1;
+		}
+		waitpid $pid, 0;' "$(echo "$moment $seconds" | awk '{ print $1 * $2 }')" "$spool" "$@" >"$tmp/struck" 2>&1
+}
+: >"$wrong"
+struck=0
+for i in $(seq $half); do
+	base_repository
+	# shellcheck disable=SC2046 # words
+	kill_server ducc-publish -s "$S" -r $n $(cut -f1 "$tmp/new")
+	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
+	publish_again >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
+done
+echo "# $struck of $half were killed"
+is "cvmfs_server: killed, run again, $half times: a sound repository" "$(cat "$wrong")" ""
+
+# Both at once, as when the machine goes down: the transaction is still open then.
+base_repository
+CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
+pid=$!
+ok "an ingest is about to commit" wait_for test -e "$spool/paused"
+kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+wait $pid || :
+ok "... when everything is killed the transaction stays open" test -e "$spool/in_transaction.lock"
+ok "... nothing is seen of it" whole_repository
+ok "... the next run aborts it and succeeds" publish_again
+
+# A transaction of somebody else's, after ours was killed: it is not for us to abort.
+base_repository
+CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
+pid=$!
+wait_for test -e "$spool/paused"
+kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+wait $pid || :
+cvmfs_server abort -f $n
+cvmfs_server transaction $n
+mkdir -p "$spool/scratch/current"
+: >"$spool/scratch/current/changed"
+fails "a transaction with changes in it is not aborted" publish
+like "... but told of" "$(cat "$out")" "something was changed in it"
+ok "... and is still open" test -e "$spool/in_transaction.lock"
+
+done_testing
