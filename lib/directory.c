@@ -389,7 +389,8 @@ static int add_symlink(struct transaction *transaction, const char *path, const 
 		return -1;
 	if (symlinkat(target, at, name) < 0)
 		return error_errno(err, errno, "%s", path);
-	add_step(directory, STEAL(name), path, false, true);
+	/* Podman's are no names: they must be there before its list of images is. */
+	add_step(directory, STEAL(name), path, false, strncmp(path, "podmanStore/", 12) != 0);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ base_repository() {
 	cp -a "$tmp/base" "$tmp/sys"
 }
 tree >"$tmp/tree.old"
+# shellcheck disable=SC2046 # words
 seconds=$(duration ducc-publish -q -s "$S" -r $n $(cut -f1 "$tmp/new"))
 tree >"$tmp/tree.new"
 

@@ -1,0 +1,680 @@
+/* Podman's view of a repository: see podman.h. */
+#include "podman.h"
+
+#include <regex.h>
+#include <search.h>
+#include <time.h>
+
+#include "buffer.h"
+#include "credentials.h"
+#include "listing.h"
+#include "mem.h"
+
+/* The kernel stacks no more. */
+#define LAYERS_MAX 500
+
+#define IMAGES "podmanStore/overlay-images"
+#define LAYERS "podmanStore/overlay-layers"
+
+/* images.json or layers.json: an array of objects, each with an "id". */
+struct list {
+	cJSON *entries;
+	void *by_id; /* tree of struct known */
+	bool changed;
+};
+
+/* A file or a symbolic link to write, beside the lists. */
+struct output {
+	bool link;
+	char *path, *data;
+	size_t len;
+};
+
+struct podman {
+	char *root; /* NULL: not known */
+	struct list images, layers;
+	void *by_name; /* images; tree of struct known */
+	struct output *outputs;
+	size_t n, capacity;
+};
+
+/* --- trees, with tsearch(3) ------------------------------------------- */
+
+struct known {
+	const char *key; /* a string in the entry */
+	cJSON *entry;    /* NULL: several that contradict each other */
+	bool linked;     /* a layer that has its short name */
+	bool forsaken;   /* an image of the original's that lost a name */
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct known *left = a, *right = b;
+
+	return strcmp(left->key, right->key);
+}
+
+static struct known *find(void *const *tree, const char *key)
+{
+	struct known wanted = {.key = key};
+	struct known **node = tfind(&wanted, tree, compare);
+
+	return node ? *node : NULL;
+}
+
+/* Puts the entry in the place of one that has the key already; returns that one, or NULL. */
+static cJSON *put(void **tree, const char *key, cJSON *entry)
+{
+	struct known *known = find(tree, key);
+	cJSON *before = known ? known->entry : NULL;
+
+	if (!known) {
+		known = xcalloc(1, sizeof(*known));
+		known->key = key;
+		xalloc(tsearch(known, tree, compare));
+	}
+	known->key = key; /* the other one's may go */
+	known->entry = entry;
+	return before;
+}
+
+/* --- JSON ------------------------------------------------------------- */
+
+/* The string, or "" if it is not there. */
+static const char *text(const cJSON *object, const char *key)
+{
+	const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+
+	return value ? value : "";
+}
+
+static void set_digest(cJSON *object, const char *key, const struct digest *digest)
+{
+	AUTO_FREE char *value = format(PRI_DIGEST, digest->hex);
+
+	json_set_string(object, key, value);
+}
+
+/* The member, made if it isn't there. */
+static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
+{
+	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (item && !cJSON_IsNull(item))
+		return item;
+	json_set(object, key, make());
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+static cJSON *find_string(const cJSON *array, const char *value)
+{
+	cJSON *item = array ? array->child : NULL;
+
+	while (item && strcmp(item->valuestring, value) != 0)
+		item = item->next;
+	return item;
+}
+
+/* Returns the item that was added to the array, or NULL if the string is in there already. */
+static cJSON *add_string(cJSON *array, const char *value)
+{
+	cJSON *item;
+
+	if (find_string(array, value))
+		return NULL;
+	item = xalloc(cJSON_CreateString(value));
+	json_append(array, item);
+	return item;
+}
+
+/* --- what Podman can read ---------------------------------------------- */
+
+static bool matches(const char *value, const char *pattern)
+{
+	regex_t regex;
+	bool match;
+
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		abort();
+	match = !regexec(&regex, value, 0, NULL, 0);
+	regfree(&regex);
+	return match;
+}
+
+/* True for a time of RFC 3339 that Go reads; any other makes `podman images` fail. */
+static bool is_time(const char *value)
+{
+	static const char pattern[] =
+		"^[0-9]{4}-[01][0-9]-[0-3][0-9]T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\\.[0-9]{1,9})?"
+		"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+	struct tm tm = {0};
+	int day;
+
+	if (strlen(value) > 35 || !matches(value, pattern) || !strptime(value, "%Y-%m-%d", &tm))
+		return false;
+	day = tm.tm_mday;
+	timegm(&tm); /* makes 31 February a day in March */
+	return tm.tm_mday == day;
+}
+
+/* True for a name that Podman can parse; any other makes `podman images` fail. */
+static bool is_name(const char *value)
+{
+	static const char pattern[] =
+		"^[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*(:[0-9]+)?"
+		"(/[a-z0-9]+((\\.|__?|-+)[a-z0-9]+)*)+"
+		"(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$";
+	size_t registry = strcspn(value, "/");
+
+	return registry + strcspn(value + registry, ":@") <= 255 - strlen("docker.io/") &&
+	       matches(value, pattern);
+}
+
+/* --- reading the lists ------------------------------------------------ */
+
+static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
+{
+	const cJSON *array, *item;
+
+	if (json_find_array(entry, key, &array, err) < 0)
+		return -1;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (!cJSON_IsString(item))
+			return error_set(err, "\"%s\" holds something that is not a string", key);
+	}
+	return 0;
+}
+
+/* Checks the types of all members that are used here, of images and layers. */
+static int check_entry(const cJSON *entry, ducc_error **err)
+{
+	static const char *const strings[] = {"layer", "parent", "diff-digest"};
+	const cJSON *object;
+	const char *value;
+
+	if (!cJSON_IsObject(entry))
+		return error_set(err, "not an object");
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		if (json_find_string(entry, strings[i], &value, err) < 0)
+			return -1;
+	if (json_get_string(entry, "id", &value, err) < 0 ||
+	    json_find_object(entry, "big-data-sizes", &object, err) < 0 ||
+	    json_find_object(entry, "big-data-digests", &object, err) < 0 ||
+	    check_strings(entry, "big-data-names", err) < 0)
+		return -1;
+	return check_strings(entry, "names", err);
+}
+
+static int list_read(struct list *list, const char *data, size_t len, const char *what,
+		     ducc_error **err)
+{
+	AUTO_BUFFER document = {0};
+	AUTO_JSON *json = NULL;
+	const cJSON *entry;
+	size_t n = 0;
+
+	/* json_parse() wants an object */
+	buffer_adds(&document, "{\"\":");
+	if (data)
+		buffer_add(&document, data, len);
+	buffer_adds(&document, data && len ? "}" : "[]}");
+	json = json_parse(document.data, document.len, what, NULL);
+	if (!json || !cJSON_IsArray(json->child) || json->child->next)
+		return error_set(err, "%s: not an array in valid JSON", what);
+	cJSON_ArrayForEach(entry, json->child)
+	{
+		n++;
+		if (check_entry(entry, err) < 0)
+			return error_wrap(err, "%s: entry %zu", what, n);
+	}
+	list->entries = cJSON_DetachItemViaPointer(json, json->child);
+	return 0;
+}
+
+static cJSON *names_of(const cJSON *image)
+{
+	return cJSON_GetObjectItemCaseSensitive(image, "names");
+}
+
+static const char *first_name(const cJSON *image)
+{
+	const cJSON *names = names_of(image);
+
+	return names && names->child ? names->child->valuestring : NULL;
+}
+
+/* False for an image of the original's: its manifest is a link to that of its name. */
+static bool has_manifest(const cJSON *image)
+{
+	return find_string(cJSON_GetObjectItemCaseSensitive(image, "big-data-names"), "manifest");
+}
+
+/* Makes `name`, a string in the image's entry, that image's alone. */
+static void claim_name(struct podman *podman, cJSON *image, const cJSON *name)
+{
+	cJSON *before = put(&podman->by_name, name->valuestring, image), *item;
+
+	if (!before || before == image)
+		return;
+	while ((item = find_string(names_of(before), name->valuestring)))
+		cJSON_Delete(cJSON_DetachItemViaPointer(names_of(before), item));
+	if (!has_manifest(before))
+		find(&podman->images.by_id, text(before, "id"))->forsaken = true;
+	podman->images.changed = true;
+}
+
+static bool is_layer(const cJSON *entry, const char *parent, const char *diff_id)
+{
+	return entry && !strcmp(text(entry, "parent"), parent) &&
+	       !strcmp(text(entry, "diff-digest"), diff_id);
+}
+
+static void index_lists(struct podman *podman)
+{
+	cJSON *entry;
+	const cJSON *name;
+
+	cJSON_ArrayForEach(entry, podman->images.entries)
+	{
+		put(&podman->images.by_id, text(entry, "id"), entry);
+		cJSON_ArrayForEach(name, names_of(entry)) claim_name(podman, entry, name);
+	}
+	cJSON_ArrayForEach(entry, podman->layers.entries)
+	{
+		struct known *known = find(&podman->layers.by_id, text(entry, "id"));
+
+		/*
+		 * The original ducc calls a layer after its diff ID whatever it lies on,
+		 * and lists it for each: on what its files lie can't be known then.
+		 */
+		if (!known)
+			put(&podman->layers.by_id, text(entry, "id"), entry);
+		else if (!is_layer(entry, text(known->entry, "parent"),
+				   text(known->entry, "diff-digest")))
+			known->entry = NULL;
+	}
+}
+
+struct podman *podman_new(const char *root, const char *images_json, size_t images_len,
+			  const char *layers_json, size_t layers_len, ducc_error **err)
+{
+	struct podman *podman = xcalloc(1, sizeof(*podman));
+
+	podman->root = root ? xstrdup(root) : NULL;
+	podman->layers.changed = !layers_json;
+	if (list_read(&podman->images, images_json, images_len, "images.json", err) < 0 ||
+	    list_read(&podman->layers, layers_json, layers_len, "layers.json", err) < 0) {
+		podman_free(podman);
+		return NULL;
+	}
+	index_lists(podman);
+	return podman;
+}
+
+void podman_free(struct podman *podman)
+{
+	if (!podman)
+		return;
+	free(podman->root);
+	tdestroy(podman->images.by_id, free);
+	tdestroy(podman->layers.by_id, free);
+	tdestroy(podman->by_name, free);
+	cJSON_Delete(podman->images.entries);
+	cJSON_Delete(podman->layers.entries);
+	for (size_t i = 0; i < podman->n; i++) {
+		free(podman->outputs[i].path);
+		free(podman->outputs[i].data);
+	}
+	free(podman->outputs);
+	free(podman);
+}
+
+/* --- output ----------------------------------------------------------- */
+
+/* Takes ownership of path; a link's target comes with its NUL. */
+static void add_output(struct podman *podman, bool link, char *path, const char *data, size_t len)
+{
+	GROW(podman->outputs, podman->n, podman->capacity);
+	podman->outputs[podman->n++] = (struct output){link, path, xmemdup(data, len), len};
+}
+
+static void add_file(struct podman *podman, char *path, const char *data)
+{
+	add_output(podman, false, path, data, strlen(data));
+}
+
+static void add_link(struct podman *podman, char *path, const char *target)
+{
+	add_output(podman, true, path, target, strlen(target) + 1);
+}
+
+/* Where the original has listed an image twice, the name that is left must do for the manifest. */
+static int mend_manifests(const struct podman *podman, const struct podman_target *target,
+			  ducc_error **err)
+{
+	const cJSON *image;
+
+	cJSON_ArrayForEach(image, podman->images.entries)
+	{
+		struct known *known = find(&podman->images.by_id, text(image, "id"));
+		const char *name = first_name(image);
+		AUTO_FREE char *path = NULL, *manifest = NULL;
+
+		if (!known->forsaken || has_manifest(known->entry) || !digest_is_hex(known->key) ||
+		    !name || !is_name(name))
+			continue;
+		path = format(IMAGES "/%s/manifest", known->key);
+		manifest = format("../../../.metadata/%s/manifest.json", name);
+		if (target->link(target->ctx, path, manifest, err) < 0)
+			return -1;
+		known->forsaken = false;
+	}
+	return 0;
+}
+
+/*
+ * Writes a list, one entry a line, and its lock.  A process that has the store
+ * open reads the list again when the lock's content has changed.
+ */
+static int save_list(const struct podman *podman, const struct list *list, const char *path,
+		     const char *lock_path, const struct podman_target *target, ducc_error **err)
+{
+	AUTO_BUFFER json = {0};
+	struct digest digest;
+	const cJSON *entry;
+
+	if (!list->changed)
+		return 0;
+	cJSON_ArrayForEach(entry, list->entries)
+	{
+		AUTO_FREE char *line = json_print(entry, false);
+
+		/* an image of the original's without a name has no manifest any more */
+		if (list != &podman->images || first_name(entry) || has_manifest(entry))
+			buffer_addf(&json, "%s%s", json.len ? ",\n" : "[\n", line);
+	}
+	buffer_adds(&json, json.len ? "\n]\n" : "[]\n");
+	digest = digest_of(json.data, json.len);
+	if (target->file(target->ctx, path, json.data, json.len, err) < 0)
+		return -1;
+	return target->file(target->ctx, lock_path, digest.hex, DIGEST_HEX_LEN, err);
+}
+
+int podman_save(const struct podman *podman, const struct podman_target *target, ducc_error **err)
+{
+	if (!podman->images.changed)
+		return 0;
+	for (size_t i = 0; i < podman->n; i++) {
+		const struct output *output = &podman->outputs[i];
+		int result = output->link
+				     ? target->link(target->ctx, output->path, output->data, err)
+				     : target->file(target->ctx, output->path, output->data,
+						    output->len, err);
+
+		if (result < 0)
+			return -1;
+	}
+	if (mend_manifests(podman, target, err) < 0 ||
+	    save_list(podman, &podman->layers, PODMAN_LAYERS, LAYERS "/layers.lock", target, err) <
+		    0)
+		return -1;
+	return save_list(podman, &podman->images, PODMAN_IMAGES, IMAGES "/images.lock", target,
+			 err);
+}
+
+/* --- layers ----------------------------------------------------------- */
+
+/* As containers/image has it; parent is "" for the lowest layer. */
+static struct digest chain_id(const char *parent, const struct digest *diff_id)
+{
+	AUTO_FREE char *chain = format("%s+%s", parent, diff_id->hex);
+
+	return *parent ? digest_of(chain, strlen(chain)) : *diff_id;
+}
+
+/* "l/SHORT", a layer's name in `lower`: 130 bits, as many as containers/storage has. */
+static char *short_name(const struct digest *id)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	char name[] = "l/00000000000000000000000000";
+
+	hasher_update(hasher, id->hex, DIGEST_HEX_LEN);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	for (size_t i = 0; name[i + 2]; i++)
+		name[i + 2] = letters[sha256[i] % 32];
+	return xstrdup(name);
+}
+
+/*
+ * What lies below layer i, the uppermost first.  Where the same layer is there
+ * twice only the upper one counts: it hides all of the other, and overlayfs does
+ * not take a directory twice.
+ */
+static char *lower_text(const struct podman_image *image, size_t i, const struct digest *ids)
+{
+	const struct digest *diff_ids = image->config->diff_ids;
+	struct buffer lower = {0};
+
+	for (size_t j = i; j-- > 0;) {
+		AUTO_FREE char *name = short_name(&ids[j]);
+		size_t above = j + 1;
+
+		while (above <= i && !digest_equal(&diff_ids[above], &diff_ids[j]))
+			above++;
+		if (above > i)
+			buffer_addf(&lower, "%s%s", lower.len ? ":" : "", name);
+	}
+	return buffer_steal(&lower);
+}
+
+/* The ID of layer i; one that something else has already is chained once more. */
+static struct digest choose_id(const struct podman *podman, const char *parent,
+			       const struct digest *diff_id)
+{
+	AUTO_FREE char *diff_digest = format(PRI_DIGEST, diff_id->hex);
+	struct digest id = chain_id(parent, diff_id);
+	const struct known *known;
+
+	while ((known = find(&podman->layers.by_id, id.hex)) &&
+	       !is_layer(known->entry, parent, diff_digest))
+		id = chain_id(id.hex, diff_id);
+	return id;
+}
+
+/*
+ * Lists a layer.  Its compressed digest is not told: Podman would use the files
+ * for that blob on any other base, but they are what it is on this one (whiteouts
+ * stand for opaque directories).
+ */
+static void list_layer(struct podman *podman, const struct podman_image *image, size_t i,
+		       const struct digest *ids, const char *created)
+{
+	cJSON *entry = json_object();
+
+	json_set_string(entry, "id", ids[i].hex);
+	if (i)
+		json_set_string(entry, "parent", ids[i - 1].hex);
+	json_set_string(entry, "created", created);
+	set_digest(entry, "diff-digest", &image->config->diff_ids[i]);
+	if (image->unpacked && image->unpacked[i])
+		json_set_size(entry, "diff-size", image->unpacked[i]);
+	json_append(podman->layers.entries, entry);
+	put(&podman->layers.by_id, text(entry, "id"), entry);
+	podman->layers.changed = true;
+}
+
+/* The link that `lower` names.  A layer that is listed may have another one, not by us. */
+static void link_layer(struct podman *podman, const struct digest *id)
+{
+	struct known *known = find(&podman->layers.by_id, id->hex);
+	AUTO_FREE char *name = short_name(id);
+	AUTO_FREE char *target = format("../%s/diff", id->hex);
+
+	if (!known->linked)
+		add_link(podman, format("podmanStore/overlay/%s", name), target);
+	known->linked = true;
+}
+
+static void add_layer_files(struct podman *podman, const struct podman_image *image, size_t i,
+			    const struct digest *ids)
+{
+	const char *root = podman->root ? podman->root : "../../..";
+	AUTO_FREE char *directory = format("podmanStore/overlay/%s", ids[i].hex);
+	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");
+	AUTO_FREE char *target = format("%s/%s", root, layerfs);
+	AUTO_FREE char *name = short_name(&ids[i]);
+	AUTO_FREE char *lower = lower_text(image, i, ids);
+
+	add_link(podman, format("%s/diff", directory), target);
+	add_file(podman, format("%s/link", directory), name + strlen("l/"));
+	if (*lower)
+		add_file(podman, format("%s/lower", directory), lower);
+}
+
+/* Adds all layers of an image that has some; returns the ID of the top one. */
+static struct digest add_layers(struct podman *podman, const struct podman_image *image,
+				const char *created)
+{
+	AUTO_FREE struct digest *ids = xcalloc(image->manifest->n, sizeof(*ids));
+
+	for (size_t i = 0; i < image->manifest->n; i++) {
+		const char *parent = i ? ids[i - 1].hex : "";
+
+		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i]);
+		if (!find(&podman->layers.by_id, ids[i].hex)) {
+			list_layer(podman, image, i, ids, created);
+			add_layer_files(podman, image, i, ids);
+		}
+		link_layer(podman, &ids[i]);
+	}
+	return ids[image->manifest->n - 1];
+}
+
+/* --- images ----------------------------------------------------------- */
+
+/* True if the object has no "created", or one that is a time. */
+static bool is_dated(const cJSON *object)
+{
+	const cJSON *created = cJSON_GetObjectItem(object, "created"); /* Go ignores case too */
+
+	return !created || cJSON_IsNull(created) ||
+	       (cJSON_IsString(created) && is_time(created->valuestring));
+}
+
+/* When the image was made, as its config says; the caller frees it. */
+static char *time_created(const struct podman_image *image, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(image->config_json, image->config_len, "config", err);
+	const cJSON *step;
+	bool dated = is_dated(json);
+
+	if (!json)
+		return NULL;
+	cJSON_ArrayForEach(step, cJSON_GetObjectItem(json, "history")) dated &= is_dated(step);
+	if (!dated) {
+		error_set(err,
+			  "config: \"created\" is not a time, Podman would not list any image");
+		return NULL;
+	}
+	return xstrdup(*text(json, "created") ? text(json, "created") : "1970-01-01T00:00:00Z");
+}
+
+/* What containers/storage calls the file of a document that is kept with an image. */
+static char *data_path(const cJSON *image, const char *key)
+{
+	AUTO_FREE char *encoded = base64_encode(key, strlen(key));
+	bool plain = !strcmp(key, "manifest");
+
+	return format(IMAGES "/%s/%s%s", text(image, "id"), plain ? "" : "=",
+		      plain ? key : encoded);
+}
+
+/* Notes that there is a document; false if it is noted already. */
+static bool note_data(struct podman *podman, cJSON *image, const char *key, size_t len,
+		      const struct digest *digest)
+{
+	if (!add_string(member(image, "big-data-names", json_array), key))
+		return false;
+	json_set_size(member(image, "big-data-sizes", json_object), key, len);
+	set_digest(member(image, "big-data-digests", json_object), key, digest);
+	podman->images.changed = true;
+	return true;
+}
+
+/* Keeps manifest and config with the image, beside those that there are. */
+static void add_documents(struct podman *podman, cJSON *entry, const struct podman_image *image,
+			  bool new)
+{
+	const struct digest *id = &image->manifest->config.digest;
+	AUTO_FREE char *config = format(PRI_DIGEST, id->hex);
+	AUTO_FREE char *manifest = format("manifest-" PRI_DIGEST, image->digest->hex);
+	size_t len = image->manifest_len;
+
+	if (note_data(podman, entry, config, image->config_len, id))
+		add_output(podman, false, data_path(entry, config), image->config_json,
+			   image->config_len);
+	if (note_data(podman, entry, manifest, len, image->digest))
+		add_output(podman, false, data_path(entry, manifest), image->manifest_json, len);
+	if (!note_data(podman, entry, "manifest", len, image->digest))
+		return;
+	if (new) {
+		add_output(podman, false, data_path(entry, "manifest"), image->manifest_json, len);
+	} else {
+		AUTO_FREE char *target = data_path(entry, manifest);
+
+		add_link(podman, data_path(entry, "manifest"), strrchr(target, '/') + 1);
+	}
+}
+
+/* Lists a new image, as yet without layers and documents. */
+static cJSON *new_image(struct podman *podman, const struct podman_image *image,
+			const char *created)
+{
+	cJSON *entry = json_object();
+
+	json_set_string(entry, "id", image->manifest->config.digest.hex);
+	set_digest(entry, "digest", image->digest);
+	json_set_string(entry, "created", created);
+	json_append(podman->images.entries, entry);
+	put(&podman->images.by_id, text(entry, "id"), entry);
+	return entry;
+}
+
+int podman_add(struct podman *podman, const char *name, const struct podman_image *image,
+	       ducc_error **err)
+{
+	const struct manifest *manifest = image->manifest;
+	const struct known *known = find(&podman->images.by_id, manifest->config.digest.hex);
+	AUTO_FREE char *created = time_created(image, err);
+	const cJSON *item;
+	cJSON *entry;
+
+	if (!created)
+		return -1;
+	if (manifest->n != image->config->n)
+		return error_set(err, "%zu layers, but %zu diff IDs", manifest->n,
+				 image->config->n);
+	if (manifest->n > LAYERS_MAX)
+		return error_set(err, "%zu layers: no more than %d can be stacked", manifest->n,
+				 LAYERS_MAX);
+	entry = known ? known->entry : new_image(podman, image, created);
+	if (manifest->n && !find(&podman->layers.by_id, text(entry, "layer"))) {
+		json_set_string(entry, "layer", add_layers(podman, image, created).hex);
+		podman->images.changed = true;
+	}
+	add_documents(podman, entry, image, !known);
+	if (!name)
+		return 0;
+	if (!is_name(name))
+		return 1;
+	item = add_string(member(entry, "names", json_array), name);
+	if (item) {
+		claim_name(podman, entry, item);
+		podman->images.changed = true;
+	}
+	return 0;
+}

@@ -1,0 +1,122 @@
+#!/bin/sh
+# What is published runs: podman starts containers from the store in a repository, and from flat trees.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=podman.sh
+# shellcheck disable=SC2016 # for a shell in the container
+. "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
+. "${0%/*}/podman.sh"
+need umoci jq skopeo
+need_podman
+
+L=$tmp/layout
+S=$tmp/store
+R=$tmp/repo
+P=$R/podmanStore
+publish() { # IMAGE...
+	main_job "$S" "$R" "$@"
+}
+says() { # TITLE IMAGE WANT COMMAND...: a container of the image prints WANT
+	says_title=$1 says_image=$2 says_want=$3
+	shift 3
+	is "$says_title" "$(podman_run "$P" "$says_image" "$@" 2>"$tmp/err" || sed 's/^/# /' "$tmp/err")" "$says_want"
+}
+
+make_image "$L" one
+mkdir -p "$tmp/owned/owned"
+echo mine >"$tmp/owned/owned/file"
+tar -C "$tmp/owned" --numeric-owner --owner=1234 --group=567 --mtime=@1700000000 -cf "$tmp/layer.tar" owned
+umoci raw add-layer --image "$L:one" "$tmp/layer.tar"
+umoci tag --image "$L:one" two
+mkdir "$tmp/more"
+echo more >"$tmp/more/more"
+add_layer "$L:two" "$tmp/more"
+umoci tag --image "$L:one" quay.io/org/sub/app:1
+ok "images are published" publish "oci:$L:one" "oci:$L:two" "oci:$L:quay.io/org/sub/app:1"
+
+ok "podman lists them" podman_on "$P" images --format '{{.Repository}}:{{.Tag}} {{.ReadOnly}}'
+is "... by their names, read-only" "$(sort "$out")" "localhost/one:latest true
+localhost/two:latest true
+quay.io/org/sub/app:1 true"
+says "podman runs one" localhost/one:latest one /bin/busybox cat /app/name
+says "... what a layer removed is gone" localhost/one:latest "kept
+linked" /bin/busybox ls /doc
+says "... a setuid file is one" localhost/one:latest 4755 /bin/busybox stat -c %a /usr/bin/tool
+says "... owners are right" localhost/one:latest 1234:567 /bin/busybox stat -c %u:%g /owned/file
+says "... its environment is set" localhost/one:latest 'it'"'"'s "so"' /bin/sh -c 'echo "$QUOTES"'
+is "... entry point and command" "$(podman_on "$P" run --rm --pull never localhost/one:latest 2>&1)" "<it's>
+<two words>
+<"'"$HOME" \n `id`>'
+says "another name for it" quay.io/org/sub/app:1 one /bin/busybox cat /app/name
+says "an image on top of it" localhost/two:latest more /bin/busybox cat /more
+says "an image by its ID" "$(jq -r '.[] | select(.names[0] == "localhost/two:latest").id' "$P/overlay-images/images.json")" more \
+	/bin/busybox cat /more
+is "there is one image for two names" "$(jq length "$P/overlay-images/images.json")" 2
+is "a layer of two images is there once" "$(jq length "$P/overlay-layers/layers.json")" 5
+
+# Again, and on
+before=$(find "$P" -printf '%p %T@ %i\n' | sort)
+ok "published again" publish "oci:$L:one" "oci:$L:two"
+is "... nothing changes" "$(find "$P" -printf '%p %T@ %i\n' | sort)" "$before"
+umoci tag --image "$L:two" one
+ok "a name moves to another image" publish "oci:$L:one"
+says "... which runs then" localhost/one:latest more /bin/busybox cat /more
+says "... the image that had it is still there under the other" quay.io/org/sub/app:1 one /bin/busybox cat /app/name
+make_image "$L" base
+umoci tag --image "$L:base" twice
+tar -C "$tmp/more" --mtime=@1700000000 -cf "$tmp/layer.tar" .
+umoci raw add-layer --image "$L:twice" "$tmp/layer.tar"
+umoci raw add-layer --image "$L:twice" "$tmp/layer.tar"
+ok "an image that has a layer twice" publish "oci:$L:twice"
+says "... runs" localhost/twice:latest more /bin/busybox cat /more
+
+# From Docker Hub, as Podman calls it
+cp -a "$L" "$tmp/hub"
+umoci tag --image "$tmp/hub:base" registry.hub.docker.com/library/base:1
+ok "an image that is called as on Docker Hub" publish "oci:$tmp/hub:registry.hub.docker.com/library/base:1"
+says "... runs by that name" registry.hub.docker.com/library/base:1 base /bin/busybox cat /app/name
+says "... and by the one that Podman has for it" docker.io/library/base:1 base /bin/busybox cat /app/name
+
+# What Podman can't have
+corpus "$tmp/corpus"
+image strange '.created = "yesterday"' <<-'E'
+	layer
+	file f data=hello
+E
+ducc-fetch -q -s "$S" "oci:$tmp/corpus:strange" | ducc-unpack -q -s "$S" | cut -f1 >"$tmp/strange"
+ok "an image that Podman can't have" ducc-publish -s "$S" -r "$R" "$(cat "$tmp/strange")"
+like "... is published with a warning" "$(cat "$out")" "warning: localhost/strange:latest: not for Podman"
+ok "... and does not keep podman from the others" podman_on "$P" images
+
+# The flat tree
+is "podman runs a flat tree" "$(podman_on "$P" run --rm --rootfs "$R/localhost/twice:latest/:O" /bin/busybox cat /app/name 2>&1)" base
+is "... without what a layer removed" "$(podman_on "$P" run --rm --rootfs "$R/localhost/twice:latest/:O" /bin/busybox ls /doc 2>&1)" "kept
+linked"
+
+# The same through CernVM-FS, or what stands in for it
+mkdir "$tmp/bin" "$tmp/sys"
+ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
+PATH=$tmp/bin:$PATH
+DUCC_SYSROOT=$tmp/sys
+export PATH DUCC_SYSROOT
+n=test.example.org
+cvmfs_server mkfs $n
+ducc-fetch -q -s "$S" "oci:$L:two" "oci:$L:base" | ducc-unpack -q -s "$S" >"$tmp/records"
+ok "images in a CernVM-FS repository" ducc-publish -q -s "$S" -r $n <"$tmp/records"
+is "... lead podman to where clients mount it" "$(readlink "$tmp/sys/cvmfs/$n"/podmanStore/overlay/*/diff | grep -cv "^/cvmfs/$n/.layers/../[0-9a-f]*/layerfs$")" 0
+ok "... the repository is sound" cvmfs_server check $n
+# A client's mount point, which nobody else sees
+[ -d /cvmfs ] || { mkdir /cvmfs; at_exit "rmdir /cvmfs"; }
+on_client() { # NAME IMAGE FILE
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m --propagation private sh -ec '
+		mount -t tmpfs tmpfs /cvmfs
+		mkdir "/cvmfs/$2"
+		mount --bind "$(readlink -f "$1")" "/cvmfs/$2"
+		top=$3 tmp=$4
+		. "$top/t/podman.sh"
+		podman_run "/cvmfs/$2/podmanStore" "$5" /bin/busybox cat "$6"' \
+		sh "$tmp/sys/cvmfs/$1" "$1" "$top" "$tmp" "$2" "$3"
+}
+is "... and podman runs them there" "$(on_client $n localhost/two:latest /more 2>&1)" more
+
+done_testing
