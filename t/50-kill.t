@@ -1,7 +1,8 @@
 #!/bin/sh
 # kill -9 at a hundred random moments: nothing half-done is ever seen, and the next run sets things right.
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=kill.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
 
 third=$((kills / 3))

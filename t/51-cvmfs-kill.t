@@ -1,8 +1,9 @@
 #!/bin/sh
 # kill -9 of ducc-publish, and of cvmfs_server under it, at random moments: nothing half-published is ever seen, and the
 # next run clears up and goes on.
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=kill.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
 need umoci jq
 

@@ -1,0 +1,108 @@
+#!/bin/sh
+# Images of one name for several platforms, in whatever order they come.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need umoci jq
+
+mkdir "$tmp/bin" "$tmp/sys"
+ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
+PATH=$tmp/bin:$PATH
+DUCC_SYSROOT=$tmp/sys
+export PATH DUCC_SYSROOT
+L=$tmp/layout
+S=$tmp/store
+n=test.example.org
+spool=$tmp/sys/var/spool/cvmfs/$n
+name=quay.io/org/app:1
+
+umoci init --layout "$L"
+for p in amd64 arm64 386 riscv64; do
+	umoci new --image "$L:$p"
+	mkdir -p "$tmp/$p"
+	echo $p >"$tmp/$p/arch"
+	add_layer "$L:$p" "$tmp/$p"
+	umoci config --image "$L:$p" --architecture $p --os linux
+	umoci tag --image "$L:$p" $name
+	ducc-fetch -q -s "$S" "oci:$L:$name" | ducc-unpack -q -s "$S" >"$tmp/$p.record"
+done
+ok "the records tell the platform" grep -q 'platform=linux/riscv64' "$tmp/riscv64.record"
+
+new_repository() { # KIND
+	case $1 in
+	directory)
+		R=$tmp/repo repo=$tmp/repo
+		rm -rf "$R"
+		;;
+	cvmfs)
+		R=$tmp/sys/cvmfs/$n repo=$n
+		rm -rf "${tmp:?}/sys"
+		mkdir "$tmp/sys"
+		cvmfs_server mkfs $n
+		;;
+	esac
+}
+publish() { # PLATFORM...
+	for p; do cat "$tmp/$p.record"; done | ducc-publish -q -s "$S" -r "$repo"
+}
+arch() { # PATH: which image is there
+	cat "$R/$1/arch" 2>&1
+}
+expand() { # what a client of CernVM-FS makes of the public name, where $CVMFS_ARCH is $1
+	expanded=$(readlink "$R/$name" | sed "s/\$(CVMFS_ARCH:-amd64)/${1:-amd64}/")
+	cat "$R/quay.io/org/$expanded/arch" 2>&1
+}
+
+for kind in directory cvmfs; do
+	new_repository $kind
+	ok "$kind: an image for one platform" publish arm64
+	is "... has the plain name" "$(arch $name) $(readlink "$R/$name" | cut -c1-12)" "arm64 ../../.flat/"
+	ok "... and no other" test ! -e "$R/.multiarch"
+	ok "another for a second one" publish amd64
+	is "... each has a name of its own" "$(arch ".multiarch/arm64:v8/$name") $(arch .multiarch/amd64/$name)" "arm64 amd64"
+	is "... also by what uname(1) and others say" \
+		"$(for a in aarch64 arm64 x86_64 x86-64; do arch ".multiarch/$a/$name"; done | tr '\n' ' ')" "arm64 arm64 amd64 amd64 "
+	case $kind in
+	directory) is "... the plain name stays" "$(arch $name)" arm64 ;;
+	cvmfs)
+		is "... the plain name is a variant link" "$(readlink "$R/$name")" \
+			"../../.multiarch/\$(CVMFS_ARCH:-amd64)/$name"
+		is "... to the right one, or amd64" "$(expand aarch64) $(expand arm64) $(expand x86_64) $(expand)" "arm64 arm64 amd64 amd64"
+		;;
+	esac
+	is "... the metadata of each is there" \
+		"$(jq -r .architecture "$R/.metadata/$name/config.json" "$R/.metadata/.multiarch/amd64/$name/config.json" | tr '\n' ' ')" \
+		"arm64 amd64 "
+	before=$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)
+	[ ! -e "$spool/log" ] || : >"$spool/log"
+	ok "both again, in another order" publish amd64 arm64
+	is "... nothing changes" "$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)" "$before"
+	[ $kind != cvmfs ] || is "... and no transaction is opened" "$(cat "$spool/log")" ""
+
+	new_repository $kind
+	ok "$kind: three at once" publish amd64 arm64 386
+	is "... are all there" "$(for a in amd64 aarch64 i386 i686; do arch .multiarch/$a/$name; done | tr '\n' ' ')" "amd64 arm64 386 386 "
+	[ $kind != cvmfs ] || is "... in one transaction" "$(cat "$spool/log")" ingest-ok
+	[ $kind != cvmfs ] || ok "... the repository is sound" cvmfs_server check $n
+	ok "a fourth" publish riscv64
+	is "... too" "$(arch .multiarch/riscv64/$name)" riscv64
+	is "Podman has the first by that name" \
+		"$(jq -r '.[] | select(.names) | .names[]' "$R/podmanStore/overlay-images/images.json")" "$name"
+	is "... and the others without" "$(jq length "$R/podmanStore/overlay-images/images.json")" 4
+	# The tag moves for one of them.
+	mkdir -p "$tmp/new"
+	echo newer >"$tmp/new/arch"
+	umoci tag --image "$L:amd64" newer
+	add_layer "$L:newer" "$tmp/new"
+	umoci tag --image "$L:newer" $name
+	ducc-fetch -q -s "$S" "oci:$L:$name" | ducc-unpack -q -s "$S" >"$tmp/newer.record"
+	ok "the name moves for one platform" publish newer
+	is "... and for no other" "$(for a in amd64 aarch64 i386; do arch .multiarch/$a/$name; done | tr '\n' ' ')" "newer arm64 386 "
+	[ $kind != cvmfs ] || is "... the plain name is still a variant link" "$(expand)" newer
+	# Two images of one name and platform in one batch: the last counts.
+	new_repository $kind
+	ok "$kind: the same name and platform twice" publish amd64 newer
+	is "... the last one has it" "$(arch $name) $(find "$R/.multiarch" 2>/dev/null)" "newer "
+	[ $kind != cvmfs ] || ok "... the repository is sound" cvmfs_server check $n
+done
+
+done_testing
