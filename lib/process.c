@@ -122,25 +122,29 @@ bool process_poll(struct process *process, bool to_write)
 }
 
 /*
- * What a server's output has to say of a failure, on one line: the first line that
- * looks like an error, else the last one.
+ * What it has to say of a failure, on one line: that the disk is full, else the first
+ * line that looks like an error, else the last one.
  */
 static char *cause(const struct process *process)
 {
-	static const char *const words[] = {"error",     "fatal", "fail",     "cannot",
-					    "could not", "panic", "no space", "not found"};
+	static const char *const words[] = {"error",   "fatal",      "fail",
+					    "cannot",  "could not",  "panic",
+					    "what():", "impossible", "not found"};
 	AUTO_FREE char *text = xstrdup(process->output.data ? process->output.data : "");
-	const char *last = NULL;
+	const char *first = NULL, *last = "no message";
 	char *rest = NULL;
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (line[strspn(line, " .")])
+		line += strspn(line, " .");
+		if (*line)
 			last = line;
-		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcasestr(line, "no space"))
+			return xstrdup(line);
+		for (size_t i = 0; !first && i < ARRAY_LEN(words); i++)
 			if (strcasestr(line, words[i]))
-				return xstrdup(line);
+				first = line;
 	}
-	return xstrdup(last ? last : "no message");
+	return xstrdup(first ? first : last);
 }
 
 int process_error(const struct process *process, const char *what, ducc_error **err)

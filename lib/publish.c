@@ -15,13 +15,12 @@
 #include "mem.h"
 #include "names.h"
 #include "path.h"
-#include "podman.h"
+#include "podmanstore.h"
 #include "session.h"
 #include "singularity.h"
 #include "transaction.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
-#define PODMAN_LIMIT ((size_t)1 << 30) /* bytes of one of Podman's lists */
 
 struct image {
 	struct reference reference;
@@ -298,59 +297,9 @@ static void prepare(struct publish *publish, size_t i)
 	image->changed = steps(publish) != before.steps;
 }
 
-/* --- Podman ----------------------------------------------------------- */
-
-static int save_file(void *ctx, const char *path, const void *data, size_t len, ducc_error **err)
-{
-	return transaction_add_file(ctx, path, data, len, err);
-}
-
-static int save_link(void *ctx, const char *path, const char *target, ducc_error **err)
-{
-	return transaction_add_symlink(ctx, path, target, err);
-}
-
-/* One of Podman's lists, as it is published; NULL if it is not there yet. */
-static int read_list(struct publish *publish, const char *path, char **data, size_t *len,
-		     ducc_error **err)
-{
-	AUTO_CLOSE int root = repository_root(&publish->repository);
-
-	if (root < 0 || !path_exists(root, path))
-		return 0;
-	return path_read(root, path, PODMAN_LIMIT, data, len, err);
-}
-
-static struct podman *open_podman(struct publish *publish, ducc_error **err)
-{
-	const struct repository *repository = &publish->repository;
-	AUTO_FREE char *images = NULL, *layers = NULL, *root = NULL;
-	size_t images_len = 0, layers_len = 0;
-	struct podman *podman;
-
-	if (read_list(publish, PODMAN_IMAGES, &images, &images_len, err) < 0 ||
-	    read_list(publish, PODMAN_LAYERS, &layers, &layers_len, err) < 0)
-		return NULL;
-	if (repository->spool)
-		root = format("/cvmfs/%s", repository->name);
-	podman = podman_new(root, images, images_len, layers, layers_len, err);
-	if (!podman)
-		error_wrap(err, "podmanStore");
-	return podman;
-}
-
-/* Docker Hub's own name of itself is not the one that Podman's users know. */
-static char *other_name(const char *name)
-{
-	static const char hub[] = "registry.hub.docker.com/";
-
-	return strncmp(name, hub, strlen(hub)) != 0 ? NULL
-						    : format("docker.io/%s", name + strlen(hub));
-}
-
-/* Lists an image in Podman's store, under its name if it is the first of its platforms. */
+/* Lists an image for Podman, under its name if it is the first of its platforms. */
 static void add_to_podman(struct publish *publish, struct podman *podman, const struct image *image,
-			  const char *name)
+			  bool named)
 {
 	struct podman_image entry = {.manifest = &image->manifest,
 				     .manifest_json = image->manifest_json,
@@ -360,27 +309,8 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .config_json = image->config_json,
 				     .config_len = image->config_len,
 				     .unpacked = image->unpacked};
-	AUTO_FREE char *other = name ? other_name(name) : NULL;
-	ducc_error *err = NULL;
-	int result = podman_add(podman, name, &entry, &err);
 
-	if (!result && other)
-		result = podman_add(podman, other, &entry, &err);
-	if (result < 0)
-		session_notice(publish->session, DUCC_WARNING, "%s: not for Podman: %s",
-			       image->name, ducc_error_message(err));
-	else if (result)
-		session_notice(publish->session, DUCC_WARNING,
-			       "%s: for Podman only by its digest: it would not take that name",
-			       image->name);
-	ducc_error_free(err);
-}
-
-static int save_podman(struct publish *publish, struct podman *podman, ducc_error **err)
-{
-	struct podman_target target = {save_file, save_link, publish->transaction};
-
-	return podman_save(podman, &target, err);
+	podmanstore_add(publish->session, podman, image->name, named, &entry);
 }
 
 /* Gives the images that are prepared their names, and says what there is to say of them. */
@@ -388,7 +318,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 {
 	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
 	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
-	struct podman *podman = open_podman(publish, err);
+	struct podman *podman = podmanstore_open(&publish->repository, err);
 	size_t n = 0;
 	int result;
 
@@ -408,14 +338,13 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 			result = prepare_metadata(publish, images[i], namings[i].label, err);
 		if (!result && namings[i].label)
 			add_to_podman(publish, podman, images[i],
-				      !strcmp(namings[i].label, namings[i].name) ? namings[i].name
-										 : NULL);
+				      !strcmp(namings[i].label, namings[i].name));
 		images[i]->changed |= steps(publish) != before;
 		session_notice(publish->session, DUCC_INFO, "%s: %s", images[i]->name,
 			       images[i]->changed ? "publishing" : "unchanged");
 	}
 	if (!result)
-		result = save_podman(publish, podman, err);
+		result = podmanstore_save(podman, publish->transaction, err);
 	podman_free(podman);
 	for (size_t i = 0; i < n; i++) {
 		free(namings[i].platform);

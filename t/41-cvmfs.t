@@ -6,11 +6,7 @@
 . "${0%/*}/trees.sh"
 need umoci jq
 
-mkdir "$tmp/bin" "$tmp/sys"
-ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
-PATH=$tmp/bin:$PATH
-DUCC_SYSROOT=$tmp/sys
-export PATH DUCC_SYSROOT
+stand_in
 L=$tmp/layout
 S=$tmp/store
 n=test.example.org

@@ -93,11 +93,7 @@ is "... without what a layer removed" "$(podman_on "$P" run --rm --rootfs "$R/lo
 linked"
 
 # The same through CernVM-FS, or what stands in for it
-mkdir "$tmp/bin" "$tmp/sys"
-ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
-PATH=$tmp/bin:$PATH
-DUCC_SYSROOT=$tmp/sys
-export PATH DUCC_SYSROOT
+stand_in
 n=test.example.org
 cvmfs_server mkfs $n
 ducc-fetch -q -s "$S" "oci:$L:two" "oci:$L:base" | ducc-unpack -q -s "$S" >"$tmp/records"

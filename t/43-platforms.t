@@ -4,11 +4,7 @@
 . "${0%/*}/lib.sh"
 need umoci jq
 
-mkdir "$tmp/bin" "$tmp/sys"
-ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
-PATH=$tmp/bin:$PATH
-DUCC_SYSROOT=$tmp/sys
-export PATH DUCC_SYSROOT
+stand_in
 L=$tmp/layout
 S=$tmp/store
 n=test.example.org

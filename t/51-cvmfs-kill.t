@@ -7,11 +7,7 @@
 . "${0%/*}/kill.sh"
 need umoci jq
 
-mkdir "$tmp/bin" "$tmp/sys"
-ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
-PATH=$tmp/bin:$PATH
-DUCC_SYSROOT=$tmp/sys
-export PATH DUCC_SYSROOT
+stand_in
 S=$tmp/store
 n=test.example.org
 R=$tmp/sys/cvmfs/$n

@@ -326,6 +326,17 @@ start_token_server() {
 	start_nginx <"$tmp/tokens.conf"
 }
 
+# CernVM-FS
+
+# stand_in: from now on cvmfs_server is the stand-in of that name, with its repositories in $tmp/sys.
+stand_in() {
+	mkdir "$tmp/bin" "$tmp/sys"
+	ln -s "$top/t/cvmfs_server" "$tmp/bin/cvmfs_server"
+	PATH=$tmp/bin:$PATH
+	DUCC_SYSROOT=$tmp/sys
+	export PATH DUCC_SYSROOT
+}
+
 # Images
 
 # push OCI-DIR:NAME HOST:PORT/REPOSITORY:TAG [SKOPEO-OPTION...]

@@ -1,0 +1,25 @@
+/*
+ * podmanStore in a repository, as a part of a transaction: see podman.h for what it is.
+ */
+#ifndef DUCC_PODMANSTORE_H
+#define DUCC_PODMANSTORE_H
+
+#include "podman.h"
+#include "session.h"
+#include "transaction.h"
+
+/* Reads the store as it is published; to be released with podman_free(). */
+struct podman *podmanstore_open(const struct repository *repository, ducc_error **err);
+
+/*
+ * Lists an image, under its name (REGISTRY/REPOSITORY:TAG) if it is `named`; one of
+ * Docker Hub also as Podman calls it.  What Podman can't have is warned of and left out.
+ */
+void podmanstore_add(ducc_session *session, struct podman *podman, const char *name, bool named,
+		     const struct podman_image *image);
+
+/* Adds what is new to the transaction. */
+int podmanstore_save(const struct podman *podman, struct transaction *transaction,
+		     ducc_error **err);
+
+#endif
