@@ -245,6 +245,9 @@ int ingest_lock(ducc_session *session, const struct repository *repository, ducc
 				 repository->spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", repository->spool);
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+		session_notice(session, DUCC_INFO, "%s: waiting for another publish",
+			       repository->name);
 	while (flock(lock, LOCK_EX) < 0) {
 		if (errno != EINTR)
 			return error_errno(err, errno, "%s: lock", repository->spool);

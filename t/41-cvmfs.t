@@ -244,6 +244,10 @@ ok "an image on top, when that file is in chunks" publish "$tmp/chunked.record"
 ok "... has its content" cmp "$tmp/large/large" "$R/localhost/chunked:latest/large"
 ok "... the repository is sound" sound_repository
 
+new_repository
+ok "an ingest that does chunk" env CVMFS_STANDIN_CHUNK=1000000 "$bin/ducc-publish" -s "$S" -r $n "$(cut -f1 "$tmp/large.record")"
+like "... is found out" "$(cat "$out")" "warning: .flat/.*/large: can't be read back"
+
 # Catalogs
 new_repository
 mkdir -p "$tmp/many/usr/share"
