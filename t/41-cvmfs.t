@@ -104,6 +104,23 @@ unshare -m true 2>/dev/null && {
 }
 rm -rf "$tmp/s"
 
+# An image on top of published layers, from an empty store
+umoci tag --image "$L:child" grandchild
+mkdir "$tmp/last"
+echo last >"$tmp/last/last"
+add_layer "$L:grandchild" "$tmp/last"
+forget_log
+on_top() {
+	ducc-fetch -q -s "$tmp/S2" -r $n "oci:$L:grandchild" | ducc-unpack -q -s "$tmp/S2" -r $n |
+		ducc-publish -q -s "$tmp/S2" -r $n
+}
+ok "layers that only the repository has serve a new image" on_top
+is "... in one transaction" "$(log)" ingest-ok
+is "... of which nothing else was fetched" "$(find "$tmp/S2/layers" -name '*.tar' | wc -l)" 1
+is "... and is right" "$(cat "$R/localhost/grandchild:latest/last" "$R/localhost/grandchild:latest/doc/new/file")" "last
+more"
+ok "... the repository is sound" sound_repository
+
 # Another image stacks a published layer on another base: it needs one more whiteout.
 mkdir -p "$tmp/base/etc/opq" "$tmp/base2/etc/opq" "$tmp/opaque/etc/opq"
 echo 1 >"$tmp/base/etc/opq/a"
@@ -122,6 +139,7 @@ ok "... the repository is sound" sound_repository
 # Batches
 for i in 1 2 3 4 5; do make_image "$L" b$i; done
 ready "oci:$L:b1" "oci:$L:b2" "oci:$L:b3" "oci:$L:b4" "oci:$L:b5" >"$tmp/batch"
+for i in 1 2 3 4; do sed -n ${i}p "$tmp/batch" >"$tmp/r$i"; done
 new_repository
 ok "-b 2: five images" publish "$tmp/batch" -b 2
 is "... in three transactions" "$(log | wc -l)" 3
@@ -149,11 +167,24 @@ ok "... and goes on when it is over" wait "$pid"
 is "... with the changes of both" "$(cat "$R/file" "$R/localhost/b1:latest/app/name" | tr '\n' ' ')" "mine b1 "
 ok "... the repository is sound" sound_repository
 
+# What they do meanwhile is taken into account.
+new_repository
+ok "an image is published" publish "$tmp/r1"
+cvmfs_server transaction $n
+rm -rf "$R"/.layers/*
+publish "$tmp/r2" -w 60 >"$tmp/out" 2>&1 &
+pid=$!
+ok "one that shares its layers waits" wait_for waiting
+cvmfs_server publish $n
+ok "... and is published, although they are gone now" wait "$pid"
+umoci raw unpack --image "$L:b2" "$tmp/want/b2" 2>/dev/null
+ok "... is right" is_as_unpacked b2 b2
+ok "... and the repository is sound" sound_repository
+
 # Many at once
 new_repository
 pids=
 for i in 1 2 3 4; do
-	sed -n ${i}p "$tmp/batch" >"$tmp/r$i"
 	publish "$tmp/r$i" >"$tmp/out.$i" 2>&1 &
 	pids="$pids $!"
 done
