@@ -270,7 +270,8 @@ struct ingest {
 
 static bool is_busy(const struct process *process)
 {
-	static const char *const words[] = {"already open", "busy", "currently publishing"};
+	static const char *const words[] = {"already open", "path busy", "lease busy",
+					    "currently publishing"};
 
 	for (size_t i = 0; process->output.data && i < ARRAY_LEN(words); i++)
 		if (strcasestr(process->output.data, words[i]))

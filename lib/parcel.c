@@ -11,13 +11,27 @@
 #include "mem.h"
 #include "path.h"
 
+/* A file without a name, which not every file system can make in one go. */
+static int open_temporary(const struct store *store)
+{
+	AUTO_FREE char *name = format("tmp/parcel-%ld", (long)getpid());
+	int fd = path_open(store->fd, "tmp", O_RDWR | O_TMPFILE, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	fd = path_open(store->fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (fd >= 0)
+		unlinkat(store->fd, name, 0);
+	return fd;
+}
+
 int parcel_open(struct parcel *parcel, ducc_session *session, const struct store *store,
 		const struct repository *repository, ducc_error **err)
 {
 	*parcel = (struct parcel){.session = session,
 				  .repository = repository,
 				  .now = time(NULL),
-				  .fd = path_open(store->fd, "tmp", O_RDWR | O_TMPFILE, 0600)};
+				  .fd = open_temporary(store)};
 	if (parcel->fd < 0)
 		return error_errno(err, errno, "%s/tmp", store->path);
 	parcel->tarball = tarball_new(parcel->fd, "");
