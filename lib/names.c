@@ -35,14 +35,14 @@ char *names_platform(const struct platform *platform)
 	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
 }
 
-static char *platform_name(const char *platform, const char *name)
+char *names_of_platform(const char *platform, const char *name)
 {
 	return format(MULTIARCH "/%s/%s", platform, name);
 }
 
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err)
 {
-	AUTO_FREE char *other = platform_name(naming->platform, naming->name);
+	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
 
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
@@ -110,7 +110,7 @@ static int add_aliases(struct group *group, const char *platform, bool *added, d
 static int add_platform(struct group *group, const char *platform, const struct digest *config,
 			bool *added, ducc_error **err)
 {
-	AUTO_FREE char *path = platform_name(platform, group->first->name);
+	AUTO_FREE char *path = names_of_platform(platform, group->first->name);
 
 	if (link_flat(group->transaction, path, config, err) < 0)
 		return -1;
@@ -128,7 +128,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 
 	if (!first)
 		first = xstrdup(group->first->platform);
-	other = platform_name(first, group->first->name);
+	other = names_of_platform(first, group->first->name);
 	several |= repository_has(repository, other);
 	for (size_t i = 0; i < group->n; i++) {
 		struct naming *member = group->members[i];
@@ -138,7 +138,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 			member->label = xstrdup(group->first->name);
 		} else {
 			several = true;
-			member->label = platform_name(member->platform, group->first->name);
+			member->label = names_of_platform(member->platform, group->first->name);
 		}
 	}
 	if (!several)

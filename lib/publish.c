@@ -263,13 +263,34 @@ static struct naming naming_of(const struct image *image)
 			       .config = &image->manifest.config.digest};
 }
 
+/*
+ * True if just this image is published, under its name: then its layers have been made
+ * complete for it.  This is all that is looked at when nothing has changed.
+ */
+static bool is_published(struct publish *publish, const struct image *image,
+			 const struct naming *naming)
+{
+	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *flat = flat_listing(naming->config);
+
+	if (!has_metadata(publish, image, naming->name) && !has_metadata(publish, image, other))
+		return false;
+	for (size_t i = 0; i < image->manifest.n; i++)
+		if (!repository_has_layer(&publish->repository, &image->manifest.layers[i].digest))
+			return false;
+	return repository_has(&publish->repository, flat);
+}
+
 /* Adds the layers and the flat tree of an image, but not its names. */
 static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
 {
 	struct naming naming = naming_of(image);
 	int result = names_check(&publish->repository, &naming, err);
+	bool published = !result && is_published(publish, image, &naming);
 
 	free(naming.platform);
+	if (published)
+		return 0;
 	for (size_t i = 0; !result && i < image->manifest.n; i++) {
 		if (session_cancelled(publish->session))
 			return error_set(err, "interrupted");
