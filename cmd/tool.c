@@ -158,6 +158,8 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	/* A reader who left, or a file that may not grow, is an error like others. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* Who ignores it does not learn what becomes of other programs. */
+	signal(SIGCHLD, SIG_DFL);
 	return optind;
 }
 

@@ -307,6 +307,7 @@ static void mark(const struct transaction *transaction, struct transaction_mark 
 	mark->steps = cvmfs->steps;
 	mark->layers = cvmfs->n_layers;
 	mark->removals = cvmfs->n_removals;
+	mark->probes = cvmfs->probes.n;
 	mark->parcel = parcel_mark(&cvmfs->parcel);
 }
 
@@ -323,6 +324,7 @@ static void reset(struct transaction *transaction, const struct transaction_mark
 	cvmfs->steps = mark->steps;
 	cvmfs->n_layers = mark->layers;
 	forget_removals(cvmfs, mark->removals);
+	probes_forget(&cvmfs->probes, mark->probes);
 	parcel_reset(&cvmfs->parcel, mark->parcel);
 }
 
@@ -415,7 +417,8 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	bool removed = cvmfs->n_removals > 0;
 	size_t len;
 
-	if (remove_all(cvmfs, err) < 0)
+	if (repository_check_type(transaction->repository, LOG_LAST, S_IFREG, err) < 0 ||
+	    remove_all(cvmfs, err) < 0)
 		return -1;
 	free(cvmfs->log);
 	cvmfs->log = log_name();

@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "buffer.h"
 #include "extract.h"
+#include "lock.h"
 #include "mem.h"
 #include "path.h"
 #include "transaction.h"
@@ -420,9 +420,9 @@ static int lock(struct directory *directory, ducc_error **err)
 	directory->root = repository_root(directory->base.repository);
 	if (directory->root < 0)
 		return error_errno(err, errno, "open");
-	while (flock(directory->root, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return error_errno(err, errno, "lock");
+	if (lock_wait(directory->base.session, directory->root, directory->base.repository->name,
+		      err) < 0)
+		return -1;
 	if (path_exists(directory->root, PLAN))
 		return run_plan(directory->root, err);
 	if (path_remove(directory->root, DIRECTORY) < 0)

@@ -7,13 +7,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "buffer.h"
+#include "lock.h"
 #include "mem.h"
 #include "path.h"
 #include "process.h"
@@ -21,7 +21,8 @@
 #define PROGRAM "cvmfs_server"
 #define NOTE "ducc.transaction"
 #define COPY_SIZE ((size_t)1 << 20)
-#define PAUSE_MAX 60 /* seconds */
+#define TICK_SHORT 10 /* milliseconds */
+#define PAUSE_MAX 60  /* seconds */
 
 /* Aborts the transaction that is open. */
 static int abort_transaction(ducc_session *session, const struct repository *repository,
@@ -49,11 +50,23 @@ static char *spool_path(const struct repository *repository, const char *name)
 	return format("%s/%s", repository->spool, name);
 }
 
-static bool is_in_transaction(const struct repository *repository)
+/* Tells the open transaction from all others, or NULL if none is open; to be freed. */
+static char *open_transaction(const struct repository *repository)
 {
 	AUTO_FREE char *path = spool_path(repository, "in_transaction.lock");
+	struct stat st;
 
-	return !access(path, F_OK);
+	if (stat(path, &st) < 0)
+		return NULL;
+	return format("%llu:%llu.%09ld", (unsigned long long)st.st_ino,
+		      (unsigned long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+}
+
+static bool is_in_transaction(const struct repository *repository)
+{
+	AUTO_FREE char *transaction = open_transaction(repository);
+
+	return transaction != NULL;
 }
 
 /* What somebody has changed in an open transaction is in this directory; an ingest leaves it empty. */
@@ -76,14 +89,20 @@ static char *boot_id(void)
 	return xstrdup(id);
 }
 
-/* Notes that a transaction that is there from now on, until the note is removed, is ours. */
-static int write_note(const struct repository *repository, pid_t group, ducc_error **err)
+/*
+ * Notes which process group is about to have a transaction open, and, once it has,
+ * which one ("-": not yet).
+ */
+static int write_note(const struct repository *repository, pid_t group, const char *transaction,
+		      ducc_error **err)
 {
-	AUTO_FREE char *path = spool_path(repository, NOTE), *boot = boot_id();
-	AUTO_FREE char *text = format("%ld %s\n", (long)group, boot);
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *boot = boot_id();
+	AUTO_FREE char *text = format("%ld %s %s\n", (long)group, boot, transaction);
+	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0)
+	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
+	    rename(draft, path) < 0)
 		return error_errno(err, errno, "%s", path);
 	return 0;
 }
@@ -95,23 +114,31 @@ static void remove_note(const struct repository *repository)
 	unlink(path);
 }
 
-/* False if there is none.  *group is 0 if its processes can't be there any more. */
-static bool read_note(const struct repository *repository, pid_t *group)
+struct note {
+	pid_t group;       /* 0: its processes can't be there any more */
+	char *transaction; /* NULL: not known */
+};
+
+/* False if there is none. */
+static bool read_note(const struct repository *repository, struct note *note)
 {
 	AUTO_FREE char *path = spool_path(repository, NOTE), *boot = boot_id(), *text = NULL;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *rest = NULL, *group, *of_boot, *transaction;
 	size_t len;
-	char *end;
-	long value;
 
-	*group = 0;
+	*note = (struct note){0};
 	if (fd < 0)
 		return false;
 	if (read_file(fd, 4096, &text, &len, NULL) < 0)
 		return true;
-	value = strtol(text, &end, 10);
-	if (value > 1 && *end == ' ' && !strncmp(end + 1, boot, strlen(boot)))
-		*group = (pid_t)value;
+	group = strtok_r(text, " \n", &rest);
+	of_boot = strtok_r(NULL, " \n", &rest);
+	transaction = strtok_r(NULL, " \n", &rest);
+	if (of_boot && !strcmp(of_boot, boot) && atol(group) > 1)
+		note->group = (pid_t)atol(group);
+	if (transaction && strcmp(transaction, "-") != 0)
+		note->transaction = xstrdup(transaction);
 	return true;
 }
 
@@ -196,36 +223,42 @@ static int be_patient(ducc_session *session, struct patience *patience, const ch
 
 /* --- clearing up ------------------------------------------------------ */
 
-/*
- * Undoes a transaction of ours that was broken off: its note is there, so nothing
- * else than an ingest was begun, with no other transaction open, and never ended.
- */
-static int clear_up(ducc_session *session, const struct repository *repository, pid_t group,
-		    ducc_error **err)
+static int wait_for_group(ducc_session *session, pid_t group, ducc_error **err)
 {
+	static const char what[] = "an ingest of a publisher that was killed still runs";
 	struct patience patience = {0};
 
 	while (group_is_alive(group)) {
-		int waited = be_patient(session, &patience,
-					"an ingest of a publisher that was killed still runs", err);
+		int waited = be_patient(session, &patience, what, err);
 
-		if (waited < 0)
-			return -1;
 		if (waited)
-			return error_set(err,
-					 "an ingest of a publisher that was killed still runs, "
-					 "process group %ld",
-					 (long)group);
+			return waited < 0
+				       ? -1
+				       : error_set(err, "%s, process group %ld", what, (long)group);
 	}
-	if (!is_in_transaction(repository)) {
+	return 0;
+}
+
+/*
+ * Undoes the transaction that was noted, if it is still open.  Any other is somebody
+ * else's, and none of our business.
+ */
+static int clear_up(ducc_session *session, const struct repository *repository,
+		    const struct note *note, ducc_error **err)
+{
+	AUTO_FREE char *transaction = NULL;
+
+	if (wait_for_group(session, note->group, err) < 0)
+		return -1;
+	transaction = open_transaction(repository);
+	if (!transaction || !note->transaction || strcmp(transaction, note->transaction) != 0) {
 		remove_note(repository);
 		return 0;
 	}
 	if (has_changes(repository))
 		return error_set(err,
-				 "a transaction is open that may be one of ours that was broken "
-				 "off, but something was changed in it: see to it, then run "
-				 "`" PROGRAM " abort %s'",
+				 "a transaction of ours was broken off, and something was changed "
+				 "in it since: see to it, then run `" PROGRAM " abort %s'",
 				 repository->name);
 	session_notice(session, DUCC_WARNING, "%s: aborting a transaction that was broken off",
 		       repository->name);
@@ -238,25 +271,20 @@ static int clear_up(ducc_session *session, const struct repository *repository, 
 int ingest_lock(ducc_session *session, const struct repository *repository, ducc_error **err)
 {
 	AUTO_CLOSE int lock = open(repository->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pid_t group;
+	struct note note;
+	int result = 0;
 
 	if (lock < 0 && errno == ENOENT)
 		return error_set(err, "this machine is no publisher of it: there is no %s",
 				 repository->spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", repository->spool);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		session_notice(session, DUCC_INFO, "%s: waiting for another publish",
-			       repository->name);
-	while (flock(lock, LOCK_EX) < 0) {
-		if (errno != EINTR)
-			return error_errno(err, errno, "%s: lock", repository->spool);
-		if (session_cancelled(session))
-			return interrupted(err);
-	}
-	if (read_note(repository, &group) && clear_up(session, repository, group, err) < 0)
+	if (lock_wait(session, lock, repository->name, err) < 0)
 		return -1;
-	return steal_fd(&lock);
+	if (read_note(repository, &note))
+		result = clear_up(session, repository, &note, err);
+	free(note.transaction);
+	return result < 0 ? -1 : steal_fd(&lock);
 }
 
 /* --- an ingest -------------------------------------------------------- */
@@ -265,7 +293,7 @@ struct ingest {
 	ducc_session *session;
 	const struct repository *repository;
 	struct process process;
-	pid_t group;
+	struct note note;
 };
 
 static bool is_busy(const struct process *process)
@@ -300,11 +328,14 @@ int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error
 			len -= (size_t)n;
 			continue;
 		}
-		if (n < 0 && errno == EPIPE)
-			cleanup_close(&process->in), process->in = -1;
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		if (n < 0 && errno == EPIPE) {
+			/* It reads no more, but may still have something to say. */
+			while (!process_poll(process, false))
+				;
+			return ended(ingest, err);
+		}
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return error_errno(err, errno, PROGRAM " ingest: write");
-		/* It may read no more and still have something to say. */
 		if (process_poll(process, true))
 			return ended(ingest, err);
 		if (session_cancelled(ingest->session))
@@ -333,6 +364,23 @@ int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err)
 	return 0;
 }
 
+/*
+ * Notes the transaction as soon as it is there: none was, when the process began, and
+ * if somebody else was faster, it will say so.
+ */
+static int note_transaction(struct ingest *ingest, ducc_error **err)
+{
+	struct note *note = &ingest->note;
+
+	if (!note->transaction)
+		note->transaction = open_transaction(ingest->repository);
+	else
+		return 0;
+	return note->transaction
+		       ? write_note(ingest->repository, note->group, note->transaction, err)
+		       : 0;
+}
+
 /* Writes the head and waits until it is taken: 1 if it was, 0 if somebody else is at it. */
 static int feed_head(struct ingest *ingest, const void *head, size_t len, ducc_error **err)
 {
@@ -342,11 +390,16 @@ static int feed_head(struct ingest *ingest, const void *head, size_t len, ducc_e
 	/* It fits into the pipe, so it is there whole or not at all. */
 	if (write(process->in, head, len) != (ssize_t)len && errno != EPIPE)
 		return error_errno(err, errno, PROGRAM " ingest: write");
+	process->tick = TICK_SHORT;
 	while (!process_poll(process, false)) {
+		if (note_transaction(ingest, err) < 0)
+			return -1;
 		if (ioctl(process->in, FIONREAD, &left) < 0)
 			return error_errno(err, errno, PROGRAM " ingest: pipe");
-		if (!left)
+		if (!left) {
+			process->tick = PROCESS_TICK;
 			return 1;
+		}
 		if (session_cancelled(ingest->session))
 			return interrupted(err);
 	}
@@ -365,14 +418,19 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	process->in = -1;
 	while (!process_poll(process, false))
 		;
+	process_tell(process, ingest->session);
 	if (busy) {
 		remove_note(ingest->repository);
 	} else {
 		/* If the script was killed, what it has started goes on without an aim. */
 		if (WIFSIGNALED(process->status))
-			kill(-ingest->group, SIGKILL);
-		result = clear_up(ingest->session, ingest->repository, ingest->group, err);
+			kill(-ingest->note.group, SIGKILL);
+		/* Killed between opening the transaction and our next look: it is the one. */
+		if (!ingest->note.transaction)
+			ingest->note.transaction = open_transaction(ingest->repository);
+		result = clear_up(ingest->session, ingest->repository, &ingest->note, err);
 	}
+	free(STEAL(ingest->note.transaction));
 	process_close(process);
 	return result;
 }
@@ -388,8 +446,8 @@ static int try_ingest(struct ingest *ingest, const void *head, size_t len, ducc_
 		remove_note(ingest->repository);
 		return -1;
 	}
-	ingest->group = ingest->process.pid;
-	result = write_note(ingest->repository, ingest->group, err);
+	ingest->note.group = ingest->process.pid;
+	result = write_note(ingest->repository, ingest->note.group, "-", err);
 	if (!result)
 		result = feed_head(ingest, head, len, err);
 	if (result != 1)
@@ -409,13 +467,16 @@ static int try_remove(struct ingest *ingest, const void *path, size_t len, ducc_
 		remove_note(ingest->repository);
 		return -1;
 	}
-	ingest->group = process->pid;
+	ingest->note.group = process->pid;
+	process->tick = TICK_SHORT;
+	if (write_note(ingest->repository, ingest->note.group, "-", err) < 0) {
+		end(ingest, false, err);
+		return -1;
+	}
 	while (!process_poll(process, false))
-		;
+		note_transaction(ingest, NULL);
 	if (!process->status) {
-		remove_note(ingest->repository);
-		process_tell(process, ingest->session);
-		process_close(process);
+		end(ingest, false, NULL);
 		return 1;
 	}
 	busy = is_busy(process);
@@ -437,7 +498,7 @@ static int try_patiently(struct ingest *ingest,
 
 	for (;;) {
 		if (!is_in_transaction(ingest->repository)) {
-			if (write_note(ingest->repository, 0, err) < 0)
+			if (write_note(ingest->repository, 0, "-", err) < 0)
 				return -1;
 			result = try(ingest, data, len, err);
 			if (result)
@@ -480,6 +541,7 @@ int ingest_finish(struct ingest *ingest, ducc_error **err)
 		return ended(ingest, err);
 	remove_note(ingest->repository);
 	process_tell(process, ingest->session);
+	free(STEAL(ingest->note.transaction));
 	process_close(process);
 	return 0;
 }

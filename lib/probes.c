@@ -111,10 +111,15 @@ void probes_look(const struct probes *probes, ducc_session *session,
 	}
 }
 
+void probes_forget(struct probes *probes, size_t n)
+{
+	while (probes->n > n)
+		free(probes->list[--probes->n].path);
+}
+
 void probes_free(struct probes *probes)
 {
-	for (size_t i = 0; i < probes->n; i++)
-		free(probes->list[i].path);
+	probes_forget(probes, 0);
 	free(probes->list);
 	*probes = (struct probes){NULL};
 }

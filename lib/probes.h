@@ -37,6 +37,9 @@ void probes_add_flat(struct probes *probes, const char *directory, struct tree *
 void probes_look(const struct probes *probes, ducc_session *session,
 		 const struct repository *repository);
 
+/* Keeps the first n. */
+void probes_forget(struct probes *probes, size_t n);
+
 void probes_free(struct probes *probes);
 
 #endif

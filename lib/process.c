@@ -13,6 +13,7 @@
 #include "mem.h"
 
 #define PIPE_SIZE (1 << 20)
+#define EXIT_UNKNOWN 127
 #define OUTPUT_LIMIT ((size_t)64 << 10)
 
 extern char **environ;
@@ -38,6 +39,7 @@ static int spawn(pid_t *pid, char *const *argv, int in, int out)
 	posix_spawnattr_init(&attributes);
 	sigemptyset(&signals);
 	posix_spawnattr_setsigmask(&attributes, &signals);
+	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGPIPE);
 	sigaddset(&signals, SIGXFSZ);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
@@ -61,7 +63,7 @@ int process_start(struct process *process, char *const *argv, bool with_input, d
 	int in[2] = {-1, -1};
 	int result;
 
-	*process = (struct process){.name = argv[0], .pidfd = -1, .in = -1};
+	*process = (struct process){.name = argv[0], .pidfd = -1, .in = -1, .tick = PROCESS_TICK};
 	process->out = memfd_create("output", MFD_CLOEXEC);
 	if (process->out < 0 || (with_input && pipe2(in, O_CLOEXEC) < 0)) {
 		result = errno;
@@ -110,12 +112,17 @@ bool process_poll(struct process *process, bool to_write)
 		{.fd = to_write ? process->in : -1, .events = POLLOUT},
 	};
 
+	pid_t pid;
+
 	if (!process->pid)
 		return true;
-	poll(fds, 2, PROCESS_TICK);
+	poll(fds, 2, process->tick);
 	read_output(process);
-	if (waitpid(process->pid, &process->status, WNOHANG) != process->pid)
+	pid = waitpid(process->pid, &process->status, WNOHANG);
+	if (!pid)
 		return false;
+	if (pid < 0) /* somebody else has reaped it, and knows what became of it */
+		process->status = W_EXITCODE(EXIT_UNKNOWN, 0);
 	process->pid = 0;
 	read_output(process);
 	return true;
@@ -132,14 +139,16 @@ static char *cause(const struct process *process)
 					    "what():", "impossible", "not found"};
 	AUTO_FREE char *text = xstrdup(process->output.data ? process->output.data : "");
 	const char *first = NULL, *last = "no message";
+	bool panic = false; /* its cause is on the next line */
 	char *rest = NULL;
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		line += strspn(line, " .");
 		if (*line)
 			last = line;
-		if (strcasestr(line, "no space"))
+		if (strcasestr(line, "no space") || (panic && *line))
 			return xstrdup(line);
+		panic = strstr(line, "PANIC:") != NULL;
 		for (size_t i = 0; !first && i < ARRAY_LEN(words); i++)
 			if (strcasestr(line, words[i]))
 				first = line;
@@ -166,4 +175,5 @@ void process_tell(struct process *process, ducc_session *session)
 	for (char *line = strtok_r(process->output.data, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
 		session_notice(session, DUCC_DEBUG, "%s: %s", process->name, line);
+	buffer_reset(&process->output);
 }

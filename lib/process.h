@@ -2,7 +2,7 @@
  * Another program at work: fed by us if it wants to, and listened to.
  *
  * It leads a process group of its own, so that a terminal's ^C is for its caller to
- * deal with, and has no signals ignored or blocked.  What it says, on standard output
+ * deal with, and has no signals blocked.  What it says, on standard output
  * and error alike, goes into a file in memory, not into a pipe: if we are killed, it
  * must be able to go on.  The end of it is kept.
  */
@@ -23,6 +23,7 @@ struct process {
 	int in;  /* to its standard input, not blocking; -1: none, or closed */
 	int out; /* what it says */
 	off_t heard;
+	int tick;   /* milliseconds that process_poll() waits at most; PROCESS_TICK at first */
 	int status; /* as wait(2) has it */
 	struct buffer output;
 };

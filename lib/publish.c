@@ -44,6 +44,7 @@ struct publish {
 	struct image *images; /* one for each record that was looked at */
 	size_t n;
 	ducc_error **errors;
+	bool committing; /* all of them together */
 };
 
 /* --- layers ----------------------------------------------------------- */
@@ -425,9 +426,10 @@ static int commit(struct publish *publish, ducc_error **err)
 	changed = transaction_open(publish->transaction, err);
 	if (changed < 0 || (changed && prepare_again(publish, err) < 0))
 		return -1;
-	return transaction_is_empty(publish->transaction)
-		       ? 0
-		       : transaction_commit(publish->transaction, err);
+	if (transaction_is_empty(publish->transaction))
+		return 0;
+	publish->committing = true;
+	return transaction_commit(publish->transaction, err);
 }
 
 static int open_all(struct publish *publish, ducc_error **err)
@@ -480,7 +482,7 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 	ducc_error *error = NULL;
 	size_t done;
 
-	*shared = publish_batch(&publish, n, &error) < 0 && publish.n;
+	*shared = publish_batch(&publish, n, &error) < 0 && publish.committing;
 	done = publish.n ? publish.n : n;
 	for (size_t i = 0; error && i < done; i++)
 		if (!errors[i])

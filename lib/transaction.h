@@ -18,7 +18,7 @@
 #include "session.h"
 
 struct transaction_mark {
-	size_t added, steps, layers, removals;
+	size_t added, steps, layers, removals, probes;
 	uint64_t bytes;
 	struct parcel_mark parcel;
 };

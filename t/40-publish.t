@@ -141,6 +141,23 @@ is "four publishes at once all succeed" "$failed$(cat "$tmp"/done.?)" "$(cat "$t
 is "... and all images arrive" "$(cat "$tmp"/repo7/localhost/p?:latest/app/name | tr '\n' ' ')" "p1 p2 p3 p4 "
 ok "... and no transaction is left open" test ! -e "$tmp/repo7/.transaction"
 
+# A lock that somebody holds
+mkdir "$tmp/locked"
+flock -o "$tmp/locked" setpriv --pdeathsig KILL sleep 30 &
+holder=$!
+locked() { ! flock -n "$tmp/locked" true; }
+wait_for locked
+ducc-publish -v -s "$S" -r "$tmp/locked" <"$tmp/p1" >"$tmp/lock.out" 2>&1 &
+pid=$!
+waits() { grep -q 'waiting for another publish' "$tmp/lock.out"; }
+ok "somebody else's lock is waited for" wait_for waits
+kill $pid
+status=0
+wait $pid || status=$?
+is "... until a signal comes" $status 143
+kill $holder
+wait $holder || :
+
 # What is not ours stays
 mkdir -p "$tmp/repo8/localhost/p1:latest"
 echo precious | tee "$tmp/repo8/localhost/p1:latest/file" >"$tmp/repo8/quay.io"

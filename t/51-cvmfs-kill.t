@@ -97,18 +97,20 @@ ok "... nothing is seen of it" whole_repository
 ok "... the next run aborts it and succeeds" publish_again
 
 # A transaction of somebody else's, after ours was killed: it is not for us to abort.
-base_repository
-CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
-pid=$!
-wait_for test -e "$spool/paused"
-kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-wait $pid || :
-cvmfs_server abort -f $n
-cvmfs_server transaction $n
-mkdir -p "$spool/scratch/current"
-: >"$spool/scratch/current/changed"
-fails "a transaction with changes in it is not aborted" publish
-like "... but told of" "$(cat "$out")" "something was changed in it"
-ok "... and is still open" test -e "$spool/in_transaction.lock"
+for change in no yes; do
+	base_repository
+	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
+	pid=$!
+	wait_for test -e "$spool/paused"
+	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait $pid || :
+	cvmfs_server abort -f $n
+	cvmfs_server transaction $n
+	[ $change = no ] || { mkdir -p "$spool/scratch/current"; : >"$spool/scratch/current/changed"; }
+	# shellcheck disable=SC2046 # words
+	fails "somebody else's transaction, with changes in it: $change" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+	like "... is waited for" "$(cat "$out")" "somebody else has a transaction open"
+	ok "... and is still open" test -e "$spool/in_transaction.lock"
+done
 
 done_testing
