@@ -19,19 +19,24 @@ static const struct {
 	{"armv6l", "arm:v6"}, {"i386", "386"},     {"i686", "386"},
 };
 
-/* Variants that an architecture means when it says none. */
-static const struct {
-	const char *architecture, *variant;
-} defaults[] = {{"arm64", "v8"}, {"arm", "v7"}};
-
 char *names_platform(const struct platform *platform)
 {
 	const char *architecture = platform->architecture ? platform->architecture : "unknown";
 	const char *variant = platform->variant;
+	AUTO_FREE char *plain = NULL;
 
-	for (size_t i = 0; !variant && i < ARRAY_LEN(defaults); i++)
-		if (!strcmp(architecture, defaults[i].architecture))
-			variant = defaults[i].variant;
+	/* An image may say itself what others call its architecture. */
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+		const char *meant = aliases[i].platform, *colon = strchr(meant, ':');
+
+		if (strcmp(architecture, aliases[i].alias) != 0)
+			continue;
+		if (!variant)
+			return xstrdup(meant);
+		plain = xstrndup(meant, colon ? (size_t)(colon - meant) : strlen(meant));
+		architecture = plain;
+		break;
+	}
 	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
 }
 
@@ -44,6 +49,8 @@ int names_check(const struct repository *repository, const struct naming *naming
 {
 	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
 
+	if (naming->platform[0] == '.')
+		return error_set(err, "architecture %s: not one", naming->platform);
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);

@@ -12,7 +12,7 @@ spool=$tmp/sys/var/spool/cvmfs/$n
 name=quay.io/org/app:1
 
 umoci init --layout "$L"
-for p in amd64 arm64 386 riscv64; do
+for p in amd64 arm64 386 riscv64 x86_64; do
 	umoci new --image "$L:$p"
 	mkdir -p "$tmp/$p"
 	echo $p >"$tmp/$p/arch"
@@ -94,11 +94,21 @@ for kind in directory cvmfs; do
 	ok "the name moves for one platform" publish newer
 	is "... and for no other" "$(for a in amd64 aarch64 i386; do arch .multiarch/$a/$name; done | tr '\n' ' ')" "newer arm64 386 "
 	[ $kind != cvmfs ] || is "... the plain name is still a variant link" "$(expand)" newer
+	# What others call an architecture, an image may say of itself.
+	new_repository $kind
+	ok "$kind: an image that says x86_64" publish arm64 x86_64
+	is "... is one for amd64" "$(arch .multiarch/amd64/$name) $(arch .multiarch/x86_64/$name)" "x86_64 x86_64"
+	ok "... which another replaces" publish amd64
+	is "... that says so" "$(arch .multiarch/x86_64/$name)" amd64
 	# Two images of one name and platform in one batch: the last counts.
 	new_repository $kind
 	ok "$kind: the same name and platform twice" publish amd64 newer
 	is "... the last one has it" "$(arch $name) $(find "$R/.multiarch" 2>/dev/null)" "newer "
 	[ $kind != cvmfs ] || ok "... the repository is sound" cvmfs_server check $n
 done
+
+new_repository directory
+sed 's,platform=[^	]*,platform=linux/..,' "$tmp/amd64.record" >"$tmp/dots.record"
+fails "a platform that would lead elsewhere is refused" publish dots
 
 done_testing
