@@ -477,7 +477,8 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 	other = tree_find(reader->tree, target);
 	if (other && other->file) {
 		node_set_file(node, file_ref(other->file));
-		name = layer_path(&reader->source->head->layer, target);
+		/* Its first name, never one that is a hard link itself. */
+		name = layer_path(&reader->source->head->layer, other->file->origin);
 		return tarball_entry(reader->tarball, path, other->file, name, err);
 	}
 	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);

@@ -1,8 +1,9 @@
 #!/bin/sh
 # ducc-publish into CernVM-FS, or rather into a stand-in that has its habits: what arrives, in how many
 # transactions, and what happens when somebody else is there, or something breaks.
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=trees.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=trees.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
 . "${0%/*}/trees.sh"
 need umoci jq
 
@@ -155,7 +156,10 @@ new_repository
 cvmfs_server transaction $n
 echo mine >"$R/file"
 forget_log
-fails "somebody else has a transaction open for longer than -w" publish "$tmp/batch" -w 1
+impatient() {
+	timeout 10 ducc-publish -s "$S" -r $n -w 3 <"$tmp/batch"
+}
+fails "somebody else has a transaction open for longer than -w, which counts for all images together" impatient
 like "... which the error says" "$(cat "$out")" "^ducc-publish: http://localhost/b1:latest@.*: repository $n: somebody else has a transaction open"
 is "... and theirs stays as it was" "$(cat "$R/file") $(log)" "mine "
 publish "$tmp/batch" -w 60 >"$tmp/out" 2>&1 &
@@ -196,6 +200,25 @@ is "four publishers at once all succeed" "$failed" ""
 is "... and all images are there" "$(cat "$R"/localhost/b?:latest/app/name | tr '\n' ' ')" "b1 b2 b3 b4 "
 ok "... the repository is sound" sound_repository
 
+# Hard links onto hard links, whose names come in an order that ingest would not see through; entries before
+# their directories
+new_repository
+corpus "$tmp/corpus"
+image chain <<-'E'
+	layer
+	file bin/su data=su mode=4755 uid=3
+	dir bin mode=700 uid=7 gid=8
+	hard bin/link to=bin/su
+	hard bin/aaa to=bin/link
+	hard aaa to=bin/link
+E
+umoci raw unpack --image "$corpus:chain" "$tmp/want/chain" 2>/dev/null
+ready "oci:$corpus:chain" >"$tmp/chain.record"
+ok "an image of hard links and late directories" publish "$tmp/chain.record"
+ok "... is right" same_flat -c -i . "$tmp/want/chain" "$R/localhost/chain:latest/"
+ok "... so is its layer" "$top/t/treecmp" -c -i . "$tmp/want/chain" "$(echo "$R"/.layers/*/*/layerfs)"
+ok "... the repository is sound" sound_repository
+
 # What fails
 new_repository
 find "$R/" | sort >"$tmp/before"
@@ -210,7 +233,34 @@ for how in after-read full; do
 done
 ok "the next publish succeeds" publish "$tmp/batch"
 
+new_repository
+cat >"$tmp/bin/fake" <<-'END'
+	#!/bin/sh
+	[ "$1" = ingest ] || exit 0
+	head -c 3000 >/dev/null
+	exec <&-
+	sleep 0.5
+	echo 'No space left on device'
+	exit 1
+END
+chmod 755 "$tmp/bin/fake"
+mkdir "$tmp/fake"
+ln -s "$tmp/bin/fake" "$tmp/fake/cvmfs_server"
+fails "a server that stops reading, and says why later" env PATH="$tmp/fake:$PATH" ducc-publish -s "$S" -r $n "$(cut -f1 "$tmp/r4")"
+like "... is listened to" "$(cat "$out")" "cvmfs_server ingest: No space left on device"
+rm -f "$spool/ducc.transaction"
+ok "a parent that ignores what becomes of its children does no harm" perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' \
+	timeout 60 ducc-publish -s "$S" -r $n "$(cut -f1 "$tmp/r4")"
+
 # What is in the way
+new_repository
+cvmfs_server transaction $n
+mkdir "$R/.metadata"
+echo strange >"$R/.metadata/.log"
+cvmfs_server publish $n
+fails "a file in the place of the log is an error" publish "$tmp/r1"
+like "... that names it" "$(cat "$out")" "\.metadata/\.log: there is something else of that name"
+ok "... the repository is sound" sound_repository
 new_repository
 cvmfs_server transaction $n
 mkdir -p "$R/localhost/b1:latest" "$R/quay.io"
