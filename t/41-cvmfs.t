@@ -212,8 +212,8 @@ image chain <<-'E'
 	hard bin/aaa to=bin/link
 	hard aaa to=bin/link
 E
-umoci raw unpack --image "$corpus:chain" "$tmp/want/chain" 2>/dev/null
-ready "oci:$corpus:chain" >"$tmp/chain.record"
+umoci raw unpack --image "$tmp/corpus:chain" "$tmp/want/chain" 2>/dev/null
+ready "oci:$tmp/corpus:chain" >"$tmp/chain.record"
 ok "an image of hard links and late directories" publish "$tmp/chain.record"
 ok "... is right" same_flat -c -i . "$tmp/want/chain" "$R/localhost/chain:latest/"
 ok "... so is its layer" "$top/t/treecmp" -c -i . "$tmp/want/chain" "$(echo "$R"/.layers/*/*/layerfs)"
