@@ -229,17 +229,14 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 static int add_flat_file(struct cvmfs *cvmfs, const char *path, const struct file *file,
 			 ducc_error **err)
 {
-	AUTO_FREE char *from = NULL, *layer = NULL;
+	AUTO_FREE char *from = NULL;
 
 	if (!S_ISREG(file->mode))
 		return tarball_entry(cvmfs->parcel.tarball, path, file, NULL, err);
 	if (!file->layer)
 		return parcel_add_data(&cvmfs->parcel, path, file, file->text, err);
 	from = layer_path(file->layer, file->origin);
-	if (file->size < CHUNK_MIN || cvmfs->base.repository->copy)
-		return tarball_entry(cvmfs->parcel.tarball, path, file, from, err);
-	layer = layer_directory(file->layer);
-	if (!transaction_adds(&cvmfs->base, layer) && is_chunked(cvmfs, from))
+	if (file->size >= CHUNK_MIN && is_chunked(cvmfs, from))
 		return add_copy(cvmfs, path, file, from, err);
 	return tarball_entry(cvmfs->parcel.tarball, path, file, from, err);
 }
