@@ -66,7 +66,7 @@ static void fill(struct tree *tree, const char *path, size_t n)
 /* What a catalog that begins at the directory has in it, those beneath it left out. */
 static size_t entries(const struct placed *placed, const char *path)
 {
-	struct node *top = tree_find(placed->tree, path), *node = top;
+	struct node *top = tree_find(placed->tree, path), *node;
 	AUTO_BUFFER name = {0};
 	size_t n = 1;
 
