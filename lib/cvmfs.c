@@ -66,13 +66,6 @@ static void add_removal(struct cvmfs *cvmfs, const char *path)
 	cvmfs->removals[cvmfs->n_removals++] = xstrdup(path);
 }
 
-static char *layer_listing(const struct digest *layer)
-{
-	AUTO_FREE char *directory = layer_directory(layer);
-
-	return format("%s/.metadata/layer.mtree", directory);
-}
-
 /* --- layers ----------------------------------------------------------- */
 
 /* What CernVM-FS gives a meaning of its own. */
@@ -161,15 +154,12 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
 		AUTO_FREE char *name = NULL;
-		const struct node *there;
 		int result;
 
 		if (!whiteout && !(node->flags & NODE_IMPLIED && node_is_dir(node)))
 			continue;
 		node_path(node, &path);
-		there = tree_find(published, path.data);
-		if (there && !(there->flags & NODE_VOID) &&
-		    (there->file || node_is_whiteout(there)))
+		if (node_is_entry(tree_find(published, path.data)))
 			continue;
 		name = layer_path(&head->layer, path.data);
 		result = whiteout ? tarball_whiteout(cvmfs->parcel.tarball, name, err)

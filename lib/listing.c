@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "credentials.h"
 #include "mem.h"
@@ -14,6 +15,11 @@
 char *layer_directory(const struct digest *layer)
 {
 	return format(".layers/%.2s/%s", layer->hex, layer->hex);
+}
+
+char *layer_listing(const struct digest *layer)
+{
+	return format(".layers/%.2s/%s/.metadata/layer.mtree", layer->hex, layer->hex);
 }
 
 char *layer_path(const struct digest *layer, const char *path)
@@ -157,6 +163,16 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree)
 		buffer_reset(&out);
 	}
 	return write_all(fd, out.data, out.len);
+}
+
+int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
+		  ducc_error **err)
+{
+	AUTO_CLOSE int fd = memfd_create("listing", MFD_CLOEXEC);
+
+	if (fd < 0 || listing_write(fd, head, tree) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, errno, "listing");
+	return read_file(fd, SIZE_MAX, text, len, err);
 }
 
 /* --- reading ---------------------------------------------------------- */

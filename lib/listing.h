@@ -25,6 +25,8 @@ struct listing_head {
 
 /* ".layers/xx/HEX", for the layer HEX; the caller frees it. */
 char *layer_directory(const struct digest *layer);
+/* ".layers/xx/HEX/.metadata/layer.mtree", its listing; the caller frees it. */
+char *layer_listing(const struct digest *layer);
 /* ".layers/xx/HEX/layerfs[/PATH]"; the caller frees it. */
 char *layer_path(const struct digest *layer, const char *path);
 
@@ -33,6 +35,10 @@ char *layer_path(const struct digest *layer, const char *path);
  * NULL (an image).  Returns 0, or -1 with errno set.
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
+
+/* The same, into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
+int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
+		  ducc_error **err);
 
 /* Reads a listing into a new tree, sorted.  head may be NULL.  NULL with *err set on failure. */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);

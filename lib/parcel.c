@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "buffer.h"
@@ -173,16 +172,12 @@ int parcel_add_file(struct parcel *parcel, const char *path, const void *data, s
 int parcel_add_listing(struct parcel *parcel, const struct listing_head *head, struct tree *tree,
 		       ducc_error **err)
 {
-	AUTO_FREE char *directory = layer_directory(&head->layer), *text = NULL;
-	AUTO_FREE char *path = format("%s/.metadata/layer.mtree", directory);
-	AUTO_CLOSE int fd = memfd_create("layer.mtree", MFD_CLOEXEC);
+	AUTO_FREE char *path = layer_listing(&head->layer), *text = NULL;
 	size_t len;
 
 	tree_count_links(tree);
-	if (fd < 0 || listing_write(fd, head, tree) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return error_errno(err, errno, "%s", path);
-	if (read_file(fd, SIZE_MAX, &text, &len, err) < 0)
-		return -1;
+	if (listing_print(head, tree, &text, &len, err) < 0)
+		return error_wrap(err, "%s", path);
 	return parcel_add_file(parcel, path, text, len, err);
 }
 

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include "buffer.h"
 #include "image.h"
@@ -70,14 +69,10 @@ static bool has_more(struct tree *tree, const struct tree *published)
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		const struct node *there;
-
-		if (node->flags & NODE_VOID || (!node->file && !node_is_whiteout(node)))
+		if (!node_is_entry(node))
 			continue;
 		node_path(node, &path);
-		there = tree_find(published, path.data);
-		if (!there || there->flags & NODE_VOID ||
-		    (!there->file && !node_is_whiteout(there)))
+		if (!node_is_entry(tree_find(published, path.data)))
 			return true;
 	}
 	return false;
@@ -195,16 +190,6 @@ static struct tree *read_tree(struct publish *publish, const struct image *image
 	return tree;
 }
 
-/* The listing of the flat image, in memory. */
-static int print_listing(struct tree *tree, char **text, size_t *len, ducc_error **err)
-{
-	AUTO_CLOSE int fd = memfd_create("rootfs.mtree", MFD_CLOEXEC);
-
-	if (fd < 0 || listing_write(fd, NULL, tree) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return error_errno(err, errno, "rootfs.mtree");
-	return read_file(fd, SIZE_MAX, text, len, err);
-}
-
 static int prepare_flat(struct publish *publish, const struct image *image, ducc_error **err)
 {
 	const struct digest *config = &image->manifest.config.digest;
@@ -218,7 +203,7 @@ static int prepare_flat(struct publish *publish, const struct image *image, ducc
 		return 0;
 	tree = read_tree(publish, image, err);
 	if (!tree || transaction_add_flat(publish->transaction, directory, tree, err) < 0 ||
-	    print_listing(tree, &listing, &len, err) < 0)
+	    listing_print(NULL, tree, &listing, &len, err) < 0)
 		return -1;
 	return transaction_add_file(publish->transaction, path, listing, len, err);
 }

@@ -109,8 +109,7 @@ static int open_in(const struct repository *repository, const char *path, int fl
 
 int repository_open_listing(const struct repository *repository, const struct digest *layer)
 {
-	AUTO_FREE char *directory = layer_directory(layer);
-	AUTO_FREE char *path = format("%s/.metadata/layer.mtree", directory);
+	AUTO_FREE char *path = layer_listing(layer);
 
 	return open_in(repository, path, O_RDONLY);
 }

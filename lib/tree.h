@@ -118,6 +118,11 @@ static inline bool node_is_dir(const struct node *node)
 
 /* True if the node is nothing but a whiteout. */
 bool node_is_whiteout(const struct node *node);
+/* True if a published layer has something there.  NULL is nothing. */
+static inline bool node_is_entry(const struct node *node)
+{
+	return node && !(node->flags & NODE_VOID) && (node->file || node_is_whiteout(node));
+}
 /* True for a directory that hides what is below, be it by its marker or by a whiteout. */
 bool node_is_opaque(const struct node *node);
 
