@@ -50,16 +50,22 @@ static char *spool_path(const struct repository *repository, const char *name)
 	return format("%s/%s", repository->spool, name);
 }
 
-/* Tells the open transaction from all others, or NULL if none is open; to be freed. */
+/*
+ * Tells the open transaction from all others, or NULL if none is open; to be freed.  The
+ * flag is a file of its own for each: when it was born does not change when it is
+ * written or renamed.
+ */
 static char *open_transaction(const struct repository *repository)
 {
 	AUTO_FREE char *path = spool_path(repository, "in_transaction.lock");
-	struct stat st;
+	struct statx st;
 
-	if (stat(path, &st) < 0)
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
 		return NULL;
-	return format("%llu:%llu.%09ld", (unsigned long long)st.st_ino,
-		      (unsigned long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
+		st.stx_btime = st.stx_mtime;
+	return format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
+		      (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
 }
 
 static bool is_in_transaction(const struct repository *repository)

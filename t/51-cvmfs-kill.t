@@ -78,7 +78,7 @@ struck=0
 for i in $(seq $half); do
 	base_repository
 	# shellcheck disable=SC2046 # words
-	kill_server ducc-publish -s "$S" -r $n $(cut -f1 "$tmp/new")
+	kill_server ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/new")
 	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
 	publish_again >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
 done
