@@ -11,7 +11,7 @@ MANDIR = $(PREFIX)/share/man
 VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
 SONAME = libducc.so.0
 
-TOOLS = ducc-fetch ducc-unpack ducc-publish
+TOOLS := $(patsubst cmd/%.c,%,$(wildcard cmd/ducc-*.c))
 MANUALS = $(wildcard man/*.[157])
 
 B = build
@@ -25,7 +25,7 @@ ifdef WERROR
 WARNFLAGS = -Werror
 endif
 
-PKGS = libcurl libcjson libarchive zlib libcrypto
+PKGS = libcurl libcjson libarchive zlib libcrypto yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 

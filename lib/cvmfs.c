@@ -16,10 +16,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <time.h>
 
 #include "buffer.h"
 #include "catalogs.h"
+#include "clock.h"
 #include "copy.h"
 #include "ingest.h"
 #include "mem.h"
@@ -326,11 +326,10 @@ static char *revision(const struct repository *repository)
 
 static char *log_name(void)
 {
-	struct timespec now;
+	struct timespec now = clock_now();
 	struct tm tm;
 	char text[32];
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
 	return format(LOG "/%s.%09ldZ-%ld", text, now.tv_nsec, (long)getpid());

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 
 #include "buffer.h"
 #include "catalogs.h"
+#include "clock.h"
 #include "mem.h"
 #include "path.h"
 
@@ -29,7 +29,7 @@ int parcel_open(struct parcel *parcel, ducc_session *session, const struct store
 {
 	*parcel = (struct parcel){.session = session,
 				  .repository = repository,
-				  .now = time(NULL),
+				  .now = clock_now().tv_sec,
 				  .fd = open_temporary(store)};
 	if (parcel->fd < 0)
 		return error_errno(err, errno, "%s/tmp", store->path);
