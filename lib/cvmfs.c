@@ -26,6 +26,7 @@
 #include "parcel.h"
 #include "path.h"
 #include "probes.h"
+#include "spool.h"
 #include "transaction.h"
 
 #define LOG ".metadata/.log"
@@ -507,7 +508,7 @@ struct transaction *cvmfs_begin(const struct transaction *base, struct repositor
 	cvmfs->base = *base;
 	cvmfs->base.target = &target;
 	cvmfs->parcel.fd = -1;
-	cvmfs->lock = ingest_lock(base->session, base->repository, err);
+	cvmfs->lock = spool_lock(base->session, base->repository, err);
 	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
 		repository_find(repository, base->store->path);
 	if (cvmfs->lock >= 0 && !check_readable(base, err) &&

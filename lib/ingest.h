@@ -1,24 +1,12 @@
 /*
- * A transaction of CernVM-FS: `cvmfs_server ingest`, fed with a tar, and what it
- * takes to be good company for it.
- *
- * The publishers of ducc take turns, by a lock on the spool directory of the
- * repository.  A transaction that somebody else has open is waited for and never
- * touched; one of ours that was broken off is told by a note in the spool directory,
- * ducc.transaction, and aborted.
+ * A transaction of CernVM-FS that adds: `cvmfs_server ingest`, fed with a tar.  The
+ * caller has the lock of the spool directory (spool.h).
  */
 #ifndef DUCC_INGEST_H
 #define DUCC_INGEST_H
 
 #include "repository.h"
 #include "session.h"
-
-/*
- * Waits for the lock, and clears up what an earlier publisher left; in its absence a
- * transaction of somebody else's stays as it is.  Returns the descriptor that has the
- * lock, to be closed at the end; -1 with *err set.
- */
-int ingest_lock(ducc_session *session, const struct repository *repository, ducc_error **err);
 
 struct ingest;
 
