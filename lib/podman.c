@@ -13,9 +13,6 @@
 /* The kernel stacks no more. */
 #define LAYERS_MAX 500
 
-#define IMAGES "podmanStore/overlay-images"
-#define LAYERS "podmanStore/overlay-layers"
-
 /* images.json or layers.json: an array of objects, each with an "id". */
 struct list {
 	cJSON *entries;
@@ -80,14 +77,6 @@ static cJSON *put(void **tree, const char *key, cJSON *entry)
 
 /* --- JSON ------------------------------------------------------------- */
 
-/* The string, or "" if it is not there. */
-static const char *text(const cJSON *object, const char *key)
-{
-	const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-
-	return value ? value : "";
-}
-
 static void set_digest(cJSON *object, const char *key, const struct digest *digest)
 {
 	AUTO_FREE char *value = format(PRI_DIGEST, digest->hex);
@@ -106,21 +95,12 @@ static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-static cJSON *find_string(const cJSON *array, const char *value)
-{
-	cJSON *item = array ? array->child : NULL;
-
-	while (item && strcmp(item->valuestring, value) != 0)
-		item = item->next;
-	return item;
-}
-
 /* Returns the item that was added to the array, or NULL if the string is in there already. */
 static cJSON *add_string(cJSON *array, const char *value)
 {
 	cJSON *item;
 
-	if (find_string(array, value))
+	if (podmanlist_find_string(array, value))
 		return NULL;
 	item = xalloc(cJSON_CreateString(value));
 	json_append(array, item);
@@ -170,86 +150,6 @@ static bool is_name(const char *value)
 	       matches(value, pattern);
 }
 
-/* --- reading the lists ------------------------------------------------ */
-
-static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
-{
-	const cJSON *array, *item;
-
-	if (json_find_array(entry, key, &array, err) < 0)
-		return -1;
-	cJSON_ArrayForEach(item, array)
-	{
-		if (!cJSON_IsString(item))
-			return error_set(err, "\"%s\" holds something that is not a string", key);
-	}
-	return 0;
-}
-
-/* Checks the types of all members that are used here, of images and layers. */
-static int check_entry(const cJSON *entry, ducc_error **err)
-{
-	static const char *const strings[] = {"layer", "parent", "diff-digest"};
-	const cJSON *object;
-	const char *value;
-
-	if (!cJSON_IsObject(entry))
-		return error_set(err, "not an object");
-	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
-		if (json_find_string(entry, strings[i], &value, err) < 0)
-			return -1;
-	if (json_get_string(entry, "id", &value, err) < 0 ||
-	    json_find_object(entry, "big-data-sizes", &object, err) < 0 ||
-	    json_find_object(entry, "big-data-digests", &object, err) < 0 ||
-	    check_strings(entry, "big-data-names", err) < 0)
-		return -1;
-	return check_strings(entry, "names", err);
-}
-
-static int list_read(struct list *list, const char *data, size_t len, const char *what,
-		     ducc_error **err)
-{
-	AUTO_BUFFER document = {0};
-	AUTO_JSON *json = NULL;
-	const cJSON *entry;
-	size_t n = 0;
-
-	/* json_parse() wants an object */
-	buffer_adds(&document, "{\"\":");
-	if (data)
-		buffer_add(&document, data, len);
-	buffer_adds(&document, data && len ? "}" : "[]}");
-	json = json_parse(document.data, document.len, what, NULL);
-	if (!json || !cJSON_IsArray(json->child) || json->child->next)
-		return error_set(err, "%s: not an array in valid JSON", what);
-	cJSON_ArrayForEach(entry, json->child)
-	{
-		n++;
-		if (check_entry(entry, err) < 0)
-			return error_wrap(err, "%s: entry %zu", what, n);
-	}
-	list->entries = cJSON_DetachItemViaPointer(json, json->child);
-	return 0;
-}
-
-static cJSON *names_of(const cJSON *image)
-{
-	return cJSON_GetObjectItemCaseSensitive(image, "names");
-}
-
-static const char *first_name(const cJSON *image)
-{
-	const cJSON *names = names_of(image);
-
-	return names && names->child ? names->child->valuestring : NULL;
-}
-
-/* False for an image of the original's: its manifest is a link to that of its name. */
-static bool has_manifest(const cJSON *image)
-{
-	return find_string(cJSON_GetObjectItemCaseSensitive(image, "big-data-names"), "manifest");
-}
-
 /* Makes `name`, a string in the image's entry, that image's alone. */
 static void claim_name(struct podman *podman, cJSON *image, const cJSON *name)
 {
@@ -257,17 +157,17 @@ static void claim_name(struct podman *podman, cJSON *image, const cJSON *name)
 
 	if (!before || before == image)
 		return;
-	while ((item = find_string(names_of(before), name->valuestring)))
-		cJSON_Delete(cJSON_DetachItemViaPointer(names_of(before), item));
-	if (!has_manifest(before))
-		find(&podman->images.by_id, text(before, "id"))->forsaken = true;
+	while ((item = podmanlist_find_string(podmanlist_names(before), name->valuestring)))
+		cJSON_Delete(cJSON_DetachItemViaPointer(podmanlist_names(before), item));
+	if (!podmanlist_has_manifest(before))
+		find(&podman->images.by_id, podmanlist_text(before, "id"))->forsaken = true;
 	podman->images.changed = true;
 }
 
 static bool is_layer(const cJSON *entry, const char *parent, const char *diff_id)
 {
-	return entry && !strcmp(text(entry, "parent"), parent) &&
-	       !strcmp(text(entry, "diff-digest"), diff_id);
+	return entry && !strcmp(podmanlist_text(entry, "parent"), parent) &&
+	       !strcmp(podmanlist_text(entry, "diff-digest"), diff_id);
 }
 
 static void index_lists(struct podman *podman)
@@ -277,21 +177,21 @@ static void index_lists(struct podman *podman)
 
 	cJSON_ArrayForEach(entry, podman->images.entries)
 	{
-		put(&podman->images.by_id, text(entry, "id"), entry);
-		cJSON_ArrayForEach(name, names_of(entry)) claim_name(podman, entry, name);
+		put(&podman->images.by_id, podmanlist_text(entry, "id"), entry);
+		cJSON_ArrayForEach(name, podmanlist_names(entry)) claim_name(podman, entry, name);
 	}
 	cJSON_ArrayForEach(entry, podman->layers.entries)
 	{
-		struct known *known = find(&podman->layers.by_id, text(entry, "id"));
+		struct known *known = find(&podman->layers.by_id, podmanlist_text(entry, "id"));
 
 		/*
 		 * The original ducc calls a layer after its diff ID whatever it lies on,
 		 * and lists it for each: on what its files lie can't be known then.
 		 */
 		if (!known)
-			put(&podman->layers.by_id, text(entry, "id"), entry);
-		else if (!is_layer(entry, text(known->entry, "parent"),
-				   text(known->entry, "diff-digest")))
+			put(&podman->layers.by_id, podmanlist_text(entry, "id"), entry);
+		else if (!is_layer(entry, podmanlist_text(known->entry, "parent"),
+				   podmanlist_text(known->entry, "diff-digest")))
 			known->entry = NULL;
 	}
 }
@@ -303,8 +203,11 @@ struct podman *podman_new(const char *root, const char *images_json, size_t imag
 
 	podman->root = root ? xstrdup(root) : NULL;
 	podman->layers.changed = !layers_json;
-	if (list_read(&podman->images, images_json, images_len, "images.json", err) < 0 ||
-	    list_read(&podman->layers, layers_json, layers_len, "layers.json", err) < 0) {
+	podman->images.entries = podmanlist_read(images_json, images_len, "images.json", err);
+	if (podman->images.entries)
+		podman->layers.entries =
+			podmanlist_read(layers_json, layers_len, "layers.json", err);
+	if (!podman->layers.entries) {
 		podman_free(podman);
 		return NULL;
 	}
@@ -349,7 +252,6 @@ static void add_link(struct podman *podman, char *path, const char *target)
 	add_output(podman, true, path, target, strlen(target) + 1);
 }
 
-/* Where the original has listed an image twice, the name that is left must do for the manifest. */
 static int mend_manifests(const struct podman *podman, const struct podman_target *target,
 			  ducc_error **err)
 {
@@ -357,48 +259,16 @@ static int mend_manifests(const struct podman *podman, const struct podman_targe
 
 	cJSON_ArrayForEach(image, podman->images.entries)
 	{
-		struct known *known = find(&podman->images.by_id, text(image, "id"));
-		const char *name = first_name(image);
-		AUTO_FREE char *path = NULL, *manifest = NULL;
+		struct known *known = find(&podman->images.by_id, podmanlist_text(image, "id"));
+		const char *name = podmanlist_first_name(image);
 
-		if (!known->forsaken || has_manifest(known->entry) || !digest_is_hex(known->key) ||
-		    !name || !is_name(name))
+		if (!known->forsaken || !name || !is_name(name))
 			continue;
-		path = format(IMAGES "/%s/manifest", known->key);
-		manifest = format("../../../.metadata/%s/manifest.json", name);
-		if (target->link(target->ctx, path, manifest, err) < 0)
+		if (podmanlist_mend(image, target, err) < 0)
 			return -1;
 		known->forsaken = false;
 	}
 	return 0;
-}
-
-/*
- * Writes a list, one entry a line, and its lock.  A process that has the store
- * open reads the list again when the lock's content has changed.
- */
-static int save_list(const struct podman *podman, const struct list *list, const char *path,
-		     const char *lock_path, const struct podman_target *target, ducc_error **err)
-{
-	AUTO_BUFFER json = {0};
-	struct digest digest;
-	const cJSON *entry;
-
-	if (!list->changed)
-		return 0;
-	cJSON_ArrayForEach(entry, list->entries)
-	{
-		AUTO_FREE char *line = json_print(entry, false);
-
-		/* an image of the original's without a name has no manifest any more */
-		if (list != &podman->images || first_name(entry) || has_manifest(entry))
-			buffer_addf(&json, "%s%s", json.len ? ",\n" : "[\n", line);
-	}
-	buffer_adds(&json, json.len ? "\n]\n" : "[]\n");
-	digest = digest_of(json.data, json.len);
-	if (target->file(target->ctx, path, json.data, json.len, err) < 0)
-		return -1;
-	return target->file(target->ctx, lock_path, digest.hex, DIGEST_HEX_LEN, err);
 }
 
 int podman_save(const struct podman *podman, const struct podman_target *target, ducc_error **err)
@@ -416,11 +286,10 @@ int podman_save(const struct podman *podman, const struct podman_target *target,
 			return -1;
 	}
 	if (mend_manifests(podman, target, err) < 0 ||
-	    save_list(podman, &podman->layers, PODMAN_LAYERS, LAYERS "/layers.lock", target, err) <
-		    0)
+	    (podman->layers.changed &&
+	     podmanlist_save_layers(podman->layers.entries, target, err) < 0))
 		return -1;
-	return save_list(podman, &podman->images, PODMAN_IMAGES, IMAGES "/images.lock", target,
-			 err);
+	return podmanlist_save_images(podman->images.entries, target, err);
 }
 
 /* --- layers ----------------------------------------------------------- */
@@ -503,7 +372,7 @@ static void list_layer(struct podman *podman, const struct podman_image *image, 
 	if (image->unpacked && image->unpacked[i])
 		json_set_size(entry, "diff-size", image->unpacked[i]);
 	json_append(podman->layers.entries, entry);
-	put(&podman->layers.by_id, text(entry, "id"), entry);
+	put(&podman->layers.by_id, podmanlist_text(entry, "id"), entry);
 	podman->layers.changed = true;
 }
 
@@ -580,7 +449,8 @@ static char *time_created(const struct podman_image *image, ducc_error **err)
 			  "config: \"created\" is not a time, Podman would not list any image");
 		return NULL;
 	}
-	return xstrdup(*text(json, "created") ? text(json, "created") : "1970-01-01T00:00:00Z");
+	return xstrdup(*podmanlist_text(json, "created") ? podmanlist_text(json, "created")
+							 : "1970-01-01T00:00:00Z");
 }
 
 /* What containers/storage calls the file of a document that is kept with an image. */
@@ -589,8 +459,8 @@ static char *data_path(const cJSON *image, const char *key)
 	AUTO_FREE char *encoded = base64_encode(key, strlen(key));
 	bool plain = !strcmp(key, "manifest");
 
-	return format(IMAGES "/%s/%s%s", text(image, "id"), plain ? "" : "=",
-		      plain ? key : encoded);
+	return format(PODMAN_IMAGE_DIRECTORY "/%s/%s%s", podmanlist_text(image, "id"),
+		      plain ? "" : "=", plain ? key : encoded);
 }
 
 /* Notes that there is a document; false if it is noted already. */
@@ -640,7 +510,7 @@ static cJSON *new_image(struct podman *podman, const struct podman_image *image,
 	set_digest(entry, "digest", image->digest);
 	json_set_string(entry, "created", created);
 	json_append(podman->images.entries, entry);
-	put(&podman->images.by_id, text(entry, "id"), entry);
+	put(&podman->images.by_id, podmanlist_text(entry, "id"), entry);
 	return entry;
 }
 
@@ -662,7 +532,7 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 		return error_set(err, "%zu layers: no more than %d can be stacked", manifest->n,
 				 LAYERS_MAX);
 	entry = known ? known->entry : new_image(podman, image, created);
-	if (manifest->n && !find(&podman->layers.by_id, text(entry, "layer"))) {
+	if (manifest->n && !find(&podman->layers.by_id, podmanlist_text(entry, "layer"))) {
 		json_set_string(entry, "layer", add_layers(podman, image, created).hex);
 		podman->images.changed = true;
 	}

@@ -20,10 +20,7 @@
 #define DUCC_PODMAN_H
 
 #include "image.h"
-
-/* Where the lists are, relative to the repository. */
-#define PODMAN_IMAGES "podmanStore/overlay-images/images.json"
-#define PODMAN_LAYERS "podmanStore/overlay-layers/layers.json"
+#include "podmanlist.h"
 
 struct podman;
 
@@ -62,13 +59,6 @@ struct podman_image {
  */
 int podman_add(struct podman *podman, const char *name, const struct podman_image *image,
 	       ducc_error **err);
-
-/* Where files and links go; paths are relative to the repository. */
-struct podman_target {
-	int (*file)(void *ctx, const char *path, const void *data, size_t len, ducc_error **err);
-	int (*link)(void *ctx, const char *path, const char *target, ducc_error **err);
-	void *ctx;
-};
 
 /*
  * Hands over what is new or changed, each path once, and some links that may be
