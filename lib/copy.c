@@ -73,21 +73,32 @@ static int put_all(int root, struct archive *archive, ducc_error **err)
 	return 0;
 }
 
-void copy_update(ducc_session *session, const struct repository *repository, int fd)
+int copy_put(int root, int fd, ducc_error **err)
 {
 	struct archive *archive = xalloc(archive_read_new());
-	AUTO_CLOSE int root = repository_root(repository);
-	ducc_error *err = NULL;
+	int result;
 	PLAIN_BYTES;
 
 	archive_read_support_format_tar(archive);
-	if (root < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		error_errno(&err, errno, "open");
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		result = error_errno(err, errno, "tar");
 	else if (archive_read_open_fd(archive, fd, BLOCK_SIZE) != ARCHIVE_OK)
-		error_set(&err, "%s", archive_error_string(archive));
+		result = error_set(err, "%s", archive_error_string(archive));
 	else
-		put_all(root, archive, &err);
+		result = put_all(root, archive, err);
 	archive_read_free(archive);
+	return result;
+}
+
+void copy_update(ducc_session *session, const struct repository *repository, int fd)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	ducc_error *err = NULL;
+
+	if (root < 0)
+		error_errno(&err, errno, "open");
+	else
+		copy_put(root, fd, &err);
 	if (err)
 		session_notice(session, DUCC_WARNING, "%s: copy of the metadata: %s",
 			       repository->path, ducc_error_message(err));

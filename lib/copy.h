@@ -9,6 +9,9 @@
 #include "repository.h"
 #include "session.h"
 
+/* Puts what the tar at `fd` holds into the directory `root`, each file whole or not at all. */
+int copy_put(int root, int fd, ducc_error **err);
+
 /*
  * Puts what a transaction has added, in the tar at `fd`, into the copy.  What can't
  * be written is warned of: it would be published again, no more than that.

@@ -21,6 +21,7 @@
 #include "catalogs.h"
 #include "clock.h"
 #include "copy.h"
+#include "edit.h"
 #include "ingest.h"
 #include "mem.h"
 #include "parcel.h"
@@ -31,6 +32,7 @@
 
 #define LOG ".metadata/.log"
 #define LOG_LAST LOG "/last"
+#define TREES_AT_A_TIME ((size_t)100)
 #define COPY_SIZE ((size_t)1 << 20)
 /* Files that CernVM-FS may have cut into chunks: its settings begin at 4 MB by default. */
 #define CHUNK_MIN ((uint64_t)1 << 20)
@@ -44,10 +46,13 @@ struct cvmfs {
 	size_t n_layers, layers_capacity;
 	char **removals; /* what is in the way, and not ours */
 	size_t n_removals, removals_capacity;
+	char **removed; /* by transaction_remove() */
+	size_t n_removed, removed_capacity;
 	struct probes probes;
 	size_t steps;
-	char *log; /* path of the entry in the log */
-	struct ingest *ingest;
+	char *log;             /* path of the entry in the log */
+	struct ingest *ingest; /* the transaction that is open is one of these */
+	struct edit *edit;
 };
 
 static struct cvmfs *cvmfs_of(struct transaction *transaction)
@@ -286,6 +291,80 @@ static int add_symlink(struct transaction *transaction, const char *path, const 
 	return parcel_add_symlink(&cvmfs->parcel, path, target, err);
 }
 
+/* --- what is removed -------------------------------------------------- */
+
+static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	(void)err;
+	GROW(cvmfs->removed, cvmfs->n_removed, cvmfs->removed_capacity);
+	cvmfs->removed[cvmfs->n_removed++] = xstrdup(path);
+	cvmfs->steps++;
+	return 0;
+}
+
+/*
+ * True for a layer or a flat tree: `cvmfs_server ingest` removes those quickly.  It
+ * can't have a colon in a path, and knows of one at a time through a gateway.
+ */
+static bool is_whole_tree(const char *path)
+{
+	bool may_be = !strncmp(path, ".flat/", 6) || !strncmp(path, ".layers/", 8);
+	const char *last = strrchr(path, '/');
+
+	return may_be && digest_is_hex(last + 1);
+}
+
+static bool has_edits(const struct cvmfs *cvmfs)
+{
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (!is_whole_tree(cvmfs->removed[i]))
+			return true;
+	return false;
+}
+
+/* Puts what is added, and removes everything but whole trees. */
+static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
+{
+	uint64_t size;
+
+	if (parcel_finish(&cvmfs->parcel, &size, err) < 0 ||
+	    edit_put(cvmfs->edit, cvmfs->parcel.fd, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (!is_whole_tree(cvmfs->removed[i]) &&
+		    edit_remove(cvmfs->edit, cvmfs->removed[i], err) < 0)
+			return -1;
+	return edit_finish(cvmfs->edit, err);
+}
+
+static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
+{
+	AUTO_FREE const char **trees = xcalloc(cvmfs->n_removed, sizeof(*trees));
+	size_t n = 0, batch = TREES_AT_A_TIME;
+
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (is_whole_tree(cvmfs->removed[i]))
+			trees[n++] = cvmfs->removed[i];
+	for (size_t done = 0, now; done < n; done += now) {
+		ducc_error *error = NULL;
+
+		now = n - done < batch ? n - done : batch;
+		if (session_cancelled(cvmfs->base.session))
+			return error_set(err, "interrupted; the next one will go on");
+		if (!ingest_remove(cvmfs->base.session, cvmfs->base.repository, trees + done, now,
+				   &error))
+			continue;
+		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
+			return error_give(err, error);
+		ducc_error_free(error);
+		batch = 1;
+		now = 0;
+	}
+	return 0;
+}
+
 /* --- a transaction ---------------------------------------------------- */
 
 static void mark(const struct transaction *transaction, struct transaction_mark *mark)
@@ -295,14 +374,15 @@ static void mark(const struct transaction *transaction, struct transaction_mark 
 	mark->steps = cvmfs->steps;
 	mark->layers = cvmfs->n_layers;
 	mark->removals = cvmfs->n_removals;
+	mark->removed = cvmfs->n_removed;
 	mark->probes = cvmfs->probes.n;
 	mark->parcel = parcel_mark(&cvmfs->parcel);
 }
 
-static void forget_removals(struct cvmfs *cvmfs, size_t n)
+static void forget(char **paths, size_t *n, size_t left)
 {
-	while (cvmfs->n_removals > n)
-		free(cvmfs->removals[--cvmfs->n_removals]);
+	while (*n > left)
+		free(paths[--*n]);
 }
 
 static void reset(struct transaction *transaction, const struct transaction_mark *mark)
@@ -311,7 +391,8 @@ static void reset(struct transaction *transaction, const struct transaction_mark
 
 	cvmfs->steps = mark->steps;
 	cvmfs->n_layers = mark->layers;
-	forget_removals(cvmfs, mark->removals);
+	forget(cvmfs->removals, &cvmfs->n_removals, mark->removals);
+	forget(cvmfs->removed, &cvmfs->n_removed, mark->removed);
 	probes_forget(&cvmfs->probes, mark->probes);
 	parcel_reset(&cvmfs->parcel, mark->parcel);
 }
@@ -390,29 +471,44 @@ static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
 		session_notice(cvmfs->base.session, DUCC_WARNING,
 			       "%s: not published by ducc, or not whole: replacing it",
 			       cvmfs->removals[i]);
-		if (ingest_remove(cvmfs->base.session, cvmfs->base.repository, cvmfs->removals[i],
-				  err) < 0)
+		if (ingest_remove(cvmfs->base.session, cvmfs->base.repository,
+				  (const char *const *)&cvmfs->removals[i], 1, err) < 0)
 			return error_wrap(err, "%s", cvmfs->removals[i]);
 	}
 	return 0;
 }
 
-static int open_transaction(struct transaction *transaction, ducc_error **err)
+static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	AUTO_FREE char *head = NULL, *now = NULL;
-	bool removed = cvmfs->n_removals > 0;
+	const struct transaction *base = &cvmfs->base;
+	AUTO_FREE char *head = NULL;
 	size_t len;
 
-	if (repository_check_type(transaction->repository, LOG_LAST, S_IFREG, err) < 0 ||
+	if (repository_check_type(base->repository, LOG_LAST, S_IFREG, err) < 0 ||
 	    remove_all(cvmfs, err) < 0)
 		return -1;
 	free(cvmfs->log);
 	cvmfs->log = log_name();
 	if (make_head(cvmfs, &head, &len, err) < 0)
 		return -1;
-	cvmfs->ingest = ingest_begin(transaction->session, transaction->repository, head, len, err);
-	if (!cvmfs->ingest)
+	cvmfs->ingest = ingest_begin(base->session, base->repository, head, len, err);
+	return cvmfs->ingest ? 0 : -1;
+}
+
+static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
+{
+	cvmfs->edit = edit_begin(cvmfs->base.session, cvmfs->base.repository, err);
+	return cvmfs->edit ? 0 : -1;
+}
+
+static int open_transaction(struct transaction *transaction, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	bool removed = cvmfs->n_removals > 0;
+	AUTO_FREE char *now = NULL;
+
+	if (has_edits(cvmfs) ? open_edit(cvmfs, err) < 0
+			     : cvmfs->steps > cvmfs->n_removed && open_ingest(cvmfs, err) < 0)
 		return -1;
 	now = revision(transaction->repository);
 	return removed || (now && cvmfs->revision && strcmp(now, cvmfs->revision) != 0);
@@ -431,9 +527,9 @@ static int send_layer(struct cvmfs *cvmfs, const struct digest *layer, ducc_erro
 	return 0;
 }
 
-static int commit(struct transaction *transaction, ducc_error **err)
+static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	const struct transaction *transaction = &cvmfs->base;
 	AUTO_FREE char *tail = NULL;
 	uint64_t size;
 	size_t len;
@@ -455,15 +551,28 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	return 0;
 }
 
+static int commit(struct transaction *transaction, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
+	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
+		return -1;
+	return remove_trees(cvmfs, err);
+}
+
 static void end(struct transaction *transaction)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
 	ingest_free(cvmfs->ingest);
+	edit_free(cvmfs->edit);
 	parcel_close(&cvmfs->parcel);
 	cleanup_close(&cvmfs->lock);
-	forget_removals(cvmfs, 0);
+	forget(cvmfs->removals, &cvmfs->n_removals, 0);
+	forget(cvmfs->removed, &cvmfs->n_removed, 0);
 	free(cvmfs->removals);
+	free(cvmfs->removed);
 	probes_free(&cvmfs->probes);
 	free(cvmfs->layers);
 	free(cvmfs->revision);
@@ -496,6 +605,7 @@ struct transaction *cvmfs_begin(const struct transaction *base, struct repositor
 		.file = add_file,
 		.hardlink = add_hardlink,
 		.symlink = add_symlink,
+		.remove = remove_path,
 		.mark = mark,
 		.reset = reset,
 		.open = open_transaction,

@@ -28,10 +28,23 @@
 #define PLAN_DRAFT DIRECTORY "/plan.draft"
 #define PLAN_LIMIT ((size_t)1 << 30)
 
+/* What a step does with `from`, a name in the staging directory, and `to`, a path. */
+enum verb {
+	RENAME,   /* gives it that path */
+	COMPLETE, /* a listing, and the digits of a layer that it completes */
+	REMOVE,   /* moves the path away, to a place of that name */
+};
+
+/* As they are written in a plan. */
+static const char *const verbs[] = {"rename", "complete", "remove"};
+
+/* When a step is done: names after what they lead to, and then what is removed. */
+enum order { FIRST, NAMES, LAST, N_ORDERS };
+
 struct step {
-	char *from, *to; /* a name in the staging directory, a path in the repository */
-	bool complete;   /* `from` is a listing, `to` the digits of a layer that it completes */
-	bool last;
+	enum verb verb;
+	enum order order;
+	char *from, *to;
 };
 
 struct directory {
@@ -133,6 +146,28 @@ static int run_complete(int repository, const char *name, const char *hex, ducc_
 	return 0;
 }
 
+/* Moves what is removed aside; it goes with the directory of the transaction. */
+static int run_remove(int repository, const char *from, const char *path)
+{
+	AUTO_FREE char *aside = format(REPLACED "/%s", from);
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+
+	if (parent < 0)
+		return errno == ENOENT ? 0 : -1; /* done before */
+	if (path_mkdirs(repository, REPLACED) < 0)
+		return -1;
+	if (renameat(parent, name, repository, aside) < 0) {
+		/* Who isn't root must be able to write into a directory that is moved. */
+		if (errno == EACCES && (fchmodat(parent, name, 0700, 0) < 0 ||
+					renameat(parent, name, repository, aside) < 0))
+			return -1;
+		if (errno != ENOENT)
+			return -1;
+	}
+	return path_prune(repository, path);
+}
+
 static int run_step(int repository, char *step, ducc_error **err)
 {
 	char *rest = NULL;
@@ -141,9 +176,9 @@ static int run_step(int repository, char *step, ducc_error **err)
 
 	if (!verb || !name || !to)
 		return error_set(err, PLAN " is damaged");
-	if (!strcmp(verb, "complete"))
+	if (!strcmp(verb, verbs[COMPLETE]))
 		return run_complete(repository, name, to, err);
-	if (run_rename(repository, name, to) < 0)
+	if ((!strcmp(verb, verbs[REMOVE]) ? run_remove : run_rename)(repository, name, to) < 0)
 		return error_errno(err, errno, "%s", to);
 	return 0;
 }
@@ -187,11 +222,11 @@ static int staging(struct directory *directory, ducc_error **err)
 	return directory->staging;
 }
 
-static void add_step(struct directory *directory, char *from, const char *to, bool complete,
-		     bool last)
+static void add_step(struct directory *directory, enum verb verb, enum order order, char *from,
+		     const char *to)
 {
 	GROW(directory->steps, directory->n, directory->capacity);
-	directory->steps[directory->n++] = (struct step){from, xstrdup(to), complete, last};
+	directory->steps[directory->n++] = (struct step){verb, order, from, xstrdup(to)};
 }
 
 /* A name that nothing in the staging directory has. */
@@ -314,7 +349,7 @@ static int add_layer(struct transaction *transaction, const struct listing_head 
 	    write_file(at, layers_json, json, strlen(json), err) < 0 ||
 	    write_listing(at, listing, head, tree, err) < 0)
 		return -1;
-	add_step(directory, STEAL(name), to, false, false);
+	add_step(directory, RENAME, FIRST, STEAL(name), to);
 	return 0;
 }
 
@@ -328,7 +363,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	(void)published; /* adding what is there is no harm */
 	if (at < 0 || write_listing(at, name, head, tree, err) < 0)
 		return -1;
-	add_step(directory, STEAL(name), head->layer.hex, true, false);
+	add_step(directory, COMPLETE, FIRST, STEAL(name), head->layer.hex);
 	return 0;
 }
 
@@ -342,7 +377,7 @@ static int add_flat(struct transaction *transaction, const char *to, struct tree
 	if (at < 0 || make_directory(at, name, err) < 0 ||
 	    fill(directory, at, name, tree, NULL, to, err) < 0)
 		return -1;
-	add_step(directory, STEAL(name), to, false, false);
+	add_step(directory, RENAME, FIRST, STEAL(name), to);
 	return 0;
 }
 
@@ -357,7 +392,7 @@ static int add_file(struct transaction *transaction, const char *path, const voi
 
 	if (at < 0 || write_file(at, name, data, len, err) < 0)
 		return -1;
-	add_step(directory, STEAL(name), path, false, false);
+	add_step(directory, RENAME, FIRST, STEAL(name), path);
 	return 0;
 }
 
@@ -374,7 +409,7 @@ static int add_hardlink(struct transaction *transaction, const char *path, const
 		return -1;
 	if (parent < 0 || linkat(parent, last, at, name, 0) < 0)
 		return error_errno(err, errno, "%s", path);
-	add_step(directory, STEAL(name), path, false, false);
+	add_step(directory, RENAME, FIRST, STEAL(name), path);
 	return 0;
 }
 
@@ -390,7 +425,18 @@ static int add_symlink(struct transaction *transaction, const char *path, const 
 	if (symlinkat(target, at, name) < 0)
 		return error_errno(err, errno, "%s", path);
 	/* Podman's are no names: they must be there before its list of images is. */
-	add_step(directory, STEAL(name), path, false, strncmp(path, "podmanStore/", 12) != 0);
+	add_step(directory, RENAME, strncmp(path, "podmanStore/", 12) != 0 ? NAMES : FIRST,
+		 STEAL(name), path);
+	return 0;
+}
+
+static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+
+	if (staging(directory, err) < 0)
+		return -1;
+	add_step(directory, REMOVE, LAST, new_name(directory), path);
 	return 0;
 }
 
@@ -444,13 +490,12 @@ static int write_plan(struct directory *directory)
 		path_open(directory->root, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	AUTO_BUFFER plan = {0};
 
-	for (int last = 0; last <= 1; last++) {
+	for (int order = FIRST; order < N_ORDERS; order++) {
 		for (size_t i = 0; i < directory->n; i++) {
 			const struct step *step = &directory->steps[i];
 
-			if (step->last == last)
-				buffer_addf(&plan, "%s %s %s\n",
-					    step->complete ? "complete" : "rename", step->from,
+			if ((int)step->order == order)
+				buffer_addf(&plan, "%s %s %s\n", verbs[step->verb], step->from,
 					    step->to);
 		}
 	}
@@ -496,6 +541,7 @@ struct transaction *directory_begin(const struct transaction *base, ducc_error *
 		.file = add_file,
 		.hardlink = add_hardlink,
 		.symlink = add_symlink,
+		.remove = remove_path,
 		.mark = mark,
 		.reset = reset,
 		.open = open_transaction,

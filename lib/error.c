@@ -81,6 +81,14 @@ void error_prepend(ducc_error **err, const char *fmt, ...)
 	}
 }
 
+void error_hand_over(ducc_error **err, ducc_error *error)
+{
+	if (err && !*err)
+		*err = error;
+	else
+		ducc_error_free(error);
+}
+
 ducc_error *error_copy(const ducc_error *err)
 {
 	ducc_error *copy = xcalloc(1, sizeof(*copy));

@@ -31,6 +31,10 @@ void error_start_errno(ducc_error **err, int code, const char *fmt, ...) PRINTF(
 #define error_wrap(...) MINUS_ONE_AFTER(error_prepend(__VA_ARGS__))
 void error_prepend(ducc_error **err, const char *fmt, ...) PRINTF(2, 3);
 
+/* Hands an error over to the caller, who may not want it. */
+#define error_give(...) MINUS_ONE_AFTER(error_hand_over(__VA_ARGS__))
+void error_hand_over(ducc_error **err, ducc_error *error);
+
 /* A copy with the same message, for one cause that stops several images. */
 ducc_error *error_copy(const ducc_error *err);
 

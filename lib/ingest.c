@@ -215,7 +215,7 @@ void ingest_free(struct ingest *ingest)
 struct removal {
 	ducc_session *session;
 	const struct repository *repository;
-	const char *path;
+	char **argv;
 };
 
 /* One try: 1 if it is done, 0 if somebody else is at it. */
@@ -223,9 +223,7 @@ static int try_remove(void *ctx, ducc_error **err)
 {
 	const struct removal *removal = ctx;
 	struct spool_note note = {0};
-	AUTO_FREE char *path = xstrdup(removal->path);
-	char *const argv[] = {CVMFS_SERVER, "ingest", "-d", path, removal->repository->name, NULL};
-	int result = spool_run(removal->session, removal->repository, &note, argv, err);
+	int result = spool_run(removal->session, removal->repository, &note, removal->argv, err);
 
 	if (result >= 0)
 		spool_remove_note(removal->repository);
@@ -235,10 +233,23 @@ static int try_remove(void *ctx, ducc_error **err)
 	return result;
 }
 
-int ingest_remove(ducc_session *session, const struct repository *repository, const char *path,
-		  ducc_error **err)
+int ingest_remove(ducc_session *session, const struct repository *repository,
+		  const char *const *paths, size_t n, ducc_error **err)
 {
-	struct removal removal = {session, repository, path};
+	struct removal removal = {session, repository, xcalloc(2 * n + 4, sizeof(char *))};
+	size_t argc = 0;
+	int result;
 
-	return spool_patiently(session, repository, try_remove, &removal, err);
+	removal.argv[argc++] = xstrdup(CVMFS_SERVER);
+	removal.argv[argc++] = xstrdup("ingest");
+	for (size_t i = 0; i < n; i++) {
+		removal.argv[argc++] = xstrdup("-d");
+		removal.argv[argc++] = xstrdup(paths[i]);
+	}
+	removal.argv[argc] = xstrdup(repository->name);
+	result = spool_patiently(session, repository, try_remove, &removal, err);
+	for (size_t i = 0; i <= argc; i++)
+		free(removal.argv[i]);
+	free(removal.argv);
+	return result;
 }

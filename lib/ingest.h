@@ -29,8 +29,11 @@ int ingest_finish(struct ingest *ingest, ducc_error **err);
 /* Makes what is not finished fail, and waits until it is undone.  NULL is allowed. */
 void ingest_free(struct ingest *ingest);
 
-/* Removes `path`, with what is beneath it, in a transaction of its own. */
-int ingest_remove(ducc_session *session, const struct repository *repository, const char *path,
-		  ducc_error **err);
+/*
+ * Removes these paths, with what is beneath them, in a transaction of its own.  Through a
+ * gateway only one can be removed at a time.
+ */
+int ingest_remove(ducc_session *session, const struct repository *repository,
+		  const char *const *paths, size_t n, ducc_error **err);
 
 #endif

@@ -247,6 +247,23 @@ int path_remove(int root, const char *path)
 	return 0;
 }
 
+int path_prune(int root, const char *path)
+{
+	AUTO_FREE char *parent = xstrdup(path);
+	const char *name;
+	char *slash;
+
+	while ((slash = strrchr(parent, '/'))) {
+		*slash = '\0';
+		AUTO_CLOSE int fd = path_open_parent(root, parent, &name);
+		if (fd < 0 && errno != ENOENT)
+			return -1;
+		if (fd >= 0 && unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return errno == ENOTEMPTY || errno == EEXIST ? 0 : -1;
+	}
+	return 0;
+}
+
 bool path_exists(int root, const char *path)
 {
 	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);

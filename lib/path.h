@@ -53,6 +53,9 @@ int path_mkdirs_named(const char *path, ducc_error **err);
 /* Removes `path`, with all beneath it if it is a directory.  A missing one is no error. */
 int path_remove(int root, const char *path);
 
+/* Removes the directories above `path` that are empty, up to `root`. */
+int path_prune(int root, const char *path);
+
 /* True if `path` exists beneath root, whatever it is. */
 bool path_exists(int root, const char *path);
 

@@ -20,20 +20,30 @@ static bool is_mounted(const char *path)
 	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !path_is_empty(fd));
 }
 
-void repository_find(struct repository *repository, const char *store)
+/* Where the machine's own directories are; "" for / itself. */
+static const char *sysroot(void)
 {
 	const char *root = getenv("DUCC_SYSROOT");
+
+	return root ? root : "";
+}
+
+char *repository_mount(const struct repository *repository)
+{
+	return format("%s/cvmfs/%s", sysroot(), repository->name);
+}
+
+void repository_find(struct repository *repository, const char *store)
+{
 	AUTO_FREE char *rdonly = NULL, *mount = NULL, *copy = NULL;
 
-	if (!root)
-		root = "";
 	free(repository->spool);
 	free(repository->path);
 	repository->path = NULL;
 	repository->copy = false;
-	repository->spool = format("%s/var/spool/cvmfs/%s", root, repository->name);
+	repository->spool = format("%s/var/spool/cvmfs/%s", sysroot(), repository->name);
 	rdonly = format("%s/rdonly", repository->spool);
-	mount = format("%s/cvmfs/%s", root, repository->name);
+	mount = repository_mount(repository);
 	copy = format("%s/repositories/%s", store, repository->name);
 	if (is_mounted(rdonly)) {
 		repository->path = STEAL(rdonly);

@@ -41,6 +41,9 @@ int repository_open(struct repository *repository, const char *name, const char 
  */
 void repository_find(struct repository *repository, const char *store);
 
+/* Where a CernVM-FS repository is mounted for everybody; the caller frees it. */
+char *repository_mount(const struct repository *repository);
+
 /* Makes the directory of a repository that is one. */
 int repository_create(struct repository *repository, ducc_error **err);
 

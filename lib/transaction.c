@@ -115,6 +115,13 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 	return transaction->target->symlink(transaction, path, target, err);
 }
 
+int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	if (!repository_has(transaction->repository, path))
+		return 0;
+	return transaction->target->remove(transaction, path, err);
+}
+
 struct transaction_mark transaction_mark(const struct transaction *transaction)
 {
 	struct transaction_mark mark = {.added = transaction->n_added, .bytes = transaction->bytes};

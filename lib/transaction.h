@@ -1,6 +1,6 @@
 /*
  * A transaction on a repository: everything that is added becomes visible, or
- * nothing.
+ * nothing.  What is removed goes after that.
  *
  * What a transaction is, each kind of repository says in a struct target:
  * directory.c, cvmfs.c.  One transaction at a time: begin waits for others.
@@ -18,7 +18,7 @@
 #include "session.h"
 
 struct transaction_mark {
-	size_t added, steps, layers, removals, probes;
+	size_t added, steps, layers, removals, removed, probes;
 	uint64_t bytes;
 	struct parcel_mark parcel;
 };
@@ -50,6 +50,7 @@ struct target {
 			ducc_error **err);
 	int (*symlink)(struct transaction *transaction, const char *path, const char *target,
 		       ducc_error **err);
+	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
 	/* Only what the kind itself counts. */
 	void (*mark)(const struct transaction *transaction, struct transaction_mark *mark);
 	void (*reset)(struct transaction *transaction, const struct transaction_mark *mark);
@@ -102,6 +103,15 @@ int transaction_add_hardlink(struct transaction *transaction, const char *path, 
  */
 int transaction_add_symlink(struct transaction *transaction, const char *path, const char *target,
 			    ducc_error **err);
+
+/*
+ * Removes what is at `path`, and the directories above it that are empty then.  What
+ * is removed goes in the order of these calls, together with what is added; but with
+ * CernVM-FS whole layers and flat trees go afterwards, in transactions of their own:
+ * if that is broken off, they are still there.  A transaction that removes something
+ * adds no layers and flat trees.
+ */
+int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
 bool transaction_is_empty(const struct transaction *transaction);
 
