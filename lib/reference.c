@@ -90,14 +90,14 @@ static bool valid_repository(const char *text)
 	}
 }
 
-static bool valid_tag(const char *text)
+static bool valid_tag(const char *text, bool pattern)
 {
 	size_t len = strlen(text);
 
 	if (len < 1 || len > 128 || text[0] == '.' || text[0] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_alnum(text[i]) && !strchr("_.-", text[i]))
+		if (!is_alnum(text[i]) && !strchr(pattern ? "_.-*" : "_.-", text[i]))
 			return false;
 	return true;
 }
@@ -130,7 +130,7 @@ static char *take_registry(const char **text, bool explicit)
 	return registry;
 }
 
-static int parse(struct reference *reference, const char *text, ducc_error **err)
+static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
 {
 	const char *separator = strstr(text, "://");
 	AUTO_FREE char *rest = NULL;
@@ -169,8 +169,14 @@ static int parse(struct reference *reference, const char *text, ducc_error **err
 	colon = strchr(rest, ':');
 	if (colon) {
 		*colon++ = '\0';
-		if (!valid_tag(colon))
+		if (!valid_tag(colon, true))
 			return error_set(err, "not a tag: %s", colon);
+		if (!valid_tag(colon, pattern))
+			return error_set(err, "the tag %s stands for many: ducc-wish tells which",
+					 colon);
+		if (at && strchr(colon, '*'))
+			return error_set(err, "both a digest and the tag %s, which stands for many",
+					 colon);
 		reference->tag = xstrdup(colon);
 	} else if (!at) {
 		reference->tag = xstrdup("latest");
@@ -184,14 +190,25 @@ static int parse(struct reference *reference, const char *text, ducc_error **err
 	return 0;
 }
 
-int reference_parse(struct reference *reference, const char *text, ducc_error **err)
+static int parse_or_free(struct reference *reference, const char *text, bool pattern,
+			 ducc_error **err)
 {
 	*reference = (struct reference){0};
-	if (parse(reference, text, err) < 0) {
+	if (parse(reference, text, pattern, err) < 0) {
 		reference_free(reference);
 		return -1;
 	}
 	return 0;
+}
+
+int reference_parse(struct reference *reference, const char *text, ducc_error **err)
+{
+	return parse_or_free(reference, text, false, err);
+}
+
+int reference_parse_pattern(struct reference *reference, const char *text, ducc_error **err)
+{
+	return parse_or_free(reference, text, true, err);
 }
 
 void reference_free(struct reference *reference)
@@ -206,6 +223,53 @@ void reference_free(struct reference *reference)
 bool reference_is_pinned(const struct reference *reference)
 {
 	return reference->digest.hex[0] != '\0';
+}
+
+bool reference_is_pattern(const struct reference *reference)
+{
+	return reference->tag && strchr(reference->tag, '*');
+}
+
+/* Backtracks to the last `*` only, so that no pattern takes more than its length times the text's. */
+bool tag_matches(const char *pattern, const char *tag)
+{
+	const char *star = NULL, *resume = NULL;
+
+	while (*tag) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = tag;
+		} else if (*pattern == *tag) {
+			pattern++;
+			tag++;
+		} else if (star) {
+			pattern = star;
+			tag = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+bool reference_matches(const struct reference *pattern, const char *name)
+{
+	AUTO_FREE char *exact = NULL;
+	size_t registry = strlen(pattern->registry), repository = strlen(pattern->repository);
+
+	if (!reference_is_pattern(pattern)) {
+		exact = reference_name(pattern);
+		return !strcmp(exact, name);
+	}
+	if (strncmp(name, pattern->registry, registry) != 0 || name[registry] != '/')
+		return false;
+	name += registry + 1;
+	if (strncmp(name, pattern->repository, repository) != 0 || name[repository] != ':')
+		return false;
+	name += repository + 1;
+	return valid_tag(name, false) && tag_matches(pattern->tag, name);
 }
 
 static char *format_parts(const struct reference *reference, bool scheme, bool digest)

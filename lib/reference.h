@@ -8,6 +8,9 @@
  * Without a scheme, a loopback host means http, every other one https.  Without
  * a registry (a first component that has no dot, no colon and is not
  * `localhost`) Docker Hub is meant; one-component names there are in `library`.
+ *
+ * A pattern is a reference whose tag may hold `*`, which stands for any text, none
+ * included.  Only who says so takes one.
  */
 #ifndef DUCC_REFERENCE_H
 #define DUCC_REFERENCE_H
@@ -24,11 +27,27 @@ struct reference {
 };
 
 int reference_parse(struct reference *reference, const char *text, ducc_error **err);
+
+/* The same for a pattern; reference_is_pattern() tells whether there is a `*` in it. */
+int reference_parse_pattern(struct reference *reference, const char *text, ducc_error **err);
+
 void reference_free(struct reference *reference);
 
 #define AUTO_REFERENCE __attribute__((cleanup(reference_free))) struct reference
 
 bool reference_is_pinned(const struct reference *reference);
+
+bool reference_is_pattern(const struct reference *reference);
+
+/* True if the pattern of a tag stands for the tag. */
+bool tag_matches(const char *pattern, const char *tag);
+
+/*
+ * True if the reference, or pattern, is about the image that a repository calls
+ * `name`: REGISTRY/REPOSITORY:TAG, or REGISTRY/REPOSITORY@DIGEST.  Of a pinned
+ * reference with a tag the digest does not matter, as it does not in names.
+ */
+bool reference_matches(const struct reference *pattern, const char *name);
 
 /* SCHEME://REGISTRY/REPOSITORY[:TAG][@DIGEST]; the caller frees it. */
 char *reference_format(const struct reference *reference);

@@ -35,6 +35,84 @@ static void refused(const char *text, const char *why)
 	says(&err, why, "... with the reason");
 }
 
+static void pattern(const char *text, const char *full)
+{
+	AUTO_REFERENCE reference = {0};
+	ducc_error *err = NULL;
+	char *formatted;
+
+	ok(!reference_parse_pattern(&reference, text, &err), "%s is a pattern", text);
+	ok(reference_is_pattern(&reference), "... and known as one");
+	formatted = reference_format(&reference);
+	is_string(formatted, full, "... in full");
+	free(formatted);
+}
+
+static void no_pattern(const char *text, const char *why)
+{
+	AUTO_REFERENCE reference = {0};
+	ducc_error *err = NULL;
+
+	ok(reference_parse_pattern(&reference, text, &err) < 0, "'%.60s' is no pattern", text);
+	says(&err, why, "... with the reason");
+}
+
+static void matches(const char *text, const char *name, bool want)
+{
+	AUTO_REFERENCE reference = {0};
+	ducc_error *err = NULL;
+
+	ok(!reference_parse_pattern(&reference, text, &err) &&
+		   reference_matches(&reference, name) == want,
+	   "%s %s %s", text, want ? "is about" : "is not about", name);
+	ducc_error_free(err);
+}
+
+static void patterns(void)
+{
+	AUTO_REFERENCE reference = {0};
+	char stars[129] = "", tag[129] = "";
+
+	pattern("atlas/base:21.2.1*", "https://registry.hub.docker.com/atlas/base:21.2.1*");
+	pattern("h.org/x:*", "https://h.org/x:*");
+	pattern("h.org/x:*-a*.b*", "https://h.org/x:*-a*.b*");
+	ok(!reference_parse_pattern(&reference, "h.org/x:1", NULL), "a reference is a pattern");
+	ok(!reference_is_pattern(&reference), "... that stands for one image");
+	no_pattern("h.org/x*:1", "repository");
+	no_pattern("h*.org/x:1", "registry");
+	no_pattern("h.org/x:-*", "tag");
+	no_pattern("h.org/x:a?", "tag");
+	no_pattern("h.org/x:[a]*", "tag");
+	no_pattern("h.org/x:1*@sha256:" HEX, "digest");
+
+	matches("h.org/x:1.*", "h.org/x:1.2", true);
+	matches("http://h.org/x:1.*", "h.org/x:1.", true);
+	matches("h.org/x:1.*", "h.org/x:1", false);
+	matches("h.org/x:1.*", "h.org/x:11", false);
+	matches("h.org/x:*", "h.org/x:latest", true);
+	matches("h.org/x:*", "h.org/x/y:latest", false);
+	matches("h.org/x:*", "h.org/xy:latest", false);
+	matches("h.org/x:*", "h.org:1/x:latest", false);
+	matches("h.org/x:*", "h.org/x:1/y", false);
+	matches("h.org/x:*", "h.org/x:", false);
+	matches("h.org/x:*", "h.org/x@sha256:" HEX, false);
+	matches("h.org/x:*b*c", "h.org/x:abcbc", true);
+	matches("h.org/x:*b*c", "h.org/x:abcb", false);
+	matches("h.org/x:a*b*b", "h.org/x:ab", false);
+	matches("h.org/x:a**b", "h.org/x:ab", true);
+	matches("h.org/x", "h.org/x:latest", true);
+	matches("h.org/x:1", "h.org/x:1", true);
+	matches("h.org/x:1", "h.org/x:11", false);
+	matches("h.org/x:1@sha256:" HEX, "h.org/x:1", true);
+	matches("h.org/x@sha256:" HEX, "h.org/x@sha256:" HEX, true);
+
+	for (size_t i = 0; i + 2 < sizeof(stars); i += 2)
+		memcpy(stars + i, "*a", 3);
+	memset(tag, 'a', sizeof(tag) - 1);
+	memcpy(stars + 126, "*b", 3);
+	ok(!tag_matches(stars, tag), "a pattern made to be slow is not");
+}
+
 static void records(void)
 {
 	ducc_error *err = NULL;
@@ -83,7 +161,7 @@ int main(void)
 	refused("h.org/x:", "tag");
 	refused("h.org/x:..", "tag");
 	refused("h.org/x:a/b", "tag");
-	refused("h.org/x:1.*", "tag");
+	refused("h.org/x:1.*", "ducc-wish");
 	refused("h.org/x@sha256:12", "digest");
 	refused("h.org/x@sha512:" HEX, "digest");
 	refused("h.org:0/x", "registry");
@@ -91,6 +169,7 @@ int main(void)
 	refused("../x.y/z", "registry");
 	refused(".flat/x", "registry");
 	refused("user@h.org/x", "registry");
+	patterns();
 	records();
 	return done_testing();
 }
