@@ -145,11 +145,13 @@ static void option(struct tool *tool, int letter)
 
 int tool_options(struct tool *tool, int argc, char **argv)
 {
+	static const struct option none[] = {{NULL, 0, NULL, 0}};
+	const struct option *long_options = tool->long_options ? tool->long_options : none;
 	char letters[64];
 	int letter;
 
 	snprintf(letters, sizeof(letters), "s:r:nqvhV%s", tool->letters);
-	while ((letter = getopt(argc, argv, letters)) != -1)
+	while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
 		option(tool, letter);
 	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;
 	tool->options.notice = on_notice;

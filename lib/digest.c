@@ -67,6 +67,43 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 	return !strcmp(a->hex, b->hex);
 }
 
+static int compare(const void *a, const void *b)
+{
+	const struct digest *left = a, *right = b;
+
+	return strcmp(left->hex, right->hex);
+}
+
+void digest_set_add(struct digest_set *set, const struct digest *digest)
+{
+	GROW(set->digests, set->n, set->capacity);
+	set->digests[set->n++] = *digest;
+}
+
+void digest_set_sort(struct digest_set *set)
+{
+	size_t n = 0;
+
+	if (!set->n)
+		return;
+	qsort(set->digests, set->n, sizeof(*set->digests), compare);
+	for (size_t i = 0; i < set->n; i++)
+		if (!n || compare(&set->digests[n - 1], &set->digests[i]) != 0)
+			set->digests[n++] = set->digests[i];
+	set->n = n;
+}
+
+bool digest_set_has(const struct digest_set *set, const struct digest *digest)
+{
+	return set->n && bsearch(digest, set->digests, set->n, sizeof(*digest), compare);
+}
+
+void digest_set_free(struct digest_set *set)
+{
+	free(set->digests);
+	*set = (struct digest_set){NULL};
+}
+
 void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";

@@ -28,6 +28,17 @@ bool digest_is_hex(const char *text);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 
+/* A set of digests: add, then sort, then ask. */
+struct digest_set {
+	struct digest *digests;
+	size_t n, capacity;
+};
+void digest_set_add(struct digest_set *set, const struct digest *digest);
+/* Sorts it, and leaves each digest in it once. */
+void digest_set_sort(struct digest_set *set);
+bool digest_set_has(const struct digest_set *set, const struct digest *digest);
+void digest_set_free(struct digest_set *set);
+
 /* A SHA-256 that takes its input piece by piece. */
 struct hasher;
 struct hasher *hasher_new(void);

@@ -167,6 +167,30 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
 DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n,
 				ducc_error **errors);
 
+/* What ducc_gc() is to do; zero is the default for every member. */
+struct ducc_gc_options {
+	ducc_record *const
+		*wanted; /* images that somebody wants; `*` in a tag stands for any text */
+	size_t n_wanted;
+	bool all;       /* whatever has a public name is wanted */
+	bool force;     /* however many are not wanted any more */
+	uint64_t grace; /* seconds that must have passed since nobody wanted it */
+	unsigned share; /* percent of all images that may become unwanted at once */
+	bool collect;   /* run `cvmfs_server gc` afterwards */
+	/* Told of each public name, and directory of a flat tree or layer, that was removed. */
+	void (*removed)(void *ctx, const char *path);
+	void *ctx;
+};
+
+/*
+ * Removes from the repository what nobody wants any more, and has not for the grace
+ * period; what is not wanted since now goes on the schedule.  First the names go, in
+ * one transaction, and then what no other image needs.  With dry_run it only says so.
+ * Returns 0, or -1 with *err set; what was not removed then will be by the next call.
+ */
+DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
+			ducc_error **err);
+
 /*
  * The repository that a record goes to: the option, else $DUCC_REPO, else its
  * repo= field; NULL if there is none.  Lives as long as session and record.

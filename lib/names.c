@@ -1,6 +1,8 @@
 /* The public names of images: see names.h. */
 #include "names.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "buffer.h"
@@ -199,4 +201,47 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 			return error_wrap(err, "%s", group.first->name);
 	}
 	return 0;
+}
+
+/* The directories of platforms in a repository, each allocated; NULL at the end. */
+static char **list_platforms(const struct repository *repository)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	int fd = root < 0 ? -1 : path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char **platforms = NULL;
+	size_t n = 0, capacity = 0;
+	struct stat st;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISDIR(st.st_mode))
+			continue;
+		GROW(platforms, n, capacity);
+		platforms[n++] = xstrdup(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	GROW(platforms, n, capacity);
+	platforms[n] = NULL;
+	return platforms;
+}
+
+int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
+{
+	AUTO_FREE char **platforms = list_platforms(transaction->repository);
+	int result = transaction_remove(transaction, name, err);
+
+	for (char **platform = platforms; *platform; platform++) {
+		AUTO_FREE char *path = names_of_platform(*platform, name);
+
+		if (!result)
+			result = transaction_remove(transaction, path, err);
+		free(*platform);
+	}
+	return result;
 }

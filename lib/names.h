@@ -40,4 +40,7 @@ int names_check(const struct repository *repository, const struct naming *naming
  */
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
 
+/* Removes the public names of an image, for all platforms. */
+int names_remove(struct transaction *transaction, const char *name, ducc_error **err);
+
 #endif

@@ -5,10 +5,11 @@
 #include "mem.h"
 #include "path.h"
 
+#define HUB "registry.hub.docker.com/"
+#define DOCKER "docker.io/"
 #define LIST_LIMIT ((size_t)1 << 30) /* bytes */
 
-/* One of the lists, as it is published; NULL if it is not there yet. */
-static int read_list(const struct repository *repository, const char *path, char **data,
+int podmanstore_read(const struct repository *repository, const char *path, char **data,
 		     size_t *len, ducc_error **err)
 {
 	AUTO_CLOSE int root = repository_root(repository);
@@ -27,8 +28,8 @@ struct podman *podmanstore_open(const struct repository *repository, ducc_error 
 	/* Podman wants absolute links; but a directory may be moved. */
 	if (repository->spool)
 		root = format("/cvmfs/%s", repository->name);
-	if (!read_list(repository, PODMAN_IMAGES, &images, &images_len, err) &&
-	    !read_list(repository, PODMAN_LAYERS, &layers, &layers_len, err))
+	if (!podmanstore_read(repository, PODMAN_IMAGES, &images, &images_len, err) &&
+	    !podmanstore_read(repository, PODMAN_LAYERS, &layers, &layers_len, err))
 		podman = podman_new(root, images, images_len, layers, layers_len, err);
 	if (!podman)
 		error_wrap(err, "podmanStore");
@@ -38,10 +39,16 @@ struct podman *podmanstore_open(const struct repository *repository, ducc_error 
 /* Docker Hub's name here is not the one that Podman's users know. */
 static char *other_name(const char *name)
 {
-	static const char hub[] = "registry.hub.docker.com/";
-	size_t len = strlen(hub);
+	size_t len = strlen(HUB);
 
-	return strncmp(name, hub, len) != 0 ? NULL : format("docker.io/%s", name + len);
+	return strncmp(name, HUB, len) != 0 ? NULL : format(DOCKER "%s", name + len);
+}
+
+char *podmanstore_hub_name(const char *listed)
+{
+	size_t len = strlen(DOCKER);
+
+	return strncmp(listed, DOCKER, len) != 0 ? NULL : format(HUB "%s", listed + len);
 }
 
 void podmanstore_add(ducc_session *session, struct podman *podman, const char *name, bool named,
@@ -73,9 +80,14 @@ static int save_link(void *ctx, const char *path, const char *target, ducc_error
 	return transaction_add_symlink(ctx, path, target, err);
 }
 
+struct podman_target podmanstore_target(struct transaction *transaction)
+{
+	return (struct podman_target){save_file, save_link, transaction};
+}
+
 int podmanstore_save(const struct podman *podman, struct transaction *transaction, ducc_error **err)
 {
-	struct podman_target target = {save_file, save_link, transaction};
+	struct podman_target target = podmanstore_target(transaction);
 
 	return podman_save(podman, &target, err);
 }

@@ -8,6 +8,16 @@
 #include "session.h"
 #include "transaction.h"
 
+/* Reads one of the lists as it is published; NULL if it is not there.  The caller frees *data. */
+int podmanstore_read(const struct repository *repository, const char *path, char **data,
+		     size_t *len, ducc_error **err);
+
+/* The transaction as a place to write to. */
+struct podman_target podmanstore_target(struct transaction *transaction);
+
+/* The name that an image listed as docker.io/... has here, allocated; NULL for other names. */
+char *podmanstore_hub_name(const char *listed);
+
 /* Reads the store as it is published; to be released with podman_free(). */
 struct podman *podmanstore_open(const struct repository *repository, ducc_error **err);
 

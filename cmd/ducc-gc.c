@@ -1,0 +1,100 @@
+/* ducc-gc: remove from a repository what nobody wants any more. */
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+#define DAY 86400u
+#define DEFAULT_DAYS 30u
+#define DEFAULT_SHARE 10u /* percent */
+
+static struct tool tool;
+static unsigned days = DEFAULT_DAYS;
+static struct ducc_gc_options options = {.share = DEFAULT_SHARE};
+
+static int option(int letter, const char *value)
+{
+	switch (letter) {
+	case 'a':
+		options.all = true;
+		break;
+	case 'C':
+		options.collect = true;
+		break;
+	case 'f':
+		options.force = true;
+		break;
+	case 'g':
+		days = 0;
+		return !strcmp(value, "0") || tool_parse_number(value, 36500, &days) ? 0 : -1;
+	case 'm':
+		options.share = 0;
+		return !strcmp(value, "0") || tool_parse_number(value, 100, &options.share) ? 0
+											    : -1;
+	default:
+		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
+	}
+	return 0;
+}
+
+static struct tool tool = {
+	.name = "ducc-gc",
+	.usage = "[-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] [image ...]",
+	.letters = "aCfg:m:w:",
+	.option = option,
+};
+
+static void on_removed(void *ctx, const char *path)
+{
+	(void)ctx;
+	puts(path);
+}
+
+/* All records: what is not among them is not wanted. */
+static ducc_record **read_all(struct input *input, size_t *n)
+{
+	ducc_record **records = NULL, *record;
+	size_t capacity = 0;
+
+	while ((record = input_next(input, true))) {
+		if (*n == capacity) {
+			capacity = capacity * 2 + 64;
+			records = reallocarray(records, capacity, sizeof(*records));
+			if (!records)
+				abort();
+		}
+		records[(*n)++] = record;
+	}
+	return records;
+}
+
+int main(int argc, char **argv)
+{
+	int first = tool_options(&tool, argc, argv);
+	ducc_record **records = NULL;
+	ducc_session *session;
+	ducc_error *err = NULL;
+	size_t n = 0;
+
+	tool_catch_signals(&tool);
+	session = tool_session(&tool);
+	if (!options.all || first < argc) {
+		struct input *input = tool_input(&tool, argv + first, argc - first);
+
+		records = read_all(input, &n);
+		input_free(input);
+	}
+	options.wanted = records;
+	options.n_wanted = n;
+	options.grace = (uint64_t)days * DAY;
+	options.removed = on_removed;
+	/* With a record that can't be read, who knows what is wanted? */
+	if (!tool.failed && !tool_is_cancelled() && ducc_gc(session, &options, &err) < 0)
+		tool_fail(&tool, NULL, err);
+	for (size_t i = 0; i < n; i++)
+		ducc_record_free(records[i]);
+	free(records);
+	ducc_close(session);
+	return tool_status(&tool);
+}

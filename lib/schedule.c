@@ -1,0 +1,109 @@
+/* What is to be removed: see schedule.h. */
+#include "schedule.h"
+
+#include "clock.h"
+#include "json.h"
+#include "mem.h"
+#include "path.h"
+
+#define LIMIT ((size_t)1 << 28) /* bytes */
+#define VERSION 1
+
+static int compare(const void *a, const void *b)
+{
+	const struct scheduled *left = a, *right = b;
+
+	return strcmp(left->path, right->path);
+}
+
+void schedule_add(struct schedule *schedule, const char *path, time_t since, bool removing)
+{
+	GROW(schedule->entries, schedule->n, schedule->capacity);
+	schedule->entries[schedule->n++] = (struct scheduled){xstrdup(path), since, removing};
+}
+
+void schedule_sort(struct schedule *schedule)
+{
+	if (schedule->n)
+		qsort(schedule->entries, schedule->n, sizeof(*schedule->entries), compare);
+}
+
+const struct scheduled *schedule_find(const struct schedule *schedule, const char *path)
+{
+	AUTO_FREE char *key = xstrdup(path);
+	struct scheduled wanted = {.path = key};
+
+	if (!schedule->n)
+		return NULL;
+	return bsearch(&wanted, schedule->entries, schedule->n, sizeof(wanted), compare);
+}
+
+void schedule_free(struct schedule *schedule)
+{
+	for (size_t i = 0; i < schedule->n; i++)
+		free(schedule->entries[i].path);
+	free(schedule->entries);
+	*schedule = (struct schedule){NULL};
+}
+
+static bool parse(struct schedule *schedule, const char *data, size_t len)
+{
+	AUTO_JSON *json = json_parse(data, len, SCHEDULE, NULL);
+	const cJSON *entries, *entry;
+	uint64_t version;
+
+	if (!json || json_get_size(json, "version", &version, NULL) < 0 || version != VERSION ||
+	    json_get_array(json, "remove", &entries, NULL) < 0)
+		return false;
+	cJSON_ArrayForEach(entry, entries)
+	{
+		const char *path, *text;
+		time_t since;
+
+		if (json_get_string(entry, "path", &path, NULL) < 0 ||
+		    json_get_string(entry, "since", &text, NULL) < 0 || !clock_parse(text, &since))
+			return false;
+		schedule_add(schedule, path, since,
+			     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "removing")));
+	}
+	schedule_sort(schedule);
+	return true;
+}
+
+int schedule_read(struct schedule *schedule, const struct repository *repository, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	*schedule = (struct schedule){NULL};
+	if (root < 0 || !path_exists(root, SCHEDULE))
+		return 0;
+	if (path_read(root, SCHEDULE, LIMIT, &data, &len, err) < 0)
+		return -1;
+	if (parse(schedule, data, len))
+		return 0;
+	schedule_free(schedule);
+	return 1;
+}
+
+char *schedule_print(const struct schedule *schedule)
+{
+	AUTO_JSON *json = json_object();
+	cJSON *entries = json_array();
+
+	json_set_size(json, "version", VERSION);
+	for (size_t i = 0; i < schedule->n; i++) {
+		const struct scheduled *scheduled = &schedule->entries[i];
+		AUTO_FREE char *since = clock_format(scheduled->since);
+		cJSON *entry = json_object();
+
+		json_set_string(entry, "path", scheduled->path);
+		json_set_string(entry, "since", since);
+		if (scheduled->removing)
+			json_set(entry, "removing", xalloc(cJSON_CreateTrue()));
+		json_append(entries, entry);
+	}
+	json_set(json, "remove", entries);
+	return json_print(json, true);
+}

@@ -1,0 +1,41 @@
+/*
+ * What is to be removed from a repository, and since when nobody wants it:
+ * .metadata/remove-schedule.json (ducc-repository(5)).
+ */
+#ifndef DUCC_SCHEDULE_H
+#define DUCC_SCHEDULE_H
+
+#include <time.h>
+
+#include "repository.h"
+
+#define SCHEDULE ".metadata/remove-schedule.json"
+
+struct scheduled {
+	char *path; /* a public name, or the directory of a flat tree or layer */
+	time_t since;
+	bool removing; /* its removal has begun: it is no longer listed */
+};
+
+struct schedule {
+	struct scheduled *entries; /* sorted by path */
+	size_t n, capacity;
+};
+
+/*
+ * Reads the schedule; one that is not there is empty.  Returns 1 if there is a file, but
+ * not one of ours (the original ducc's, or damaged): it is empty then, too.
+ */
+int schedule_read(struct schedule *schedule, const struct repository *repository, ducc_error **err);
+void schedule_free(struct schedule *schedule);
+
+void schedule_add(struct schedule *schedule, const char *path, time_t since, bool removing);
+void schedule_sort(struct schedule *schedule);
+
+/* The entry for a path, or NULL. */
+const struct scheduled *schedule_find(const struct schedule *schedule, const char *path);
+
+/* The schedule as JSON; the caller frees it. */
+char *schedule_print(const struct schedule *schedule);
+
+#endif

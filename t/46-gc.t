@@ -1,0 +1,246 @@
+#!/bin/sh
+# ducc-gc: what nobody wants goes after the grace period, all of it and nothing else, whatever happens meanwhile; in
+# directories and in CernVM-FS.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+KILLS=${KILLS:-40}
+# shellcheck source=kill.sh
+. "${0%/*}/kill.sh"
+need umoci jq
+
+stand_in
+S=$tmp/store
+L=$tmp/layout
+day=86400
+start=1700000000
+
+# Five images; `moved` is another one under the name of `one`, on the same first layers.
+for i in one two three four five; do make_image "$L" $i; done
+umoci tag --image "$L:one" moved
+mkdir "$tmp/tree"
+echo moved >"$tmp/tree/moved"
+add_layer "$L:moved" "$tmp/tree"
+ready() { # IMAGE...: fetched and unpacked, as records
+	ducc-fetch -q -s "$S" "$@" | ducc-unpack -q -s "$S"
+}
+ready "oci:$L:one" "oci:$L:two" "oci:$L:three" "oci:$L:four" "oci:$L:five" >"$tmp/all"
+cp -a "$L" "$tmp/later"
+umoci tag --image "$tmp/later:moved" one
+ready "oci:$tmp/later:one" >"$tmp/moved"
+
+names() { # IMAGE...: records as a wish list has them
+	printf 'localhost/%s:latest\n' "$@"
+}
+publish() { # RECORDS...
+	cat "$@" | ducc-publish -q -s "$S" -r "$repo"
+}
+gc() { # DAY OPTION...: with the records on standard input
+	gc_day=$1
+	shift
+	DUCC_CLOCK=$((start + gc_day * day)) ducc-gc -s "$S" -r "$repo" "$@"
+}
+content() { # what there is, without what tells the history
+	(cd "$R" && find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
+		! -path './podmanStore/*.lock' ! \( -type d -path './.[fl]*/??' \) \
+		\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort)
+}
+scheduled() {
+	jq -r '.remove[] | select(.removing | not) | .path' "$R/.metadata/remove-schedule.json" | grep -v '^\.'
+}
+podman_names() {
+	jq -r '.[].names[]?' "$R/podmanStore/overlay-images/images.json" | sort
+}
+transactions() {
+	[ ! -e "$spool/log" ] || cat "$spool/log"
+}
+sound_repository() {
+	[ "$kind" = directory ] || { cvmfs_server check "$repo" && [ ! -e "$spool/in_transaction.lock" ]; }
+}
+new_repository() {
+	rm -rf "${R:?}" "${tmp:?}/sys"
+	mkdir "$tmp/sys"
+	[ "$kind" = directory ] || cvmfs_server mkfs "$repo"
+}
+publish_again() {
+	publish "$tmp/all" >"$tmp/record"
+	cmp "$tmp/all" "$tmp/record"
+}
+# as_published RECORDS...: the repository is what it would be if only these had been published
+as_published() {
+	content >"$tmp/got"
+	(
+		kept=$R
+		R=$tmp/fresh.$kind
+		if [ "$kind" = directory ]; then
+			repo=$R
+		else
+			DUCC_SYSROOT=$tmp/fresh.sys
+			mkdir "$DUCC_SYSROOT"
+			R=$DUCC_SYSROOT/cvmfs/$repo
+			cvmfs_server mkfs "$repo"
+		fi
+		publish "$@" >"$tmp/fresh.records" || { echo "not published beside $kept"; exit 1; }
+		content
+	) >"$tmp/expected"
+	chmod -R u+rwX "$tmp"/fresh.*
+	rm -rf "$tmp"/fresh.*
+	diff "$tmp/expected" "$tmp/got"
+}
+
+for kind in directory cvmfs; do
+	case $kind in
+	directory) repo=$tmp/repo R=$tmp/repo spool=$tmp/none ;;
+	*) repo=test.example.org R=$tmp/sys/cvmfs/test.example.org spool=$tmp/sys/var/spool/cvmfs/test.example.org ;;
+	esac
+	echo "# $kind"
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+
+	# What must not empty a repository
+	content >"$tmp/before"
+	: >"$tmp/none"
+	fails "nothing is wanted" gc 0 -g 0 <"$tmp/none"
+	like "... is refused" "$(cat "$out")" "no image is wanted"
+	names one two three >"$tmp/three"
+	fails "two of five are not wanted" gc 0 -g 0 <"$tmp/three"
+	like "... is refused" "$(cat "$out")" "2 of 5 images are not wanted any more"
+	{ names one two three four five; echo 'not a reference'; } >"$tmp/bad"
+	fails "a record that can't be read" gc 0 -g 0 -f <"$tmp/bad"
+	like "... is named" "$(cat "$out")" "^ducc-gc: .*: not a reference$"
+	is "... and nothing was done" "$(content)" "$(cat "$tmp/before")"
+	ok "-n tells the plan" gc 0 -n -f -g 0 <"$tmp/three"
+	like "... with the size of a layer" "$(cat "$out")" "^ducc-gc: \.layers/.*: would be removed, not wanted since .*, [0-9]+ bytes"
+	is "... and nothing was done" "$(content)" "$(cat "$tmp/before")"
+
+	# The schedule
+	ok "two of five are scheduled with -f" gc 0 -f <"$tmp/three"
+	is "... they are on the schedule" "$(scheduled)" "$(names four five | sort)"
+	is "... and still there" "$(content)" "$(cat "$tmp/before")"
+	before=$(transactions)
+	ok "the next day" gc 1 <"$tmp/three"
+	is "... is no transaction" "$(transactions)" "$before"
+	names one two three four >"$tmp/four"
+	ok "one is wanted again" gc 29 <"$tmp/four"
+	is "... and taken off the schedule" "$(scheduled)" "$(names five)"
+	ok "a day before its time" gc 29 -v <"$tmp/four"
+	is "... the other is still there" "$(content)" "$(cat "$tmp/before")"
+	before=$(transactions)
+	ok "after the grace period" gc 30 <"$tmp/four"
+	like "... it is removed, and its name printed" "$(cat "$out")" "^localhost/five:latest$"
+	grep -v /five: "$tmp/all" >"$tmp/records"
+	ok "... all of it, and nothing else" as_published "$tmp/records"
+	is "... from Podman's list too" "$(podman_names)" "$(names one two three four | sort)"
+	[ $kind = directory ] ||
+		is "... in two transactions" "$(transactions | tail -n +$(($(echo "$before" | wc -l) + 1)))" "transaction
+publish
+ingest-ok"
+	ok "... and the repository is sound" sound_repository
+	before=$(transactions)
+	ok "the next run" gc 31 <"$tmp/four"
+	is "... has nothing to do" "$(cat "$out")$(transactions)" "$before"
+	publish "$tmp/all" >"$tmp/record"
+	ok "it can be published again" as_published "$tmp/all"
+
+	# Patterns
+	printf 'localhost/%s:l*\n' one two three four five >"$tmp/patterns"
+	ok "what a pattern matches is wanted" gc 40 -g 0 <"$tmp/patterns"
+	is "... nothing is removed" "$(cat "$out")" ""
+
+	# A tag that moves
+	publish "$tmp/moved" >"$tmp/record"
+	cat "$tmp/moved" "$tmp/records" "$tmp/all" | grep -v '^$' | awk -F'[/@]' '!seen[$4]++' >"$tmp/now"
+	ok "a tag has moved: -a" gc 50 -a
+	content >"$tmp/before"
+	ok "... its old tree is there for a while" gc 79 -a
+	is "... nothing has changed" "$(content)" "$(cat "$tmp/before")"
+	ok "... and then it goes" gc 80 -a
+	is "... its layers are the new one's as well" "$(sed 's,/.*,,' "$out")" .flat
+	ok "... all of it, and nothing else" as_published "$tmp/now"
+	ok "... and the repository is sound" sound_repository
+
+	# Two names of one image
+	sed 's,localhost/two,localhost/other,' "$tmp/all" | grep other >"$tmp/other"
+	publish "$tmp/other" >"$tmp/record"
+	names one other three four five >"$tmp/wanted"
+	ok "one of two names is not wanted" gc 90 -g 0 <"$tmp/wanted"
+	is "... only that goes" "$(cat "$out")" "$(names two)"
+	grep -v /two: "$tmp/now" | cat - "$tmp/other" >"$tmp/records"
+	is "... also from Podman's list" "$(podman_names)" "$(names one other three four five | sort)"
+	ok "... and the image stays" test -e "$R/localhost/other:latest/app/name"
+
+	# An image of the original's: no listings
+	base=$(readlink -f "$R")
+	find "$base/.layers" "$base/.metadata" -name '*.mtree' -exec rm {} +
+	ok "images of the original ducc: scheduled" gc 100 -f <"$tmp/three"
+	ok "... and removed" gc 130 -f <"$tmp/three"
+	is "... by name" "$(grep -c '^localhost' "$out")" 3
+	ok "... what is wanted is there" test -e "$R/localhost/one:latest/app/name" -a -e "$R/localhost/three:latest/app/name"
+	is "... and their metadata" "$(ls "$R/.metadata/localhost")" "one:latest
+three:latest"
+	echo '[{"tag":"x"}]' >"$(readlink -f "$R")/.metadata/remove-schedule.json"
+	ok "a schedule of the original's is no obstacle" gc 131 -v <"$tmp/three"
+	like "... and said to be none of ours" "$(cat "$out")" "not one of ours"
+	echo '{}' >"$(readlink -f "$R")/.metadata/localhost/three:latest/manifest.json"
+	ok "a manifest that can't be read" gc 132 -f -g 0 -v localhost/one:latest localhost/two:latest
+	like "... keeps all layers" "$(cat "$out")" "no layer is removed"
+	is "... indeed" "$(grep -c '^\.layers' "$out")" 0
+
+	# Broken off
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+	gc 0 -f <"$tmp/three"
+	cp -a "$tmp/sys" "$tmp/base"
+	[ $kind = cvmfs ] || cp -a "$R" "$tmp/base.directory"
+	rewind() {
+		rm -rf "${tmp:?}/sys"
+		cp -a "$tmp/base" "$tmp/sys"
+		[ $kind = cvmfs ] || { chmod -R u+rwX "$R"; rm -rf "$R"; cp -a "$tmp/base.directory" "$R"; }
+	}
+	finish() {
+		gc 40 <"$tmp/three" && sound_repository && as_published "$tmp/remaining"
+	}
+	anything() {
+		[ -e "$R/localhost/one:latest/app/name" ] && [ -e "$R/localhost/three:latest/app/name" ]
+	}
+	grep -v '/f[a-z]*:' "$tmp/all" >"$tmp/remaining"
+	# shellcheck disable=SC2046 # words
+	seconds=$(DUCC_CLOCK=$((start + 40 * day)) duration ducc-gc -s "$S" -r "$repo" -q $(cat "$tmp/three"))
+	ok "two are removed" as_published "$tmp/remaining"
+	# shellcheck disable=SC2046 # words
+	wrecks "$seconds" $((kills / 4)) rewind anything finish env DUCC_CLOCK=$((start + 40 * day)) \
+		ducc-gc -s "$S" -r "$repo" -q $(cat "$tmp/three")
+	is "ducc-gc: killed, run again, $killed times: all is removed" "$(cat "$wrong")" ""
+	if [ $kind = cvmfs ]; then
+		rewind
+		CVMFS_STANDIN_FAIL=full fails "no room to remove the trees" gc 40 <"$tmp/three"
+		like "... is said" "$(cat "$out")" "[Nn]o space left"
+		ok "... the names are gone" test ! -L "$R/localhost/four:latest"
+		ok "... and the next run finishes" finish
+		rewind
+		cvmfs_server transaction "$repo"
+		fails "somebody else has a transaction open" gc 40 -w 1 <"$tmp/three"
+		like "... is said" "$(cat "$out")" "somebody else has a transaction open"
+		cvmfs_server abort -f "$repo"
+		echo gateway >"$spool/gateway"
+		ok "through a gateway, trees go one by one" finish
+	fi
+
+	# At the same time: what is published has all that it needs
+	: >"$wrong"
+	for i in $(seq $((kills / 8))); do
+		rewind
+		gc 40 <"$tmp/three" >"$tmp/gc.out" 2>&1 &
+		gc_pid=$!
+		read -r moment <&5
+		perl -e 'select undef, undef, undef, shift' "$(echo "$moment $seconds" | awk '{ print $1 * $2 }')"
+		publish_again >"$out" 2>&1 || cat "$out" >>"$wrong"
+		wait $gc_pid || cat "$tmp/gc.out" >>"$wrong"
+		publish_again >"$out" 2>&1 || cat "$out" >>"$wrong"
+		as_published "$tmp/all" >>"$wrong" || echo "try $i, at $moment" >>"$wrong"
+		sound_repository >>"$wrong" 2>&1 || echo "try $i, at $moment: not sound" >>"$wrong"
+	done
+	is "published while they are removed: all of it is there" "$(cat "$wrong")" ""
+	rm -rf "$tmp"/base*
+done
+
+done_testing
