@@ -12,6 +12,8 @@
 static struct tool tool;
 static unsigned days = DEFAULT_DAYS;
 static struct ducc_gc_options options = {.share = DEFAULT_SHARE};
+static struct ducc_clean_options clean_options;
+static bool clean; /* the store, instead of a repository */
 
 static int option(int letter, const char *value)
 {
@@ -32,16 +34,29 @@ static int option(int letter, const char *value)
 		options.share = 0;
 		return !strcmp(value, "0") || tool_parse_number(value, 100, &options.share) ? 0
 											    : -1;
+	case 'M':
+		return tool_parse_size(value, &clean_options.size) ? 0 : -1;
+	case 'S':
+		clean = true;
+		break;
 	default:
 		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
 	}
 	return 0;
 }
 
+static const struct option long_options[] = {
+	{"store", no_argument, NULL, 'S'},
+	{NULL, 0, NULL, 0},
+};
+
 static struct tool tool = {
 	.name = "ducc-gc",
-	.usage = "[-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] [image ...]",
-	.letters = "aCfg:m:w:",
+	.usage =
+		"[-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] [image ...]\n"
+		"       ducc-gc --store [-s store] [-r repo] [-g days] [-M bytes] [-nqvhV]",
+	.letters = "aCfg:M:m:Sw:",
+	.long_options = long_options,
 	.option = option,
 };
 
@@ -69,18 +84,14 @@ static ducc_record **read_all(struct input *input, size_t *n)
 	return records;
 }
 
-int main(int argc, char **argv)
+static void collect(ducc_session *session, char **operands, int n_operands)
 {
-	int first = tool_options(&tool, argc, argv);
 	ducc_record **records = NULL;
-	ducc_session *session;
 	ducc_error *err = NULL;
 	size_t n = 0;
 
-	tool_catch_signals(&tool);
-	session = tool_session(&tool);
-	if (!options.all || first < argc) {
-		struct input *input = tool_input(&tool, argv + first, argc - first);
+	if (!options.all || n_operands) {
+		struct input *input = tool_input(&tool, operands, n_operands);
 
 		records = read_all(input, &n);
 		input_free(input);
@@ -95,6 +106,29 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		ducc_record_free(records[i]);
 	free(records);
+}
+
+static void clean_store(ducc_session *session)
+{
+	ducc_error *err = NULL;
+
+	clean_options.grace = (uint64_t)days * DAY;
+	clean_options.removed = on_removed;
+	if (ducc_clean(session, &clean_options, &err) < 0)
+		tool_fail(&tool, NULL, err);
+}
+
+int main(int argc, char **argv)
+{
+	int first = tool_options(&tool, argc, argv);
+	ducc_session *session;
+
+	tool_catch_signals(&tool);
+	session = tool_session(&tool);
+	if (clean)
+		clean_store(session);
+	else
+		collect(session, argv + first, argc - first);
 	ducc_close(session);
 	return tool_status(&tool);
 }

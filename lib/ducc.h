@@ -191,6 +191,25 @@ struct ducc_gc_options {
 DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
 			ducc_error **err);
 
+/* What ducc_clean() is to do. */
+struct ducc_clean_options {
+	uint64_t grace; /* seconds that a file must be old */
+	uint64_t size;  /* bytes that the store may have; 0: any */
+	/* Told of each file, or image in index.json, that was removed. */
+	void (*removed)(void *ctx, const char *what);
+	void *ctx;
+};
+
+/*
+ * Removes from the store what can be made again and is old enough: blobs and layers, and
+ * images that are not published in the repository.  What an image needs that is younger
+ * stays, and so does what is small and tells that a published image has not changed.
+ * If the store is still too large, the oldest go that are not younger than an hour.
+ * With dry_run it only says so.  Returns 0, or -1 with *err set.
+ */
+DUCC_PUBLIC int ducc_clean(ducc_session *session, const struct ducc_clean_options *options,
+			   ducc_error **err);
+
 /*
  * The repository that a record goes to: the option, else $DUCC_REPO, else its
  * repo= field; NULL if there is none.  Lives as long as session and record.

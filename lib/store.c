@@ -361,3 +361,30 @@ int store_find(const struct store *store, const char *name, const char *platform
 				 store->path);
 	return 0;
 }
+
+int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
+		 ducc_error **err)
+{
+	AUTO_CLOSE int lock = lock_directory(store->fd);
+	AUTO_JSON *index = NULL;
+	AUTO_FREE char *text = NULL;
+	cJSON *manifests, *next;
+	bool changed = false;
+
+	if (lock < 0)
+		return error_errno(err, errno, "%s: lock", store->path);
+	index = read_index(store, &manifests, err);
+	if (!index)
+		return error_wrap(err, "store %s", store->path);
+	for (cJSON *entry = manifests->child; entry; entry = next) {
+		next = entry->next;
+		if (keep(ctx, entry))
+			continue;
+		cJSON_Delete(cJSON_DetachItemViaPointer(manifests, entry));
+		changed = true;
+	}
+	if (!changed)
+		return 0;
+	text = json_print(index, true);
+	return store_replace(store, "index.json", text, strlen(text), err);
+}

@@ -97,6 +97,13 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 int store_find(const struct store *store, const char *name, const char *platform,
 	       struct digest *manifest, ducc_error **err);
 
+/*
+ * Shows each entry of index.json to keep(), and drops those that it does not want.
+ * Nobody else can list an image meanwhile.
+ */
+int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
+		 ducc_error **err);
+
 /* Annotations of our own in index.json's descriptors. */
 #define ANNOTATION_NAME "org.opencontainers.image.ref.name"
 /* The manifest that the registry has, where index.json lists its OCI form. */

@@ -243,4 +243,45 @@ three:latest"
 	rm -rf "$tmp"/base*
 done
 
+# The store
+repo=$tmp/repo R=$tmp/repo kind=directory
+new_repository
+cat "$tmp/all" "$tmp/moved" | publish - >"$tmp/record"
+now=$(date +%s)
+clean() { # DAYS-FROM-NOW OPTION...
+	clean_day=$1
+	shift
+	DUCC_CLOCK=$((now + clean_day * day)) ducc-gc --store -s "$S" -r "$repo" "$@"
+}
+stored() {
+	(cd "$S" && find blobs layers images -type f | sort)
+}
+ducc-fetch -q -s "$S" "oci:$tmp/later:moved" >"$tmp/waiting"
+stored >"$tmp/before"
+ok "the store: what is young" clean 10
+is "... stays" "$(stored)" "$(cat "$tmp/before")"
+ok "-n says what would go" clean 31 -n -g 30
+like "... with its size" "$(cat "$out")" "[0-9]+ of [0-9]+ bytes would be removed"
+is "... and nothing goes" "$(stored)" "$(cat "$tmp/before")"
+touch -d "@$((now + 20 * day))" "$S"/blobs/sha256/"$(pinned "$(cat "$tmp/waiting")")"
+ok "what is published and old goes" clean 31
+is "... all layers but those that wait to be published" "$(find "$S/layers" -type f | wc -l)" "$(
+	ducc-unpack -n -s "$S" <"$tmp/waiting" >/dev/null 2>&1
+	find "$S/layers" -type f | wc -l
+)"
+ok "... which can be" sh -c 'ducc-unpack -q -s "$1" <"$2" | ducc-publish -q -s "$1" -r "$3"' - "$S" "$tmp/waiting" "$repo"
+ok "... the store is sound" sound "$S"
+grep -v /one: "$tmp/all" >"$tmp/records"
+ok "what is published is still known not to have changed" publish "$tmp/records"
+is "... by its manifest" "$(cat "$out")" "$(cat "$tmp/records")"
+is "... there are layers" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 3
+ok "a store that is too large" clean 1 -M 1K
+is "... loses them" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 0
+like "... and says what is left" "$(cat "$out")" "warning: .*still [0-9]+ bytes"
+rm -rf "$repo"
+ok "what is not published goes when it is old" clean 400 -g 365
+is "... all of it" "$(stored)" ""
+ok "... from index.json too" jq -e '.manifests == []' "$S/index.json"
+ok "it can be fetched and published again" main_job "$S" "$repo" "oci:$L:one" "oci:$L:two"
+
 done_testing
