@@ -36,8 +36,10 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 
 LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*.c))
 UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c))
+# What tests need to call functions of the library that no tool offers.
+DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
 
-all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a
+all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $(DRIVERS)
 
 $B/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -65,8 +67,8 @@ $B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/libducc.so
 	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o -L$B -lducc \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
-# Unit tests see the library's internals.
-$B/t/unit-%: t/unit-%.c $(LIB_OBJECTS)
+# Unit tests and drivers see the library's internals.
+$B/t/%: t/%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
 

@@ -11,31 +11,61 @@
 
 struct auth {
 	pthread_mutex_t mutex;
-	char *repository;
-	char *basic;         /* "Basic ..." from the credentials, or NULL */
-	char *header;        /* what to send now, or NULL */
-	unsigned generation; /* how often `header` was replaced */
+	struct buffer scopes; /* &scope=..., for a query */
+	char *basic;          /* "Basic ..." from the credentials, or NULL */
+	char *header;         /* what to send now, or NULL */
+	unsigned generation;  /* how often `header` was replaced */
 };
 
-struct auth *auth_new(const struct reference *reference, ducc_error **err)
+static void add_scope(struct auth *auth, const char *repository, const char *actions)
+{
+	AUTO_FREE char *scope = format("repository:%s:%s", repository, actions);
+	AUTO_FREE char *escaped = http_escape(scope);
+
+	buffer_addf(&auth->scopes, "&scope=%s", escaped);
+}
+
+static char *basic_header(const char *user, const char *password)
+{
+	AUTO_FREE char *plain = format("%s:%s", user, password);
+	AUTO_FREE char *encoded = base64_encode(plain, strlen(plain));
+
+	return format("Basic %s", encoded);
+}
+
+struct auth *auth_new(const struct reference *reference, enum registry_access access,
+		      const char *user, const char *password, ducc_error **err)
 {
 	struct auth *auth;
-	AUTO_FREE char *user = NULL, *password = NULL;
+	AUTO_FREE char *found_user = NULL, *found_password = NULL;
 
-	if (credentials_find(reference, &user, &password, err) < 0) {
+	if (!user && credentials_find(reference, &found_user, &found_password, err) < 0) {
 		error_wrap(err, "credentials");
 		return NULL;
 	}
 	auth = xcalloc(1, sizeof(*auth));
 	pthread_mutex_init(&auth->mutex, NULL);
-	auth->repository = xstrdup(reference->repository);
-	if (user && password) {
-		AUTO_FREE char *plain = format("%s:%s", user, password);
-		AUTO_FREE char *encoded = base64_encode(plain, strlen(plain));
-
-		auth->basic = format("Basic %s", encoded);
-	}
+	add_scope(auth, reference->repository, access == REGISTRY_PUSH ? "pull,push" : "pull");
+	if (user && password)
+		auth->basic = basic_header(user, password);
+	else if (found_user && found_password)
+		auth->basic = basic_header(found_user, found_password);
 	return auth;
+}
+
+void auth_allow_pull(struct auth *auth, const char *repository)
+{
+	AUTO_FREE char *scope = format("repository:%s:pull", repository);
+	AUTO_FREE char *escaped = http_escape(scope);
+
+	pthread_mutex_lock(&auth->mutex);
+	if (!strstr(auth->scopes.data, escaped)) {
+		add_scope(auth, repository, "pull");
+		free(auth->header);
+		auth->header = NULL;
+		auth->generation++;
+	}
+	pthread_mutex_unlock(&auth->mutex);
 }
 
 void auth_free(struct auth *auth)
@@ -43,7 +73,7 @@ void auth_free(struct auth *auth)
 	if (!auth)
 		return;
 	pthread_mutex_destroy(&auth->mutex);
-	free(auth->repository);
+	buffer_free(&auth->scopes);
 	free(auth->basic);
 	free(auth->header);
 	free(auth);
@@ -109,8 +139,6 @@ static int get_token(const struct auth *auth, struct http *http, const char *cha
 {
 	AUTO_FREE char *realm = parameter(challenge, "realm");
 	AUTO_FREE char *service = parameter(challenge, "service");
-	AUTO_FREE char *scope = format("repository:%s:pull", auth->repository);
-	AUTO_FREE char *escaped = http_escape(scope);
 	AUTO_BUFFER url = {0};
 	AUTO_JSON *json = NULL;
 	struct http_response response = {0};
@@ -119,7 +147,7 @@ static int get_token(const struct auth *auth, struct http *http, const char *cha
 
 	if (!realm || (strncmp(realm, "https://", 8) != 0 && strncmp(realm, "http://", 7) != 0))
 		return error_set(err, "the registry asks for a token, but not where from");
-	buffer_addf(&url, "%s%cscope=%s", realm, strchr(realm, '?') ? '&' : '?', escaped);
+	buffer_addf(&url, "%s%c%s", realm, strchr(realm, '?') ? '&' : '?', auth->scopes.data + 1);
 	if (service) {
 		AUTO_FREE char *escaped_service = http_escape(service);
 

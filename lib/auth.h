@@ -13,9 +13,18 @@
 
 struct auth;
 
-/* Looks up the credentials for the reference (see credentials.h). */
-struct auth *auth_new(const struct reference *reference, ducc_error **err);
+enum registry_access { REGISTRY_PULL, REGISTRY_PUSH }; /* what tokens are asked for */
+
+/*
+ * `user` and `password`, or if they are NULL those that are configured for the
+ * reference (see credentials.h).
+ */
+struct auth *auth_new(const struct reference *reference, enum registry_access access,
+		      const char *user, const char *password, ducc_error **err);
 void auth_free(struct auth *auth);
+
+/* From now on, tokens are also to allow pulling from another repository of the registry. */
+void auth_allow_pull(struct auth *auth, const char *repository);
 
 /*
  * The Authorization header to send now, or NULL for none; the caller frees it.

@@ -102,6 +102,11 @@ static bool valid_tag(const char *text, bool pattern)
 	return true;
 }
 
+bool tag_is_valid(const char *text)
+{
+	return valid_tag(text, false);
+}
+
 bool registry_is_loopback(const char *registry)
 {
 	size_t len = host_len(registry);

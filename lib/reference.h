@@ -58,6 +58,9 @@ char *reference_format(const struct reference *reference);
  */
 char *reference_name(const struct reference *reference);
 
+/* True if the text follows the grammar of tags. */
+bool tag_is_valid(const char *text);
+
 /* True for a host (with or without port) that is this machine. */
 bool registry_is_loopback(const char *registry);
 

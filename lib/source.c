@@ -19,7 +19,7 @@ static int remote_open(struct source *source, const char *text, ducc_error **err
 	remote->http = http_new();
 	if (reference_parse(&source->reference, text, err) < 0)
 		return -1;
-	remote->registry = registry_new(&source->reference, err);
+	remote->registry = registry_new(&source->reference, REGISTRY_PULL, NULL, NULL, err);
 	return remote->registry ? 0 : -1;
 }
 

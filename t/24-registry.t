@@ -1,0 +1,166 @@
+#!/bin/sh
+# What the tools above ducc-fetch want of a registry: its tags, and to push to it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+drive=$bin/t/drive-registry
+[ -x "$drive" ] || skip_all "no $drive"
+make_image "$tmp/oci" app
+manifest=$tmp/oci/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$tmp/oci/index.json")
+type=application/vnd.oci.image.manifest.v1+json
+
+# Pushing
+push_image() { # REFERENCE [MOUNT-FROM]
+	for b in "$tmp"/oci/blobs/sha256/*; do
+		[ "$b" = "$manifest" ] || "$drive" put "$1" "$b" ${2+"$2"} || return 1
+	done
+	"$drive" manifest "$1" "${1##*:}" "$type" "$manifest"
+}
+layer=$(jq -r '.layers[0].digest' "$manifest")
+start_registry open
+open=$registry open_log=$registry_log
+is "a blob is not there before it was pushed" "$("$drive" has "$open/app" "$layer")" no
+ok "an image is pushed" push_image "$open/app:1"
+is "... byte by byte what it was" "$(manifest_of "$open/app:1" | sha256sum)" "$(sha256sum <"$manifest")"
+is "... and its blob is there" "$("$drive" has "$open/app" "$layer")" yes
+ok "... and all of it can be fetched" ducc-fetch -s "$tmp/store" "$open/app:1"
+: >"$open_log"
+ok "pushed again, no blob is uploaded" push_image "$open/app:2"
+is "... as the registry has seen" "$(grep -c '"\(POST\|PATCH\) ' "$open_log")" 0
+ok "another repository can give blobs" push_image "$open/other:1" app
+is "... so that nothing is uploaded" "$(grep -c '"PUT /v2/other/blobs' "$open_log")" 0
+ok "... nor does it fail when that one hasn't got them" push_image "$open/third:1" nothing/here
+ok "a manifest may be put by its digest" "$drive" manifest "$open/app" "$(digest_of "$manifest")" "$type" "$manifest"
+jq -c '.layers[0].digest |= .[:-1] + "x"' "$manifest" | tr x 0 >"$tmp/unknown"
+fails "one of a layer that the registry hasn't got is refused" "$drive" manifest "$open/app" 3 "$type" "$tmp/unknown"
+like "... with the registry's words" "$(cat "$out")" '^manifest 3: the registry answered 40.*: .*blob'
+
+# A registry that takes blobs in chunks only, and has a bad moment now and then
+start_nginx <<END
+map \$request_method:\$http_content_length:\$uri \$whole { default ""; "~^PUT:[1-9].*/blobs/uploads/" 1; }
+limit_req_zone \$request_method\$uri zone=moments:1m rate=30r/s;
+limit_req_status 503;
+server {
+	@LISTEN@
+	client_max_body_size 0;
+	location / {
+		if (\$whole) { return 405; }
+		limit_req zone=moments;
+		proxy_pass http://$open;
+		proxy_set_header Host \$http_host;
+	}
+}
+END
+ok "a registry that wants chunks gets them" push_image "$nginx/chunks:1"
+like "... which it had asked for" "$(cat "$nginx_log")" 'PUT /v2/chunks/blobs/uploads/.* 405 '
+is "... and the image is whole" "$(manifest_of "$open/chunks:1" | sha256sum)" "$(sha256sum <"$manifest")"
+ok "... with all its blobs" ducc-fetch -s "$tmp/chunks" "$open/chunks:1"
+
+# An upload that is to go elsewhere would take the credentials along
+start_nginx <<END
+server {
+	@LISTEN@
+	location ~ /blobs/uploads/ { add_header Location http://$open\$uri always; return 202; }
+	location / { return 404; }
+}
+END
+fails "an upload doesn't leave the registry" "$drive" put "$nginx/app" "$tmp/oci/oci-layout"
+like "... and that is said" "$(cat "$out")" 'blob sha256:.*: the registry wants the upload elsewhere'
+
+# Credentials
+start_registry htpasswd
+fails "Basic: pushing without credentials is an error" push_image "$registry/app:1"
+like "Basic: ... that says so" "$(cat "$out")" 'the registry answered 401'
+export DRIVE_USER="$registry_user" DRIVE_PASSWORD="$registry_password"
+ok "Basic: with those that are given it works" push_image "$registry/app:1"
+DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT=$registry DUCC_r_USER=$registry_user DUCC_r_PASS=wrong
+export DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
+ok "Basic: ... which go before those that are configured" push_image "$registry/other:1"
+unset DUCC_AUTH_REGISTRIES
+start_registry token
+ok "Bearer: a token to push is asked for" push_image "$registry/private/app:1"
+like "Bearer: ... by its scope" "$(cat "$nginx_log")" 'scope=repository%3Aprivate%2Fapp%3Apull%2Cpush'
+: >"$nginx_log"
+"$drive" put "$registry/private/app" "$top/COPYING" public/app >"$out" 2>&1 || :
+like "Bearer: mounting asks for both repositories in one token" "$(cat "$nginx_log")" 'private%2Fapp%3Apull%2Cpush&scope=repository%3Apublic%2Fapp%3Apull'
+unset DRIVE_USER DRIVE_PASSWORD
+fails "Bearer: without credentials nothing is pushed" push_image "$registry/public/app:1"
+like "Bearer: ... and that is said" "$(cat "$out")" 'the registry answered 401'
+
+# Tags: a registry that pages in no way
+tags() { # REFERENCE: as one line
+	"$drive" tags "$1" >"$tmp/tags" && LC_ALL=C sort "$tmp/tags" | tr '\n' ' '
+}
+is "tags are listed" "$(tags "$open/app")" "1 2 "
+fails "those of a repository that isn't there are not" "$drive" tags "$open/nothing"
+is "... and that is said" "$(cat "$out")" "tag list: no such repository (404)"
+at=$(dirname "$open_log")/docker/registry/v2/repositories/app/_manifests/tags
+for i in $(seq 10000); do
+	echo "$at/v$i/current"
+done | xargs mkdir -p
+: >"$open_log"
+ok "10,000 tags are listed" tags "$open/app"
+is "... each once" "$(sort -u "$tmp/tags" | wc -l) $(wc -l <"$tmp/tags")" "10002 10002"
+is "... in one request, as the registry gave them all" "$(grep -c 'GET /v2/app/tags' "$open_log")" 1
+
+# Registries that page: plain files, one for each page
+www=$tmp/www/v2
+page() { # NAME FIRST LAST: tags t1000000+FIRST ...
+	mkdir -p "$www/${1%/*}"
+	seq $((1000000 + $2)) $((1000000 + $3)) | jq -cR . | jq -cs '{name: "x", tags: map("t" + .)}' >"$www/$1"
+}
+for i in 0 1 2; do
+	page "pages/$i" $((i * 1000)) $((i * 1000 + 999))
+done
+page pages/3 3000 3001
+page pages/4 1 0
+page short/0 1 100
+page short/1 101 200
+page short/2 1 0
+page full/0 1 1000
+page own/0 1 50
+page over/0 1 1001
+mkdir -p "$www/null" "$www/bad" "$www/odd"
+echo '{"name":"x","tags":null}' >"$www/null/0"
+echo '{"name":"x","tags":["a",7]}' >"$www/bad/0"
+echo '{"name":"x","tags":["good","../../etc","a b","","-x",".x"]}' >"$www/odd/0"
+start_nginx <<END
+map \$arg_last \$after {
+	default 4; "" 0; t1000999 1; t1001999 2; t1002999 3; t1003001 4;
+	t1000100 1; t1000200 2;
+}
+map \$arg_p \$link {
+	"" '</v2/links/tags/list?p=1&n=5>; rel="next"'; 1 '<http://example.org/v2/links/tags/list?p=2&n=5>; rel="next"';
+	2 '<?p=3>; rel=next'; 3 '';
+}
+map \$arg_p \$p { "" 0; default \$arg_p; }
+map \$arg_p \$round { "" 1; 1 2; 2 1; }
+server {
+	@LISTEN@
+	default_type application/json;
+	root $tmp/www/v2;
+	location = /v2/last/tags/list { rewrite ^ /pages/\$after last; }
+	location = /v2/short/tags/list { rewrite ^ /short/\$after last; }
+	location = /v2/links/tags/list { add_header Link \$link; try_files /pages/\$p =404; }
+	location = /v2/circle/tags/list { add_header Link '</v2/circle/tags/list?p=\$round>; rel="next"'; try_files /pages/\$p =404; }
+	location ~ ^/v2/(.*)/tags/list { try_files /\$1/0 =404; }
+}
+END
+ok "pages by Link" tags "$nginx/links"
+is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 3002
+is "... from this registry, whatever it calls itself" "$(grep -c links "$nginx_log")" 4
+ok "pages by n and last" tags "$nginx/last"
+is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 3002
+ok "pages smaller than asked for, without a Link" tags "$nginx/short"
+is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 200
+fails "links that go in circles are an error" "$drive" tags "$nginx/circle"
+like "... that says so" "$(cat "$out")" 'circles'
+fails "a list that may be cut off is an error" "$drive" tags "$nginx/full"
+like "... that says so" "$(cat "$out")" 'cut off after 1000 tags'
+ok "one of 50, whatever is asked for, is whole" tags "$nginx/own"
+ok "... as is one of 1,001" tags "$nginx/over"
+is "no tags at all" "$(tags "$nginx/null")" ""
+fails "a tag that is a number is an error" "$drive" tags "$nginx/bad"
+is "what can't be a tag is left out" "$(tags "$nginx/odd")" "good "
+
+done_testing
