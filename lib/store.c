@@ -35,11 +35,12 @@ static int lock_directory(int fd)
 	return lock;
 }
 
-static int prepare(struct store *store, ducc_error **err)
-{
-	static const char *const directories[] = {"blobs/sha256", "layers", "images", "tmp"};
+static const char *const directories[] = {"blobs/sha256", "tmp", "layers", "images"};
+#define N_OF_LAYOUT 2 /* of them */
 
-	for (size_t i = 0; i < ARRAY_LEN(directories); i++)
+static int prepare(struct store *store, size_t n, ducc_error **err)
+{
+	for (size_t i = 0; i < n; i++)
 		if (path_mkdirs(store->fd, directories[i]) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, directories[i]);
 	if (path_exists(store->fd, "oci-layout"))
@@ -65,15 +66,25 @@ int store_open_existing(struct store *store, const char *path, ducc_error **err)
 	return 1;
 }
 
-int store_open(struct store *store, const char *path, ducc_error **err)
+static int make(struct store *store, const char *path, size_t n, ducc_error **err)
 {
 	*store = (struct store){.fd = -1};
 	if (path_mkdirs_named(path, err) < 0 || store_open_existing(store, path, err) < 0 ||
-	    prepare(store, err) < 0) {
+	    prepare(store, n, err) < 0) {
 		store_close(store);
-		return error_wrap(err, "store");
+		return -1;
 	}
 	return 0;
+}
+
+int store_open(struct store *store, const char *path, ducc_error **err)
+{
+	return make(store, path, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store") : 0;
+}
+
+int store_open_layout(struct store *store, const char *path, ducc_error **err)
+{
+	return make(store, path, N_OF_LAYOUT, err) < 0 ? error_wrap(err, "image layout") : 0;
 }
 
 void store_close(struct store *store)

@@ -22,6 +22,9 @@ struct store {
 /* Opens the store at `path`, creating it if need be. */
 int store_open(struct store *store, const char *path, ducc_error **err);
 
+/* The same for an OCI image layout that is to be no store: for blobs and names of images only. */
+int store_open_layout(struct store *store, const char *path, ducc_error **err);
+
 /* Opens a store that is there already; 0 if there is none, 1 if there is, -1 on error. */
 int store_open_existing(struct store *store, const char *path, ducc_error **err);
 
