@@ -211,6 +211,18 @@ DUCC_PUBLIC int ducc_clean(ducc_session *session, const struct ducc_clean_option
 			   ducc_error **err);
 
 /*
+ * Builds the thin image of the published image that the record names, and pushes it to
+ * the reference in its thin= field, unless the registry has it already: as an index if
+ * images for several platforms are published under that name.  With `layout` it is
+ * written into that OCI image layout instead, which is created if need be.  Does
+ * nothing if there is neither.  User and password: the field user=, else
+ * $DUCC_OUTPUT_REGISTRY_USER, with $DUCC_OUTPUT_REGISTRY_PASS; else as in ducc_fetch().
+ * Returns 0, or -1 with *err set.
+ */
+DUCC_PUBLIC int ducc_thin(ducc_session *session, const ducc_record *record, const char *layout,
+			  ducc_error **err);
+
+/*
  * The repository that a record goes to: the option, else $DUCC_REPO, else its
  * repo= field; NULL if there is none.  Lives as long as session and record.
  */

@@ -14,9 +14,9 @@ static const struct {
 	const char *docker, *oci;
 } equivalents[] = {
 	{MEDIA_DOCKER_MANIFEST, MEDIA_OCI_MANIFEST},
-	{"application/vnd.docker.container.image.v1+json", MEDIA_OCI_CONFIG},
+	{MEDIA_DOCKER_CONFIG, MEDIA_OCI_CONFIG},
 	{"application/vnd.docker.image.rootfs.diff.tar", MEDIA_OCI_LAYER},
-	{"application/vnd.docker.image.rootfs.diff.tar.gzip", MEDIA_OCI_LAYER "+gzip"},
+	{MEDIA_DOCKER_LAYER, MEDIA_OCI_LAYER "+gzip"},
 	{"application/vnd.docker.image.rootfs.diff.tar.zstd", MEDIA_OCI_LAYER "+zstd"},
 };
 

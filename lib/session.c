@@ -64,6 +64,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->cancelled = options->cancelled;
 	session->ctx = options->ctx;
 	pthread_mutex_init(&session->callbacks, NULL);
+	pthread_mutex_init(&session->pushed_mutex, NULL);
 	return session;
 }
 
@@ -71,6 +72,12 @@ void ducc_close(ducc_session *session)
 {
 	if (!session)
 		return;
+	for (size_t i = 0; i < session->n_pushed; i++) {
+		free(session->pushed[i].registry);
+		free(session->pushed[i].repository);
+	}
+	free(session->pushed);
+	pthread_mutex_destroy(&session->pushed_mutex);
 	pthread_mutex_destroy(&session->callbacks);
 	free(session->store_path);
 	free(session->repository);
@@ -140,4 +147,29 @@ int session_find_image(ducc_session *session, const struct store *store, const d
 		return -1;
 	}
 	return 0;
+}
+
+void session_add_pushed(ducc_session *session, const struct reference *where,
+			const struct digest *digest)
+{
+	pthread_mutex_lock(&session->pushed_mutex);
+	GROW(session->pushed, session->n_pushed, session->pushed_capacity);
+	session->pushed[session->n_pushed++] =
+		(struct pushed){.digest = *digest,
+				.registry = xstrdup(where->registry),
+				.repository = xstrdup(where->repository)};
+	pthread_mutex_unlock(&session->pushed_mutex);
+}
+
+const char *session_pushed(ducc_session *session, const char *registry, const struct digest *digest)
+{
+	const char *repository = NULL;
+
+	pthread_mutex_lock(&session->pushed_mutex);
+	for (size_t i = 0; i < session->n_pushed && !repository; i++)
+		if (digest_equal(&session->pushed[i].digest, digest) &&
+		    !strcmp(session->pushed[i].registry, registry))
+			repository = session->pushed[i].repository;
+	pthread_mutex_unlock(&session->pushed_mutex);
+	return repository;
 }

@@ -10,6 +10,12 @@
 #include "error.h"
 #include "store.h"
 
+/* A blob that is in a repository of a registry since we have pushed it there. */
+struct pushed {
+	struct digest digest;
+	char *registry, *repository;
+};
+
 struct ducc_session {
 	char *store_path;
 	char *repository; /* NULL: the record says */
@@ -23,6 +29,9 @@ struct ducc_session {
 	bool (*cancelled)(void *ctx);
 	void *ctx;
 	pthread_mutex_t callbacks; /* one at a time */
+	struct pushed *pushed;
+	size_t n_pushed, pushed_capacity;
+	pthread_mutex_t pushed_mutex;
 };
 
 void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
@@ -38,5 +47,13 @@ bool session_cancelled(ducc_session *session);
  */
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
 		       struct reference *reference, struct digest *manifest, ducc_error **err);
+
+/* Remembers a blob that was pushed (or found) there. */
+void session_add_pushed(ducc_session *session, const struct reference *where,
+			const struct digest *digest);
+
+/* The repository of the registry that has it, or NULL; lives as long as the session. */
+const char *session_pushed(ducc_session *session, const char *registry,
+			   const struct digest *digest);
 
 #endif

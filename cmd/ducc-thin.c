@@ -1,0 +1,42 @@
+/* ducc-thin: build the thin images of published ones, and push them to a registry. */
+#include "tool.h"
+
+#include <stddef.h>
+
+static struct tool tool;
+static const char *layout; /* -o */
+
+static int option(int letter, const char *value)
+{
+	(void)letter;
+	layout = value;
+	return 0;
+}
+
+static struct tool tool = {
+	.name = "ducc-thin",
+	.usage = "[-s store] [-r repo] [-o dir] [-nqvhV] [image ...]",
+	.letters = "o:",
+	.option = option,
+};
+
+int main(int argc, char **argv)
+{
+	int first = tool_options(&tool, argc, argv);
+	ducc_session *session = tool_session(&tool);
+	struct input *input = tool_input(&tool, argv + first, argc - first);
+	ducc_record *record;
+
+	while ((record = input_next(input, true))) {
+		ducc_error *err = NULL;
+
+		if (ducc_thin(session, record, layout, &err) < 0)
+			tool_fail(&tool, ducc_record_reference(record), err);
+		else
+			tool_done(&tool, record);
+		ducc_record_free(record);
+	}
+	input_free(input);
+	ducc_close(session);
+	return tool_status(&tool);
+}
