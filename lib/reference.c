@@ -236,7 +236,7 @@ bool reference_is_pattern(const struct reference *reference)
 }
 
 /* Backtracks to the last `*` only, so that no pattern takes more than its length times the text's. */
-bool tag_matches(const char *pattern, const char *tag)
+static bool matches(const char *pattern, const char *tag)
 {
 	const char *star = NULL, *resume = NULL;
 
@@ -259,6 +259,11 @@ bool tag_matches(const char *pattern, const char *tag)
 	return !*pattern;
 }
 
+bool tag_matches(const char *pattern, const char *tag)
+{
+	return tag_is_valid(tag) && matches(pattern, tag);
+}
+
 bool reference_matches(const struct reference *pattern, const char *name)
 {
 	AUTO_FREE char *exact = NULL;
@@ -274,7 +279,7 @@ bool reference_matches(const struct reference *pattern, const char *name)
 	if (strncmp(name, pattern->repository, repository) != 0 || name[repository] != ':')
 		return false;
 	name += repository + 1;
-	return valid_tag(name, false) && tag_matches(pattern->tag, name);
+	return tag_matches(pattern->tag, name);
 }
 
 static char *format_parts(const struct reference *reference, bool scheme, bool digest)

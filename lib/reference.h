@@ -39,7 +39,7 @@ bool reference_is_pinned(const struct reference *reference);
 
 bool reference_is_pattern(const struct reference *reference);
 
-/* True if the pattern of a tag stands for the tag. */
+/* True if the pattern of a tag stands for the tag; never for what can't be a tag. */
 bool tag_matches(const char *pattern, const char *tag);
 
 /*

@@ -111,6 +111,7 @@ static void patterns(void)
 	memset(tag, 'a', sizeof(tag) - 1);
 	memcpy(stars + 126, "*b", 3);
 	ok(!tag_matches(stars, tag), "a pattern made to be slow is not");
+	ok(!tag_matches("*", "a\tthin=x"), "what is no tag matches nothing");
 }
 
 static void records(void)
