@@ -310,6 +310,25 @@ int path_read(int root, const char *path, size_t limit, char **data, size_t *len
 	return 0;
 }
 
+int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err)
+{
+	char piece[16384];
+
+	for (;;) {
+		ssize_t n = read(fd, piece, sizeof(piece));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(err, errno, "read");
+		if (!n)
+			return 0;
+		if ((size_t)n > limit - data->len)
+			return error_set(err, "more than %zu bytes", limit);
+		buffer_add(data, piece, (size_t)n);
+	}
+}
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "buffer.h"
 #include "error.h"
 
 /* Opens `path` beneath `root` (openat2, RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). */
@@ -65,6 +66,12 @@ bool path_is_empty(int directory);
 /* Reads a whole regular file of at most `limit` bytes; the caller frees *data (NUL-terminated). */
 int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err);
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err);
+
+/*
+ * Reads what there is to read until the end, of anything that can be read.  More
+ * than `limit` bytes are an error.
+ */
+int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err);
 
 /* Writes everything, however often write(2) stops short. */
 int write_all(int fd, const void *data, size_t len);

@@ -66,6 +66,16 @@ void ducc_record_free(ducc_record *record)
 	free(record);
 }
 
+ducc_record *record_copy(const ducc_record *record)
+{
+	struct ducc_record *copy = xcalloc(1, sizeof(*copy));
+
+	copy->reference = xstrdup(record->reference);
+	for (size_t i = 0; i < record->n; i++)
+		add(copy, xstrdup(record->fields[i].key), xstrdup(record->fields[i].value));
+	return copy;
+}
+
 const char *ducc_record_reference(const ducc_record *record)
 {
 	return record->reference;

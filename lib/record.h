@@ -7,4 +7,7 @@
 /* Replaces the reference, as ducc-fetch does when it pins one. */
 void record_set_reference(ducc_record *record, const char *reference);
 
+/* The same again; release it with ducc_record_free(). */
+ducc_record *record_copy(const ducc_record *record);
+
 #endif
