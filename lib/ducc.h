@@ -106,7 +106,7 @@ struct ducc_options {
 	const char *store;      /* directory; NULL: $DUCC_STORE, else the default of ducc(7) */
 	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
-	unsigned jobs;          /* transfers or layers at a time; 0: a sensible number */
+	unsigned jobs;        /* transfers, layers or registries at a time; 0: a sensible number */
 	uint64_t layer_limit; /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
 	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
 	unsigned wait; /* seconds to wait for a CernVM-FS transaction of others; 0: one hour */
@@ -128,6 +128,22 @@ DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_err
 DUCC_PUBLIC void ducc_close(ducc_session *session);
 
 /* --- jobs ------------------------------------------------------------- */
+
+/*
+ * Reads n wish lists, recipes or plain ones (ducc-recipe(5)): files, `-` for standard
+ * input, or http and https URLs.  Hands each image that is wanted to wanted(), once
+ * and in the order of the lists, as soon as it is known: its reference in full, with
+ * the fields repo= (see ducc_repository()), and thin= and user= as the recipe says.
+ * Of the arguments of wanted(), which it owns, one may be NULL:
+ * - no error: an image is wanted;
+ * - no record: the error tells of a line, or a whole list, that could not be read;
+ * - both: a wildcard that could not be expanded, which is wanted as it stands.
+ * With dry_run, no wildcard is expanded, and no registry asked.
+ * Returns 0, or -1 if some list could not be read: then more may be wanted.
+ */
+DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
+			  void (*wanted)(void *ctx, ducc_record *record, ducc_error *error),
+			  void *ctx);
 
 /*
  * Downloads the image that the record names into the store: manifest, config

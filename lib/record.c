@@ -105,13 +105,14 @@ const char *ducc_record_get(const ducc_record *record, const char *key)
 void ducc_record_set(ducc_record *record, const char *key, const char *value)
 {
 	struct field *field = find(record, key);
+	char *copy = xstrdup(value); /* which may be what is there now */
 
 	if (!field) {
-		add(record, xstrdup(key), xstrdup(value));
+		add(record, xstrdup(key), copy);
 		return;
 	}
 	free(field->value);
-	field->value = xstrdup(value);
+	field->value = copy;
 }
 
 char *ducc_record_format(const ducc_record *record)

@@ -6,7 +6,7 @@
 need make pkg-config mandoc
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
 cc=${CC:-cc}
-tools="ducc-fetch ducc-unpack ducc-publish ducc-thin"
+tools=$(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g')
 root=$tmp/root
 
 # Below DESTDIR, for a package

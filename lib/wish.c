@@ -1,0 +1,225 @@
+/* The job of ducc-wish: from wish lists to the images that are wanted (ducc.h). */
+#include <search.h>
+
+#include "mem.h"
+#include "record.h"
+#include "reference.h"
+#include "session.h"
+#include "survey.h"
+#include "thinname.h"
+#include "wishlist.h"
+
+#define DEFAULT_JOBS 16 /* registries at a time */
+
+/* A line of a list, or a list that could not be read, in the order of the input. */
+struct item {
+	const struct wishlist *list;
+	struct wish *wish;          /* NULL: the list as a whole */
+	struct reference reference; /* or pattern */
+	struct tagset *tags;        /* what a pattern needs; NULL: nothing */
+	ducc_error *error;
+};
+
+struct job {
+	ducc_session *session;
+	struct item *items;
+	size_t n, capacity;
+	size_t next; /* to be handed over */
+	struct survey survey;
+	void *printed; /* tree (tsearch(3)) of the records that were handed over, as text */
+	void (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
+	void *ctx;
+};
+
+/* --- what is wished for ----------------------------------------------- */
+
+static struct item *new_item(struct job *job, const struct wishlist *list)
+{
+	GROW(job->items, job->n, job->capacity);
+	job->items[job->n] = (struct item){.list = list};
+	return &job->items[job->n++];
+}
+
+static int add_wish(struct job *job, const struct wishlist *list, struct wish *wish)
+{
+	struct item *item = new_item(job, list);
+
+	item->wish = wish;
+	item->error = STEAL(wish->error);
+	if (item->error ||
+	    reference_parse_pattern(&item->reference, ducc_record_reference(wish->record),
+				    &item->error) < 0)
+		return -1;
+	if (!reference_is_pattern(&item->reference))
+		return 0;
+	if (job->session->dry_run)
+		session_notice(job->session, DUCC_INFO, "would ask for the tags of %s/%s",
+			       item->reference.registry, item->reference.repository);
+	else
+		item->tags = survey_add(&job->survey, &item->reference);
+	return 0;
+}
+
+static int add_list(struct job *job, struct wishlist *list, const char *where)
+{
+	ducc_error *error = NULL;
+
+	if (wishlist_read(list, where, job->session, &error) < 0) {
+		new_item(job, list)->error = error;
+		return -1;
+	}
+	for (size_t i = 0; i < list->n; i++)
+		add_wish(job, list, &list->wishes[i]);
+	return 0;
+}
+
+/* --- what is handed over ---------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* True the first time that it sees the record. */
+static bool is_new(struct job *job, const ducc_record *record)
+{
+	char *text = ducc_record_format(record);
+	char **found = xalloc(tsearch(text, &job->printed, compare));
+
+	if (*found == text)
+		return true;
+	free(text);
+	return false;
+}
+
+/* Takes record and error. */
+static void hand_over(struct job *job, const struct item *item, ducc_record *record,
+		      ducc_error *error)
+{
+	if (error && item->wish) {
+		if (item->wish->record)
+			error_wrap(&error, "%s", ducc_record_reference(item->wish->record));
+		error_wrap(&error, "%s: line %u", item->list->name, item->wish->line);
+	}
+	if (record && !is_new(job, record)) {
+		ducc_record_free(record);
+		record = NULL;
+	}
+	if (!record && !error)
+		return;
+	pthread_mutex_lock(&job->session->callbacks);
+	job->wanted(job->ctx, record, error);
+	pthread_mutex_unlock(&job->session->callbacks);
+}
+
+/* What the wish itself says of the repository comes before what its list does. */
+static ducc_record *make_record(const struct job *job, const struct item *item,
+				const struct reference *reference, ducc_error **err)
+{
+	const struct wishlist *list = item->list;
+	AUTO_FREE char *text = reference_format(reference), *thin = NULL;
+	ducc_record *record = record_copy(item->wish->record);
+	const char *repository;
+
+	record_set_reference(record, text);
+	repository = ducc_repository(job->session, record);
+	if (!repository)
+		repository = list->repository;
+	if (repository)
+		ducc_record_set(record, "repo", repository);
+	if (!list->output_format || reference_is_pattern(reference))
+		return record;
+	thin = thinname_format(list->output_format, reference, err);
+	if (!thin) {
+		ducc_record_free(record);
+		return NULL;
+	}
+	ducc_record_set(record, "thin", thin);
+	if (list->user)
+		ducc_record_set(record, "user", list->user);
+	return record;
+}
+
+static void hand_over_image(struct job *job, const struct item *item,
+			    const struct reference *reference)
+{
+	ducc_error *error = NULL;
+	ducc_record *record = make_record(job, item, reference, &error);
+
+	hand_over(job, item, record, error);
+}
+
+/* A pattern whose tags are not known is still wanted. */
+static void hand_over_pattern(struct job *job, const struct item *item)
+{
+	ducc_error *error = error_copy(item->tags->error);
+
+	error_wrap(&error, "not expanded");
+	hand_over(job, item, make_record(job, item, &item->reference, NULL), error);
+}
+
+static void expand(struct job *job, const struct item *item)
+{
+	struct reference image = item->reference;
+	size_t matches = 0;
+
+	for (size_t i = 0; i < item->tags->n; i++) {
+		if (!tag_matches(item->reference.tag, item->tags->tags[i]))
+			continue;
+		matches++;
+		image.tag = item->tags->tags[i];
+		hand_over_image(job, item, &image);
+	}
+	if (!matches)
+		session_notice(job->session, DUCC_WARNING, "%s: line %u: %s: no tag matches",
+			       item->list->name, item->wish->line,
+			       ducc_record_reference(item->wish->record));
+}
+
+static void hand_over_item(struct job *job, struct item *item)
+{
+	if (!item->wish || item->error)
+		hand_over(job, item, NULL, STEAL(item->error));
+	else if (!item->tags)
+		hand_over_image(job, item, &item->reference);
+	else if (item->tags->error)
+		hand_over_pattern(job, item);
+	else
+		expand(job, item);
+}
+
+/* Hands over what is ready, in order. */
+static void on_ready(void *ctx)
+{
+	struct job *job = ctx;
+
+	for (; job->next < job->n; job->next++) {
+		struct item *item = &job->items[job->next];
+
+		if (item->tags && !item->tags->done)
+			return;
+		hand_over_item(job, item);
+	}
+}
+
+int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
+	      void (*wanted)(void *ctx, ducc_record *record, ducc_error *error), void *ctx)
+{
+	struct job job = {.session = session, .wanted = wanted, .ctx = ctx};
+	AUTO_FREE struct wishlist *read = xcalloc(n, sizeof(*read));
+	int result = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (add_list(&job, &read[i], lists[i]) < 0)
+			result = -1;
+	on_ready(&job);
+	survey_run(&job.survey, session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
+	for (size_t i = 0; i < job.n; i++)
+		reference_free(&job.items[i].reference);
+	free(job.items);
+	tdestroy(job.printed, free);
+	survey_free(&job.survey);
+	for (size_t i = 0; i < n; i++)
+		wishlist_free(&read[i]);
+	return result;
+}

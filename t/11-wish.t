@@ -1,0 +1,481 @@
+#!/bin/sh
+# ducc-wish: what recipes and plain lists mean, wildcards, and what becomes of them on a registry's bad day.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+tab=$(printf '\t')
+hub=https://registry.hub.docker.com
+hex=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+
+# wish ARGUMENT...: run it; leaves $tmp/records, $tmp/said and $status.
+wish() {
+	status=0
+	ducc-wish "$@" >"$tmp/records" 2>"$tmp/said" || status=$?
+}
+wished() { # the records, their fields separated by blanks
+	tr '\t' ' ' <"$tmp/records"
+}
+
+# Recipes
+cat >"$tmp/recipe.yaml" <<'END'
+# Three images.
+version: 1
+user: cvmfsunpacker
+cvmfs_repo: 'unpacked.example.org'
+output_format: '$(scheme)://gitlab.example.org/unpacked/sync/$(image)'
+input:
+    - 'https://registry.hub.docker.com/library/centos:centos7'
+    - "https://registry.example.org:5005/group/sub/htcondor-wn:latest"
+    - alpine
+    - 'docker.io/library/centos:centos7'   # the first one again
+END
+wish "$tmp/recipe.yaml"
+is "a recipe: one record per image, in order, each once" "$(wished)" "\
+$hub/library/centos:centos7 repo=unpacked.example.org thin=https://gitlab.example.org/unpacked/sync/library/centos:centos7 user=cvmfsunpacker
+https://registry.example.org:5005/group/sub/htcondor-wn:latest repo=unpacked.example.org thin=https://gitlab.example.org/unpacked/sync/group/sub/htcondor-wn:latest user=cvmfsunpacker
+$hub/library/alpine:latest repo=unpacked.example.org thin=https://gitlab.example.org/unpacked/sync/library/alpine:latest user=cvmfsunpacker"
+is "... and nothing is said" "$status $(cat "$tmp/said")" "0 "
+cp "$tmp/records" "$tmp/want"
+wish <"$tmp/recipe.yaml"
+ok "without operands it is standard input that counts" cmp "$tmp/records" "$tmp/want"
+wish - <"$tmp/recipe.yaml"
+ok "... which may be called -" cmp "$tmp/records" "$tmp/want"
+mkfifo "$tmp/fifo"
+cat "$tmp/recipe.yaml" >"$tmp/fifo" &
+wish "$tmp/fifo"
+wait $!
+ok "... and a fifo will do" cmp "$tmp/records" "$tmp/want"
+wish -r ./repo "$tmp/recipe.yaml"
+is "-r overrides the repository" "$(grep -c "${tab}repo=./repo$tab" "$tmp/records")" 3
+DUCC_REPO=elsewhere ducc-wish "$tmp/recipe.yaml" >"$tmp/records"
+is "... and so does DUCC_REPO" "$(grep -c "${tab}repo=elsewhere$tab" "$tmp/records")" 3
+wish "$tmp/recipe.yaml" "$tmp/recipe.yaml"
+ok "an image of two lists comes once" cmp "$tmp/records" "$tmp/want"
+printf 'version: 1\ncvmfs_repo: other\ninput: [alpine]\n' >"$tmp/other.yaml"
+wish "$tmp/recipe.yaml" "$tmp/other.yaml"
+is "... but once for each repository" "$(grep -c "^$hub/library/alpine:latest$tab" "$tmp/records")" 2
+
+# Thin images
+thin() { # FORMAT IMAGE: the thin image's name
+	printf "version: 1\noutput_format: '%s'\ninput: ['%s']\n" "$1" "$2" >"$tmp/thin.yaml"
+	wish "$tmp/thin.yaml"
+	sed -n 's/.*\tthin=\([^\t]*\).*/\1/p' "$tmp/records"
+}
+image=http://example.org:80/a/b:1
+x=http://thin.org/x
+is "\$(scheme)" "$(thin '$(scheme)://thin.org/x:1' $image)" $x:1
+is "\$(registry)" "$(thin 'http://$(registry)/x:1' $image)" http://example.org:80/x:1
+is "\$(repository)" "$(thin 'http://thin.org/x/$(repository):1' $image)" $x/a/b:1
+is "\$(tag)" "$(thin 'http://thin.org/x:$(tag)-thin' $image)" $x:1-thin
+is "\$(reference)" "$(thin 'http://thin.org/x$(reference)' $image)" $x:1
+is "\$(image)" "$(thin 'http://thin.org/x/$(image)' $image)" $x/a/b:1
+is "\$(digest) is empty where there is none" "$(thin 'http://thin.org/x:1$(digest)' $image)" $x:1
+is "all of them at once, and a dollar sign" "$(thin '$(scheme)://$(registry)/$(repository)/$(repository):$(tag)$(tag)' $image)" \
+	http://example.org:80/a/b/a/b:11
+is "a thin image has no digest of its image's" "$(thin 'http://thin.org/$(image)' "$image@sha256:$hex")" http://thin.org/a/b:1
+is "... which is its tag if there is no other" "$(thin 'http://thin.org/$(image)' "http://example.org/a@sha256:$hex")" \
+	"http://thin.org/a:sha256-$hex"
+is "... as \$(tag) too" "$(thin 'http://thin.org/x:$(tag)' "http://example.org/a@sha256:$hex")" "$x:sha256-$hex"
+printf 'version: 1\ninput: [quay.io/a/b:1]\n' >"$tmp/default.yaml"
+wish "$tmp/default.yaml"
+is "the default format" "$(wished)" "https://quay.io/a/b:1 thin=https://quay.io/a/b_thin:1"
+is "a thin image that can't be called so is an error of that line" "$(thin 'http://thin.org/$(tag)/$(image)' quay.io/a:A_b)" ""
+like "... which names it" "$(cat "$tmp/said")" "^ducc-wish: $tmp/thin.yaml: line 3: quay.io/a:A_b: thin image http://thin.org/A_b/a:A_b: not a repository"
+for bad in '$(nonsense)' '$(tag' '$()'; do
+	thin "http://thin.org/x:$bad" $image >/dev/null
+	like "output_format with $bad is an error that names its line" "$status $(cat "$tmp/said")" \
+		"^1 ducc-wish: $tmp/thin.yaml: line 2: output_format: .*variable"
+done
+
+# YAML
+wish - <<'END'
+%YAML 1.1
+---
+{version: 1, "cvmfs_repo": &r r, user: ~, input: [&a quay.io/a, quay.io/b, *a, ! 'quay.io/c:1'], comment: *r}
+...
+END
+is "YAML in another style, with anchors" "$(cut -f1,2 "$tmp/records")" "https://quay.io/a:latest${tab}repo=r
+https://quay.io/b:latest${tab}repo=r
+https://quay.io/c:1${tab}repo=r"
+is "... an unknown key is worth a warning" "$status $(cat "$tmp/said")" "0 ducc-wish: warning: standard input: line 3: unknown key comment"
+# recipe_error TITLE PATTERN: the recipe on standard input fails as a whole.
+recipe_error() {
+	cat >"$tmp/bad.yaml"
+	wish "$tmp/bad.yaml"
+	is "refused: $1" "$status $(cat "$tmp/records")" "1 # incomplete: a wish list could not be read"
+	like "... with file and cause" "$(cat "$tmp/said")" "^ducc-wish: $tmp/bad.yaml: $2"
+	is "... in one line" "$(wc -l <"$tmp/said")" 1
+}
+recipe_error "another version" 'line 1: unknown version 2$' <<'END'
+version: 2
+input: [alpine]
+END
+recipe_error "no version" 'version is missing$' <<'END'
+input: [alpine]
+END
+recipe_error "a version that is none" 'line 1: version is not a number$' <<'END'
+version: [1]
+input: [alpine]
+END
+recipe_error "no input" 'input is missing$' <<'END'
+version: 1
+END
+recipe_error "an input that is no list" 'line 2: input is not a list$' <<'END'
+version: 1
+input: alpine
+END
+recipe_error "an input with nothing but comments" 'line 2: input is not a list$' <<'END'
+version: 1
+input:
+#    - alpine
+END
+recipe_error "a user that is no text" 'line 2: user is not a text$' <<'END'
+version: 1
+user: {name: me}
+input: [alpine]
+END
+recipe_error "a repository that is two fields" 'line 2: cvmfs_repo is not a text$' <<'END'
+version: 1
+cvmfs_repo: "a\tthin=b"
+input: [alpine]
+END
+recipe_error "a text with a NUL" 'line 2: output_format is not a text$' <<'END'
+version: 1
+output_format: "https://thin.org/$(image)\0x"
+input: [alpine]
+END
+recipe_error "a key twice" 'line 3: input is in line 2 already$' <<'END'
+version: 1
+input: [alpine]
+input: [debian]
+END
+recipe_error "a list" 'line 1: not keys and values$' <<'END'
+- version: 1
+- input: [alpine]
+END
+recipe_error "two documents" 'line 3: a second document$' <<'END'
+version: 1
+input: [alpine]
+---
+version: 1
+input: [debian]
+END
+recipe_error "what is not YAML" 'line 3: not YAML: ' <<'END'
+version: 1
+input:
+	- alpine
+END
+recipe_error "quotes that don't end" 'line [0-9]*: not YAML: ' <<'END'
+version: 1
+input: ['alpine]
+END
+printf 'version: 1\ninput: [\377\376]\n' >"$tmp/latin"
+recipe_error "what is not Unicode" 'byte [0-9]*: ' <"$tmp/latin"
+perl -e 'print "version: 1\ninput: ", "[" x 100000' >"$tmp/deep"
+recipe_error "a tower of brackets" 'line 2: nested too deep$' <"$tmp/deep"
+perl -e 'print "version: 1\ninput:\n"; print "- &a$_ x\n" for 1 .. 200000' >"$tmp/anchors"
+recipe_error "a sea of anchors" 'line [0-9]*: too many anchors$' <"$tmp/anchors"
+perl -e 'print "version: 1\nx0: &x0 [a, a]\n"; print "x$_: &x$_ [*x", $_ - 1, ", *x", $_ - 1, "]\n" for 1 .. 60; print "input: *x60\n"' >"$tmp/laughs"
+wish "$tmp/laughs"
+is "a bomb of aliases is no list of images" "$status $(grep -c ': not a text$' "$tmp/said")" "1 2"
+perl -e 'print "version: 1\ninput:\n", "- alpine\n" x 500000' >"$tmp/huge"
+recipe_error "more than 4 MiB" 'more than 4194304 bytes$' <"$tmp/huge"
+wish "$tmp/nowhere" "$tmp/other.yaml"
+is "a list that isn't there doesn't hold up the others" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
+	"1 $hub/library/alpine:latest # incomplete: a wish list could not be read "
+is "... and is named" "$(cat "$tmp/said")" "ducc-wish: $tmp/nowhere: open: No such file or directory"
+: >"$tmp/empty"
+recipe_error "nothing" 'there is nothing in it$' <"$tmp/empty"
+wish - <<'END'
+version: 1
+input: []
+END
+is "... but none may be wanted" "$status $(cat "$tmp/records" "$tmp/said")" "0 "
+
+# Lines that are bad by themselves
+wish - <<END
+version: 1
+input:
+    - alpine
+    - quay.io/../x:1
+    - {quay.io/a: 1}
+    - "quay.io/a:1\\tthin=x"
+    -
+    - oci:/some/dir
+    - quay.io/b
+END
+is "bad lines fail by themselves" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" "1 $hub/library/alpine:latest https://quay.io/b:latest "
+is "... each with its line and cause" "$(cat "$tmp/said")" "\
+ducc-wish: standard input: line 4: quay.io/../x:1: not a repository: ../x
+ducc-wish: standard input: line 5: not a text
+ducc-wish: standard input: line 6: not a text
+ducc-wish: standard input: line 7: not a text
+ducc-wish: standard input: line 8: oci:/some/dir: not a registry: oci:"
+
+# Plain lists
+printf '%s\n' '' '# a comment' 'alpine' '  debian:12  # the current one' '#no' "quay.io/a/b:1${tab}platform=linux/arm64${tab}repo=mine" \
+	'quay.io/Bad:1' "alpine@sha256:$hex" "nonsense${tab}field" >"$tmp/list"
+printf 'ubuntu:22.04\r\nlast' >>"$tmp/list"
+wish "$tmp/list"
+is "a plain list" "$(wished)" "\
+$hub/library/alpine:latest
+$hub/library/debian:12
+https://quay.io/a/b:1 platform=linux/arm64 repo=mine
+$hub/library/alpine@sha256:$hex
+$hub/library/ubuntu:22.04
+$hub/library/last:latest"
+is "... its errors name file and line" "$status $(cat "$tmp/said")" "1 \
+ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad
+ducc-wish: $tmp/list: line 9: nonsense: field: field is not key=value"
+wish -r unpacked.example.org "$tmp/list"
+is "... -r says where to" "$(grep -c "${tab}repo=unpacked.example.org$" "$tmp/records")" 6
+printf 'alpine\0\n' >"$tmp/nul"
+recipe_error "a list with a NUL" 'neither a recipe nor a list$' <"$tmp/nul"
+awk 'BEGIN {
+	for (i = 0; i < 20000; i++) {
+		if (i % 7 == 0) print "# group " i
+		if (i % 5 == 0) print "registry.example.org/group" i % 11 "/image" i
+		else if (i % 5 == 1) print "org" i % 13 "/image" i ":v" i
+		else if (i % 5 == 2) print "image" i ":latest # official"
+		else if (i % 5 == 3) print "\tghcr.io/a/b/c/image" i ":1.0"
+		else print "image" i - 2 
+	}
+}' >"$tmp/large"
+awk -v hub=$hub 'BEGIN {
+	for (i = 0; i < 20000; i++) {
+		if (i % 5 == 0) print "https://registry.example.org/group" i % 11 "/image" i ":latest"
+		if (i % 5 == 1) print hub "/org" i % 13 "/image" i ":v" i
+		if (i % 5 == 2) print hub "/library/image" i ":latest"
+		if (i % 5 == 3) print "https://ghcr.io/a/b/c/image" i ":1.0"
+	}
+}' >"$tmp/want"
+wish "$tmp/large"
+ok "a large list comes out as it should" cmp "$tmp/records" "$tmp/want"
+
+# Wildcards
+make_image "$tmp/oci" app
+start_registry open
+push "$tmp/oci:app" "$registry/team/app:1.0"
+manifest_of "$registry/team/app:1.0" >"$tmp/manifest"
+tags='1.1 1.10 2.0 2.0-rc1 latest stable-1'
+for t in $tags; do
+	put_manifest "$registry" team/app "$t" application/vnd.oci.image.manifest.v1+json "$tmp/manifest"
+done
+expands() { # PATTERN TAGS...
+	pattern=$1
+	shift
+	echo "$registry/team/app:$pattern" >"$tmp/list"
+	wish "$tmp/list"
+	is "$pattern means $*" "$(sed "s,http://$registry/team/app:,," "$tmp/records" | sort | tr '\n' ' ')" \
+		"$(printf '%s\n' "$@" | sort | tr '\n' ' ')"
+}
+expands '1.*' 1.0 1.1 1.10
+expands '1.1*' 1.1 1.10
+expands '*-*' 2.0-rc1 stable-1
+expands '*' 1.0 1.1 1.10 2.0 2.0-rc1 latest stable-1
+expands '2*0' 2.0
+expands 'la*test' latest
+echo "$registry/team/app:3.*" >"$tmp/list"
+wish "$tmp/list"
+is "a wildcard without a match wants nothing" "$status $(cat "$tmp/records")" "0 "
+is "... which is worth a warning" "$(cat "$tmp/said")" \
+	"ducc-wish: warning: $tmp/list: line 1: $registry/team/app:3.*: no tag matches"
+cat >"$tmp/wild.yaml" <<END
+version: 1
+cvmfs_repo: r
+user: me
+output_format: 'https://thin.org/\$(image)'
+input:
+    - $registry/team/app:1.1*
+    - $registry/team/app:latest
+    - $registry/team/app:*1
+END
+wish "$tmp/wild.yaml"
+is "in a recipe each tag has its thin image; none comes twice" "$(wished)" "\
+http://$registry/team/app:1.1 repo=r thin=https://thin.org/team/app:1.1 user=me
+http://$registry/team/app:1.10 repo=r thin=https://thin.org/team/app:1.10 user=me
+http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me
+http://$registry/team/app:2.0-rc1 repo=r thin=https://thin.org/team/app:2.0-rc1 user=me
+http://$registry/team/app:stable-1 repo=r thin=https://thin.org/team/app:stable-1 user=me"
+cp "$registry_log" "$tmp/log"
+wish -n "$tmp/wild.yaml"
+is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
+	"0 http://$registry/team/app:1.1* http://$registry/team/app:latest http://$registry/team/app:*1 "
+ok "... asks nobody" cmp "$registry_log" "$tmp/log"
+is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would ask for the tags of $registry/team/app"
+
+# Bad days: the wildcard stays in the list, the others go on.
+good="$registry/team/app:1.1*"
+dead=127.0.0.1:$(free_port)
+open_registry=$registry
+start_registry htpasswd
+denied=$registry
+start_nginx <<'END'
+server {
+	@LISTEN@
+	default_type application/json;
+	location /v2/ { return 500; }
+	location /v2/empty/ { return 200 '{"name":"empty","tags":[]}'; }
+	location /v2/null/ { return 200 '{"name":"null","tags":null}'; }
+	location /v2/html/ { return 200 '<html>maintenance</html>'; }
+	location /v2/evil/ { return 200 '{"name":"evil","tags":["v1","v2\tthin=evil","v3\nevil/evil:1","v4/../..","v5 "]}'; }
+}
+END
+cat >"$tmp/bad.yaml" <<END
+version: 1
+cvmfs_repo: r
+input:
+    - $dead/app:1*
+    - $good
+    - $denied/app:1*
+    - $open_registry/team/none:*
+    - $nginx/broken:1*
+    - $nginx/empty:*
+    - $nginx/null:v*
+    - $nginx/html:v*
+    - alpine
+END
+wish "$tmp/bad.yaml"
+is "what can't be expanded stays as it is, with its repository; the others go on, in order" "$(cut -f1,2 "$tmp/records")" "\
+http://$dead/app:1*${tab}repo=r
+http://$open_registry/team/app:1.1${tab}repo=r
+http://$open_registry/team/app:1.10${tab}repo=r
+http://$denied/app:1*${tab}repo=r
+http://$open_registry/team/none:*${tab}repo=r
+http://$nginx/broken:1*${tab}repo=r
+http://$nginx/empty:*${tab}repo=r
+http://$nginx/null:v*${tab}repo=r
+http://$nginx/html:v*${tab}repo=r
+$hub/library/alpine:latest${tab}repo=r"
+is "... without the name of a thin image that has a star in it" "$(grep -c 'thin=.*\*' "$tmp/records")" 0
+is "... with status 1" "$status" 1
+is "... and one line each, with its line" "$(sed 's/: not expanded: .*//' "$tmp/said")" "\
+ducc-wish: $tmp/bad.yaml: line 4: $dead/app:1*
+ducc-wish: $tmp/bad.yaml: line 6: $denied/app:1*
+ducc-wish: $tmp/bad.yaml: line 7: $open_registry/team/none:*
+ducc-wish: $tmp/bad.yaml: line 8: $nginx/broken:1*
+ducc-wish: $tmp/bad.yaml: line 9: $nginx/empty:*
+ducc-wish: $tmp/bad.yaml: line 10: $nginx/null:v*
+ducc-wish: $tmp/bad.yaml: line 11: $nginx/html:v*"
+for cause in 'line 4: .*[Cc]onnect' 'line 6: .*(401|[Uu]nauthori[sz]ed)' 'line 7: .*404' 'line 8: .*500' 'line 9: .*no tags' 'line 11: .*JSON'; do
+	like "... and the cause: $cause" "$(cat "$tmp/said")" "$cause"
+done
+echo "$nginx/evil:v*" >"$tmp/list"
+wish "$tmp/list"
+is "a registry can't smuggle in what is no tag" "$(grep -c 'evil:1\|thin=\|\.\.\|v5 ' "$tmp/records")" 0
+ducc-wish -q "$tmp/bad.yaml" 2>"$tmp/said" | grep -v '/alpine:' | ducc-fetch -q -s "$tmp/store" >"$tmp/records" 2>>"$tmp/said" || :
+is "downstream, the images that are known are fetched" "$(cut -f1 "$tmp/records" | sed 's/@.*//' | tr '\n' ' ')" \
+	"http://$open_registry/team/app:1.1 http://$open_registry/team/app:1.10 "
+is "... and the wildcards are skipped" "$(grep -c '^ducc-fetch: .*ducc-wish' "$tmp/said") $(wc -l <"$tmp/said")" "7 14"
+
+# Polite: one list per repository, one request at a time. nginx takes a second for each, and
+# refuses a second one meanwhile.
+mkdir "$tmp/polite"
+printf '{"name":"x","tags":["1.0","1.1"],"padding":"%05000d"}' 0 >"$tmp/polite/tags"
+start_nginx <<END
+limit_conn_zone \$server_name zone=one:1m;
+server {
+	@LISTEN@
+	default_type application/json;
+	root $tmp/polite;
+	location /v2/ { limit_conn one 1; limit_rate 4k; rewrite ^ /tags break; }
+}
+END
+printf "$nginx/%s\n" 'a:1.*' 'b:1.*' 'a:*1' 'b:1.*' >"$tmp/list"
+wish -j 8 "$tmp/list"
+is "four wildcards in two repositories" "$status $(wc -l <"$tmp/records")" "0 4"
+is "... are two lists" "$(grep -v 'last=' "$nginx_log" | sed 's/?[^ ]*//' | cut -d' ' -f2 | tr '\n' ' ')" \
+	"/v2/a/tags/list /v2/b/tags/list "
+is "... and one request at a time" "$(cut -d' ' -f3 "$nginx_log" | sort -u)" 200
+
+# In parallel over registries: this one has two ports and answers neither before both were asked.
+cat >"$tmp/pair.pl" <<'END'
+use strict; use warnings; use IO::Select; use IO::Socket::INET;
+my @listen = map { IO::Socket::INET->new(Listen => 4, LocalAddr => '127.0.0.1') } 1 .. 2;
+my $body = '{"name":"x","tags":["both"]}';
+sub request { my $c = shift->accept; while (defined(my $line = <$c>)) { last if $line =~ /^\r?$/ } $c }
+sub answer {
+	my $c = shift;
+	printf $c "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		length $body, $body;
+	close $c;
+}
+$| = 1;
+print join(' ', map { $_->sockport } @listen), "\n";
+alarm 60;
+answer($_) for map { request($_) } @listen;
+while (1) { answer(request($_)) for IO::Select->new(@listen)->can_read }
+END
+mkfifo "$tmp/ports"
+setpriv --pdeathsig KILL perl "$tmp/pair.pl" >"$tmp/ports" &
+pair=$!
+at_exit "kill $pair 2>/dev/null"
+read -r one two <"$tmp/ports"
+printf '127.0.0.1:%s/x:b*\n' "$one" "$two" >"$tmp/list"
+wish "$tmp/list"
+is "two registries are asked at the same time" "$status $(tr '\n' ' ' <"$tmp/records")" \
+	"0 http://127.0.0.1:$one/x:both http://127.0.0.1:$two/x:both "
+
+# Lists from a web server
+tls_port=$(free_port)
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$tmp/tls.key" -out "$tmp/tls.crt" 2>/dev/null
+mkdir "$tmp/www"
+cp "$tmp/recipe.yaml" "$tmp/huge" "$tmp/www"
+start_nginx <<END
+server { @LISTEN@ root $tmp/www; location = /moved { return 302 /recipe.yaml; } }
+server { listen 127.0.0.1:$tls_port ssl; ssl_certificate $tmp/tls.crt; ssl_certificate_key $tmp/tls.key; root $tmp/www; }
+END
+wish "$tmp/recipe.yaml"
+cp "$tmp/records" "$tmp/want"
+wish "http://$nginx/recipe.yaml"
+ok "a list may be a URL" cmp "$tmp/records" "$tmp/want"
+wish "http://$nginx/moved"
+ok "... that has moved" cmp "$tmp/records" "$tmp/want"
+url_error() { # URL PATTERN
+	wish "$1"
+	is "an error: $1" "$status $(cat "$tmp/records")" "1 # incomplete: a wish list could not be read"
+	like "... with the cause" "$(cat "$tmp/said")" "^ducc-wish: $2"
+}
+url_error "http://$nginx/none.yaml" "http://$nginx/none.yaml: the server answered 404"
+url_error "http://$nginx/huge" "http://$nginx/huge: .*more than 4194304 bytes"
+url_error "http://$dead/recipe.yaml" "http://$dead/recipe.yaml: .*[Cc]onnect"
+url_error "https://localhost:$tls_port/recipe.yaml" "https://localhost:$tls_port/recipe.yaml: .*certificate"
+wish "http://user:s3cret@$nginx/none.yaml?token=s3cret"
+is "no secret of a URL is in a message" "$status $(grep -c s3cret "$tmp/said")" "1 0"
+
+# The examples of the manual
+example() { # NUMBER: of ducc-recipe(5)
+	awk -v n="$1" '/^\.Ed/ { on = 0 } on { print } /^\.Bd/ && ++i == n { on = 1 }' "$top/man/ducc-recipe.5" |
+		sed 's/\\e/\\/g'
+}
+example 1 >"$tmp/recipe.yaml"
+wish -n "$tmp/recipe.yaml"
+is "the recipe in the manual becomes the record there" "$(sed -n '1s/\t/\n    /gp' "$tmp/records")" "$(example 2)"
+is "... and the others" "$status $(cut -f1 "$tmp/records" | sed 1d | tr '\n' ' ')" \
+	"0 https://registry.example.org:5005/group/app:latest $hub/atlas/analysisbase:21.2.1* "
+ok "a recipe that is right passes the check there" ducc-wish -nq "$tmp/recipe.yaml"
+example 3 >"$tmp/list"
+wish -n "$tmp/list"
+is "the plain list there" "$status $(tr '\n' ' ' <"$tmp/records")" \
+	"0 $hub/library/debian:12 $hub/library/almalinux:9 $hub/atlas/analysisbase:21.2.1* https://ghcr.io/example/group/app:latest "
+example 4 | sed 's/^\$ //; s/ducc-wish/& -nq/' >"$tmp/script"
+(cd "$tmp" && sh ./script) >"$tmp/records"
+is "... for two platforms" "$(cut -f2 "$tmp/records" | sort | uniq -c | tr -s ' \n' ' ')" \
+	" 4 platform=linux/amd64 4 platform=linux/arm64 "
+echo "$open_registry/team/app:1.*" | ducc-wish | ducc-fetch -q -s "$tmp/store" -r "$tmp/repo" |
+	ducc-unpack -q -s "$tmp/store" | ducc-publish -q -s "$tmp/store" -r "$tmp/repo" >"$tmp/records" 2>"$tmp/said" || :
+is "a wildcard is published" "$(cd "$tmp/repo/$open_registry/team" && echo *)" "app:1.0 app:1.1 app:1.10"
+
+# Usage
+for arguments in '-Z' '-j 0' '-j x'; do
+	status=0
+	# shellcheck disable=SC2086
+	ducc-wish $arguments "$tmp/recipe.yaml" >"$out" 2>&1 || status=$?
+	is "$arguments is wrong usage" "$status" 2
+done
+to_full() {
+	ducc-wish "$tmp/recipe.yaml" >/dev/full
+}
+fails "records that can't be printed are an error" to_full
+
+done_testing
