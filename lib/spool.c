@@ -216,30 +216,11 @@ static int be_patient(ducc_session *session, struct patience *patience, const ch
 	return 0;
 }
 
-/* Aborts the transaction that is open. */
-static int abort_transaction(ducc_session *session, const struct repository *repository,
-			     ducc_error **err)
-{
-	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
-	struct process process;
-	int result = 0;
-
-	if (process_start(&process, argv, false, err) < 0)
-		return -1;
-	while (!process_poll(&process, false))
-		;
-	if (process.status)
-		result = process_error(&process, CVMFS_SERVER " abort", err);
-	process_tell(&process, session);
-	process_close(&process);
-	return result;
-}
-
 /* --- clearing up ------------------------------------------------------ */
 
 static int wait_for_group(ducc_session *session, pid_t group, ducc_error **err)
 {
-	static const char what[] = "an ingest of a publisher that was killed still runs";
+	static const char what[] = "what a publisher that was killed has started still runs";
 	struct patience patience = {0};
 
 	while (group_is_alive(group)) {
@@ -266,6 +247,57 @@ static bool is_ours(const struct repository *repository, const struct spool_note
 	return note->edit && !access(opened, F_OK);
 }
 
+/*
+ * Aborts the transaction that is open, which is that of the note.  The note says so: if
+ * we are killed, the abort goes on.
+ */
+static int abort_transaction(ducc_session *session, const struct repository *repository,
+			     const struct spool_note *note, ducc_error **err)
+{
+	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
+	struct spool_note aborting = *note;
+	struct process process;
+	int result = 0;
+
+	if (process_start(&process, argv, false, err) < 0)
+		return -1;
+	aborting.group = process.pid;
+	spool_write_note(repository, &aborting, NULL);
+	while (!process_poll(&process, false))
+		;
+	if (process.status)
+		result = process_error(&process, CVMFS_SERVER " abort", err);
+	process_tell(&process, session);
+	process_close(&process);
+	return result;
+}
+
+/*
+ * The same until it is done, by us or by one that a publisher has begun who was killed
+ * before it could note that.
+ */
+static int abort_patiently(ducc_session *session, const struct repository *repository,
+			   const struct spool_note *note, ducc_error **err)
+{
+	static const char what[] = "another abort of the transaction still runs";
+	struct patience patience = {0};
+
+	for (;;) {
+		ducc_error *error = NULL;
+
+		if (!abort_transaction(session, repository, note, &error))
+			return 0;
+		if (!is_ours(repository, note)) {
+			ducc_error_free(error);
+			return 0;
+		}
+		if (!strstr(ducc_error_message(error), "acquire lock") ||
+		    be_patient(session, &patience, what, NULL))
+			return error_give(err, error);
+		ducc_error_free(error);
+	}
+}
+
 int spool_clear_up(ducc_session *session, const struct repository *repository,
 		   const struct spool_note *note, ducc_error **err)
 {
@@ -282,7 +314,7 @@ int spool_clear_up(ducc_session *session, const struct repository *repository,
 				 repository->name);
 	session_notice(session, DUCC_WARNING, "%s: aborting a transaction that was broken off",
 		       repository->name);
-	if (abort_transaction(session, repository, err) < 0)
+	if (abort_patiently(session, repository, note, err) < 0)
 		return error_wrap(err, "a transaction of ours was broken off and must be aborted");
 	spool_remove_note(repository);
 	return 0;
