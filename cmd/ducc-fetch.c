@@ -14,7 +14,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-fetch",
-	.usage = "[-s store] [-r repo] [-j n] [-p platform] [-nqvhV] [image ...]",
+	.usage = "[-N file] [-s store] [-r repo] [-j n] [-p platform] [-nqvhV] [image ...]",
 	.letters = "j:p:",
 	.option = option,
 };

@@ -23,7 +23,8 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-s store] [-r repo] [-b images] [-B bytes] [-w seconds] [-nqvhV] [image ...]",
+	.usage = "[-N file] [-s store] [-r repo] [-b images] [-B bytes] [-w seconds] [-nqvhV] "
+		 "[image ...]",
 	.letters = "B:b:w:",
 	.option = option,
 };

@@ -15,7 +15,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-thin",
-	.usage = "[-s store] [-r repo] [-o dir] [-nqvhV] [image ...]",
+	.usage = "[-N file] [-s store] [-r repo] [-o dir] [-nqvhV] [image ...]",
 	.letters = "o:",
 	.option = option,
 };

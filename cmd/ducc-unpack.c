@@ -21,7 +21,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-unpack",
-	.usage = "[-s store] [-r repo] [-j n] [-x dir] [-l limit] [-nqvhV] [image ...]",
+	.usage = "[-N file] [-s store] [-r repo] [-j n] [-x dir] [-l limit] [-nqvhV] [image ...]",
 	.letters = "j:x:l:",
 	.option = option,
 };

@@ -13,7 +13,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-wish",
-	.usage = "[-r repo] [-j n] [-nqvhV] [list ...]",
+	.usage = "[-N file] [-r repo] [-j n] [-nqvhV] [list ...]",
 	.letters = "j:",
 	.option = option,
 };

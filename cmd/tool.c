@@ -113,6 +113,9 @@ static void option(struct tool *tool, int letter)
 	case 's':
 		tool->options.store = optarg;
 		break;
+	case 'N':
+		tool->options.notify = optarg;
+		break;
 	case 'r':
 		tool->options.repository = optarg;
 		break;
@@ -150,7 +153,7 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	char letters[64];
 	int letter;
 
-	snprintf(letters, sizeof(letters), "s:r:nqvhV%s", tool->letters);
+	snprintf(letters, sizeof(letters), "N:s:r:nqvhV%s", tool->letters);
 	while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
 		option(tool, letter);
 	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;

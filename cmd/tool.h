@@ -16,7 +16,7 @@ enum {
 struct tool {
 	const char *name;                  /* "ducc-fetch" */
 	const char *usage;                 /* what follows the name in the usage line */
-	const char *letters;               /* getopt(3) letters beyond the common nqvhVs:r: */
+	const char *letters;               /* getopt(3) letters beyond the common nqvhVN:s:r: */
 	const struct option *long_options; /* of getopt_long(3), for some of them; or NULL */
 	int (*option)(int letter, const char *value); /* takes one of those; -1: bad value */
 	struct ducc_options options;

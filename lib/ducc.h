@@ -106,6 +106,7 @@ struct ducc_options {
 	const char *store;      /* directory; NULL: $DUCC_STORE, else the default of ducc(7) */
 	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
+	const char *notify;     /* file that events are appended to (ducc(7)); NULL: $DUCC_NOTIFY */
 	unsigned jobs;        /* transfers, layers or registries at a time; 0: a sensible number */
 	uint64_t layer_limit; /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
 	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
@@ -121,8 +122,9 @@ struct ducc_options {
 typedef struct ducc_session ducc_session;
 
 /*
- * Starts a session.  Nothing is opened or created on disk yet.  Fails if an
- * option does not make sense.  Release with ducc_close().
+ * Starts a session.  Nothing is opened or created on disk yet, but for the file of
+ * events.  Fails if an option does not make sense, or that file can't be written.
+ * Release with ducc_close().
  */
 DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err);
 DUCC_PUBLIC void ducc_close(ducc_session *session);
@@ -174,7 +176,8 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
 /*
  * Publishes the first of the records, unpacked images, into the repository, as many
  * as go into one transaction (batch_bytes).  errors[i] is set for one that could not
- * be published, and NULL for one that is published now (or was already).  An image
+ * be published, and NULL for one that is published now (or was already): whose record
+ * gets a field state=, which is added, updated or unchanged.  An image
  * that can't be published does not hold up the others: if the transaction as a whole
  * fails, each is tried again in one of its own.  Returns the number of records that
  * were dealt with, at least one if n is.  All must go to the same repository: see

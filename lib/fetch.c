@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "buffer.h"
+#include "events.h"
 #include "image.h"
 #include "mem.h"
 #include "parallel.h"
@@ -172,10 +173,14 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 {
 	struct fetch *fetch = ctx;
 	const struct descriptor *descriptor = &fetch->manifest.layers[fetch->wanted[i]];
+	AUTO_FREE char *reference = reference_format(&fetch->source.reference);
+	struct span span;
+	int result;
 
-	if (fetch_blob(fetch, descriptor, err) < 0)
-		return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
-	return 0;
+	span_begin(&span, fetch->session, "layer_fetch", reference, &descriptor->digest);
+	result = fetch_blob(fetch, descriptor, err);
+	span_end(&span, result, descriptor->size, err);
+	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 
 /* Gets and reads the config: small, and needed to know whether the image is sane. */
@@ -360,10 +365,15 @@ static void fetch_end(struct fetch *fetch)
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	struct fetch fetch = {.session = session, .store = {.fd = -1}};
+	struct span span;
 	int result;
 
 	pthread_mutex_init(&fetch.mutex, NULL);
+	span_begin(&span, session, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_image(&fetch, record, err);
+	if (fetch.source.reference.registry)
+		span_name(&span, &fetch.source.reference);
+	span_end(&span, result, 0, err);
 	fetch_end(&fetch);
 	return result;
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 
 #include "buffer.h"
+#include "events.h"
 #include "image.h"
 #include "listing.h"
 #include "mem.h"
@@ -31,7 +32,10 @@ struct image {
 	struct config config;
 	struct platform platform;
 	uint64_t *unpacked; /* bytes of each layer; 0: not known */
+	bool *added;        /* of each layer: the transaction brings it */
 	bool changed;       /* something was added for it */
+	bool known;         /* an image had its name, for that platform, before */
+	struct span span;
 };
 
 struct publish {
@@ -95,9 +99,9 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 	return transaction_complete_layer(publish->transaction, head, tree, published, err);
 }
 
-static int prepare_layer(struct publish *publish, const struct descriptor *descriptor,
-			 uint64_t *unpacked, ducc_error **err)
+static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)
 {
+	const struct descriptor *descriptor = &image->manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
 	bool published = repository_has_layer(&publish->repository, layer);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
@@ -115,11 +119,12 @@ static int prepare_layer(struct publish *publish, const struct descriptor *descr
 	tree = listing_read(listing, &head, err);
 	if (!tree)
 		return error_wrap(err, "%s", listing_name);
-	*unpacked = head.unpacked;
+	image->unpacked[i] = head.unpacked;
 	if (published)
 		return complete_layer(publish, &head, tree, err);
 	session_notice(publish->session, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
+	image->added[i] = true;
 	return transaction_add_layer(publish->transaction, &head, tree, json, err);
 }
 
@@ -147,6 +152,7 @@ static int read_image(struct publish *publish, const ducc_record *record, struct
 	if (config_parse(&image->config, image->config_json, image->config_len, err) < 0)
 		return -1;
 	image->unpacked = xcalloc(image->manifest.n, sizeof(*image->unpacked));
+	image->added = xcalloc(image->manifest.n, sizeof(*image->added));
 	own = platform_format(&image->config.platform);
 	if (!platform)
 		platform = own;
@@ -163,6 +169,7 @@ static void image_end(struct image *image)
 	config_free(&image->config);
 	platform_free(&image->platform);
 	free(image->unpacked);
+	free(image->added);
 	*image = (struct image){.name = NULL};
 }
 
@@ -275,13 +282,13 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 	bool published = !result && is_published(publish, image, &naming);
 
 	free(naming.platform);
+	memset(image->added, 0, image->manifest.n * sizeof(*image->added));
 	if (published)
 		return 0;
 	for (size_t i = 0; !result && i < image->manifest.n; i++) {
 		if (session_cancelled(publish->session))
 			return error_set(err, "interrupted");
-		if (prepare_layer(publish, &image->manifest.layers[i], &image->unpacked[i], err) <
-		    0)
+		if (prepare_layer(publish, image, i, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST,
 					  image->manifest.layers[i].digest.hex);
 	}
@@ -341,8 +348,12 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 	for (size_t i = 0; !result && i < n; i++) {
 		size_t before = steps(publish);
 
-		if (namings[i].label)
+		if (namings[i].label) {
+			AUTO_FREE char *there = image_metadata(namings[i].label, "manifest.json");
+
+			images[i]->known = repository_has(&publish->repository, there);
 			result = prepare_metadata(publish, images[i], namings[i].label, err);
+		}
 		if (!result && namings[i].label)
 			add_to_podman(publish, podman, images[i],
 				      !strcmp(namings[i].label, namings[i].name));
@@ -383,6 +394,8 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 	while (publish->n < n && (!publish->n || publish->transaction->bytes < limit)) {
 		size_t i = publish->n++;
 
+		span_begin(&publish->images[i].span, publish->session, "image_publish",
+			   ducc_record_reference(publish->records[i]), NULL);
 		if (!read_image(publish, publish->records[i], &publish->images[i],
 				&publish->errors[i]))
 			prepare(publish, i);
@@ -452,6 +465,40 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 
+/* Says what is published now, to the record and to who listens. */
+static void report(struct publish *publish, size_t i)
+{
+	struct image *image = &publish->images[i];
+	const char *request = ducc_record_reference(publish->records[i]);
+	AUTO_FREE char *flat = flat_directory(&image->manifest.config.digest);
+
+	ducc_record_set(publish->records[i], "state",
+			!image->changed ? "unchanged"
+			: image->known  ? "updated"
+					: "added");
+	for (size_t k = 0; k < image->manifest.n; k++)
+		if (image->added[k])
+			event(publish->session, "publish_layer", "repository",
+			      publish->repository.name, "image_request", request, "image",
+			      image->name, "layer_digest", image->manifest.layers[k].digest.hex);
+	if (image->changed)
+		event(publish->session, "publish_flat_image", "repository",
+		      publish->repository.name, "image_request", request, "image", image->name,
+		      "public_path", image->name, "private_path", flat);
+}
+
+static void end_image(struct publish *publish, size_t i)
+{
+	ducc_error *const *error = &publish->errors[i];
+
+	if (i < publish->n && !*error && !publish->session->dry_run)
+		report(publish, i);
+	if (i >= publish->n) /* there is no repository, or no store: it was not begun */
+		span_begin(&publish->images[i].span, publish->session, "image_publish",
+			   ducc_record_reference(publish->records[i]), NULL);
+	span_end(&publish->images[i].span, *error ? -1 : 0, 0, error);
+}
+
 /*
  * Publishes the first of the records, as ducc_publish() does; *shared is set if they
  * failed together.
@@ -473,6 +520,8 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 		if (!errors[i])
 			errors[i] = error_copy(error);
 	ducc_error_free(error);
+	for (size_t i = 0; i < done; i++)
+		end_image(&publish, i);
 	transaction_end(publish.transaction);
 	for (size_t i = 0; i < publish.n; i++)
 		image_end(&publish.images[i]);

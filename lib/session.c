@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "buffer.h"
+#include "events.h"
 #include "image.h"
 #include "mem.h"
 
@@ -40,7 +41,9 @@ static char *default_store(ducc_error **err)
 ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 {
 	struct ducc_session *session;
+	const char *notify = options->notify ? options->notify : environment("DUCC_NOTIFY");
 	struct platform platform = {NULL};
+	struct events *events = NULL;
 	char *store;
 
 	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
@@ -49,6 +52,13 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
 		return NULL;
+	if (notify && !options->dry_run) {
+		events = events_open(notify, err);
+		if (!events) {
+			free(store);
+			return NULL;
+		}
+	}
 	session = xcalloc(1, sizeof(*session));
 	session->store_path = store;
 	session->repository =
@@ -63,6 +73,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->progress = options->progress;
 	session->cancelled = options->cancelled;
 	session->ctx = options->ctx;
+	session->events = events;
 	pthread_mutex_init(&session->callbacks, NULL);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
 	return session;
@@ -72,6 +83,7 @@ void ducc_close(ducc_session *session)
 {
 	if (!session)
 		return;
+	events_close(session->events);
 	for (size_t i = 0; i < session->n_pushed; i++) {
 		free(session->pushed[i].registry);
 		free(session->pushed[i].repository);

@@ -29,6 +29,7 @@ struct ducc_session {
 	bool (*cancelled)(void *ctx);
 	void *ctx;
 	pthread_mutex_t callbacks; /* one at a time */
+	struct events *events;     /* NULL: nobody listens */
 	struct pushed *pushed;
 	size_t n_pushed, pushed_capacity;
 	pthread_mutex_t pushed_mutex;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 
 #include "buffer.h"
+#include "events.h"
 #include "mem.h"
 #include "names.h"
 #include "path.h"
@@ -337,6 +338,9 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 			       push->repository.name);
 	if (!there && upload_all(push, upload, err) < 0)
 		return error_wrap(err, "%s", push->target_name);
+	if (!there)
+		event(push->session, "publish_thin_image", "image", push->name, "thin_image",
+		      push->target_name);
 	for (size_t i = 0; i < push->n; i++) {
 		session_add_pushed(push->session, &push->target, &push->thins[i].config.digest);
 		session_add_pushed(push->session, &push->target, &push->thins[i].layer.digest);
@@ -410,10 +414,12 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	      ducc_error **err)
 {
 	struct push push = {.session = session};
+	struct span span;
 	int result;
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
+	span_begin(&span, session, "thin_image", ducc_record_reference(record), NULL);
 	result = open_all(&push, record, err);
 	if (!result)
 		result = read_all(&push, err);
@@ -422,6 +428,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 		result = build(&push, layout != NULL, err);
 	if (!result)
 		result = layout ? write_layout(&push, layout, err) : push_image(&push, record, err);
+	span_end(&span, result, 0, err);
 	push_end(&push);
 	return result;
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "buffer.h"
+#include "events.h"
 #include "extract.h"
 #include "image.h"
 #include "layer.h"
@@ -243,13 +244,20 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 {
 	struct unpack *unpack = ctx;
 	struct layer *layer = &unpack->layers[i];
+	AUTO_FREE char *reference = reference_format(&unpack->reference);
+	struct span span;
+	int result;
 
-	if (layer->fresh && read_layer(unpack, layer, err) < 0) {
-		staged_discard(&layer->tar);
-		staged_discard(&layer->listing);
-		return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
-	}
-	return 0;
+	if (!layer->fresh)
+		return 0;
+	span_begin(&span, unpack->session, "layer_conversion", reference, &layer->head.layer);
+	result = read_layer(unpack, layer, err);
+	span_end(&span, result, layer->head.size, err);
+	if (!result)
+		return 0;
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
 }
 
 /* --- settling layers on those below ----------------------------------- */
@@ -534,8 +542,12 @@ static void unpack_end(struct unpack *unpack)
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .store = {.fd = -1}};
-	int result = unpack_image(&unpack, record, err);
+	struct span span;
+	int result;
 
+	span_begin(&span, session, "image_unpack", ducc_record_reference(record), NULL);
+	result = unpack_image(&unpack, record, err);
+	span_end(&span, result, 0, err);
 	unpack_end(&unpack);
 	return result;
 }

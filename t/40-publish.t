@@ -63,10 +63,12 @@ everything "$R" >"$tmp/before"
 ok "it can be published again" publish "oci:$L:quay.io/org/sub/app:1"
 everything "$R" | diff "$tmp/before" - >"$tmp/diff" || :
 is "... which doesn't touch a thing" "$(cat "$tmp/diff")" ""
+like "... and is told by the record" "$(cat "$tmp/published")" "${tab}state=unchanged\$"
 
 # Several images
 make_image "$L" three
 ok "several images at once" publish "oci:$L:one" "oci:$L:two" "oci:$L:three"
+is "... each record tells that it is new" "$(grep -c "${tab}state=added\$" "$tmp/published")" 3
 for name in one two three; do
 	is "$name arrived" "$(cat "$R/localhost/$name:latest/app/name")" "$(echo $name | sed s/two/one/)"
 done
@@ -86,6 +88,7 @@ old=$(readlink -f "$R/localhost/three:latest")
 umoci tag --image "$L:two" three
 ok "a tag moves to another image" publish "oci:$L:three"
 is "... and the link with it" "$(cat "$R/localhost/three:latest/more")" more
+like "... and is told by the record" "$(cat "$tmp/published")" "${tab}state=updated\$"
 is "... the flat image it pointed to stays" "$(cat "$old/app/name")" three
 is "... the metadata is the new image's" "$(digest_of "$R/.metadata/localhost/three:latest/manifest.json")" \
 	"sha256:$(pinned "$(cat "$tmp/published")")"
@@ -137,7 +140,8 @@ failed=
 for pid in $pids; do
 	wait "$pid" || failed="$failed $pid"
 done
-is "four publishes at once all succeed" "$failed$(cat "$tmp"/done.?)" "$(cat "$tmp"/p?)"
+is "four publishes at once all succeed" "$failed$(cat "$tmp"/done.?)" \
+	"$(sed "s/\$/${tab}state=added/" "$tmp"/p?)"
 is "... and all images arrive" "$(cat "$tmp"/repo7/localhost/p?:latest/app/name | tr '\n' ' ')" "p1 p2 p3 p4 "
 ok "... and no transaction is left open" test ! -e "$tmp/repo7/.transaction"
 

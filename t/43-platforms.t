@@ -54,6 +54,7 @@ for kind in directory cvmfs; do
 	is "... has the plain name" "$(arch $name) $(readlink "$R/$name" | cut -c1-12)" "arm64 ../../.flat/"
 	ok "... and no other" test ! -e "$R/.multiarch"
 	ok "another for a second one" publish amd64
+	like "... is told to be new" "$(cat "$out")" "state=added\$"
 	is "... each has a name of its own" "$(arch ".multiarch/arm64:v8/$name") $(arch .multiarch/amd64/$name)" "arm64 amd64"
 	is "... also by what uname(1) and others say" \
 		"$(for a in aarch64 arm64 x86_64 x86-64; do arch ".multiarch/$a/$name"; done | tr '\n' ' ')" "arm64 arm64 amd64 amd64 "
