@@ -34,7 +34,7 @@ cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **e
 		error_set(err, "%s: not valid JSON, or nested too deep, at byte %zu", what, at);
 		return NULL;
 	}
-	while (end < data + len && strchr(" \t\r\n", *end))
+	while (end < data + len && *end && strchr(" \t\r\n", *end))
 		end++;
 	if (!cJSON_IsObject(json) || end != data + len) {
 		error_set(err, "%s: not a JSON object", what);
