@@ -1,20 +1,22 @@
 /* ducc-wish: read wish lists, and print the images that are wanted. */
-#include <stdio.h>
-
 #include "tool.h"
 
 static struct tool tool;
+static const char *news; /* -m */
 
 static int option(int letter, const char *value)
 {
-	(void)letter;
+	if (letter == 'm') {
+		news = value;
+		return 0;
+	}
 	return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 }
 
 static struct tool tool = {
 	.name = "ducc-wish",
-	.usage = "[-N file] [-r repo] [-j n] [-nqvhV] [list ...]",
-	.letters = "j:",
+	.usage = "[-N file] [-r repo] [-j n] [-m records] [-nqvhV] [list ...]",
+	.letters = "j:m:",
 	.option = option,
 };
 
@@ -28,6 +30,15 @@ static void on_wanted(void *ctx, ducc_record *record, ducc_error *error)
 	ducc_record_free(record);
 }
 
+/* Who reads the records does not see our exit status, but won't do with this one. */
+static void print_incomplete(void)
+{
+	ducc_record *record = ducc_record_parse("?\tincomplete=yes", NULL);
+
+	tool_done(&tool, record);
+	ducc_record_free(record);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const standard_input[] = {"-"};
@@ -36,9 +47,8 @@ int main(int argc, char **argv)
 	ducc_session *session = tool_session(&tool);
 	const char *const *lists = n ? (const char *const *)(argv + first) : standard_input;
 
-	/* For ducc-gc, which does not see the exit status. */
-	if (ducc_wish(session, lists, n ? n : 1, on_wanted, NULL) < 0)
-		puts("# incomplete: a wish list could not be read");
+	if (ducc_wish(session, lists, n ? n : 1, news, on_wanted, NULL) < 0)
+		print_incomplete();
 	ducc_close(session);
 	return tool_status(&tool);
 }

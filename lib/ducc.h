@@ -140,10 +140,13 @@ DUCC_PUBLIC void ducc_close(ducc_session *session);
  * - no error: an image is wanted;
  * - no record: the error tells of a line, or a whole list, that could not be read;
  * - both: a wildcard that could not be expanded, which is wanted as it stands.
- * With dry_run, no wildcard is expanded, and no registry asked.
+ * With dry_run, no wildcard is expanded, and no registry asked.  With `news`, the same
+ * kind of name as in lists, neither, and only those images are handed over of which
+ * the records there tell, and not that they were deleted.
  * Returns 0, or -1 if some list could not be read: then more may be wanted.
  */
 DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
+			  const char *news,
 			  void (*wanted)(void *ctx, ducc_record *record, ducc_error *error),
 			  void *ctx);
 

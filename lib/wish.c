@@ -17,6 +17,7 @@ struct item {
 	struct wish *wish;          /* NULL: the list as a whole */
 	struct reference reference; /* or pattern */
 	struct tagset *tags;        /* what a pattern needs; NULL: nothing */
+	char *news;                 /* no wish, but the name of an image that there is news of */
 	ducc_error *error;
 };
 
@@ -24,6 +25,8 @@ struct job {
 	ducc_session *session;
 	struct item *items;
 	size_t n, capacity;
+	size_t n_news; /* the first of them */
+	bool only_news;
 	size_t next; /* to be handed over */
 	struct survey survey;
 	void *printed; /* tree (tsearch(3)) of the records that were handed over, as text */
@@ -40,27 +43,45 @@ static struct item *new_item(struct job *job, const struct wishlist *list)
 	return &job->items[job->n++];
 }
 
-static int add_wish(struct job *job, const struct wishlist *list, struct wish *wish)
+static struct item *add_item(struct job *job, const struct wishlist *list, struct wish *wish,
+			     int (*parse)(struct reference *, const char *, ducc_error **))
 {
 	struct item *item = new_item(job, list);
 
 	item->wish = wish;
 	item->error = STEAL(wish->error);
-	if (item->error ||
-	    reference_parse_pattern(&item->reference, ducc_record_reference(wish->record),
-				    &item->error) < 0)
-		return -1;
-	if (!reference_is_pattern(&item->reference))
-		return 0;
+	if (!item->error)
+		parse(&item->reference, ducc_record_reference(wish->record), &item->error);
+	return item;
+}
+
+static void add_news(struct job *job, const struct wishlist *list, struct wish *wish)
+{
+	const char *event = wish->record ? ducc_record_get(wish->record, "event") : NULL;
+	struct item *item;
+
+	if (event && !strcmp(event, "delete"))
+		return;
+	item = add_item(job, list, wish, reference_parse);
+	if (!item->error)
+		item->news = reference_name(&item->reference);
+}
+
+static void add_wish(struct job *job, const struct wishlist *list, struct wish *wish)
+{
+	struct item *item = add_item(job, list, wish, reference_parse_pattern);
+
+	if (item->error || job->only_news || !reference_is_pattern(&item->reference))
+		return;
 	if (job->session->dry_run)
 		session_notice(job->session, DUCC_INFO, "would ask for the tags of %s/%s",
 			       item->reference.registry, item->reference.repository);
 	else
 		item->tags = survey_add(&job->survey, &item->reference);
-	return 0;
 }
 
-static int add_list(struct job *job, struct wishlist *list, const char *where)
+static int read_list(struct job *job, struct wishlist *list, const char *where,
+		     void (*add)(struct job *job, const struct wishlist *list, struct wish *wish))
 {
 	ducc_error *error = NULL;
 
@@ -69,8 +90,22 @@ static int add_list(struct job *job, struct wishlist *list, const char *where)
 		return -1;
 	}
 	for (size_t i = 0; i < list->n; i++)
-		add_wish(job, list, &list->wishes[i]);
+		add(job, list, &list->wishes[i]);
 	return 0;
+}
+
+static int read_wishes(struct job *job, struct wishlist *list, const char *where)
+{
+	ducc_error *error = NULL;
+
+	if (read_list(job, list, where, add_wish) < 0)
+		return -1;
+	/* A file that was cut short must not say that nothing is wanted. */
+	if (list->n || list->output_format)
+		return 0;
+	error_set(&error, "%s: there is nothing in it", list->name);
+	new_item(job, list)->error = error;
+	return -1;
 }
 
 /* --- what is handed over ---------------------------------------------- */
@@ -176,10 +211,34 @@ static void expand(struct job *job, const struct item *item)
 			       ducc_record_reference(item->wish->record));
 }
 
+/*
+ * The images that there is news of, as far as they are wished for.  What a wish is
+ * pinned to does not change.
+ */
+static void hand_over_news(struct job *job, const struct item *item)
+{
+	const struct reference *wish = &item->reference;
+
+	for (size_t i = 0; i < job->n_news; i++) {
+		const struct item *news = &job->items[i];
+		struct reference image = news->reference;
+
+		if (!news->news || !reference_matches(wish, news->news) ||
+		    (reference_is_pinned(wish) && !digest_equal(&wish->digest, &image.digest)))
+			continue;
+		image.scheme = wish->scheme;
+		hand_over_image(job, item, &image);
+	}
+}
+
 static void hand_over_item(struct job *job, struct item *item)
 {
 	if (!item->wish || item->error)
 		hand_over(job, item, NULL, STEAL(item->error));
+	else if (item->news)
+		return;
+	else if (job->only_news)
+		hand_over_news(job, item);
 	else if (!item->tags)
 		hand_over_image(job, item, &item->reference);
 	else if (item->tags->error)
@@ -202,24 +261,36 @@ static void on_ready(void *ctx)
 	}
 }
 
-int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
+static void end(struct job *job)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		reference_free(&job->items[i].reference);
+		free(job->items[i].news);
+	}
+	free(job->items);
+	tdestroy(job->printed, free);
+	survey_free(&job->survey);
+}
+
+int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const char *news,
 	      void (*wanted)(void *ctx, ducc_record *record, ducc_error *error), void *ctx)
 {
-	struct job job = {.session = session, .wanted = wanted, .ctx = ctx};
-	AUTO_FREE struct wishlist *read = xcalloc(n, sizeof(*read));
+	struct job job = {.session = session, .wanted = wanted, .ctx = ctx, .only_news = news};
+	AUTO_FREE struct wishlist *wishes = xcalloc(n, sizeof(*wishes));
+	struct wishlist records = {.name = NULL};
 	int result = 0;
 
+	if (news && read_list(&job, &records, news, add_news) < 0)
+		result = -1;
+	job.n_news = job.n;
 	for (size_t i = 0; i < n; i++)
-		if (add_list(&job, &read[i], lists[i]) < 0)
+		if (read_wishes(&job, &wishes[i], lists[i]) < 0)
 			result = -1;
 	on_ready(&job);
 	survey_run(&job.survey, session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
-	for (size_t i = 0; i < job.n; i++)
-		reference_free(&job.items[i].reference);
-	free(job.items);
-	tdestroy(job.printed, free);
-	survey_free(&job.survey);
+	end(&job);
 	for (size_t i = 0; i < n; i++)
-		wishlist_free(&read[i]);
+		wishlist_free(&wishes[i]);
+	wishlist_free(&records);
 	return result;
 }

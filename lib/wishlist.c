@@ -162,8 +162,7 @@ static int read_list(struct wishlist *list, ducc_session *session, const struct 
 	if (memchr(data->data, '\0', data->len))
 		return error_set(err, "neither a recipe nor a list");
 	read_plain(list, data->data);
-	/* A file that was cut short must not say that nothing is wanted. */
-	return list->n ? 0 : error_set(err, "there is nothing in it");
+	return 0;
 }
 
 int wishlist_read(struct wishlist *list, const char *where, ducc_session *session, ducc_error **err)

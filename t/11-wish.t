@@ -102,7 +102,7 @@ is "... an unknown key is worth a warning" "$status $(cat "$tmp/said")" "0 ducc-
 recipe_error() {
 	cat >"$tmp/bad.yaml"
 	wish "$tmp/bad.yaml"
-	is "refused: $1" "$status $(cat "$tmp/records")" "1 # incomplete: a wish list could not be read"
+	is "refused: $1" "$status $(cat "$tmp/records")" "1 ?${tab}incomplete=yes"
 	like "... with file and cause" "$(cat "$tmp/said")" "^ducc-wish: $tmp/bad.yaml: $2"
 	is "... in one line" "$(wc -l <"$tmp/said")" 1
 }
@@ -182,7 +182,7 @@ perl -e 'print "version: 1\ninput:\n", "- alpine\n" x 500000' >"$tmp/huge"
 recipe_error "more than 4 MiB" 'more than 4194304 bytes$' <"$tmp/huge"
 wish "$tmp/nowhere" "$tmp/other.yaml"
 is "a list that isn't there doesn't hold up the others" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
-	"1 $hub/library/alpine:latest # incomplete: a wish list could not be read "
+	"1 $hub/library/alpine:latest ? "
 is "... and is named" "$(cat "$tmp/said")" "ducc-wish: $tmp/nowhere: open: No such file or directory"
 : >"$tmp/empty"
 recipe_error "nothing" 'there is nothing in it$' <"$tmp/empty"
@@ -303,6 +303,28 @@ is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"0 http://$registry/team/app:1.1* http://$registry/team/app:latest http://$registry/team/app:*1 "
 ok "... asks nobody" cmp "$registry_log" "$tmp/log"
 is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would ask for the tags of $registry/team/app"
+
+# News: only images that records tell of
+printf '%s\n' "http://$registry/team/app:1.7" "https://$registry/team/app:latest${tab}from=hook" "http://$registry/team/app:1.8${tab}event=delete" \
+	"http://$registry/team/app:3.0" "http://$registry/team/other:1.1" "quay.io/a/b:1" "http://$registry/team/app@sha256:$hex" \
+	"http://$registry/team/app:pinned" >"$tmp/news"
+cp "$tmp/wild.yaml" "$tmp/newswild.yaml"
+echo "    - $registry/team/app:pinned@sha256:$hex" >>"$tmp/newswild.yaml"
+sed -i 's/1\.1\*/1.*/' "$tmp/newswild.yaml"
+cp "$registry_log" "$tmp/log"
+wish -m "$tmp/news" "$tmp/newswild.yaml"
+is "-m: of the images in the records, those that are wished for" "$status $(wished)" "0 \
+http://$registry/team/app:1.7 repo=r thin=https://thin.org/team/app:1.7 user=me
+http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me"
+ok "... no registry is asked" cmp "$registry_log" "$tmp/log"
+wish -m - "$tmp/newswild.yaml" </dev/null
+is "... there may be no news" "$status $(cat "$tmp/records" "$tmp/said")" "0 "
+printf '%s\n' "quay.io/a/b:*" "$registry/team/app:latest" >"$tmp/news"
+wish -m "$tmp/news" "$tmp/newswild.yaml"
+is "... a bad record fails by itself" "$status $(cut -f1 "$tmp/records")" "1 http://$registry/team/app:latest"
+like "... and is named" "$(cat "$tmp/said")" "^ducc-wish: $tmp/news: line 1: quay.io/a/b:\*: "
+wish -m "$tmp/nowhere" "$tmp/newswild.yaml"
+is "... without the file nothing is new" "$status $(cut -f1 "$tmp/records")" "1 ?"
 
 # Bad days: the wildcard stays in the list, the others go on.
 good="$registry/team/app:1.1*"
@@ -433,7 +455,7 @@ wish "http://$nginx/moved"
 ok "... that has moved" cmp "$tmp/records" "$tmp/want"
 url_error() { # URL PATTERN
 	wish "$1"
-	is "an error: $1" "$status $(cat "$tmp/records")" "1 # incomplete: a wish list could not be read"
+	is "an error: $1" "$status $(cat "$tmp/records")" "1 ?${tab}incomplete=yes"
 	like "... with the cause" "$(cat "$tmp/said")" "^ducc-wish: $2"
 }
 url_error "http://$nginx/none.yaml" "http://$nginx/none.yaml: the server answered 404"
@@ -465,6 +487,9 @@ is "... for two platforms" "$(cut -f2 "$tmp/records" | sort | uniq -c | tr -s ' 
 echo "$open_registry/team/app:1.*" | ducc-wish | ducc-fetch -q -s "$tmp/store" -r "$tmp/repo" |
 	ducc-unpack -q -s "$tmp/store" | ducc-publish -q -s "$tmp/store" -r "$tmp/repo" >"$tmp/records" 2>"$tmp/said" || :
 is "a wildcard is published" "$(cd "$tmp/repo/$open_registry/team" && echo *)" "app:1.0 app:1.1 app:1.10"
+
+ducc-wish "$tmp/nowhere" 2>"$tmp/said" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>>"$tmp/said" || :
+is "that a list is incomplete can't be overlooked downstream" "$(cat "$tmp/records") $(grep -c '^ducc-fetch: ?: ' "$tmp/said")" " 1"
 
 # Usage
 for arguments in '-Z' '-j 0' '-j x'; do
