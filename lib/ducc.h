@@ -191,8 +191,11 @@ DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *recor
 
 /* What ducc_gc() is to do; zero is the default for every member. */
 struct ducc_gc_options {
-	ducc_record *const
-		*wanted; /* images that somebody wants; `*` in a tag stands for any text */
+	/*
+	 * Images that somebody wants; `*` in a tag stands for any text.  One with the field
+	 * event=delete is not wanted, whatever the others say.
+	 */
+	ducc_record *const *wanted;
 	size_t n_wanted;
 	bool all;       /* whatever has a public name is wanted */
 	bool force;     /* however many are not wanted any more */

@@ -30,6 +30,8 @@ struct gc {
 	struct reference *wanted; /* patterns among them */
 	char **names;             /* of those that are none, sorted */
 	size_t n_names;
+	char **deleted; /* names of images that their registries have deleted, sorted */
+	size_t n_deleted;
 	struct store store;
 	struct repository repository;
 	struct transaction *transaction;
@@ -46,22 +48,39 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void sort_names(char **names, size_t n)
+{
+	if (n)
+		qsort(names, n, sizeof(char *), compare_names);
+}
+
+static bool has_name(char *const *names, size_t n, const char *name)
+{
+	return n && bsearch(&name, names, n, sizeof(char *), compare_names);
+}
+
 static int read_wanted(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = gc->options;
 
 	gc->wanted = xcalloc(options->n_wanted, sizeof(*gc->wanted));
 	gc->names = xcalloc(options->n_wanted, sizeof(char *));
+	gc->deleted = xcalloc(options->n_wanted, sizeof(char *));
 	for (size_t i = 0; i < options->n_wanted; i++) {
 		const char *text = ducc_record_reference(options->wanted[i]);
+		const char *event = ducc_record_get(options->wanted[i], "event");
+		bool deleted = event && !strcmp(event, "delete");
 
-		if (reference_parse_pattern(&gc->wanted[i], text, err) < 0)
+		if ((deleted ? reference_parse : reference_parse_pattern)(&gc->wanted[i], text,
+									  err) < 0)
 			return -1;
-		if (!reference_is_pattern(&gc->wanted[i]))
+		if (deleted)
+			gc->deleted[gc->n_deleted++] = reference_name(&gc->wanted[i]);
+		else if (!reference_is_pattern(&gc->wanted[i]))
 			gc->names[gc->n_names++] = reference_name(&gc->wanted[i]);
 	}
-	if (gc->n_names)
-		qsort(gc->names, gc->n_names, sizeof(char *), compare_names);
+	sort_names(gc->names, gc->n_names);
+	sort_names(gc->deleted, gc->n_deleted);
 	return 0;
 }
 
@@ -69,8 +88,9 @@ static bool is_wanted(void *ctx, const char *name)
 {
 	const struct gc *gc = ctx;
 
-	if (gc->options->all ||
-	    (gc->n_names && bsearch(&name, gc->names, gc->n_names, sizeof(char *), compare_names)))
+	if (has_name(gc->deleted, gc->n_deleted, name))
+		return false;
+	if (gc->options->all || has_name(gc->names, gc->n_names, name))
 		return true;
 	for (size_t i = 0; i < gc->options->n_wanted; i++)
 		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
@@ -408,8 +428,11 @@ int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_e
 		reference_free(&gc.wanted[i]);
 	for (size_t i = 0; i < gc.n_names; i++)
 		free(gc.names[i]);
+	for (size_t i = 0; i < gc.n_deleted; i++)
+		free(gc.deleted[i]);
 	free(gc.wanted);
 	free(gc.names);
+	free(gc.deleted);
 	repository_close(&gc.repository);
 	store_close(&gc.store);
 	return result;

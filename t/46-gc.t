@@ -168,6 +168,13 @@ ingest-ok"
 	is "... also from Podman's list" "$(podman_names)" "$(names one other three four five | sort)"
 	ok "... and the image stays" test -e "$R/localhost/other:latest/app/name"
 
+	# Deleted in its registry
+	names one other three four five >"$tmp/wanted"
+	printf 'localhost/other:*\nlocalhost/other:latest\tevent=delete\n' >>"$tmp/wanted"
+	ok "one is wanted, but was deleted in its registry" gc 91 -g 0 <"$tmp/wanted"
+	is "... it goes" "$(head -n 1 "$out")" "$(names other)"
+	publish "$tmp/other" >"$tmp/record"
+
 	# An image of the original's: no listings
 	base=$(readlink -f "$R")
 	find "$base/.layers" "$base/.metadata" -name '*.mtree' -exec rm {} +
