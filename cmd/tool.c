@@ -59,7 +59,7 @@ static void on_progress(void *ctx, const struct ducc_progress *progress)
 	fflush(stderr);
 }
 
-static void usage(const struct tool *tool)
+void tool_usage(const struct tool *tool)
 {
 	fprintf(stderr, "usage: %s %s\n", tool->name, tool->usage);
 	exit(EXIT_USAGE);
@@ -141,7 +141,7 @@ static void option(struct tool *tool, int letter)
 			if (letter != '?')
 				fprintf(stderr, "%s: -%c: not valid: %s\n", tool->name, letter,
 					optarg);
-			usage(tool);
+			tool_usage(tool);
 		}
 	}
 }

@@ -30,6 +30,9 @@ struct tool {
  */
 int tool_options(struct tool *tool, int argc, char **argv);
 
+/* Shows the synopsis and exits, after wrong usage. */
+void tool_usage(const struct tool *tool) __attribute__((noreturn));
+
 /* Parses a number from 1 to `max`, or a size in bytes with an optional K, M, G or T. */
 bool tool_parse_number(const char *text, unsigned max, unsigned *number);
 bool tool_parse_size(const char *text, uint64_t *bytes);

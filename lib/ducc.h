@@ -151,6 +151,20 @@ DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_
 			  void *ctx);
 
 /*
+ * Reads a registry's notification, JSON of at most 4 MiB, from the descriptor: what CNCF
+ * Distribution, GitLab, Harbor, Quay and Docker Hub send.  Hands each image that was
+ * pushed or deleted to event(), which owns its arguments: a record, or the error why it
+ * can't be one, the other is NULL.  The record of a deleted image has the field
+ * event=delete; with a repository in the session, all have repo=.
+ * `registry` ([SCHEME://]HOST[:PORT]) is what the registry is called, whatever the
+ * notification says; NULL: it is to be believed.
+ * Returns 0, or -1 with *err set if it is no such notification.
+ */
+DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
+			  void (*event)(void *ctx, ducc_record *record, ducc_error *error),
+			  void *ctx, ducc_error **err);
+
+/*
  * Downloads the image that the record names into the store: manifest, config
  * and layers, each verified against its digest (OCI distribution, OCI image
  * layout).  Layers that the repository has are left out.  On success the

@@ -228,6 +228,7 @@ token_repositories='public/app private/app'
 # start_registry [open|htpasswd|token]: a registry that sets $registry to HOST:PORT, and $registry_log.
 # All but open want $registry_user and $registry_password, except that token lets everybody pull
 # public/*; it knows $token_repositories only, and its token server's requests are in $nginx_log.
+# $registry_settings, if set, is more of its configuration.
 start_registry() {
 	need docker-registry
 	registry_auth=
@@ -255,6 +256,7 @@ start_registry() {
 			storage: { filesystem: { rootdirectory: $registry_dir }, delete: { enabled: true } }
 			http: { addr: '$1', headers: { X-Id: [ $2 ] } }
 			$registry_auth
+			${registry_settings-}
 		END
 	}
 	start_server "$registry_log" /v2/ docker-registry serve "$registry_dir/config.yml"
