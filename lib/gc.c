@@ -394,10 +394,12 @@ static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = gc->options;
 
-	if (!options->n_wanted && !options->all && !options->force)
+	if (read_wanted(gc, err) < 0)
+		return -1;
+	if (gc->n_deleted == options->n_wanted && !options->all && !options->force)
 		return error_set(err, "no image is wanted: nothing is done (-f does it all the "
 				      "same)");
-	if (read_wanted(gc, err) < 0 || open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
+	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
 		return -1;
 	if (gc->session->dry_run) {
 		say_plan(gc);
