@@ -62,7 +62,7 @@ new_repository() {
 	[ "$kind" = directory ] || cvmfs_server mkfs "$repo"
 }
 publish_again() {
-	publish "$tmp/all" >"$tmp/record"
+	publish "$tmp/all" | sed 's/	state=.*//' >"$tmp/record"
 	cmp "$tmp/all" "$tmp/record"
 }
 # as_published RECORDS...: the repository is what it would be if only these had been published
@@ -280,7 +280,7 @@ ok "... which can be" sh -c 'ducc-unpack -q -s "$1" <"$2" | ducc-publish -q -s "
 ok "... the store is sound" sound "$S"
 grep -v /one: "$tmp/all" >"$tmp/records"
 ok "what is published is still known not to have changed" publish "$tmp/records"
-is "... by its manifest" "$(cat "$out")" "$(cat "$tmp/records")"
+is "... by its manifest" "$(cat "$out")" "$(sed 's/$/	state=unchanged/' "$tmp/records")"
 is "... there are layers" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 3
 ok "a store that is too large" clean 1 -M 1K
 is "... loses them" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 0
