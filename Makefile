@@ -78,7 +78,7 @@ check: all $(UNIT_TESTS)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
-	install -m 755 $(TOOLS:%=$B/%) $(DESTDIR)$(BINDIR)
+	install -m 755 $(TOOLS:%=$B/%) scripts/ducc-convert $(DESTDIR)$(BINDIR)
 	install -m 755 $B/$(SONAME) $(DESTDIR)$(LIBDIR)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libducc.so
 	install -m 644 $B/libducc.a $(DESTDIR)$(LIBDIR)
@@ -91,7 +91,7 @@ install: all
 	for m in $(MANUALS); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
 
 uninstall:
-	cd $(DESTDIR)$(BINDIR) && rm -f $(TOOLS)
+	cd $(DESTDIR)$(BINDIR) && rm -f $(TOOLS) ducc-convert
 	cd $(DESTDIR)$(LIBDIR) && rm -f $(SONAME) libducc.so libducc.a pkgconfig/libducc.pc
 	rm -f $(DESTDIR)$(INCLUDEDIR)/ducc.h
 	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done

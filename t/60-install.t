@@ -12,7 +12,7 @@ root=$tmp/root
 # Below DESTDIR, for a package
 ok "make install with DESTDIR and PREFIX=/usr" make -C "$top" install DESTDIR="$root" PREFIX=/usr
 is "nothing is installed outside of PREFIX" "$(cd "$root" && echo *)" usr
-for t in $tools; do
+for t in $tools ducc-convert; do
 	ok "$t is installed, and can run" test -x "$root/usr/bin/$t"
 	ok "$t has a manual page" test -s "$root/usr/share/man/man1/$t.1"
 done

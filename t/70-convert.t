@@ -1,0 +1,214 @@
+#!/bin/sh
+# ducc-convert: what it counts and how it exits, that it works alone, and what a signal does to it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need umoci jq bash flock
+
+stand_in
+convert=$top/scripts/ducc-convert
+S=$tmp/store
+L=$tmp/layout
+n=test.example.org
+R=$tmp/sys/cvmfs/$n
+spool=$tmp/sys/var/spool/cvmfs/$n
+list=$tmp/recipe.yaml
+TMPDIR=$tmp/work DUCC_STORE=$S
+export TMPDIR DUCC_STORE
+mkdir "$TMPDIR"
+cvmfs_server mkfs $n
+start_registry open
+
+recipe() { # IMAGE...: a wish list of them
+	printf "version: 1\nuser: me\ncvmfs_repo: $n\noutput_format: 'http://%s/thin/\$(image)'\ninput:\n" "$registry"
+	printf "    - '%s'\n" "$@"
+}
+# run STATUS SUMMARY ARGUMENT...: it exits so, and says so on standard output.
+run() {
+	want="$1 $2"
+	shift 2
+	status=0
+	timeout 100 "$convert" "$@" >"$tmp/said" 2>"$tmp/err" || status=$?
+	[ "$status $(cat "$tmp/said")" = "$want" ] || { echo "want: $want"; echo "got: $status $(cat "$tmp/said")"; cat "$tmp/err"; return 1; }
+}
+counts() { # ADDED UPDATED UNCHANGED FAILED REMOVED
+	echo "$list: $1 added, $2 updated, $3 unchanged, $4 failed, $5 removed"
+}
+convert_died() { # STATUS: the one in the background
+	died=0
+	wait "$pid" 2>/dev/null || died=$?
+	[ $died = "$1" ] || { echo "exit status $died"; return 1; }
+}
+
+for i in one two three; do
+	make_image "$L" $i
+	push "$L:$i" "$registry/app:$i"
+done
+
+# What it says
+recipe "http://$registry/app:one" "http://$registry/app:t*" >"$list"
+ok "what is wanted is published" run 0 "$(counts 3 0 0 0 0)" "$list"
+for i in one two three; do
+	is "... $i" "$(cat "$R/$registry/app:$i/app/name")" $i
+	ok "... and its thin image is pushed" manifest_of "$registry/thin/app:$i"
+done
+is "... without a word on standard error" "$(cat "$tmp/err")" ""
+ok "again, there is nothing to do" run 0 "$(counts 0 0 3 0 0)" "$list"
+push "$L:one" "$registry/app:two"
+make_image "$L" four
+push "$L:four" "$registry/app:t4"
+ok "a tag has moved, and one is new" run 0 "$(counts 1 1 2 0 0)" "$list"
+ok "-q says nothing" run 0 "" -q "$list"
+recipe "http://$registry/app:one" "http://$registry/app:t*" "http://$registry/no/such:1" "http://$registry/nothing:*" \
+	'not an image' >"$list"
+ok "what failed is counted, each once" run 1 "$(counts 0 0 4 3 0)" "$list"
+is "... and each has its line" "$(wc -l <"$tmp/err")" 3
+ok "-q says that, too" run 1 "" -q "$list"
+is "... as before" "$(wc -l <"$tmp/err")" 3
+printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: "http://127.0.0.1:1/$(image)"\ninput: ["http://%s/app:one"]\n' \
+	$n "$registry" >"$list"
+ok "an image without its thin image has failed" run 1 "$(counts 0 0 1 1 0)" -G "$list"
+ok "... unless none are wanted" run 0 "$(counts 0 0 1 0 0)" -G -T "$list"
+ok "a list that is not there is a failure" run 1 "$tmp/no.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" "$tmp/no.yaml"
+ok "... and nothing is removed" test -e "$R/$registry/app:t4"
+ok "so is a broken one" run 1 "$tmp/broken.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" \
+	"$(echo 'version: 7' >"$tmp/broken.yaml"; echo "$tmp/broken.yaml")"
+for wrong in "" "-x $list" "-i soon $list" "--lop $list" "-g"; do
+	# shellcheck disable=SC2086
+	ok "wrong usage: $wrong" run 2 "" $wrong
+done
+echo "http://$registry/app:one" >"$tmp/plain"
+ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed" \
+	-N "$tmp/events" -r "$tmp/repo" -s "$tmp/store2" "$tmp/plain"
+is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
+is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
+	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "
+
+# What is not wanted any more
+day() { # NUMBER
+	DUCC_CLOCK=$((1800000000 + $1 * 86400))
+	export DUCC_CLOCK
+}
+recipe "http://$registry/app:one" "http://$registry/app:t*" >"$list"
+day 0
+ok "all are wanted" run 0 "$(counts 0 0 4 0 0)" "$list"
+recipe "http://$registry/app:one" "http://$registry/app:tw*" "http://$registry/app:three" >"$list"
+ok "one is not, any more" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
+ok "... and stays" test -e "$R/$registry/app:t4"
+day 6
+ok "... for the grace period" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
+day 8
+ok "... which -G prolongs" run 0 "$(counts 0 0 3 0 0)" -g 7 -G "$list"
+ok "then it is removed" run 0 "$(counts 0 0 3 0 1)" -g 7 "$list"
+ok "... and gone" test ! -L "$R/$registry/app:t4"
+unset DUCC_CLOCK
+
+# Alone
+lock=$S/locks/$(printf %s "$list" | sha256sum | cut -c 1-16)
+mkfifo "$tmp/fifo"
+(
+	exec 9>>"$lock"
+	flock 9
+	echo locked >"$tmp/fifo"
+	read -r _ <"$tmp/fifo"
+) &
+holder=$!
+read -r _ <"$tmp/fifo"
+ok "another one at work on the list is not waited for" run 75 "" "$list"
+like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: another ducc-convert is at work on it$"
+ok "... unless with -q" run 75 "" -q "$list"
+is "... which says nothing" "$(cat "$tmp/err")" ""
+ok "... also by another name of the list" run 75 "" "$tmp/work/../recipe.yaml"
+ok "another list is free" run 0 "$tmp/plain: 0 added, 0 updated, 1 unchanged, 0 failed, 0 removed" -G -r $n "$tmp/plain"
+ok "... but not together with that one" run 75 "" "$tmp/plain" "$list"
+echo >"$tmp/fifo"
+wait $holder
+ok "then it is free again" run 0 "$(counts 0 0 3 0 0)" "$list"
+
+# A signal while a layer comes slowly
+start_nginx <<END
+server {
+	@LISTEN@
+	location / {
+		proxy_pass http://$registry;
+		proxy_set_header Host \$http_host;
+		limit_rate 2k;
+	}
+}
+END
+slow=$nginx
+make_image "$L" slow
+dd if=/dev/urandom of="$tmp/random" bs=1024 count=400 2>/dev/null
+mkdir "$tmp/big"
+mv "$tmp/random" "$tmp/big"
+add_layer "$L:slow" "$tmp/big"
+push "$L:slow" "$registry/slow:1"
+is_fetching() {
+	find "$S" -path "$S/tmp/*" -type f | grep -q .
+}
+is_free() {
+	flock -n "$lock" true
+}
+recipe "http://$slow/slow:1" >"$list"
+for signal in HUP=129 TERM=143; do
+	"$convert" -G "$list" >"$out" 2>&1 &
+	pid=$!
+	wait_for is_fetching
+	kill -s ${signal%=*} $pid
+	ok "SIG${signal%=*} ends it, as such" convert_died ${signal#*=}
+	like "... which it says" "$(cat "$out")" "1 failed, 0 removed \(interrupted\)$"
+	ok "... with all that it had started" is_free
+	is "... and nothing of it is left" "$(ls "$TMPDIR")" ""
+	rm -rf "$S/tmp"
+done
+"$convert" -G "$list" >"$out" 2>&1 &
+pid=$!
+wait_for is_fetching
+kill -9 $pid
+wait $pid 2>/dev/null || :
+ok "killed, its tools still have the lock, and no other one begins" run 75 "" "$list"
+for fd in /proc/[0-9]*/fd/*; do
+	[ "$(readlink "$fd")" != "$lock" ] || echo "$fd" | cut -d/ -f3
+done | sort -u | xargs kill
+ok "... until they have ended" wait_for is_free
+rm -rf "${TMPDIR:?}"/*
+
+# A signal while it publishes, or pauses
+recipe "http://$registry/app:one" "http://$registry/app:tw*" "http://$registry/app:three" "http://$registry/slow:1" >"$list"
+CVMFS_STANDIN_PAUSE=2 "$convert" "$list" >"$out" 2>&1 &
+pid=$!
+wait_for test -e "$spool/paused"
+kill -s TERM $pid
+ok "a transaction that is being committed is waited for" convert_died 143
+ok "... is not open any more" test ! -e "$spool/in_transaction.lock"
+is "... and has brought the image" "$(cat "$R/$registry/slow:1/app/name")" slow
+ok "the next one pushes its thin image" run 0 "$(counts 0 0 4 0 0)" "$list"
+ok "... which was missing" manifest_of "$registry/thin/slow:1"
+"$convert" -G --loop -i 0 "$list" >"$tmp/loop" 2>&1 &
+pid=$!
+three_rounds() {
+	[ "$(grep -c unchanged "$tmp/loop")" -ge 3 ]
+}
+ok "--loop goes on and on" wait_for three_rounds
+kill -s TERM $pid
+ok "... until there is a signal" convert_died 143
+"$convert" -G --loop -i 1000 "$list" >"$tmp/loop" 2>&1 &
+pid=$!
+wait_for grep -q unchanged "$tmp/loop"
+kill -s TERM $pid
+ok "... also in the pause" convert_died 143
+ok "... with nothing left" is_free
+
+# Examples
+examples=$top/scripts/examples
+if command -v systemd-analyze >/dev/null; then
+	mkdir "$tmp/units"
+	for unit in "$examples"/*.service "$examples"/*.timer; do
+		sed "s,/usr/local/bin/ducc-convert,$convert," "$unit" >"$tmp/units/$(basename "$unit" | sed 's/@/@x/')"
+	done
+	ok "systemd understands the units" systemd-analyze verify --man=no "$tmp/units"/*
+	is "... without a complaint" "$(cat "$out")" ""
+fi
+grep -o 'ducc-convert .*' "$examples/crontab" | sed "s,/etc/ducc/unpacked.yaml,$list," >"$tmp/command"
+ok "the command in the crontab works" sh -c "PATH=$top/scripts:\$PATH; $(head -n 1 "$tmp/command")"
+
+done_testing
