@@ -144,9 +144,10 @@ static char *cause(const struct process *process)
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		line += strspn(line, " .");
-		if (*line)
-			last = line;
-		if (strcasestr(line, "no space") || (panic && *line))
+		if (!*line || strstr(line, "[[: not found")) /* a slip of the script's own */
+			continue;
+		last = line;
+		if (strcasestr(line, "no space") || panic)
 			return xstrdup(line);
 		panic = strstr(line, "PANIC:") != NULL;
 		for (size_t i = 0; !first && i < ARRAY_LEN(words); i++)
