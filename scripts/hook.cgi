@@ -37,7 +37,7 @@ same() { # TEXT TEXT
 # One writer at a time, and all or nothing of what it writes.
 keep() { # RECORDS
 	(
-		flock 9
+		flock 9 || exit 1
 		size=$(stat -c %s "$spool/records" 2>/dev/null || echo 0)
 		printf '%s\n' "$1" >>"$spool/records" || {
 			truncate -s "$size" "$spool/records"
