@@ -52,9 +52,10 @@ static const struct option long_options[] = {
 
 static struct tool tool = {
 	.name = "ducc-gc",
-	.usage =
-		"[-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] [image ...]\n"
-		"       ducc-gc --store [-s store] [-r repo] [-g days] [-M bytes] [-nqvhV]",
+	.usage = "[-N file] [-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] "
+		 "[image ...]\n"
+		 "       ducc-gc --store [-N file] [-s store] [-r repo] [-g days] [-M bytes] "
+		 "[-nqvhV]",
 	.letters = "aCfg:M:m:Sw:",
 	.long_options = long_options,
 	.option = option,

@@ -15,7 +15,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-hook",
-	.usage = "[-r repo] [-H registry] [-nqvhV]",
+	.usage = "[-N file] [-r repo] [-H registry] [-nqvhV]",
 	.letters = "H:",
 	.option = option,
 };

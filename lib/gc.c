@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "events.h"
 #include "gcplan.h"
 #include "json.h"
 #include "listing.h"
@@ -390,6 +391,13 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
+static void report(const struct gc *gc, const char *path)
+{
+	event(gc->session, "remove", "repository", gc->repository.name, "path", path);
+	if (gc->options->removed)
+		gc->options->removed(gc->options->ctx, path);
+}
+
 static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = gc->options;
@@ -410,9 +418,9 @@ static int run(struct gc *gc, ducc_error **err)
 	say_plan(gc);
 	if (commit(gc, err) < 0)
 		return -1;
-	for (size_t i = 0; i < gc->plan.n && options->removed; i++)
+	for (size_t i = 0; i < gc->plan.n; i++)
 		if (gc->plan.items[i].remove)
-			options->removed(options->ctx, gc->plan.items[i].path);
+			report(gc, gc->plan.items[i].path);
 	return options->collect ? collect(gc, err) : 0;
 }
 

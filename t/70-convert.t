@@ -98,7 +98,8 @@ day 6
 ok "... for the grace period" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
 day 8
 ok "... which -G prolongs" run 0 "$(counts 0 0 3 0 0)" -g 7 -G "$list"
-ok "then it is removed" run 0 "$(counts 0 0 3 0 1)" -g 7 "$list"
+ok "then it is removed" run 0 "$(counts 0 0 3 0 1)" -N "$tmp/gone" -g 7 "$list"
+ok "... which is an event, too" jq -es --arg p "$registry/app:t4" 'any(.action == "remove" and .path == $p)' "$tmp/gone"
 ok "... and gone" test ! -L "$R/$registry/app:t4"
 unset DUCC_CLOCK
 
