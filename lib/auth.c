@@ -4,68 +4,64 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <strings.h>
+#include <time.h>
 
-#include "credentials.h"
+#include "base64.h"
 #include "json.h"
 #include "mem.h"
+#include "url.h"
+
+#define DEFAULT_LIFE 60 /* seconds of a token that does not say */
+#define MARGIN 10       /* seconds before its end that it is not used any more */
+#define CLIENT_ID "ducc"
 
 struct auth {
 	pthread_mutex_t mutex;
+	struct reference reference;
+	struct keyring *keyring, *own_keyring;
 	struct buffer scopes; /* &scope=..., for a query */
-	char *basic;          /* "Basic ..." from the credentials, or NULL */
-	char *header;         /* what to send now, or NULL */
-	unsigned generation;  /* how often `header` was replaced */
+	struct credentials credentials;
+	bool looked_up;      /* the credentials */
+	char *challenge;     /* the last one, or NULL */
+	char *header;        /* what to send now, or NULL */
+	time_t expires;      /* on the monotonic clock; 0: never */
+	unsigned generation; /* how often `header` was replaced */
 };
+
+static time_t monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
 
 static void add_scope(struct auth *auth, const char *repository, const char *actions)
 {
 	AUTO_FREE char *scope = format("repository:%s:%s", repository, actions);
-	AUTO_FREE char *escaped = http_escape(scope);
+	AUTO_FREE char *escaped = url_escape(scope);
 
 	buffer_addf(&auth->scopes, "&scope=%s", escaped);
 }
 
-static char *basic_header(const char *user, const char *password)
-{
-	AUTO_FREE char *plain = format("%s:%s", user, password);
-	AUTO_FREE char *encoded = base64_encode(plain, strlen(plain));
-
-	return format("Basic %s", encoded);
-}
-
 struct auth *auth_new(const struct reference *reference, enum registry_access access,
-		      const char *user, const char *password, ducc_error **err)
+		      const char *user, const char *password, struct keyring *keyring)
 {
-	struct auth *auth;
-	AUTO_FREE char *found_user = NULL, *found_password = NULL;
+	struct auth *auth = xcalloc(1, sizeof(*auth));
 
-	if (!user && credentials_find(reference, &found_user, &found_password, err) < 0) {
-		error_wrap(err, "credentials");
-		return NULL;
-	}
-	auth = xcalloc(1, sizeof(*auth));
 	pthread_mutex_init(&auth->mutex, NULL);
+	auth->reference.registry = xstrdup(reference->registry);
+	auth->reference.repository = xstrdup(reference->repository);
+	auth->reference.scheme = xstrdup(reference->scheme);
+	auth->own_keyring = keyring ? NULL : keyring_new();
+	auth->keyring = keyring ? keyring : auth->own_keyring;
 	add_scope(auth, reference->repository, access == REGISTRY_PUSH ? "pull,push" : "pull");
-	if (user && password)
-		auth->basic = basic_header(user, password);
-	else if (found_user && found_password)
-		auth->basic = basic_header(found_user, found_password);
-	return auth;
-}
-
-void auth_allow_pull(struct auth *auth, const char *repository)
-{
-	AUTO_FREE char *scope = format("repository:%s:pull", repository);
-	AUTO_FREE char *escaped = http_escape(scope);
-
-	pthread_mutex_lock(&auth->mutex);
-	if (!strstr(auth->scopes.data, escaped)) {
-		add_scope(auth, repository, "pull");
-		free(auth->header);
-		auth->header = NULL;
-		auth->generation++;
+	if (user && password) {
+		auth->credentials.user = xstrdup(user);
+		auth->credentials.password = xstrdup(password);
+		auth->looked_up = true;
 	}
-	pthread_mutex_unlock(&auth->mutex);
+	return auth;
 }
 
 void auth_free(struct auth *auth)
@@ -73,21 +69,47 @@ void auth_free(struct auth *auth)
 	if (!auth)
 		return;
 	pthread_mutex_destroy(&auth->mutex);
+	reference_free(&auth->reference);
+	keyring_free(auth->own_keyring);
 	buffer_free(&auth->scopes);
-	free(auth->basic);
-	free(auth->header);
+	credentials_free(&auth->credentials);
+	free(auth->challenge);
+	secret_free(auth->header);
 	free(auth);
 }
 
-char *auth_header(struct auth *auth, unsigned *generation)
+static void set_header(struct auth *auth, char *header, time_t expires)
 {
-	char *header;
+	secret_free(auth->header);
+	auth->header = header;
+	auth->expires = expires;
+	auth->generation++;
+}
+
+void auth_allow_pull(struct auth *auth, const char *repository)
+{
+	AUTO_FREE char *scope = format("repository:%s:pull", repository);
+	AUTO_FREE char *escaped = url_escape(scope);
 
 	pthread_mutex_lock(&auth->mutex);
-	header = auth->header ? xstrdup(auth->header) : NULL;
-	*generation = auth->generation;
+	if (!strstr(auth->scopes.data, escaped)) {
+		add_scope(auth, repository, "pull");
+		set_header(auth, NULL, 0);
+	}
 	pthread_mutex_unlock(&auth->mutex);
-	return header;
+}
+
+void auth_learn(struct auth *auth, struct auth *other)
+{
+	char *challenge;
+
+	pthread_mutex_lock(&other->mutex);
+	challenge = other->challenge ? xstrdup(other->challenge) : NULL;
+	pthread_mutex_unlock(&other->mutex);
+	pthread_mutex_lock(&auth->mutex);
+	free(auth->challenge);
+	auth->challenge = challenge;
+	pthread_mutex_unlock(&auth->mutex);
 }
 
 /*
@@ -133,69 +155,250 @@ static char *parameter(const char *challenge, const char *name)
 	return NULL;
 }
 
-/* Asks the token server; *header becomes "Bearer TOKEN". */
-static int get_token(const struct auth *auth, struct http *http, const char *challenge,
-		     char **header, ducc_error **err)
+/* --- Basic ------------------------------------------------------------ */
+
+static char *basic_header(const struct credentials *credentials)
 {
-	AUTO_FREE char *realm = parameter(challenge, "realm");
-	AUTO_FREE char *service = parameter(challenge, "service");
-	AUTO_BUFFER url = {0};
-	AUTO_JSON *json = NULL;
+	char *plain, *encoded, *header;
+
+	if (!credentials->user || !credentials->password)
+		return NULL;
+	plain = format("%s:%s", credentials->user, credentials->password);
+	encoded = base64_encode(plain, strlen(plain));
+	header = format("Basic %s", encoded);
+	secret_free(plain);
+	secret_free(encoded);
+	return header;
+}
+
+/* --- Bearer ----------------------------------------------------------- */
+
+struct token {
+	char *header; /* "Bearer ..." */
+	time_t expires;
+};
+
+struct token_server {
+	char *realm, *service; /* service NULL: none */
+};
+
+static void token_server_free(struct token_server *server)
+{
+	free(server->realm);
+	free(server->service);
+}
+
+static int parse_challenge(struct token_server *server, const char *challenge,
+			   const struct reference *reference, ducc_error **err)
+{
+	AUTO_FREE char *host = NULL;
+
+	server->realm = parameter(challenge, "realm");
+	server->service = parameter(challenge, "service");
+	if (!server->realm || !url_is_http(server->realm))
+		return error_set(err, "the registry asks for a token, but not where from");
+	host = url_authority(server->realm);
+	/* Whoever listens on the way must not get the password. */
+	if (!strcmp(reference->scheme, "https") && strncmp(server->realm, "https:", 6) != 0 &&
+	    (!host || !registry_is_loopback(host)))
+		return error_set(err, "the token server is not https");
+	return 0;
+}
+
+static int read_token(struct token *token, const struct buffer *body, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(body->data, body->len, "token", err);
+	const char *text;
+	uint64_t life;
+
+	if (!json || json_find_string(json, "token", &text, err) < 0 ||
+	    (!text && json_get_string(json, "access_token", &text, err) < 0))
+		return -1;
+	if (strpbrk(text, "\r\n"))
+		return error_set(err, "token holds a line break");
+	if (json_get_size(json, "expires_in", &life, NULL) < 0)
+		life = DEFAULT_LIFE;
+	token->header = format("Bearer %s", text);
+	token->expires = monotonic() + (time_t)(life > MARGIN ? life - MARGIN : life / 2);
+	return 0;
+}
+
+/* 0 with a token, or -1; *status is what the server answered, 0 if it did not. */
+static int ask(struct http *http, const struct http_request *request, struct token *token,
+	       bool *transient, long *status, ducc_error **err)
+{
 	struct http_response response = {0};
-	const char *token;
+	int result = http_perform(http, request, &response, transient, err);
+
+	*status = result < 0 ? 0 : response.status;
+	if (!result && response.status != 200) {
+		*transient = http_status_is_transient(response.status);
+		result = http_status_error(&response, err);
+	}
+	if (!result)
+		result = read_token(token, &response.body, err);
+	if (response.body.data)
+		explicit_bzero(response.body.data, response.body.len);
+	http_response_free(&response);
+	return result;
+}
+
+/* With user and password, or with neither. */
+static int get_token(const struct auth *auth, const struct token_server *server, struct http *http,
+		     const char *basic, struct token *token, bool *transient, long *status,
+		     ducc_error **err)
+{
+	AUTO_FREE char *service = server->service ? url_escape(server->service) : NULL;
+	AUTO_FREE char *url =
+		format("%s%c%s%s%s", server->realm, strchr(server->realm, '?') ? '&' : '?',
+		       auth->scopes.data + 1, service ? "&service=" : "", service ? service : "");
+	struct http_request request = {.url = url, .authorization = basic, .limit = JSON_LIMIT};
+
+	return ask(http, &request, token, transient, status, err);
+}
+
+/* With an identity token: OAuth2's grant type refresh_token (RFC 6749, section 6). */
+static int post_for_token(const struct auth *auth, const struct token_server *server,
+			  struct http *http, struct token *token, bool *transient, long *status,
+			  ducc_error **err)
+{
+	AUTO_FREE char *service = server->service ? url_escape(server->service) : NULL;
+	char *secret = url_escape(auth->credentials.identity_token);
+	AUTO_BUFFER scopes = {0};
+	char *body;
+	struct http_request request = {.method = "POST",
+				       .url = server->realm,
+				       .content_type = "application/x-www-form-urlencoded",
+				       .limit = JSON_LIMIT};
 	int result;
 
-	if (!realm || (strncmp(realm, "https://", 8) != 0 && strncmp(realm, "http://", 7) != 0))
-		return error_set(err, "the registry asks for a token, but not where from");
-	buffer_addf(&url, "%s%c%s", realm, strchr(realm, '?') ? '&' : '?', auth->scopes.data + 1);
-	if (service) {
-		AUTO_FREE char *escaped_service = http_escape(service);
+	/* One parameter here, with the scopes separated by spaces. */
+	for (const char *p = auth->scopes.data; *p;) {
+		size_t len;
 
-		buffer_addf(&url, "&service=%s", escaped_service);
+		p += strlen("&scope=");
+		len = strcspn(p, "&");
+		buffer_addf(&scopes, "%s%.*s", scopes.len ? "%20" : "", (int)len, p);
+		p += len;
 	}
-	result = http_perform(http,
-			      &(struct http_request){.url = url.data,
-						     .authorization = auth->basic,
-						     .limit = JSON_LIMIT},
-			      &response, NULL, err);
-	if (!result && response.status != 200)
-		result = http_status_error(&response, err);
-	if (!result) {
-		json = json_parse(response.body.data, response.body.len, "token", err);
-		result = !json || json_find_string(json, "token", &token, err) < 0 ||
-					 (!token &&
-					  json_get_string(json, "access_token", &token, err) < 0)
-				 ? -1
-				 : 0;
+	body = format("grant_type=refresh_token&client_id=" CLIENT_ID
+		      "&scope=%s&service=%s&refresh_token=%s",
+		      scopes.data, service ? service : "", secret);
+	request.data = body;
+	request.len = strlen(body);
+	result = ask(http, &request, token, transient, status, err);
+	secret_free(secret);
+	secret_free(body);
+	return result;
+}
+
+/*
+ * What is public needs no password, but some token servers refuse whoever comes with a
+ * wrong one.
+ */
+static int get_any_token(const struct auth *auth, const struct token_server *server,
+			 struct http *http, struct token *token, bool *transient, ducc_error **err)
+{
+	const struct credentials *credentials = &auth->credentials;
+	char *basic = basic_header(credentials);
+	bool known = basic || credentials->identity_token;
+	ducc_error *error = NULL;
+	long status = 0;
+	int result;
+
+	if (credentials->identity_token)
+		result = post_for_token(auth, server, http, token, transient, &status, &error);
+	else
+		result = get_token(auth, server, http, basic, token, transient, &status, &error);
+	secret_free(basic);
+	if (result < 0 && known && (status == 400 || status == 401 || status == 403) &&
+	    !get_token(auth, server, http, NULL, token, transient, &status, NULL)) {
+		http_notice(http, DUCC_WARNING,
+			    "%s/%s: the credentials are refused; going on without",
+			    auth->reference.registry, auth->reference.repository);
+		ducc_error_free(error);
+		return 0;
 	}
-	if (!result && strpbrk(token, "\r\n"))
-		result = error_set(err, "token holds a line break");
-	if (!result)
-		*header = format("Bearer %s", token);
-	http_response_free(&response);
-	return result < 0 ? error_wrap(err, "token server %s", realm) : 0;
+	if (result < 0)
+		error_give(err, error);
+	return result;
+}
+
+static int bearer(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+{
+	CLEANUP(token_server_free) struct token_server server = {NULL};
+	struct token token = {NULL};
+
+	if (auth->credentials.registry_token) {
+		if (auth->header) /* and it was refused */
+			return 0;
+		set_header(auth, format("Bearer %s", auth->credentials.registry_token), 0);
+		return 1;
+	}
+	if (parse_challenge(&server, auth->challenge, &auth->reference, err) < 0)
+		return -1;
+	if (get_any_token(auth, &server, http, &token, transient, err) < 0) {
+		AUTO_FREE char *shown = url_public(server.realm);
+
+		return error_wrap(err, "token server %s", shown ? shown : "");
+	}
+	set_header(auth, token.header, token.expires);
+	return 1;
+}
+
+static int basic(struct auth *auth)
+{
+	char *header = basic_header(&auth->credentials);
+
+	if (!header || (auth->header && !strcmp(auth->header, header))) {
+		secret_free(header);
+		return 0;
+	}
+	set_header(auth, header, 0);
+	return 1;
+}
+
+/* Readies a header for the challenge that is known; results as auth_challenge(). */
+static int renew(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+{
+	if (!auth->looked_up &&
+	    keyring_find(auth->keyring, &auth->reference, &auth->credentials, err) < 0)
+		return -1;
+	auth->looked_up = true;
+	if (!strncasecmp(auth->challenge, "Bearer", 6))
+		return bearer(auth, http, transient, err);
+	if (!strncasecmp(auth->challenge, "Basic", 5))
+		return basic(auth);
+	return 0;
+}
+
+char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
+{
+	bool transient = false;
+	char *header;
+
+	pthread_mutex_lock(&auth->mutex);
+	if (auth->header && auth->expires && monotonic() >= auth->expires)
+		set_header(auth, NULL, 0);
+	/* If this fails, the registry will ask, and then it is told why. */
+	if (!auth->header && auth->challenge)
+		renew(auth, http, &transient, NULL);
+	header = auth->header ? xstrdup(auth->header) : NULL;
+	*generation = auth->generation;
+	pthread_mutex_unlock(&auth->mutex);
+	return header;
 }
 
 int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
-		   ducc_error **err)
+		   bool *transient, ducc_error **err)
 {
-	char *header = NULL;
-	int result = 0;
+	int result = 1;
 
 	pthread_mutex_lock(&auth->mutex);
-	if (auth->generation != generation) {
-		result = 1;
-	} else if (challenge && !strncasecmp(challenge, "Bearer ", 7)) {
-		result = get_token(auth, http, challenge, &header, err) < 0 ? -1 : 1;
-	} else if (challenge && !strncasecmp(challenge, "Basic", 5) && auth->basic &&
-		   !auth->header) {
-		header = xstrdup(auth->basic);
-		result = 1;
-	}
-	if (header) {
-		free(auth->header);
-		auth->header = header;
-		auth->generation++;
+	if (auth->generation == generation) {
+		free(auth->challenge);
+		auth->challenge = challenge ? xstrdup(challenge) : NULL;
+		result = challenge ? renew(auth, http, transient, err) : 0;
 	}
 	pthread_mutex_unlock(&auth->mutex);
 	return result;

@@ -1,13 +1,15 @@
 /*
  * Authentication to a registry: Basic, and Bearer tokens (the distribution
- * project's token authentication).
+ * project's token authentication, with OAuth2 for identity tokens).
  *
  * One struct auth serves all transfers from one repository of one registry,
- * from any thread: a token that one of them got serves the others.
+ * from any thread: a token that one of them got serves the others, until shortly
+ * before it expires.  Credentials are looked up when the registry asks for some.
  */
 #ifndef DUCC_AUTH_H
 #define DUCC_AUTH_H
 
+#include "credentials.h"
 #include "http.h"
 #include "reference.h"
 
@@ -16,29 +18,32 @@ struct auth;
 enum registry_access { REGISTRY_PULL, REGISTRY_PUSH }; /* what tokens are asked for */
 
 /*
- * `user` and `password`, or if they are NULL those that are configured for the
- * reference (see credentials.h).
+ * With `user` and `password`, or if they are NULL those that the keyring has for
+ * the reference.  The keyring must live as long; NULL: one of its own.
  */
 struct auth *auth_new(const struct reference *reference, enum registry_access access,
-		      const char *user, const char *password, ducc_error **err);
+		      const char *user, const char *password, struct keyring *keyring);
 void auth_free(struct auth *auth);
 
 /* From now on, tokens are also to allow pulling from another repository of the registry. */
 void auth_allow_pull(struct auth *auth, const char *repository);
 
+/* Lets `auth` expect the challenge that another one for the same registry had to answer. */
+void auth_learn(struct auth *auth, struct auth *other);
+
 /*
- * The Authorization header to send now, or NULL for none; the caller frees it.
+ * The Authorization header to send now, or NULL for none; secret_free() it.
  * *generation tells which answer to auth_challenge() it stems from.
  */
-char *auth_header(struct auth *auth, unsigned *generation);
+char *auth_header(struct auth *auth, struct http *http, unsigned *generation);
 
 /*
  * Answers a 401: gets a token, or readies Basic credentials.  `generation` is
  * that of the header which was refused: if another thread has answered since,
  * there is nothing to do.  Returns 1 if another try makes sense, 0 if we have
- * nothing better to offer, -1 on error.
+ * nothing better to offer, -1 on error (*transient: it may go better another time).
  */
 int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
-		   ducc_error **err);
+		   bool *transient, ducc_error **err);
 
 #endif

@@ -14,6 +14,8 @@ struct blob {
 	uint64_t done; /* bytes that came */
 	char *buffer;  /* of them, what is neither hashed nor written yet */
 	size_t buffered;
+	bool wrong;                                 /* what came is not what the descriptor says */
+	bool unwritable;                            /* the file can't take it */
 	void (*progress)(void *ctx, uint64_t done); /* may be NULL */
 	void *ctx;
 };
@@ -21,6 +23,12 @@ struct blob {
 /* The file must be empty; release with blob_end(). */
 void blob_begin(struct blob *blob, const struct descriptor *descriptor, int fd);
 void blob_end(struct blob *blob);
+
+/* Goes on with what the file has already, and does not trust it more than what comes. */
+int blob_resume(struct blob *blob, ducc_error **err);
+
+/* Makes the file hold all that came, for somebody else to resume. */
+int blob_flush(struct blob *blob, ducc_error **err);
 
 /* Starts over with an empty file. */
 int blob_restart(struct blob *blob, ducc_error **err);

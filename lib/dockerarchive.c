@@ -325,6 +325,8 @@ static int copy_member(struct archive *archive, struct blob *blob, ducc_error **
 	size_t len;
 	int result;
 
+	if (blob_restart(blob, err) < 0)
+		return -1;
 	while ((result = archive_read_data_block(archive, &data, &len, &offset)) == ARCHIVE_OK)
 		if (blob_write(blob, data, len, err) < 0)
 			return -1;
@@ -333,14 +335,13 @@ static int copy_member(struct archive *archive, struct blob *blob, ducc_error **
 	return blob_verify(blob, err);
 }
 
-static int docker_blob(struct source *source, void *worker, struct blob *blob, ducc_error **err)
+static int docker_blob(struct source *source, struct blob *blob, ducc_error **err)
 {
 	const struct docker_archive *docker = source->data;
 	AUTO_ARCHIVE *archive = NULL;
 	struct archive_entry *entry;
 	int result;
 
-	(void)worker;
 	if (open_archive(docker, &archive, err) < 0)
 		return -1;
 	/* The members come in the order of the first pass. */

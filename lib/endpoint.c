@@ -1,29 +1,15 @@
 /* A place that answers for a repository: see endpoint.h. */
 #include "endpoint.h"
 
-#include <time.h>
+#include <inttypes.h>
+#include <sys/random.h>
 
 #include "mem.h"
 
-#define FIRST_PAUSE 250 /* milliseconds; doubles with each try */
-
-int endpoint_init(struct endpoint *endpoint, const struct reference *reference,
-		  enum registry_access access, const char *user, const char *password,
-		  ducc_error **err)
-{
-	endpoint->auth = auth_new(reference, access, user, password, err);
-	if (!endpoint->auth)
-		return -1;
-	endpoint->base = format("%s://%s/v2/%s", reference->scheme, reference->registry,
-				reference->repository);
-	return 0;
-}
-
-void endpoint_end(struct endpoint *endpoint)
-{
-	auth_free(endpoint->auth);
-	free(endpoint->base);
-}
+#define TRIES 5u
+#define FIRST_PAUSE 250          /* milliseconds; doubles with each try */
+#define LONGEST_WAIT 300         /* seconds that a registry may ask us to wait */
+#define MUCH ((uint64_t)1 << 20) /* bytes that are progress for any download */
 
 char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...)
 {
@@ -37,59 +23,144 @@ char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...)
 	return buffer_steal(&url);
 }
 
-void endpoint_pause(unsigned attempt)
+/* From half of the pause to all of it: many who were cut off together come back one by one. */
+static uint64_t jitter(uint64_t ms)
 {
-	long ms = FIRST_PAUSE << (attempt - 1);
-	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	uint32_t random;
 
-	nanosleep(&wait, NULL);
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return ms;
+	return ms / 2 + random % (ms / 2 + 1);
 }
 
-int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
-		     struct http_response *response, int (*restart)(void *ctx, ducc_error **err),
-		     unsigned tries, bool *missing, ducc_error **err)
+bool endpoint_pause(struct http *http, const struct http_response *response, unsigned attempt,
+		    const ducc_error *why)
 {
-	unsigned attempt = 0, challenges = 0;
+	uint64_t ms, asked = response ? response->retry_after : 0;
 
+	if (attempt >= TRIES || asked > LONGEST_WAIT)
+		return false;
+	ms = jitter((uint64_t)FIRST_PAUSE << (attempt - 1));
+	if (ms < asked * 1000)
+		ms = asked * 1000 + jitter(FIRST_PAUSE);
+	http_notice(http, DUCC_INFO, "%s; trying again in %" PRIu64 ".%" PRIu64 " s (%u of %u)",
+		    ducc_error_message(why), ms / 1000, ms % 1000 / 100, attempt, TRIES - 1);
+	return http_wait(http, ms);
+}
+
+/* One try: the request, and once more with credentials where they are wanted. */
+static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
+	       struct http_response *response, bool *transient, ducc_error **err)
+{
+	unsigned challenges = 0;
+
+	request->insecure = endpoint->insecure;
 	for (;;) {
-		AUTO_FREE char *header = NULL;
-		ducc_error *error = NULL;
-		bool transient = false;
 		unsigned generation;
+		AUTO_FREE char *header = auth_header(endpoint->auth, http, &generation);
 		int answer;
 
-		if (restart && restart(request->ctx, err) < 0)
-			return -1;
-		header = auth_header(endpoint->auth, &generation);
 		request->authorization = header;
-		answer = http_perform(http, request, response, &transient, &error);
+		answer = http_perform(http, request, response, transient, err);
 		request->authorization = NULL;
-		if (!answer && response->status / 100 == 2)
-			return 0;
-		if (!answer && response->status == 404 && missing) {
-			*missing = true;
-			return 0;
-		}
-		if (!answer && response->status == 401 && challenges++ < 2) {
+		if (answer < 0)
+			return -1;
+		if (response->status == 401 && challenges++ < 2) {
 			answer = auth_challenge(endpoint->auth, http, response->challenge,
-						generation, err);
+						generation, transient, err);
 			if (answer > 0)
 				continue;
 			if (answer < 0)
 				return -1;
 		}
-		if (!error) {
-			transient = http_status_is_transient(response->status);
-			http_status_error(response, &error);
+		if (response->rate_remaining)
+			http_notice(http, DUCC_INFO, "rate limit: %s, remaining %s",
+				    response->rate_limit ? response->rate_limit : "unknown",
+				    response->rate_remaining);
+		if (response->status / 100 == 2)
+			return 0;
+		*transient = http_status_is_transient(response->status);
+		return http_status_error(response, err);
+	}
+}
+
+int endpoint_request_once(struct endpoint *endpoint, struct http *http,
+			  struct http_request *request, struct http_response *response,
+			  ducc_error **err)
+{
+	bool transient = false;
+
+	return try(endpoint, http, request, response, &transient, err);
+}
+
+int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		     struct http_response *response, bool *missing, ducc_error **err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		ducc_error *error = NULL;
+		bool transient = false;
+
+		if (!try(endpoint, http, request, response, &transient, &error))
+			return 0;
+		if (missing && response->status == 404) {
+			ducc_error_free(error);
+			*missing = true;
+			return 0;
 		}
-		if (!transient || ++attempt >= tries) {
-			if (err && !*err)
-				*err = error;
-			else
-				ducc_error_free(error);
+		if (!transient || !endpoint_pause(http, response, attempt, error)) {
+			error_give(err, error);
 			return -1;
 		}
 		ducc_error_free(error);
-		endpoint_pause(attempt);
 	}
+}
+
+/* Bytes that make a broken try a success of its own; few enough tries remain even so. */
+static uint64_t progress_that_counts(uint64_t size)
+{
+	return size / 16 < MUCH ? size / 16 + 1 : MUCH;
+}
+
+int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		      const uint64_t *position, long *status, ducc_error **err)
+{
+	struct http_response response = {0};
+	bool ranges = true; /* the registry can do them */
+	int result = 0;
+
+	for (unsigned attempt = 1; *position < request->size; attempt++) {
+		ducc_error *error = NULL;
+		bool transient = false;
+		uint64_t before;
+
+		if (!ranges && request->restart(request->ctx, err) < 0) {
+			result = -1;
+			break;
+		}
+		request->offset = before = *position;
+		if (!try(endpoint, http, request, &response, &transient, &error)) {
+			/* A connection that just ends says so, if no length was announced. */
+			if (response.has_length || *position >= request->size)
+				break;
+			transient = true;
+			error_set(&error, "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
+				  *position, request->size);
+		}
+		if (response.wrong_range || response.status == 416) {
+			transient = ranges;
+			ranges = false;
+		}
+		if (*position >= before + progress_that_counts(request->size))
+			attempt = 1;
+		if (transient && endpoint_pause(http, &response, attempt, error)) {
+			ducc_error_free(error);
+			continue;
+		}
+		error_give(err, error);
+		result = -1;
+		break;
+	}
+	*status = response.status;
+	http_response_free(&response);
+	return result;
 }

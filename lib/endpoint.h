@@ -1,6 +1,7 @@
 /*
  * A place that answers for a repository, and one request to it: with the
- * credentials it wants, and again after transient trouble.
+ * credentials it wants, and again after transient trouble, with pauses that grow
+ * and differ, or that the registry asks for.
  *
  * One struct endpoint serves several threads, each with an http client of its own.
  */
@@ -13,29 +14,39 @@
 
 struct endpoint {
 	char *base; /* SCHEME://HOST[:PORT]/v2/REPOSITORY */
+	bool insecure;
 	struct auth *auth;
 };
-
-#define ENDPOINT_TRIES 4u /* in all, for what is worth it */
-
-int endpoint_init(struct endpoint *endpoint, const struct reference *reference,
-		  enum registry_access access, const char *user, const char *password,
-		  ducc_error **err);
-void endpoint_end(struct endpoint *endpoint);
 
 /* base and what is beneath it; the caller frees it. */
 char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...) PRINTF(2, 3);
 
 /*
  * Performs a request that must end with a 2xx status; with missing, also with 404,
- * which *missing tells.  Up to `tries` times; restart, if any, is called before each.
- * The request's authorization is set here.
+ * which *missing tells.  The request's authorization and insecure are set here.
  */
 int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
-		     struct http_response *response, int (*restart)(void *ctx, ducc_error **err),
-		     unsigned tries, bool *missing, ducc_error **err);
+		     struct http_response *response, bool *missing, ducc_error **err);
 
-/* Waits as long as it should between the try `attempt`, from 1, and the next. */
-void endpoint_pause(unsigned attempt);
+/* The same without another try after trouble: for requests whose like makes no sense alone. */
+int endpoint_request_once(struct endpoint *endpoint, struct http *http,
+			  struct http_request *request, struct http_response *response,
+			  ducc_error **err);
+
+/*
+ * The same for a request with sink, restart and size; the sink has had *position bytes.
+ * Goes on where a broken answer has ended, as often as it gets ahead.  *status is the last
+ * answer's, 0 if there was none.
+ */
+int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		      const uint64_t *position, long *status, ducc_error **err);
+
+/*
+ * After the failed try `attempt`, from 1: waits before the next one and returns true, or
+ * false if there should be none.  The response tells what the registry thinks; it is
+ * NULL, or its status 0, if there was no answer.
+ */
+bool endpoint_pause(struct http *http, const struct http_response *response, unsigned attempt,
+		    const ducc_error *why);
 
 #endif

@@ -34,10 +34,6 @@ struct fetch {
 
 	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
-
-	pthread_mutex_t mutex; /* over the idle workers */
-	void **workers;
-	size_t n_workers;
 };
 
 /* --- what to fetch ---------------------------------------------------- */
@@ -106,29 +102,6 @@ static int resolve(struct fetch *fetch, const struct platform *platform, ducc_er
 
 /* --- blobs ------------------------------------------------------------ */
 
-static void *take_worker(struct fetch *fetch)
-{
-	void *worker = NULL;
-
-	if (!fetch->source.kind->worker_new)
-		return NULL;
-	pthread_mutex_lock(&fetch->mutex);
-	if (fetch->n_workers)
-		worker = fetch->workers[--fetch->n_workers];
-	pthread_mutex_unlock(&fetch->mutex);
-	return worker ? worker : fetch->source.kind->worker_new();
-}
-
-static void give_worker(struct fetch *fetch, void *worker)
-{
-	if (!worker)
-		return;
-	pthread_mutex_lock(&fetch->mutex);
-	fetch->workers = xreallocarray(fetch->workers, fetch->n_workers + 1, sizeof(worker));
-	fetch->workers[fetch->n_workers++] = worker;
-	pthread_mutex_unlock(&fetch->mutex);
-}
-
 struct blob_progress {
 	struct fetch *fetch;
 	const char *name;
@@ -149,18 +122,24 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 	AUTO_STAGED staged = STAGED_NONE;
 	struct blob_progress progress = {fetch, name, descriptor->size};
 	struct blob blob;
-	void *worker;
-	int result = staged_begin(&staged, &fetch->store, final, true, err);
+	int result = staged_resume(&staged, &fetch->store, final, err);
 
 	if (result)
 		return result < 0 ? -1 : 0;
-	worker = take_worker(fetch);
 	blob_begin(&blob, descriptor, staged.fd);
 	blob.progress = on_progress;
 	blob.ctx = &progress;
-	result = fetch->source.kind->blob(&fetch->source, worker, &blob, err);
+	result = blob_resume(&blob, err);
+	if (!result && blob.done)
+		session_notice(fetch->session, DUCC_INFO,
+			       "%s: %" PRIu64 " of %" PRIu64 " bytes are there", name, blob.done,
+			       descriptor->size);
+	if (!result)
+		result = fetch->source.kind->blob(&fetch->source, &blob, err);
+	/* What a broken connection has left is good for the next time. */
+	if (result < 0 && blob.done && !blob.wrong && !blob.unwritable && !blob_flush(&blob, NULL))
+		staged_leave(&staged);
 	blob_end(&blob);
-	give_worker(fetch, worker);
 	if (!result)
 		result = staged_commit(&staged, err);
 	if (!result)
@@ -317,7 +296,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	result = source_open(&fetch->source, ducc_record_reference(record), err);
+	result = source_open(&fetch->source, session, ducc_record_reference(record), err);
 	if (!result && session->dry_run)
 		result = store_open_existing(&fetch->store, session->store_path, err);
 	else if (!result)
@@ -349,9 +328,6 @@ static void fetch_end(struct fetch *fetch)
 {
 	for (size_t i = 0; i < fetch->n_indexes; i++)
 		free(fetch->indexes[i].data);
-	for (size_t i = 0; i < fetch->n_workers; i++)
-		fetch->source.kind->worker_free(fetch->workers[i]);
-	free(fetch->workers);
 	free(fetch->wanted);
 	free(fetch->manifest_document.data);
 	manifest_free(&fetch->manifest);
@@ -359,7 +335,6 @@ static void fetch_end(struct fetch *fetch)
 	source_close(&fetch->source);
 	repository_close(&fetch->repository);
 	store_close(&fetch->store);
-	pthread_mutex_destroy(&fetch->mutex);
 }
 
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
@@ -368,7 +343,6 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	struct span span;
 	int result;
 
-	pthread_mutex_init(&fetch.mutex, NULL);
 	span_begin(&span, session, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_image(&fetch, record, err);
 	if (fetch.source.reference.registry)

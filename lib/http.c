@@ -2,21 +2,33 @@
 #include "http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <strings.h>
+#include <time.h>
 
 #include "json.h"
 #include "mem.h"
+#include "tls.h"
+#include "trace.h"
+#include "url.h"
 
 #define CONNECT_TIMEOUT 30L /* seconds */
 #define STALL_SPEED 1024L   /* bytes a second below which a transfer counts as stalled ... */
-#define STALL_TIME 60L      /* ... when it lasts for so many seconds */
+#define STALL_TIME 60L      /* ... when it lasts for so many seconds, unless $DUCC_TIMEOUT */
 #define MAX_REDIRECTS 10
 #define TRANSFER_BUFFER (256L << 10) /* bytes libcurl hands on at a time, at most */
 #define ERROR_BODY_LIMIT 16384
+#define WAIT_TICK 100 /* milliseconds */
 
 struct http {
 	CURL *curl;
+	long stall_time;
+	struct http_listener listener;
+	char *system; /* the file with the system's certificate authorities, or NULL */
+	char *host;   /* that `tls` is for, or NULL */
+	struct tls tls;
 };
 
 struct transfer {
@@ -24,6 +36,7 @@ struct transfer {
 	const struct http_request *request;
 	struct http_response *response;
 	const char *url;   /* of the request, or where it was redirected to */
+	bool begun;        /* the body is coming */
 	ducc_error *error; /* what the sink said */
 };
 
@@ -33,13 +46,31 @@ static void global_init(void)
 		abort();
 }
 
+/* Where the system's certificate authorities are: $SSL_CERT_FILE as for other tools. */
+static char *system_authorities(CURL *curl)
+{
+	const char *path = getenv("SSL_CERT_FILE");
+	char *built_in = NULL;
+
+	if (!path || !*path) {
+		curl_easy_getinfo(curl, CURLINFO_CAINFO, &built_in);
+		path = built_in;
+	}
+	return path ? xstrdup(path) : NULL;
+}
+
 struct http *http_new(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http *http = xcalloc(1, sizeof(*http));
+	const char *timeout = getenv("DUCC_TIMEOUT");
 
 	pthread_once(&once, global_init);
 	http->curl = xalloc(curl_easy_init());
+	http->stall_time = timeout ? atol(timeout) : 0;
+	if (http->stall_time < 1 || http->stall_time > 86400)
+		http->stall_time = STALL_TIME;
+	http->system = system_authorities(http->curl);
 	return http;
 }
 
@@ -48,72 +79,94 @@ void http_free(struct http *http)
 	if (!http)
 		return;
 	curl_easy_cleanup(http->curl);
+	tls_free(&http->tls);
+	free(http->system);
+	free(http->host);
 	free(http);
 }
 
+/* --- the listener ----------------------------------------------------- */
+
+void http_set_listener(struct http *http, const struct http_listener *listener)
+{
+	http->listener = *listener;
+}
+
+void http_notice(struct http *http, enum ducc_level level, const char *fmt, ...)
+{
+	AUTO_BUFFER text = {0};
+	va_list args;
+
+	if (!http->listener.notice)
+		return;
+	va_start(args, fmt);
+	buffer_vaddf(&text, fmt, args);
+	va_end(args);
+	http->listener.notice(http->listener.ctx, level, text.data);
+}
+
+static bool is_cancelled(const struct http *http)
+{
+	return http->listener.cancelled && http->listener.cancelled(http->listener.ctx);
+}
+
+bool http_wait(struct http *http, uint64_t milliseconds)
+{
+	while (milliseconds && !is_cancelled(http)) {
+		uint64_t ms = milliseconds < WAIT_TICK ? milliseconds : WAIT_TICK;
+		struct timespec wait = {.tv_nsec = (long)ms * 1000000};
+
+		nanosleep(&wait, NULL);
+		milliseconds -= ms;
+	}
+	return !is_cancelled(http);
+}
+
+/* The heads of request and answer, line by line. */
+static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void *ctx)
+{
+	struct http *http = ctx;
+	const char *mark = type == CURLINFO_HEADER_OUT ? "> " : "< ";
+
+	(void)curl;
+	if (type != CURLINFO_HEADER_OUT && type != CURLINFO_HEADER_IN)
+		return 0;
+	while (len) {
+		const char *newline = memchr(data, '\n', len);
+		size_t n = newline ? (size_t)(newline - data) + 1 : len;
+		AUTO_FREE char *line = trace_line(data, n);
+
+		if (line)
+			http_notice(http, DUCC_DEBUG, "%s%s", mark, line);
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_off_t up,
+		       curl_off_t uploaded)
+{
+	(void)down, (void)downloaded, (void)up, (void)uploaded;
+	return is_cancelled(ctx) ? 1 : 0;
+}
+
+/* --- the answer ------------------------------------------------------- */
+
 static void reset_response(struct http_response *response)
 {
-	char **headers[] = {&response->content_type, &response->challenge, &response->digest,
-			    &response->location, &response->next};
+	char **headers[] = {&response->content_type, &response->content_range, &response->challenge,
+			    &response->digest,       &response->location,      &response->next,
+			    &response->rate_limit,   &response->rate_remaining};
 
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
 		free(*headers[i]);
 		*headers[i] = NULL;
 	}
 	response->status = 0;
-	response->received = 0;
+	response->received = response->retry_after = 0;
+	response->has_length = response->wrong_range = false;
 	buffer_reset(&response->body);
-}
-
-/* A part of the URL, or NULL; the caller frees it. */
-static char *url_part(const char *url, CURLUPart part, unsigned flags)
-{
-	CURLU *handle = xalloc(curl_url());
-	char *text = NULL, *copy = NULL;
-
-	if (!curl_url_set(handle, CURLUPART_URL, url, 0) &&
-	    !curl_url_get(handle, part, &text, flags))
-		copy = xstrdup(text);
-	curl_free(text);
-	curl_url_cleanup(handle);
-	return copy;
-}
-
-/* The URL that `reference` means in an answer from `base`, or NULL; the caller frees it. */
-static char *resolve(const char *base, const char *reference)
-{
-	CURLU *handle = xalloc(curl_url());
-	char *text = NULL, *copy = NULL;
-
-	if (!curl_url_set(handle, CURLUPART_URL, base, 0) &&
-	    !curl_url_set(handle, CURLUPART_URL, reference, CURLU_NON_SUPPORT_SCHEME) &&
-	    !curl_url_get(handle, CURLUPART_URL, &text, 0))
-		copy = xstrdup(text);
-	curl_free(text);
-	curl_url_cleanup(handle);
-	return copy;
-}
-
-static bool same_part(const char *a, const char *b, CURLUPart part)
-{
-	AUTO_FREE char *of_a = url_part(a, part, CURLU_DEFAULT_PORT);
-	AUTO_FREE char *of_b = url_part(b, part, CURLU_DEFAULT_PORT);
-
-	return of_a && of_b && !strcasecmp(of_a, of_b);
-}
-
-bool http_same_origin(const char *a, const char *b)
-{
-	return same_part(a, b, CURLUPART_SCHEME) && same_part(a, b, CURLUPART_HOST) &&
-	       same_part(a, b, CURLUPART_PORT);
-}
-
-char *http_path(const char *url)
-{
-	AUTO_FREE char *path = url_part(url, CURLUPART_PATH, 0);
-	AUTO_FREE char *query = url_part(url, CURLUPART_QUERY, 0);
-
-	return path ? format("%s%s%s", path, query ? "?" : "", query ? query : "") : NULL;
 }
 
 /* The value if `line` is the header `name`, trimmed; the caller frees it. */
@@ -153,7 +206,7 @@ static char *next_link(const char *base, const char *links)
 		if (text && (strcasestr(text, "rel=\"next\"") || strcasestr(text, "rel=next"))) {
 			AUTO_FREE char *target = xstrndup(links + 1, (size_t)(end - links - 1));
 
-			return resolve(base, target);
+			return url_resolve(base, target);
 		}
 		links = end;
 	}
@@ -166,15 +219,20 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	struct http_response *response = transfer->response;
 	size_t len = size * n;
 	char *challenge;
-	AUTO_FREE char *location = NULL, *links = NULL;
+	AUTO_FREE char *location = NULL, *links = NULL, *length = NULL;
 
-	if (len > 5 && !strncmp(line, "HTTP/", 5)) /* a new answer, after a redirect */
+	if (len > 5 && !strncmp(line, "HTTP/", 5)) /* what came before was a 1xx */
 		reset_response(response);
 	keep(&response->content_type, header_value(line, len, "Content-Type"));
+	keep(&response->content_range, header_value(line, len, "Content-Range"));
 	keep(&response->digest, header_value(line, len, "Docker-Content-Digest"));
+	keep(&response->rate_limit, header_value(line, len, "RateLimit-Limit"));
+	keep(&response->rate_remaining, header_value(line, len, "RateLimit-Remaining"));
+	length = header_value(line, len, "Content-Length");
+	response->has_length = response->has_length || length;
 	location = header_value(line, len, "Location");
 	if (location)
-		keep(&response->location, resolve(transfer->url, location));
+		keep(&response->location, url_resolve(transfer->url, location));
 	links = header_value(line, len, "Link");
 	keep(&response->next, next_link(transfer->url, links));
 	challenge = header_value(line, len, "WWW-Authenticate");
@@ -183,6 +241,41 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	else
 		free(challenge);
 	return len;
+}
+
+/* True if a 206 answer begins where the request wanted it to. */
+static bool begins_at(const struct http_response *response, uint64_t offset)
+{
+	const char *range = response->content_range;
+	char *end;
+
+	if (!range || strncasecmp(range, "bytes ", 6) != 0)
+		return false;
+	errno = 0;
+	return strtoull(range + 6, &end, 10) == offset && *end == '-' && !errno;
+}
+
+/* The first bytes of a body are there: do they belong where the sink is? */
+static int begin_body(struct transfer *transfer, long status)
+{
+	const struct http_request *request = transfer->request;
+	curl_off_t length = -1;
+	uint64_t offset;
+
+	transfer->begun = true;
+	if (status == 206 && !begins_at(transfer->response, request->offset)) {
+		transfer->response->wrong_range = true;
+		return error_set(&transfer->error, "another part came than was asked for");
+	}
+	offset = status == 206 ? request->offset : 0;
+	curl_easy_getinfo(transfer->http->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length >= 0 && request->size && offset + (uint64_t)length != request->size)
+		return error_set(&transfer->error,
+				 "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
+				 offset + (uint64_t)length, request->size);
+	if (status == 200 && request->offset)
+		return request->restart(request->ctx, &transfer->error);
+	return 0;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
@@ -195,11 +288,13 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 
 	curl_easy_getinfo(transfer->http->curl, CURLINFO_RESPONSE_CODE, &status);
 	response->received += len;
-	if (status != 200) {
+	if (status != 200 && status != 206) {
 		if (response->body.len < ERROR_BODY_LIMIT)
 			buffer_add(&response->body, data, len);
 		return len;
 	}
+	if (!transfer->begun && begin_body(transfer, status) < 0)
+		return 0;
 	if (request->sink)
 		return request->sink(request->ctx, data, len, &transfer->error) ? 0 : len;
 	if (len > request->limit - response->body.len) {
@@ -209,6 +304,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	buffer_add(&response->body, data, len);
 	return len;
 }
+
+/* --- the request ------------------------------------------------------ */
 
 static void set_body(CURL *curl, const struct http_request *request)
 {
@@ -222,10 +319,46 @@ static void set_body(CURL *curl, const struct http_request *request)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 }
 
+static int set_tls(struct transfer *transfer, ducc_error **err)
+{
+	struct http *http = transfer->http;
+	CURL *curl = http->curl;
+	AUTO_FREE char *authority = url_authority(transfer->url);
+	bool ours = url_same_origin(transfer->url, transfer->request->url);
+	struct curl_blob blob = {.flags = CURL_BLOB_NOCOPY};
+
+	if (authority && (!http->host || strcmp(http->host, authority) != 0)) {
+		tls_free(&http->tls);
+		free(STEAL(http->host));
+		if (tls_find(&http->tls, authority, http->system, err) < 0)
+			return -1;
+		http->host = STEAL(authority);
+	}
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (http->system)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, http->system);
+	if (http->tls.authorities.len) {
+		blob.data = http->tls.authorities.data;
+		blob.len = http->tls.authorities.len;
+		curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+	}
+	if (http->tls.certificate) {
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, http->tls.certificate);
+		curl_easy_setopt(curl, CURLOPT_SSLKEY, http->tls.key);
+	}
+	if (transfer->request->insecure && ours) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	return 0;
+}
+
 static void set_options(CURL *curl, const struct http_request *request, struct curl_slist *headers,
 			struct transfer *transfer)
 {
-	curl_easy_reset(curl); /* keeps the connections */
+	struct http *http = transfer->http;
+	AUTO_FREE char *range = format("%" PRIu64 "-", request->offset);
+
 	curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "ducc/" DUCC_VERSION);
@@ -233,13 +366,25 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_SPEED);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_TIME);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http->stall_time);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER);
+	if (request->offset)
+		curl_easy_setopt(curl, CURLOPT_RANGE, range);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+	if (http->listener.notice) {
+		curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
+		curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
+		curl_easy_setopt(curl, CURLOPT_DEBUGDATA, http);
+	}
+	if (http->listener.cancelled) {
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
+	}
 	set_body(curl, request);
 }
 
@@ -255,6 +400,8 @@ static bool is_transient(CURLcode code)
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
 		return true;
 	default:
 		return false;
@@ -280,7 +427,7 @@ static struct curl_slist *make_headers(const struct http_request *request, const
 	headers = add_header(headers, "Content-Type", request->content_type);
 	headers = add_header(headers, "Content-Range", request->content_range);
 	/* Who was redirected elsewhere is a stranger there. */
-	if (http_same_origin(url, request->url))
+	if (url_same_origin(url, request->url))
 		headers = add_header(headers, "Authorization", request->authorization);
 	/* Without these, libcurl makes up what a body is, and asks whether it may come. */
 	if (!request->content_type)
@@ -288,19 +435,32 @@ static struct curl_slist *make_headers(const struct http_request *request, const
 	return xalloc(curl_slist_append(headers, "Expect:"));
 }
 
+static void read_outcome(CURL *curl, struct http_response *response)
+{
+	curl_off_t retry_after = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
+	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) && retry_after > 0)
+		response->retry_after = (uint64_t)retry_after;
+}
+
 /* One request to one place. */
 static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
 {
 	CURL *curl = transfer->http->curl;
-	struct curl_slist *headers = make_headers(transfer->request, transfer->url);
+	struct curl_slist *headers;
 	char reason[CURL_ERROR_SIZE] = "";
 	CURLcode code;
 
 	reset_response(transfer->response);
+	curl_easy_reset(curl); /* keeps the connections */
+	if (set_tls(transfer, err) < 0)
+		return -1;
+	headers = make_headers(transfer->request, transfer->url);
 	set_options(curl, transfer->request, headers, transfer);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer->response->status);
+	read_outcome(curl, transfer->response);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
@@ -309,10 +469,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	*transient = !transfer->error && is_transient(code);
 	if (!transfer->error)
 		return error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
-	if (err && !*err)
-		*err = transfer->error;
-	else
-		ducc_error_free(transfer->error);
+	error_give(err, transfer->error);
 	return -1;
 }
 
@@ -328,11 +485,9 @@ static bool is_redirect(const struct http_request *request, const struct http_re
 
 static int check_redirect(const char *from, const char *to, ducc_error **err)
 {
-	AUTO_FREE char *scheme = url_part(to, CURLUPART_SCHEME, CURLU_NON_SUPPORT_SCHEME);
-
-	if (!scheme || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+	if (!url_is_http(to))
 		return error_set(err, "redirect to something that is not http");
-	if (!strncmp(from, "https:", 6) && strcmp(scheme, "https") != 0)
+	if (!strncmp(from, "https:", 6) && strncmp(to, "https:", 6) != 0)
 		return error_set(err, "redirect from https to http");
 	return 0;
 }
@@ -367,6 +522,8 @@ void http_response_free(struct http_response *response)
 	buffer_free(&response->body);
 }
 
+/* --- what a status means ---------------------------------------------- */
+
 bool http_status_is_transient(long status)
 {
 	return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
@@ -377,15 +534,15 @@ static const char *status_text(long status)
 {
 	switch (status) {
 	case 401:
-		return "401, authentication required";
+		return ", authentication required";
 	case 403:
-		return "403, access denied";
+		return ", access denied";
 	case 404:
-		return "404, not found";
+		return ", not found";
 	case 429:
-		return "429, too many requests";
+		return ", too many requests";
 	default:
-		return NULL;
+		return "";
 	}
 }
 
@@ -403,27 +560,16 @@ static char *registry_message(const struct buffer *body)
 int http_status_error(const struct http_response *response, ducc_error **err)
 {
 	AUTO_FREE char *message = registry_message(&response->body);
-	const char *text = status_text(response->status);
+	AUTO_BUFFER text = {0};
 
-	if (text)
-		error_set(err, "the registry answered %s%s%s", text, message ? ": " : "",
-			  message ? message : "");
-	else
-		error_set(err, "the registry answered %ld%s%s", response->status,
-			  message ? ": " : "", message ? message : "");
-	return -1;
-}
-
-char *http_escape(const char *text)
-{
-	struct buffer escaped = {0};
-
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-		    (*p >= '0' && *p <= '9') || strchr("-._~", *p))
-			buffer_addc(&escaped, (char)*p);
-		else
-			buffer_addf(&escaped, "%%%02X", *p);
-	}
-	return buffer_steal(&escaped);
+	buffer_addf(&text, "the registry answered %ld%s", response->status,
+		    status_text(response->status));
+	if (message)
+		buffer_addf(&text, ": %s", message);
+	if (response->status == 429 && response->rate_limit)
+		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
+			    response->rate_remaining ? response->rate_remaining : "unknown");
+	if (response->retry_after)
+		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
+	return error_set(err, "%s", text.data);
 }

@@ -3,7 +3,9 @@
  *
  * A client keeps its connections open for the next request; it belongs to one
  * thread at a time.  Redirects of GET and HEAD are followed, never from https to
- * http; credentials are sent to the host of the request only.
+ * http; credentials and client certificates are for the host of the request only.
+ *
+ * $DUCC_TIMEOUT: seconds after which a transfer that hardly moves is broken off.
  */
 #ifndef DUCC_HTTP_H
 #define DUCC_HTTP_H
@@ -18,9 +20,25 @@ struct http;
 struct http *http_new(void);
 void http_free(struct http *http);
 
+/* Who wants to know, and may say stop; the members may be NULL. */
+struct http_listener {
+	void (*notice)(void *ctx, enum ducc_level level, const char *text);
+	bool (*cancelled)(void *ctx);
+	void *ctx;
+};
+
+void http_set_listener(struct http *http, const struct http_listener *listener);
+
+/* Tells the listener. */
+void http_notice(struct http *http, enum ducc_level level, const char *fmt, ...) PRINTF(3, 4);
+
+/* Waits; false if the listener says stop. */
+bool http_wait(struct http *http, uint64_t milliseconds);
+
 struct http_request {
 	const char *method; /* NULL: GET */
 	const char *url;
+	bool insecure;             /* any certificate will do for its host */
 	const char *accept;        /* values of headers; NULL: none */
 	const char *authorization; /* for the host of the URL alone */
 	const char *content_type;
@@ -28,23 +46,31 @@ struct http_request {
 	const void *data; /* the body; NULL: none */
 	size_t len;
 	/*
-	 * Takes the body of a 200 answer, piece by piece; non-zero stops the
+	 * Takes the body of a 200 or 206 answer, piece by piece; non-zero stops the
 	 * transfer, with the reason in *err.  NULL: the body goes to response->body.
 	 */
 	int (*sink)(void *ctx, const void *data, size_t len, ducc_error **err);
 	void *ctx;
-	size_t limit; /* most bytes to put into response->body */
+	uint64_t offset; /* bytes that the sink has had already, so that the rest will do ... */
+	int (*restart)(void *ctx, ducc_error **err); /* ... and how it forgets them */
+	uint64_t size; /* bytes that the whole must have; 0: unknown */
+	size_t limit;  /* most bytes to put into response->body */
 };
 
 struct http_response {
 	long status;
 	char *content_type; /* NULL if the header is missing; so with the next ones */
-	char *challenge;    /* WWW-Authenticate: the last Bearer or Basic one */
-	char *digest;       /* Docker-Content-Digest */
-	char *location;     /* as an absolute URL */
-	char *next;         /* Link with rel="next", as an absolute URL */
-	uint64_t received;  /* bytes of the body that came */
-	struct buffer body; /* of an error, or of a request without sink */
+	char *content_range;
+	char *challenge;                   /* WWW-Authenticate: the last Bearer or Basic one */
+	char *digest;                      /* Docker-Content-Digest */
+	char *location;                    /* as an absolute URL */
+	char *next;                        /* Link with rel="next", as an absolute URL */
+	char *rate_limit, *rate_remaining; /* RateLimit-... */
+	uint64_t retry_after;              /* seconds; 0: not said */
+	bool has_length;                   /* it was said how long the body is */
+	bool wrong_range;                  /* it began elsewhere than at the request's offset */
+	uint64_t received;                 /* bytes of the body that came */
+	struct buffer body;                /* of an error, or of a request without sink */
 };
 
 /*
@@ -61,14 +87,5 @@ int http_status_error(const struct http_response *response, ducc_error **err);
 
 /* True for statuses that are worth another try: 408, 425, 429 and most 5xx. */
 bool http_status_is_transient(long status);
-
-/* True if both URLs have the same scheme, host and port. */
-bool http_same_origin(const char *a, const char *b);
-
-/* Path and query of the URL, from its first slash on; the caller frees it.  NULL: not a URL. */
-char *http_path(const char *url);
-
-/* The text percent-encoded for a query; the caller frees it. */
-char *http_escape(const char *text);
 
 #endif

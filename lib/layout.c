@@ -126,18 +126,19 @@ static int layout_manifest(struct source *source, const struct digest *digest, c
 	return 0;
 }
 
-static int layout_blob(struct source *source, void *worker, struct blob *blob, ducc_error **err)
+static int layout_blob(struct source *source, struct blob *blob, ducc_error **err)
 {
 	const struct layout *layout = source->data;
 	AUTO_FREE char *name = store_blob_name(&blob->descriptor->digest);
 	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
 	AUTO_CLOSE int fd = path_open_file(layout->fd, name);
 
-	(void)worker;
 	if (fd < 0 && errno == EINVAL)
 		return error_set(err, "%s: not a regular file", name);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", name);
+	if (blob_restart(blob, err) < 0)
+		return -1;
 	for (;;) {
 		ssize_t n = read(fd, buffer, COPY_SIZE);
 

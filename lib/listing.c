@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include "credentials.h"
+#include "base64.h"
 #include "mem.h"
 #include "path.h"
 

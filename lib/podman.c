@@ -5,8 +5,8 @@
 #include <search.h>
 #include <time.h>
 
+#include "base64.h"
 #include "buffer.h"
-#include "credentials.h"
 #include "listing.h"
 #include "mem.h"
 

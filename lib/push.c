@@ -2,6 +2,7 @@
 #include "endpoint.h"
 #include "mem.h"
 #include "registry.h"
+#include "url.h"
 
 #define OCTETS "application/octet-stream"
 
@@ -13,8 +14,7 @@ int registry_has_blob(struct registry *registry, struct http *http, const struct
 	struct http_request request = {.method = "HEAD", .url = url};
 	struct http_response response = {0};
 	bool missing = false;
-	int result = endpoint_request(home, http, &request, &response, NULL, ENDPOINT_TRIES,
-				      &missing, err);
+	int result = endpoint_request(home, http, &request, &response, &missing, err);
 
 	http_response_free(&response);
 	return result < 0 ? -1 : !missing;
@@ -31,38 +31,42 @@ struct upload {
 };
 
 /*
- * One request of an upload.  Its answer says where the next one goes to; one that
- * leads away from the registry would take the credentials along.
+ * The answer to a request of an upload says where the next one goes to; one that leads
+ * away from the registry would take the credentials along.  1: it is complete.
  */
-static int step(struct upload *upload, struct http_request *request, unsigned tries,
-		ducc_error **err)
+static int follow(struct upload *upload, ducc_error **err)
 {
-	const char *base = upload->home->base;
-
-	if (endpoint_request(upload->home, upload->http, request, &upload->response, NULL, tries,
-			     NULL, err) < 0)
-		return -1;
 	free(upload->location);
 	upload->location = STEAL(upload->response.location);
 	if (upload->response.status == 201)
 		return 1;
 	if (!upload->location)
 		return error_set(err, "the registry does not say where to upload to");
-	if (!http_same_origin(upload->location, base))
+	if (!url_same_origin(upload->location, upload->home->base))
 		return error_set(err, "the registry wants the upload elsewhere");
 	return 0;
+}
+
+static int step(struct upload *upload, struct http_request *request, ducc_error **err)
+{
+	if (endpoint_request_once(upload->home, upload->http, request, &upload->response, err) < 0)
+		return -1;
+	return follow(upload, err);
 }
 
 /* Opens an upload: 0, or 1 if there is nothing to send because the blob was mounted. */
 static int begin(struct upload *upload, const char *mount_from, ducc_error **err)
 {
-	AUTO_FREE char *from = mount_from ? http_escape(mount_from) : NULL;
+	AUTO_FREE char *from = mount_from ? url_escape(mount_from) : NULL;
 	AUTO_FREE char *query =
 		from ? format("?mount=" PRI_DIGEST "&from=%s", upload->digest->hex, from) : NULL;
 	AUTO_FREE char *url = endpoint_url(upload->home, "/blobs/uploads/%s", query ? query : "");
 	struct http_request request = {.method = "POST", .url = url};
 
-	return step(upload, &request, ENDPOINT_TRIES, err);
+	if (endpoint_request(upload->home, upload->http, &request, &upload->response, NULL, err) <
+	    0)
+		return -1;
+	return follow(upload, err);
 }
 
 /* Closes it, with the blob as the body or none if it is there already. */
@@ -74,8 +78,7 @@ static int finish(struct upload *upload, const void *data, size_t len, ducc_erro
 	struct http_request request = {
 		.method = "PUT", .url = url, .content_type = OCTETS, .data = data, .len = len};
 
-	/* Where a try has left the upload, nobody knows: another one begins anew. */
-	return step(upload, &request, 1, err) < 0 ? -1 : 0;
+	return step(upload, &request, err) < 0 ? -1 : 0;
 }
 
 static int send_chunk(struct upload *upload, ducc_error **err)
@@ -89,7 +92,7 @@ static int send_chunk(struct upload *upload, ducc_error **err)
 				       .data = upload->data,
 				       .len = upload->len};
 
-	return step(upload, &request, 1, err) < 0 ? -1 : 0;
+	return step(upload, &request, err) < 0 ? -1 : 0;
 }
 
 /* Statuses of registries that want a blob by PATCH before the PUT. */
@@ -115,31 +118,30 @@ static int put_in_chunks(struct upload *upload, ducc_error **err)
 	return finish(upload, NULL, 0, err);
 }
 
+/* Where a broken try has left the upload, nobody knows: the next one begins anew. */
 static int put(struct upload *upload, const char *mount_from, ducc_error **err)
 {
+	bool in_chunks = false;
+
 	for (unsigned attempt = 1;; attempt++) {
 		ducc_error *error = NULL;
-		int result = put_at_once(upload, mount_from, &error);
+		int result = in_chunks ? put_in_chunks(upload, &error)
+				       : put_at_once(upload, mount_from, &error);
 		long status = upload->response.status;
+		bool again;
 
-		if (result < 0 && wants_chunks(status) && upload->len) {
-			ducc_error_free(error);
-			error = NULL;
-			result = put_in_chunks(upload, &error);
-			status = upload->response.status;
-		}
 		if (!result)
 			return 0;
-		if (attempt < ENDPOINT_TRIES && (!status || http_status_is_transient(status))) {
-			ducc_error_free(error);
-			endpoint_pause(attempt);
-			continue;
-		}
-		if (err && !*err)
-			*err = error;
+		if (!in_chunks && upload->len && wants_chunks(status))
+			again = in_chunks = true;
 		else
-			ducc_error_free(error);
-		return -1;
+			again = (!status || http_status_is_transient(status)) &&
+				endpoint_pause(upload->http, &upload->response, attempt, error);
+		if (!again) {
+			error_give(err, error);
+			return -1;
+		}
+		ducc_error_free(error);
 	}
 }
 
@@ -172,8 +174,7 @@ int registry_put_manifest(struct registry *registry, struct http *http, const ch
 		.method = "PUT", .url = url, .content_type = media_type, .data = data, .len = len};
 	struct http_response response = {0};
 	struct digest ours = digest_of(data, len), theirs;
-	int result =
-		endpoint_request(home, http, &request, &response, NULL, ENDPOINT_TRIES, NULL, err);
+	int result = endpoint_request(home, http, &request, &response, NULL, err);
 
 	if (!result && response.digest && digest_parse(&theirs, response.digest) &&
 	    !digest_equal(&ours, &theirs))

@@ -107,6 +107,30 @@ bool tag_is_valid(const char *text)
 	return valid_tag(text, false);
 }
 
+static bool is_docker_hub(const char *name, size_t len)
+{
+	static const char *const names[] = {DOCKER_HUB, "docker.io", "index.docker.io",
+					    "registry-1.docker.io"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == len && !strncmp(name, names[i], len))
+			return true;
+	return false;
+}
+
+bool registry_is_named(const char *ident, const char *registry)
+{
+	const char *separator = strstr(ident, "://");
+	size_t len;
+
+	if (separator)
+		ident = separator + 3;
+	len = strcspn(ident, "/");
+	if (is_docker_hub(ident, len) && is_docker_hub(registry, strlen(registry)))
+		return true;
+	return strlen(registry) == len && !strncmp(ident, registry, len);
+}
+
 bool registry_is_loopback(const char *registry)
 {
 	size_t len = host_len(registry);

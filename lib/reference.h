@@ -61,6 +61,12 @@ char *reference_name(const struct reference *reference);
 /* True if the text follows the grammar of tags. */
 bool tag_is_valid(const char *text);
 
+/*
+ * True if `ident`, with or without a scheme and what follows the host, means the registry.
+ * Docker Hub has many names.
+ */
+bool registry_is_named(const char *ident, const char *registry);
+
 /* True for a host (with or without port) that is this machine. */
 bool registry_is_loopback(const char *registry);
 

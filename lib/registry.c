@@ -1,76 +1,224 @@
-/* A repository of a registry: see registry.h. */
+/* A repository of a registry, pulling: see registry.h. */
 #include "registry.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
 
 #include "endpoint.h"
 #include "mem.h"
+#include "mirrors.h"
+#include "url.h"
+
+struct candidate {
+	struct endpoint endpoint;
+	bool digests_only;
+	atomic_bool failed; /* for another reason than that something is not there */
+};
 
 struct registry {
-	struct endpoint home;
+	struct candidate *places; /* in the order to ask; the last is the registry itself */
+	size_t n;
 };
+
+static void init_place(struct candidate *place, const struct reference *reference,
+		       enum registry_access access, const char *user, const char *password,
+		       struct keyring *keyring)
+{
+	place->endpoint.base = format("%s://%s/v2/%s", reference->scheme, reference->registry,
+				      reference->repository);
+	place->endpoint.auth = auth_new(reference, access, user, password, keyring);
+}
 
 struct registry *registry_new(const struct reference *reference, enum registry_access access,
 			      const char *user, const char *password, ducc_error **err)
 {
-	struct registry *registry = xcalloc(1, sizeof(*registry));
+	struct registry *registry;
+	struct mirrors *mirrors;
 
-	if (!endpoint_init(&registry->home, reference, access, user, password, err))
+	if (access == REGISTRY_PULL && !user) {
+		mirrors = mirrors_load(err);
+		registry = mirrors ? registry_open(reference, access, NULL, mirrors, err) : NULL;
+		mirrors_free(mirrors);
 		return registry;
-	registry_free(registry);
-	return NULL;
+	}
+	registry = xcalloc(1, sizeof(*registry));
+	registry->places = xcalloc(1, sizeof(*registry->places));
+	registry->n = 1;
+	init_place(registry->places, reference, access, user, password, NULL);
+	return registry;
+}
+
+struct registry *registry_open(const struct reference *reference, enum registry_access access,
+			       struct keyring *keyring, const struct mirrors *mirrors,
+			       ducc_error **err)
+{
+	struct registry *registry;
+	struct place *places;
+	size_t n;
+
+	if (mirrors_find(mirrors, reference, &places, &n, err) < 0)
+		return NULL;
+	registry = xcalloc(1, sizeof(*registry));
+	registry->places = xcalloc(n, sizeof(*registry->places));
+	registry->n = n;
+	for (size_t i = 0; i < n; i++) {
+		init_place(&registry->places[i], &places[i].reference, access, NULL, NULL, keyring);
+		registry->places[i].endpoint.insecure = places[i].insecure;
+		registry->places[i].digests_only = places[i].digests_only;
+	}
+	places_free(places, n);
+	return registry;
 }
 
 void registry_free(struct registry *registry)
 {
 	if (!registry)
 		return;
-	endpoint_end(&registry->home);
+	for (size_t i = 0; i < registry->n; i++) {
+		auth_free(registry->places[i].endpoint.auth);
+		free(registry->places[i].endpoint.base);
+	}
+	free(registry->places);
 	free(registry);
+}
+
+void registry_learn(struct registry *registry, struct registry *other)
+{
+	for (size_t i = 0; i < registry->n && i < other->n; i++)
+		if (url_same_origin(registry->places[i].endpoint.base,
+				    other->places[i].endpoint.base))
+			auth_learn(registry->places[i].endpoint.auth,
+				   other->places[i].endpoint.auth);
 }
 
 struct endpoint *registry_home(struct registry *registry)
 {
-	return &registry->home;
+	return &registry->places[registry->n - 1].endpoint;
+}
+
+/* --- from one place or another ---------------------------------------- */
+
+struct task {
+	struct http *http;
+	bool by_tag; /* what is asked is which manifest a tag means now */
+	/* Asks one place; *missing: it answers, but has no such thing. */
+	int (*ask)(struct task *task, struct endpoint *endpoint, bool *missing, ducc_error **err);
+	void *ctx;
+};
+
+static int ask_all(struct registry *registry, struct task *task, ducc_error **err)
+{
+	for (size_t i = 0; i < registry->n; i++) {
+		struct candidate *place = &registry->places[i];
+		bool last = i + 1 == registry->n, missing = false;
+		ducc_error *error = NULL;
+		int result;
+
+		if (!last && (place->failed || (task->by_tag && place->digests_only)))
+			continue;
+		result = task->ask(task, &place->endpoint, &missing, last ? err : &error);
+		if (result >= 0 || last)
+			return result;
+		if (!missing)
+			place->failed = true;
+		http_notice(task->http, missing ? DUCC_INFO : DUCC_WARNING, "mirror %s: %s",
+			    place->endpoint.base, ducc_error_message(error));
+		ducc_error_free(error);
+	}
+	return -1;
+}
+
+/* --- manifests -------------------------------------------------------- */
+
+struct manifest_task {
+	const char *name;
+	const struct digest *expected; /* NULL: whatever it is */
+	struct digest digest;
+	char *data;
+	size_t len;
+};
+
+static int ask_head(struct task *task, struct endpoint *endpoint, bool *missing, ducc_error **err)
+{
+	struct manifest_task *manifest = task->ctx;
+	AUTO_FREE char *url = endpoint_url(endpoint, "/manifests/%s", manifest->name);
+	struct http_request request = {.method = "HEAD", .url = url, .accept = image_accept};
+	struct http_response response = {0};
+	int result = endpoint_request_once(endpoint, task->http, &request, &response, err);
+
+	*missing = response.status == 404;
+	if (!result)
+		result = response.digest && digest_parse(&manifest->digest, response.digest);
+	http_response_free(&response);
+	return result;
 }
 
 int registry_head_manifest(struct registry *registry, struct http *http, const char *name,
 			   struct digest *digest, ducc_error **err)
 {
-	AUTO_FREE char *url = endpoint_url(&registry->home, "/manifests/%s", name);
-	struct http_request request = {.method = "HEAD", .url = url, .accept = image_accept};
-	struct http_response response = {0};
-	int result =
-		endpoint_request(&registry->home, http, &request, &response, NULL, 1, NULL, err);
+	struct manifest_task manifest = {.name = name};
+	struct task task = {
+		.http = http, .by_tag = !strchr(name, ':'), .ask = ask_head, .ctx = &manifest};
+	int result = ask_all(registry, &task, err);
 
-	if (!result)
-		result = response.digest && digest_parse(digest, response.digest);
-	http_response_free(&response);
+	if (result > 0)
+		*digest = manifest.digest;
 	return result < 0 ? error_wrap(err, "manifest") : result;
+}
+
+/* What the registry says of a digest, and what was asked for, against what came. */
+static int check_digest(const struct manifest_task *manifest, const struct http_response *response,
+			ducc_error **err)
+{
+	struct digest actual = digest_of(response->body.data, response->body.len), said;
+
+	if (manifest->expected && !digest_equal(&actual, manifest->expected))
+		return error_set(err, "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
+				 manifest->expected->hex, actual.hex);
+	if (response->digest && digest_parse(&said, response->digest) &&
+	    !digest_equal(&actual, &said))
+		return error_set(err,
+				 "digest mismatch: the registry says " PRI_DIGEST
+				 ", the content is " PRI_DIGEST,
+				 said.hex, actual.hex);
+	return 0;
+}
+
+static int ask_manifest(struct task *task, struct endpoint *endpoint, bool *missing,
+			ducc_error **err)
+{
+	struct manifest_task *manifest = task->ctx;
+	AUTO_FREE char *url = endpoint_url(endpoint, "/manifests/%s", manifest->name);
+	struct http_request request = {.url = url, .accept = image_accept, .limit = JSON_LIMIT};
+	struct http_response response = {0};
+	int result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
+
+	*missing = response.status == 404;
+	if (!result)
+		result = check_digest(manifest, &response, err);
+	if (!result) {
+		manifest->len = response.body.len;
+		manifest->data = buffer_steal(&response.body);
+	}
+	http_response_free(&response);
+	return result;
 }
 
 int registry_get_manifest(struct registry *registry, struct http *http, const char *name,
 			  const struct digest *expected, char **data, size_t *len, ducc_error **err)
 {
-	AUTO_FREE char *url = endpoint_url(&registry->home, "/manifests/%s", name);
-	struct http_request request = {.url = url, .accept = image_accept, .limit = JSON_LIMIT};
-	struct http_response response = {0};
-	int result = endpoint_request(&registry->home, http, &request, &response, NULL,
-				      ENDPOINT_TRIES, NULL, err);
+	struct manifest_task manifest = {.name = name, .expected = expected};
+	struct task task = {
+		.http = http, .by_tag = !strchr(name, ':'), .ask = ask_manifest, .ctx = &manifest};
 
-	if (!result) {
-		struct digest actual = digest_of(response.body.data, response.body.len);
-
-		if (expected && !digest_equal(&actual, expected)) {
-			result = error_set(
-				err, "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
-				expected->hex, actual.hex);
-		} else {
-			*len = response.body.len;
-			*data = buffer_steal(&response.body);
-		}
-	}
-	http_response_free(&response);
-	return result < 0 ? error_wrap(err, "manifest") : 0;
+	if (ask_all(registry, &task, err) < 0)
+		return error_wrap(err, "manifest");
+	*data = manifest.data;
+	*len = manifest.len;
+	return 0;
 }
+
+/* --- blobs ------------------------------------------------------------ */
 
 static int on_restart(void *ctx, ducc_error **err)
 {
@@ -82,16 +230,59 @@ static int on_data(void *ctx, const void *data, size_t len, ducc_error **err)
 	return blob_write(ctx, data, len, err);
 }
 
+static int download(struct endpoint *endpoint, struct http *http, const char *url,
+		    struct blob *blob, long *status, ducc_error **err)
+{
+	struct http_request request = {.url = url,
+				       .sink = on_data,
+				       .restart = on_restart,
+				       .ctx = blob,
+				       .size = blob->descriptor->size};
+
+	if (endpoint_download(endpoint, http, &request, &blob->done, status, err) < 0)
+		return -1;
+	return blob_verify(blob, err);
+}
+
+/* Twice if need be: on the way, bytes can be spoiled, but hardly once more. */
+static int download_right(struct endpoint *endpoint, struct http *http, const char *url,
+			  struct blob *blob, long *status, ducc_error **err)
+{
+	ducc_error *error = NULL;
+
+	if (!download(endpoint, http, url, blob, status, &error))
+		return 0;
+	if (!blob->wrong) {
+		error_give(err, error);
+		return -1;
+	}
+	http_notice(http, DUCC_INFO, PRI_DIGEST ": %s; once more", blob->descriptor->digest.hex,
+		    ducc_error_message(error));
+	ducc_error_free(error);
+	if (blob_restart(blob, err) < 0)
+		return -1;
+	return download(endpoint, http, url, blob, status, err);
+}
+
+static int ask_blob(struct task *task, struct endpoint *endpoint, bool *missing, ducc_error **err)
+{
+	struct blob *blob = task->ctx;
+	AUTO_FREE char *url =
+		endpoint_url(endpoint, "/blobs/" PRI_DIGEST, blob->descriptor->digest.hex);
+	long status = 0;
+	int result;
+
+	if (blob->wrong && blob_restart(blob, err) < 0) /* what another place had */
+		return -1;
+	result = download_right(endpoint, task->http, url, blob, &status, err);
+	*missing = status == 404;
+	return result;
+}
+
 int registry_get_blob(struct registry *registry, struct http *http, struct blob *blob,
 		      ducc_error **err)
 {
-	AUTO_FREE char *url =
-		endpoint_url(&registry->home, "/blobs/" PRI_DIGEST, blob->descriptor->digest.hex);
-	struct http_request request = {.url = url, .sink = on_data, .ctx = blob};
-	struct http_response response = {0};
-	int result = endpoint_request(&registry->home, http, &request, &response, on_restart,
-				      ENDPOINT_TRIES, NULL, err);
+	struct task task = {.http = http, .ask = ask_blob, .ctx = blob};
 
-	http_response_free(&response);
-	return result < 0 ? -1 : blob_verify(blob, err);
+	return ask_all(registry, &task, err);
 }

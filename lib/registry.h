@@ -1,8 +1,9 @@
 /*
  * A repository of a registry, spoken to with the OCI distribution protocol.
  *
- * Transient trouble is tried again with growing pauses.  One struct registry
- * serves several threads, each with an http client of its own.
+ * Transient trouble is tried again with growing pauses; where mirrors are configured,
+ * what one can't give is asked of the next.  One struct registry serves several threads,
+ * each with an http client of its own.
  */
 #ifndef DUCC_REGISTRY_H
 #define DUCC_REGISTRY_H
@@ -14,6 +15,7 @@
 
 struct registry;
 struct endpoint;
+struct mirrors;
 
 /*
  * `access` tells what tokens are asked for.  `user` and `password` are credentials
@@ -22,6 +24,17 @@ struct endpoint;
 struct registry *registry_new(const struct reference *reference, enum registry_access access,
 			      const char *user, const char *password, ducc_error **err);
 void registry_free(struct registry *registry);
+
+/*
+ * The same for many in one session: credentials and mirrors from what the session has
+ * read already, which must live as long; mirrors NULL: the registry itself alone.
+ */
+struct registry *registry_open(const struct reference *reference, enum registry_access access,
+			       struct keyring *keyring, const struct mirrors *mirrors,
+			       ducc_error **err);
+
+/* Spares the registry the questions that another repository of it has answered. */
+void registry_learn(struct registry *registry, struct registry *other);
 
 /* The registry itself, for requests that are not here (endpoint.h). */
 struct endpoint *registry_home(struct registry *registry);
@@ -44,8 +57,8 @@ int registry_get_manifest(struct registry *registry, struct http *http, const ch
 			  ducc_error **err);
 
 /*
- * Downloads a blob into its file and verifies it.  When a download breaks, it
- * starts anew.
+ * Downloads what is missing of a blob into its file, and verifies it.  A broken download
+ * goes on where it ended; one that turns out wrong starts anew, once.
  */
 int registry_get_blob(struct registry *registry, struct http *http, struct blob *blob,
 		      ducc_error **err);

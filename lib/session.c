@@ -38,6 +38,16 @@ static char *default_store(ducc_error **err)
 	return NULL;
 }
 
+static void on_network_notice(void *ctx, enum ducc_level level, const char *text)
+{
+	session_notice(ctx, level, "%s", text);
+}
+
+static bool on_network_asks(void *ctx)
+{
+	return session_cancelled(ctx);
+}
+
 ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 {
 	struct ducc_session *session;
@@ -76,6 +86,11 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->events = events;
 	pthread_mutex_init(&session->callbacks, NULL);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
+	session->network = network_new(&(struct http_listener){
+		.notice = options->notice ? on_network_notice : NULL,
+		.cancelled = options->cancelled ? on_network_asks : NULL,
+		.ctx = session,
+	});
 	return session;
 }
 
@@ -90,6 +105,7 @@ void ducc_close(ducc_session *session)
 	}
 	free(session->pushed);
 	pthread_mutex_destroy(&session->pushed_mutex);
+	network_free(session->network);
 	pthread_mutex_destroy(&session->callbacks);
 	free(session->store_path);
 	free(session->repository);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "error.h"
+#include "network.h"
 #include "store.h"
 
 /* A blob that is in a repository of a registry since we have pushed it there. */
@@ -33,6 +34,7 @@ struct ducc_session {
 	struct pushed *pushed;
 	size_t n_pushed, pushed_capacity;
 	pthread_mutex_t pushed_mutex;
+	struct network *network;
 };
 
 void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)

@@ -10,10 +10,12 @@
 #include "blob.h"
 #include "image.h"
 #include "reference.h"
+#include "session.h"
 #include "store.h"
 
 struct source {
 	const struct source_kind *kind;
+	ducc_session *session;
 	void *data; /* the kind's own */
 	/*
 	 * What the image is called: for a registry as asked for, for a local source
@@ -40,18 +42,16 @@ struct source_kind {
 			size_t *len, ducc_error **err);
 
 	/*
-	 * Writes a blob into its file and verifies it.  Called from several threads
-	 * at once, each with a worker of its own.
+	 * Writes what is missing of a blob into its file and verifies it.  Called from
+	 * several threads at once.
 	 */
-	int (*blob)(struct source *source, void *worker, struct blob *blob, ducc_error **err);
-	void *(*worker_new)(void); /* both NULL: there is nothing to keep for a thread */
-	void (*worker_free)(void *worker);
+	int (*blob)(struct source *source, struct blob *blob, ducc_error **err);
 };
 
 extern const struct source_kind source_oci, source_docker_archive;
 
 /* Opens the source that the text names (an image reference, oci:..., docker-archive:...). */
-int source_open(struct source *source, const char *text, ducc_error **err);
+int source_open(struct source *source, ducc_session *session, const char *text, ducc_error **err);
 void source_close(struct source *source);
 
 /*

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "buffer.h"
+#include "clock.h"
 #include "image.h"
 #include "mem.h"
 #include "path.h"
@@ -18,6 +19,8 @@ static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}\n";
 
 /* Our own index.json, some hundred bytes an image. */
 #define INDEX_LIMIT ((size_t)1 << 30)
+
+#define DOWNLOAD_LIFE (7 * 86400) /* seconds that what came of a blob is kept */
 
 static int lock_directory(int fd)
 {
@@ -178,8 +181,8 @@ static char *temporary_name(const char *final)
 	return name;
 }
 
-int staged_begin(struct staged *staged, const struct store *store, const char *final,
-		 bool keep_existing, ducc_error **err)
+static int begin(struct staged *staged, const struct store *store, const char *final,
+		 bool keep_existing, bool resume, ducc_error **err)
 {
 	AUTO_FREE char *temporary = temporary_name(final);
 
@@ -205,7 +208,7 @@ int staged_begin(struct staged *staged, const struct store *store, const char *f
 			unlinkat(store->fd, temporary, 0);
 			return 1;
 		}
-		if (ftruncate(fd, 0) < 0)
+		if (!resume && ftruncate(fd, 0) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, temporary);
 		*staged = (struct staged){.fd = steal_fd(&fd),
 					  .temporary = STEAL(temporary),
@@ -213,6 +216,27 @@ int staged_begin(struct staged *staged, const struct store *store, const char *f
 					  .store = store};
 		return 0;
 	}
+}
+
+int staged_begin(struct staged *staged, const struct store *store, const char *final,
+		 bool keep_existing, ducc_error **err)
+{
+	return begin(staged, store, final, keep_existing, false, err);
+}
+
+int staged_resume(struct staged *staged, const struct store *store, const char *final,
+		  ducc_error **err)
+{
+	return begin(staged, store, final, true, true, err);
+}
+
+/* True for what is left of a download that may be resumed. */
+static bool is_resumable(int fd, const char *name)
+{
+	struct stat st;
+
+	return !strncmp(name, "blobs-", 6) && !fstat(fd, &st) && st.st_size > 0 &&
+	       st.st_mtime > clock_now().tv_sec - DOWNLOAD_LIFE;
 }
 
 void store_sweep(struct store *store)
@@ -229,7 +253,8 @@ void store_sweep(struct store *store)
 		AUTO_CLOSE int file = path_open_file(fd, entry->d_name);
 
 		/* Its writer checks, once it has the lock, that the name is still there. */
-		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB))
+		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) &&
+		    !is_resumable(file, entry->d_name))
 			unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(stream);
@@ -263,6 +288,11 @@ int staged_commit(struct staged *staged, ducc_error **err)
 	}
 	staged_end(staged);
 	return 0;
+}
+
+void staged_leave(struct staged *staged)
+{
+	staged_end(staged);
 }
 
 void staged_discard(struct staged *staged)

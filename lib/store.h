@@ -50,8 +50,9 @@ int store_write_blob(struct store *store, const void *data, size_t len, struct d
 		     ducc_error **err);
 
 /*
- * Removes what killed processes left under tmp/: all that nobody holds a lock on.
- * Best effort; what can't be removed stays.
+ * Removes what killed processes left under tmp/: all that nobody holds a lock on, save
+ * downloads of the last days, which can be resumed.  Best effort; what can't be removed
+ * stays.
  */
 void store_sweep(struct store *store);
 
@@ -74,6 +75,13 @@ struct staged {
  */
 int staged_begin(struct staged *staged, const struct store *store, const char *final,
 		 bool keep_existing, ducc_error **err);
+
+/* The same with keep_existing, but what another writer has left of the file stays in it. */
+int staged_resume(struct staged *staged, const struct store *store, const char *final,
+		  ducc_error **err);
+
+/* Leaves it for staged_resume(). */
+void staged_leave(struct staged *staged);
 
 /* Syncs the file and gives it its final name. */
 int staged_commit(struct staged *staged, ducc_error **err);

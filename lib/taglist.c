@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "mem.h"
 #include "registry.h"
+#include "url.h"
 
 #define PAGE_TAGS 1000
 #define PAGE_LIMIT ((size_t)32 << 20) /* bytes of one page */
@@ -78,7 +79,7 @@ static int read_page(struct taglist *list, const struct buffer *body, ducc_error
  */
 static char *next_url(const struct taglist *list, const char *next)
 {
-	AUTO_FREE char *path = next ? http_path(next) : NULL;
+	AUTO_FREE char *path = next ? url_path(next) : NULL;
 	const char *host = strstr(list->home->base, "://") + 3;
 
 	return path ? format("%.*s%s", (int)(host + strcspn(host, "/") - list->home->base),
@@ -91,8 +92,7 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 	struct http_request request = {.url = url, .limit = PAGE_LIMIT};
 	struct http_response response = {0};
 	bool missing = false;
-	int result = endpoint_request(list->home, list->http, &request, &response, NULL,
-				      ENDPOINT_TRIES, &missing, err);
+	int result = endpoint_request(list->home, list->http, &request, &response, &missing, err);
 
 	if (!result && missing)
 		result = error_set(err, "no such repository (404)");
@@ -109,7 +109,7 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 /* What comes after the last tag; nothing new means that we had them all. */
 static int get_page_after_last(struct taglist *list, ducc_error **err)
 {
-	AUTO_FREE char *last = http_escape(list->tags[list->n - 1]);
+	AUTO_FREE char *last = url_escape(list->tags[list->n - 1]);
 	AUTO_FREE char *url = endpoint_url(list->home, "/tags/list?n=%d&last=%s", PAGE_TAGS, last);
 	size_t before = list->on_page;
 

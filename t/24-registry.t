@@ -77,12 +77,17 @@ DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT=$registry DUCC_r_USER=$registry_user DUCC_r_
 export DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
 ok "Basic: ... which go before those that are configured" push_image "$registry/other:1"
 unset DUCC_AUTH_REGISTRIES
-start_registry token
+start_registry tokens
 ok "Bearer: a token to push is asked for" push_image "$registry/private/app:1"
-like "Bearer: ... by its scope" "$(cat "$nginx_log")" 'scope=repository%3Aprivate%2Fapp%3Apull%2Cpush'
-: >"$nginx_log"
-"$drive" put "$registry/private/app" "$top/COPYING" public/app >"$out" 2>&1 || :
-like "Bearer: mounting asks for both repositories in one token" "$(cat "$nginx_log")" 'private%2Fapp%3Apull%2Cpush&scope=repository%3Apublic%2Fapp%3Apull'
+is "Bearer: ... by its scope" "$(cut -d' ' -f2 "$tokens/log" | sort -u)" repository:private/app:pull,push
+ok "Bearer: an image is pushed to another repository" push_image "$registry/public/app:1"
+: >"$tokens/log"
+: >"$registry_log"
+ok "Bearer: mounting asks for both repositories" push_image "$registry/third:1" public/app
+is "Bearer: ... in one token" "$(sort -u "$tokens/log")" \
+	"$(printf '%s\n' 'GET repository:third:pull,push Basic 200 OK' \
+		'GET repository:third:pull,push,repository:public/app:pull Basic 200 OK')"
+is "Bearer: ... and nothing is uploaded" "$(grep -c '"PUT /v2/third/blobs' "$registry_log")" 0
 unset DRIVE_USER DRIVE_PASSWORD
 fails "Bearer: without credentials nothing is pushed" push_image "$registry/public/app:1"
 like "Bearer: ... and that is said" "$(cat "$out")" 'the registry answered 401'

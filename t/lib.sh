@@ -229,6 +229,10 @@ token_repositories='public/app private/app'
 # All but open want $registry_user and $registry_password, except that token lets everybody pull
 # public/*; it knows $token_repositories only, and its token server's requests are in $nginx_log.
 # $registry_settings, if set, is more of its configuration.
+# start_registry [open|htpasswd|token|tokens]: a registry that sets $registry to HOST:PORT, and $registry_log.
+# All but open want $registry_user and $registry_password, except that token and tokens let everybody pull
+# public/*. token knows $token_repositories only, and its token server's requests are in $nginx_log;
+# tokens has the token server t/token-server.pl, whose files are in $tokens.
 start_registry() {
 	need docker-registry
 	registry_auth=
@@ -242,6 +246,11 @@ start_registry() {
 		start_token_server
 		registry_auth="auth: { token: { realm: 'http://$nginx/token', service: test, issuer: test,
   rootcertbundle: $tmp/token.crt } }"
+		;;
+	tokens)
+		start_tokens
+		registry_auth="auth: { token: { realm: 'http://$server/token', service: test, issuer: test,
+  rootcertbundle: $tokens/token.crt } }"
 		;;
 	*) return 2 ;;
 	esac
@@ -326,6 +335,24 @@ start_token_server() {
 		END
 	} >"$tmp/tokens.conf"
 	start_nginx <"$tmp/tokens.conf"
+}
+
+# start_tokens: a token server that signs what it is asked for; its files are in $tokens.
+start_tokens() {
+	servers=$((servers + 1))
+	tokens=$tmp/tokens-$servers
+	mkdir "$tokens"
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout "$tokens/token.key" \
+		-out "$tokens/token.crt" 2>/dev/null
+	printf %s "$registry_user:$registry_password" >"$tokens/user"
+	printf %s "identity-${tmp##*.}" >"$tokens/identity"
+	echo 3600 >"$tokens/life"
+	: >"$tokens/log"
+	configure_server() {
+		echo "${1#*:}" >"$tokens/port"
+		echo "$2" >"$tokens/id"
+	}
+	start_server "$tokens/err" /.id perl "$top/t/token-server.pl" "$tokens"
 }
 
 # CernVM-FS
@@ -424,12 +451,13 @@ whole() {
 		awk '"./" $1 != $2 { print "wrong blob: " $2; bad = 1 } END { exit bad }'
 }
 
-# sound STORE: so is it, its index can be read, and nothing half-done is left.
+# sound STORE: so is it, its index can be read, and nothing half-done is left, save downloads that can be
+# resumed.
 sound() {
 	[ -d "$1" ] || return 0
 	whole "$1" || return 1
 	[ ! -e "$1/index.json" ] || jq -e '.manifests | type == "array"' "$1/index.json" >/dev/null || return 1
-	[ -z "$(find "$1/tmp" -mindepth 1 2>/dev/null)" ] || { find "$1/tmp"; return 1; }
+	[ -z "$(find "$1/tmp" -mindepth 1 ! -name 'blobs-*' 2>/dev/null)" ] || { find "$1/tmp"; return 1; }
 }
 
 # main_job STORE REPO IMAGE...: all three tools; every image must come out at the end.

@@ -1,0 +1,27 @@
+/*
+ * What a session keeps of the network, for all its images: idle clients with their open
+ * connections, and repositories of registries with their tokens.
+ *
+ * Safe to use from any thread.
+ */
+#ifndef DUCC_NETWORK_H
+#define DUCC_NETWORK_H
+
+#include "http.h"
+#include "reference.h"
+#include "registry.h"
+
+struct network;
+
+struct network *network_new(const struct http_listener *listener);
+void network_free(struct network *network);
+
+/* A client for the calling thread, to be given back. */
+struct http *network_take(struct network *network);
+void network_give(struct network *network, struct http *http);
+
+/* A repository to pull from; it belongs to the network.  NULL on error. */
+struct registry *network_registry(struct network *network, const struct reference *reference,
+				  ducc_error **err);
+
+#endif
