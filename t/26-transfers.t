@@ -1,0 +1,209 @@
+#!/bin/sh
+# Transfers: what is resumed, tried again or given up, and how long that takes.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+make_image "$tmp/oci" app
+mkdir "$tmp/big"
+head -c 6000000 /dev/urandom >"$tmp/big/random"
+add_layer "$tmp/oci:app" "$tmp/big"
+manifest=$tmp/oci/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$tmp/oci/index.json")
+layer=$(jq -r '.layers[-1].digest' "$manifest")
+size=$(jq -r '.layers[-1].size' "$manifest")
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+open=$registry
+
+ranges() { # of the layer, as nginx has seen them
+	sed -n "s,^GET /v2/[^ ]*/blobs/$layer \([0-9]*\) .* range=\(.*\),\1 \2,p" "$nginx_log"
+}
+start_proxy() { # standard input: what goes into the server block; the log tells ranges
+	{
+		cat
+		cat <<-END
+			location / { proxy_pass http://$open; proxy_set_header Host \$http_host; proxy_buffering off; }
+		END
+	} >"$tmp/server.conf"
+	{
+		echo 'log_format ranges "$request_method $request_uri $status $time_iso8601 range=$http_range";'
+		echo 'map $request_uri $moment { default ""; "~/v2/busy/manifests/" x; }'
+		echo 'limit_req_zone $moment zone=moments:1m rate=1r/s;'
+		echo "server { @LISTEN@ access_log @LOG@ ranges;"
+		cat "$tmp/server.conf"
+		echo "}"
+	} | sed "s,@LOG@,$tmp/nginx-$((servers + 1))/access.log," >"$tmp/nginx.in"
+	start_nginx <"$tmp/nginx.in"
+}
+
+# Killed in the middle, and gone on from there
+start_proxy <<END
+location ~ /slow/blobs/ {
+	rewrite ^/v2/slow/(.*) /v2/app/\$1 break;
+	proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 2m;
+}
+rewrite ^/v2/slow/manifests/(.*) /v2/app/manifests/\$1;
+END
+partial=$tmp/store/tmp/blobs-sha256-${layer#*:}
+half_there() {
+	[ "$(stat -c %s "$partial" 2>/dev/null || echo 0)" -gt $((size / 4)) ]
+}
+ducc-fetch -q -s "$tmp/store" "$nginx/slow:1" >"$out" 2>&1 &
+pid=$!
+wait_for half_there
+kill -9 $pid
+wait $pid 2>/dev/null || :
+had=$(stat -c %s "$partial")
+ok "after kill -9 in the middle of a layer, the image can be fetched" ducc-fetch -v -s "$tmp/store" "$nginx/slow:1"
+like "... from where it was" "$(ranges)" "^206 bytes=$had-"
+like "... which is said" "$(cat "$out")" "$layer: $had of $size bytes are there"
+ok "... and the store is sound" sound "$tmp/store"
+is "... with nothing left" "$(find "$tmp/store/tmp" -type f)" ""
+
+# What is there is not trusted
+rm "$tmp/store/blobs/sha256/${layer#*:}"
+head -c 100000 /dev/zero >"$partial"
+: >"$nginx_log"
+ok "what is there may be wrong" ducc-fetch -v -s "$tmp/store" "$nginx/slow:1"
+is "... then the layer is downloaded anew" "$(ranges | tr '\n' ' ')" "206 bytes=100000- 200 - "
+like "... which is said" "$(cat "$out")" "$layer: digest mismatch: .*; once more"
+ok "... and the store is sound" sound "$tmp/store"
+rm "$tmp/store/blobs/sha256/${layer#*:}"
+head -c $((size + 1)) /dev/zero >"$partial"
+ok "... or too long" ducc-fetch -q -s "$tmp/store" "$nginx/slow:1"
+rm "$tmp/store/blobs/sha256/${layer#*:}"
+cp "$tmp/oci/blobs/sha256/${layer#*:}" "$partial"
+: >"$nginx_log"
+ok "... or all of it" ducc-fetch -q -s "$tmp/store" "$nginx/slow:1"
+is "... when nothing is downloaded" "$(ranges)" ""
+head -c 100000 /dev/zero >"$tmp/store/tmp/blobs-sha256-$(printf %064d 0)"
+touch -d '10 days ago' "$tmp/store/tmp/blobs-sha256-$(printf %064d 0)"
+ok "what nobody has resumed for days" ducc-fetch -q -s "$tmp/store" "$nginx/slow:1"
+is "... is removed" "$(find "$tmp/store/tmp" -type f)" ""
+
+# Registries that can't do ranges, or think they can
+start_proxy <<END
+location ~ /none/blobs/ {
+	rewrite ^/v2/none/(.*) /v2/app/\$1 break;
+	proxy_pass http://$open; proxy_set_header Host \$http_host; proxy_set_header Range "";
+}
+rewrite ^/v2/none/manifests/(.*) /v2/app/manifests/\$1;
+location ~ /bad/blobs/$layer {
+	if (\$http_range = "") { rewrite ^/v2/bad/(.*) /v2/app/\$1 last; }
+	add_header Content-Range "bytes 0-99/$size";
+	return 206 "wrong";
+}
+location ~ /unsatisfiable/blobs/$layer {
+	if (\$http_range = "") { rewrite ^/v2/unsatisfiable/(.*) /v2/app/\$1 last; }
+	return 416;
+}
+rewrite ^/v2/(bad|unsatisfiable)/manifests/(.*) /v2/app/manifests/\$2;
+rewrite ^/v2/(bad|unsatisfiable)/blobs/(?!$layer)(.*) /v2/app/blobs/\$2;
+END
+for kind in none bad unsatisfiable; do
+	rm -f "$tmp/store/blobs/sha256/${layer#*:}"
+	head -c 100000 "$tmp/oci/blobs/sha256/${layer#*:}" >"$partial"
+	ok "a registry whose ranges are $kind" ducc-fetch -q -s "$tmp/store" "$nginx/$kind:1"
+	ok "... and the store is sound" sound "$tmp/store"
+done
+is "... as they have shown" "$(sed -n "s,.*/v2/\([a-z]*\)/blobs/$layer \(206\|416\) .*,\1 \2,p" "$nginx_log" | tr '\n' ' ')" \
+	"bad 206 unsatisfiable 416 "
+
+# When to come back is for the registry to say
+start_proxy <<END
+location /v2/busy/ {
+	limit_req zone=moments;
+	limit_req_status 429;
+	error_page 429 = @busy;
+	rewrite ^/v2/busy/(.*) /v2/app/\$1 break;
+	proxy_pass http://$open; proxy_set_header Host \$http_host;
+	add_header RateLimit-Limit "100;w=21600";
+	add_header RateLimit-Remaining "42;w=21600";
+}
+location @busy { add_header Retry-After 2 always; return 429; }
+location /v2/later/ {
+	add_header Retry-After 100000 always;
+	add_header RateLimit-Limit "100;w=21600" always;
+	add_header RateLimit-Remaining "0;w=21600" always;
+	return 429;
+}
+location /v2/gone/ { return 410; }
+location /v2/teapot/ { return 503; }
+END
+restart_nginx() {
+	kill "$server_pid"
+	wait "$server_pid" 2>/dev/null || :
+	setpriv --pdeathsig KILL nginx -c "$nginx_dir/nginx.conf" -p "$nginx_dir" -e stderr 2>>"$nginx_dir/error.log" &
+	server_pid=$!
+	at_exit "kill $server_pid 2>/dev/null"
+	wait_for curl -sf "http://$nginx/.id" >"$out"
+}
+start=$(date +%s%N)
+ok "429 with Retry-After is waited for" ducc-fetch -v -s "$tmp/busy" "$nginx/busy:1"
+said=$(cat "$out")
+ok "... as long as it says" test $(($(date +%s%N) - start)) -ge 2000000000
+like "... which had been necessary" "$(cat "$nginx_log")" '/v2/busy/manifests/.* 429 '
+like "... and is told" "$said" 'the registry answered 429, too many requests.*; trying again in 2\.[0-9] s'
+like "Docker Hub's limits are shown with -v" "$said" 'rate limit: 100;w=21600, remaining 42;w=21600'
+start=$(date +%s%N)
+fails "who says to come back tomorrow is not waited for" ducc-fetch -s "$tmp/later" "$nginx/later:1"
+said=$(cat "$out")
+ok "... not at all" test $(($(date +%s%N) - start)) -lt 5000000000
+like "... and that is said" "$said" '429, too many requests \(limit 100;w=21600, remaining 0;w=21600\); try again in 100000 seconds'
+fails "503 for ever is an error" ducc-fetch -v -s "$tmp/busy" "$nginx/teapot:1"
+is "... after four more tries" "$(grep -c 'GET /v2/teapot/manifests/1 503' "$nginx_log")" 5
+fails "what can't get better is not tried again" ducc-fetch -v -s "$tmp/busy" "$nginx/gone:1"
+is "... but given up at once" "$(grep -c 'GET /v2/gone/manifests/1 410' "$nginx_log")" 1
+
+# A registry that restarts while a layer comes, and then wants another token
+mkdir "$tmp/valid"
+echo '{"token":"first"}' >"$tmp/token"
+: >"$tmp/valid/first"
+start_nginx <<END
+map \$http_authorization \$token { default none; "~^Bearer (?<t>[a-z]+)\$" \$t; }
+log_format ranges '\$request_method \$uri \$status range=\$http_range \$token';
+server {
+	@LISTEN@
+	access_log $tmp/tokens.log ranges;
+	location = /token { root $tmp; default_type application/json; }
+	location /v2/ {
+		if (!-e $tmp/valid/\$token) { return 401; }
+		error_page 401 = @challenge;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; proxy_set_header Authorization "";
+		limit_rate 2m;
+	}
+	location @challenge { add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/token",service="x"' always; return 401; }
+}
+END
+partial=$tmp/again/tmp/blobs-sha256-${layer#*:}
+ducc-fetch -v -s "$tmp/again" "$nginx/app:1" >"$out" 2>&1 &
+pid=$!
+wait_for half_there
+echo '{"token":"second"}' >"$tmp/token"
+mv "$tmp/valid/first" "$tmp/valid/second"
+restart_nginx
+ok "a registry that restarts and wants another token" wait $pid
+like "... is asked for it" "$(cat "$tmp/tokens.log")" "/blobs/$layer 401 range=bytes=[0-9]+- first"
+like "... and the layer goes on where it was" "$(cat "$tmp/tokens.log")" "/blobs/$layer 206 range=bytes=[0-9]+- second"
+ok "... and the store is sound" sound "$tmp/again"
+
+# A redirect to a signed URL: nothing of it is shown, and the registry's credentials are not
+start_nginx <<END
+server { @LISTEN@ location / { proxy_pass http://$open; proxy_set_header Host \$http_host; } }
+END
+elsewhere=$nginx elsewhere_log=$nginx_log
+make_htpasswd
+start_proxy <<END
+auth_basic test; auth_basic_user_file $tmp/htpasswd;
+location ~ /blobs/ { return 307 http://$elsewhere\$uri?X-Signature=s1gned; }
+END
+export DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT="$nginx" DUCC_r_USER="$registry_user" DUCC_r_PASS="$registry_password"
+ok "a redirect to a signed URL is followed" ducc-fetch -v -v -s "$tmp/signed" "$nginx/app:1"
+like "... with -v -v the heads are shown" "$(cat "$out")" '> Authorization: Basic \(hidden\)'
+like "... and where it goes" "$(cat "$out")" "< Location: http://$elsewhere/v2/app/blobs/sha256:[0-9a-f]*\?\(hidden\)"
+like "... and that is asked" "$(cat "$out")" '> GET /v2/app/blobs/sha256:[0-9a-f]*\?\(hidden\) HTTP/1.1'
+is "... but no signature" "$(grep -c s1gned "$out")" 0
+is "... and no password" "$(grep -c -F -e "$registry_password" -e "$(printf %s "$registry_user:$registry_password" | base64 -w 0)" "$out")" 0
+like "... while the other server has seen the signature" "$(cat "$elsewhere_log")" 'X-Signature=s1gned 200 "-"'
+is "... and no credentials" "$(grep -v '"-"$' "$elsewhere_log")" ""
+
+done_testing
