@@ -31,6 +31,10 @@ auths() { # HOST[/PATH] USER:PASSWORD ...: the JSON that container tools keep
 	printf '%s\n' "$auths_json"
 }
 
+make_token_of_server() { # REPOSITORY: one that may pull, from the token server that was started last
+	curl -sS --user "$creds" "http://127.0.0.1:$(cat "$tokens/port")/token?scope=repository:$1:pull" | jq -r .token
+}
+
 # Basic
 start_registry htpasswd
 basic=$registry
@@ -104,6 +108,84 @@ ok "Bearer: several repositories in one run" \
 is "Bearer: ... each with a token of its own" "$(sed 's/.*scope=\([^& ]*\).*/\1/; s/%3A/:/g; s,%2F,/,g' "$nginx_log" | sort -u | tr '\n' ' ')" \
 	"repository:private/app:pull repository:public/app:pull "
 
+# What a token server grants, and for how long
+start_registry tokens
+push "$tmp/oci:app" "$registry/private/app:1" --dest-creds "$creds"
+push "$tmp/oci:app" "$registry/public/app:1" --dest-creds "$creds"
+: >"$tokens/log"
+ok "an image of a token server that signs on demand" fetch "DUCC_AUTH_REGISTRIES=r" "DUCC_r_IDENT=$registry" \
+	"DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" -- "$registry/private/app:1"
+is "... with one token for all that is transferred" "$(cat "$tokens/log")" \
+	"GET repository:private/app:pull Basic 200 OK"
+echo 1 >"$tokens/says"
+: >"$tokens/log"
+: >"$registry_log"
+ok "tokens that are over at once" fetch "DUCC_AUTH_REGISTRIES=r" "DUCC_r_IDENT=$registry" \
+	"DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" -- "$registry/private/app:1"
+ok "... are renewed" test "$(grep -c 'Basic 200 OK' "$tokens/log")" -gt 2
+is "... before the registry refuses them" "$(grep -c ' 401 ' "$registry_log")" 1
+rm "$tokens/says"
+
+jq -nc --arg h "$registry" --arg t "$(cat "$tokens/identity")" \
+	'{auths: {($h): {auth: ("<token>:" | @base64), identitytoken: $t}}}' >"$tmp/auth.json"
+: >"$tokens/log"
+ok "an identity token is exchanged for others" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/private/app:1"
+is "... once, by POST" "$(cat "$tokens/log")" "POST repository:private/app:pull refresh_token 200 OK"
+jq -nc --arg h "$registry" --arg t "$(make_token_of_server private/app)" \
+	'{auths: {($h): {registrytoken: $t}}}' >"$tmp/auth.json"
+: >"$tokens/log"
+ok "a token for the registry is used as it is" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/private/app:1"
+is "... without any other" "$(cat "$tokens/log")" ""
+
+: >"$tokens/strict"
+auths "$registry" "$registry_user:wrong" >"$tmp/auth.json"
+: >"$tokens/log"
+ok "a public image can be had though the credentials are wrong" \
+	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/public/app:1"
+like "... with a warning" "$(cat "$out")" "^ducc-fetch: warning: $registry/public/app: the credentials are refused; going on without"
+is "... when the token server has refused them" "$(cut -d' ' -f3- "$tokens/log" | tr '\n' ' ')" "Basic 401 Unauthorized - 200 OK "
+fails "... but no private one" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/private/app:1"
+
+# Credential helpers
+mkdir -p "$tmp/helpers"
+cat >"$tmp/helpers/docker-credential-test" <<END
+#!/bin/sh
+read -r server
+echo "\$1 \$server" >>"$tmp/helpers/log"
+case \$server in
+"$registry") printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}\n' "\$server" "$registry_user" "\$(cat "$tmp/helpers/secret")" ;;
+*) echo "credentials not found in native keychain"; exit 1 ;;
+esac
+END
+cat >"$tmp/helpers/docker-credential-token" <<END
+#!/bin/sh
+printf '{"Username":"<token>","Secret":"%s"}\n' "\$(cat "$tokens/identity")"
+END
+printf '#!/bin/sh\necho no idea\nexit 1\n' >"$tmp/helpers/docker-credential-broken"
+chmod +x "$tmp"/helpers/docker-credential-*
+printf %s "$registry_password" | jq -Rsr 'tojson[1:-1]' >"$tmp/helpers/secret"
+helped() { # JSON ARGUMENT...: fetch with that as the file with credentials
+	printf '%s\n' "$1" >"$tmp/auth.json"
+	shift
+	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" "PATH=$tmp/helpers:$PATH" -- "$@"
+}
+ok "a helper for one registry is asked" helped '{"credHelpers":{"'"$registry"'":"test"}}' \
+	"$registry/private/app:1" "$registry/public/app:1"
+is "... once" "$(cat "$tmp/helpers/log")" "get $registry"
+ok "a helper for all is asked" helped '{"credsStore":"test"}' "$registry/private/app:1"
+ok "a helper comes before what is in the file" \
+	helped "$(auths "$registry" user:wrong | jq -c --arg h "$registry" '.credHelpers[$h] = "test"')" "$registry/private/app:1"
+ok "what is in the file comes before a helper for all" \
+	helped "$(auths "$registry" "$creds" | jq -c '.credsStore = "broken"')" "$registry/private/app:1"
+ok "a helper may have an identity token" helped '{"credsStore":"token"}' "$registry/private/app:1"
+ok "a helper that has nothing is no error" helped '{"credsStore":"test"}' "localhost:${registry#*:}/public/app:1"
+fails "a helper that fails is one" helped '{"credsStore":"broken"}' "$registry/private/app:1"
+like "... that says so" "$(cat "$out")" 'private/app:1: .*docker-credential-broken: exit status 1'
+fails "one that isn't there, too" helped '{"credsStore":"nowhere"}' "$registry/private/app:1"
+like "... that says so" "$(cat "$out")" 'docker-credential-nowhere: No such file'
+fails "a helper is no path" helped '{"credsStore":"/../../bin/sh"}' "$registry/private/app:1"
+like "... which is said" "$(cat "$out")" 'not the name of a credential helper'
+
 # Secrets stay secret. Through a slow proxy, so that there is time to look at the command lines.
 start_nginx <<END
 server {
@@ -123,8 +205,7 @@ while kill -0 $pid 2>/dev/null; do
 	cat /proc/[0-9]*/cmdline 2>/dev/null || :
 done | tr "\0" " " >"$tmp/cmdlines"
 ok "a run with -v -v succeeds" wait $pid
-token=$(jq -r .token "$tmp/tokens/user/private_app")
-secrets=$(printf '%s\n' "$registry_password" "$(printf %s "$creds" | base64 -w 0)" "$token")
+secrets=$(printf '%s\n' "$registry_password" "$(printf %s "$creds" | base64 -w 0)" "$(make_token_of_server private/app | cut -c1-60)")
 is "no secret is in what it says" "$(grep -c -F "$secrets" "$tmp/said")" 0
 is "... nor in any command line" "$(grep -c -F "$secrets" "$tmp/cmdlines")" 0
 ok "... where the tool itself was seen" grep -q "ducc-fetch.*$nginx/team/app" "$tmp/cmdlines"
