@@ -1,0 +1,195 @@
+#!/bin/sh
+# Mirrors and proxies: who is asked instead of the registry, and when.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+make_image "$tmp/oci" app
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+push "$tmp/oci:app" "$registry/library/app:1"
+push "$tmp/oci:app" "$registry/hub/library/app:1"
+home=$registry home_log=$registry_log
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+push "$tmp/oci:app" "$registry/cache/team/app:1"
+mirror=$registry mirror_log=$registry_log
+# One that has nothing, and one that is not there
+start_registry open
+empty=$registry empty_log=$registry_log
+nobody=127.0.0.1:$(free_port)
+
+conf() { # standard input: registries.conf
+	cat >"$tmp/registries.conf"
+}
+fetch() { # ARGUMENT...: into a fresh store, with that configuration
+	rm -rf "$tmp/store"
+	: >"$home_log"
+	: >"$mirror_log"
+	: >"$empty_log"
+	CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf ducc-fetch -s "$tmp/store" "$@"
+}
+asked() { # who was, of home, mirror and empty
+	for who in home mirror empty; do
+		eval "log=\$${who}_log"
+		! grep -q '"\(GET\|HEAD\) /v2/.*/' "$log" || printf '%s ' "$who"
+	done
+}
+image=$home/app:1
+manifest=$(jq -r '.manifests[0].digest' "$tmp/oci/index.json")
+
+# DUCC_x_PROXY
+: | conf
+ok "without mirrors the registry is asked" fetch "$image"
+is "... alone" "$(asked)" "home "
+export DUCC_AUTH_REGISTRIES=x DUCC_x_IDENT="$home" DUCC_x_PROXY="$mirror"
+ok "with DUCC_x_PROXY another one is" fetch "$image"
+is "... alone" "$(asked)" "mirror "
+is "... but the image is what it was called" \
+	"$(CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf ducc-fetch -q -s "$tmp/store" "$image" | cut -f1)" "http://$image@$manifest"
+DUCC_x_PROXY=$mirror/cache
+ok "it may have a path" fetch "$home/team/app:1"
+is "... which comes before the repository's" "$(asked)" "mirror "
+DUCC_x_PROXY=http://$mirror/cache/
+ok "... and a scheme" fetch "$home/team/app:1"
+DUCC_x_IDENT=docker.io DUCC_x_PROXY=$home/hub
+ok "Docker Hub can have one" fetch app:1
+is "... that is asked alone" "$(asked)" "home "
+unset DUCC_AUTH_REGISTRIES DUCC_x_IDENT DUCC_x_PROXY
+
+# registries.conf
+conf <<END
+# a comment
+unqualified-search-registries = ["example.org", # another
+	'example.com',
+]
+short-name-mode = "enforcing"
+[aliases]
+"x" = "example.org/x"
+
+[[registry]]
+location = "$home" # the registry
+[[registry.mirror]]
+location = "$mirror"
+END
+ok "a mirror is asked first" fetch "$image"
+is "... and if it has the image, alone" "$(asked)" "mirror "
+ok "what it hasn't got is asked of the registry" fetch "$home/library/app:1"
+is "... after it" "$(asked)" "home mirror "
+conf <<END
+[[registry]]
+prefix = "$home"
+location = "$home"
+[[registry.mirror]]
+location = "$nobody"
+[[registry.mirror]]
+location = '$empty/there'
+insecure = true
+[[registry.mirror]]
+location = "$mirror"
+insecure = true
+END
+ok "of several, one after the other" fetch "$image"
+is "... until the image is found" "$(asked)" "mirror empty "
+like "... and a broken one is told of" "$(cat "$out")" "^ducc-fetch: warning: mirror http://$nobody/v2/app: .*[Cc]onnect"
+conf <<END
+[[registry]]
+location = "$home"
+mirror-by-digest-only = true
+[[registry.mirror]]
+location = "$mirror"
+END
+ok "mirrors for digests only" fetch "$image"
+is "... are not asked what a tag is" "$(grep -c 'manifests/1 ' "$mirror_log")" 0
+is "... but for the rest" "$(asked)" "home mirror "
+conf <<END
+[[registry]]
+location = "$home"
+[[registry.mirror]]
+location = "$mirror"
+pull-from-mirror = "digest-only"
+END
+ok "... as each mirror may say" fetch "$image"
+is "... of itself" "$(grep -c 'manifests/1 ' "$mirror_log") $(asked)" "0 home mirror "
+conf <<END
+[[registry]]
+location = "$home"
+[[registry.mirror]]
+location = "$mirror"
+pull-from-mirror = "tag-only"
+END
+ok "mirrors for tags only" fetch "$home/app@$manifest"
+is "... are not asked for digests" "$(asked)" "home "
+
+conf <<END
+[[registry]]
+prefix = "registry.invalid/team"
+location = "$mirror/cache/team"
+insecure = true
+[[registry]]
+prefix = "registry.invalid"
+blocked = true
+[[registry]]
+prefix = "*.example.invalid"
+location = "$mirror"
+insecure = true
+[[registry]]
+prefix = "docker.io"
+location = "$home"
+insecure = true
+END
+ok "a location stands for a prefix" fetch registry.invalid/team/app:1
+is "... the longest one" "$(asked)" "mirror "
+fails "what is blocked is not fetched" fetch registry.invalid/teamwork/app:1
+like "... and that is said" "$(cat "$out")" 'teamwork/app:1: registry.invalid is blocked by registries.conf'
+ok "docker.io means Docker Hub" fetch library/app:1
+is "... whatever it is called" "$(asked)" "home "
+
+n=0
+while IFS= read -r broken; do
+	n=$((n + 1))
+	printf %b "$broken" | conf
+	fails "a mistake in registries.conf, $n" fetch "$image"
+	like "... is not understood" "$(cat "$out")" "app:1: $tmp/registries.conf: .*"
+done <<'END'
+[[registry]\nlocation = "a"
+[[registry]]\nlocation = a
+[[registry]]\nlocation = "a
+[[registry]]\nlocation = "a" "b"
+[[registry]]\ninsecure = "yes"\nlocation = "a"
+[[registry]]\nlocation = true
+[[registry]]\nblocked = true
+[[registry]]\nlocation = "a"\n[[registry.mirror]]\ninsecure = true
+[[registry]]\nlocation = "a"\nmirror = [{location = "b"}]
+[registry]\nlocation = "a"
+[registries.insecure]\nregistries = ["a"]
+[[registry]]\nlocation = "a\\q"
+= "a"
+x = 07
+END
+
+# Files of a user's own
+export XDG_CONFIG_HOME="$tmp/config"
+mkdir -p "$tmp/config/containers/registries.conf.d"
+printf '[[registry]]\nlocation = "%s"\n[[registry.mirror]]\nlocation = "%s"\n' "$home" "$mirror" \
+	>"$tmp/config/containers/registries.conf.d/mirror.conf"
+: >"$home_log"
+: >"$mirror_log"
+ok "registries.conf.d of the user is read" ducc-fetch -s "$tmp/own" "$image"
+is "... and holds" "$(asked)" "mirror "
+unset XDG_CONFIG_HOME
+
+# A proxy for HTTP
+start_nginx <<END
+server { @LISTEN@ location / { proxy_pass http://\$http_host; proxy_set_header Host \$http_host; } }
+END
+http_proxy=http://$nginx
+export http_proxy
+ok "http_proxy is used" ducc-fetch -s "$tmp/proxied" "$image"
+like "... for all" "$(cat "$nginx_log")" 'GET .*/v2/app/blobs/sha256:[0-9a-f]* 200'
+: >"$nginx_log"
+no_proxy=127.0.0.1
+export no_proxy
+ok "no_proxy tells for whom not" ducc-fetch -s "$tmp/unproxied" "$image"
+is "... for none" "$(cat "$nginx_log")" ""
+
+done_testing
