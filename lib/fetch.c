@@ -301,8 +301,11 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		result = store_open_existing(&fetch->store, session->store_path, err);
 	else if (!result)
 		result = store_open(&fetch->store, session->store_path, err);
-	if (!result && !session->dry_run)
+	fetch->store.index = session->index;
+	if (!result && !session->dry_run && !session->swept) {
 		store_sweep(&fetch->store);
+		session->swept = true;
+	}
 	if (result >= 0 && repository)
 		result = repository_open(&fetch->repository, repository, session->store_path, err);
 	if (result >= 0)

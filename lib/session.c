@@ -86,6 +86,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->events = events;
 	pthread_mutex_init(&session->callbacks, NULL);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
+	session->index = store_index_new();
 	session->network = network_new(&(struct http_listener){
 		.notice = options->notice ? on_network_notice : NULL,
 		.cancelled = options->cancelled ? on_network_asks : NULL,
@@ -105,6 +106,7 @@ void ducc_close(ducc_session *session)
 	}
 	free(session->pushed);
 	pthread_mutex_destroy(&session->pushed_mutex);
+	store_index_free(session->index);
 	network_free(session->network);
 	pthread_mutex_destroy(&session->callbacks);
 	free(session->store_path);

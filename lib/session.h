@@ -35,6 +35,8 @@ struct ducc_session {
 	size_t n_pushed, pushed_capacity;
 	pthread_mutex_t pushed_mutex;
 	struct network *network;
+	struct store_index *index;
+	bool swept; /* the store's tmp/ */
 };
 
 void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)

@@ -331,21 +331,104 @@ static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_erro
 	return STEAL(index);
 }
 
+struct store_index {
+	dev_t dev;
+	ino_t ino;
+	struct timespec mtime;
+	cJSON *json;
+};
+
+struct store_index *store_index_new(void)
+{
+	return xcalloc(1, sizeof(struct store_index));
+}
+
+void store_index_free(struct store_index *index)
+{
+	if (!index)
+		return;
+	cJSON_Delete(index->json);
+	free(index);
+}
+
+static int stat_index(const struct store *store, struct stat *st)
+{
+	AUTO_CLOSE int fd = path_open(store->fd, "index.json", O_PATH, 0);
+
+	return fd < 0 ? -1 : fstat(fd, st);
+}
+
+/* Takes what is remembered of index.json, if that is what the file is now. */
+static cJSON *recall_index(const struct store *store, cJSON **manifests)
+{
+	struct store_index *index = store->index;
+	cJSON *json;
+	struct stat st;
+
+	if (!index || !index->json)
+		return NULL;
+	json = STEAL(index->json);
+	if (stat_index(store, &st) < 0 || st.st_ino != index->ino || st.st_dev != index->dev ||
+	    st.st_mtim.tv_sec != index->mtime.tv_sec ||
+	    st.st_mtim.tv_nsec != index->mtime.tv_nsec) {
+		cJSON_Delete(json);
+		return NULL;
+	}
+	*manifests = cJSON_GetObjectItemCaseSensitive(json, "manifests");
+	return json;
+}
+
+static void remember_index(const struct store *store, cJSON **json)
+{
+	struct store_index *index = store->index;
+	struct stat st;
+
+	if (!index || stat_index(store, &st) < 0)
+		return;
+	index->dev = st.st_dev;
+	index->ino = st.st_ino;
+	index->mtime = st.st_mtim;
+	index->json = STEAL(*json);
+}
+
 static bool same(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+/* Removes the entries that `entry` is to replace; true if it is there already. */
+static bool make_room(cJSON *manifests, const cJSON *entry, const char *name)
+{
+	AUTO_FREE char *platform = platform_of_descriptor(entry);
+	cJSON *next;
+
+	for (cJSON *other = manifests->child; other; other = next) {
+		AUTO_FREE char *other_platform = NULL;
+
+		next = other->next;
+		if (!same(json_annotation(other, ANNOTATION_NAME), name))
+			continue;
+		if (cJSON_Compare(other, entry, true))
+			return true;
+		other_platform = platform_of_descriptor(other);
+		if (same(other_platform, platform))
+			cJSON_Delete(cJSON_DetachItemViaPointer(manifests, other));
+	}
+	return false;
+}
+
 int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
 {
 	AUTO_JSON *index = NULL, *entry = json_copy(descriptor);
-	AUTO_FREE char *platform = platform_of_descriptor(descriptor), *text = NULL;
+	AUTO_FREE char *text = NULL;
 	cJSON *manifests, *annotations;
 	AUTO_CLOSE int lock = lock_directory(store->fd);
 
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	index = read_index(store, &manifests, err);
+	index = recall_index(store, &manifests);
+	if (!index)
+		index = read_index(store, &manifests, err);
 	if (!index)
 		return error_wrap(err, "store %s", store->path);
 	annotations = cJSON_GetObjectItemCaseSensitive(entry, "annotations");
@@ -354,20 +437,14 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 		json_set(entry, "annotations", annotations);
 	}
 	json_set_string(annotations, ANNOTATION_NAME, name);
-	for (int i = 0; i < cJSON_GetArraySize(manifests); i++) {
-		const cJSON *other = cJSON_GetArrayItem(manifests, i);
-		AUTO_FREE char *other_platform = NULL;
-
-		if (cJSON_Compare(other, entry, true))
-			return 0;
-		other_platform = platform_of_descriptor(other);
-		if (same(json_annotation(other, ANNOTATION_NAME), name) &&
-		    same(other_platform, platform))
-			cJSON_DeleteItemFromArray(manifests, i--);
+	if (!make_room(manifests, entry, name)) {
+		json_append(manifests, STEAL(entry));
+		text = json_print(index, true);
+		if (store_replace(store, "index.json", text, strlen(text), err) < 0)
+			return -1;
 	}
-	json_append(manifests, STEAL(entry));
-	text = json_print(index, true);
-	return store_replace(store, "index.json", text, strlen(text), err);
+	remember_index(store, &index);
+	return 0;
 }
 
 int store_find(const struct store *store, const char *name, const char *platform,

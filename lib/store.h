@@ -17,7 +17,15 @@
 struct store {
 	int fd;
 	char *path;
+	struct store_index *index; /* what is known of index.json already, or NULL */
 };
+
+/*
+ * index.json as it was read or written last, so that a session with many images need not
+ * read it again for each.  Used under the lock of the store.  Release with store_index_free().
+ */
+struct store_index *store_index_new(void);
+void store_index_free(struct store_index *index);
 
 /* Opens the store at `path`, creating it if need be. */
 int store_open(struct store *store, const char *path, ducc_error **err);

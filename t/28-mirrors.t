@@ -29,9 +29,8 @@ fetch() { # ARGUMENT...: into a fresh store, with that configuration
 	CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf ducc-fetch -s "$tmp/store" "$@"
 }
 asked() { # who was, of home, mirror and empty
-	for who in home mirror empty; do
-		eval "log=\$${who}_log"
-		! grep -q '"\(GET\|HEAD\) /v2/.*/' "$log" || printf '%s ' "$who"
+	for who in "home $home_log" "mirror $mirror_log" "empty $empty_log"; do
+		! grep -q '"\(GET\|HEAD\) /v2/.*/' "${who#* }" || printf '%s ' "${who%% *}"
 	done
 }
 image=$home/app:1
