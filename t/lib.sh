@@ -225,14 +225,11 @@ registry_user=user
 registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
 token_repositories='public/app private/app'
 
-# start_registry [open|htpasswd|token]: a registry that sets $registry to HOST:PORT, and $registry_log.
-# All but open want $registry_user and $registry_password, except that token lets everybody pull
-# public/*; it knows $token_repositories only, and its token server's requests are in $nginx_log.
-# $registry_settings, if set, is more of its configuration.
 # start_registry [open|htpasswd|token|tokens]: a registry that sets $registry to HOST:PORT, and $registry_log.
 # All but open want $registry_user and $registry_password, except that token and tokens let everybody pull
 # public/*. token knows $token_repositories only, and its token server's requests are in $nginx_log;
 # tokens has the token server t/token-server.pl, whose files are in $tokens.
+# $registry_settings, if set, is more of its configuration.
 start_registry() {
 	need docker-registry
 	registry_auth=
