@@ -1,11 +1,18 @@
 /* ducc-fetch: download and verify images, and pin their references. */
+#include <stdlib.h>
+
 #include "tool.h"
 
 static struct tool tool;
+static bool all_platforms;
 
 static int option(int letter, const char *value)
 {
-	if (letter == 'p')
+	if (letter == 'a')
+		all_platforms = true;
+	else if (letter == 'F')
+		tool.options.foreign = true;
+	else if (letter == 'p')
 		tool.options.platform = value;
 	else if (letter == 'j' && !tool_parse_number(value, 1000, &tool.options.jobs))
 		return -1;
@@ -14,26 +21,64 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-fetch",
-	.usage = "[-N file] [-s store] [-r repo] [-j n] [-p platform] [-nqvhV] [image ...]",
-	.letters = "j:p:",
+	.usage = "[-N file] [-s store] [-r repo] [-j n] [-p platform | -a] [-FnqvhV] [image ...]",
+	.letters = "aFj:p:",
 	.option = option,
 };
+
+static void fetch(ducc_session *session, ducc_record *record)
+{
+	ducc_error *err = NULL;
+
+	/* The record may be pinned before something fails: name it as it came. */
+	if (ducc_fetch(session, record, &err) < 0)
+		tool_fail(&tool, ducc_record_reference(record), err);
+	else
+		tool_done(&tool, record);
+}
+
+/* A copy of the record for each platform that the image is there for. */
+static void fetch_all(ducc_session *session, ducc_record *record)
+{
+	ducc_error *err = NULL;
+	char **platforms = ducc_platforms(session, record, &err);
+
+	if (!platforms) {
+		tool_fail(&tool, ducc_record_reference(record), err);
+		return;
+	}
+	if (!*platforms)
+		fetch(session, record);
+	for (char **platform = platforms; *platform; platform++) {
+		char *text = ducc_record_format(record);
+		ducc_record *copy = ducc_record_parse(text, NULL);
+
+		ducc_record_set(copy, "platform", *platform);
+		fetch(session, copy);
+		ducc_record_free(copy);
+		free(text);
+		free(*platform);
+	}
+	free(platforms);
+}
 
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session = tool_session(&tool);
-	struct input *input = tool_input(&tool, argv + first, argc - first);
+	ducc_session *session;
+	struct input *input;
 	ducc_record *record;
 
+	if (all_platforms && tool.options.platform)
+		tool_usage(&tool);
+	tool_keep_secrets();
+	session = tool_session(&tool);
+	input = tool_input(&tool, argv + first, argc - first);
 	while ((record = input_next(input, true))) {
-		ducc_error *err = NULL;
-
-		/* The record may be pinned before something fails: name it as it came. */
-		if (ducc_fetch(session, record, &err) < 0)
-			tool_fail(&tool, ducc_record_reference(record), err);
+		if (all_platforms)
+			fetch_all(session, record);
 		else
-			tool_done(&tool, record);
+			fetch(session, record);
 		ducc_record_free(record);
 	}
 	input_free(input);

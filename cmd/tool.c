@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -380,4 +381,9 @@ int tool_status(const struct tool *tool)
 		raise(caught);
 	}
 	return tool->failed ? EXIT_FAILED : EXIT_SUCCESS;
+}
+
+void tool_keep_secrets(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
 }

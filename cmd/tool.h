@@ -71,6 +71,9 @@ void tool_catch_signals(struct tool *tool);
 /* True if there was one of these signals. */
 bool tool_is_cancelled(void);
 
+/* For tools that know passwords: what dies leaves no core, which would hold them. */
+void tool_keep_secrets(void);
+
 /* The exit status for what happened. */
 int tool_status(const struct tool *tool);
 

@@ -112,6 +112,7 @@ struct ducc_options {
 	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
 	unsigned wait; /* seconds to wait for a CernVM-FS transaction of others; 0: one hour */
 	bool dry_run;  /* say what would be done (at DUCC_INFO), change nothing */
+	bool foreign;  /* fetch layers that registries need not have from where they are */
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);
 	void (*progress)(void *ctx, const struct ducc_progress *progress);
 	/* Asked while a job waits: true if it is to be given up, and cleaned up after. */
@@ -172,6 +173,14 @@ DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
  * Returns 0, or -1 with *err set; what arrived whole stays in the store.
  */
 DUCC_PUBLIC int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err);
+
+/*
+ * The platforms that the image is there for, as OS/ARCH[/VARIANT]: an array that ends with
+ * NULL, empty if the image is a single one.  Free each and the array with free().  NULL
+ * with *err set on failure.
+ */
+DUCC_PUBLIC char **ducc_platforms(ducc_session *session, const ducc_record *record,
+				  ducc_error **err);
 
 /*
  * Unpacks the fetched image that the record names: each layer once, verified

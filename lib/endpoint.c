@@ -48,16 +48,23 @@ bool endpoint_pause(struct http *http, const struct http_response *response, uns
 	return http_wait(http, ms);
 }
 
+static void header_cleanup(char **header)
+{
+	secret_free(*header);
+}
+
 /* One try: the request, and once more with credentials where they are wanted. */
 static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
 	       struct http_response *response, bool *transient, ducc_error **err)
 {
-	unsigned challenges = 0;
+	bool challenged = false;
 
 	request->insecure = endpoint->insecure;
 	for (;;) {
-		unsigned generation;
-		AUTO_FREE char *header = auth_header(endpoint->auth, http, &generation);
+		unsigned generation = 0;
+		CLEANUP(header_cleanup)
+		char *header =
+			endpoint->auth ? auth_header(endpoint->auth, http, &generation) : NULL;
 		int answer;
 
 		request->authorization = header;
@@ -65,7 +72,8 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 		request->authorization = NULL;
 		if (answer < 0)
 			return -1;
-		if (response->status == 401 && challenges++ < 2) {
+		if (response->status == 401 && endpoint->auth && !challenged) {
+			challenged = true;
 			answer = auth_challenge(endpoint->auth, http, response->challenge,
 						generation, transient, err);
 			if (answer > 0)

@@ -15,7 +15,7 @@
 struct endpoint {
 	char *base; /* SCHEME://HOST[:PORT]/v2/REPOSITORY */
 	bool insecure;
-	struct auth *auth;
+	struct auth *auth; /* NULL: without credentials */
 };
 
 /* base and what is beneath it; the caller frees it. */

@@ -66,38 +66,69 @@ static int get_top(struct fetch *fetch, struct document *document, ducc_error **
 	return get_document(fetch, NULL, document, err);
 }
 
-/* Follows indexes down to the image manifest for the platform. */
-static int resolve(struct fetch *fetch, const struct platform *platform, ducc_error **err)
+static int descend(struct fetch *fetch, const struct descriptor *next,
+		   const struct platform *platform, ducc_error **err);
+
+/* Follows indexes from the manifest document down to the image manifest for the platform. */
+static int resolve_from(struct fetch *fetch, const struct platform *platform, ducc_error **err)
 {
 	struct document *document = &fetch->manifest_document;
+	AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
+	struct descriptor *found;
+	ducc_error *error = NULL;
+	size_t n;
+	int result = -1;
 
-	if (get_top(fetch, document, err) < 0)
+	if (!json)
 		return -1;
-	for (;;) {
-		AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
-		struct descriptor next = {NULL};
-		int result;
-
-		if (!json)
-			return -1;
-		if (!manifest_is_index(json))
-			return manifest_parse(&fetch->manifest, document->data, document->len, err);
-		if (fetch->n_indexes == MAX_INDEX_DEPTH)
-			return error_set(err, "index in an index in an index, too deep");
-		if (index_select(json, platform, &next, err) < 0)
-			return -1;
-		fetch->indexes[fetch->n_indexes++] = *document;
-		*document = (struct document){NULL};
-		result = get_document(fetch, &next.digest, document, err);
-		if (!result && document->len != next.size)
-			result = error_set(err,
-					   "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
-					   "instead of %" PRIu64,
-					   next.digest.hex, document->len, next.size);
-		descriptor_free(&next);
-		if (result < 0)
-			return -1;
+	if (!manifest_is_index(json))
+		return manifest_parse(&fetch->manifest, document->data, document->len, err);
+	if (fetch->n_indexes == MAX_INDEX_DEPTH)
+		return error_set(err, "index in an index in an index, too deep");
+	if (index_select(json, platform, &found, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (result < 0) {
+			ducc_error_free(STEAL(error));
+			result = descend(fetch, &found[i], platform, &error);
+		}
+		descriptor_free(&found[i]);
 	}
+	free(found);
+	return result < 0 ? error_give(err, error) : 0;
+}
+
+/* One level down; if that leads nowhere, back up again. */
+static int descend(struct fetch *fetch, const struct descriptor *next,
+		   const struct platform *platform, ducc_error **err)
+{
+	struct document *document = &fetch->manifest_document;
+	size_t depth = fetch->n_indexes;
+	int result;
+
+	fetch->indexes[fetch->n_indexes++] = *document;
+	*document = (struct document){NULL};
+	result = get_document(fetch, &next->digest, document, err);
+	if (!result && document->len != next->size)
+		result = error_set(err,
+				   "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
+				   "instead of %" PRIu64,
+				   next->digest.hex, document->len, next->size);
+	if (!result)
+		result = resolve_from(fetch, platform, err);
+	if (!result)
+		return 0;
+	free(document->data);
+	*document = fetch->indexes[depth];
+	fetch->n_indexes = depth;
+	return -1;
+}
+
+static int resolve(struct fetch *fetch, const struct platform *platform, ducc_error **err)
+{
+	if (get_top(fetch, &fetch->manifest_document, err) < 0)
+		return -1;
+	return resolve_from(fetch, platform, err);
 }
 
 /* --- blobs ------------------------------------------------------------ */
@@ -216,7 +247,7 @@ static int check_platform(const struct fetch *fetch, const char *wanted, ducc_er
 		return 0;
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	matches = platform_matches(&platform, &fetch->config.platform);
+	matches = platform_rank(&platform, &fetch->config.platform) > 0;
 	platform_free(&platform);
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
 }
@@ -274,6 +305,21 @@ static void pin(struct fetch *fetch, ducc_record *record)
 	ducc_record_set(record, "platform", platform);
 }
 
+/* What registries need not have comes from elsewhere, but only if the user wants that. */
+static int check_foreign(const struct fetch *fetch, ducc_error **err)
+{
+	for (size_t i = 0; i < fetch->n_wanted; i++) {
+		const struct descriptor *layer = &fetch->manifest.layers[fetch->wanted[i]];
+
+		if (layer_is_foreign(layer) && !fetch->session->foreign)
+			return error_set(err,
+					 "layer " PRI_DIGEST
+					 ": a foreign layer (%s), fetched only with -F",
+					 layer->digest.hex, layer->media_type);
+	}
+	return 0;
+}
+
 static void say_what_is_missing(struct fetch *fetch)
 {
 	uint64_t bytes = 0;
@@ -315,6 +361,8 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return -1;
 
 	choose_layers(fetch);
+	if (check_foreign(fetch, err) < 0)
+		return -1;
 	say_what_is_missing(fetch);
 	if (session->dry_run)
 		return 0;
@@ -353,4 +401,33 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	span_end(&span, result, 0, err);
 	fetch_end(&fetch);
 	return result;
+}
+
+/* The platforms that the index at the top names; NULL: it is a single image. */
+static int list_platforms(struct fetch *fetch, const ducc_record *record, char ***platforms,
+			  ducc_error **err)
+{
+	ducc_session *session = fetch->session;
+	struct document *document = &fetch->manifest_document;
+	AUTO_JSON *json = NULL;
+
+	if (source_open(&fetch->source, session, ducc_record_reference(record), err) < 0 ||
+	    store_open_existing(&fetch->store, session->store_path, err) < 0 ||
+	    get_top(fetch, document, err) < 0)
+		return -1;
+	json = json_parse(document->data, document->len, "manifest", err);
+	if (!json)
+		return -1;
+	*platforms = index_platforms(json);
+	return 0;
+}
+
+char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_error **err)
+{
+	struct fetch fetch = {.session = session, .store = {.fd = -1}};
+	char **platforms = NULL;
+
+	list_platforms(&fetch, record, &platforms, err);
+	fetch_end(&fetch);
+	return platforms;
 }

@@ -20,6 +20,23 @@ static const struct {
 	{"application/vnd.docker.image.rootfs.diff.tar.zstd", MEDIA_OCI_LAYER "+zstd"},
 };
 
+/* Beside them, those of layers that registries need not have. */
+static const char *const foreign_types[] = {
+	"application/vnd.docker.image.rootfs.foreign.diff.tar",
+	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+	"application/vnd.oci.image.layer.nondistributable.v1.tar",
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+	"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+};
+
+bool layer_is_foreign(const struct descriptor *layer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(foreign_types); i++)
+		if (!strcmp(layer->media_type, foreign_types[i]))
+			return true;
+	return false;
+}
+
 static const char *oci_media_type(const char *media_type)
 {
 	for (size_t i = 0; i < ARRAY_LEN(equivalents); i++)
@@ -30,7 +47,7 @@ static const char *oci_media_type(const char *media_type)
 
 int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
 {
-	const char *media_type, *digest;
+	const char *media_type, *digest, *url;
 
 	if (!cJSON_IsObject(json))
 		return error_set(err, "descriptor is not an object");
@@ -41,13 +58,17 @@ int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_erro
 	if (!digest_parse(&descriptor->digest, digest))
 		return error_set(err, "not a sha256 digest: %s", digest);
 	descriptor->media_type = xstrdup(media_type);
+	url = cJSON_GetStringValue(
+		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "urls"), 0));
+	descriptor->url = url ? xstrdup(url) : NULL;
 	return 0;
 }
 
 void descriptor_free(struct descriptor *descriptor)
 {
 	free(descriptor->media_type);
-	descriptor->media_type = NULL;
+	free(descriptor->url);
+	descriptor->media_type = descriptor->url = NULL;
 }
 
 /* What the kernel calls a machine, and what images call it. */
@@ -144,14 +165,14 @@ char *platform_of_descriptor(const cJSON *descriptor)
 	return text;
 }
 
-static int check_layer_type(const char *media_type, ducc_error **err)
+static int check_layer_type(const struct descriptor *layer, ducc_error **err)
 {
+	const char *media_type = layer->media_type;
 	static const char *const compressions[] = {"", "+gzip", "+zstd"};
 	const char *oci = oci_media_type(media_type);
 
-	if (strstr(media_type, "nondistributable") || strstr(media_type, "foreign"))
-		return error_set(err, "foreign layer, not to be had from the registry (%s)",
-				 media_type);
+	if (layer_is_foreign(layer))
+		return 0;
 	if (!strncmp(oci, MEDIA_OCI_LAYER, strlen(MEDIA_OCI_LAYER)))
 		for (size_t i = 0; i < ARRAY_LEN(compressions); i++)
 			if (!strcmp(oci + strlen(MEDIA_OCI_LAYER), compressions[i]))
@@ -212,7 +233,7 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 		if (descriptor_parse(descriptor, layer, err) < 0)
 			return error_wrap(err, "layer %zu", manifest->n + 1);
 		manifest->n++;
-		if (check_layer_type(descriptor->media_type, err) < 0)
+		if (check_layer_type(descriptor, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
 	}
 	return 0;
@@ -246,54 +267,157 @@ static bool same(const char *a, const char *b)
 	return a && b && !strcmp(a, b);
 }
 
-bool platform_matches(const struct platform *wanted, const struct platform *have)
+/* The number in vN, or that of no variant; 0: something else. */
+static unsigned level(const char *variant, unsigned of_none)
 {
-	const char *variant = have->variant;
+	char *end;
+	unsigned long number;
 
-	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
-		return false;
-	if (!wanted->variant)
-		return true;
-	if (!variant && !strcmp(wanted->architecture, "arm64"))
-		variant = "v8";
-	return same(wanted->variant, variant);
+	if (!variant || !*variant)
+		return of_none;
+	number = variant[0] == 'v' ? strtoul(variant + 1, &end, 10) : 0;
+	return number && number < 100 && !*end ? (unsigned)number : 0;
 }
 
-int index_select(const cJSON *index, const struct platform *platform, struct descriptor *found,
-		 ducc_error **err)
+unsigned platform_rank(const struct platform *wanted, const struct platform *have)
+{
+	static const struct {
+		const char *architecture;
+		unsigned of_none;
+	} ordered[] = {{"amd64", 1}, {"arm", 7}, {"arm64", 8}};
+
+	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(ordered); i++) {
+		unsigned limit, is;
+
+		if (strcmp(wanted->architecture, ordered[i].architecture) != 0)
+			continue;
+		limit = level(wanted->variant, ordered[i].of_none);
+		is = level(have->variant, ordered[i].of_none);
+		if (limit && is)
+			return is <= limit ? is : 0;
+	}
+	return !wanted->variant || same(wanted->variant, have->variant);
+}
+
+/* The rank of an index's entry; 0 too if it does not say what it is for. */
+static int rank_entry(const cJSON *entry, const struct platform *platform, unsigned *rank,
+		      struct buffer *others, ducc_error **err)
+{
+	struct platform have = {0};
+	const cJSON *json;
+	int result = json_find_object(entry, "platform", &json, err);
+
+	if (!result && json)
+		result = platform_from_json(&have, json, err);
+	*rank = !result && json ? platform_rank(platform, &have) : 0;
+	if (!result && json && !*rank) {
+		AUTO_FREE char *text = platform_format(&have);
+
+		buffer_addf(others, "%s%s", others->len ? ", " : "", text);
+	}
+	platform_free(&have);
+	return result;
+}
+
+static bool is_index_type(const cJSON *entry)
+{
+	const char *type =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "mediaType"));
+
+	return type && (!strcmp(type, MEDIA_OCI_INDEX) || !strcmp(type, MEDIA_DOCKER_INDEX));
+}
+
+/* What does not say what it is for: indexes, or a manifest if there is nothing else. */
+static int select_silent(const cJSON *manifests, struct descriptor *found, size_t *n,
+			 ducc_error **err)
+{
+	bool alone = cJSON_GetArraySize(manifests) == 1;
+	const cJSON *entry;
+
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		if (cJSON_HasObjectItem(entry, "platform") || !(alone || is_index_type(entry)))
+			continue;
+		if (descriptor_parse(&found[*n], entry, err) < 0)
+			return -1;
+		(*n)++;
+	}
+	return 0;
+}
+
+static int select_entries(const cJSON *manifests, const struct platform *platform,
+			  struct descriptor *found, size_t *n, ducc_error **err)
 {
 	AUTO_FREE char *wanted = platform_format(platform);
 	AUTO_BUFFER others = {0};
-	const cJSON *manifests, *entry;
+	const cJSON *entry, *best = NULL;
+	unsigned highest = 0;
+
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		unsigned rank;
+
+		if (rank_entry(entry, platform, &rank, &others, err) < 0)
+			return -1;
+		if (rank > highest) {
+			highest = rank;
+			best = entry;
+		}
+	}
+	if (best) {
+		if (descriptor_parse(found, best, err) < 0)
+			return -1;
+		*n = 1;
+		return 0;
+	}
+	if (select_silent(manifests, found, n, err) < 0)
+		return -1;
+	return *n ? 0
+		  : error_set(err, "no image for platform %s (there is: %s)", wanted,
+			      others.len ? others.data : "none");
+}
+
+int index_select(const cJSON *index, const struct platform *platform, struct descriptor **found,
+		 size_t *n, ducc_error **err)
+{
+	const cJSON *manifests;
 
 	if (cJSON_HasObjectItem(index, "layers"))
 		return error_set(err, "index: neither an index nor an image manifest");
 	if (json_get_array(index, "manifests", &manifests, err) < 0)
 		return error_wrap(err, "index");
+	*n = 0;
+	*found = xcalloc((size_t)cJSON_GetArraySize(manifests), sizeof(**found));
+	if (!select_entries(manifests, platform, *found, n, err))
+		return 0;
+	while (*n)
+		descriptor_free(&(*found)[--*n]);
+	free(*found);
+	return -1;
+}
+
+char **index_platforms(const cJSON *index)
+{
+	const cJSON *manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests"), *entry;
+	char **list = xcalloc((size_t)cJSON_GetArraySize(manifests) + 1, sizeof(*list));
+	size_t n = 0;
+
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		struct platform have = {0};
-		const cJSON *json;
-		bool match;
+		AUTO_FREE char *text = platform_of_descriptor(entry);
+		bool known = false;
 
-		if (json_find_object(entry, "platform", &json, err) < 0 ||
-		    (json && platform_from_json(&have, json, err) < 0))
-			return error_wrap(err, "index");
-		match = json && platform_matches(platform, &have);
-		if (json && !match) {
-			AUTO_FREE char *text = platform_format(&have);
-
-			buffer_addf(&others, "%s%s", others.len ? ", " : "", text);
-		}
-		platform_free(&have);
-		if (match) {
-			if (descriptor_parse(found, entry, err) < 0)
-				return error_wrap(err, "index");
-			return 0;
-		}
+		/* Attestations and the like say they are for unknown/unknown. */
+		if (!text || !strncmp(text, "unknown/", strlen("unknown/")))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			known = known || !strcmp(list[i], text);
+		if (!known)
+			list[n++] = STEAL(text);
 	}
-	return error_set(err, "no image for platform %s (there is: %s)", wanted,
-			 others.len ? others.data : "none");
+	return list;
 }
 
 static char **strings(const cJSON *array)

@@ -26,6 +26,7 @@ struct descriptor {
 	char *media_type;
 	struct digest digest;
 	uint64_t size; /* bytes */
+	char *url;     /* of a layer: where it is if no registry may have it; NULL: not said */
 };
 
 int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err);
@@ -40,10 +41,12 @@ struct platform {
 int platform_parse(struct platform *platform, const char *text, ducc_error **err);
 void platform_free(struct platform *platform);
 /*
- * True if an image for `have` is what is wanted.  A variant that is not asked for
- * matches any; arm64 means arm64/v8.
+ * How well an image for `have` runs where `wanted` is asked for: 0 not at all, the more the
+ * better.  As in containerd, an older variant of amd64 and arm will do (arm/v7 runs
+ * arm/v6), a newer one won't; no variant means the one that amd64 began with, arm/v7, and
+ * arm64/v8.  Of other architectures, a variant that is asked for must match.
  */
-bool platform_matches(const struct platform *wanted, const struct platform *have);
+unsigned platform_rank(const struct platform *wanted, const struct platform *have);
 /* OS/ARCH[/VARIANT]; the caller frees it. */
 char *platform_format(const struct platform *platform);
 /* The platform of a descriptor in an index as text, or NULL if it has none. */
@@ -54,6 +57,9 @@ struct manifest {
 	struct descriptor *layers; /* the lowest first */
 	size_t n;
 };
+
+/* True for a layer that registries need not have. */
+bool layer_is_foreign(const struct descriptor *layer);
 
 /*
  * Reads an image manifest and refuses everything else: an index, schema 1, an
@@ -71,12 +77,15 @@ bool manifest_is_known_type(const char *media_type);
 bool manifest_is_index(const cJSON *json);
 
 /*
- * Picks from an index the manifest for `platform`.  A variant that is not asked
- * for matches any, the first wins; one that is asked for must match, save that
- * arm64 means arm64/v8.
+ * Picks from an index what may lead to the image for `platform`: the best match alone, or
+ * if there is none, all indexes and a single manifest that do not say what they are for.
+ * At least one; release each descriptor, and the array.
  */
-int index_select(const cJSON *index, const struct platform *platform, struct descriptor *found,
-		 ducc_error **err);
+int index_select(const cJSON *index, const struct platform *platform, struct descriptor **found,
+		 size_t *n, ducc_error **err);
+
+/* The platforms of the images in an index: OS/ARCH[/VARIANT], each once, ended by NULL. */
+char **index_platforms(const cJSON *index);
 
 struct config {
 	struct platform platform;

@@ -279,10 +279,29 @@ static int ask_blob(struct task *task, struct endpoint *endpoint, bool *missing,
 	return result;
 }
 
+/* From where the manifest says it is: nobody there is known, nor are we. */
+static int get_foreign(struct http *http, struct blob *blob, ducc_error **err)
+{
+	struct endpoint stranger = {NULL};
+	const char *url = blob->descriptor->url;
+	long status;
+
+	if (!url_is_http(url))
+		return error_set(err, "not at an http URL");
+	return download_right(&stranger, http, url, blob, &status, err);
+}
+
 int registry_get_blob(struct registry *registry, struct http *http, struct blob *blob,
 		      ducc_error **err)
 {
 	struct task task = {.http = http, .ask = ask_blob, .ctx = blob};
+	ducc_error *error = NULL;
 
+	if (blob->descriptor->url && layer_is_foreign(blob->descriptor)) {
+		if (!get_foreign(http, blob, &error))
+			return 0;
+		http_notice(http, DUCC_INFO, "%s; asking the registry", ducc_error_message(error));
+		ducc_error_free(error);
+	}
 	return ask_all(registry, &task, err);
 }

@@ -79,6 +79,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->batch_bytes = options->batch_bytes;
 	session->wait = options->wait ? options->wait : DEFAULT_WAIT;
 	session->dry_run = options->dry_run;
+	session->foreign = options->foreign;
 	session->notice = options->notice;
 	session->progress = options->progress;
 	session->cancelled = options->cancelled;

@@ -24,7 +24,7 @@ struct ducc_session {
 	unsigned jobs;    /* 0: the job decides */
 	uint64_t layer_limit, batch_bytes;
 	unsigned wait; /* seconds */
-	bool dry_run;
+	bool dry_run, foreign;
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);
 	void (*progress)(void *ctx, const struct ducc_progress *progress);
 	bool (*cancelled)(void *ctx);

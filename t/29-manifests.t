@@ -1,0 +1,117 @@
+#!/bin/sh
+# Indexes in indexes, platforms and their variants, foreign layers, artifacts.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+
+index_type=application/vnd.oci.image.index.v1+json
+type=application/vnd.oci.image.manifest.v1+json
+registry_settings='validation: { manifests: { urls: { allow: [ "^http://" ] } } }'
+start_registry open
+make_image "$tmp/oci" one
+platforms='amd64 amd64/v2 amd64/v3 arm/v5 arm/v6 arm/v7 arm64 s390x'
+for p in $platforms; do
+	name=$(echo "$p" | tr -d /)
+	umoci tag --image "$tmp/oci:one" "$name"
+	umoci config --image "$tmp/oci:$name" --os linux --architecture "${p%/*}"
+	push "$tmp/oci:$name" "$registry/multi:$name"
+done
+
+entry() { # PLATFORM: its entry in an index
+	manifest_of "$registry/multi:$(echo "$1" | tr -d /)" >"$tmp/manifest"
+	jq -nc --arg t $type --arg d "$(digest_of "$tmp/manifest")" --argjson s "$(wc -c <"$tmp/manifest")" \
+		--arg a "${1%/*}" --arg v "$(echo "$1" | sed -n 's,.*/,,p')" '{mediaType: $t, digest: $d, size: $s}
+		+ {platform: ({os: "linux", architecture: $a} + if $v == "" then {} else {variant: $v} end)}'
+}
+index() { # TAG: standard input, entries, as an index; prints the entry that leads to it
+	jq -sc --arg t $index_type '{schemaVersion: 2, mediaType: $t, manifests: .}' >"$tmp/index"
+	put_manifest "$registry" multi "$1" $index_type "$tmp/index"
+	jq -nc --arg t $index_type --arg d "$(digest_of "$tmp/index")" --argjson s "$(wc -c <"$tmp/index")" \
+		'{mediaType: $t, digest: $d, size: $s}'
+}
+picks() { # PLATFORM TAG: the tag of the image that is picked
+	picked=$(pinned "$(ducc-fetch -q -s "$tmp/store" -p "linux/$1" "$registry/multi:$2" 2>"$out")") || return 0
+	for p in $platforms; do
+		manifest_of "$registry/multi:$(echo "$p" | tr -d /)" >"$tmp/manifest"
+		[ "$(digest_of "$tmp/manifest")" != "sha256:$picked" ] || echo "$p"
+	done
+}
+
+# Variants, as containerd has them
+for p in $platforms; do entry "$p"; done | index all >"$tmp/all"
+for p in $platforms; do
+	is "linux/$p is what it says" "$(picks "$p" all)" "$p"
+done
+is "arm means arm/v7" "$(picks arm all)" arm/v7
+is "arm64/v8 means arm64" "$(picks arm64/v8 all)" arm64
+for p in amd64/v3 arm/v6 arm/v5 amd64/v2; do entry "$p"; done | index some >"$tmp/some"
+is "an older variant will do" "$(picks arm/v7 some)" arm/v6
+is "... the newest of them" "$(picks amd64/v4 some)" amd64/v3
+is "... but no newer one" "$(picks amd64 some)" ""
+is "... of no architecture" "$(picks arm/v4 some)" ""
+
+# All of them
+ducc-fetch -q -a -s "$tmp/store" "$registry/multi:all" >"$tmp/records"
+is "-a fetches all platforms" "$(sed -n 's/.*platform=linux.//p' "$tmp/records" | tr '\n' ' ')" \
+	"$(for p in $platforms; do printf '%s ' "${p%/v[2-7]}"; done)"
+is "... each pinned to its own image" "$(cut -f1 "$tmp/records" | sort -u | wc -l)" 8
+is "... and a single image as it is" "$(ducc-fetch -q -a -s "$tmp/store" "$registry/multi:s390x" | wc -l)" 1
+status=0
+ducc-fetch -a -p linux/amd64 -s "$tmp/store" "$registry/multi:all" >"$out" 2>&1 || status=$?
+is "-a with -p is wrong usage" $status 2
+
+# Indexes in indexes
+entry s390x | index inner1 >"$tmp/inner1"
+entry arm/v7 | index inner2 >"$tmp/inner2"
+cat "$tmp/inner1" "$tmp/inner2" | index nested >"$tmp/nested"
+is "the second of two inner indexes has the image" "$(picks arm/v7 nested)" arm/v7
+is "... the first another" "$(picks s390x nested)" s390x
+is "... neither a third" "$(picks amd64 nested)" ""
+like "... which is said" "$(cat "$out")" 'multi:nested: .*no image for platform linux/amd64'
+index nested2 <"$tmp/nested" >"$tmp/nested2"
+is "an index in an index in an index" "$(picks arm/v7 nested2)" arm/v7
+entry arm64 | jq -c 'del(.platform)' | index silent >"$tmp/silent"
+is "a single image need not say what it is for" "$(picks arm64 silent)" arm64
+
+# Foreign layers
+umoci tag --image "$tmp/oci:one" foreign
+mkdir "$tmp/foreign"
+echo foreign >"$tmp/foreign/foreign"
+add_layer "$tmp/oci:foreign" "$tmp/foreign"
+push "$tmp/oci:foreign" "$registry/source:1"
+manifest_of "$registry/source:1" >"$tmp/manifest"
+layer=$(jq -r '.layers[-1].digest' "$tmp/manifest")
+mkdir "$tmp/www"
+cp "$tmp/oci/blobs/sha256/${layer#*:}" "$tmp/www/layer"
+make_htpasswd
+start_nginx <<END
+server { @LISTEN@ root $tmp/www; }
+END
+foreign_log=$nginx_log
+jq -c --arg u "http://$nginx/layer" '.layers[-1] += {urls: [$u],
+	mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"}' "$tmp/manifest" >"$tmp/foreign.json"
+put_manifest "$registry" source foreign $type "$tmp/foreign.json"
+fails "a foreign layer is not fetched" ducc-fetch -s "$tmp/none" "$registry/source:foreign"
+like "... which is said, and how it would be" "$(cat "$out")" "source:foreign: layer $layer: a foreign layer .*-F"
+is "... before anything is downloaded" "$(find "$tmp/none/blobs" -type f | wc -l)" 0
+ok "with -F it is" ducc-fetch -F -s "$tmp/F" "$registry/source:foreign"
+like "... from where it is" "$(cat "$foreign_log")" '^GET /layer 200 "-"'
+ok "... and the store is sound" sound "$tmp/F"
+ok "... and it can be unpacked" ducc-unpack -s "$tmp/F" "$registry/source:foreign"
+echo wrong >"$tmp/www/layer"
+ok "what is wrong there may be right in the registry" ducc-fetch -F -s "$tmp/F2" "$registry/source:foreign"
+ok "... and the store is sound" sound "$tmp/F2"
+
+# What is no image
+artifact() { # NAME JQ-FILTER CAUSE
+	jq -c "$2" "$tmp/manifest" >"$tmp/artifact"
+	put_manifest "$registry" source "$1" $type "$tmp/artifact"
+	fails "$1 is refused" ducc-fetch -s "$tmp/none" "$registry/source:$1"
+	like "... which is said" "$(cat "$out")" "source:$1: manifest: $3"
+	is "... before anything is downloaded" "$(find "$tmp/none/blobs" -type f | wc -l)" 0
+}
+manifest_of "$registry/source:1" >"$tmp/manifest"
+artifact chart '.config.mediaType = "application/vnd.cncf.helm.config.v1+json"' 'an artifact, not a container image .*helm'
+artifact artifact '.artifactType = "application/x-sbom" | .config.mediaType = "application/vnd.oci.empty.v1+json"' 'an artifact'
+artifact strange '.layers[0].mediaType = "application/x-7z"' 'layer sha256:.*: unknown media type application/x-7z'
+
+done_testing
