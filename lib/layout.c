@@ -1,10 +1,14 @@
-/* The source oci:DIR[:REF]: an OCI image layout in a directory. */
+/*
+ * The sources oci:DIR[:REF] and oci-archive:FILE[:REF]: an OCI image layout in a directory,
+ * or in a tar, which may be `-`, standard input.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 
 #include "buffer.h"
 #include "mem.h"
+#include "members.h"
 #include "path.h"
 #include "source.h"
 
@@ -12,10 +16,25 @@
 #define COPY_SIZE ((size_t)256 << 10)
 
 struct layout {
-	int fd;
+	int fd; /* the directory, or -1 */
 	char *path;
+	struct members members;     /* if it is a tar */
 	struct descriptor manifest; /* or index: what REF names */
 };
+
+static int read_small(const struct layout *layout, const char *name, size_t limit, char **data,
+		      size_t *len, ducc_error **err)
+{
+	const struct member *member;
+
+	if (layout->fd >= 0)
+		return path_read(layout->fd, name, limit, data, len, err);
+	member = members_find(&layout->members, name);
+	if (!member)
+		return error_set(err, "%s: no %s, not an OCI image layout", layout->members.name,
+				 name);
+	return members_read(&layout->members, member, limit, data, len, err);
+}
 
 /* Finds REF (NULL: the only image) among the descriptors of index.json. */
 static int choose(struct layout *layout, const cJSON *manifests, const char *ref, const char **name,
@@ -53,10 +72,7 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	const char *name = NULL;
 	size_t len;
 
-	layout->fd = open(layout->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (layout->fd < 0)
-		return error_errno(err, errno, "%s", layout->path);
-	if (path_read(layout->fd, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
+	if (read_small(layout, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
 		return -1;
 	index = json_parse(data, len, "index.json", err);
 	if (!index)
@@ -64,6 +80,8 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	if (json_get_array(index, "manifests", &manifests, err) < 0 ||
 	    choose(layout, manifests, ref, &name, err) < 0)
 		return error_wrap(err, "index.json");
+	if (!name && !strcmp(layout->path, "-"))
+		return error_set(err, "the image carries no name");
 	if (!name) { /* it carries none: then it is called after its directory */
 		const char *slash;
 
@@ -76,14 +94,36 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	return source_set_local_name(source, name, err);
 }
 
-static int layout_open(struct source *source, const char *text, ducc_error **err)
+/* Sets up source->data; returns REF, or NULL if there is none. */
+static const char *new_layout(struct source *source, const char *text)
 {
 	struct layout *layout = source->data = xcalloc(1, sizeof(*layout));
 	size_t len = strcspn(text, ":");
 
-	layout->fd = -1;
+	layout->fd = layout->members.fd = -1;
 	layout->path = xstrndup(text, len);
-	return open_layout(source, text[len] ? text + len + 1 : NULL, err);
+	return text[len] ? text + len + 1 : NULL;
+}
+
+static int layout_open(struct source *source, const char *text, ducc_error **err)
+{
+	const char *ref = new_layout(source, text);
+	struct layout *layout = source->data;
+
+	layout->fd = open(layout->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layout->fd < 0)
+		return error_errno(err, errno, "%s", layout->path);
+	return open_layout(source, ref, err);
+}
+
+static int archive_open(struct source *source, const char *text, ducc_error **err)
+{
+	const char *ref = new_layout(source, text);
+	struct layout *layout = source->data;
+
+	if (members_open(&layout->members, layout->path, err) < 0)
+		return -1;
+	return open_layout(source, ref, err);
 }
 
 static void layout_close(struct source *source)
@@ -91,6 +131,7 @@ static void layout_close(struct source *source)
 	struct layout *layout = source->data;
 
 	cleanup_close(&layout->fd);
+	members_close(&layout->members);
 	descriptor_free(&layout->manifest);
 	free(layout->path);
 	free(layout);
@@ -113,7 +154,7 @@ static int layout_manifest(struct source *source, const struct digest *digest, c
 	AUTO_FREE char *name = store_blob_name(wanted), *text = NULL;
 	struct digest actual;
 
-	if (path_read(layout->fd, name, JSON_LIMIT, &text, len, err) < 0)
+	if (read_small(layout, name, JSON_LIMIT, &text, len, err) < 0)
 		return error_wrap(err, "manifest");
 	if (digest_equal(wanted, &top->digest) && *len != top->size)
 		return error_set(err, "manifest: size mismatch: %zu bytes instead of %" PRIu64,
@@ -151,6 +192,17 @@ static int layout_blob(struct source *source, struct blob *blob, ducc_error **er
 	}
 }
 
+static int archive_blob(struct source *source, struct blob *blob, ducc_error **err)
+{
+	const struct layout *layout = source->data;
+	AUTO_FREE char *name = store_blob_name(&blob->descriptor->digest);
+	const struct member *member = members_find(&layout->members, name);
+
+	if (!member)
+		return error_set(err, "%s: no %s", layout->members.name, name);
+	return members_copy(&layout->members, member, blob, err);
+}
+
 const struct source_kind source_oci = {
 	.prefix = "oci:",
 	.open = layout_open,
@@ -158,4 +210,13 @@ const struct source_kind source_oci = {
 	.peek = layout_peek,
 	.manifest = layout_manifest,
 	.blob = layout_blob,
+};
+
+const struct source_kind source_oci_archive = {
+	.prefix = "oci-archive:",
+	.open = archive_open,
+	.close = layout_close,
+	.peek = layout_peek,
+	.manifest = layout_manifest,
+	.blob = archive_blob,
 };

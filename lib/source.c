@@ -64,7 +64,8 @@ static const struct source_kind source_registry = {
 };
 
 static const struct source_kind *const kinds[] = {
-	&source_oci, &source_docker_archive, &source_registry, /* its prefix is empty: last */
+	&source_oci, &source_oci_archive, &source_docker_archive,
+	&source_registry, /* its prefix is empty: last */
 };
 
 int source_open(struct source *source, ducc_session *session, const char *text, ducc_error **err)

@@ -1,6 +1,6 @@
 /*
- * Where images come from: a registry, an OCI image layout (oci:DIR[:REF]) or
- * what docker save wrote (docker-archive:FILE[:NAME]).
+ * Where images come from: a registry, an OCI image layout (oci:DIR[:REF]) or a tar of
+ * one (oci-archive:FILE[:REF]), or what docker save wrote (docker-archive:FILE[:NAME]).
  *
  * A new kind of source is one more struct source_kind, and one line in source.c.
  */
@@ -48,7 +48,7 @@ struct source_kind {
 	int (*blob)(struct source *source, struct blob *blob, ducc_error **err);
 };
 
-extern const struct source_kind source_oci, source_docker_archive;
+extern const struct source_kind source_oci, source_oci_archive, source_docker_archive;
 
 /* Opens the source that the text names (an image reference, oci:..., docker-archive:...). */
 int source_open(struct source *source, ducc_session *session, const char *text, ducc_error **err);

@@ -178,6 +178,37 @@ rm "$tmp/save/b/layer.tar"
 ln -s ../c/layer.tar "$tmp/save/b/layer.tar"
 tar -C "$tmp/save" -cf "$tmp/loop.tar" c b a config.json manifest.json
 ok "docker-archive: layers that are links to each other" refuses . "docker-archive:$tmp/loop.tar"
-ok "in the end the store is sound" sound "$S"
+
+# Tars of layouts, and standard input
+skopeo copy -q --insecure-policy "oci:$L:two" "oci-archive:$tmp/two.tar:org/two:1"
+two=$(tar -xOf "$tmp/two.tar" index.json | jq -r '.manifests[0].digest')
+S=$tmp/from-tar
+is "oci-archive:FILE takes the only image" "$(fetch "oci-archive:$tmp/two.tar")" "http://localhost/org/two:1@$two"
+ok "... all of it" ducc-unpack -s "$S" "localhost/org/two:1"
+tar -C "$L" -czf "$tmp/layout.tar.gz" .
+is "... a compressed one of several by name" "$(fetch "oci-archive:$tmp/layout.tar.gz:one")" "http://localhost/one:latest@$one"
+ok "oci-archive: several without a name" refuses 'say which' "oci-archive:$tmp/layout.tar.gz"
+ok "oci-archive: no such name" refuses 'no image called x' "oci-archive:$tmp/layout.tar.gz:x"
+tar -C "$L" -cf "$tmp/part.tar" index.json oci-layout blobs/sha256/"${one#*:}"
+S=$tmp/from-part
+ok "oci-archive: blobs that are missing" refuses 'no blobs/sha256' "oci-archive:$tmp/part.tar:one"
+tar -C "$tmp" -cf "$tmp/none.tar" two.tar
+ok "oci-archive: something else" refuses 'no index.json, not an OCI image layout' "oci-archive:$tmp/none.tar"
+head -c 100000 "$tmp/two.tar" >"$tmp/cut.tar"
+ok "oci-archive: cut off" refuses . "oci-archive:$tmp/cut.tar"
+mkdir "$tmp/wrong"
+tar -C "$tmp/wrong" -xf "$tmp/two.tar"
+flip "$tmp/wrong/blobs/sha256/$(jq -r '.layers[1].digest[7:]' "$tmp/wrong/blobs/sha256/${two#*:}")" 100
+tar -C "$tmp/wrong" -cf "$tmp/wrong.tar" .
+S=$tmp/from-wrong
+ok "oci-archive: a blob that is not what its name says" refuses 'digest mismatch' "oci-archive:$tmp/wrong.tar"
+S=$tmp/from-input
+is "oci-archive:- is standard input" "$(fetch oci-archive:- <"$tmp/two.tar")" "http://localhost/org/two:1@$two"
+is "... also if it is a pipe" "$(gzip -c "$tmp/layout.tar.gz" | gzip -dc | fetch oci-archive:-:one)" "http://localhost/one:latest@$one"
+skopeo copy -q --insecure-policy "oci:$L:two" "docker-archive:$tmp/two-docker.tar:org/docker:1"
+like "docker-archive:- is standard input" "$(cat "$tmp/two-docker.tar" | fetch docker-archive:-)" "^https://registry.hub.docker.com/org/docker:1@"
+ok "docker-archive:- that is none" refuses 'standard input: ' docker-archive:- </dev/null
+ok "in the end the stores are sound" sound "$S"
+ok "... all of them" sound "$tmp/store"
 
 done_testing

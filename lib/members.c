@@ -1,0 +1,255 @@
+/* The members of a tar archive: see members.h. */
+#include "members.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "buffer.h"
+#include "charset.h"
+#include "mem.h"
+#include "path.h"
+
+#define READ_SIZE ((size_t)256 << 10)
+#define MAX_MEMBERS 100000
+
+static void archive_cleanup(struct archive **archive)
+{
+	if (*archive)
+		archive_read_free(*archive);
+}
+
+#define AUTO_ARCHIVE CLEANUP(archive_cleanup) struct archive
+
+static int open_archive(const struct members *members, struct archive **archive, ducc_error **err)
+{
+	*archive = xalloc(archive_read_new());
+	archive_read_support_format_tar(*archive);
+	archive_read_support_filter_gzip(*archive);
+	archive_read_support_filter_zstd(*archive);
+	if (archive_read_open_filename(*archive, members->path, READ_SIZE) == ARCHIVE_OK)
+		return 0;
+	if (archive_errno(*archive) == ENOENT || archive_errno(*archive) == EACCES)
+		error_errno(err, archive_errno(*archive), "%s", members->name);
+	else
+		error_set(err, "%s: %s", members->name, archive_error_string(*archive));
+	archive_read_free(*archive);
+	*archive = NULL;
+	return -1;
+}
+
+/* "a/../b/layer.tar" and "./b/layer.tar" are b/layer.tar; the caller frees it. */
+static char *normalize(const char *name)
+{
+	struct buffer path = {0};
+
+	while (*name) {
+		size_t len = strcspn(name, "/");
+
+		if (len == 2 && !strncmp(name, "..", 2)) {
+			char *slash = path.len ? strrchr(path.data, '/') : NULL;
+
+			buffer_truncate(&path, slash ? (size_t)(slash - path.data) : 0);
+		} else if (len && !(len == 1 && *name == '.')) {
+			if (path.len)
+				buffer_addc(&path, '/');
+			buffer_add(&path, name, len);
+		}
+		name += len + (name[len] == '/');
+	}
+	return buffer_steal(&path);
+}
+
+static int hash_member(struct archive *archive, struct member *member, ducc_error **err)
+{
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	const void *block;
+	la_int64_t offset;
+	size_t len;
+	int result;
+
+	while ((result = archive_read_data_block(archive, &block, &len, &offset)) == ARCHIVE_OK) {
+		for (size_t i = 0; member->size + i < sizeof(member->magic) && i < len; i++)
+			member->magic[member->size + i] = ((const unsigned char *)block)[i];
+		member->size += len;
+		hasher_update(hasher, block, len);
+	}
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	digest_from_bytes(&member->digest, sha256);
+	return result == ARCHIVE_EOF ? 0 : error_set(err, "%s", archive_error_string(archive));
+}
+
+static int scan(struct members *members, ducc_error **err)
+{
+	PLAIN_BYTES;
+	AUTO_ARCHIVE *archive = NULL;
+	struct archive_entry *entry;
+	int result;
+
+	if (open_archive(members, &archive, err) < 0)
+		return -1;
+	while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
+	       result == ARCHIVE_WARN) {
+		const char *name = archive_entry_pathname(entry);
+		const char *link = archive_entry_symlink(entry);
+		struct member *member;
+
+		if (!name || members->n == MAX_MEMBERS)
+			return error_set(err, "%s: not an archive of an image", members->name);
+		GROW(members->list, members->n, members->capacity);
+		member = &members->list[members->n++];
+		*member = (struct member){.name = normalize(name)};
+		if (link) { /* relative to its own directory */
+			AUTO_FREE char *full = format("%s/../%s", member->name, link);
+
+			member->link = normalize(full);
+		} else if (archive_entry_hardlink(entry)) {
+			member->link = normalize(archive_entry_hardlink(entry));
+		} else if (archive_entry_filetype(entry) == S_IFREG &&
+			   hash_member(archive, member, err) < 0) {
+			return error_wrap(err, "%s: %s", members->name, member->name);
+		}
+	}
+	if (result != ARCHIVE_EOF)
+		return error_set(err, "%s: %s", members->name, archive_error_string(archive));
+	return 0;
+}
+
+/* Standard input can be read but once; a file without a name goes when we go. */
+static int copy_input(struct members *members, ducc_error **err)
+{
+	const char *directory = getenv("TMPDIR");
+	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
+	ssize_t n;
+
+	if (!directory || !*directory)
+		directory = "/var/tmp";
+	members->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (members->fd < 0)
+		return error_errno(err, errno, "%s", directory);
+	while ((n = read(STDIN_FILENO, buffer, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0 && write_all(members->fd, buffer, (size_t)n) < 0)
+			return error_errno(err, errno, "%s", directory);
+	if (n < 0)
+		return error_errno(err, errno, "%s", members->name);
+	members->path = format("/proc/self/fd/%d", members->fd);
+	return 0;
+}
+
+int members_open(struct members *members, const char *path, ducc_error **err)
+{
+	bool input = !strcmp(path, "-");
+
+	*members = (struct members){.fd = -1};
+	members->name = xstrdup(input ? "standard input" : path);
+	if (input && copy_input(members, err) < 0)
+		return -1;
+	if (!input)
+		members->path = xstrdup(path);
+	return scan(members, err);
+}
+
+void members_close(struct members *members)
+{
+	for (size_t i = 0; i < members->n; i++) {
+		free(members->list[i].name);
+		free(members->list[i].link);
+	}
+	cleanup_close(&members->fd);
+	free(members->list);
+	free(members->path);
+	free(members->name);
+	*members = (struct members){.fd = -1};
+}
+
+const struct member *members_find(const struct members *members, const char *name)
+{
+	AUTO_FREE char *wanted = normalize(name);
+
+	for (int hops = 0; hops < 8; hops++) {
+		const struct member *found = NULL;
+
+		for (size_t i = 0; i < members->n; i++)
+			if (!strcmp(members->list[i].name, wanted))
+				found = &members->list[i];
+		if (!found || !found->link)
+			return found;
+		free(wanted);
+		wanted = xstrdup(found->link);
+	}
+	return NULL;
+}
+
+const struct member *members_find_digest(const struct members *members, const struct digest *digest)
+{
+	for (size_t i = 0; i < members->n; i++)
+		if (!members->list[i].link && digest_equal(&members->list[i].digest, digest))
+			return &members->list[i];
+	return NULL;
+}
+
+/* Opens the archive anew, with the member's bytes next.  They come in the order of the first pass. */
+static struct archive *open_member(const struct members *members, const struct member *member,
+				   ducc_error **err)
+{
+	PLAIN_BYTES;
+	struct archive *archive;
+	struct archive_entry *entry;
+
+	if (open_archive(members, &archive, err) < 0)
+		return NULL;
+	for (size_t i = 0; i < members->n; i++) {
+		int result = archive_read_next_header(archive, &entry);
+
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			break;
+		if (&members->list[i] == member)
+			return archive;
+	}
+	archive_read_free(archive);
+	error_set(err, "%s changed while it was read", members->name);
+	return NULL;
+}
+
+int members_read(const struct members *members, const struct member *member, size_t limit,
+		 char **data, size_t *len, ducc_error **err)
+{
+	AUTO_ARCHIVE *archive = NULL;
+	AUTO_FREE char *text = NULL;
+	la_ssize_t n;
+
+	if (member->size > limit)
+		return error_set(err, "%s: more than %zu bytes", member->name, limit);
+	archive = open_member(members, member, err);
+	if (!archive)
+		return -1;
+	text = xcalloc(member->size + 1, 1);
+	n = archive_read_data(archive, text, member->size);
+	if (n < 0 || (uint64_t)n != member->size)
+		return error_set(err, "%s changed while it was read", members->name);
+	*len = member->size;
+	*data = STEAL(text);
+	return 0;
+}
+
+int members_copy(const struct members *members, const struct member *member, struct blob *blob,
+		 ducc_error **err)
+{
+	AUTO_ARCHIVE *archive = open_member(members, member, err);
+	const void *data;
+	la_int64_t offset;
+	size_t len;
+	int result;
+
+	if (!archive || blob_restart(blob, err) < 0)
+		return -1;
+	while ((result = archive_read_data_block(archive, &data, &len, &offset)) == ARCHIVE_OK)
+		if (blob_write(blob, data, len, err) < 0)
+			return -1;
+	if (result != ARCHIVE_EOF)
+		return error_set(err, "%s", archive_error_string(archive));
+	return blob_verify(blob, err);
+}

@@ -1,0 +1,48 @@
+/*
+ * The members of a tar archive, found by name or by what is in them: a first pass over the
+ * archive computes their digests, later ones take their bytes.
+ *
+ * The archive may be compressed, and may come from standard input, from where it is
+ * copied into a file without a name.
+ */
+#ifndef DUCC_MEMBERS_H
+#define DUCC_MEMBERS_H
+
+#include "blob.h"
+
+struct member {
+	char *name;
+	char *link; /* another member that this one is a link to, or NULL */
+	struct digest digest;
+	uint64_t size;
+	unsigned char magic[4]; /* its first bytes */
+};
+
+struct members {
+	char *name; /* for messages */
+	char *path; /* how to open it */
+	int fd;     /* of what was copied, or -1 */
+	struct member *list;
+	size_t n, capacity;
+};
+
+/* `path` "-" is standard input.  members_close() is due in any case. */
+int members_open(struct members *members, const char *path, ducc_error **err);
+void members_close(struct members *members);
+
+/* The member of that name, links followed, or NULL. */
+const struct member *members_find(const struct members *members, const char *name);
+
+/* The first one with that digest, or NULL. */
+const struct member *members_find_digest(const struct members *members,
+					 const struct digest *digest);
+
+/* Reads a member of at most `limit` bytes; the caller frees *data (NUL-terminated). */
+int members_read(const struct members *members, const struct member *member, size_t limit,
+		 char **data, size_t *len, ducc_error **err);
+
+/* Writes a member into the blob's file and verifies it.  Safe to call from several threads. */
+int members_copy(const struct members *members, const struct member *member, struct blob *blob,
+		 ducc_error **err);
+
+#endif
