@@ -69,7 +69,11 @@ static int get_top(struct fetch *fetch, struct document *document, ducc_error **
 static int descend(struct fetch *fetch, const struct descriptor *next,
 		   const struct platform *platform, ducc_error **err);
 
-/* Follows indexes from the manifest document down to the image manifest for the platform. */
+/*
+ * Follows indexes from the manifest document down to the image manifest for the platform, at
+ * most MAX_INDEX_DEPTH of them.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static int resolve_from(struct fetch *fetch, const struct platform *platform, ducc_error **err)
 {
 	struct document *document = &fetch->manifest_document;
@@ -99,6 +103,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 }
 
 /* One level down; if that leads nowhere, back up again. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 static int descend(struct fetch *fetch, const struct descriptor *next,
 		   const struct platform *platform, ducc_error **err)
 {

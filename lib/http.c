@@ -496,7 +496,7 @@ int http_perform(struct http *http, const struct http_request *request,
 		 struct http_response *response, bool *transient, ducc_error **err)
 {
 	AUTO_FREE char *url = xstrdup(request->url);
-	bool unused;
+	bool unused = false;
 
 	transient = transient ? transient : &unused;
 	*transient = false;

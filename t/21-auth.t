@@ -211,4 +211,24 @@ is "... nor in any command line" "$(grep -c -F "$secrets" "$tmp/cmdlines")" 0
 ok "... where the tool itself was seen" grep -q "ducc-fetch.*$nginx/team/app" "$tmp/cmdlines"
 is "... nor in the store" "$(grep -r -l -F "$secrets" "$tmp/store" | wc -l)" 0
 
+# Nor in a core: what dies in the middle of a transfer leaves none, where others do.
+cat >"$tmp/dies.pl" <<'END'
+# dies.pl COMMAND...: start it, kill it by a signal that leaves a core, and tell whether it did.
+my $pid = fork;
+exec @ARGV if !$pid;
+select undef, undef, undef, 0.5;
+kill 'ABRT', $pid;
+waitpid $pid, 0;
+print $? & 128 ? "core\n" : "no core\n";
+END
+dies() {
+	(cd "$tmp" && prlimit --core=unlimited perl "$tmp/dies.pl" "$@" 2>/dev/null)
+}
+if [ "$(dies sleep 60)" = core ]; then
+	mkfifo "$tmp/waits"
+	exec 3<>"$tmp/waits"
+	is "it leaves no core" "$(dies ducc-fetch -s "$tmp/store" <"$tmp/waits")" "no core"
+	exec 3<&-
+fi
+
 done_testing

@@ -206,7 +206,7 @@ S=$tmp/from-input
 is "oci-archive:- is standard input" "$(fetch oci-archive:- <"$tmp/two.tar")" "http://localhost/org/two:1@$two"
 is "... also if it is a pipe" "$(gzip -c "$tmp/layout.tar.gz" | gzip -dc | fetch oci-archive:-:one)" "http://localhost/one:latest@$one"
 skopeo copy -q --insecure-policy "oci:$L:two" "docker-archive:$tmp/two-docker.tar:org/docker:1"
-like "docker-archive:- is standard input" "$(cat "$tmp/two-docker.tar" | fetch docker-archive:-)" "^https://registry.hub.docker.com/org/docker:1@"
+like "docker-archive:- is standard input" "$(fetch docker-archive:- <"$tmp/two-docker.tar")" "^https://registry.hub.docker.com/org/docker:1@"
 ok "docker-archive:- that is none" refuses 'standard input: ' docker-archive:- </dev/null
 ok "in the end the stores are sound" sound "$S"
 ok "... all of them" sound "$tmp/store"
