@@ -85,18 +85,19 @@ static int read_wanted(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
-static bool is_wanted(void *ctx, const char *name)
+/* What a pattern matches that nobody could expand is not known to be wanted, or not. */
+static enum gc_wanted is_wanted(void *ctx, const char *name)
 {
 	const struct gc *gc = ctx;
 
 	if (has_name(gc->deleted, gc->n_deleted, name))
-		return false;
+		return GC_UNWANTED;
 	if (gc->options->all || has_name(gc->names, gc->n_names, name))
-		return true;
+		return GC_WANTED;
 	for (size_t i = 0; i < gc->options->n_wanted; i++)
 		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
-			return true;
-	return false;
+			return GC_KEPT;
+	return GC_UNWANTED;
 }
 
 /* --- the plan --------------------------------------------------------- */

@@ -61,7 +61,7 @@ static void add_needs(struct needs *needs, const struct published *image, bool w
 
 /* Plans the names, and learns what is needed. */
 static void plan_names(struct planner *planner, const struct inventory *inventory,
-		       bool (*is_wanted)(void *ctx, const char *name), void *ctx,
+		       enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx,
 		       struct needs *needs)
 {
 	struct gc_plan *plan = planner->plan;
@@ -78,11 +78,14 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 		const struct published *image = images[i];
 
 		if (!i || strcmp(images[i - 1]->name, image->name) != 0) {
-			wanted = is_wanted(ctx, image->name);
+			enum gc_wanted how = is_wanted(ctx, image->name);
+
+			wanted = how == GC_WANTED ||
+				 (how == GC_KEPT && !schedule_find(planner->schedule, image->name));
 			plan->n_names++;
 			item = wanted ? NULL
 				      : add_item(planner, GC_NAME, xstrdup(image->name), NULL,
-						 false);
+						 how == GC_KEPT);
 			plan->n_new_names += item && item->is_new;
 		}
 		if (item && item->remove)
@@ -97,8 +100,9 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 }
 
 void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
-		  const struct schedule *schedule, bool (*is_wanted)(void *ctx, const char *name),
-		  void *ctx, time_t now, uint64_t grace)
+		  const struct schedule *schedule,
+		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
+		  uint64_t grace)
 {
 	struct planner planner = {plan, schedule, now, grace};
 	struct needs needs = {.flats = {NULL}};

@@ -12,6 +12,12 @@
 #include "inventory.h"
 #include "schedule.h"
 
+enum gc_wanted {
+	GC_UNWANTED,
+	GC_KEPT, /* nobody knows: it stays as it is, on the schedule or not, and is not removed */
+	GC_WANTED,
+};
+
 enum gc_kind { GC_NAME, GC_FLAT, GC_LAYER };
 
 struct gc_item {
@@ -36,8 +42,9 @@ struct gc_plan {
 
 /* is_wanted() tells it for a public name.  `grace` is in seconds. */
 void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
-		  const struct schedule *schedule, bool (*is_wanted)(void *ctx, const char *name),
-		  void *ctx, time_t now, uint64_t grace);
+		  const struct schedule *schedule,
+		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
+		  uint64_t grace);
 /* The item of a path, or NULL. */
 const struct gc_item *gc_plan_find(const struct gc_plan *plan, enum gc_kind kind, const char *path);
 

@@ -145,6 +145,11 @@ ingest-ok"
 	printf 'localhost/%s:l*\n' one two three four five >"$tmp/patterns"
 	ok "what a pattern matches is wanted" gc 40 -g 0 <"$tmp/patterns"
 	is "... nothing is removed" "$(cat "$out")" ""
+	ok "one is scheduled" gc 40 <"$tmp/four"
+	ok "... and is matched by a pattern when its time has come" gc 70 <"$tmp/patterns"
+	is "... it is not removed" "$(cat "$out")" ""
+	is "... and still on the schedule" "$(scheduled)" "$(names five)"
+	ok "... from which it is taken" gc 70 -a
 
 	# A tag that moves
 	publish "$tmp/moved" >"$tmp/record"
