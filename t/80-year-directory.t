@@ -1,0 +1,11 @@
+#!/bin/sh
+# A year of cron jobs that publish into a directory.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=podman.sh source=year.sh
+. "${0%/*}/lib.sh"
+. "${0%/*}/podman.sh"
+. "${0%/*}/year.sh"
+
+live_through "$tmp/repo" "$tmp/repo"
+is_a_good_year
+
+done_testing

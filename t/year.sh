@@ -1,0 +1,66 @@
+# year.sh: a year of an unattended publisher. Sourced after lib.sh and podman.sh by the tests that say into which
+# kind of repository. Tags appear, move and vanish in a real registry, lines come and go in the wish list, and each
+# day the cron jobs run with the clock moved on; some days the registry fails half of its requests, the disk is full,
+# or everything is killed. year.pl keeps the account of what there must be.
+# YEAR_SEED repeats a run's events, YEAR_STEP is the number of days from one run of the jobs to the next.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # lib.sh sets what is not set here
+
+# live_through REPOSITORY PATH: PATH is where it can be read
+live_through() {
+	need umoci skopeo jq nginx docker-registry pkill
+	start_registry open
+	behind=$registry behind_dir=$registry_dir
+	# Half of all requests fail on days when there is a file $tmp/bad.
+	start_nginx <<-END
+		split_clients "\$request_id" \$luck { 50% 1; * 0; }
+		map "\$luck\$bad" \$fails { "11" 1; default 0; }
+		server {
+			@LISTEN@
+			client_max_body_size 0;
+			set \$bad 0;
+			if (-f $tmp/bad) { set \$bad 1; }
+			if (\$fails) { return 500; }
+			location / { proxy_pass http://$behind; proxy_set_header Host \$http_host; }
+		}
+	END
+	year_layout=$tmp/layout
+	umoci init --layout "$year_layout"
+	# Twelve images on two base layers; each has one more layer of its own.
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		umoci new --image "$year_layout:$i"
+		base=$tmp/base.$((i % 2))
+		[ -d "$base" ] || {
+			mkdir -p "$base/bin"
+			cp "$(command -v busybox)" "$base/bin/busybox"
+			echo "base $((i % 2))" >"$base/base"
+		}
+		add_layer "$year_layout:$i" "$base"
+		mkdir -p "$tmp/own/app"
+		echo "image $i" >"$tmp/own/app/name"
+		: >"$tmp/own/app/file.$i"
+		add_layer "$year_layout:$i" "$tmp/own"
+		rm -r "$tmp/own"
+		umoci config --image "$year_layout:$i" --config.cmd /bin/busybox
+		push "$year_layout:$i" "$behind/all:$i"
+	done
+	year_seed=${YEAR_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+	# The sanitizers take their time.
+	case $bin in
+	*/san) year_step=${YEAR_STEP:-7} ;;
+	*) year_step=${YEAR_STEP:-1} ;;
+	esac
+	echo "# YEAR_SEED=$year_seed YEAR_STEP=$year_step"
+	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events
+	export DUCC_STORE DUCC_NOTIFY
+	perl "$top/t/year.pl" "seed=$year_seed" "step=$year_step" "tmp=$tmp" "repository=$1" "path=$2" \
+		"registry=$nginx" "storage=$behind_dir" "convert=${YEAR_CONVERT:-$top/scripts/ducc-convert}" >"$tmp/year.log" 2>&1 &
+	year_pid=$!
+	at_exit "kill $year_pid 2>/dev/null; wait $year_pid 2>/dev/null"
+	wait $year_pid || :
+}
+
+is_a_good_year() {
+	is "nothing was wrong" "$(grep -v '^images ' "$tmp/year.log" | sed '$!{/ days: /d}')" "all is well"
+	grep ' days: ' "$tmp/year.log" | diag
+}
