@@ -5,7 +5,8 @@
 . "${0%/*}/podman.sh"
 . "${0%/*}/year.sh"
 
+need_podman
 live_through "$tmp/repo" "$tmp/repo"
-is_a_good_year
+is_a_good_year "$tmp/repo"
 
 done_testing

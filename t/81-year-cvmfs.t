@@ -7,7 +7,8 @@
 
 stand_in
 cvmfs_server mkfs year.example.org
+need_podman
 live_through year.example.org "$tmp/sys/cvmfs/year.example.org"
-is_a_good_year
+is_a_good_year "$tmp/sys/cvmfs/year.example.org"
 
 done_testing

@@ -60,7 +60,14 @@ live_through() {
 	wait $year_pid || :
 }
 
+# is_a_good_year PATH: nothing went wrong, and at its end all that is wanted runs
 is_a_good_year() {
 	is "nothing was wrong" "$(grep -v '^images ' "$tmp/year.log" | sed '$!{/ days: /d}')" "all is well"
 	grep ' days: ' "$tmp/year.log" | diag
+	# shellcheck disable=SC2013 # words
+	for year_image in $(sed -n 's/^images //p' "$tmp/year.log"); do
+		year_says=$(cat "$1/$nginx/$year_image/app/name")
+		is "$year_image runs in its flat tree" "$(chroot "$1/$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
+		is "... and under podman" "$(podman_run "$1/podmanStore" "$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
+	done
 }
