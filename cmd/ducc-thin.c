@@ -23,10 +23,13 @@ static struct tool tool = {
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session = tool_session(&tool);
-	struct input *input = tool_input(&tool, argv + first, argc - first);
+	ducc_session *session;
+	struct input *input;
 	ducc_record *record;
 
+	tool_keep_secrets();
+	session = tool_session(&tool);
+	input = tool_input(&tool, argv + first, argc - first);
 	while ((record = input_next(input, true))) {
 		ducc_error *err = NULL;
 

@@ -44,9 +44,11 @@ int main(int argc, char **argv)
 	static const char *const standard_input[] = {"-"};
 	int first = tool_options(&tool, argc, argv);
 	size_t n = (size_t)(argc - first);
-	ducc_session *session = tool_session(&tool);
+	ducc_session *session;
 	const char *const *lists = n ? (const char *const *)(argv + first) : standard_input;
 
+	tool_keep_secrets();
+	session = tool_session(&tool);
 	if (ducc_wish(session, lists, n ? n : 1, news, on_wanted, NULL) < 0)
 		print_incomplete();
 	ducc_close(session);

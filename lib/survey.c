@@ -48,6 +48,7 @@ struct group {
 };
 
 struct round {
+	struct network *network;
 	struct group *groups;
 	size_t n;
 	pthread_mutex_t mutex;
@@ -55,25 +56,21 @@ struct round {
 	void *ctx;
 };
 
-static int fetch_list(struct tagset *list, struct http *http, ducc_error **err)
+static int fetch_list(struct network *network, struct tagset *list, struct http *http,
+		      ducc_error **err)
 {
-	struct registry *registry = registry_new(&list->repository, REGISTRY_PULL, NULL, NULL, err);
-	int result;
+	struct registry *registry = network_registry(network, &list->repository, err);
 
-	if (!registry)
+	if (!registry || registry_list_tags(registry, http, &list->tags, &list->n, err) < 0)
 		return -1;
-	result = registry_list_tags(registry, http, &list->tags, &list->n, err);
-	registry_free(registry);
-	if (!result && !list->n)
-		return error_set(err, "the registry lists no tags at all");
-	return result;
+	return list->n ? 0 : error_set(err, "the registry lists no tags at all");
 }
 
 static int fetch_group(void *ctx, size_t i, ducc_error **err)
 {
 	struct round *round = ctx;
 	const struct group *group = &round->groups[i];
-	struct http *http = http_new();
+	struct http *http = network_take(round->network);
 	time_t wasted = 0;
 
 	(void)err;
@@ -86,7 +83,7 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 			error_set(&list->error,
 				  "not asked, after others there took too long to fail");
 		else
-			fetch_list(list, http, &list->error);
+			fetch_list(round->network, list, http, &list->error);
 		clock_gettime(CLOCK_MONOTONIC, &after);
 		if (list->error)
 			wasted += after.tv_sec - before.tv_sec;
@@ -95,7 +92,7 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 		round->ready(round->ctx);
 		pthread_mutex_unlock(&round->mutex);
 	}
-	http_free(http);
+	network_give(round->network, http);
 	return 0;
 }
 
@@ -131,9 +128,11 @@ static void make_groups(struct survey *survey, struct round *round)
 	qsort(round->groups, round->n, sizeof(*round->groups), by_first);
 }
 
-void survey_run(struct survey *survey, unsigned jobs, void (*ready)(void *ctx), void *ctx)
+void survey_run(struct survey *survey, struct network *network, unsigned jobs,
+		void (*ready)(void *ctx), void *ctx)
 {
-	struct round round = {.mutex = PTHREAD_MUTEX_INITIALIZER, .ready = ready, .ctx = ctx};
+	struct round round = {
+		.network = network, .mutex = PTHREAD_MUTEX_INITIALIZER, .ready = ready, .ctx = ctx};
 
 	if (!survey->n)
 		return;

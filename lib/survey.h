@@ -6,6 +6,7 @@
 #ifndef DUCC_SURVEY_H
 #define DUCC_SURVEY_H
 
+#include "network.h"
 #include "reference.h"
 
 struct tagset {
@@ -28,10 +29,11 @@ struct survey {
 struct tagset *survey_add(struct survey *survey, const struct reference *reference);
 
 /*
- * Asks for all of them, `jobs` registries at a time.  Calls ready() after each, never
+ * Asks the network for all of them, `jobs` registries at a time.  Calls ready() after each, never
  * two at once.  A registry that keeps us waiting in vain is not asked any more.
  */
-void survey_run(struct survey *survey, unsigned jobs, void (*ready)(void *ctx), void *ctx);
+void survey_run(struct survey *survey, struct network *network, unsigned jobs,
+		void (*ready)(void *ctx), void *ctx);
 
 void survey_free(struct survey *survey);
 

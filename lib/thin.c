@@ -12,6 +12,7 @@
 #include "events.h"
 #include "mem.h"
 #include "names.h"
+#include "network.h"
 #include "path.h"
 #include "registry.h"
 #include "repository.h"
@@ -356,9 +357,9 @@ static int push_image(const struct push *push, const ducc_record *record, ducc_e
 	int result = -1;
 
 	if (upload.registry) {
-		upload.http = http_new();
+		upload.http = network_take(push->session->network);
 		result = push_to(push, &upload, err);
-		http_free(upload.http);
+		network_give(push->session->network, upload.http);
 	}
 	registry_free(upload.registry);
 	return result;

@@ -287,7 +287,8 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 		if (read_wishes(&job, &wishes[i], lists[i]) < 0)
 			result = -1;
 	on_ready(&job);
-	survey_run(&job.survey, session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
+	survey_run(&job.survey, session->network, session->jobs ? session->jobs : DEFAULT_JOBS,
+		   on_ready, &job);
 	end(&job);
 	for (size_t i = 0; i < n; i++)
 		wishlist_free(&wishes[i]);
