@@ -19,10 +19,16 @@ static int option(int letter, const char *value)
 	return 0;
 }
 
+static const struct option long_options[] = {
+	{"all-platforms", no_argument, NULL, 'a'},
+	{NULL, 0, NULL, 0},
+};
+
 static struct tool tool = {
 	.name = "ducc-fetch",
 	.usage = "[-N file] [-s store] [-r repo] [-j n] [-p platform | -a] [-FnqvhV] [image ...]",
 	.letters = "aFj:p:",
+	.long_options = long_options,
 	.option = option,
 };
 

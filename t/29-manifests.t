@@ -50,7 +50,7 @@ is "... but no newer one" "$(picks amd64 some)" ""
 is "... of no architecture" "$(picks arm/v4 some)" ""
 
 # All of them
-ducc-fetch -q -a -s "$tmp/store" "$registry/multi:all" >"$tmp/records"
+ducc-fetch -q --all-platforms -s "$tmp/store" "$registry/multi:all" >"$tmp/records"
 is "-a fetches all platforms" "$(sed -n 's/.*platform=linux.//p' "$tmp/records" | tr '\n' ' ')" \
 	"$(for p in $platforms; do printf '%s ' "${p%/v[2-7]}"; done)"
 is "... each pinned to its own image" "$(cut -f1 "$tmp/records" | sort -u | wc -l)" 8

@@ -75,23 +75,30 @@ diag() { # standard input, as comments
 	sed -n '1,60s/^/# /p'
 }
 
-# ok TITLE COMMAND...: the command succeeds.
+# no_secret: neither the registry's password nor what Basic authentication makes of it is in $out.
+no_secret() {
+	no_secret_basic=$(printf %s "$registry_user:$registry_password" | base64 -w 0)
+	! grep -qF -e "$registry_password" -e "$no_secret_basic" "$out"
+}
+
+# ok TITLE COMMAND...: the command succeeds, and tells no secret.
 ok() {
 	tap_title=$1
 	shift
 	tap_status=0
 	"$@" >"$out" 2>&1 || tap_status=$?
+	no_secret || tap_status=secret
 	tap $tap_status "$tap_title"
 	[ $tap_status = 0 ] || { echo "exit status $tap_status of: $*"; cat "$out"; } | diag
 }
 
-# fails TITLE COMMAND...: the command ran, and says that it failed; it does not crash.
+# fails TITLE COMMAND...: the command ran, and says that it failed; it does not crash, and tells no secret.
 fails() {
 	tap_title=$1
 	shift
 	tap_status=0
 	"$@" >"$out" 2>&1 || tap_status=$?
-	if [ $tap_status -gt 0 ] && [ $tap_status -lt 126 ]; then
+	if [ $tap_status -gt 0 ] && [ $tap_status -lt 126 ] && no_secret; then
 		tap 0 "$tap_title"
 	else
 		tap 1 "$tap_title"
