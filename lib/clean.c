@@ -37,6 +37,7 @@ struct clean {
 	struct candidate *files;                 /* that may go */
 	size_t n, capacity;
 	uint64_t total; /* bytes, of all files */
+	bool unclear;   /* an image does not tell what it needs */
 	time_t now;
 };
 
@@ -107,10 +108,17 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	bool published, old;
 	size_t len;
 
-	if (!manifest_digests(entry, &listed, &manifest) ||
-	    store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
-	    manifest_parse(&parsed, data, len, NULL) < 0)
-		return false; /* nobody can do anything with it */
+	if (!manifest_digests(entry, &listed, &manifest))
+		return true; /* somebody else's */
+	if (!store_has_blob(&clean->store, &manifest)) {
+		tell(clean, name ? name : listed.hex); /* nobody can do anything with it */
+		return clean->session->dry_run;
+	}
+	if (store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
+	    manifest_parse(&parsed, data, len, NULL) < 0) {
+		clean->unclear = true; /* it may need any blob */
+		return true;
+	}
 	blob = store_blob_name(&manifest);
 	listing = store_image_listing_name(&manifest);
 	published = is_published(clean, name, data, len, entry);
@@ -179,6 +187,8 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	const struct ducc_clean_options *options = clean->options;
 	uint64_t removed = 0;
 
+	if (clean->unclear)
+		return error_set(err, "an image in index.json can't be read: nothing is removed");
 	if (clean->n)
 		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
 	for (size_t i = 0; i < clean->n; i++) {

@@ -26,7 +26,10 @@ static int put_file(int root, struct archive *archive)
 {
 	AUTO_CLOSE int fd = path_open(root, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL, 0644);
 
-	return fd >= 0 && archive_read_data_into_fd(archive, fd) == ARCHIVE_OK ? 0 : -1;
+	/* whatever the umask */
+	return fd >= 0 && !fchmod(fd, 0644) && archive_read_data_into_fd(archive, fd) == ARCHIVE_OK
+		       ? 0
+		       : -1;
 }
 
 /* Makes the entry under a temporary name and gives it its own. */
@@ -40,8 +43,11 @@ static int put_entry(int root, struct archive *archive, struct archive_entry *en
 
 	if (parent < 0)
 		return -1;
-	if (archive_entry_filetype(entry) == AE_IFDIR)
-		return mkdirat(parent, name, 0755) < 0 && errno != EEXIST ? -1 : 0;
+	if (archive_entry_filetype(entry) == AE_IFDIR) {
+		if (mkdirat(parent, name, 0755) < 0)
+			return errno == EEXIST ? 0 : -1;
+		return fchmodat(parent, name, 0755, 0);
+	}
 	if (path_remove(root, TEMPORARY) < 0)
 		return -1;
 	if (hardlink)

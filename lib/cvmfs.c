@@ -330,7 +330,7 @@ static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
 	uint64_t size;
 
 	if (parcel_finish(&cvmfs->parcel, &size, err) < 0 ||
-	    edit_put(cvmfs->edit, cvmfs->parcel.fd, err) < 0)
+	    (size && edit_put(cvmfs->edit, cvmfs->parcel.fd, err) < 0))
 		return -1;
 	for (size_t i = 0; i < cvmfs->n_removed; i++)
 		if (!is_whole_tree(cvmfs->removed[i]) &&
@@ -555,6 +555,10 @@ static int commit(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
+	/* After a change by others, it may want another kind of transaction. */
+	if (!cvmfs->edit &&
+	    (has_edits(cvmfs) || (!cvmfs->ingest && cvmfs->steps > cvmfs->n_removed)))
+		return error_set(err, "somebody has changed it meanwhile; try again");
 	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
 	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
 		return -1;

@@ -157,12 +157,10 @@ static int run_remove(int repository, const char *from, const char *path)
 		return errno == ENOENT ? 0 : -1; /* done before */
 	if (path_mkdirs(repository, REPLACED) < 0)
 		return -1;
-	if (renameat(parent, name, repository, aside) < 0) {
+	if (renameat(parent, name, repository, aside) < 0 && errno != ENOENT) {
 		/* Who isn't root must be able to write into a directory that is moved. */
-		if (errno == EACCES && (fchmodat(parent, name, 0700, 0) < 0 ||
-					renameat(parent, name, repository, aside) < 0))
-			return -1;
-		if (errno != ENOENT)
+		if (errno != EACCES || fchmodat(parent, name, 0700, 0) < 0 ||
+		    renameat(parent, name, repository, aside) < 0)
 			return -1;
 	}
 	return path_prune(repository, path);

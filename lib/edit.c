@@ -39,9 +39,10 @@ static int try_edit(void *ctx, ducc_error **err)
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
 	int result = spool_run(edit->session, edit->repository, &edit->note, argv, err);
 
-	if (!result)
+	if (!result) { /* what was noted may be somebody else's */
+		free(STEAL(edit->note.transaction));
 		spool_remove_note(edit->repository);
-	else if (result < 0)
+	} else if (result < 0)
 		spool_clear_up(edit->session, edit->repository, &edit->note, NULL);
 	return result;
 }

@@ -109,6 +109,22 @@ static void forget_plan(struct gc *gc)
 	gc_plan_free(&gc->plan);
 }
 
+/* True for a tree whose removal had begun, and which has been published again since. */
+static bool is_back(void *ctx, const struct scheduled *scheduled)
+{
+	const struct gc *gc = ctx;
+	const char *last = strrchr(scheduled->path, '/');
+	AUTO_FREE char *listing = NULL;
+	struct digest digest;
+
+	if (!scheduled->removing || !last || !digest_is_hex(last + 1))
+		return false;
+	memcpy(digest.hex, last + 1, sizeof(digest.hex));
+	listing = !strncmp(scheduled->path, ".flat/", 6) ? flat_listing(&digest)
+							 : layer_listing(&digest);
+	return repository_has(&gc->repository, listing);
+}
+
 static int make_plan(struct gc *gc, ducc_error **err)
 {
 	int result;
@@ -124,6 +140,7 @@ static int make_plan(struct gc *gc, ducc_error **err)
 			       "%s: " SCHEDULE " is not one of ours: all that is not wanted "
 			       "begins its time anew",
 			       gc->repository.name);
+	schedule_drop(&gc->schedule, is_back, gc);
 	if (gc->inventory.unclear)
 		session_notice(gc->session, DUCC_WARNING,
 			       "%s: the manifest of %s can't be read: no layer is removed, it may "

@@ -47,10 +47,14 @@ struct needs {
 
 static void add_needs(struct needs *needs, const struct published *image, bool wanted)
 {
-	if (*image->flat.hex) {
-		digest_set_add(&needs->flats, &image->flat);
+	const struct digest *flats[] = {&image->flat, &image->linked};
+
+	for (size_t i = 0; i < ARRAY_LEN(flats); i++) {
+		if (!*flats[i]->hex)
+			continue;
+		digest_set_add(&needs->flats, flats[i]);
 		if (wanted)
-			digest_set_add(&needs->wanted_flats, &image->flat);
+			digest_set_add(&needs->wanted_flats, flats[i]);
 	}
 	for (size_t i = 0; i < image->n_layers; i++) {
 		digest_set_add(&needs->layers, &image->layers[i]);
@@ -112,17 +116,20 @@ void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
 	plan->first[GC_FLAT] = plan->n;
 	for (size_t i = 0; i < inventory->flats.n; i++) {
 		const struct digest *flat = &inventory->flats.digests[i];
+		AUTO_FREE char *path = flat_directory(flat);
 
-		if (!digest_set_has(&needs.wanted_flats, flat))
-			add_item(&planner, GC_FLAT, flat_directory(flat), flat,
-				 digest_set_has(&needs.flats, flat));
+		/* What may be needed for all we know stays as it is, on the schedule or not. */
+		if (digest_set_has(&needs.wanted_flats, flat) ||
+		    (inventory->unclear_flat && !schedule_find(schedule, path)))
+			continue;
+		add_item(&planner, GC_FLAT, STEAL(path), flat,
+			 inventory->unclear_flat || digest_set_has(&needs.flats, flat));
 	}
 	plan->first[GC_LAYER] = plan->n;
 	for (size_t i = 0; i < inventory->layers.n; i++) {
 		const struct digest *layer = &inventory->layers.digests[i];
 		AUTO_FREE char *path = layer_directory(layer);
 
-		/* What may be needed for all we know stays as it is, on the schedule or not. */
 		if (digest_set_has(&needs.wanted_layers, layer) ||
 		    (inventory->unclear && !schedule_find(schedule, path)))
 			continue;

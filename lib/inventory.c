@@ -14,7 +14,7 @@
 #define METADATA ".metadata"
 #define MULTIARCH ".multiarch/"
 #define MANIFEST "manifest.json"
-#define DEPTH_MAX 40 /* directories in a name */
+#define DEPTH_MAX 300 /* more than a name can have directories */
 
 /* A walk through directories; visit() sees each entry, and says whether to go into a directory. */
 struct walk {
@@ -58,9 +58,12 @@ static int walk_directory(struct walk *walk, int fd, const char *path, ducc_erro
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		below = format("%s%s%s", path, *path ? "/" : "", entry->d_name);
-		if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR ||
-		    walk->depth == DEPTH_MAX)
+		if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR)
 			continue;
+		if (walk->depth == DEPTH_MAX) {
+			result = error_set(err, "%s: too deep", below);
+			break;
+		}
 		next = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		walk->depth++;
 		result = next < 0 ? error_errno(err, errno, "%s", below)
@@ -140,20 +143,30 @@ static bool read_manifest(const struct repository *repository, struct published 
 	return true;
 }
 
+/* True for a name of ours, or of the original's: other things may be there too. */
+static bool is_label(const char *label)
+{
+	const char *last = strrchr(label, '/');
+
+	return last && strpbrk(last, ":@") && !label[strcspn(label, " \t\n")];
+}
+
 static void add_image(struct walk *walk, const char *label, bool with_manifest)
 {
 	struct inventory *inventory = walk->inventory;
 	struct published image = {NULL};
 
-	if (label[strcspn(label, " \t\n")]) /* not a name of ours, nor of the original's */
+	if (!is_label(label))
 		return;
 	image.name = xstrdup(name_in(label));
 	image.label = xstrdup(label);
+	read_link(walk->repository, label, &image.linked);
 	if (!with_manifest || !read_manifest(walk->repository, &image)) {
-		if (with_manifest && !inventory->unclear)
+		if (!inventory->unclear)
 			inventory->unclear = xstrdup(label);
+		inventory->unclear_flat |= !*image.linked.hex;
 		image.n_layers = 0;
-		read_link(walk->repository, label, &image.flat);
+		image.flat = (struct digest){""};
 	}
 	GROW(inventory->images, inventory->n_images, inventory->images_capacity);
 	inventory->images[inventory->n_images++] = image;

@@ -11,7 +11,8 @@
 struct published {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
 	char *label; /* its directory in .metadata, and its public link: the name, or .multiarch/PLATFORM/NAME */
-	struct digest flat; /* its config, after which its flat tree is called; hex "": unknown */
+	/* Its flat tree, as its manifest and as its link say; hex "": they do not. */
+	struct digest flat, linked;
 	struct digest *layers; /* as its manifest says */
 	size_t n_layers;
 };
@@ -20,8 +21,9 @@ struct inventory {
 	struct published *images; /* sorted by label */
 	size_t n_images, images_capacity;
 	struct digest_set flats, layers;
-	/* Some image does not tell its layers: its label; or NULL. */
+	/* An image that does not tell its layers, and perhaps not its flat tree: its label. */
 	char *unclear;
+	bool unclear_flat;
 };
 
 /* Reads the repository; one that is not there is empty. */

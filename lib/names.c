@@ -231,16 +231,24 @@ static char **list_platforms(const struct repository *repository)
 	return platforms;
 }
 
+/* A name is a link; whatever else is there is nobody's image. */
+static int remove_link(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
+		return -1;
+	return transaction_remove(transaction, path, err);
+}
+
 int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
 {
 	AUTO_FREE char **platforms = list_platforms(transaction->repository);
-	int result = transaction_remove(transaction, name, err);
+	int result = remove_link(transaction, name, err);
 
 	for (char **platform = platforms; *platform; platform++) {
 		AUTO_FREE char *path = names_of_platform(*platform, name);
 
 		if (!result)
-			result = transaction_remove(transaction, path, err);
+			result = remove_link(transaction, path, err);
 		free(*platform);
 	}
 	return result;

@@ -113,7 +113,7 @@ static int forget_image(struct forget *forget, cJSON *image, ducc_error **err)
 	struct podman_target target = podmanstore_target(forget->transaction);
 	const char *id = podmanlist_text(image, "id");
 	AUTO_FREE char *directory = format(PODMAN_IMAGE_DIRECTORY "/%s", id);
-	bool all = digest_is_hex(id) && forget->gone->config(forget->gone->ctx, id);
+	bool ours = digest_is_hex(id), all = ours && forget->gone->config(forget->gone->ctx, id);
 
 	if (!all && !forget_names(forget, image)) {
 		mark(forget, podmanlist_text(image, "layer"), USED);
@@ -126,7 +126,7 @@ static int forget_image(struct forget *forget, cJSON *image, ducc_error **err)
 	}
 	mark(forget, podmanlist_text(image, "layer"), CANDIDATE);
 	cJSON_Delete(cJSON_DetachItemViaPointer(forget->images, image));
-	return transaction_remove(forget->transaction, directory, err);
+	return ours ? transaction_remove(forget->transaction, directory, err) : 0;
 }
 
 /* Removes a layer's directory, and the link to it. */

@@ -38,6 +38,20 @@ const struct scheduled *schedule_find(const struct schedule *schedule, const cha
 	return bsearch(&wanted, schedule->entries, schedule->n, sizeof(wanted), compare);
 }
 
+void schedule_drop(struct schedule *schedule,
+		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < schedule->n; i++) {
+		if (stale(ctx, &schedule->entries[i]))
+			free(schedule->entries[i].path);
+		else
+			schedule->entries[n++] = schedule->entries[i];
+	}
+	schedule->n = n;
+}
+
 void schedule_free(struct schedule *schedule)
 {
 	for (size_t i = 0; i < schedule->n; i++)

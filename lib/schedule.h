@@ -32,6 +32,10 @@ void schedule_free(struct schedule *schedule);
 void schedule_add(struct schedule *schedule, const char *path, time_t since, bool removing);
 void schedule_sort(struct schedule *schedule);
 
+/* Drops the entries that stale() tells of. */
+void schedule_drop(struct schedule *schedule,
+		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx);
+
 /* The entry for a path, or NULL. */
 const struct scheduled *schedule_find(const struct schedule *schedule, const char *path);
 

@@ -117,6 +117,9 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
 {
+	/* A name may come from a file that anybody has written. */
+	if (!*path || path[strcspn(path, " \t\n")] || strstr(path, ".."))
+		return error_set(err, "%s: not a path to remove", path);
 	if (!repository_has(transaction->repository, path))
 		return 0;
 	return transaction->target->remove(transaction, path, err);

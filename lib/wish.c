@@ -165,10 +165,8 @@ static ducc_record *make_record(const struct job *job, const struct item *item,
 	if (!list->output_format || reference_is_pattern(reference))
 		return record;
 	thin = thinname_format(list->output_format, reference, err);
-	if (!thin) {
-		ducc_record_free(record);
-		return NULL;
-	}
+	if (!thin) /* the image is wanted all the same */
+		return record;
 	ducc_record_set(record, "thin", thin);
 	if (list->user)
 		ducc_record_set(record, "user", list->user);

@@ -173,7 +173,7 @@ start_lighttpd() {
 			server.breakagelog = "$tmp/lighttpd/stderr"
 			alias.url = ("/.id" => "$tmp/lighttpd/id")
 			$(example 2 | sed "s|/usr/local/lib/ducc|$top/scripts|; s|/etc/ducc/hook.secret|$tmp/secret|
-				s|/var/spool/ducc-hook|$spool|; s|\"DUCC_HOOK_SECRET\"|\"PATH\" => \"$PATH\", &|")
+				s|/var/spool/ducc-hook|$spool|; s|\"DUCC_HOOK_SECRET\"|\"PATH\" => \"$PATH\", \"DUCC_HOOK_ANY\" => \"1\", &|")
 		END
 	}
 	start_server "$tmp/lighttpd/log" /.id lighttpd -D -f "$tmp/lighttpd/conf"
@@ -231,6 +231,23 @@ is "hook.cgi: twenty at a time" "$(cat "$tmp"/status* | sed 's/204/./g')" ......
 is "... lose no record, and spoil none" "$(grep -c '^https://h.org/image[0-9]*:[0-9]*$' "$spool/records") $(wc -l <"$spool/records")" \
 	"10000 10000"
 is "... and each comes as one piece" "$(cut -d: -f3 "$spool/records" | uniq | wc -l)" 20
+rm "$spool/records"
+
+# What does not depend on the web server
+cgi() { # FILE
+	REQUEST_METHOD=POST CONTENT_LENGTH=$(wc -c <"$1") HTTP_AUTHORIZATION="Bearer $secret" DUCC_HOOK_SECRET=$tmp/secret \
+		DUCC_HOOK_SPOOL=$spool "$top/scripts/hook.cgi" <"$1" | sed -n 's/^Status: \([0-9]*\).*/\1/p'
+}
+cat >"$tmp/n" <<-END
+	{"events": [{"action": "delete", "target": {"repository": "a/b", "tag": "1"}, "request": {"host": "h.org"}},
+		{"action": "push", "target": {"repository": "a/b", "tag": "2"}, "request": {"host": "-bad_.x."}},
+		{"action": "push", "target": {"repository": "a/b", "tag": "3"}, "request": {"host": "h.org"}}]}
+END
+is "hook.cgi: one bad event of three" "$(cgi "$tmp/n")" 204
+is "... and a deletion by nobody knows which registry" "$(spooled)" "https://h.org/a/b:3"
+rm "$spool/records"
+is "... which counts if the registry is told" "$(export DUCC_HOOK_REGISTRY=r.org; cgi "$tmp/n") $(spooled | head -n 1)" \
+	"204 https://r.org/a/b:1	event=delete"
 rm "$spool/records"
 
 # A registry that notifies it
