@@ -30,6 +30,13 @@ static void clear_line(void)
 	line.shown = false;
 }
 
+/* A message is one line, whatever somebody has put into a name. */
+static void print_escaped(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		fprintf(stderr, *p < ' ' || *p == 0x7f ? "\\%03o" : "%c", *p);
+}
+
 static void on_notice(void *ctx, enum ducc_level level, const char *text)
 {
 	const struct tool *tool = ctx;
@@ -37,7 +44,9 @@ static void on_notice(void *ctx, enum ducc_level level, const char *text)
 	if ((int)level > tool->verbosity)
 		return;
 	clear_line();
-	fprintf(stderr, "%s: %s%s\n", tool->name, level == DUCC_WARNING ? "warning: " : "", text);
+	fprintf(stderr, "%s: %s", tool->name, level == DUCC_WARNING ? "warning: " : "");
+	print_escaped(text);
+	fputc('\n', stderr);
 }
 
 static void on_progress(void *ctx, const struct ducc_progress *progress)
@@ -320,13 +329,6 @@ void tool_done(struct tool *tool, const ducc_record *record)
 	puts(text);
 	flush_output(tool);
 	free(text);
-}
-
-/* A message is one line, whatever somebody has put into a name. */
-static void print_escaped(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		fprintf(stderr, *p < ' ' || *p == 0x7f ? "\\%03o" : "%c", *p);
 }
 
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)

@@ -72,7 +72,8 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 		request->authorization = NULL;
 		if (answer < 0)
 			return -1;
-		if (response->status == 401 && endpoint->auth && !challenged) {
+		if (response->status == 401 && response->challenge && endpoint->auth &&
+		    !challenged) {
 			challenged = true;
 			answer = auth_challenge(endpoint->auth, http, response->challenge,
 						generation, transient, err);
@@ -134,18 +135,17 @@ int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_
 {
 	struct http_response response = {0};
 	bool ranges = true; /* the registry can do them */
+	uint64_t best = *position;
 	int result = 0;
 
 	for (unsigned attempt = 1; *position < request->size; attempt++) {
 		ducc_error *error = NULL;
 		bool transient = false;
-		uint64_t before;
-
 		if (!ranges && request->restart(request->ctx, err) < 0) {
 			result = -1;
 			break;
 		}
-		request->offset = before = *position;
+		request->offset = *position;
 		if (!try(endpoint, http, request, &response, &transient, &error)) {
 			/* A connection that just ends says so, if no length was announced. */
 			if (response.has_length || *position >= request->size)
@@ -158,8 +158,10 @@ int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_
 			transient = ranges;
 			ranges = false;
 		}
-		if (*position >= before + progress_that_counts(request->size))
+		if (*position >= best + progress_that_counts(request->size)) {
+			best = *position;
 			attempt = 1;
+		}
 		if (transient && endpoint_pause(http, &response, attempt, error)) {
 			ducc_error_free(error);
 			continue;

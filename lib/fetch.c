@@ -13,6 +13,7 @@
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4
+#define MAX_DOCUMENTS 64 /* manifests and indexes to look at for one image */
 
 struct document {
 	char *data;
@@ -27,7 +28,7 @@ struct fetch {
 	struct repository repository; /* path NULL: none, or it is not there yet */
 
 	struct document indexes[MAX_INDEX_DEPTH];
-	size_t n_indexes;
+	size_t n_indexes, n_documents; /* how many of them are there, and were looked at */
 	struct document manifest_document;
 	struct manifest manifest;
 	struct config config;
@@ -92,7 +93,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 	if (index_select(json, platform, &found, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		if (result < 0) {
+		if (result < 0 && fetch->n_documents <= MAX_DOCUMENTS) {
 			ducc_error_free(STEAL(error));
 			result = descend(fetch, &found[i], platform, &error);
 		}
@@ -111,6 +112,8 @@ static int descend(struct fetch *fetch, const struct descriptor *next,
 	size_t depth = fetch->n_indexes;
 	int result;
 
+	if (++fetch->n_documents > MAX_DOCUMENTS)
+		return error_set(err, "more than %d manifests to look at", MAX_DOCUMENTS);
 	fetch->indexes[fetch->n_indexes++] = *document;
 	*document = (struct document){NULL};
 	result = get_document(fetch, &next->digest, document, err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -25,17 +26,46 @@ static void close_pipes(struct pipes *pipes)
 	cleanup_close(&pipes->from[1]);
 }
 
+/* The environment without other passwords of ours; the caller frees the array. */
+static char **helper_environment(void)
+{
+	size_t n = 0, kept = 0;
+	char **copy;
+
+	while (environ[n])
+		n++;
+	copy = xcalloc(n + 1, sizeof(char *));
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strcspn(environ[i], "=");
+
+		if (strncmp(environ[i], "DUCC_", 5) != 0 || len < 5 ||
+		    strncmp(environ[i] + len - 5, "_PASS", 5) != 0)
+			copy[kept++] = environ[i];
+	}
+	return copy;
+}
+
 /* Its standard error is ours: it may have something to tell the user, or to ask. */
 static int spawn(pid_t *pid, char *program, const struct pipes *pipes)
 {
 	char *const argv[] = {program, "get", NULL};
+	AUTO_FREE char **environment = helper_environment();
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
 	int result;
 
 	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGPIPE);
+	sigaddset(&signals, SIGXFSZ);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_adddup2(&actions, pipes->to[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, pipes->from[1], STDOUT_FILENO);
-	result = posix_spawnp(pid, program, &actions, NULL, argv, environ);
+	result = posix_spawnp(pid, program, &actions, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return result;
 }

@@ -37,6 +37,7 @@ struct transfer {
 	struct http_response *response;
 	const char *url;   /* of the request, or where it was redirected to */
 	bool begun;        /* the body is coming */
+	bool enough;       /* it is none that we want to the end */
 	ducc_error *error; /* what the sink said */
 };
 
@@ -289,8 +290,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	curl_easy_getinfo(transfer->http->curl, CURLINFO_RESPONSE_CODE, &status);
 	response->received += len;
 	if (status != 200 && status != 206) {
-		if (response->body.len < ERROR_BODY_LIMIT)
-			buffer_add(&response->body, data, len);
+		transfer->enough = response->received > ERROR_BODY_LIMIT;
+		if (transfer->enough)
+			return 0;
+		buffer_add(&response->body, data, len);
 		return len;
 	}
 	if (!transfer->begun && begin_body(transfer, status) < 0)
@@ -464,7 +467,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
-	if (code == CURLE_OK)
+	if (code == CURLE_OK || transfer->enough)
 		return 0;
 	*transient = !transfer->error && is_transient(code);
 	if (!transfer->error)
@@ -506,8 +509,12 @@ int http_perform(struct http *http, const struct http_request *request,
 
 		if (perform_once(&transfer, transient, err) < 0)
 			return -1;
-		if (!is_redirect(request, response))
+		if (!is_redirect(request, response)) {
+			/* What another host asks for is not for our credentials to answer. */
+			if (!url_same_origin(url, request->url))
+				free(STEAL(response->challenge));
 			return 0;
+		}
 		if (check_redirect(url, response->location, err) < 0)
 			return -1;
 		free(url);

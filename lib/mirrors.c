@@ -290,7 +290,7 @@ static int add_place(struct place **places, size_t *n, const char *scheme, const
 		scheme = registry_is_loopback(host) ? "http" : "https";
 	text = strstr(name, "://") ? xstrdup(name) : format("%s://%s", scheme, name);
 	if (reference_parse(&place.reference, text, err) < 0)
-		return error_wrap(err, "%s", name);
+		return strchr(name, '@') ? -1 : error_wrap(err, "%s", name);
 	*places = xreallocarray(*places, *n + 1, sizeof(**places));
 	(*places)[(*n)++] = place;
 	return 0;

@@ -9,7 +9,7 @@
 int registry_has_blob(struct registry *registry, struct http *http, const struct digest *digest,
 		      ducc_error **err)
 {
-	struct endpoint *home = registry_home(registry);
+	struct endpoint *home = registry_home(registry, NULL);
 	AUTO_FREE char *url = endpoint_url(home, "/blobs/" PRI_DIGEST, digest->hex);
 	struct http_request request = {.method = "HEAD", .url = url};
 	struct http_response response = {0};
@@ -148,7 +148,7 @@ static int put(struct upload *upload, const char *mount_from, ducc_error **err)
 int registry_put_blob(struct registry *registry, struct http *http, const void *data, size_t len,
 		      const struct digest *digest, const char *mount_from, ducc_error **err)
 {
-	struct upload upload = {.home = registry_home(registry),
+	struct upload upload = {.home = registry_home(registry, NULL),
 				.http = http,
 				.data = data,
 				.len = len,
@@ -168,7 +168,7 @@ int registry_put_blob(struct registry *registry, struct http *http, const void *
 int registry_put_manifest(struct registry *registry, struct http *http, const char *name,
 			  const char *media_type, const void *data, size_t len, ducc_error **err)
 {
-	struct endpoint *home = registry_home(registry);
+	struct endpoint *home = registry_home(registry, NULL);
 	AUTO_FREE char *url = endpoint_url(home, "/manifests/%s", name);
 	struct http_request request = {
 		.method = "PUT", .url = url, .content_type = media_type, .data = data, .len = len};

@@ -182,6 +182,8 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 		free(reference->registry);
 		reference->registry = xstrdup(DOCKER_HUB);
 	}
+	if (strchr(reference->registry, '@')) /* which may be a password */
+		return error_set(err, "a registry with a user in its name");
 	if (!valid_registry(reference->registry))
 		return error_set(err, "not a registry: %s", reference->registry);
 	if (!reference->scheme)

@@ -91,9 +91,19 @@ void registry_learn(struct registry *registry, struct registry *other)
 				   other->places[i].endpoint.auth);
 }
 
-struct endpoint *registry_home(struct registry *registry)
+struct endpoint *registry_home(struct registry *registry, const struct endpoint *endpoint)
 {
-	return &registry->places[registry->n - 1].endpoint;
+	const char *last = strstr(registry->places[registry->n - 1].endpoint.base, "://");
+	bool after = !endpoint;
+
+	for (size_t i = 0; i < registry->n; i++) {
+		struct endpoint *place = &registry->places[i].endpoint;
+
+		if (after && !strcmp(strstr(place->base, "://"), last))
+			return place;
+		after |= place == endpoint;
+	}
+	return NULL;
 }
 
 /* --- from one place or another ---------------------------------------- */
@@ -101,6 +111,7 @@ struct endpoint *registry_home(struct registry *registry)
 struct task {
 	struct http *http;
 	bool by_tag; /* what is asked is which manifest a tag means now */
+	bool once;   /* it is asked without a second try, which means little */
 	/* Asks one place; *missing: it answers, but has no such thing. */
 	int (*ask)(struct task *task, struct endpoint *endpoint, bool *missing, ducc_error **err);
 	void *ctx;
@@ -119,7 +130,7 @@ static int ask_all(struct registry *registry, struct task *task, ducc_error **er
 		result = task->ask(task, &place->endpoint, &missing, last ? err : &error);
 		if (result >= 0 || last)
 			return result;
-		if (!missing)
+		if (!missing && !task->once)
 			place->failed = true;
 		http_notice(task->http, missing ? DUCC_INFO : DUCC_WARNING, "mirror %s: %s",
 			    place->endpoint.base, ducc_error_message(error));
@@ -157,8 +168,11 @@ int registry_head_manifest(struct registry *registry, struct http *http, const c
 			   struct digest *digest, ducc_error **err)
 {
 	struct manifest_task manifest = {.name = name};
-	struct task task = {
-		.http = http, .by_tag = !strchr(name, ':'), .ask = ask_head, .ctx = &manifest};
+	struct task task = {.http = http,
+			    .by_tag = !strchr(name, ':'),
+			    .once = true,
+			    .ask = ask_head,
+			    .ctx = &manifest};
 	int result = ask_all(registry, &task, err);
 
 	if (result > 0)

@@ -36,8 +36,12 @@ struct registry *registry_open(const struct reference *reference, enum registry_
 /* Spares the registry the questions that another repository of it has answered. */
 void registry_learn(struct registry *registry, struct registry *other);
 
-/* The registry itself, for requests that are not here (endpoint.h). */
-struct endpoint *registry_home(struct registry *registry);
+/*
+ * The registry itself, for requests that are not here (endpoint.h).  One that is called
+ * insecure has two places, https and then http: the next one after `endpoint`, or the
+ * first for NULL; NULL if there are no more.
+ */
+struct endpoint *registry_home(struct registry *registry, const struct endpoint *endpoint);
 
 /* --- pulling ---------------------------------------------------------- */
 

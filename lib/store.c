@@ -149,7 +149,7 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 	actual = digest_of(*data, *len);
 	if (digest_equal(&actual, digest))
 		return 0;
-	free(*data);
+	free(STEAL(*data));
 	return error_set(err, "%s/%s is damaged: remove it and fetch again", store->path, name);
 }
 

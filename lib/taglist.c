@@ -13,7 +13,7 @@
 #include "url.h"
 
 #define PAGE_TAGS 1000
-#define PAGE_LIMIT ((size_t)32 << 20) /* bytes of one page */
+#define PAGE_LIMIT ((size_t)4 << 20) /* bytes of one page */
 #define MAX_PAGES 10000
 #define MAX_TAGS 1000000
 
@@ -143,10 +143,10 @@ static int get_all(struct taglist *list, ducc_error **err)
 	return error_set(err, "more than %d pages", MAX_PAGES);
 }
 
-int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
-		       ducc_error **err)
+static int list_home(struct endpoint *home, struct http *http, char ***tags, size_t *n,
+		     ducc_error **err)
 {
-	struct taglist list = {.home = registry_home(registry), .http = http};
+	struct taglist list = {.home = home, .http = http};
 	int result = get_all(&list, err);
 
 	tdestroy(list.known, forget);
@@ -159,5 +159,24 @@ int registry_list_tags(struct registry *registry, struct http *http, char ***tag
 	while (list.n)
 		free(list.tags[--list.n]);
 	free(list.tags);
-	return error_wrap(err, "tag list");
+	return -1;
+}
+
+int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
+		       ducc_error **err)
+{
+	struct endpoint *home = registry_home(registry, NULL), *next;
+	ducc_error *error = NULL;
+
+	while (list_home(home, http, tags, n, &error) < 0) {
+		next = registry_home(registry, home);
+		if (!next) {
+			error_give(err, error);
+			return error_wrap(err, "tag list");
+		}
+		http_notice(http, DUCC_INFO, "%s: %s", home->base, ducc_error_message(error));
+		ducc_error_free(STEAL(error));
+		home = next;
+	}
+	return 0;
 }
