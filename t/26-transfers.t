@@ -206,4 +206,50 @@ is "... and no password" "$(grep -c -F -e "$registry_password" -e "$(printf %s "
 like "... while the other server has seen the signature" "$(cat "$elsewhere_log")" 'X-Signature=s1gned 200 "-"'
 is "... and no credentials" "$(grep -v '"-"$' "$elsewhere_log")" ""
 
+# A server that a blob is redirected to asks for a token: that is not for us to get
+start_nginx <<END
+server { @LISTEN@ location = /token { return 200 '{"token":"x"}'; }
+	location / { add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/token",service="x"' always; return 401; } }
+END
+elsewhere=$nginx elsewhere_log=$nginx_log
+start_proxy <<END
+auth_basic test; auth_basic_user_file $tmp/htpasswd;
+location ~ /blobs/ { return 307 http://$elsewhere\$uri; }
+END
+export DUCC_r_IDENT="$nginx"
+fails "another server's demand for a token" ducc-fetch -s "$tmp/foreign" "$nginx/app:1"
+like "... is an answer like any other" "$(cat "$out")" "answered 401"
+is "... it was asked for nothing but the blob" "$(grep -v '/blobs/.* 401 "-"$' "$elsewhere_log")" ""
+
+# The body of an error that never ends
+cat >"$tmp/endless" <<'END'
+	use IO::Socket::INET;
+	$SIG{PIPE} = "IGNORE";
+	my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => $ARGV[0], ReuseAddr => 1) or die;
+	while (my $c = $s->accept) {
+		my $first = <$c> // "";
+		1 while defined($_ = <$c>) && !/^\r?$/;
+		print $c "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n";
+		1 while $first =~ /^GET/ && print $c "x" x 4096;
+	}
+END
+endless_port=$(free_port)
+perl "$tmp/endless" "$endless_port" &
+endless_pid=$!
+at_exit "kill $endless_pid 2>/dev/null"
+is_up() {
+	[ "$(curl -s -I -m 1 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$endless_port/")" = 404 ]
+}
+wait_for is_up
+fails "an error whose text has no end" timeout 60 ducc-fetch -s "$tmp/endless.store" "127.0.0.1:$endless_port/app:1"
+like "... is an error" "$(cat "$out")" "answered 404, not found"
+
+# What is damaged in the store
+ducc-fetch -q -s "$tmp/damaged" "$open/app:1" >"$tmp/record"
+echo >>"$tmp/damaged/blobs/sha256/$(pinned "$(cat "$tmp/record")")"
+fails "a damaged manifest in the store" ducc-fetch -s "$tmp/damaged" "$open/app:1"
+like "... is named" "$(cat "$out")" "is damaged: remove it"
+fails "... by the next tool, too" ducc-unpack -s "$tmp/damaged" "$(cut -f1 "$tmp/record")"
+like "... is named" "$(cat "$out")" "is damaged: remove it"
+
 done_testing
