@@ -76,8 +76,7 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 
 	for (size_t i = 0; i < inventory->n_images; i++)
 		images[i] = &inventory->images[i];
-	if (inventory->n_images)
-		qsort(images, inventory->n_images, sizeof(struct published *), compare_names);
+	qsort(images, inventory->n_images, sizeof(struct published *), compare_names);
 	for (size_t i = 0; i < inventory->n_images; i++) {
 		const struct published *image = images[i];
 

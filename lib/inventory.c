@@ -38,41 +38,73 @@ static unsigned char type_of(int directory, const struct dirent *entry)
 	return S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG;
 }
 
-/* Walks through the directory `fd`, which is closed; `path` is what it is called. */
-static int walk_directory(struct walk *walk, int fd, const char *path, ducc_error **err)
+/* A directory on the way down. */
+struct level {
+	DIR *dir;
+	char *path; /* what it is called */
+};
+
+/* Goes into `fd`, which is closed in any case. */
+static int enter(struct level *levels, size_t *n, int fd, const char *path, ducc_error **err)
 {
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-	int result = 0;
+	DIR *dir = *n < DEPTH_MAX ? fdopendir(fd) : NULL;
 
 	if (!dir) {
-		result = error_errno(err, errno, "%s", path);
+		error_errno(err, *n < DEPTH_MAX ? errno : ELOOP, "%s", path);
 		close(fd);
-		return result;
+		return -1;
 	}
-	while (!result && (errno = 0, entry = readdir(dir))) {
-		AUTO_FREE char *below = NULL;
-		unsigned char type = type_of(fd, entry);
-		int next;
+	levels[(*n)++] = (struct level){dir, xstrdup(path)};
+	return 0;
+}
 
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		below = format("%s%s%s", path, *path ? "/" : "", entry->d_name);
-		if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR)
-			continue;
-		if (walk->depth == DEPTH_MAX) {
-			result = error_set(err, "%s: too deep", below);
-			break;
-		}
-		next = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		walk->depth++;
-		result = next < 0 ? error_errno(err, errno, "%s", below)
-				  : walk_directory(walk, next, below, err);
-		walk->depth--;
+static void leave(struct level *level)
+{
+	closedir(level->dir);
+	free(level->path);
+}
+
+/* Looks at one entry of the directory. */
+static int look_at(struct walk *walk, struct level *levels, size_t *n, const struct dirent *entry,
+		   ducc_error **err)
+{
+	const struct level *level = &levels[*n - 1];
+	unsigned char type = type_of(dirfd(level->dir), entry);
+	AUTO_FREE char *below = NULL;
+	int fd;
+
+	if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+		return 0;
+	below = format("%s%s%s", level->path, *level->path ? "/" : "", entry->d_name);
+	walk->depth = *n - 1;
+	if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR)
+		return 0;
+	fd = openat(dirfd(level->dir), entry->d_name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "%s", below) : enter(levels, n, fd, below, err);
+}
+
+/* Walks through the directory `fd`, which is closed. */
+static int walk_directory(struct walk *walk, int fd, ducc_error **err)
+{
+	AUTO_FREE struct level *levels = xcalloc(DEPTH_MAX, sizeof(*levels));
+	size_t n = 0;
+	int result = enter(levels, &n, fd, "", err);
+
+	while (!result && n) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(levels[n - 1].dir);
+		if (entry)
+			result = look_at(walk, levels, &n, entry, err);
+		else if (errno)
+			result = error_errno(err, errno, "%s", levels[n - 1].path);
+		else
+			leave(&levels[--n]);
 	}
-	if (!result && errno)
-		result = error_errno(err, errno, "%s", path);
-	closedir(dir);
+	while (n)
+		leave(&levels[--n]);
 	return result;
 }
 
@@ -83,7 +115,7 @@ static int walk_from(struct walk *walk, ducc_error **err)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", walk->from);
-	return walk_directory(walk, fd, "", err);
+	return walk_directory(walk, fd, err);
 }
 
 /* --- images ----------------------------------------------------------- */

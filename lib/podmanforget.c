@@ -70,16 +70,31 @@ static void index_layers(struct forget *forget)
 	}
 }
 
-/* Marks a layer and all below it, each once: lists may be wrong in any way. */
 static void mark(const struct forget *forget, const char *id, unsigned as)
 {
-	struct known *known;
+	struct known *known = find(forget, id);
 
-	while (*id && (known = find(forget, id)) && !(known->marks & as)) {
+	if (known)
 		known->marks |= as;
-		for (struct known *same = known->same; same; same = same->same)
-			mark(forget, podmanlist_text(same->entry, "parent"), as);
-		id = podmanlist_text(known->entry, "parent");
+}
+
+/* Marks all that lies below what is marked, whatever the lists may say of it. */
+static void mark_below(const struct forget *forget, unsigned as)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < forget->n; i++) {
+			const struct known *above = find(forget, forget->known[i].id);
+			struct known *below =
+				find(forget, podmanlist_text(forget->known[i].entry, "parent"));
+
+			if (!(above->marks & as) || !below || below->marks & as)
+				continue;
+			below->marks |= as;
+			again = true;
+		}
 	}
 }
 
@@ -163,6 +178,10 @@ static int forget_all(struct forget *forget, ducc_error **err)
 		next = image->next;
 		if (forget_image(forget, image, err) < 0)
 			return -1;
+	}
+	if (forget->changed) {
+		mark_below(forget, CANDIDATE);
+		mark_below(forget, USED);
 	}
 	for (size_t i = 0; i < forget->n; i++) {
 		struct known *known = &forget->known[i];
