@@ -57,7 +57,7 @@ sound_repository() {
 	[ "$kind" = directory ] || { cvmfs_server check "$repo" && [ ! -e "$spool/in_transaction.lock" ]; }
 }
 new_repository() {
-	rm -rf "${R:?}" "${tmp:?}/sys"
+	wait_for rm -rf "${R:?}" "${tmp:?}/sys" 2>/dev/null # what was killed may have left somebody at work
 	mkdir "$tmp/sys"
 	[ "$kind" = directory ] || cvmfs_server mkfs "$repo"
 }
@@ -204,7 +204,7 @@ three:latest"
 	cp -a "$tmp/sys" "$tmp/base"
 	[ $kind = cvmfs ] || cp -a "$R" "$tmp/base.directory"
 	rewind() {
-		rm -rf "${tmp:?}/sys"
+		wait_for rm -rf "${tmp:?}/sys" 2>/dev/null
 		cp -a "$tmp/base" "$tmp/sys"
 		[ $kind = cvmfs ] || { chmod -R u+rwX "$R"; rm -rf "$R"; cp -a "$tmp/base.directory" "$R"; }
 	}

@@ -35,7 +35,7 @@ tree() { # what users see
 	(cd "$R/" && find . ! -path '*/.log/*' \( -type d -printf '%p %y %m\n' \) -o ! -path '*/.log/*' -printf '%p %y %m %s %l\n' | sort)
 }
 base_repository() {
-	rm -rf "$tmp/sys"
+	wait_for rm -rf "$tmp/sys" 2>/dev/null # what was killed may have left somebody at work
 	cp -a "$tmp/base" "$tmp/sys"
 }
 tree >"$tmp/tree.old"
