@@ -60,7 +60,11 @@ wrecks "$seconds" $((kills - 2 * third)) no_store "whole $S" fetch_again ducc-fe
 is "ducc-fetch: killed, run again, $killed times: right blobs, right index, no debris" "$(cat "$wrong")" ""
 leave_something "$S/tmp" no_store "$seconds" ducc-fetch -q -s "$S" "$registry/new:1"
 ducc-fetch -q -s "$S" "oci:$tmp/oci:other" >"$out"
-is "... what it left goes away although the next run fetches something else" "$(find "$S/tmp" -type f)" ""
+is "... what it left goes away although the next run fetches something else" \
+	"$(find "$S/tmp" -type f ! -name 'blobs-*')" ""
+find "$S/tmp" -type f -exec touch -d '8 days ago' {} +
+ducc-fetch -q -s "$S" "oci:$tmp/oci:other" >"$out"
+is "... parts of blobs, from which a download can go on, after a week" "$(find "$S/tmp" -type f)" ""
 
 # ducc-unpack
 ref=$(cut -f1 "$tmp/record")
