@@ -1,13 +1,11 @@
 #!/bin/sh
 # A year of cron jobs that publish into CernVM-FS, or rather into a stand-in that has its habits.
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=podman.sh source=year.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=year.sh
 . "${0%/*}/lib.sh"
-. "${0%/*}/podman.sh"
 . "${0%/*}/year.sh"
 
 stand_in
 cvmfs_server mkfs year.example.org
-need_podman
 live_through year.example.org "$tmp/sys/cvmfs/year.example.org"
 is_a_good_year "$tmp/sys/cvmfs/year.example.org"
 

@@ -1,4 +1,4 @@
-# year.sh: a year of an unattended publisher. Sourced after lib.sh and podman.sh by the tests that say into which
+# year.sh: a year of an unattended publisher. Sourced after lib.sh (and podman.sh) by the tests that say into which
 # kind of repository. Tags appear, move and vanish in a real registry, lines come and go in the wish list, and each
 # day the cron jobs run with the clock moved on; some days the registry fails half of its requests, the disk is full,
 # or everything is killed. year.pl keeps the account of what there must be.
@@ -68,6 +68,8 @@ is_a_good_year() {
 	for year_image in $(sed -n 's/^images //p' "$tmp/year.log"); do
 		year_says=$(cat "$1/$nginx/$year_image/app/name")
 		is "$year_image runs in its flat tree" "$(chroot "$1/$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
+		# Podman's links lead to /cvmfs, where the stand-in is not.
+		[ -z "${DUCC_SYSROOT-}" ] || continue
 		is "... and under podman" "$(podman_run "$1/podmanStore" "$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
 	done
 }
