@@ -1,5 +1,5 @@
 /*
- * What an image says of itself: descriptor, platform, manifest, index, config
+ * What an image says of itself: descriptor, manifest, index, config
  * (OCI image specification 1.1; Docker image manifest version 2, schema 2).
  *
  * Parsed documents own their strings; release each with its _free function.
@@ -9,6 +9,7 @@
 
 #include "digest.h"
 #include "json.h"
+#include "platform.h"
 
 /* Media types to accept from a registry, as the value of an Accept header. */
 extern const char image_accept[];
@@ -31,26 +32,6 @@ struct descriptor {
 
 int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err);
 void descriptor_free(struct descriptor *descriptor);
-
-/* Members may be NULL: not said. */
-struct platform {
-	char *os, *architecture, *variant;
-};
-
-/* Reads OS/ARCH[/VARIANT]; NULL means this host's. */
-int platform_parse(struct platform *platform, const char *text, ducc_error **err);
-void platform_free(struct platform *platform);
-/*
- * How well an image for `have` runs where `wanted` is asked for: 0 not at all, the more the
- * better.  As in containerd, an older variant of amd64 and arm will do (arm/v7 runs
- * arm/v6), a newer one won't; no variant means the one that amd64 began with, arm/v7, and
- * arm64/v8.  Of other architectures, a variant that is asked for must match.
- */
-unsigned platform_rank(const struct platform *wanted, const struct platform *have);
-/* OS/ARCH[/VARIANT]; the caller frees it. */
-char *platform_format(const struct platform *platform);
-/* The platform of a descriptor in an index as text, or NULL if it has none. */
-char *platform_of_descriptor(const cJSON *descriptor);
 
 struct manifest {
 	struct descriptor config;

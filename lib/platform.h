@@ -1,0 +1,35 @@
+/*
+ * What an image runs on: operating system, architecture and variant (OCI image
+ * specification 1.1, image index).
+ */
+#ifndef DUCC_PLATFORM_H
+#define DUCC_PLATFORM_H
+
+#include "json.h"
+
+/* Members may be NULL: not said. */
+struct platform {
+	char *os, *architecture, *variant;
+};
+
+/* Reads OS/ARCH[/VARIANT]; NULL means this host's. */
+int platform_parse(struct platform *platform, const char *text, ducc_error **err);
+/* Reads os, architecture and variant; they mean the same in index and config. */
+int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err);
+void platform_free(struct platform *platform);
+
+/*
+ * How well an image for `have` runs where `wanted` is asked for: 0 not at all, the more the
+ * better.  As in containerd, an older variant of amd64 and arm will do (arm/v7 runs
+ * arm/v6), a newer one won't; no variant means the one that amd64 began with, arm/v7, and
+ * arm64/v8.  Of other architectures, a variant that is asked for must match.
+ */
+unsigned platform_rank(const struct platform *wanted, const struct platform *have);
+
+/* OS/ARCH[/VARIANT]; the caller frees it. */
+char *platform_format(const struct platform *platform);
+
+/* The platform of a descriptor in an index as text, or NULL if it has none. */
+char *platform_of_descriptor(const cJSON *descriptor);
+
+#endif
