@@ -1,19 +1,39 @@
 /* What an image runs on: see platform.h. */
 #include "platform.h"
 
+#include <stdio.h>
 #include <sys/utsname.h>
 
 #include "buffer.h"
 #include "mem.h"
 
-/* What the kernel calls a machine, and what images call it. */
+/* What kernels and distributions call a machine, and what images do. */
 static const struct {
 	const char *machine, *architecture, *variant;
 } machines[] = {
-	{"x86_64", "amd64", NULL},    {"aarch64", "arm64", NULL}, {"armv7l", "arm", "v7"},
-	{"armv6l", "arm", "v6"},      {"i686", "386", NULL},      {"i386", "386", NULL},
-	{"ppc64le", "ppc64le", NULL}, {"s390x", "s390x", NULL},   {"riscv64", "riscv64", NULL},
+	{"x86_64", "amd64", NULL}, {"x86-64", "amd64", NULL}, {"aarch64", "arm64", NULL},
+	{"armv7l", "arm", "v7"},   {"armhf", "arm", "v7"},    {"armv6l", "arm", "v6"},
+	{"armel", "arm", "v6"},    {"i386", "386", NULL},     {"i686", "386", NULL},
 };
+
+/* Gives the architecture the name that images have for it, and a number the v of a variant. */
+static void normalize(struct platform *platform)
+{
+	char *variant = platform->variant;
+
+	for (size_t i = 0; platform->architecture && i < ARRAY_LEN(machines); i++) {
+		if (strcmp(platform->architecture, machines[i].machine) != 0)
+			continue;
+		free(platform->architecture);
+		platform->architecture = xstrdup(machines[i].architecture);
+		if (!platform->variant && machines[i].variant)
+			platform->variant = xstrdup(machines[i].variant);
+	}
+	if (variant && *variant >= '0' && *variant <= '9') {
+		platform->variant = format("v%s", variant);
+		free(variant);
+	}
+}
 
 static void platform_of_host(struct platform *platform)
 {
@@ -22,14 +42,6 @@ static void platform_of_host(struct platform *platform)
 	if (uname(&host) < 0)
 		abort();
 	platform->os = xstrdup("linux");
-	for (size_t i = 0; i < ARRAY_LEN(machines); i++) {
-		if (strcmp(host.machine, machines[i].machine) != 0)
-			continue;
-		platform->architecture = xstrdup(machines[i].architecture);
-		if (machines[i].variant)
-			platform->variant = xstrdup(machines[i].variant);
-		return;
-	}
 	platform->architecture = xstrdup(host.machine);
 }
 
@@ -41,12 +53,15 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 	*platform = (struct platform){0};
 	if (!text) {
 		platform_of_host(platform);
+		normalize(platform);
 		return 0;
 	}
 	os = strcspn(text, "/");
 	rest = text[os] ? text + os + 1 : "";
 	architecture = strcspn(rest, "/");
-	if (!os || !architecture || (rest[architecture] && !rest[architecture + 1]) ||
+	/* Directories are called after it: nothing may mean another one. */
+	if (!os || !architecture || *text == '.' || strstr(text, "/.") ||
+	    (rest[architecture] && !rest[architecture + 1]) ||
 	    strchr(rest + architecture + (rest[architecture] != '\0'), '/') ||
 	    text[strspn(text,
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
@@ -55,6 +70,7 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 	platform->architecture = xstrndup(rest, architecture);
 	if (rest[architecture])
 		platform->variant = xstrdup(rest + architecture + 1);
+	normalize(platform);
 	return 0;
 }
 
@@ -84,6 +100,7 @@ int platform_from_json(struct platform *platform, const cJSON *json, ducc_error 
 	platform->os = os ? xstrdup(os) : NULL;
 	platform->architecture = architecture ? xstrdup(architecture) : NULL;
 	platform->variant = variant && *variant ? xstrdup(variant) : NULL;
+	normalize(platform);
 	return 0;
 }
 
@@ -104,16 +121,35 @@ static bool same(const char *a, const char *b)
 	return a && b && !strcmp(a, b);
 }
 
-/* The number in vN, or that of no variant; 0: something else. */
-static unsigned level(const char *variant, unsigned of_none)
+/* The numbers in vMAJOR[.MINOR], or those of no variant; false: it is something else. */
+static bool read_variant(const char *variant, unsigned of_none, unsigned *major, unsigned *minor)
 {
-	char *end;
-	unsigned long number;
+	int end = 0;
 
-	if (!variant || !*variant)
-		return of_none;
-	number = variant[0] == 'v' ? strtoul(variant + 1, &end, 10) : 0;
-	return number && number < 100 && !*end ? (unsigned)number : 0;
+	*major = of_none;
+	*minor = 0;
+	if (!variant)
+		return true;
+	if (sscanf(variant, "v%2u%n.%1u%n", major, &end, minor, &end) < 1)
+		return false;
+	return !variant[end];
+}
+
+/* Of an architecture whose newer variants run what is made for the older ones. */
+static unsigned rank_variants(const struct platform *wanted, const struct platform *have,
+			      unsigned of_none)
+{
+	unsigned limit, limit_minor, is, is_minor;
+
+	if (!read_variant(wanted->variant, of_none, &limit, &limit_minor) ||
+	    !read_variant(have->variant, of_none, &is, &is_minor))
+		return same(wanted->variant, have->variant);
+	if (is > limit || (is == limit && is_minor > limit_minor))
+		return 0;
+	/* ARMv9.0 has come from ARMv8.5. */
+	if (limit == 9 && is == 8 && is_minor > limit_minor + 5)
+		return 0;
+	return is * 10 + is_minor + 1;
 }
 
 unsigned platform_rank(const struct platform *wanted, const struct platform *have)
@@ -125,15 +161,8 @@ unsigned platform_rank(const struct platform *wanted, const struct platform *hav
 
 	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(ordered); i++) {
-		unsigned limit, is;
-
-		if (strcmp(wanted->architecture, ordered[i].architecture) != 0)
-			continue;
-		limit = level(wanted->variant, ordered[i].of_none);
-		is = level(have->variant, ordered[i].of_none);
-		if (limit && is)
-			return is <= limit ? is : 0;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(ordered); i++)
+		if (!strcmp(wanted->architecture, ordered[i].architecture))
+			return rank_variants(wanted, have, ordered[i].of_none);
 	return !wanted->variant || same(wanted->variant, have->variant);
 }

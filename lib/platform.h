@@ -1,6 +1,7 @@
 /*
  * What an image runs on: operating system, architecture and variant (OCI image
- * specification 1.1, image index).
+ * specification 1.1, image index).  Names that others have for an architecture, such as
+ * x86_64, aarch64 or armhf, become the specification's.
  */
 #ifndef DUCC_PLATFORM_H
 #define DUCC_PLATFORM_H
@@ -20,9 +21,11 @@ void platform_free(struct platform *platform);
 
 /*
  * How well an image for `have` runs where `wanted` is asked for: 0 not at all, the more the
- * better.  As in containerd, an older variant of amd64 and arm will do (arm/v7 runs
- * arm/v6), a newer one won't; no variant means the one that amd64 began with, arm/v7, and
- * arm64/v8.  Of other architectures, a variant that is asked for must match.
+ * better.  As in containerd, an older variant of amd64, arm and arm64 will do (arm/v7 runs
+ * arm/v6, arm64/v9.1 arm64/v8.6), a newer one won't; no variant means the one that amd64
+ * began with, arm/v7, and arm64/v8.  Of other architectures, a variant that is asked for
+ * must match.  Unlike there, another architecture never will do, though a machine may run
+ * it: what is published for amd64 is amd64.
  */
 unsigned platform_rank(const struct platform *wanted, const struct platform *have);
 

@@ -48,6 +48,9 @@ is "an older variant will do" "$(picks arm/v7 some)" arm/v6
 is "... the newest of them" "$(picks amd64/v4 some)" amd64/v3
 is "... but no newer one" "$(picks amd64 some)" ""
 is "... of no architecture" "$(picks arm/v4 some)" ""
+is "... and no other architecture" "$(picks 386 some)$(picks arm64 some)" ""
+is "names that distributions have for an architecture will do" \
+	"$(picks x86_64 all) $(picks aarch64 all) $(picks armhf all)" "amd64 arm64 arm/v7"
 
 # All of them
 ducc-fetch -q --all-platforms -s "$tmp/store" "$registry/multi:all" >"$tmp/records"

@@ -1,0 +1,88 @@
+/* Platforms: the names they go by, and which runs what. */
+#include <stdlib.h>
+
+#include "mem.h"
+#include "platform.h"
+#include "tap.h"
+
+static void is_called(const char *text, const char *want)
+{
+	struct platform platform;
+	char *got = NULL;
+
+	if (!platform_parse(&platform, text, NULL))
+		got = platform_format(&platform);
+	is_string(got, want, text);
+	platform_free(&platform);
+	free(got);
+}
+
+/* Of all these, the one that is taken for `wanted`. */
+static void takes(const char *wanted, const char *all, const char *want)
+{
+	struct platform asked, have;
+	char *list = xstrdup(all), *rest = NULL, *got = NULL;
+	unsigned best = 0;
+
+	platform_parse(&asked, wanted, NULL);
+	for (char *text = strtok_r(list, " ", &rest); text; text = strtok_r(NULL, " ", &rest)) {
+		unsigned rank;
+
+		platform_parse(&have, text, NULL);
+		rank = platform_rank(&asked, &have);
+		if (rank > best) {
+			best = rank;
+			got = text;
+		}
+		platform_free(&have);
+	}
+	is_string(got, want, wanted);
+	platform_free(&asked);
+	free(list);
+}
+
+#define ARM64 "linux/arm64/v8.1 linux/arm64/v9 linux/arm64/v8.6 linux/arm64/v9.1 "
+#define ARM "linux/arm/v5 linux/arm/v8 linux/arm/v6 "
+#define AMD64 "linux/amd64/v3 linux/amd64/v2 "
+
+int main(void)
+{
+	is_called("linux/x86_64", "linux/amd64");
+	is_called("linux/aarch64", "linux/arm64");
+	is_called("linux/armhf", "linux/arm/v7");
+	is_called("linux/armel", "linux/arm/v6");
+	is_called("linux/armhf/v8", "linux/arm/v8");
+	is_called("linux/i686", "linux/386");
+	is_called("linux/arm/6", "linux/arm/v6");
+	is_called("linux/arm64/v8", "linux/arm64/v8");
+	is_called("linux/mips64le", "linux/mips64le");
+	is_called("linux", NULL);
+	is_called("linux/", NULL);
+	is_called("linux/arm/", NULL);
+	is_called("linux/arm/v7/x", NULL);
+	is_called("../x", NULL);
+	is_called("linux/..", NULL);
+	is_called("linux/arm/..", NULL);
+
+	takes("linux/arm64", ARM64, NULL);
+	takes("linux/arm64", ARM64 "linux/arm64", "linux/arm64");
+	takes("linux/arm64/v8.5", ARM64, "linux/arm64/v8.1");
+	takes("linux/arm64/v8.9", ARM64, "linux/arm64/v8.6");
+	takes("linux/arm64/v9", ARM64, "linux/arm64/v9");
+	takes("linux/arm64/v9", "linux/arm64/v8.6 linux/arm64/v8.5", "linux/arm64/v8.5");
+	takes("linux/arm64/v9.1", "linux/arm64/v8.6 linux/arm64/v8.5", "linux/arm64/v8.6");
+	takes("linux/arm64/v9.2", ARM64, "linux/arm64/v9.1");
+	takes("linux/arm64/strange", ARM64 "linux/arm64/strange", "linux/arm64/strange");
+	takes("linux/arm64/v8.x", ARM64 "linux/arm64", NULL);
+	takes("linux/arm64", ARM, NULL);
+	takes("linux/arm", ARM, "linux/arm/v6");
+	takes("linux/arm/v8", ARM, "linux/arm/v8");
+	takes("linux/arm/v4", ARM, NULL);
+	takes("linux/amd64", AMD64 "linux/386", NULL);
+	takes("linux/amd64/v4", AMD64 "linux/386 linux/amd64", "linux/amd64/v3");
+	takes("linux/amd64/v1", AMD64 "linux/amd64", "linux/amd64");
+	takes("linux/s390x", "linux/s390x/z13 linux/amd64", "linux/s390x/z13");
+	takes("linux/s390x/z13", "linux/s390x", NULL);
+	takes("windows/amd64", "linux/amd64", NULL);
+	return done_testing();
+}
