@@ -106,20 +106,27 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 	return result;
 }
 
-/* What comes after the last tag; nothing new means that we had them all. */
+/*
+ * What comes after the last tag; nothing new means that we had them all.  If it was just
+ * what had come before, the registry does not know `last`: then the list is whole only if
+ * it gives them all whatever number is asked for.
+ */
 static int get_page_after_last(struct taglist *list, ducc_error **err)
 {
 	AUTO_FREE char *last = url_escape(list->tags[list->n - 1]);
 	AUTO_FREE char *url = endpoint_url(list->home, "/tags/list?n=%d&last=%s", PAGE_TAGS, last);
+	AUTO_FREE char *one = endpoint_url(list->home, "/tags/list?n=1");
 	size_t before = list->on_page;
 
 	if (get_page(list, url, err) < 0)
 		return -1;
-	/* It knows neither n nor last, or it has no more than that by chance. */
-	if (!list->news && list->on_page == before && before == PAGE_TAGS)
-		return error_set(err, "the registry's list may be cut off after %d tags",
-				 PAGE_TAGS);
-	return 0;
+	if (list->news || list->on_page != before || before != PAGE_TAGS)
+		return 0;
+	if (get_page(list, one, err) < 0)
+		return -1;
+	return list->on_page < PAGE_TAGS
+		       ? error_set(err, "the registry's list is cut off after %d tags", PAGE_TAGS)
+		       : 0;
 }
 
 static int get_all(struct taglist *list, ducc_error **err)
