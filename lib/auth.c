@@ -18,7 +18,7 @@
 struct auth {
 	pthread_mutex_t mutex;
 	struct reference reference;
-	struct keyring *keyring, *own_keyring;
+	struct keyring *keyring;
 	struct buffer scopes; /* &scope=..., for a query */
 	struct credentials credentials;
 	bool looked_up;      /* the credentials */
@@ -44,8 +44,8 @@ static void add_scope(struct auth *auth, const char *repository, const char *act
 	buffer_addf(&auth->scopes, "&scope=%s", escaped);
 }
 
-struct auth *auth_new(const struct reference *reference, enum registry_access access,
-		      const char *user, const char *password, struct keyring *keyring)
+struct auth *auth_new(const struct reference *reference, const struct login *login,
+		      struct keyring *keyring)
 {
 	struct auth *auth = xcalloc(1, sizeof(*auth));
 
@@ -53,12 +53,11 @@ struct auth *auth_new(const struct reference *reference, enum registry_access ac
 	auth->reference.registry = xstrdup(reference->registry);
 	auth->reference.repository = xstrdup(reference->repository);
 	auth->reference.scheme = xstrdup(reference->scheme);
-	auth->own_keyring = keyring ? NULL : keyring_new();
-	auth->keyring = keyring ? keyring : auth->own_keyring;
-	add_scope(auth, reference->repository, access == REGISTRY_PUSH ? "pull,push" : "pull");
-	if (user && password) {
-		auth->credentials.user = xstrdup(user);
-		auth->credentials.password = xstrdup(password);
+	auth->keyring = keyring;
+	add_scope(auth, reference->repository, login->push ? "pull,push" : "pull");
+	if (login->user && login->password) {
+		auth->credentials.user = xstrdup(login->user);
+		auth->credentials.password = xstrdup(login->password);
 		auth->looked_up = true;
 	}
 	return auth;
@@ -70,7 +69,6 @@ void auth_free(struct auth *auth)
 		return;
 	pthread_mutex_destroy(&auth->mutex);
 	reference_free(&auth->reference);
-	keyring_free(auth->own_keyring);
 	buffer_free(&auth->scopes);
 	credentials_free(&auth->credentials);
 	free(auth->challenge);

@@ -15,14 +15,15 @@
 
 struct auth;
 
-enum registry_access { REGISTRY_PULL, REGISTRY_PUSH }; /* what tokens are asked for */
+/* Who comes to a repository, and what for. */
+struct login {
+	bool push;                   /* tokens are asked for that allow this, too */
+	const char *user, *password; /* NULL: what the keyring has for the repository */
+};
 
-/*
- * With `user` and `password`, or if they are NULL those that the keyring has for
- * the reference.  The keyring must live as long; NULL: one of its own.
- */
-struct auth *auth_new(const struct reference *reference, enum registry_access access,
-		      const char *user, const char *password, struct keyring *keyring);
+/* The keyring must live as long. */
+struct auth *auth_new(const struct reference *reference, const struct login *login,
+		      struct keyring *keyring);
 void auth_free(struct auth *auth);
 
 /* From now on, tokens are also to allow pulling from another repository of the registry. */

@@ -346,14 +346,48 @@ static const char *proxy_for(const char *registry)
 	return NULL;
 }
 
+/*
+ * What is configured for the reference's repository, NULL if nothing is, and in *rest
+ * what follows the prefix in its name; the caller frees that.  An error if it is blocked.
+ */
+static int find_allowed(const struct mirrors *mirrors, const struct reference *reference,
+			const struct entry **entry, char **rest, ducc_error **err)
+{
+	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
+	size_t covered;
+
+	*entry = find_entry(mirrors, name, &covered);
+	if (!*entry && registry_is_named("docker.io", reference->registry)) {
+		free(name);
+		name = format("docker.io/%s", reference->repository);
+		*entry = find_entry(mirrors, name, &covered);
+	}
+	if (*entry && (*entry)->blocked)
+		return error_set(err, "%s is blocked by registries.conf", prefix_of(*entry));
+	*rest = xstrdup(name + covered);
+	return 0;
+}
+
+/* The registry under its own name. */
+static int add_home(const struct entry *entry, const struct reference *reference,
+		    struct place **places, size_t *n, ducc_error **err)
+{
+	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
+	bool insecure = entry && entry->insecure;
+
+	if (add_place(places, n, reference->scheme, name, insecure, false, err) < 0)
+		return -1;
+	return insecure && strcmp(reference->scheme, "http") != 0
+		       ? add_place(places, n, "http", name, true, false, err)
+		       : 0;
+}
+
 static int find(const struct mirrors *mirrors, const struct reference *reference,
 		struct place **places, size_t *n, ducc_error **err)
 {
 	const char *proxy = proxy_for(reference->registry);
-	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
-	AUTO_FREE char *rewritten = NULL;
+	AUTO_FREE char *rest = NULL, *rewritten = NULL;
 	const struct entry *entry;
-	size_t covered;
 
 	if (proxy) {
 		size_t len = strlen(proxy);
@@ -363,25 +397,14 @@ static int find(const struct mirrors *mirrors, const struct reference *reference
 		rewritten = format("%.*s/%s", (int)len, proxy, reference->repository);
 		return add_place(places, n, NULL, rewritten, false, false, err);
 	}
-	entry = find_entry(mirrors, name, &covered);
-	if (!entry && registry_is_named("docker.io", reference->registry)) {
-		free(name);
-		name = format("docker.io/%s", reference->repository);
-		entry = find_entry(mirrors, name, &covered);
-	}
-	if (entry && entry->blocked)
-		return error_set(err, "%s is blocked by registries.conf", prefix_of(entry));
-	if (entry && add_mirrors(entry, reference, name + covered, places, n, err) < 0)
+	if (find_allowed(mirrors, reference, &entry, &rest, err) < 0 ||
+	    (entry && add_mirrors(entry, reference, rest, places, n, err) < 0))
 		return -1;
-	if (entry && entry->location && entry->prefix &&
-	    strcmp(entry->location, entry->prefix) != 0) {
-		rewritten = format("%s%s", entry->location, name + covered);
-		return entry->insecure ? add_insecure(places, n, rewritten, false, err)
-				       : add_place(places, n, NULL, rewritten, false, false, err);
-	}
-	free(name);
-	name = format("%s/%s", reference->registry, reference->repository);
-	return add_place(places, n, reference->scheme, name, entry && entry->insecure, false, err);
+	if (!entry || !entry->location || !entry->prefix || !strcmp(entry->location, entry->prefix))
+		return add_home(entry, reference, places, n, err);
+	rewritten = format("%s%s", entry->location, rest);
+	return entry->insecure ? add_insecure(places, n, rewritten, false, err)
+			       : add_place(places, n, NULL, rewritten, false, false, err);
 }
 
 int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,
@@ -390,6 +413,21 @@ int mirrors_find(const struct mirrors *mirrors, const struct reference *referenc
 	*places = NULL;
 	*n = 0;
 	if (!find(mirrors, reference, places, n, err))
+		return 0;
+	places_free(*places, *n);
+	return -1;
+}
+
+int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
+		      struct place **places, size_t *n, ducc_error **err)
+{
+	const struct entry *entry;
+	AUTO_FREE char *rest = NULL;
+
+	*places = NULL;
+	*n = 0;
+	if (!find_allowed(mirrors, reference, &entry, &rest, err) &&
+	    !add_home(entry, reference, places, n, err))
 		return 0;
 	places_free(*places, *n);
 	return -1;

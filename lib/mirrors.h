@@ -26,6 +26,14 @@ struct place {
  */
 int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,
 		 struct place **places, size_t *n, ducc_error **err);
+
+/* The same for pushing: neither mirrors nor another location, but whether it is insecure. */
+int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
+		      struct place **places, size_t *n, ducc_error **err);
+
+/* The same for pushing: neither mirrors nor another location, but whether it is insecure. */
+int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
+		      struct place **places, size_t *n, ducc_error **err);
 void places_free(struct place *places, size_t n);
 
 #endif

@@ -9,6 +9,8 @@
 
 struct known {
 	char *scheme, *host, *repository;
+	char *user; /* of the login, or NULL */
+	bool push;
 	struct registry *registry;
 };
 
@@ -46,6 +48,7 @@ void network_free(struct network *network)
 		free(known->scheme);
 		free(known->host);
 		free(known->repository);
+		free(known->user);
 	}
 	free(network->idle);
 	free(network->known);
@@ -78,8 +81,14 @@ void network_give(struct network *network, struct http *http)
 	pthread_mutex_unlock(&network->mutex);
 }
 
+static bool is_login_of(const struct known *known, const struct login *login)
+{
+	return known->push == login->push && !known->user == !login->user &&
+	       (!login->user || !strcmp(known->user, login->user));
+}
+
 static struct registry *find_or_open(struct network *network, const struct reference *reference,
-				     ducc_error **err)
+				     const struct login *login, ducc_error **err)
 {
 	struct registry *registry, *sibling = NULL;
 
@@ -89,7 +98,7 @@ static struct registry *find_or_open(struct network *network, const struct refer
 		if (strcmp(known->host, reference->registry) != 0 ||
 		    strcmp(known->scheme, reference->scheme) != 0)
 			continue;
-		if (!strcmp(known->repository, reference->repository))
+		if (!strcmp(known->repository, reference->repository) && is_login_of(known, login))
 			return known->registry;
 		sibling = known->registry;
 	}
@@ -97,7 +106,7 @@ static struct registry *find_or_open(struct network *network, const struct refer
 		network->mirrors = mirrors_load(err);
 	if (!network->mirrors)
 		return NULL;
-	registry = registry_open(reference, REGISTRY_PULL, network->keyring, network->mirrors, err);
+	registry = registry_open(reference, login, network->keyring, network->mirrors, err);
 	if (!registry)
 		return NULL;
 	if (sibling)
@@ -107,18 +116,20 @@ static struct registry *find_or_open(struct network *network, const struct refer
 		.scheme = xstrdup(reference->scheme),
 		.host = xstrdup(reference->registry),
 		.repository = xstrdup(reference->repository),
+		.user = login->user ? xstrdup(login->user) : NULL,
+		.push = login->push,
 		.registry = registry,
 	};
 	return registry;
 }
 
 struct registry *network_registry(struct network *network, const struct reference *reference,
-				  ducc_error **err)
+				  const struct login *login, ducc_error **err)
 {
 	struct registry *registry;
 
 	pthread_mutex_lock(&network->mutex);
-	registry = find_or_open(network, reference, err);
+	registry = find_or_open(network, reference, login, err);
 	pthread_mutex_unlock(&network->mutex);
 	return registry;
 }

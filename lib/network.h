@@ -20,8 +20,11 @@ void network_free(struct network *network);
 struct http *network_take(struct network *network);
 void network_give(struct network *network, struct http *http);
 
-/* A repository to pull from; it belongs to the network.  NULL on error. */
+/*
+ * A repository to pull from, or what the login is for; it belongs to the network.  NULL on
+ * error.
+ */
 struct registry *network_registry(struct network *network, const struct reference *reference,
-				  ducc_error **err);
+				  const struct login *login, ducc_error **err);
 
 #endif

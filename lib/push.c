@@ -1,4 +1,6 @@
 /* A repository of a registry, pushing: see registry.h. */
+#include <strings.h>
+
 #include "endpoint.h"
 #include "mem.h"
 #include "registry.h"
@@ -9,7 +11,7 @@
 int registry_has_blob(struct registry *registry, struct http *http, const struct digest *digest,
 		      ducc_error **err)
 {
-	struct endpoint *home = registry_home(registry, NULL);
+	struct endpoint *home = registry_home(registry, http);
 	AUTO_FREE char *url = endpoint_url(home, "/blobs/" PRI_DIGEST, digest->hex);
 	struct http_request request = {.method = "HEAD", .url = url};
 	struct http_response response = {0};
@@ -32,19 +34,23 @@ struct upload {
 
 /*
  * The answer to a request of an upload says where the next one goes to; one that leads
- * away from the registry would take the credentials along.  1: it is complete.
+ * away from the registry would take the credentials along.  Behind a proxy, though, many
+ * do not know that it is https by which they are reached.  1: it is complete.
  */
 static int follow(struct upload *upload, ducc_error **err)
 {
-	free(upload->location);
-	upload->location = STEAL(upload->response.location);
+	const char *location = upload->response.location;
+	AUTO_FREE char *host = location ? url_authority(location) : NULL;
+	AUTO_FREE char *home = url_authority(upload->home->base);
+
+	free(STEAL(upload->location));
 	if (upload->response.status == 201)
 		return 1;
-	if (!upload->location)
+	if (!location)
 		return error_set(err, "the registry does not say where to upload to");
-	if (!url_same_origin(upload->location, upload->home->base))
-		return error_set(err, "the registry wants the upload elsewhere");
-	return 0;
+	if (host && !strcasecmp(host, home) && url_is_http(location))
+		upload->location = url_moved(location, upload->home->base);
+	return upload->location ? 0 : error_set(err, "the registry wants the upload elsewhere");
 }
 
 static int step(struct upload *upload, struct http_request *request, ducc_error **err)
@@ -148,7 +154,7 @@ static int put(struct upload *upload, const char *mount_from, ducc_error **err)
 int registry_put_blob(struct registry *registry, struct http *http, const void *data, size_t len,
 		      const struct digest *digest, const char *mount_from, ducc_error **err)
 {
-	struct upload upload = {.home = registry_home(registry, NULL),
+	struct upload upload = {.home = registry_home(registry, http),
 				.http = http,
 				.data = data,
 				.len = len,
@@ -168,7 +174,7 @@ int registry_put_blob(struct registry *registry, struct http *http, const void *
 int registry_put_manifest(struct registry *registry, struct http *http, const char *name,
 			  const char *media_type, const void *data, size_t len, ducc_error **err)
 {
-	struct endpoint *home = registry_home(registry, NULL);
+	struct endpoint *home = registry_home(registry, http);
 	AUTO_FREE char *url = endpoint_url(home, "/manifests/%s", name);
 	struct http_request request = {
 		.method = "PUT", .url = url, .content_type = media_type, .data = data, .len = len};

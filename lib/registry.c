@@ -18,37 +18,10 @@ struct candidate {
 struct registry {
 	struct candidate *places; /* in the order to ask; the last is the registry itself */
 	size_t n;
+	_Atomic(struct candidate *) home; /* what registry_home() has found; NULL: not asked */
 };
 
-static void init_place(struct candidate *place, const struct reference *reference,
-		       enum registry_access access, const char *user, const char *password,
-		       struct keyring *keyring)
-{
-	place->endpoint.base = format("%s://%s/v2/%s", reference->scheme, reference->registry,
-				      reference->repository);
-	place->endpoint.auth = auth_new(reference, access, user, password, keyring);
-}
-
-struct registry *registry_new(const struct reference *reference, enum registry_access access,
-			      const char *user, const char *password, ducc_error **err)
-{
-	struct registry *registry;
-	struct mirrors *mirrors;
-
-	if (access == REGISTRY_PULL && !user) {
-		mirrors = mirrors_load(err);
-		registry = mirrors ? registry_open(reference, access, NULL, mirrors, err) : NULL;
-		mirrors_free(mirrors);
-		return registry;
-	}
-	registry = xcalloc(1, sizeof(*registry));
-	registry->places = xcalloc(1, sizeof(*registry->places));
-	registry->n = 1;
-	init_place(registry->places, reference, access, user, password, NULL);
-	return registry;
-}
-
-struct registry *registry_open(const struct reference *reference, enum registry_access access,
+struct registry *registry_open(const struct reference *reference, const struct login *login,
 			       struct keyring *keyring, const struct mirrors *mirrors,
 			       ducc_error **err)
 {
@@ -56,15 +29,21 @@ struct registry *registry_open(const struct reference *reference, enum registry_
 	struct place *places;
 	size_t n;
 
-	if (mirrors_find(mirrors, reference, &places, &n, err) < 0)
+	if ((login->push ? mirrors_find_home(mirrors, reference, &places, &n, err)
+			 : mirrors_find(mirrors, reference, &places, &n, err)) < 0)
 		return NULL;
 	registry = xcalloc(1, sizeof(*registry));
 	registry->places = xcalloc(n, sizeof(*registry->places));
 	registry->n = n;
 	for (size_t i = 0; i < n; i++) {
-		init_place(&registry->places[i], &places[i].reference, access, NULL, NULL, keyring);
-		registry->places[i].endpoint.insecure = places[i].insecure;
-		registry->places[i].digests_only = places[i].digests_only;
+		struct candidate *place = &registry->places[i];
+		const struct reference *where = &places[i].reference;
+
+		place->endpoint.base =
+			format("%s://%s/v2/%s", where->scheme, where->registry, where->repository);
+		place->endpoint.auth = auth_new(where, login, keyring);
+		place->endpoint.insecure = places[i].insecure;
+		place->digests_only = places[i].digests_only;
 	}
 	places_free(places, n);
 	return registry;
@@ -91,19 +70,38 @@ void registry_learn(struct registry *registry, struct registry *other)
 				   other->places[i].endpoint.auth);
 }
 
-struct endpoint *registry_home(struct registry *registry, const struct endpoint *endpoint)
+/* True if the two differ in nothing but the scheme. */
+static bool is_same_place(const struct endpoint *a, const struct endpoint *b)
 {
-	const char *last = strstr(registry->places[registry->n - 1].endpoint.base, "://");
-	bool after = !endpoint;
+	return !strcmp(strstr(a->base, "://"), strstr(b->base, "://"));
+}
 
-	for (size_t i = 0; i < registry->n; i++) {
-		struct endpoint *place = &registry->places[i].endpoint;
+/* True if it answers a request, whatever it says. */
+static bool is_there(const struct endpoint *endpoint, struct http *http)
+{
+	AUTO_FREE char *url = url_resolve(endpoint->base, "/v2/");
+	struct http_request request = {.url = url, .insecure = endpoint->insecure};
+	struct http_response response = {0};
+	bool answered;
 
-		if (after && !strcmp(strstr(place->base, "://"), last))
-			return place;
-		after |= place == endpoint;
+	http_perform(http, &request, &response, NULL, NULL);
+	answered = response.status;
+	http_response_free(&response);
+	return answered;
+}
+
+struct endpoint *registry_home(struct registry *registry, struct http *http)
+{
+	struct candidate *home = registry->home;
+
+	if (!home) {
+		home = &registry->places[registry->n - 1];
+		if (registry->n > 1 && is_same_place(&home[-1].endpoint, &home->endpoint) &&
+		    is_there(&home[-1].endpoint, http))
+			home--;
+		registry->home = home;
 	}
-	return NULL;
+	return &home->endpoint;
 }
 
 /* --- from one place or another ---------------------------------------- */

@@ -17,31 +17,20 @@ struct registry;
 struct endpoint;
 struct mirrors;
 
-/*
- * `access` tells what tokens are asked for.  `user` and `password` are credentials
- * that go before those that are configured; NULL: none.
- */
-struct registry *registry_new(const struct reference *reference, enum registry_access access,
-			      const char *user, const char *password, ducc_error **err);
-void registry_free(struct registry *registry);
-
-/*
- * The same for many in one session: credentials and mirrors from what the session has
- * read already, which must live as long; mirrors NULL: the registry itself alone.
- */
-struct registry *registry_open(const struct reference *reference, enum registry_access access,
+/* The keyring must live as long. */
+struct registry *registry_open(const struct reference *reference, const struct login *login,
 			       struct keyring *keyring, const struct mirrors *mirrors,
 			       ducc_error **err);
+void registry_free(struct registry *registry);
 
 /* Spares the registry the questions that another repository of it has answered. */
 void registry_learn(struct registry *registry, struct registry *other);
 
 /*
- * The registry itself, for requests that are not here (endpoint.h).  One that is called
- * insecure has two places, https and then http: the next one after `endpoint`, or the
- * first for NULL; NULL if there are no more.
+ * The registry itself, for what mirrors are not asked (endpoint.h).  One that is called
+ * insecure has two places, https and then http: the first that answers at all.
  */
-struct endpoint *registry_home(struct registry *registry, const struct endpoint *endpoint);
+struct endpoint *registry_home(struct registry *registry, struct http *http);
 
 /* --- pulling ---------------------------------------------------------- */
 

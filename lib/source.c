@@ -9,9 +9,11 @@
 
 static int remote_open(struct source *source, const char *text, ducc_error **err)
 {
+	static const struct login login = {.push = false};
+
 	if (reference_parse(&source->reference, text, err) < 0)
 		return -1;
-	source->data = network_registry(source->session->network, &source->reference, err);
+	source->data = network_registry(source->session->network, &source->reference, &login, err);
 	return source->data ? 0 : -1;
 }
 

@@ -59,7 +59,8 @@ struct round {
 static int fetch_list(struct network *network, struct tagset *list, struct http *http,
 		      ducc_error **err)
 {
-	struct registry *registry = network_registry(network, &list->repository, err);
+	static const struct login login = {.push = false};
+	struct registry *registry = network_registry(network, &list->repository, &login, err);
 
 	if (!registry || registry_list_tags(registry, http, &list->tags, &list->n, err) < 0)
 		return -1;

@@ -73,20 +73,6 @@ static int read_page(struct taglist *list, const struct buffer *body, ducc_error
 	return 0;
 }
 
-/*
- * The next page where the registry says it is, but on the registry that we know: behind
- * a proxy, many do not know their own name.
- */
-static char *next_url(const struct taglist *list, const char *next)
-{
-	AUTO_FREE char *path = next ? url_path(next) : NULL;
-	const char *host = strstr(list->home->base, "://") + 3;
-
-	return path ? format("%.*s%s", (int)(host + strcspn(host, "/") - list->home->base),
-			     list->home->base, path)
-		    : NULL;
-}
-
 static int get_page(struct taglist *list, const char *url, ducc_error **err)
 {
 	struct http_request request = {.url = url, .limit = PAGE_LIMIT};
@@ -100,7 +86,8 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 		result = read_page(list, &response.body, err);
 	if (!result) {
 		free(list->next);
-		list->next = next_url(list, response.next);
+		/* Behind a proxy, many registries do not know their own name. */
+		list->next = response.next ? url_moved(response.next, list->home->base) : NULL;
 	}
 	http_response_free(&response);
 	return result;
@@ -150,10 +137,10 @@ static int get_all(struct taglist *list, ducc_error **err)
 	return error_set(err, "more than %d pages", MAX_PAGES);
 }
 
-static int list_home(struct endpoint *home, struct http *http, char ***tags, size_t *n,
-		     ducc_error **err)
+int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
+		       ducc_error **err)
 {
-	struct taglist list = {.home = home, .http = http};
+	struct taglist list = {.home = registry_home(registry, http), .http = http};
 	int result = get_all(&list, err);
 
 	tdestroy(list.known, forget);
@@ -166,24 +153,5 @@ static int list_home(struct endpoint *home, struct http *http, char ***tags, siz
 	while (list.n)
 		free(list.tags[--list.n]);
 	free(list.tags);
-	return -1;
-}
-
-int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
-		       ducc_error **err)
-{
-	struct endpoint *home = registry_home(registry, NULL), *next;
-	ducc_error *error = NULL;
-
-	while (list_home(home, http, tags, n, &error) < 0) {
-		next = registry_home(registry, home);
-		if (!next) {
-			error_give(err, error);
-			return error_wrap(err, "tag list");
-		}
-		http_notice(http, DUCC_INFO, "%s: %s", home->base, ducc_error_message(error));
-		ducc_error_free(STEAL(error));
-		home = next;
-	}
-	return 0;
+	return error_wrap(err, "tag list");
 }

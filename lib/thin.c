@@ -263,19 +263,19 @@ struct upload {
 static struct registry *open_registry(const struct push *push, const ducc_record *record,
 				      ducc_error **err)
 {
-	const char *user = ducc_record_get(record, "user");
-	const char *password = getenv("DUCC_OUTPUT_REGISTRY_PASS");
+	struct login login = {.push = true, .password = getenv("DUCC_OUTPUT_REGISTRY_PASS")};
 
-	if (!user)
-		user = getenv("DUCC_OUTPUT_REGISTRY_USER");
-	if (!password || !*password)
-		return registry_new(&push->target, REGISTRY_PUSH, NULL, NULL, err);
-	if (!user || !*user) {
-		error_set(err, "$DUCC_OUTPUT_REGISTRY_PASS without a user: say "
-			       "$DUCC_OUTPUT_REGISTRY_USER or user=");
-		return NULL;
+	if (login.password && *login.password) {
+		login.user = ducc_record_get(record, "user");
+		if (!login.user)
+			login.user = getenv("DUCC_OUTPUT_REGISTRY_USER");
+		if (!login.user || !*login.user) {
+			error_set(err, "$DUCC_OUTPUT_REGISTRY_PASS without a user: say "
+				       "$DUCC_OUTPUT_REGISTRY_USER or user=");
+			return NULL;
+		}
 	}
-	return registry_new(&push->target, REGISTRY_PUSH, user, password, err);
+	return network_registry(push->session->network, &push->target, &login, err);
 }
 
 /* Sends a blob, unless the registry has it here, or in a repository where we have put it. */
@@ -361,7 +361,6 @@ static int push_image(const struct push *push, const ducc_record *record, ducc_e
 		result = push_to(push, &upload, err);
 		network_give(push->session->network, upload.http);
 	}
-	registry_free(upload.registry);
 	return result;
 }
 

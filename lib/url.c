@@ -73,12 +73,17 @@ char *url_authority(const char *url)
 	return host ? format("%s%s%s", host, port ? ":" : "", port ? port : "") : NULL;
 }
 
-char *url_path(const char *url)
+char *url_moved(const char *url, const char *base)
 {
+	AUTO_URL *handle = xalloc(curl_url());
 	AUTO_FREE char *path = part_of(url, CURLUPART_PATH, 0);
 	AUTO_FREE char *query = part_of(url, CURLUPART_QUERY, 0);
 
-	return path ? format("%s%s%s", path, query ? "?" : "", query ? query : "") : NULL;
+	if (!path || curl_url_set(handle, CURLUPART_URL, base, 0) ||
+	    curl_url_set(handle, CURLUPART_PATH, path, 0) ||
+	    curl_url_set(handle, CURLUPART_QUERY, query, 0))
+		return NULL;
+	return part(handle, CURLUPART_URL, 0);
 }
 
 char *url_public(const char *url)

@@ -19,8 +19,8 @@ bool url_is_http(const char *url);
 /* HOST[:PORT] */
 char *url_authority(const char *url);
 
-/* Path and query, from the first slash on. */
-char *url_path(const char *url);
+/* The path and query of one, with scheme, host and port of the other. */
+char *url_moved(const char *url, const char *base);
 
 /* What may be shown of it: a query can hold a signature or a token, user info a password. */
 char *url_public(const char *url);

@@ -141,5 +141,38 @@ skopeo copy -q --insecure-policy --dest-tls-verify=false --dest-creds "$registry
 export DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT="$tls" DUCC_r_USER="$registry_user" DUCC_r_PASS="$registry_password"
 ok "docker-registry with TLS and a password" fetch "https://$tls/app:1"
 ok "... gives what is right" sound "$tmp/store"
+unset DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
+
+# What registries.conf calls insecure: TLS with any certificate, and if there is none, without
+drive=$bin/t/drive-registry
+conf() { # HOST:PORT KEY
+	printf '[[registry]]\nlocation = "%s"\n%s = true\n' "$1" "$2" >"$tmp/registries.conf"
+}
+CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf
+export CONTAINERS_REGISTRIES_CONF
+unset SSL_CERT_FILE
+rm -rf "$certs"
+start_tls server <<END
+client_max_body_size 0;
+$pass
+END
+conf "$tls" insecure
+ok "an insecure registry is pulled from" fetch "https://$tls/app:1"
+ok "... and pushed to" "$drive" put "https://$tls/pushed" "$tmp/oci/oci-layout"
+like "... by TLS" "$(cat "$tls_log")" '^HTTP/2.0 TLS.* PUT /v2/pushed/blobs/uploads/.* 201 '
+is "... and nothing else" "$(cat "$nginx_log")" ""
+ok "... its tags are listed" "$drive" tags "https://$tls/app"
+conf "$open" insecure
+ok "one without TLS is pulled from" fetch "https://$open/app:1"
+ok "... and pushed to" "$drive" put "https://$open/elsewhere" "$tmp/oci/oci-layout"
+is "... which it has" "$("$drive" has "http://$open/elsewhere" "$(digest_of "$tmp/oci/oci-layout")")" yes
+ok "... its tags are listed" "$drive" tags "https://$open/app"
+conf "$tls" blocked
+fails "a blocked one is not pushed to" "$drive" put "https://$tls/blocked" "$tmp/oci/oci-layout"
+like "... which is said" "$(cat "$out")" "^$tls is blocked by registries.conf"
+conf example.org insecure
+fails "others are as secure as ever" "$drive" put "https://$tls/other" "$tmp/oci/oci-layout"
+fails "... with TLS" "$drive" put "https://$open/other" "$tmp/oci/oci-layout"
+is "... nothing came to them" "$("$drive" has "http://$open/other" "$(digest_of "$tmp/oci/oci-layout")")" no
 
 done_testing

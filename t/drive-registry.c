@@ -13,7 +13,7 @@
 
 #include "mem.h"
 #include "path.h"
-#include "registry.h"
+#include "network.h"
 
 static int tags(struct registry *registry, struct http *http, ducc_error **err)
 {
@@ -90,21 +90,24 @@ static int run(struct registry *registry, struct http *http, int argc, char **ar
 int main(int argc, char **argv)
 {
 	AUTO_REFERENCE reference = {0};
+	const struct http_listener nobody = {NULL};
+	struct network *network = network_new(&nobody);
 	struct registry *registry = NULL;
-	struct http *http = http_new();
+	struct http *http = network_take(network);
 	ducc_error *err = NULL;
-	bool pulls = argc > 1 && !strcmp(argv[1], "tags");
+	struct login login = {.push = argc > 1 && strcmp(argv[1], "tags") != 0,
+			      .user = getenv("DRIVE_USER"),
+			      .password = getenv("DRIVE_PASSWORD")};
 	int result = -1;
 
 	if (argc > 2 && !reference_parse(&reference, argv[2], &err))
-		registry = registry_new(&reference, pulls ? REGISTRY_PULL : REGISTRY_PUSH,
-					getenv("DRIVE_USER"), getenv("DRIVE_PASSWORD"), &err);
+		registry = network_registry(network, &reference, &login, &err);
 	if (registry)
 		result = run(registry, http, argc, argv, &err);
 	if (result < 0)
 		fprintf(stderr, "%s\n", err ? ducc_error_message(err) : "wrong usage");
 	ducc_error_free(err);
-	registry_free(registry);
-	http_free(http);
+	network_give(network, http);
+	network_free(network);
 	return result < 0 ? 1 : 0;
 }
