@@ -308,6 +308,59 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	return len;
 }
 
+/* --- what a status means ---------------------------------------------- */
+
+bool http_status_is_transient(long status)
+{
+	return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
+	       status == 503 || status == 504;
+}
+
+static const char *status_text(long status)
+{
+	switch (status) {
+	case 401:
+	case 407:
+		return ", authentication required";
+	case 403:
+		return ", access denied";
+	case 404:
+		return ", not found";
+	case 429:
+		return ", too many requests";
+	default:
+		return "";
+	}
+}
+
+/* The first message of an error body as the OCI distribution specification has it. */
+static char *registry_message(const struct buffer *body)
+{
+	AUTO_JSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
+	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
+	const cJSON *first = cJSON_GetArrayItem(errors, 0);
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
+
+	return text ? xstrndup(text, 200) : NULL;
+}
+
+int http_status_error(const struct http_response *response, ducc_error **err)
+{
+	AUTO_FREE char *message = registry_message(&response->body);
+	AUTO_BUFFER text = {0};
+
+	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "registry",
+		    response->status, status_text(response->status));
+	if (message)
+		buffer_addf(&text, ": %s", message);
+	if (response->status == 429 && response->rate_limit)
+		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
+			    response->rate_remaining ? response->rate_remaining : "unknown");
+	if (response->retry_after)
+		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
+	return error_set(err, "%s", text.data);
+}
+
 /* --- the request ------------------------------------------------------ */
 
 static void set_body(CURL *curl, const struct http_request *request)
@@ -338,8 +391,10 @@ static int set_tls(struct transfer *transfer, ducc_error **err)
 		http->host = STEAL(authority);
 	}
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (http->system)
+	if (http->system) {
 		curl_easy_setopt(curl, CURLOPT_CAINFO, http->system);
+		curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, http->system);
+	}
 	if (http->tls.authorities.len) {
 		blob.data = http->tls.authorities.data;
 		blob.len = http->tls.authorities.len;
@@ -447,6 +502,15 @@ static void read_outcome(CURL *curl, struct http_response *response)
 		response->retry_after = (uint64_t)retry_after;
 }
 
+/* The status by which a proxy has refused to lead to the host, or 0. */
+static long proxy_status(CURL *curl)
+{
+	long status = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status / 100 == 2 ? 0 : status;
+}
+
 /* One request to one place. */
 static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
 {
@@ -454,6 +518,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	struct curl_slist *headers;
 	char reason[CURL_ERROR_SIZE] = "";
 	CURLcode code;
+	long refused;
 
 	reset_response(transfer->response);
 	curl_easy_reset(curl); /* keeps the connections */
@@ -469,11 +534,16 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	curl_slist_free_all(headers);
 	if (code == CURLE_OK || transfer->enough)
 		return 0;
-	*transient = !transfer->error && is_transient(code);
-	if (!transfer->error)
-		return error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
-	error_give(err, transfer->error);
-	return -1;
+	if (transfer->error) {
+		*transient = false;
+		error_give(err, transfer->error);
+		return -1;
+	}
+	refused = proxy_status(curl);
+	*transient = refused ? http_status_is_transient(refused) : is_transient(code);
+	if (refused)
+		return error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
+	return error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
 }
 
 static bool is_redirect(const struct http_request *request, const struct http_response *response)
@@ -527,56 +597,4 @@ void http_response_free(struct http_response *response)
 {
 	reset_response(response);
 	buffer_free(&response->body);
-}
-
-/* --- what a status means ---------------------------------------------- */
-
-bool http_status_is_transient(long status)
-{
-	return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
-	       status == 503 || status == 504;
-}
-
-static const char *status_text(long status)
-{
-	switch (status) {
-	case 401:
-		return ", authentication required";
-	case 403:
-		return ", access denied";
-	case 404:
-		return ", not found";
-	case 429:
-		return ", too many requests";
-	default:
-		return "";
-	}
-}
-
-/* The first message of an error body as the OCI distribution specification has it. */
-static char *registry_message(const struct buffer *body)
-{
-	AUTO_JSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
-	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
-	const cJSON *first = cJSON_GetArrayItem(errors, 0);
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
-
-	return text ? xstrndup(text, 200) : NULL;
-}
-
-int http_status_error(const struct http_response *response, ducc_error **err)
-{
-	AUTO_FREE char *message = registry_message(&response->body);
-	AUTO_BUFFER text = {0};
-
-	buffer_addf(&text, "the registry answered %ld%s", response->status,
-		    status_text(response->status));
-	if (message)
-		buffer_addf(&text, ": %s", message);
-	if (response->status == 429 && response->rate_limit)
-		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
-			    response->rate_remaining ? response->rate_remaining : "unknown");
-	if (response->retry_after)
-		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
-	return error_set(err, "%s", text.data);
 }

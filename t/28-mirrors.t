@@ -177,18 +177,69 @@ ok "registries.conf.d of the user is read" ducc-fetch -s "$tmp/own" "$image"
 is "... and holds" "$(asked)" "mirror "
 unset XDG_CONFIG_HOME
 
-# A proxy for HTTP
+# Proxies for HTTP: one that wants a password, and one before it that is spoken to by TLS
+need tinyproxy socat
+proxy_password=pr0xy-${tmp##*.}
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+	-keyout "$tmp/tls.key" -out "$tmp/tls.crt" 2>/dev/null
+tls=127.0.0.1:$(free_port)
 start_nginx <<END
-server { @LISTEN@ location / { proxy_pass http://\$http_host; proxy_set_header Host \$http_host; } }
+server { @LISTEN@ }
+server {
+	listen $tls ssl http2;
+	ssl_certificate $tmp/tls.crt; ssl_certificate_key $tmp/tls.key;
+	location / { proxy_pass http://$home; proxy_set_header Host \$http_host; }
+}
 END
-http_proxy=http://$nginx
-export http_proxy
-ok "http_proxy is used" ducc-fetch -s "$tmp/proxied" "$image"
-like "... for all" "$(cat "$nginx_log")" 'GET .*/v2/app/blobs/sha256:[0-9a-f]* 200'
-: >"$nginx_log"
-no_proxy=127.0.0.1
-export no_proxy
-ok "no_proxy tells for whom not" ducc-fetch -s "$tmp/unproxied" "$image"
-is "... for none" "$(cat "$nginx_log")" ""
+configure_server() {
+	echo "$2" >"$tmp/tinyproxy.html"
+	cat >"$tmp/tinyproxy.conf" <<-END
+		Listen 127.0.0.1
+		Port ${1#*:}
+		BasicAuth proxyuser $proxy_password
+		DefaultErrorFile "$tmp/tinyproxy.html"
+		LogFile "$tmp/tinyproxy.log"
+		LogLevel Connect
+	END
+}
+start_server "$tmp/tinyproxy.err" / tinyproxy -d -c "$tmp/tinyproxy.conf"
+proxy=$server
+tls_proxy=127.0.0.1:$(free_port)
+setpriv --pdeathsig KILL socat \
+	"OPENSSL-LISTEN:${tls_proxy#*:},bind=127.0.0.1,fork,reuseaddr,verify=0,cert=$tmp/tls.crt,key=$tmp/tls.key" \
+	"TCP:$proxy" 2>"$tmp/socat.err" &
+at_exit "kill $! 2>/dev/null"
+wait_for curl -s -k "https://$tls_proxy/" -o "$out"
+proxied() { # VARIABLE=VALUE IMAGE: fetch through that proxy; what it was asked for is in $tmp/tinyproxy.log
+	rm -rf "$tmp/proxied"
+	: >"$tmp/tinyproxy.log"
+	env "$1" ducc-fetch -v -v -s "$tmp/proxied" "$2"
+}
+asked_for() { # of the proxy: METHOD and host, each once
+	sed -n 's;.*Request .*: \([A-Z]*\) \(http://\)*\([0-9.:]*\).*;\1 \3;p' "$tmp/tinyproxy.log" | sort -u | tr '\n' ' '
+}
+ok "http_proxy is used, with its password" proxied "http_proxy=http://proxyuser:$proxy_password@$proxy" "$image"
+is "... which is not shown" "$(grep -c -F -e "$proxy_password" -e "$(printf %s "proxyuser:$proxy_password" | base64 -w 0)" "$out")" 0
+is "... for all" "$(asked_for)" "GET $home HEAD $home "
+fails "a proxy without its password" proxied "http_proxy=http://$proxy" "$image"
+like "... wants one, which is said" "$(cat "$out")" 'app:1: manifest: the proxy answered 407, authentication required'
+is "... once" "$(grep -c 'trying again' "$out")" 0
+ok "no_proxy tells for whom not" env no_proxy=127.0.0.1 "http_proxy=http://$proxy" ducc-fetch -s "$tmp/unproxied" "$image"
+
+SSL_CERT_FILE=$tmp/tls.crt
+export SSL_CERT_FILE
+ok "https_proxy is used for https" proxied "https_proxy=http://proxyuser:$proxy_password@$proxy" "https://$tls/app:1"
+is "... by a tunnel" "$(asked_for)" "CONNECT $tls "
+is "... and its password is not shown" "$(grep -c -F -e "$proxy_password" -e "$(printf %s "proxyuser:$proxy_password" | base64 -w 0)" "$out")" 0
+fails "a tunnel without the password" proxied "https_proxy=http://$proxy" "https://$tls/app:1"
+like "... is refused, which is said" "$(cat "$out")" 'app:1: manifest: the proxy answered 407, authentication required'
+is "... once" "$(grep -c 'trying again' "$out")" 0
+ok "a proxy may be spoken to by TLS" proxied "https_proxy=https://proxyuser:$proxy_password@$tls_proxy" "https://$tls/app:1"
+is "... and make a tunnel" "$(asked_for)" "CONNECT $tls "
+unset SSL_CERT_FILE
+fails "... if its certificate is right" proxied "http_proxy=https://proxyuser:$proxy_password@$tls_proxy" "$image"
+like "... which is said" "$(cat "$out")" 'app:1: manifest: .*certificate'
+fails "a proxy that is not there" proxied "http_proxy=http://$nobody" "$image"
+like "... is named" "$(cat "$out")" "app:1: manifest: .*${nobody#*:}"
 
 done_testing
