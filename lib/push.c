@@ -87,6 +87,7 @@ static int finish(struct upload *upload, const void *data, size_t len, ducc_erro
 	return step(upload, &request, err) < 0 ? -1 : 0;
 }
 
+/* All of it in one chunk; 1 if the registry then takes it for complete. */
 static int send_chunk(struct upload *upload, ducc_error **err)
 {
 	AUTO_FREE char *url = xstrdup(upload->location);
@@ -98,7 +99,7 @@ static int send_chunk(struct upload *upload, ducc_error **err)
 				       .data = upload->data,
 				       .len = upload->len};
 
-	return step(upload, &request, err) < 0 ? -1 : 0;
+	return step(upload, &request, err);
 }
 
 /* Statuses of registries that want a blob by PATCH before the PUT. */
@@ -119,8 +120,12 @@ static int put_at_once(struct upload *upload, const char *mount_from, ducc_error
 
 static int put_in_chunks(struct upload *upload, ducc_error **err)
 {
-	if (begin(upload, NULL, err) < 0 || send_chunk(upload, err) < 0)
-		return -1;
+	int done = begin(upload, NULL, err);
+
+	if (!done)
+		done = send_chunk(upload, err);
+	if (done)
+		return done < 0 ? -1 : 0;
 	return finish(upload, NULL, 0, err);
 }
 
