@@ -75,10 +75,16 @@ diag() { # standard input, as comments
 	sed -n '1,60s/^/# /p'
 }
 
-# no_secret: neither the registry's password nor what Basic authentication makes of it is in $out.
+# secrets: the registry's password, what Basic authentication makes of it, the identity token that stands
+# for it, and how every signed token begins, one a line.
+secrets() {
+	printf '%s\n' "$registry_password" "$identity_token" eyJ0eXAiOiJKV1Qi
+	printf %s "$registry_user:$registry_password" | base64 -w 0
+}
+
+# no_secret: none of them is in $out.
 no_secret() {
-	no_secret_basic=$(printf %s "$registry_user:$registry_password" | base64 -w 0)
-	! grep -qF -e "$registry_password" -e "$no_secret_basic" "$out"
+	! secrets | grep -qF -f - "$out"
 }
 
 # ok TITLE COMMAND...: the command succeeds, and tells no secret.
@@ -131,7 +137,17 @@ skip_all() {
 	exit 0
 }
 
+# where_secrets_are: the files in $tmp that hold one, but for those that must: users' own, and what servers
+# keep and write down.
+where_secrets_are() {
+	secrets >"$tmp/.secrets"
+	find "$tmp" -type f ! -name .secrets ! -name auth.json ! -name config.json ! -name 'env-*' \
+		! -path "$tmp/helpers/*" ! -path "$tmp/tokens*" ! -name access.log ! -name 'tls-*.log' \
+		-exec grep -lFf "$tmp/.secrets" {} +
+}
+
 done_testing() {
+	is "no secret was left anywhere" "$(where_secrets_are)" ""
 	echo "1..$tap_count"
 	[ "$tap_failed" = 0 ] || exit 1
 }
@@ -230,6 +246,7 @@ start_nginx() {
 
 registry_user=user
 registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
+identity_token=identity-${tmp##*.}
 token_repositories='public/app private/app'
 
 # start_registry [open|htpasswd|token|tokens]: a registry that sets $registry to HOST:PORT, and $registry_log.
@@ -349,7 +366,7 @@ start_tokens() {
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout "$tokens/token.key" \
 		-out "$tokens/token.crt" 2>/dev/null
 	printf %s "$registry_user:$registry_password" >"$tokens/user"
-	printf %s "identity-${tmp##*.}" >"$tokens/identity"
+	printf %s "$identity_token" >"$tokens/identity"
 	echo 3600 >"$tokens/life"
 	: >"$tokens/log"
 	configure_server() {
