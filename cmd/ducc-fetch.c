@@ -1,7 +1,5 @@
 /* ducc-fetch: download and verify images, and pin their references. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tool.h"
 
@@ -48,16 +46,9 @@ static void fetch(ducc_session *session, ducc_record *record)
 /* A copy of the record for each platform that the image is there for. */
 static void fetch_all(ducc_session *session, ducc_record *record)
 {
-	const char *reference = ducc_record_reference(record), *colon = strchr(reference, ':');
 	ducc_error *err = NULL;
 	char **platforms;
 
-	if (colon && !strcmp(colon, ":-")) {
-		fprintf(stderr, "%s: %s: standard input can be read once only: not with -a\n",
-			tool.name, reference);
-		tool.failed++;
-		return;
-	}
 	platforms = ducc_platforms(session, record, &err);
 	if (!platforms) {
 		tool_fail(&tool, ducc_record_reference(record), err);

@@ -30,23 +30,17 @@ static void clear_line(void)
 	line.shown = false;
 }
 
-/* A message is one line, whatever somebody has put into a name. */
-static void print_escaped(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		fprintf(stderr, *p < ' ' || *p == 0x7f ? "\\%03o" : "%c", *p);
-}
-
 static void on_notice(void *ctx, enum ducc_level level, const char *text)
 {
 	const struct tool *tool = ctx;
+	char *shown;
 
 	if ((int)level > tool->verbosity)
 		return;
+	shown = ducc_printable(text);
 	clear_line();
-	fprintf(stderr, "%s: %s", tool->name, level == DUCC_WARNING ? "warning: " : "");
-	print_escaped(text);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s: %s%s\n", tool->name, level == DUCC_WARNING ? "warning: " : "", shown);
+	free(shown);
 }
 
 static void on_progress(void *ctx, const struct ducc_progress *progress)
@@ -333,13 +327,12 @@ void tool_done(struct tool *tool, const ducc_record *record)
 
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 {
+	char *shown = what ? ducc_printable(what) : NULL;
+
 	clear_line();
-	fprintf(stderr, "%s: ", tool->name);
-	if (what) {
-		print_escaped(what);
-		fputs(": ", stderr);
-	}
-	fprintf(stderr, "%s\n", ducc_error_message(err));
+	fprintf(stderr, "%s: %s%s%s\n", tool->name, shown ? shown : "", shown ? ": " : "",
+		ducc_error_message(err));
+	free(shown);
 	ducc_error_free(err);
 	tool->failed++;
 }

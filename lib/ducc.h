@@ -50,6 +50,13 @@ DUCC_PUBLIC const char *ducc_error_message(const ducc_error *err);
 /* Releases an error; NULL is allowed. */
 DUCC_PUBLIC void ducc_error_free(ducc_error *err);
 
+/*
+ * Text as one line that a terminal obeys in nothing, whatever a name or a registry's words
+ * hold: control characters, those of Unicode too, become \ooo.  The caller frees it.
+ * The messages of errors are so already.
+ */
+DUCC_PUBLIC char *ducc_printable(const char *text);
+
 /* --- records ---------------------------------------------------------- */
 
 /*

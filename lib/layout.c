@@ -100,7 +100,7 @@ static const char *new_layout(struct source *source, const char *text)
 	struct layout *layout = source->data = xcalloc(1, sizeof(*layout));
 	size_t len = strcspn(text, ":");
 
-	layout->fd = layout->members.fd = -1;
+	layout->fd = -1;
 	layout->path = xstrndup(text, len);
 	return text[len] ? text + len + 1 : NULL;
 }
@@ -121,7 +121,7 @@ static int archive_open(struct source *source, const char *text, ducc_error **er
 	const char *ref = new_layout(source, text);
 	struct layout *layout = source->data;
 
-	if (members_open(&layout->members, layout->path, err) < 0)
+	if (members_open(&layout->members, layout->path, &source->session->input, err) < 0)
 		return -1;
 	return open_layout(source, ref, err);
 }

@@ -119,36 +119,36 @@ static int scan(struct members *members, ducc_error **err)
 }
 
 /* Standard input can be read but once; a file without a name goes when we go. */
-static int copy_input(struct members *members, ducc_error **err)
+static int copy_input(int *copy, ducc_error **err)
 {
 	const char *directory = getenv("TMPDIR");
 	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
+	AUTO_CLOSE int fd = -1;
 	ssize_t n;
 
 	if (!directory || !*directory)
 		directory = "/var/tmp";
-	members->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (members->fd < 0)
+	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return error_errno(err, errno, "%s", directory);
 	while ((n = read(STDIN_FILENO, buffer, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0 && write_all(members->fd, buffer, (size_t)n) < 0)
+		if (n > 0 && write_all(fd, buffer, (size_t)n) < 0)
 			return error_errno(err, errno, "%s", directory);
 	if (n < 0)
-		return error_errno(err, errno, "%s", members->name);
-	members->path = format("/proc/self/fd/%d", members->fd);
+		return error_errno(err, errno, "standard input");
+	*copy = fd;
+	fd = -1;
 	return 0;
 }
 
-int members_open(struct members *members, const char *path, ducc_error **err)
+int members_open(struct members *members, const char *path, int *input, ducc_error **err)
 {
-	bool input = !strcmp(path, "-");
+	bool is_input = !strcmp(path, "-");
 
-	*members = (struct members){.fd = -1};
-	members->name = xstrdup(input ? "standard input" : path);
-	if (input && copy_input(members, err) < 0)
+	*members = (struct members){.name = xstrdup(is_input ? "standard input" : path)};
+	if (is_input && *input < 0 && copy_input(input, err) < 0)
 		return -1;
-	if (!input)
-		members->path = xstrdup(path);
+	members->path = is_input ? format("/proc/self/fd/%d", *input) : xstrdup(path);
 	return scan(members, err);
 }
 
@@ -158,11 +158,10 @@ void members_close(struct members *members)
 		free(members->list[i].name);
 		free(members->list[i].link);
 	}
-	cleanup_close(&members->fd);
 	free(members->list);
 	free(members->path);
 	free(members->name);
-	*members = (struct members){.fd = -1};
+	*members = (struct members){NULL};
 }
 
 const struct member *members_find(const struct members *members, const char *name)

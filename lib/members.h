@@ -3,7 +3,7 @@
  * archive computes their digests, later ones take their bytes.
  *
  * The archive may be compressed, and may come from standard input, from where it is
- * copied into a file without a name.
+ * copied, once, into a file without a name.
  */
 #ifndef DUCC_MEMBERS_H
 #define DUCC_MEMBERS_H
@@ -21,13 +21,15 @@ struct member {
 struct members {
 	char *name; /* for messages */
 	char *path; /* how to open it */
-	int fd;     /* of what was copied, or -1 */
 	struct member *list;
 	size_t n, capacity;
 };
 
-/* `path` "-" is standard input.  members_close() is due in any case. */
-int members_open(struct members *members, const char *path, ducc_error **err);
+/*
+ * `path` "-" is standard input, whose copy is in *input from the first time on; before, that
+ * is -1.  The caller closes it after the last members_close(), which is due in any case.
+ */
+int members_open(struct members *members, const char *path, int *input, ducc_error **err);
 void members_close(struct members *members);
 
 /* The member of that name, links followed, or NULL. */

@@ -88,6 +88,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	pthread_mutex_init(&session->callbacks, NULL);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
 	session->index = store_index_new();
+	session->input = -1;
 	session->network = network_new(&(struct http_listener){
 		.notice = options->notice ? on_network_notice : NULL,
 		.cancelled = options->cancelled ? on_network_asks : NULL,
@@ -101,6 +102,7 @@ void ducc_close(ducc_session *session)
 	if (!session)
 		return;
 	events_close(session->events);
+	cleanup_close(&session->input);
 	for (size_t i = 0; i < session->n_pushed; i++) {
 		free(session->pushed[i].registry);
 		free(session->pushed[i].repository);

@@ -37,6 +37,7 @@ struct ducc_session {
 	struct network *network;
 	struct store_index *index;
 	bool swept; /* the store's tmp/ */
+	int input;  /* a copy of an archive on standard input, or -1 */
 };
 
 void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)

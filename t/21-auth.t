@@ -179,6 +179,18 @@ ok "what is in the file comes before a helper for all" \
 	helped "$(auths "$registry" "$creds" | jq -c '.credsStore = "broken"')" "$registry/private/app:1"
 ok "a helper may have an identity token" helped '{"credsStore":"token"}' "$registry/private/app:1"
 ok "a helper that has nothing is no error" helped '{"credsStore":"test"}' "localhost:${registry#*:}/public/app:1"
+cat >"$tmp/helpers/docker-credential-env" <<'END'
+#!/bin/sh
+env >"${0%/*}/environment"
+exec "${0%-env}-test" "$@"
+END
+chmod +x "$tmp/helpers/docker-credential-env"
+ok "a helper sees the environment" helped '{"credsStore":"env"}' "$registry/private/app:1"
+like "... as it is" "$(cat "$tmp/helpers/environment")" "^HOME=$HOME"
+printf '%s\n' '{"credsStore":"env"}' >"$tmp/auth.json"
+ok "... but for passwords that are not its own" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" "PATH=$tmp/helpers:$PATH" DUCC_AUTH_REGISTRIES=o \
+	DUCC_o_IDENT=example.org DUCC_o_USER=x "DUCC_o_PASS=$registry_password" "DUCC_OUTPUT_REGISTRY_PASS=$registry_password" -- "$registry/private/app:1"
+is "... of which it sees nothing" "$(grep -c _PASS= "$tmp/helpers/environment") $(grep -c _USER= "$tmp/helpers/environment")" "0 1"
 fails "a helper that fails is one" helped '{"credsStore":"broken"}' "$registry/private/app:1"
 like "... that says so" "$(cat "$out")" 'private/app:1: .*docker-credential-broken: exit status 1'
 fails "one that isn't there, too" helped '{"credsStore":"nowhere"}' "$registry/private/app:1"

@@ -179,6 +179,18 @@ edit nested '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+j
 	{mediaType: "application/vnd.oci.image.index.v1+json", size: 1, digest: .config.digest}]}'
 ok "an index that leads nowhere" refuses nested 'index|manifest|platform|digest|size'
 
+# Seventy indexes in one, none of which says what it is for, nor has the image
+lie bomb
+for i in $(seq 70); do
+	jq -nc --arg i "$i" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", annotations: {i: $i}, manifests: [
+		{mediaType: "application/vnd.oci.image.manifest.v1+json", size: 1, digest: ("sha256:" + "0" * 64), platform: {os: "plan9", architecture: "mips"}}]}' >"$tmp/inner"
+	inner=$(digest_of "$tmp/inner")
+	cp "$tmp/inner" "$www/bomb/manifests/$inner"
+	jq -nc --arg d "$inner" --argjson s "$(wc -c <"$tmp/inner")" '{mediaType: "application/vnd.oci.image.index.v1+json", size: $s, digest: $d}'
+done | jq -sc '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' >"$www/bomb/manifests/tag"
+ok "an index of seventy indexes" refuses bomb 'more than 64 manifests to look at'
+is "... is not looked at to its end" "$(grep -c 'GET /v2/bomb/manifests/sha256' "$nginx_log")" 64
+
 # Blobs
 lie flipped
 flip "$www/flipped/blobs/$layer" 8
@@ -286,5 +298,38 @@ ok "an answer that isn't HTTP" refuses garbage "layer $layer: "
 rude silence
 : >"$rude_layer"
 ok "no answer at all" refuses silence "layer $layer: "
+
+# What passes is tried again, what can't get better is not
+for s in 408 425 429 500 502 503 504; do
+	rude "s$s" "Content-Length: $size"
+	answer /dev/null "$s What" "Content-Length: 0" | tee "$raw/v2/s$s/manifests/tag.once" >"$rude_layer.once"
+	ok "$s passes" ducc-fetch -s "$tmp/passes" "$nginx/s$s:tag"
+	is "... and had been answered" "$(find "$raw/v2/s$s" -name '*.once')" ""
+	rm -r "$tmp/passes"
+done
+for s in 400 403 404 405 410 451 501; do
+	rude "s$s" "Content-Length: $size"
+	answer /dev/null "$s What" "Content-Length: 0" >"$rude_layer.once"
+	ok "$s does not" refuses "s$s" "layer $layer: .*$s"
+done
+rude reset "Content-Length: $size"
+head -c 300 "$rude_layer" >"$rude_layer.reset"
+ok "a connection that is reset in the middle" ducc-fetch -s "$tmp/passes" "$nginx/reset:tag"
+is "... as it was" "$(find "$raw/v2/reset" -name '*.reset')" ""
+rude cut "Content-Length: $size"
+truncate -s -1000 "$rude_layer"
+answer /dev/null '416 Range Not Satisfiable' 'Content-Length: 0' >"$rude_layer.range"
+ok "a layer that never comes to its end, nor can go on" refuses cut "layer $layer: "
+rude elsewhere "Content-Length: $size"
+truncate -s -1000 "$rude_layer"
+answer "$(blob "$layer")" '206 Partial Content' "Content-Length: $size" "Content-Range: bytes 0-$((size - 1))/$size" >"$rude_layer.range"
+ok "... nor where it was asked for" refuses elsewhere "layer $layer: "
+
+# What a registry says is shown without what terminals obey
+rude escapes
+printf '{"errors":[{"code":"X","message":"\\u001b[31mred\\u0007\\n\\u009b2J"}]}' >"$tmp/body"
+answer "$tmp/body" '403 Forbidden' "Content-Length: $(wc -c <"$tmp/body")" >"$raw/v2/escapes/manifests/tag"
+ok "an error with escape sequences" refuses escapes '403.*red'
+is "... is shown without them" "$(LC_ALL=C tr -d '\n\40-\176' <"$tmp/stderr" | wc -c)" 0
 
 done_testing

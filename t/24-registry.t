@@ -131,7 +131,7 @@ page few/1000 1 1000
 page few/1 1 1
 page own/0 1 50
 page over/0 1 1001
-mkdir -p "$www/null" "$www/bad" "$www/odd"
+mkdir -p "$www/vast" "$www/null" "$www/bad" "$www/odd"
 echo '{"name":"x","tags":null}' >"$www/null/0"
 echo '{"name":"x","tags":["a",7]}' >"$www/bad/0"
 echo '{"name":"x","tags":["good","../../etc","a b","","-x",".x"]}' >"$www/odd/0"
@@ -174,6 +174,9 @@ like "... which is said" "$(cat "$out")" 'cut off after 1000 tags'
 ok "one of 50, whatever is asked for, is whole" tags "$nginx/own"
 ok "... as is one of 1,001" tags "$nginx/over"
 is "no tags at all" "$(tags "$nginx/null")" ""
+seq -f 't%.0f' 600000 | jq -cRn '{name: "x", tags: [inputs]}' >"$www/vast/0"
+fails "a page of more than 4 MiB is an error" "$drive" tags "$nginx/vast"
+like "... that says so" "$(cat "$out")" 'tag list: answer of more than 4194304 bytes'
 fails "a tag that is a number is an error" "$drive" tags "$nginx/bad"
 is "what can't be a tag is left out" "$(tags "$nginx/odd")" "good "
 

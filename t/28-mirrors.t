@@ -143,6 +143,35 @@ like "... and that is said" "$(cat "$out")" 'teamwork/app:1: registry.invalid is
 ok "docker.io means Docker Hub" fetch library/app:1
 is "... whatever it is called" "$(asked)" "home "
 
+# One that has a bad moment when it is asked what a tag is may be asked for the rest
+start_nginx <<END
+server {
+	@LISTEN@
+	location / {
+		if (\$request_method = HEAD) { return 503; }
+		proxy_pass http://$mirror; proxy_set_header Host \$http_host;
+	}
+}
+END
+conf <<END
+[[registry]]
+location = "$home"
+[[registry.mirror]]
+location = "$nginx"
+END
+ok "a mirror with a bad moment" fetch "$image"
+is "... is asked again" "$(grep -c 'GET .*/\(manifests\|blobs\)/sha256:[0-9a-f]* 200' "$nginx_log") $(grep -c '"GET ' "$home_log")" "5 0"
+
+# Whoever writes a password where it does not belong is told so without it
+conf <<END
+[[registry]]
+location = "$home"
+[[registry.mirror]]
+location = "user:pr1vate@example.org"
+END
+fails "a mirror with a password in its name" fetch "$image"
+is "... which is not shown" "$(grep -c pr1vate "$out")" 0
+
 n=0
 while IFS= read -r broken; do
 	n=$((n + 1))

@@ -1,8 +1,11 @@
 #!/usr/bin/perl
-# raw-server.pl DIR: on the port in DIR/port, answers GET /X with the bytes of DIR/X, headers and all.
+# raw-server.pl DIR: on the port in DIR/port, answers GET /X with the bytes of DIR/X, headers and all, or if they are
+# there, with those of DIR/X.range if a range is asked for, or with DIR/X.once, once; DIR/X.reset is the
+# same, and the connection is reset after it.
 use strict;
 use warnings;
 use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_LINGER);
 
 my ($dir) = @ARGV;
 open my $config, '<', "$dir/port" or die "$dir/port: $!\n";
@@ -12,14 +15,24 @@ my $listener = IO::Socket::INET->new(Listen => 16, LocalAddr => '127.0.0.1', Loc
 $SIG{PIPE} = 'IGNORE';
 while (my $client = $listener->accept) {
 	my ($path) = (scalar <$client> // '') =~ m{^GET /(\S+)};
+	my $range;
 	while (defined(my $header = <$client>)) {
 		last if $header =~ /^\r?\n$/;
+		$range = 1 if $header =~ /^range:/i;
 	}
 	$path = '404' if !defined $path || $path =~ /\.\./ || !-f "$dir/$path";
+	my ($kind) = grep { -f "$dir/$path.$_" } $range ? 'range' : (), 'once', 'reset';
+	$path .= ".$kind" if $kind;
 	if (open my $file, '<:raw', "$dir/$path") {
 		local $/;
 		print $client scalar <$file>;
 	}
-	shutdown $client, 1;
+	unlink "$dir/$path" if $kind && $kind ne 'range';
+	if ($kind && $kind eq 'reset') {
+		$client->flush;
+		setsockopt $client, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
+	} else {
+		shutdown $client, 1;
+	}
 	close $client;
 }
