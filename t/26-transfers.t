@@ -186,6 +186,35 @@ like "... is asked for it" "$(cat "$tmp/tokens.log")" "/blobs/$layer 401 range=b
 like "... and the layer goes on where it was" "$(cat "$tmp/tokens.log")" "/blobs/$layer 206 range=bytes=[0-9]+- second"
 ok "... and the store is sound" sound "$tmp/again"
 
+# No more transfers at a time than -j says, and the terminal is told how far they are
+umoci tag --image "$tmp/oci:app" many
+for i in 1 2 3 4 5 6; do
+	mkdir "$tmp/big/$i"
+	head -c 400000 /dev/urandom >"$tmp/big/$i/random"
+	add_layer "$tmp/oci:many" "$tmp/big/$i"
+done
+push "$tmp/oci:many" "$open/app:many"
+start_nginx <<END
+limit_conn_zone \$server_addr zone=all:1m;
+server {
+	@LISTEN@
+	location / { proxy_pass http://$open; proxy_set_header Host \$http_host; }
+	location ~ /blobs/ {
+		limit_conn all 2; limit_conn_status 503;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 1m;
+	}
+}
+END
+ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
+is "... were never more" "$(grep -c ' 503 ' "$nginx_log")" 0
+ok "six at a time" ducc-fetch -s "$tmp/six" "$nginx/app:many"
+ok "... were" test "$(grep -c ' 503 ' "$nginx_log")" -gt 0
+rm -r "$tmp/two"
+ok "on a terminal" script -qec "ducc-fetch -j 1 -s '$tmp/two' $nginx/app:many" "$tmp/typescript"
+like "... there is progress" "$(tr '\r' '\n' <"$tmp/typescript")" '^.\[Ksha256:[0-9a-f]{12}  *[0-9.]+ MB of [0-9.]+ MB \([0-9]+ %\)'
+rm -r "$tmp/two"
+is "elsewhere there is none" "$(ducc-fetch -j 1 -s "$tmp/two" "$nginx/app:many" 2>&1 >"$out")" ""
+
 # A redirect to a signed URL: nothing of it is shown, and the registry's credentials are not
 start_nginx <<END
 server { @LISTEN@ location / { proxy_pass http://$open; proxy_set_header Host \$http_host; } }

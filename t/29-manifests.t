@@ -104,6 +104,40 @@ echo wrong >"$tmp/www/layer"
 ok "what is wrong there may be right in the registry" ducc-fetch -F -s "$tmp/F2" "$registry/source:foreign"
 ok "... and the store is sound" sound "$tmp/F2"
 
+# Layers of zstd, and of zstd:chunked, which has a table of contents in frames that others skip. Skopeo 1.9 loses
+# what tar fills the last record up with, and then no diff ID is right: here are none to fill up.
+umoci new --image "$tmp/oci:zstd"
+for l in 1 2; do
+	mkdir -p "$tmp/zstd/dir"
+	seq $((l * 20000)) >"$tmp/zstd/dir/numbers$l"
+	ln "$tmp/zstd/dir/numbers$l" "$tmp/zstd/linked$l"
+	tar -C "$tmp/zstd" -b 1 -cf "$tmp/layer.tar" .
+	umoci raw add-layer --image "$tmp/oci:zstd" "$tmp/layer.tar"
+	rm -r "$tmp/zstd"
+done
+umoci unpack --image "$tmp/oci:zstd" "$tmp/bundle" >"$out" 2>&1
+files() { # DIR
+	(cd "$1" && find . -type f -exec sha256sum {} + | sort)
+}
+skopeo copy -q --insecure-policy --dest-decompress "oci:$tmp/oci:zstd" "dir:$tmp/plain"
+other=$registry
+files() { # DIR
+	(cd "$1" && find . -type f -exec sha256sum {} + | sort)
+}
+for c in zstd zstd:chunked; do
+	name=as-${c#*:}
+	start_registry open # one that has no layers yet, which skopeo would take
+	skopeo copy -q --insecure-policy --dest-tls-verify=false --format oci --dest-compress-format $c \
+		"dir:$tmp/plain" "docker://$registry/$name:1"
+	manifest_of "$registry/$name:1" >"$tmp/$name"
+	is "an image of $c" "$(jq -r '.layers[].mediaType' "$tmp/$name" | sort -u)" application/vnd.oci.image.layer.v1.tar+zstd
+	ok "... can be fetched" ducc-fetch -s "$tmp/from-$name" "$registry/$name:1"
+	ok "... and unpacked" ducc-unpack -s "$tmp/from-$name" -x "$tmp/x-$name" "$registry/$name:1"
+	is "... to what it was" "$(files "$tmp/x-$name")" "$(files "$tmp/bundle/rootfs")"
+done
+registry=$other
+like "zstd:chunked has that table" "$(cat "$tmp/as-chunked")" io.containers.zstd-chunked.manifest-checksum
+
 # What is no image
 artifact() { # NAME JQ-FILTER CAUSE
 	jq -c "$2" "$tmp/manifest" >"$tmp/artifact"
