@@ -116,14 +116,8 @@ for l in 1 2; do
 	rm -r "$tmp/zstd"
 done
 umoci unpack --image "$tmp/oci:zstd" "$tmp/bundle" >"$out" 2>&1
-files() { # DIR
-	(cd "$1" && find . -type f -exec sha256sum {} + | sort)
-}
 skopeo copy -q --insecure-policy --dest-decompress "oci:$tmp/oci:zstd" "dir:$tmp/plain"
 other=$registry
-files() { # DIR
-	(cd "$1" && find . -type f -exec sha256sum {} + | sort)
-}
 for c in zstd zstd:chunked; do
 	name=as-${c#*:}
 	start_registry open # one that has no layers yet, which skopeo would take
@@ -133,7 +127,8 @@ for c in zstd zstd:chunked; do
 	is "an image of $c" "$(jq -r '.layers[].mediaType' "$tmp/$name" | sort -u)" application/vnd.oci.image.layer.v1.tar+zstd
 	ok "... can be fetched" ducc-fetch -s "$tmp/from-$name" "$registry/$name:1"
 	ok "... and unpacked" ducc-unpack -s "$tmp/from-$name" -x "$tmp/x-$name" "$registry/$name:1"
-	is "... to what it was" "$(files "$tmp/x-$name")" "$(files "$tmp/bundle/rootfs")"
+	is "... to what it was" "$(cd "$tmp/x-$name" && find . -type f -exec sha256sum {} + | sort)" \
+		"$(cd "$tmp/bundle/rootfs" && find . -type f -exec sha256sum {} + | sort)"
 done
 registry=$other
 like "zstd:chunked has that table" "$(cat "$tmp/as-chunked")" io.containers.zstd-chunked.manifest-checksum
