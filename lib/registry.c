@@ -203,11 +203,18 @@ static int ask_manifest(struct task *task, struct endpoint *endpoint, bool *miss
 	AUTO_FREE char *url = endpoint_url(endpoint, "/manifests/%s", manifest->name);
 	struct http_request request = {.url = url, .accept = image_accept, .limit = JSON_LIMIT};
 	struct http_response response = {0};
+	ducc_error *error = NULL;
 	int result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
 
 	*missing = response.status == 404;
-	if (!result)
-		result = check_digest(manifest, &response, err);
+	/* Twice if need be, as with blobs. */
+	if (!result && check_digest(manifest, &response, &error) < 0) {
+		http_notice(task->http, DUCC_INFO, "%s; once more", ducc_error_message(error));
+		ducc_error_free(error);
+		result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
+		if (!result)
+			result = check_digest(manifest, &response, err);
+	}
 	if (!result) {
 		manifest->len = response.body.len;
 		manifest->data = buffer_steal(&response.body);

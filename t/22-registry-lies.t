@@ -325,6 +325,14 @@ truncate -s -1000 "$rude_layer"
 answer "$(blob "$layer")" '206 Partial Content' "Content-Length: $size" "Content-Range: bytes 0-$((size - 1))/$size" >"$rude_layer.range"
 ok "... nor where it was asked for" refuses elsewhere "layer $layer: "
 
+# What was spoiled on the way is right the second time
+rude spoiled "Content-Length: $size"
+cp "$www/good/manifests/tag" "$tmp/spoiled"
+flip "$tmp/spoiled" 100
+answer "$tmp/spoiled" '200 OK' "Docker-Content-Digest: $manifest" >"$raw/v2/spoiled/manifests/tag.once"
+ok "a manifest that is spoiled on the way" ducc-fetch -v -s "$tmp/passes" "$nginx/spoiled:tag"
+like "... is asked for again" "$(cat "$out")" 'digest mismatch: .*; once more'
+
 # What a registry says is shown without what terminals obey
 rude escapes
 printf '{"errors":[{"code":"X","message":"\\u001b[31mred\\u0007\\n\\u009b2J"}]}' >"$tmp/body"
