@@ -296,19 +296,6 @@ static int add_place(struct place **places, size_t *n, const char *scheme, const
 	return 0;
 }
 
-/* One that need not be secure may have no TLS at all. */
-static int add_insecure(struct place **places, size_t *n, const char *name, bool digests_only,
-			ducc_error **err)
-{
-	if (add_place(places, n, "http", name, true, digests_only, err) < 0)
-		return -1;
-	if (registry_is_loopback((*places)[*n - 1].reference.registry))
-		return 0;
-	free((*places)[*n - 1].reference.scheme);
-	(*places)[*n - 1].reference.scheme = xstrdup("https");
-	return add_place(places, n, "http", name, true, digests_only, err);
-}
-
 static int add_mirrors(const struct entry *entry, const struct reference *reference,
 		       const char *rest, struct place **places, size_t *n, ducc_error **err)
 {
@@ -319,9 +306,7 @@ static int add_mirrors(const struct entry *entry, const struct reference *refere
 
 		if (mirror->tags_only && reference_is_pinned(reference))
 			continue;
-		if ((mirror->insecure
-			     ? add_insecure(places, n, name, digests_only, err)
-			     : add_place(places, n, NULL, name, false, digests_only, err)) < 0)
+		if (add_place(places, n, NULL, name, mirror->insecure, digests_only, err) < 0)
 			return error_wrap(err, "mirror");
 	}
 	return 0;
@@ -373,13 +358,8 @@ static int add_home(const struct entry *entry, const struct reference *reference
 		    struct place **places, size_t *n, ducc_error **err)
 {
 	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
-	bool insecure = entry && entry->insecure;
 
-	if (add_place(places, n, reference->scheme, name, insecure, false, err) < 0)
-		return -1;
-	return insecure && strcmp(reference->scheme, "http") != 0
-		       ? add_place(places, n, "http", name, true, false, err)
-		       : 0;
+	return add_place(places, n, reference->scheme, name, entry && entry->insecure, false, err);
 }
 
 static int find(const struct mirrors *mirrors, const struct reference *reference,
@@ -403,8 +383,7 @@ static int find(const struct mirrors *mirrors, const struct reference *reference
 	if (!entry || !entry->location || !entry->prefix || !strcmp(entry->location, entry->prefix))
 		return add_home(entry, reference, places, n, err);
 	rewritten = format("%s%s", entry->location, rest);
-	return entry->insecure ? add_insecure(places, n, rewritten, false, err)
-			       : add_place(places, n, NULL, rewritten, false, false, err);
+	return add_place(places, n, NULL, rewritten, entry->insecure, false, err);
 }
 
 int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,

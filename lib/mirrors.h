@@ -16,7 +16,8 @@ void mirrors_free(struct mirrors *mirrors);
 
 struct place {
 	struct reference reference; /* without tag and digest */
-	bool insecure;              /* its certificate may be anybody's */
+	bool insecure;              /* its certificate may be anybody's; if that is of https,
+				       it may have no TLS at all */
 	bool digests_only;          /* it is not to be asked what a tag is */
 };
 
@@ -26,10 +27,6 @@ struct place {
  */
 int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,
 		 struct place **places, size_t *n, ducc_error **err);
-
-/* The same for pushing: neither mirrors nor another location, but whether it is insecure. */
-int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
-		      struct place **places, size_t *n, ducc_error **err);
 
 /* The same for pushing: neither mirrors nor another location, but whether it is insecure. */
 int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,

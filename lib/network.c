@@ -9,7 +9,7 @@
 
 struct known {
 	char *scheme, *host, *repository;
-	char *user; /* of the login, or NULL */
+	char *user, *password; /* of the login, or NULL */
 	bool push;
 	struct registry *registry;
 };
@@ -49,6 +49,7 @@ void network_free(struct network *network)
 		free(known->host);
 		free(known->repository);
 		free(known->user);
+		secret_free(known->password);
 	}
 	free(network->idle);
 	free(network->known);
@@ -81,10 +82,15 @@ void network_give(struct network *network, struct http *http)
 	pthread_mutex_unlock(&network->mutex);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 static bool is_login_of(const struct known *known, const struct login *login)
 {
-	return known->push == login->push && !known->user == !login->user &&
-	       (!login->user || !strcmp(known->user, login->user));
+	return known->push == login->push && is_same(known->user, login->user) &&
+	       is_same(known->password, login->password);
 }
 
 static struct registry *find_or_open(struct network *network, const struct reference *reference,
@@ -117,6 +123,7 @@ static struct registry *find_or_open(struct network *network, const struct refer
 		.host = xstrdup(reference->registry),
 		.repository = xstrdup(reference->repository),
 		.user = login->user ? xstrdup(login->user) : NULL,
+		.password = login->password ? xstrdup(login->password) : NULL,
 		.push = login->push,
 		.registry = registry,
 	};

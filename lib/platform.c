@@ -89,6 +89,17 @@ char *platform_format(const struct platform *platform)
 		      platform->variant ? "/" : "", platform->variant ? platform->variant : "");
 }
 
+int platform_normalize(const char *text, char **normalized, ducc_error **err)
+{
+	struct platform platform;
+
+	if (platform_parse(&platform, text, err) < 0)
+		return -1;
+	*normalized = platform_format(&platform);
+	platform_free(&platform);
+	return 0;
+}
+
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err)
 {
 	const char *os, *architecture, *variant;
@@ -130,6 +141,8 @@ static bool read_variant(const char *variant, unsigned of_none, unsigned *major,
 	*minor = 0;
 	if (!variant)
 		return true;
+	if (variant[0] != 'v' || variant[1 + strspn(variant + 1, ".0123456789")])
+		return false;
 	if (sscanf(variant, "v%2u%n.%1u%n", major, &end, minor, &end) < 1)
 		return false;
 	return !variant[end];
@@ -143,7 +156,7 @@ static unsigned rank_variants(const struct platform *wanted, const struct platfo
 
 	if (!read_variant(wanted->variant, of_none, &limit, &limit_minor) ||
 	    !read_variant(have->variant, of_none, &is, &is_minor))
-		return same(wanted->variant, have->variant);
+		return !wanted->variant || same(wanted->variant, have->variant);
 	if (is > limit || (is == limit && is_minor > limit_minor))
 		return 0;
 	/* ARMv9.0 has come from ARMv8.5. */

@@ -32,6 +32,9 @@ unsigned platform_rank(const struct platform *wanted, const struct platform *hav
 /* OS/ARCH[/VARIANT]; the caller frees it. */
 char *platform_format(const struct platform *platform);
 
+/* Text as platform_format() would write it; the caller frees it. */
+int platform_normalize(const char *text, char **normalized, ducc_error **err);
+
 /* The platform of a descriptor in an index as text, or NULL if it has none. */
 char *platform_of_descriptor(const cJSON *descriptor);
 

@@ -1,6 +1,4 @@
 /* A repository of a registry, pushing: see registry.h. */
-#include <strings.h>
-
 #include "endpoint.h"
 #include "mem.h"
 #include "registry.h"
@@ -39,17 +37,17 @@ struct upload {
  */
 static int follow(struct upload *upload, ducc_error **err)
 {
-	const char *location = upload->response.location;
-	AUTO_FREE char *host = location ? url_authority(location) : NULL;
-	AUTO_FREE char *home = url_authority(upload->home->base);
+	const char *location = upload->response.location, *home = upload->home->base;
 
 	free(STEAL(upload->location));
 	if (upload->response.status == 201)
 		return 1;
 	if (!location)
 		return error_set(err, "the registry does not say where to upload to");
-	if (host && !strcasecmp(host, home) && url_is_http(location))
-		upload->location = url_moved(location, upload->home->base);
+	if (url_same_origin(location, home))
+		upload->location = xstrdup(location);
+	else if (url_same_host(location, home) && url_is_http(location))
+		upload->location = url_moved(location, home);
 	return upload->location ? 0 : error_set(err, "the registry wants the upload elsewhere");
 }
 

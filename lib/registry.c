@@ -11,6 +11,8 @@
 
 struct candidate {
 	struct endpoint endpoint;
+	struct endpoint plain; /* the same without TLS, if it may have none; base NULL: it must */
+	_Atomic(struct endpoint *) found; /* which of them it is; NULL: not known yet */
 	bool digests_only;
 	atomic_bool failed; /* for another reason than that something is not there */
 };
@@ -18,8 +20,29 @@ struct candidate {
 struct registry {
 	struct candidate *places; /* in the order to ask; the last is the registry itself */
 	size_t n;
-	_Atomic(struct candidate *) home; /* what registry_home() has found; NULL: not asked */
 };
+
+static void endpoint_init(struct endpoint *endpoint, const struct reference *reference,
+			  bool insecure, const struct login *login, struct keyring *keyring)
+{
+	endpoint->base = format("%s://%s/v2/%s", reference->scheme, reference->registry,
+				reference->repository);
+	endpoint->auth = auth_new(reference, login, keyring);
+	endpoint->insecure = insecure;
+}
+
+static void candidate_init(struct candidate *candidate, const struct place *place,
+			   const struct login *login, struct keyring *keyring)
+{
+	struct reference plain = place->reference;
+
+	endpoint_init(&candidate->endpoint, &place->reference, place->insecure, login, keyring);
+	candidate->digests_only = place->digests_only;
+	if (!place->insecure || !strcmp(plain.scheme, "http"))
+		return;
+	plain.scheme = (char[]){"http"};
+	endpoint_init(&candidate->plain, &plain, true, login, keyring);
+}
 
 struct registry *registry_open(const struct reference *reference, const struct login *login,
 			       struct keyring *keyring, const struct mirrors *mirrors,
@@ -35,16 +58,8 @@ struct registry *registry_open(const struct reference *reference, const struct l
 	registry = xcalloc(1, sizeof(*registry));
 	registry->places = xcalloc(n, sizeof(*registry->places));
 	registry->n = n;
-	for (size_t i = 0; i < n; i++) {
-		struct candidate *place = &registry->places[i];
-		const struct reference *where = &places[i].reference;
-
-		place->endpoint.base =
-			format("%s://%s/v2/%s", where->scheme, where->registry, where->repository);
-		place->endpoint.auth = auth_new(where, login, keyring);
-		place->endpoint.insecure = places[i].insecure;
-		place->digests_only = places[i].digests_only;
-	}
+	for (size_t i = 0; i < n; i++)
+		candidate_init(&registry->places[i], &places[i], login, keyring);
 	places_free(places, n);
 	return registry;
 }
@@ -56,6 +71,8 @@ void registry_free(struct registry *registry)
 	for (size_t i = 0; i < registry->n; i++) {
 		auth_free(registry->places[i].endpoint.auth);
 		free(registry->places[i].endpoint.base);
+		auth_free(registry->places[i].plain.auth);
+		free(registry->places[i].plain.base);
 	}
 	free(registry->places);
 	free(registry);
@@ -70,38 +87,46 @@ void registry_learn(struct registry *registry, struct registry *other)
 				   other->places[i].endpoint.auth);
 }
 
-/* True if the two differ in nothing but the scheme. */
-static bool is_same_place(const struct endpoint *a, const struct endpoint *b)
-{
-	return !strcmp(strstr(a->base, "://"), strstr(b->base, "://"));
-}
-
-/* True if it answers a request, whatever it says. */
-static bool is_there(const struct endpoint *endpoint, struct http *http)
+/* What it answers to whoever asks whether it is a registry; 0: nothing. */
+static long ask_version(const struct endpoint *endpoint, struct http *http)
 {
 	AUTO_FREE char *url = url_resolve(endpoint->base, "/v2/");
 	struct http_request request = {.url = url, .insecure = endpoint->insecure};
 	struct http_response response = {0};
-	bool answered;
+	long status;
 
 	http_perform(http, &request, &response, NULL, NULL);
-	answered = response.status;
+	status = response.status;
 	http_response_free(&response);
-	return answered;
+	return status;
+}
+
+/*
+ * What is insecure is asked with TLS, and only if no registry answers there, but one without,
+ * without.  As long as neither does, it is not settled.
+ */
+static struct endpoint *settle(struct candidate *place, struct http *http)
+{
+	long status;
+
+	if (place->found || !place->plain.base)
+		return place->found ? place->found : &place->endpoint;
+	status = ask_version(&place->endpoint, http);
+	if (status == 200 || status == 401 || status == 403 || status == 429) {
+		place->found = &place->endpoint;
+		return &place->endpoint;
+	}
+	status = ask_version(&place->plain, http);
+	if (status != 200 && status != 401)
+		return &place->endpoint;
+	http_notice(http, DUCC_INFO, "%s: without TLS", place->plain.base);
+	place->found = &place->plain;
+	return &place->plain;
 }
 
 struct endpoint *registry_home(struct registry *registry, struct http *http)
 {
-	struct candidate *home = registry->home;
-
-	if (!home) {
-		home = &registry->places[registry->n - 1];
-		if (registry->n > 1 && is_same_place(&home[-1].endpoint, &home->endpoint) &&
-		    is_there(&home[-1].endpoint, http))
-			home--;
-		registry->home = home;
-	}
-	return &home->endpoint;
+	return settle(&registry->places[registry->n - 1], http);
 }
 
 /* --- from one place or another ---------------------------------------- */
@@ -120,18 +145,20 @@ static int ask_all(struct registry *registry, struct task *task, ducc_error **er
 	for (size_t i = 0; i < registry->n; i++) {
 		struct candidate *place = &registry->places[i];
 		bool last = i + 1 == registry->n, missing = false;
+		struct endpoint *endpoint;
 		ducc_error *error = NULL;
 		int result;
 
 		if (!last && (place->failed || (task->by_tag && place->digests_only)))
 			continue;
-		result = task->ask(task, &place->endpoint, &missing, last ? err : &error);
+		endpoint = settle(place, task->http);
+		result = task->ask(task, endpoint, &missing, last ? err : &error);
 		if (result >= 0 || last)
 			return result;
 		if (!missing && !task->once)
 			place->failed = true;
 		http_notice(task->http, missing ? DUCC_INFO : DUCC_WARNING, "mirror %s: %s",
-			    place->endpoint.base, ducc_error_message(error));
+			    endpoint->base, ducc_error_message(error));
 		ducc_error_free(error);
 	}
 	return -1;

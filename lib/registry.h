@@ -26,10 +26,7 @@ void registry_free(struct registry *registry);
 /* Spares the registry the questions that another repository of it has answered. */
 void registry_learn(struct registry *registry, struct registry *other);
 
-/*
- * The registry itself, for what mirrors are not asked (endpoint.h).  One that is called
- * insecure has two places, https and then http: the first that answers at all.
- */
+/* The registry itself, or what stands for it, for what mirrors are not asked (endpoint.h). */
 struct endpoint *registry_home(struct registry *registry, struct http *http);
 
 /* --- pulling ---------------------------------------------------------- */

@@ -164,10 +164,12 @@ bool session_cancelled(ducc_session *session)
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
 		       struct reference *reference, struct digest *manifest, ducc_error **err)
 {
-	AUTO_FREE char *name = NULL;
-	const char *platform =
+	AUTO_FREE char *name = NULL, *platform = NULL;
+	const char *wanted =
 		session->platform ? session->platform : ducc_record_get(record, "platform");
 
+	if (wanted && platform_normalize(wanted, &platform, err) < 0)
+		return -1;
 	if (reference_parse(reference, ducc_record_reference(record), err) < 0)
 		return -1;
 	if (reference_is_pinned(reference)) {

@@ -58,6 +58,14 @@ bool url_same_origin(const char *a, const char *b)
 	       same_part(a, b, CURLUPART_PORT);
 }
 
+bool url_same_host(const char *a, const char *b)
+{
+	AUTO_FREE char *of_a = part_of(a, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+	AUTO_FREE char *of_b = part_of(b, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+
+	return same_part(a, b, CURLUPART_HOST) && !of_a == !of_b && (!of_a || !strcmp(of_a, of_b));
+}
+
 bool url_is_http(const char *url)
 {
 	AUTO_FREE char *scheme = part_of(url, CURLUPART_SCHEME, 0);
@@ -75,15 +83,15 @@ char *url_authority(const char *url)
 
 char *url_moved(const char *url, const char *base)
 {
-	AUTO_URL *handle = xalloc(curl_url());
 	AUTO_FREE char *path = part_of(url, CURLUPART_PATH, 0);
 	AUTO_FREE char *query = part_of(url, CURLUPART_QUERY, 0);
+	const char *host = strstr(base, "://");
+	size_t len;
 
-	if (!path || curl_url_set(handle, CURLUPART_URL, base, 0) ||
-	    curl_url_set(handle, CURLUPART_PATH, path, 0) ||
-	    curl_url_set(handle, CURLUPART_QUERY, query, 0))
+	if (!path || !host)
 		return NULL;
-	return part(handle, CURLUPART_URL, 0);
+	len = (size_t)(host + 3 - base) + strcspn(host + 3, "/");
+	return format("%.*s%s%s%s", (int)len, base, path, query ? "?" : "", query ? query : "");
 }
 
 char *url_public(const char *url)

@@ -19,6 +19,9 @@ bool url_is_http(const char *url);
 /* HOST[:PORT] */
 char *url_authority(const char *url);
 
+/* True if both have the same host and port, where each scheme's own port is the same. */
+bool url_same_host(const char *a, const char *b);
+
 /* The path and query of one, with scheme, host and port of the other. */
 char *url_moved(const char *url, const char *base);
 

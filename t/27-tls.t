@@ -167,6 +167,20 @@ ok "one without TLS is pulled from" fetch "https://$open/app:1"
 ok "... and pushed to" "$drive" put "https://$open/elsewhere" "$tmp/oci/oci-layout"
 is "... which it has" "$("$drive" has "http://$open/elsewhere" "$(digest_of "$tmp/oci/oci-layout")")" yes
 ok "... its tags are listed" "$drive" tags "https://$open/app"
+make_htpasswd
+start_tls server <<END
+auth_basic test; auth_basic_user_file $tmp/htpasswd;
+location = /v2/ { return 401; }
+location / { return 404; }
+END
+conf "$tls" insecure
+export DRIVE_USER="$registry_user" DRIVE_PASSWORD="$registry_password"
+fails "what an insecure registry hasn't got" "$drive" tags "https://$tls/missing"
+fails "... or is asked to pull" env DUCC_AUTH_REGISTRIES=r "DUCC_r_IDENT=$tls" "DUCC_r_USER=$registry_user" \
+	"DUCC_r_PASS=$registry_password" ducc-fetch -s "$tmp/store" "https://$tls/missing:1"
+like "... is missing" "$(cat "$out")" 'missing:1: manifest: the registry answered 404'
+is "... and not asked for without TLS" "$(grep -v ' TLSv1' "$tls_log")" ""
+unset DRIVE_USER DRIVE_PASSWORD
 conf "$tls" blocked
 fails "a blocked one is not pushed to" "$drive" put "https://$tls/blocked" "$tmp/oci/oci-layout"
 like "... which is said" "$(cat "$out")" "^$tls is blocked by registries.conf"

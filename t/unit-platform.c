@@ -74,6 +74,9 @@ int main(void)
 	takes("linux/arm64/v9.2", ARM64, "linux/arm64/v9.1");
 	takes("linux/arm64/strange", ARM64 "linux/arm64/strange", "linux/arm64/strange");
 	takes("linux/arm64/v8.x", ARM64 "linux/arm64", NULL);
+	takes("linux/arm64/v-1", ARM64 "linux/arm64", NULL);
+	takes("linux/arm64/v", ARM64 "linux/arm64", NULL);
+	takes("linux/arm64", "linux/arm64/strange", "linux/arm64/strange");
 	takes("linux/arm64", ARM, NULL);
 	takes("linux/arm", ARM, "linux/arm/v6");
 	takes("linux/arm/v8", ARM, "linux/arm/v8");
