@@ -118,27 +118,32 @@ static int scan(struct members *members, ducc_error **err)
 	return 0;
 }
 
+static int write_input(int fd, const char *directory, ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, buffer, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0 && write_all(fd, buffer, (size_t)n) < 0)
+			return error_errno(err, errno, "%s", directory);
+	return n < 0 ? error_errno(err, errno, "standard input") : 0;
+}
+
 /* Standard input can be read but once; a file without a name goes when we go. */
 static int copy_input(int *copy, ducc_error **err)
 {
 	const char *directory = getenv("TMPDIR");
-	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
-	AUTO_CLOSE int fd = -1;
-	ssize_t n;
 
 	if (!directory || !*directory)
 		directory = "/var/tmp";
-	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0)
+	*copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (*copy < 0)
 		return error_errno(err, errno, "%s", directory);
-	while ((n = read(STDIN_FILENO, buffer, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0 && write_all(fd, buffer, (size_t)n) < 0)
-			return error_errno(err, errno, "%s", directory);
-	if (n < 0)
-		return error_errno(err, errno, "standard input");
-	*copy = fd;
-	fd = -1;
-	return 0;
+	if (!write_input(*copy, directory, err))
+		return 0;
+	cleanup_close(copy);
+	*copy = -1;
+	return -1;
 }
 
 int members_open(struct members *members, const char *path, int *input, ducc_error **err)
