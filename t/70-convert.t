@@ -156,8 +156,8 @@ is_free() {
 }
 recipe "http://$slow/slow:1" >"$list"
 for signal in HUP=129 INT=130 TERM=143; do
-	# A shell starts its background jobs without SIGINT.
-	perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$convert" -G "$list" >"$out" 2>&1 &
+	# A shell starts its background jobs without SIGINT, and under nohup all is without SIGHUP.
+	perl -e '$SIG{INT} = $SIG{HUP} = "DEFAULT"; exec @ARGV' "$convert" -G "$list" >"$out" 2>&1 &
 	pid=$!
 	wait_for is_fetching
 	kill -s ${signal%=*} $pid

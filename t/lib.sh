@@ -143,7 +143,7 @@ where_secrets_are() {
 	secrets >"$tmp/.secrets"
 	find "$tmp" -type f ! -name .secrets ! -name auth.json ! -name config.json ! -name 'env-*' \
 		! -path "$tmp/helpers/*" ! -path "$tmp/tokens*" ! -name access.log ! -name 'tls-*.log' \
-		-exec grep -lFf "$tmp/.secrets" {} +
+		-exec grep -slFf "$tmp/.secrets" {} +
 }
 
 done_testing() {
