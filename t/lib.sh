@@ -141,7 +141,7 @@ skip_all() {
 # keep and write down.
 where_secrets_are() {
 	secrets >"$tmp/.secrets"
-	find "$tmp" -type f ! -name .secrets ! -name auth.json ! -name config.json ! -name 'env-*' \
+	find "$tmp" -xdev -type f -size -16M ! -name .secrets ! -name auth.json ! -name config.json ! -name 'env-*' \
 		! -path "$tmp/helpers/*" ! -path "$tmp/tokens*" ! -name access.log ! -name 'tls-*.log' \
 		-exec grep -slFf "$tmp/.secrets" {} +
 }
