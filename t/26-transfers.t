@@ -207,8 +207,9 @@ server {
 END
 ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
 is "... were never more" "$(grep -c ' 503 ' "$nginx_log")" 0
-ok "six at a time" ducc-fetch -s "$tmp/six" "$nginx/app:many"
-ok "... were" test "$(grep -c ' 503 ' "$nginx_log")" -gt 0
+# Whether it comes to an end so is a matter of luck.
+ducc-fetch -s "$tmp/six" "$nginx/app:many" >"$out" 2>&1 || :
+ok "six at a time were" test "$(grep -c ' 503 ' "$nginx_log")" -gt 0
 rm -r "$tmp/two"
 ok "on a terminal" script -qec "ducc-fetch -j 1 -s '$tmp/two' $nginx/app:many" "$tmp/typescript"
 like "... there is progress" "$(tr '\r' '\n' <"$tmp/typescript")" '^.\[Ksha256:[0-9a-f]{12}  *[0-9.]+ MB of [0-9.]+ MB \([0-9]+ %\)'
