@@ -362,10 +362,10 @@ static int add_home(const struct entry *entry, const struct reference *reference
 	return add_place(places, n, reference->scheme, name, entry && entry->insecure, false, err);
 }
 
-static int find(const struct mirrors *mirrors, const struct reference *reference,
+static int find(const struct mirrors *mirrors, const struct reference *reference, bool push,
 		struct place **places, size_t *n, ducc_error **err)
 {
-	const char *proxy = proxy_for(reference->registry);
+	const char *proxy = push ? NULL : proxy_for(reference->registry);
 	AUTO_FREE char *rest = NULL, *rewritten = NULL;
 	const struct entry *entry;
 
@@ -378,35 +378,21 @@ static int find(const struct mirrors *mirrors, const struct reference *reference
 		return add_place(places, n, NULL, rewritten, false, false, err);
 	}
 	if (find_allowed(mirrors, reference, &entry, &rest, err) < 0 ||
-	    (entry && add_mirrors(entry, reference, rest, places, n, err) < 0))
+	    (entry && !push && add_mirrors(entry, reference, rest, places, n, err) < 0))
 		return -1;
-	if (!entry || !entry->location || !entry->prefix || !strcmp(entry->location, entry->prefix))
+	if (push || !entry || !entry->location || !entry->prefix ||
+	    !strcmp(entry->location, entry->prefix))
 		return add_home(entry, reference, places, n, err);
 	rewritten = format("%s%s", entry->location, rest);
 	return add_place(places, n, NULL, rewritten, entry->insecure, false, err);
 }
 
-int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,
+int mirrors_find(const struct mirrors *mirrors, const struct reference *reference, bool push,
 		 struct place **places, size_t *n, ducc_error **err)
 {
 	*places = NULL;
 	*n = 0;
-	if (!find(mirrors, reference, places, n, err))
-		return 0;
-	places_free(*places, *n);
-	return -1;
-}
-
-int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
-		      struct place **places, size_t *n, ducc_error **err)
-{
-	const struct entry *entry;
-	AUTO_FREE char *rest = NULL;
-
-	*places = NULL;
-	*n = 0;
-	if (!find_allowed(mirrors, reference, &entry, &rest, err) &&
-	    !add_home(entry, reference, places, n, err))
+	if (!find(mirrors, reference, push, places, n, err))
 		return 0;
 	places_free(*places, *n);
 	return -1;

@@ -23,14 +23,11 @@ struct place {
 
 /*
  * The places to ask for the reference's repository, one after the other.  The last is
- * the registry itself.  An error if the registry is blocked.  Release with places_free().
+ * the registry itself; to push, it is the only one, under its own name.  An error if the
+ * registry is blocked.  Release with places_free().
  */
-int mirrors_find(const struct mirrors *mirrors, const struct reference *reference,
+int mirrors_find(const struct mirrors *mirrors, const struct reference *reference, bool push,
 		 struct place **places, size_t *n, ducc_error **err);
-
-/* The same for pushing: neither mirrors nor another location, but whether it is insecure. */
-int mirrors_find_home(const struct mirrors *mirrors, const struct reference *reference,
-		      struct place **places, size_t *n, ducc_error **err);
 void places_free(struct place *places, size_t n);
 
 #endif

@@ -52,8 +52,7 @@ struct registry *registry_open(const struct reference *reference, const struct l
 	struct place *places;
 	size_t n;
 
-	if ((login->push ? mirrors_find_home(mirrors, reference, &places, &n, err)
-			 : mirrors_find(mirrors, reference, &places, &n, err)) < 0)
+	if (mirrors_find(mirrors, reference, login->push, &places, &n, err) < 0)
 		return NULL;
 	registry = xcalloc(1, sizeof(*registry));
 	registry->places = xcalloc(n, sizeof(*registry->places));

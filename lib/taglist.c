@@ -102,13 +102,14 @@ static int get_page_after_last(struct taglist *list, ducc_error **err)
 {
 	AUTO_FREE char *last = url_escape(list->tags[list->n - 1]);
 	AUTO_FREE char *url = endpoint_url(list->home, "/tags/list?n=%d&last=%s", PAGE_TAGS, last);
-	AUTO_FREE char *one = endpoint_url(list->home, "/tags/list?n=1");
+	AUTO_FREE char *one = NULL;
 	size_t before = list->on_page;
 
 	if (get_page(list, url, err) < 0)
 		return -1;
 	if (list->news || list->on_page != before || before != PAGE_TAGS)
 		return 0;
+	one = endpoint_url(list->home, "/tags/list?n=1");
 	if (get_page(list, one, err) < 0)
 		return -1;
 	return list->on_page < PAGE_TAGS
