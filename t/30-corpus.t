@@ -48,7 +48,7 @@ mkdir "$tmp/want"
 corpus_images >"$tmp/names"
 
 while read -r image; do
-	want "$image" >"$tmp/log" 2>&1 || { diag <"$tmp/log"; exit 1; }
+	want "$image" >"$tmp/log" 2>&1 || { diag <"$tmp/log" >&2; exit 1; }
 	set --
 	while read -r path; do set -- "$@" -i "$path"; done <"$tmp/corpus/$image.implied"
 	compare "$image" "oci:$tmp/corpus:$image" "$tmp/want/$image" "$tmp/$image" "$@"

@@ -63,7 +63,7 @@ third_layer() {
 /usr/lib/apt/apt-helper download-file "$mirror/dists/$codename/Release" "$tmp/Release" >"$tmp/log" 2>&1 ||
 	skip_all "no Debian archive at the address that apt has"
 for step in first_layer second_layer third_layer; do
-	$step >"$tmp/log" 2>&1 || { diag <"$tmp/log"; echo "Bail out! $step"; exit 1; }
+	$step >"$tmp/log" 2>&1 || { diag <"$tmp/log" >&2; echo "Bail out! $step"; exit 1; }
 done
 umoci raw unpack --image "$layout:debian" "$tmp/want" >"$tmp/log" 2>&1
 rm -rf "$bundle"

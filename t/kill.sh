@@ -5,7 +5,7 @@
 
 kills=${KILLS:-100}
 seed=${KILL_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-echo "# KILL_SEED=$seed KILLS=$kills"
+note "KILL_SEED=$seed KILLS=$kills"
 wrong=$tmp/wrong
 
 # Each moment is a fraction of the time that an undisturbed run takes.

@@ -60,7 +60,15 @@ trap 'exit 143' TERM
 
 tap_count=0
 tap_failed=0
+tap_note=
 
+# note TEXT: what it takes to repeat this run, a seed for example; said again where a test fails.
+note() {
+	tap_note=$*
+	echo "# $tap_note"
+}
+
+# Standard error is what prove shows.
 tap() { # STATUS TITLE
 	tap_count=$((tap_count + 1))
 	if [ "$1" = 0 ]; then
@@ -68,6 +76,7 @@ tap() { # STATUS TITLE
 	else
 		tap_failed=$((tap_failed + 1))
 		echo "not ok $tap_count - $2"
+		echo "# ${0##*/}: not ok $tap_count - $2${tap_note:+ ($tap_note)}" >&2
 	fi
 }
 
@@ -95,7 +104,7 @@ ok() {
 	"$@" >"$out" 2>&1 || tap_status=$?
 	no_secret || tap_status=secret
 	tap $tap_status "$tap_title"
-	[ $tap_status = 0 ] || { echo "exit status $tap_status of: $*"; cat "$out"; } | diag
+	[ $tap_status = 0 ] || { echo "exit status $tap_status of: $*"; cat "$out"; } | diag >&2
 }
 
 # fails TITLE COMMAND...: the command ran, and says that it failed; it does not crash, and tells no secret.
@@ -108,7 +117,7 @@ fails() {
 		tap 0 "$tap_title"
 	else
 		tap 1 "$tap_title"
-		{ echo "exit status $tap_status of: $*"; cat "$out"; } | diag
+		{ echo "exit status $tap_status of: $*"; cat "$out"; } | diag >&2
 	fi
 }
 
@@ -118,7 +127,7 @@ is() {
 		tap 0 "$1"
 	else
 		tap 1 "$1"
-		printf '%s\n' "got:" "$2" "want:" "$3" | diag
+		printf '%s\n' "got:" "$2" "want:" "$3" | diag >&2
 	fi
 }
 
@@ -128,7 +137,7 @@ like() {
 		tap 0 "$1"
 	else
 		tap 1 "$1"
-		printf '%s\n' "got:" "$2" "wanted a match of:" "$3" | diag
+		printf '%s\n' "got:" "$2" "wanted a match of:" "$3" | diag >&2
 	fi
 }
 

@@ -50,7 +50,7 @@ live_through() {
 	*/san) year_step=${YEAR_STEP:-7} ;;
 	*) year_step=${YEAR_STEP:-1} ;;
 	esac
-	echo "# YEAR_SEED=$year_seed YEAR_STEP=$year_step"
+	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
 	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events
 	export DUCC_STORE DUCC_NOTIFY
 	perl "$top/t/year.pl" "seed=$year_seed" "step=$year_step" "tmp=$tmp" "repository=$1" "path=$2" \
