@@ -16,6 +16,7 @@
 #include "names.h"
 #include "path.h"
 #include "podmanstore.h"
+#include "schedule.h"
 #include "session.h"
 #include "singularity.h"
 #include "transaction.h"
@@ -371,6 +372,53 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 	return result;
 }
 
+static bool take(struct schedule *schedule, char *path)
+{
+	bool taken = schedule_take(schedule, path);
+
+	free(path);
+	return taken;
+}
+
+/*
+ * Takes off the schedule what the images have: it is wanted today, and has its whole
+ * time again, even if nobody wants it any more when ducc-gc looks next.
+ */
+static int prepare_schedule(struct publish *publish, ducc_error **err)
+{
+	struct schedule schedule;
+	AUTO_FREE char *json = NULL;
+	bool changed = false;
+
+	if (schedule_read(&schedule, &publish->repository, err) < 0)
+		return -1;
+	for (size_t i = 0; i < publish->n && schedule.n; i++) {
+		const struct image *image = &publish->images[i];
+
+		if (publish->errors[i])
+			continue;
+		if (schedule_take(&schedule, image->name)) {
+			session_notice(publish->session, DUCC_INFO, "%s: wanted again",
+				       image->name);
+			changed = true;
+		}
+		changed |= take(&schedule, flat_directory(&image->manifest.config.digest));
+		for (size_t k = 0; k < image->manifest.n; k++)
+			changed |=
+				take(&schedule, layer_directory(&image->manifest.layers[k].digest));
+	}
+	json = changed ? schedule_print(&schedule) : NULL;
+	schedule_free(&schedule);
+	return json ? transaction_add_file(publish->transaction, SCHEDULE, json, strlen(json), err)
+		    : 0;
+}
+
+/* Gives the images that are prepared their names, once all are. */
+static int prepare_rest(struct publish *publish, ducc_error **err)
+{
+	return prepare_names(publish, err) < 0 ? -1 : prepare_schedule(publish, err);
+}
+
 /* For a dry run: what publishing the image would add. */
 static void say_what_is_missing(struct publish *publish, const struct image *image)
 {
@@ -400,7 +448,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 				&publish->errors[i]))
 			prepare(publish, i);
 	}
-	return prepare_names(publish, err);
+	return prepare_rest(publish, err);
 }
 
 /* The same again, for a repository that somebody else has changed meanwhile. */
@@ -412,7 +460,7 @@ static int prepare_again(struct publish *publish, ducc_error **err)
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
-	return prepare_names(publish, err);
+	return prepare_rest(publish, err);
 }
 
 static int commit(struct publish *publish, ducc_error **err)

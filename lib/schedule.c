@@ -38,6 +38,21 @@ const struct scheduled *schedule_find(const struct schedule *schedule, const cha
 	return bsearch(&wanted, schedule->entries, schedule->n, sizeof(wanted), compare);
 }
 
+bool schedule_take(struct schedule *schedule, const char *path)
+{
+	const struct scheduled *found = schedule_find(schedule, path);
+	size_t i;
+
+	if (!found)
+		return false;
+	i = (size_t)(found - schedule->entries);
+	free(schedule->entries[i].path);
+	schedule->n--;
+	memmove(schedule->entries + i, schedule->entries + i + 1,
+		(schedule->n - i) * sizeof(*schedule->entries));
+	return true;
+}
+
 void schedule_drop(struct schedule *schedule,
 		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx)
 {

@@ -36,6 +36,9 @@ void schedule_sort(struct schedule *schedule);
 void schedule_drop(struct schedule *schedule,
 		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx);
 
+/* Drops the entry for a path; false if there is none. */
+bool schedule_take(struct schedule *schedule, const char *path);
+
 /* The entry for a path, or NULL. */
 const struct scheduled *schedule_find(const struct schedule *schedule, const char *path);
 

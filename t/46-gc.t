@@ -141,6 +141,20 @@ ingest-ok"
 	publish "$tmp/all" >"$tmp/record"
 	ok "it can be published again" as_published "$tmp/all"
 
+	# Published between two runs of ducc-gc
+	ok "one is scheduled" gc 32 -f <"$tmp/four"
+	is "... by name, and what only it has" "$(scheduled)" "$(names five)"
+	grep /five: "$tmp/all" | publish - >"$tmp/record"
+	is "... published again, it is unchanged" "$(cut -f 2- "$tmp/record" | grep -o 'state=.*')" state=unchanged
+	is "... and off the schedule" "$(jq -c .remove "$R/.metadata/remove-schedule.json")" "[]"
+	before=$(transactions)
+	publish "$tmp/all" >"$tmp/record"
+	is "... once more, it is no transaction" "$(transactions)" "$before"
+	ok "... not wanted again, some days later" gc 35 <"$tmp/four"
+	ok "... its grace period" gc 64 <"$tmp/four"
+	is "... counts from then" "$(cat "$out")$(content)" "$(cat "$tmp/before")"
+	publish "$tmp/all" >"$tmp/record"
+
 	# Patterns
 	printf 'localhost/%s:l*\n' one two three four five >"$tmp/patterns"
 	ok "what a pattern matches is wanted" gc 40 -g 0 <"$tmp/patterns"
