@@ -20,16 +20,6 @@ static struct tool tool = {
 	.option = option,
 };
 
-static void on_event(void *ctx, ducc_record *record, ducc_error *error)
-{
-	(void)ctx;
-	if (error)
-		tool_fail(&tool, NULL, error);
-	if (record)
-		tool_done(&tool, record);
-	ducc_record_free(record);
-}
-
 int main(int argc, char **argv)
 {
 	ducc_session *session;
@@ -38,7 +28,7 @@ int main(int argc, char **argv)
 	if (tool_options(&tool, argc, argv) < argc)
 		tool_usage(&tool);
 	session = tool_session(&tool);
-	if (ducc_hook(session, STDIN_FILENO, registry, on_event, NULL, &err) < 0)
+	if (ducc_hook(session, STDIN_FILENO, registry, tool_take, &tool, &err) < 0)
 		tool_fail(&tool, NULL, err);
 	ducc_close(session);
 	return tool_status(&tool);

@@ -20,16 +20,6 @@ static struct tool tool = {
 	.option = option,
 };
 
-static void on_wanted(void *ctx, ducc_record *record, ducc_error *error)
-{
-	(void)ctx;
-	if (error)
-		tool_fail(&tool, NULL, error);
-	if (record)
-		tool_done(&tool, record);
-	ducc_record_free(record);
-}
-
 /* Who reads the records does not see our exit status, but won't do with this one. */
 static void print_incomplete(void)
 {
@@ -49,7 +39,7 @@ int main(int argc, char **argv)
 
 	tool_keep_secrets();
 	session = tool_session(&tool);
-	if (ducc_wish(session, lists, n ? n : 1, news, on_wanted, NULL) < 0)
+	if (ducc_wish(session, lists, n ? n : 1, news, tool_take, &tool) < 0)
 		print_incomplete();
 	ducc_close(session);
 	return tool_status(&tool);

@@ -337,6 +337,15 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	tool->failed++;
 }
 
+void tool_take(void *tool, ducc_record *record, ducc_error *err)
+{
+	if (err)
+		tool_fail(tool, NULL, err);
+	if (record)
+		tool_done(tool, record);
+	ducc_record_free(record);
+}
+
 static void on_signal(int number)
 {
 	caught = number;

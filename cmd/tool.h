@@ -61,6 +61,9 @@ void tool_done(struct tool *tool, const ducc_record *record);
 /* Reports an image that failed, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
+/* For what the library tells one by one: prints the record, reports the error, frees both. */
+void tool_take(void *tool, ducc_record *record, ducc_error *err);
+
 /*
  * From now on, SIGINT, SIGTERM and SIGHUP make the jobs of the library give up and
  * clean up; tool_status() then ends the program by that signal.  Call it before
