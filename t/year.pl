@@ -129,6 +129,23 @@ sub account
 sub is_overdue { my ($day, $what) = @_; return defined $scheduled{$what} && $day - $scheduled{$what} >= $grace }
 sub is_too_early { my ($day, $what) = @_; return defined $last_wanted{$what} && $day - $last_wanted{$what} < $grace }
 
+# On a bad day the jobs may not have got so far as to see that something is wanted: what ducc-publish has reported
+# since the last check, or is not on the schedule, they have.
+my $events_read = 0;
+sub reported
+{
+	my %reported;
+	open my $events, '<', "$tmp/events" or return %reported;
+	seek $events, $events_read, 0;
+	while (<$events>) {
+		my $event = eval { decode_json($_) } // next;	# killed in the middle of a line
+		$reported{$event->{image} =~ s{^\Q$registry/}{}r} = 1
+			if $event->{action} eq 'end_image_publish' && $event->{status} eq 'ok';
+	}
+	$events_read = tell $events;
+	return %reported;
+}
+
 sub links
 {
 	my %found;
@@ -146,6 +163,8 @@ sub check
 	my %podman = map { my $i = $_; map { $_ => $i } @{$i->{names} // []} } @$podman;
 	my %layers = map { $_->{id} => $_ } @{json_again("$path/podmanStore/overlay-layers/layers.json") // []};
 	my (%trees, %used);
+	my %reported = reported();
+	my %on_schedule = map { $_->{path} => 1 } @{(json("$path/.metadata/remove-schedule.json") // {})->{remove} // []};
 
 	# What is wanted is there, whole, and the newest that could be had.
 	for my $name (wanted()) {
@@ -158,9 +177,13 @@ sub check
 		my $says = slurp("$path/$registry/$name/app/name") // 'nothing';
 		my $is = $by_config{$id // ''} // 'unknown';
 		wrong($day, "$name leads to image $is, but says $says") if $says ne "image $is\n";
-		wrong($day, "$name is image $is instead of $n") if $good && $is ne $n;
+		wrong($day, "$name is image $is instead of $n") if $good && defined $n && $is ne $n;
 		my $listed = $podman{"$registry/$name"};
-		if (!$listed || $listed->{id} ne ($id // '')) { wrong($day, "Podman does not list $name"); next }
+		if (!$listed || $listed->{id} ne ($id // '')) {
+			# Podman's list comes first, then the names; what was killed in between, the next run finishes.
+			wrong($day, "Podman does not list $name") if $good || !-e "$path/.transaction/plan";
+			next;
+		}
 		for (my $layer = $listed->{layer}; $layer; $layer = $layers{$layer}{parent}) {
 			if (!$layers{$layer}) { wrong($day, "Podman misses a layer of $name"); last }
 			my $diff = readlink "$path/podmanStore/overlay/$layer/diff" // '';
@@ -176,21 +199,22 @@ sub check
 		if (!@layers) { wrong($day, "$name has no manifest"); next }
 		for my $tree ($config, @layers) {
 			$used{$tree} = 1;
-			$trees{$tree} = 1 if $wanted{$name};
+			$trees{$tree}{$name} = 1 if $wanted{$name};
 		}
 		for my $d (@layers) {
 			wrong($day, "$name has a layer that is not there") if !-e "$path/.layers/" . substr($d, 0, 2) . "/$d/.metadata/layer.mtree";
 		}
-		account($day, $good, $name, $wanted{$name});
+		account($day, $good, $name, $wanted{$name} && ($good || $reported{$name} || !$on_schedule{"$registry/$name"}));
 		wrong($day, "$name has not been wanted since day $last_wanted{$name}") if $good && is_overdue($day, $name);
 	}
 	for my $name (grep { /:/ && !exists $links{$_} } keys %last_wanted) {
 		wrong($day, "$name is gone, and was wanted on day $last_wanted{$name}") if is_too_early($day, $name);
 		delete $_->{$name} for \%last_wanted, \%scheduled, \%published;
 	}
-	my %there = map { m{/(\w{64})\z} ? ($1 => 1) : () } glob("$path/.flat/??/*"), glob("$path/.layers/??/*");
+	my %there = map { m{(\.\w+/../(\w{64}))\z} ? ($2 => $1) : () } glob("$path/.flat/??/*"), glob("$path/.layers/??/*");
 	for my $tree (keys %there) {
-		account($day, $good, $tree, $trees{$tree});
+		my @names = keys %{$trees{$tree} // {}};
+		account($day, $good, $tree, @names && ($good || !$on_schedule{$there{$tree}} || grep { $reported{$_} } @names));
 		wrong($day, "$tree: nothing has it since day " . ($last_wanted{$tree} // '?')) if $good && !$used{$tree} && is_overdue($day, $tree);
 	}
 	for my $tree (grep { !/:/ && !$there{$_} } keys %last_wanted) {
