@@ -26,6 +26,8 @@ struct reader {
 	struct archive *archive;  /* the tar in it */
 	struct hasher *diff_id, *content;
 	uint64_t unpacked; /* bytes of tar so far */
+	bool at_end;       /* there are no more */
+	bool unfilled;     /* it ends with the last byte of a file, where a record does not */
 	uint64_t written;  /* bytes of file content so far; more, if the tar is sparse */
 	ducc_error *error; /* from within a callback */
 
@@ -45,8 +47,10 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	int result = archive_read_data_block(reader->inflater, data, &len, &offset);
 
 	(void)archive;
-	if (result == ARCHIVE_EOF)
+	if (result == ARCHIVE_EOF) {
+		reader->at_end = true;
 		return 0;
+	}
 	if (result != ARCHIVE_OK) {
 		error_set(&reader->error, "%s", archive_error_string(reader->inflater));
 		return -1;
@@ -391,7 +395,10 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 		size_t len;
 		int result = archive_read_data_block(reader->archive, &data, &len, &offset);
 
-		if (result == ARCHIVE_EOF)
+		/* As umoci-insert(1) writes it, and all readers in Go take it. */
+		reader->unfilled = result != ARCHIVE_OK && result != ARCHIVE_EOF &&
+				   reader->at_end && done == file->size;
+		if (result == ARCHIVE_EOF || reader->unfilled)
 			break;
 		if (result != ARCHIVE_OK)
 			return fail(reader, reader->archive, err);
@@ -538,7 +545,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 {
 	struct archive_entry *entry;
 
-	for (;;) {
+	while (!reader->unfilled) {
 		int result = archive_read_next_header(reader->archive, &entry);
 		AUTO_FREE char *path = NULL;
 		const char *name;
@@ -557,6 +564,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 		if (add_entry(reader, path, entry, err) < 0)
 			return error_wrap(err, "%s", *path ? path : "/");
 	}
+	return 0;
 }
 
 /* --- the result ------------------------------------------------------- */

@@ -246,10 +246,14 @@ bad_layer 'a truncated tar is refused' 'truncated|unexpected end|ends' <<-'E'
 	file f size=100K
 	cut 51200
 E
+bad_layer 'a tar that lacks the last byte of a file is refused' 'truncated|unexpected end|ends' <<-'E'
+	file f data=xx
+	cut 1535
+E
 bad_layer 'a tar truncated in a header is refused' 'truncated|unexpected end|ends' <<-'E'
 	file f data=x
 	file g data=x
-	cut 2348
+	cut 1836
 E
 bad_layer 'a tar header with a wrong checksum is refused' 'checksum|damaged|header' <<-'E'
 	file f data=x

@@ -125,6 +125,18 @@ corpus_images() {
 		layer
 		cut 1024
 	E
+	image unfilled-record <<-'E'
+		layer
+		dir ./
+		file f data=one
+		file g data=all,but,the,zeros,after,it
+		cut 1510
+		layer plain
+		file h size=1000
+		cut 1048
+		layer
+		file i size=300K data=ab
+	E
 	image no-end-of-archive <<-'E'
 		layer
 		dir ./
