@@ -51,8 +51,8 @@ live_through() {
 	*) year_step=${YEAR_STEP:-1} ;;
 	esac
 	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
-	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events
-	export DUCC_STORE DUCC_NOTIFY
+	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events TMPDIR=$tmp
+	export DUCC_STORE DUCC_NOTIFY TMPDIR
 	perl "$top/t/year.pl" "seed=$year_seed" "step=$year_step" "tmp=$tmp" "repository=$1" "path=$2" \
 		"registry=$nginx" "storage=$behind_dir" "convert=${YEAR_CONVERT:-$top/scripts/ducc-convert}" >"$tmp/year.log" 2>&1 &
 	year_pid=$!
