@@ -92,7 +92,7 @@ for kind in directory cvmfs; do
 	directory) repo=$tmp/repo R=$tmp/repo spool=$tmp/none ;;
 	*) repo=test.example.org R=$tmp/sys/cvmfs/test.example.org spool=$tmp/sys/var/spool/cvmfs/test.example.org ;;
 	esac
-	note "$kind"
+	note "$kind, KILL_SEED=$seed"
 	new_repository
 	publish "$tmp/all" >"$tmp/record"
 
