@@ -60,8 +60,12 @@ static void fetch_all(ducc_session *session, ducc_record *record)
 		char *text = ducc_record_format(record);
 		ducc_record *copy = ducc_record_parse(text, NULL);
 
-		ducc_record_set(copy, "platform", *platform);
-		fetch(session, copy);
+		if (ducc_record_set(copy, "platform", *platform, &err) < 0) {
+			tool_fail(&tool, ducc_record_reference(record), err);
+			err = NULL;
+		} else {
+			fetch(session, copy);
+		}
 		ducc_record_free(copy);
 		free(text);
 		free(*platform);

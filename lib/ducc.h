@@ -43,7 +43,8 @@ typedef struct ducc_error ducc_error;
 
 /*
  * One line of text, outermost context first: "layer sha256:ab...: usr/bin/x:
- * truncated gzip".  Control characters are escaped.  Lives as long as the error.
+ * truncated gzip".  It can be printed as it is (ducc_printable()), and is at most some
+ * 2,000 bytes long.  Lives as long as the error.
  */
 DUCC_PUBLIC const char *ducc_error_message(const ducc_error *err);
 
@@ -51,9 +52,9 @@ DUCC_PUBLIC const char *ducc_error_message(const ducc_error *err);
 DUCC_PUBLIC void ducc_error_free(ducc_error *err);
 
 /*
- * Text as one line that a terminal obeys in nothing, whatever a name or a registry's words
- * hold: control characters, those of Unicode too, become \ooo.  The caller frees it.
- * The messages of errors are so already.
+ * Text as one line that cannot steer a terminal, whatever a name or a registry's words
+ * hold: control characters, those of Unicode too, and bytes that are not UTF-8 become
+ * \ooo.  The caller frees it.  The messages of errors have been through this already.
  */
 DUCC_PUBLIC char *ducc_printable(const char *text);
 
@@ -61,14 +62,16 @@ DUCC_PUBLIC char *ducc_printable(const char *text);
 
 /*
  * One image on its way through a pipeline: a reference and key=value fields,
- * separated by tabs.  Unknown keys are kept, in their order.
+ * separated by tabs.  Keys are printable ASCII, and each is there once; neither
+ * reference nor values hold control characters.  So a record is always one line,
+ * and means the same when it is read again.  Unknown keys are kept, in their order.
  */
 typedef struct ducc_record ducc_record;
 
 /*
- * Parses one line (without its newline).  The reference is not looked at yet.
- * Returns a record to be released with ducc_record_free(), or NULL: empty
- * reference, or a field without `=`.
+ * Parses one line (without its newline).  Of the reference, only its characters are
+ * checked yet.  Returns a record to be released with ducc_record_free(), or NULL with
+ * *err set if the line is not one.
  */
 DUCC_PUBLIC ducc_record *ducc_record_parse(const char *line, ducc_error **err);
 
@@ -80,8 +83,12 @@ DUCC_PUBLIC const char *ducc_record_reference(const ducc_record *record);
 /* The value of the first field called `key`, or NULL. */
 DUCC_PUBLIC const char *ducc_record_get(const ducc_record *record, const char *key);
 
-/* Sets a field in its place, or appends it.  Neither may hold tab or newline. */
-DUCC_PUBLIC void ducc_record_set(ducc_record *record, const char *key, const char *value);
+/*
+ * Sets a field in its place, or appends it.  Returns 0, or -1 with *err set, and the
+ * record unchanged, if key or value cannot stand in a record.
+ */
+DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char *value,
+				ducc_error **err);
 
 /* The record as one line without newline; the caller frees it with free(). */
 DUCC_PUBLIC char *ducc_record_format(const ducc_record *record);

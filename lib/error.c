@@ -7,25 +7,11 @@
 
 #include "buffer.h"
 #include "mem.h"
+#include "text.h"
 
 struct ducc_error {
 	char *message;
 };
-
-char *ducc_printable(const char *text)
-{
-	struct buffer out = {0};
-
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p < ' ' || *p == 0x7f)
-			buffer_addf(&out, "\\%03o", *p);
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) /* U+0080 to U+009F */
-			buffer_addf(&out, "\\302\\%03o", *++p);
-		else
-			buffer_addc(&out, (char)*p);
-	}
-	return buffer_steal(&out);
-}
 
 static void set_message(ducc_error **err, const char *prefix, const char *rest)
 {
@@ -41,7 +27,7 @@ static void set_message(ducc_error **err, const char *prefix, const char *rest)
 		buffer_addf(&both, "%s: %s", prefix, rest);
 		joined = buffer_steal(&both);
 	}
-	(*err)->message = ducc_printable(joined ? joined : prefix);
+	(*err)->message = text_shorten(ducc_printable(joined ? joined : prefix));
 }
 
 #define FORMAT(text, fmt)                                                                          \

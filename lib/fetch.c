@@ -302,15 +302,15 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	return store_tag(store, name, descriptor, err);
 }
 
-static void pin(struct fetch *fetch, ducc_record *record)
+static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 {
-	struct reference *reference = &fetch->source.reference;
-	AUTO_FREE char *text = NULL, *platform = platform_format(&fetch->config.platform);
+	AUTO_FREE char *platform = platform_format(&fetch->config.platform);
 
-	reference->digest = fetch->manifest_document.digest;
-	text = reference_format(reference);
-	record_set_reference(record, text);
-	ducc_record_set(record, "platform", platform);
+	if (ducc_record_set(record, "platform", platform, err) < 0)
+		return -1;
+	fetch->source.reference.digest = fetch->manifest_document.digest;
+	record_set_reference(record, &fetch->source.reference);
+	return 0;
 }
 
 /* What registries need not have comes from elsewhere, but only if the user wants that. */
@@ -379,8 +379,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 			 fetch_wanted, fetch, err) < 0 ||
 	    list_image(fetch, err) < 0)
 		return -1;
-	pin(fetch, record);
-	return 0;
+	return pin(fetch, record, err);
 }
 
 static void fetch_end(struct fetch *fetch)

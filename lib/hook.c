@@ -3,7 +3,7 @@
 #include "json.h"
 #include "mem.h"
 #include "path.h"
-#include "reference.h"
+#include "record.h"
 #include "session.h"
 
 struct hook {
@@ -39,6 +39,29 @@ static char *find_home(const struct hook *hook, const struct event *event, ducc_
 	return format("%s://%s", registry_is_loopback(registry) ? "http" : "https", registry);
 }
 
+static int set_fields(const struct hook *hook, const struct event *event, ducc_record *record,
+		      ducc_error **err)
+{
+	if (hook->session->repository &&
+	    ducc_record_set(record, "repo", hook->session->repository, err) < 0)
+		return -1;
+	return event->deleted ? ducc_record_set(record, "event", "delete", err) : 0;
+}
+
+/* Each part must be what it is called: put together, they could be taken apart elsewhere. */
+static int check_parts(const struct event *event, ducc_error **err)
+{
+	struct digest digest;
+
+	if (strpbrk(event->repository, ":@"))
+		return error_set(err, "not a repository: %s", event->repository);
+	if (event->tag && !tag_is_valid(event->tag))
+		return error_set(err, "not a tag: %s", event->tag);
+	if (!event->tag && !digest_parse(&digest, event->digest))
+		return error_set(err, "not a sha256 digest: %s", event->digest);
+	return 0;
+}
+
 static ducc_record *make_record(const struct hook *hook, const struct event *event,
 				ducc_error **err)
 {
@@ -46,20 +69,17 @@ static ducc_record *make_record(const struct hook *hook, const struct event *eve
 	AUTO_REFERENCE reference = {0};
 	ducc_record *record;
 
-	if (!home)
+	if (!home || check_parts(event, err) < 0)
 		return NULL;
 	text = format("%s/%s%s%s", home, event->repository, event->tag ? ":" : "@",
 		      event->tag ? event->tag : event->digest);
 	if (reference_parse(&reference, text, err) < 0)
 		return NULL;
-	free(text);
-	text = reference_format(&reference);
-	record = ducc_record_parse(text, err);
-	if (record && hook->session->repository)
-		ducc_record_set(record, "repo", hook->session->repository);
-	if (record && event->deleted)
-		ducc_record_set(record, "event", "delete");
-	return record;
+	record = record_new(&reference);
+	if (!set_fields(hook, event, record, err))
+		return record;
+	ducc_record_free(record);
+	return NULL;
 }
 
 /*

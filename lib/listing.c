@@ -9,6 +9,7 @@
 #include "base64.h"
 #include "mem.h"
 #include "path.h"
+#include "text.h"
 
 #define FLUSH_SIZE 65536
 
@@ -39,15 +40,10 @@ static const struct {
 
 /* --- writing ---------------------------------------------------------- */
 
-/* As vis(3) does it in octal: what mtree(5) gives a meaning, and all but printable ASCII. */
+/* What mtree(5) gives a meaning is escaped too. */
 static void add_encoded(struct buffer *out, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p <= ' ' || *p >= 0x7f || strchr("\\#*?[", *p))
-			buffer_addf(out, "\\%03o", *p);
-		else
-			buffer_addc(out, (char)*p);
-	}
+	text_add_escaped(out, text, "#*?[");
 }
 
 static const char *type_name(mode_t mode)
@@ -177,32 +173,6 @@ int listing_print(const struct listing_head *head, struct tree *tree, char **tex
 
 /* --- reading ---------------------------------------------------------- */
 
-/* Undoes add_encoded() in place; false if it is malformed or holds a NUL. */
-static bool decode(char *text)
-{
-	char *to = text;
-
-	for (const char *p = text; *p; to++) {
-		unsigned value = 0;
-
-		if (*p != '\\') {
-			*to = *p++;
-			continue;
-		}
-		p++;
-		for (int i = 0; i < 3; i++, p++) {
-			if (*p < '0' || *p > '7')
-				return false;
-			value = value * 8 + (unsigned)(*p - '0');
-		}
-		if (!value || value > 255)
-			return false;
-		*to = (char)value;
-	}
-	*to = '\0';
-	return true;
-}
-
 static bool parse_u64(const char *text, int base, uint64_t max, uint64_t *value)
 {
 	char *end;
@@ -281,7 +251,7 @@ static bool parse_contents(struct tree *tree, char *text, struct file *file)
 	char *rest;
 
 	/* .layers/xx/HEX/layerfs/PATH */
-	if (!decode(text) || strlen(text) < 11 + DIGEST_HEX_LEN + 9 ||
+	if (!text_undo_escapes(text) || strlen(text) < 11 + DIGEST_HEX_LEN + 9 ||
 	    strncmp(text, ".layers/", 8) != 0 || text[10] != '/')
 		return false;
 	memcpy(layer.hex, text + 11, DIGEST_HEX_LEN);
@@ -300,7 +270,7 @@ static bool parse_xattr(char *key, const char *value, struct file *file)
 	size_t len;
 	AUTO_FREE unsigned char *data = base64_decode(value, &len);
 
-	if (!decode(key) || !data)
+	if (!text_undo_escapes(key) || !data)
 		return false;
 	file_set_xattr(file, key, data, len);
 	return true;
@@ -365,12 +335,12 @@ static bool parse_keyword(struct tree *tree, char *key, char *value, struct line
 	if (!strcmp(key, "link")) {
 		free(file->target);
 		file->target = xstrdup(value);
-		return decode(file->target);
+		return text_undo_escapes(file->target);
 	}
 	if (!strcmp(key, "hardlink")) {
 		free(line->lower_link);
 		line->lower_link = xstrdup(value);
-		return decode(line->lower_link);
+		return text_undo_escapes(line->lower_link);
 	}
 	return true; /* nlink follows from the tree; others are not ours */
 }
@@ -424,7 +394,7 @@ static bool parse_line(struct tree *tree, char *text)
 	char *rest = NULL, *name = strtok_r(text, " ", &rest);
 	struct line line = {.file = file_new(0)};
 	struct node *node = NULL;
-	bool good = name && name[0] == '.' && (!name[1] || name[1] == '/') && decode(name);
+	bool good = name && name[0] == '.' && (!name[1] || name[1] == '/') && text_undo_escapes(name);
 
 	for (char *word; good && (word = strtok_r(NULL, " ", &rest));) {
 		char *value = strchr(word, '=');

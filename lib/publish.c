@@ -513,7 +513,7 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 
-/* Says what is published now, to the record and to who listens. */
+/* Notes in the record, and in an event, what is published now. */
 static void report(struct publish *publish, size_t i)
 {
 	struct image *image = &publish->images[i];
@@ -523,7 +523,8 @@ static void report(struct publish *publish, size_t i)
 	ducc_record_set(publish->records[i], "state",
 			!image->changed ? "unchanged"
 			: image->known  ? "updated"
-					: "added");
+					: "added",
+			NULL);
 	for (size_t k = 0; k < image->manifest.n; k++)
 		if (image->added[k])
 			event(publish->session, "publish_layer", "repository",

@@ -5,6 +5,7 @@
 #include "events.h"
 #include "image.h"
 #include "mem.h"
+#include "text.h"
 
 #define DEFAULT_WAIT 3600 /* seconds */
 
@@ -52,6 +53,8 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 {
 	struct ducc_session *session;
 	const char *notify = options->notify ? options->notify : environment("DUCC_NOTIFY");
+	const char *repository =
+		options->repository ? options->repository : environment("DUCC_REPO");
 	struct platform platform = {NULL};
 	struct events *events = NULL;
 	char *store;
@@ -59,6 +62,11 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
 		return NULL;
 	platform_free(&platform);
+	/* It goes into records. */
+	if (repository && !text_is_plain(repository)) {
+		error_set(err, "repository %s: its name holds a control character", repository);
+		return NULL;
+	}
 	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
 		return NULL;
@@ -71,8 +79,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	}
 	session = xcalloc(1, sizeof(*session));
 	session->store_path = store;
-	session->repository =
-		copy(options->repository ? options->repository : environment("DUCC_REPO"));
+	session->repository = copy(repository);
 	session->platform = copy(options->platform);
 	session->jobs = options->jobs;
 	session->layer_limit = options->layer_limit;
@@ -134,7 +141,7 @@ void session_notice(ducc_session *session, enum ducc_level level, const char *fm
 	buffer_vaddf(&text, fmt, args);
 	va_end(args);
 	pthread_mutex_lock(&session->callbacks);
-	session->notice(session->ctx, level, text.data);
+	session->notice(session->ctx, level, text_shorten(text.data));
 	pthread_mutex_unlock(&session->callbacks);
 }
 

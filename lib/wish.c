@@ -148,28 +148,41 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 }
 
 /* What the wish itself says of the repository comes before what its list does. */
+static int set_repository(const struct job *job, const struct wishlist *list, ducc_record *record,
+			  ducc_error **err)
+{
+	const char *repository = ducc_repository(job->session, record);
+
+	if (!repository)
+		repository = list->repository;
+	return repository ? ducc_record_set(record, "repo", repository, err) : 0;
+}
+
+static int set_thin(const struct wishlist *list, const struct reference *reference,
+		    ducc_record *record, ducc_error **err)
+{
+	AUTO_FREE char *thin = NULL;
+
+	if (!list->output_format || reference_is_pattern(reference))
+		return 0;
+	thin = thinname_format(list->output_format, reference, err);
+	if (!thin || ducc_record_set(record, "thin", thin, err) < 0)
+		return -1;
+	return list->user ? ducc_record_set(record, "user", list->user, err) : 0;
+}
+
+/* NULL with *err set: it goes nowhere.  With *err set, an image that is wanted all the same. */
 static ducc_record *make_record(const struct job *job, const struct item *item,
 				const struct reference *reference, ducc_error **err)
 {
-	const struct wishlist *list = item->list;
-	AUTO_FREE char *text = reference_format(reference), *thin = NULL;
 	ducc_record *record = record_copy(item->wish->record);
-	const char *repository;
 
-	record_set_reference(record, text);
-	repository = ducc_repository(job->session, record);
-	if (!repository)
-		repository = list->repository;
-	if (repository)
-		ducc_record_set(record, "repo", repository);
-	if (!list->output_format || reference_is_pattern(reference))
-		return record;
-	thin = thinname_format(list->output_format, reference, err);
-	if (!thin) /* the image is wanted all the same */
-		return record;
-	ducc_record_set(record, "thin", thin);
-	if (list->user)
-		ducc_record_set(record, "user", list->user);
+	record_set_reference(record, reference);
+	if (set_repository(job, item->list, record, err) < 0) {
+		ducc_record_free(record);
+		return NULL;
+	}
+	set_thin(item->list, reference, record, err);
 	return record;
 }
 
@@ -186,9 +199,11 @@ static void hand_over_image(struct job *job, const struct item *item,
 static void hand_over_pattern(struct job *job, const struct item *item)
 {
 	ducc_error *error = error_copy(item->tags->error);
+	ducc_record *record;
 
 	error_wrap(&error, "not expanded");
-	hand_over(job, item, make_record(job, item, &item->reference, NULL), error);
+	record = make_record(job, item, &item->reference, NULL);
+	hand_over(job, item, record, error);
 }
 
 static void expand(struct job *job, const struct item *item)

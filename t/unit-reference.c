@@ -118,6 +118,8 @@ static void records(void)
 {
 	ducc_error *err = NULL;
 	ducc_record *record = ducc_record_parse("alpine\tx=1\trepo=a b\tempty=", &err);
+	static const char *const unfit[] = {"a\tthin=b", "a\nb", "a\r", "\x1b[2J", "\x7f"};
+	static const char *const unfit_keys[] = {"", "a=b", "a b", "a\tb", "a\nb", "\xc3\xa4"};
 	char *text;
 
 	ok(record != NULL, "a record with fields");
@@ -125,16 +127,37 @@ static void records(void)
 	is_string(ducc_record_get(record, "repo"), "a b", "a field");
 	is_string(ducc_record_get(record, "empty"), "", "an empty field");
 	is_string(ducc_record_get(record, "none"), NULL, "a field that is not there");
-	ducc_record_set(record, "x", "2");
-	ducc_record_set(record, "new", "3");
+	ok(!ducc_record_set(record, "x", "2", &err) && !ducc_record_set(record, "new", "3", &err),
+	   "fields are set");
+	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+		ok(ducc_record_set(record, "x", unfit[i], &err) < 0, "unfit value %zu is refused", i);
+		says(&err, "field x=", "... and the field named");
+	}
+	for (size_t i = 0; i < sizeof(unfit_keys) / sizeof(unfit_keys[0]); i++) {
+		ok(ducc_record_set(record, unfit_keys[i], "1", &err) < 0,
+		   "unfit key %zu is refused", i);
+		says(&err, "not a key", "... with the reason");
+	}
 	text = ducc_record_format(record);
-	is_string(text, "alpine\tx=2\trepo=a b\tempty=\tnew=3", "fields keep their order");
+	is_string(text, "alpine\tx=2\trepo=a b\tempty=\tnew=3",
+		  "fields keep their order, and what was refused changes nothing");
 	free(text);
 	ducc_record_free(record);
 	ok(!ducc_record_parse("\tx=1", &err), "a record without a reference is refused");
 	says(&err, "reference", "... with the reason");
 	ok(!ducc_record_parse("alpine\tx", &err), "a field without = is refused");
 	says(&err, "alpine: x", "... with the reason");
+	ok(!ducc_record_parse("alpine\tx=1\tx=2", &err), "a field that is there twice is refused");
+	says(&err, "x= is there twice", "... with the reason");
+	ok(!ducc_record_parse("alpine\tx=1\r", &err), "a control character in a field is refused");
+	says(&err, "x= holds a control character", "... with the reason");
+	ok(!ducc_record_parse("alpine\r", &err), "and one in the reference");
+	says(&err, "alpine\\015", "... with the reason");
+	record = ducc_record_parse("alpine\t\tx=1\t", &err);
+	text = record ? ducc_record_format(record) : NULL;
+	is_string(text, "alpine\tx=1", "tabs that are too many are forgiven");
+	free(text);
+	ducc_record_free(record);
 }
 
 int main(void)

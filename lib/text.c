@@ -1,0 +1,121 @@
+/* Text from outside: see text.h. */
+#include "text.h"
+
+#include <string.h>
+
+#include "ducc.h"
+
+/* Bytes that stay of the beginning of a message, which names things, and of its end, the cause. */
+#define HEAD_LIMIT ((size_t)1500)
+#define TAIL_LIMIT ((size_t)500)
+
+bool text_is_plain(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if (*p < ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+void text_add_escaped(struct buffer *out, const char *text, const char *special)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p <= ' ' || *p >= 0x7f || *p == '\\' || strchr(special, *p))
+			buffer_addf(out, "\\%03o", *p);
+		else
+			buffer_addc(out, (char)*p);
+	}
+}
+
+bool text_undo_escapes(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; to++) {
+		unsigned value = 0;
+
+		if (*p != '\\') {
+			*to = *p++;
+			continue;
+		}
+		p++;
+		for (int i = 0; i < 3; i++, p++) {
+			if (*p < '0' || *p > '7')
+				return false;
+			value = value * 8 + (unsigned)(*p - '0');
+		}
+		if (!value || value > 255)
+			return false;
+		*to = (char)value;
+	}
+	*to = '\0';
+	return true;
+}
+
+static size_t sequence_len(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc0 || first >= 0xf8)
+		return 0;
+	return (size_t)2 + (first >= 0xe0) + (first >= 0xf0);
+}
+
+/* The length of the UTF-8 sequence (RFC 3629) at p, and its code point; 0: it is none. */
+static size_t decode(const unsigned char *p, unsigned *code)
+{
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = sequence_len(*p);
+
+	*code = len == 1 ? *p : len ? *p & (0x7fU >> len) : 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (p[i] & 0x3f);
+	}
+	return *code < least[len] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0
+											     : len;
+}
+
+/* Characters that move the cursor, end a line, or turn the direction of what follows. */
+static bool steers(unsigned code)
+{
+	return code < ' ' || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
+}
+
+char *ducc_printable(const char *text)
+{
+	struct buffer out = {0};
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned code;
+		size_t len = decode(p, &code);
+
+		if (len && !steers(code)) {
+			buffer_add(&out, p, len);
+			p += len;
+			continue;
+		}
+		for (len = len ? len : 1; len; len--)
+			buffer_addf(&out, "\\%03o", *p++);
+	}
+	return buffer_steal(&out);
+}
+
+char *text_shorten(char *text)
+{
+	size_t len = strlen(text), head = HEAD_LIMIT, tail = len - TAIL_LIMIT;
+
+	if (len <= HEAD_LIMIT + TAIL_LIMIT + strlen("..."))
+		return text;
+	/* Not within a character. */
+	while (head && (text[head] & 0xc0) == 0x80)
+		head--;
+	while (tail < len && (text[tail] & 0xc0) == 0x80)
+		tail++;
+	memcpy(text + head, "...", 3);
+	memmove(text + head + 3, text + tail, len - tail + 1);
+	return text;
+}

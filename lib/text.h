@@ -1,0 +1,29 @@
+/*
+ * Text from outside, on its way into a line of text of ours.
+ *
+ * Line formats (records, listings, plans) either refuse text that is not plain, or write
+ * it escaped: as vis(3) does in octal, so that no byte can end a word or a line.
+ */
+#ifndef DUCC_TEXT_H
+#define DUCC_TEXT_H
+
+#include <stdbool.h>
+
+#include "buffer.h"
+
+/* True if the text has no control character (ASCII). */
+bool text_is_plain(const char *text);
+
+/* Appends the text; all but printable ASCII, blanks, backslashes and `special` become \ooo. */
+void text_add_escaped(struct buffer *out, const char *text, const char *special);
+
+/* Undoes text_add_escaped() in place; false if it is malformed or holds a NUL. */
+bool text_undo_escapes(char *text);
+
+/*
+ * Cuts a message that outside text has blown up in the middle, in place, to some 2,000
+ * bytes.  Returns the text.
+ */
+char *text_shorten(char *text);
+
+#endif
