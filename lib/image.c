@@ -1,6 +1,8 @@
 /* What an image says of itself: see image.h. */
 #include "image.h"
 
+#include <ctype.h>
+
 #include "buffer.h"
 #include "mem.h"
 
@@ -43,6 +45,26 @@ static const char *oci_media_type(const char *media_type)
 	return media_type;
 }
 
+/* One half of a media type: a restricted-name of RFC 6838, section 4.2. */
+static bool is_restricted_name(const char *text, size_t len)
+{
+	if (!len || len > 127)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isascii((unsigned char)text[i]) ||
+		    (!isalnum((unsigned char)text[i]) && (!i || !strchr("!#$&-^_.+", text[i]))))
+			return false;
+	return true;
+}
+
+static bool is_media_type(const char *text)
+{
+	size_t slash = strcspn(text, "/");
+
+	return text[slash] && is_restricted_name(text, slash) &&
+	       is_restricted_name(text + slash + 1, strlen(text + slash + 1));
+}
+
 int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
 {
 	const char *media_type, *digest, *url;
@@ -53,8 +75,10 @@ int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_erro
 	    json_get_string(json, "digest", &digest, err) < 0 ||
 	    json_get_size(json, "size", &descriptor->size, err) < 0)
 		return -1;
+	if (!is_media_type(media_type))
+		return error_set(err, "\"mediaType\" is not a media type: %s", media_type);
 	if (!digest_parse(&descriptor->digest, digest))
-		return error_set(err, "not a sha256 digest: %s", digest);
+		return error_set(err, "\"digest\" is not a sha256 digest: %s", digest);
 	descriptor->media_type = xstrdup(media_type);
 	url = cJSON_GetStringValue(
 		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "urls"), 0));
@@ -115,7 +139,7 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 	if (json_find_string(json, "mediaType", &type, err) < 0)
 		return -1;
 	if (type && !manifest_is_known_type(type))
-		return error_set(err, "unknown media type %s", type);
+		return error_set(err, "\"mediaType\" is unknown: %s", type);
 	/* A document that can be read both ways means mischief (CVE-2021-41190). */
 	if (manifest_is_index(json))
 		return error_set(err, "neither an index nor an image manifest");
@@ -327,7 +351,8 @@ static int config_from_json(struct config *config, const cJSON *json, ducc_error
 		const char *text = cJSON_GetStringValue(item);
 
 		if (!text || !digest_parse(&config->diff_ids[config->n], text))
-			return error_set(err, "diff ID %zu is not a sha256 digest", config->n + 1);
+			return error_set(err, "diff ID %zu (\"diff_ids\") is not a sha256 digest",
+					 config->n + 1);
 		config->n++;
 	}
 	if (!run)

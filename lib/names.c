@@ -51,8 +51,6 @@ int names_check(const struct repository *repository, const struct naming *naming
 {
 	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
 
-	if (naming->platform[0] == '.')
-		return error_set(err, "architecture %s: not one", naming->platform);
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);

@@ -1,11 +1,14 @@
 /* What an image runs on: see platform.h. */
 #include "platform.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
 #include "buffer.h"
 #include "mem.h"
+
+#define PART_LIMIT 64 /* bytes */
 
 /* What kernels and distributions call a machine, and what images do. */
 static const struct {
@@ -45,10 +48,26 @@ static void platform_of_host(struct platform *platform)
 	platform->architecture = xstrdup(host.machine);
 }
 
+/*
+ * True for a part of a platform: letters, digits, and `.`, `_` and `-` within it.
+ * Directories are called after it, and it goes into records.
+ */
+static bool is_part(const char *text, size_t len)
+{
+	static const char others[] = "._-";
+
+	if (!len || len > PART_LIMIT || strchr(others, text[0]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isascii((unsigned char)text[i]) ||
+		    (!isalnum((unsigned char)text[i]) && !strchr(others, text[i])))
+			return false;
+	return true;
+}
+
 int platform_parse(struct platform *platform, const char *text, ducc_error **err)
 {
-	size_t os, architecture;
-	const char *rest;
+	const char *architecture, *variant;
 
 	*platform = (struct platform){0};
 	if (!text) {
@@ -56,20 +75,17 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 		normalize(platform);
 		return 0;
 	}
-	os = strcspn(text, "/");
-	rest = text[os] ? text + os + 1 : "";
-	architecture = strcspn(rest, "/");
-	/* Directories are called after it: nothing may mean another one. */
-	if (!os || !architecture || *text == '.' || strstr(text, "/.") ||
-	    (rest[architecture] && !rest[architecture + 1]) ||
-	    strchr(rest + architecture + (rest[architecture] != '\0'), '/') ||
-	    text[strspn(text,
-			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
+	architecture = text + strcspn(text, "/");
+	architecture += *architecture == '/';
+	variant = architecture + strcspn(architecture, "/");
+	if (!is_part(text, strcspn(text, "/")) ||
+	    !is_part(architecture, strcspn(architecture, "/")) ||
+	    (*variant && !is_part(variant + 1, strlen(variant + 1))))
 		return error_set(err, "not a platform (OS/ARCH[/VARIANT]): %s", text);
-	platform->os = xstrndup(text, os);
-	platform->architecture = xstrndup(rest, architecture);
-	if (rest[architecture])
-		platform->variant = xstrdup(rest + architecture + 1);
+	platform->os = xstrndup(text, strcspn(text, "/"));
+	platform->architecture = xstrndup(architecture, strcspn(architecture, "/"));
+	if (*variant)
+		platform->variant = xstrdup(variant + 1);
 	normalize(platform);
 	return 0;
 }
@@ -100,17 +116,27 @@ int platform_normalize(const char *text, char **normalized, ducc_error **err)
 	return 0;
 }
 
+/* Reads a part; an empty one is as good as none. */
+static int take_part(const cJSON *json, const char *key, char **part, ducc_error **err)
+{
+	const char *text;
+
+	if (json_find_string(json, key, &text, err) < 0)
+		return -1;
+	if (!text || !*text)
+		return 0;
+	if (!is_part(text, strlen(text)))
+		return error_set(err, "\"%s\" cannot be part of a platform: %s", key, text);
+	*part = xstrdup(text);
+	return 0;
+}
+
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err)
 {
-	const char *os, *architecture, *variant;
-
-	if (json_find_string(json, "os", &os, err) < 0 ||
-	    json_find_string(json, "architecture", &architecture, err) < 0 ||
-	    json_find_string(json, "variant", &variant, err) < 0)
+	if (take_part(json, "os", &platform->os, err) < 0 ||
+	    take_part(json, "architecture", &platform->architecture, err) < 0 ||
+	    take_part(json, "variant", &platform->variant, err) < 0)
 		return -1;
-	platform->os = os ? xstrdup(os) : NULL;
-	platform->architecture = architecture ? xstrdup(architecture) : NULL;
-	platform->variant = variant && *variant ? xstrdup(variant) : NULL;
 	normalize(platform);
 	return 0;
 }

@@ -8,14 +8,20 @@
 
 #include "json.h"
 
-/* Members may be NULL: not said. */
+/*
+ * Members may be NULL: not said.  Each is a short word of letters, digits and `._-`, which
+ * can stand in a path and a record as it is; text from outside that is not is refused.
+ */
 struct platform {
 	char *os, *architecture, *variant;
 };
 
 /* Reads OS/ARCH[/VARIANT]; NULL means this host's. */
 int platform_parse(struct platform *platform, const char *text, ducc_error **err);
-/* Reads os, architecture and variant; they mean the same in index and config. */
+/*
+ * Reads os, architecture and variant, which mean the same in index and config, into a
+ * zeroed platform.  It is to be freed even if that fails.
+ */
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err);
 void platform_free(struct platform *platform);
 

@@ -45,8 +45,45 @@ static void takes(const char *wanted, const char *all, const char *want)
 #define ARM "linux/arm/v5 linux/arm/v8 linux/arm/v6 "
 #define AMD64 "linux/amd64/v3 linux/amd64/v2 "
 
+/* A config or descriptor that says this of its platform is refused, and the member named. */
+static void refuses(const char *json_text, const char *member)
+{
+	AUTO_JSON *json = cJSON_Parse(json_text);
+	struct platform platform = {NULL};
+	ducc_error *err = NULL;
+
+	ok(platform_from_json(&platform, json, &err) < 0, "refused: %s", member);
+	says(&err, member, "... by its name");
+	platform_free(&platform);
+}
+
+static void from_outside(void)
+{
+	AUTO_JSON *json = cJSON_Parse("{\"os\":\"\",\"architecture\":\"s390x\",\"variant\":\"\"}");
+	struct platform platform = {NULL};
+	char *text;
+
+	ok(!platform_from_json(&platform, json, NULL), "what is empty is not said");
+	text = platform_format(&platform);
+	is_string(text, "unknown/s390x", "... and unknown");
+	free(text);
+	platform_free(&platform);
+	refuses("{\"architecture\":\"amd64\\nremove 9 x\"}", "\"architecture\"");
+	refuses("{\"architecture\":\"amd64\\trepo=x\"}", "\"architecture\"");
+	refuses("{\"os\":\"linux\\u001b[2J\"}", "\"os\"");
+	refuses("{\"variant\":\"../v8\"}", "\"variant\"");
+	refuses("{\"variant\":\".v8\"}", "\"variant\"");
+	refuses("{\"os\":\"a/b\"}", "\"os\"");
+	refuses("{\"os\":\"linux \"}", "\"os\"");
+	refuses("{\"os\":7}", "\"os\"");
+	refuses("{\"architecture\":"
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+		"\"architecture\"");
+}
+
 int main(void)
 {
+	from_outside();
 	is_called("linux/x86_64", "linux/amd64");
 	is_called("linux/aarch64", "linux/arm64");
 	is_called("linux/armhf", "linux/arm/v7");
