@@ -7,10 +7,13 @@
  *   hardlink=PATH                          a layer's hard link into the layers below
  *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
  *   tags=opaque,implied,void                 see enum node_flags
- * and a whiteout is the character device 0:0.
+ * and a whiteout is the character device 0:0.  Each path is there once, and they are in
+ * order: byte by byte, what is in a directory right after it.
  */
 #ifndef DUCC_LISTING_H
 #define DUCC_LISTING_H
+
+#include <inttypes.h>
 
 #include "error.h"
 #include "tree.h"
@@ -40,7 +43,23 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
 		  ducc_error **err);
 
-/* Reads a listing into a new tree, sorted.  head may be NULL.  NULL with *err set on failure. */
+/*
+ * Reads a listing into a new tree, sorted.  head may be NULL.  What listing_write() does
+ * not write is damage: NULL with *err set.
+ */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
+
+/* What writing and reading share: the first line, the format of the head, words. */
+#define LISTING_MAGIC "#mtree"
+#define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
+
+#define LISTING_TAGS 3
+extern const struct listing_tag {
+	const char *name;
+	uint8_t flag; /* of enum node_flags */
+} listing_tags[LISTING_TAGS];
+
+/* The value of type= for a mode. */
+const char *listing_type(mode_t mode);
 
 #endif

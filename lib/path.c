@@ -14,6 +14,20 @@
 
 #define WRITEBACK ((uint64_t)8 << 20) /* bytes */
 
+bool path_is_clean(const char *path)
+{
+	for (;;) {
+		size_t len = strcspn(path, "/");
+
+		if (!len || len > NAME_MAX || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		if (!path[len])
+			return true;
+		path += len + 1;
+	}
+}
+
 static int open_beneath(int root, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {

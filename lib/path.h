@@ -17,6 +17,9 @@
 #include "buffer.h"
 #include "error.h"
 
+/* True for a path as above that is not "": of names of at most 255 bytes. */
+bool path_is_clean(const char *path);
+
 /* Opens `path` beneath `root` (openat2, RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). */
 int path_open(int root, const char *path, int flags, mode_t mode);
 

@@ -13,6 +13,9 @@
 #define SUM "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 #define HEAD "#mtree\n# layer=" LAYER " diff-id=" DIFF " size=12 unpacked=34\n"
 #define DIRECTORY " type=dir mode=0755 uid=0 gid=0 time=0.000000000"
+#define WHITEOUT " type=char mode=0000 uid=0 gid=0 time=0.000000000 device=native,0,0"
+#define SIZES " size=7 sha256digest=" SUM
+#define CONTENTS_A " contents=.layers/aa/" LAYER "/layerfs/a"
 #define FILE_HEAD " type=file mode=4755 uid=1 gid=4294967294 time=-2.500000000"
 
 static const char listing[] =
@@ -27,7 +30,7 @@ static const char listing[] =
 	     " tags=implied\n"
 	     "./d/null type=char mode=0666 uid=0 gid=0 time=0.000000000 device=native,1,3\n"
 	     "./d/s type=link mode=0777 uid=0 gid=0 time=5.000000001 link=a\\040b\n"
-	     "./e" DIRECTORY " xattr.user.x\\040y=AAEC\n"
+	     "./e" DIRECTORY " xattr.user.x\\040y=AAEC xattr.user.x\\075y=\n"
 	     "./f/nothing type=char mode=0000 uid=0 gid=0 time=0.000000000 device=native,0,0"
 	     " tags=void\n"
 	     "./z\\012\\134\\377" FILE_HEAD " nlink=2 size=7 sha256digest=" SUM
@@ -100,5 +103,46 @@ int main(void)
 	damaged(HEAD "./a type=dir mode=99999\n", "a mode that is none");
 	damaged(HEAD "./a type=dir uid=-1\n", "a negative owner");
 	damaged(HEAD "./a type=file contents=../../etc/passwd\n", "contents outside of a layer");
+	damaged(HEAD "./a" FILE_HEAD SIZES " contents=.layers/cc/" OTHER "/layerfs/../x\n",
+		"contents that climb");
+	damaged(HEAD "./a" FILE_HEAD SIZES " contents=.layers/aa/" OTHER "/layerfs/x\n",
+		"contents in the wrong place");
+	damaged("", "nothing at all");
+	damaged("." DIRECTORY "\n", "no first line");
+	damaged(HEAD "./a" DIRECTORY, "a last line without its end");
+	damaged(HEAD "./a" DIRECTORY "\n\n", "an empty line");
+	damaged(HEAD "./a" DIRECTORY "\n# comment\n", "a comment");
+	damaged(HEAD "./a" DIRECTORY "\n" HEAD, "a second head");
+	damaged("#mtree\n# layer=" LAYER " diff-id=" DIFF " size=-1 unpacked=34\n",
+		"a negative size");
+	damaged("#mtree\n# layer=" LAYER " diff-id=" DIFF " size=1 unpacked=34 \n",
+		"a head that goes on");
+	damaged(HEAD "./b" DIRECTORY "\n./a" DIRECTORY "\n", "names out of order");
+	damaged(HEAD "./a.b" DIRECTORY "\n./a/b" DIRECTORY "\n", "a directory that comes back");
+	damaged(HEAD "./a" WHITEOUT "\n./a/b" DIRECTORY "\n", "something beneath a whiteout");
+	damaged(HEAD "./a" WHITEOUT "\n./a" WHITEOUT "\n", "a whiteout twice");
+	damaged(HEAD "./a" DIRECTORY " color=red\n", "an unknown keyword");
+	damaged(HEAD "./a" DIRECTORY " uid=0\n", "a keyword twice");
+	damaged(HEAD "./a type=dir uid=0 mode=0755 gid=0 time=0.000000000\n",
+		"keywords out of order");
+	damaged(HEAD "./a  type=dir mode=0755 uid=0 gid=0 time=0.000000000\n", "two blanks");
+	damaged(HEAD "./a type=dir mode=0755 uid=0 gid=0\n", "no time");
+	damaged(HEAD "./a type=dir mode=0755 uid=00 gid=0 time=0.000000000\n",
+		"a number with a zero too many");
+	damaged(HEAD "./a type=dir mode=0755 uid=0 gid=0 time=-0.000000000\n", "a negative zero");
+	damaged(HEAD "./a type=dir mode=0755 uid=0 gid=0 time=0.0\n", "a time cut short");
+	damaged(HEAD "./a" DIRECTORY " size=1\n", "a directory with a size");
+	damaged(HEAD "./a" FILE_HEAD " size=1\n", "a file without a digest");
+	damaged(HEAD "./a type=dir\n", "a directory that says nothing");
+	damaged(HEAD "./a" DIRECTORY " tags=opaque,implied,opaque\n", "a tag twice");
+	damaged(HEAD "./a" DIRECTORY " tags=void\n", "a directory of nothing");
+	damaged(HEAD "./a" DIRECTORY " xattr.user.b= xattr.user.a=\n", "attributes out of order");
+	damaged(HEAD "./a" DIRECTORY " xattr.user.a= xattr.user.a=\n", "an attribute twice");
+	damaged(HEAD "./a" DIRECTORY " xattr.user.a=b=AAEC\n",
+		"an attribute's name that ends too early");
+	damaged(HEAD "./a" DIRECTORY " xattr.=\n", "an attribute without a name");
+	damaged(HEAD "./a" FILE_HEAD SIZES CONTENTS_A "\n./b type=file mode=0644 uid=0 gid=0 "
+		     "time=0.000000000" SIZES CONTENTS_A "\n",
+		"hard links that differ");
 	return done_testing();
 }
