@@ -37,9 +37,11 @@ bool clock_parse(const char *text, time_t *when)
 {
 	struct tm tm = {0};
 	const char *end = strptime(text, FORMAT, &tm);
+	AUTO_FREE char *again = NULL;
 
 	if (!end || *end)
 		return false;
 	*when = timegm(&tm);
-	return true;
+	again = clock_format(*when); /* strptime(3) takes more than strftime(3) makes */
+	return !strcmp(again, text);
 }

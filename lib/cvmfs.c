@@ -310,10 +310,16 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
  */
 static bool is_whole_tree(const char *path)
 {
-	bool may_be = !strncmp(path, ".flat/", 6) || !strncmp(path, ".layers/", 8);
 	const char *last = strrchr(path, '/');
+	struct digest digest;
+	AUTO_FREE char *flat = NULL, *layer = NULL;
 
-	return may_be && digest_is_hex(last + 1);
+	if (!last || !digest_is_hex(last + 1))
+		return false;
+	memcpy(digest.hex, last + 1, sizeof(digest.hex));
+	flat = flat_directory(&digest);
+	layer = layer_directory(&digest);
+	return !strcmp(path, flat) || !strcmp(path, layer);
 }
 
 static bool has_edits(const struct cvmfs *cvmfs)

@@ -19,6 +19,7 @@
 #include "lock.h"
 #include "mem.h"
 #include "path.h"
+#include "plan.h"
 #include "transaction.h"
 
 #define DIRECTORY ".transaction"
@@ -28,31 +29,16 @@
 #define PLAN_DRAFT DIRECTORY "/plan.draft"
 #define PLAN_LIMIT ((size_t)1 << 30)
 
-/* What a step does with `from`, a name in the staging directory, and `to`, a path. */
-enum verb {
-	RENAME,   /* gives it that path */
-	COMPLETE, /* a listing, and the digits of a layer that it completes */
-	REMOVE,   /* moves the path away, to a place of that name */
-};
-
-/* As they are written in a plan. */
-static const char *const verbs[] = {"rename", "complete", "remove"};
-
 /* When a step is done: names after what they lead to, and then what is removed. */
 enum order { FIRST, NAMES, LAST, N_ORDERS };
 
-struct step {
-	enum verb verb;
-	enum order order;
-	char *from, *to;
-};
-
 struct directory {
 	struct transaction base;
-	int root;    /* of the repository; it carries the lock */
-	int staging; /* -1: not made yet */
-	struct step *steps;
-	size_t n, capacity;
+	int root;           /* of the repository; it carries the lock */
+	int staging;        /* -1: not made yet */
+	struct plan plan;   /* in the order in which things were added ... */
+	enum order *orders; /* ... and for each step, when it is done */
+	size_t orders_capacity;
 	size_t next_name;
 };
 
@@ -166,32 +152,36 @@ static int run_remove(int repository, const char *from, const char *path)
 	return path_prune(repository, path);
 }
 
-static int run_step(int repository, char *step, ducc_error **err)
+static int run_step(int repository, const struct plan_step *step, ducc_error **err)
 {
-	char *rest = NULL;
-	const char *verb = strtok_r(step, " ", &rest);
-	const char *name = strtok_r(NULL, " ", &rest), *to = strtok_r(NULL, " ", &rest);
+	int result = 0;
 
-	if (!verb || !name || !to)
-		return error_set(err, PLAN " is damaged");
-	if (!strcmp(verb, verbs[COMPLETE]))
-		return run_complete(repository, name, to, err);
-	if ((!strcmp(verb, verbs[REMOVE]) ? run_remove : run_rename)(repository, name, to) < 0)
-		return error_errno(err, errno, "%s", to);
-	return 0;
+	switch (step->verb) {
+	case PLAN_COMPLETE:
+		return run_complete(repository, step->name, step->path, err);
+	case PLAN_RENAME:
+		result = run_rename(repository, step->name, step->path);
+		break;
+	case PLAN_REMOVE:
+		result = run_remove(repository, step->name, step->path);
+		break;
+	}
+	return result < 0 ? error_errno(err, errno, "%s", step->path) : 0;
 }
 
 /* Carries out the plan on disk, which ends the transaction. */
 static int run_plan(int repository, ducc_error **err)
 {
-	AUTO_FREE char *plan = NULL;
-	char *rest = NULL;
+	AUTO_FREE char *text = NULL;
+	AUTO_PLAN plan = {NULL};
 	size_t len;
 
-	if (path_read(repository, PLAN, PLAN_LIMIT, &plan, &len, err) < 0)
+	if (path_read(repository, PLAN, PLAN_LIMIT, &text, &len, err) < 0)
 		return -1;
-	for (char *step = strtok_r(plan, "\n", &rest); step; step = strtok_r(NULL, "\n", &rest))
-		if (run_step(repository, step, err) < 0)
+	if (plan_parse(&plan, text, len, err) < 0)
+		return error_wrap(err, PLAN);
+	for (size_t i = 0; i < plan.n; i++)
+		if (run_step(repository, &plan.steps[i], err) < 0)
 			return -1;
 	if (syncfs(repository) < 0)
 		return error_errno(err, errno, "sync");
@@ -220,11 +210,12 @@ static int staging(struct directory *directory, ducc_error **err)
 	return directory->staging;
 }
 
-static void add_step(struct directory *directory, enum verb verb, enum order order, char *from,
-		     const char *to)
+static void add_step(struct directory *directory, enum plan_verb verb, enum order order,
+		     const char *name, const char *path)
 {
-	GROW(directory->steps, directory->n, directory->capacity);
-	directory->steps[directory->n++] = (struct step){verb, order, from, xstrdup(to)};
+	GROW(directory->orders, directory->plan.n, directory->orders_capacity);
+	directory->orders[directory->plan.n] = order;
+	plan_add(&directory->plan, verb, name, path);
 }
 
 /* A name that nothing in the staging directory has. */
@@ -271,9 +262,9 @@ static int make_directory(int directory, const char *path, ducc_error **err)
 /* Where something is now that goes to `to`: staged, or in the repository. */
 static char *place_of(const struct directory *directory, const char *to)
 {
-	for (size_t i = 0; i < directory->n; i++)
-		if (!strcmp(directory->steps[i].to, to))
-			return format(STAGING "/%s", directory->steps[i].from);
+	for (size_t i = 0; i < directory->plan.n; i++)
+		if (!strcmp(directory->plan.steps[i].path, to))
+			return format(STAGING "/%s", directory->plan.steps[i].name);
 	return xstrdup(to);
 }
 
@@ -347,7 +338,7 @@ static int add_layer(struct transaction *transaction, const struct listing_head 
 	    write_file(at, layers_json, json, strlen(json), err) < 0 ||
 	    write_listing(at, listing, head, tree, err) < 0)
 		return -1;
-	add_step(directory, RENAME, FIRST, STEAL(name), to);
+	add_step(directory, PLAN_RENAME, FIRST, name, to);
 	return 0;
 }
 
@@ -361,7 +352,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	(void)published; /* adding what is there is no harm */
 	if (at < 0 || write_listing(at, name, head, tree, err) < 0)
 		return -1;
-	add_step(directory, COMPLETE, FIRST, STEAL(name), head->layer.hex);
+	add_step(directory, PLAN_COMPLETE, FIRST, name, head->layer.hex);
 	return 0;
 }
 
@@ -375,7 +366,7 @@ static int add_flat(struct transaction *transaction, const char *to, struct tree
 	if (at < 0 || make_directory(at, name, err) < 0 ||
 	    fill(directory, at, name, tree, NULL, to, err) < 0)
 		return -1;
-	add_step(directory, RENAME, FIRST, STEAL(name), to);
+	add_step(directory, PLAN_RENAME, FIRST, name, to);
 	return 0;
 }
 
@@ -390,7 +381,7 @@ static int add_file(struct transaction *transaction, const char *path, const voi
 
 	if (at < 0 || write_file(at, name, data, len, err) < 0)
 		return -1;
-	add_step(directory, RENAME, FIRST, STEAL(name), path);
+	add_step(directory, PLAN_RENAME, FIRST, name, path);
 	return 0;
 }
 
@@ -407,7 +398,7 @@ static int add_hardlink(struct transaction *transaction, const char *path, const
 		return -1;
 	if (parent < 0 || linkat(parent, last, at, name, 0) < 0)
 		return error_errno(err, errno, "%s", path);
-	add_step(directory, RENAME, FIRST, STEAL(name), path);
+	add_step(directory, PLAN_RENAME, FIRST, name, path);
 	return 0;
 }
 
@@ -423,8 +414,8 @@ static int add_symlink(struct transaction *transaction, const char *path, const 
 	if (symlinkat(target, at, name) < 0)
 		return error_errno(err, errno, "%s", path);
 	/* Podman's are no names: they must be there before its list of images is. */
-	add_step(directory, RENAME, strncmp(path, "podmanStore/", 12) != 0 ? NAMES : FIRST,
-		 STEAL(name), path);
+	add_step(directory, PLAN_RENAME, strncmp(path, "podmanStore/", 12) != 0 ? NAMES : FIRST,
+		 name, path);
 	return 0;
 }
 
@@ -432,9 +423,11 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 {
 	struct directory *directory = directory_of(transaction);
 
+	AUTO_FREE char *name = new_name(directory);
+
 	if (staging(directory, err) < 0)
 		return -1;
-	add_step(directory, REMOVE, LAST, new_name(directory), path);
+	add_step(directory, PLAN_REMOVE, LAST, name, path);
 	return 0;
 }
 
@@ -442,20 +435,17 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 
 static void mark(const struct transaction *transaction, struct transaction_mark *mark)
 {
-	mark->steps = ((const struct directory *)transaction)->n;
+	mark->steps = ((const struct directory *)transaction)->plan.n;
 }
 
 static void reset(struct transaction *transaction, const struct transaction_mark *mark)
 {
 	struct directory *directory = directory_of(transaction);
 
-	while (directory->n > mark->steps) {
-		struct step *step = &directory->steps[--directory->n];
-
+	while (directory->plan.n > mark->steps) {
 		/* It makes room; what stays is removed at the end. */
-		path_remove(directory->staging, step->from);
-		free(step->from);
-		free(step->to);
+		path_remove(directory->staging, directory->plan.steps[directory->plan.n - 1].name);
+		plan_drop(&directory->plan);
 	}
 }
 
@@ -482,31 +472,39 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	return 0;
 }
 
-static int write_plan(struct directory *directory)
+/* The plan as text, its steps in the order in which they are done. */
+static char *print_plan(const struct directory *directory, ducc_error **err)
 {
-	AUTO_CLOSE int fd =
-		path_open(directory->root, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	AUTO_BUFFER plan = {0};
+	AUTO_PLAN ordered = {NULL};
 
 	for (int order = FIRST; order < N_ORDERS; order++) {
-		for (size_t i = 0; i < directory->n; i++) {
-			const struct step *step = &directory->steps[i];
+		for (size_t i = 0; i < directory->plan.n; i++) {
+			const struct plan_step *step = &directory->plan.steps[i];
 
-			if ((int)step->order == order)
-				buffer_addf(&plan, "%s %s %s\n", verbs[step->verb], step->from,
-					    step->to);
+			if ((int)directory->orders[i] == order)
+				plan_add(&ordered, step->verb, step->name, step->path);
 		}
 	}
-	return fd < 0 ? -1 : write_all(fd, plan.data, plan.len);
+	return plan_print(&ordered, err);
+}
+
+static int write_draft(int root, const char *text)
+{
+	AUTO_CLOSE int fd = path_open(root, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
 }
 
 static int commit(struct transaction *transaction, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *text = print_plan(directory, err);
 	int root = directory->root;
 
+	if (!text)
+		return -1;
 	/* All that was staged reaches the disk before the plan that speaks of it. */
-	if (write_plan(directory) < 0 || syncfs(root) < 0 ||
+	if (write_draft(root, text) < 0 || syncfs(root) < 0 ||
 	    renameat(root, PLAN_DRAFT, root, PLAN) < 0 || syncfs(root) < 0)
 		return error_errno(err, errno, PLAN);
 	if (run_plan(root, err) < 0)
@@ -520,11 +518,8 @@ static void end(struct transaction *transaction)
 
 	if (directory->root >= 0 && !path_exists(directory->root, PLAN))
 		path_remove(directory->root, DIRECTORY);
-	for (size_t i = 0; i < directory->n; i++) {
-		free(directory->steps[i].from);
-		free(directory->steps[i].to);
-	}
-	free(directory->steps);
+	plan_free(&directory->plan);
+	free(directory->orders);
 	cleanup_close(&directory->staging);
 	cleanup_close(&directory->root);
 	free(directory);

@@ -57,7 +57,8 @@ void repository_find(struct repository *repository, const char *store)
 
 static bool is_host_name(const char *name)
 {
-	return *name && *name != '.' &&
+	/* It is an argument of cvmfs_server, and a component of paths. */
+	return *name && *name != '.' && *name != '-' &&
 	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				  ".-_")];
 }

@@ -89,7 +89,7 @@ static bool parse(struct schedule *schedule, const char *data, size_t len)
 		const char *path, *text;
 		time_t since;
 
-		if (json_get_string(entry, "path", &path, NULL) < 0 ||
+		if (json_get_string(entry, "path", &path, NULL) < 0 || !path_is_clean(path) ||
 		    json_get_string(entry, "since", &text, NULL) < 0 || !clock_parse(text, &since))
 			return false;
 		schedule_add(schedule, path, since,

@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "mem.h"
+#include "path.h"
 
 struct transaction *transaction_begin(ducc_session *session, const struct store *store,
 				      struct repository *repository, ducc_error **err)
@@ -118,7 +119,7 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
 {
 	/* A name may come from a file that anybody has written. */
-	if (!*path || path[strcspn(path, " \t\n")] || strstr(path, ".."))
+	if (!path_is_clean(path))
 		return error_set(err, "%s: not a path to remove", path);
 	if (!repository_has(transaction->repository, path))
 		return 0;
