@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "events.h"
+#include "fetched.h"
 #include "image.h"
 #include "mem.h"
 #include "parallel.h"
@@ -39,14 +40,9 @@ struct fetch {
 
 /* --- what to fetch ---------------------------------------------------- */
 
-/* A manifest or index, from the store if it has it. */
-static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
-			ducc_error **err)
+static int ask_source(struct fetch *fetch, const struct digest *digest, struct document *document,
+		      ducc_error **err)
 {
-	if (digest && fetch->store.fd >= 0 && store_has_blob(&fetch->store, digest)) {
-		document->digest = *digest;
-		return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
-	}
 	if (fetch->source.kind->manifest(&fetch->source, digest, &document->data, &document->len,
 					 err) < 0)
 		return -1;
@@ -54,17 +50,34 @@ static int get_document(struct fetch *fetch, const struct digest *digest, struct
 	return 0;
 }
 
-/* The top-level document; the source is asked only if the store can't know it. */
+/* A manifest or index that the source has named by its digest: from the store if it has it. */
+static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
+			ducc_error **err)
+{
+	if (fetch->store.fd < 0 || !store_has_blob(&fetch->store, digest))
+		return ask_source(fetch, digest, document, err);
+	document->digest = *digest;
+	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
+}
+
+/*
+ * The top-level document; the source is asked only if the store can't know it.  That the
+ * store has what a reference is pinned to says nothing: it may be any image's, or a layer.
+ */
 static int get_top(struct fetch *fetch, struct document *document, ducc_error **err)
 {
 	const struct source *source = &fetch->source;
+	const struct reference *reference = &source->reference;
 	struct digest digest;
 
-	if (reference_is_pinned(&source->reference))
-		return get_document(fetch, &source->reference.digest, document, err);
+	if (reference_is_pinned(reference) &&
+	    (fetch->store.fd < 0 || !fetched_under(&fetch->store, &reference->digest, reference)))
+		return ask_source(fetch, &reference->digest, document, err);
+	if (reference_is_pinned(reference))
+		return get_document(fetch, &reference->digest, document, err);
 	if (source->kind->peek && source->kind->peek(&fetch->source, &digest) > 0)
 		return get_document(fetch, &digest, document, err);
-	return get_document(fetch, NULL, document, err);
+	return ask_source(fetch, NULL, document, err);
 }
 
 static int descend(struct fetch *fetch, const struct descriptor *next,
@@ -260,6 +273,17 @@ static int check_platform(const struct fetch *fetch, const char *wanted, ducc_er
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
 }
 
+/* Notes which name has brought the image, and the index that led to it. */
+static int note_name(struct fetch *fetch, ducc_error **err)
+{
+	const struct reference *reference = &fetch->source.reference;
+
+	if (fetch->n_indexes &&
+	    fetched_add(&fetch->store, &fetch->indexes[0].digest, reference, err) < 0)
+		return -1;
+	return fetched_add(&fetch->store, &fetch->manifest_document.digest, reference, err);
+}
+
 /* Writes the documents and lists the image in index.json; its blobs are there. */
 static int list_image(struct fetch *fetch, ducc_error **err)
 {
@@ -299,7 +323,7 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 			json_set_string(json, "variant", platform->variant);
 		json_set(descriptor, "platform", json);
 	}
-	return store_tag(store, name, descriptor, err);
+	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, descriptor, err);
 }
 
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)

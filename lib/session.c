@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "events.h"
+#include "fetched.h"
 #include "image.h"
 #include "mem.h"
 #include "text.h"
@@ -168,10 +169,27 @@ bool session_cancelled(ducc_session *session)
 	return cancelled;
 }
 
+/* The manifest that the reference leads to in the store. */
+static int find_manifest(const struct store *store, const struct reference *reference,
+			 const char *platform, struct digest *manifest, ducc_error **err)
+{
+	AUTO_FREE char *name = NULL;
+
+	if (reference_is_pinned(reference)) {
+		*manifest = reference->digest;
+		return fetched_under(store, manifest, reference)
+			       ? 0
+			       : error_set(err, "this manifest was not fetched under this name "
+						"(run ducc-fetch first)");
+	}
+	name = reference_name(reference);
+	return store_find(store, name, platform, manifest, err);
+}
+
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
 		       struct reference *reference, struct digest *manifest, ducc_error **err)
 {
-	AUTO_FREE char *name = NULL, *platform = NULL;
+	AUTO_FREE char *platform = NULL;
 	const char *wanted =
 		session->platform ? session->platform : ducc_record_get(record, "platform");
 
@@ -179,16 +197,10 @@ int session_find_image(ducc_session *session, const struct store *store, const d
 		return -1;
 	if (reference_parse(reference, ducc_record_reference(record), err) < 0)
 		return -1;
-	if (reference_is_pinned(reference)) {
-		*manifest = reference->digest;
+	if (!find_manifest(store, reference, platform, manifest, err))
 		return 0;
-	}
-	name = reference_name(reference);
-	if (store_find(store, name, platform, manifest, err) < 0) {
-		reference_free(reference);
-		return -1;
-	}
-	return 0;
+	reference_free(reference);
+	return -1;
 }
 
 void session_add_pushed(ducc_session *session, const struct reference *where,

@@ -49,7 +49,7 @@ bool session_cancelled(ducc_session *session);
 
 /*
  * Reads the record's reference and finds its image manifest: the digest if it is
- * pinned, otherwise what the store lists under its name.
+ * pinned, and was fetched under this name; otherwise what the store lists under it.
  */
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
 		       struct reference *reference, struct digest *manifest, ducc_error **err);
