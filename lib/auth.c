@@ -9,6 +9,7 @@
 #include "base64.h"
 #include "json.h"
 #include "mem.h"
+#include "text.h"
 #include "url.h"
 
 #define DEFAULT_LIFE 60 /* seconds of a token that does not say */
@@ -212,8 +213,8 @@ static int read_token(struct token *token, const struct buffer *body, ducc_error
 	if (!json || json_find_string(json, "token", &text, err) < 0 ||
 	    (!text && json_get_string(json, "access_token", &text, err) < 0))
 		return -1;
-	if (strpbrk(text, "\r\n"))
-		return error_set(err, "token holds a line break");
+	if (!text_is_plain(text))
+		return error_set(err, "token holds a control character");
 	if (json_get_size(json, "expires_in", &life, NULL) < 0)
 		life = DEFAULT_LIFE;
 	token->header = format("Bearer %s", text);

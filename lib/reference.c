@@ -24,7 +24,7 @@ static size_t host_len(const char *registry)
 	return registry[0] == '[' ? strcspn(registry, "]") + 1 : strcspn(registry, ":");
 }
 
-static bool valid_registry(const char *text)
+bool registry_is_valid(const char *text)
 {
 	size_t len = strlen(text), host = host_len(text);
 
@@ -184,7 +184,7 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 	}
 	if (strchr(reference->registry, '@')) /* which may be a password */
 		return error_set(err, "a registry with a user in its name");
-	if (!valid_registry(reference->registry))
+	if (!registry_is_valid(reference->registry))
 		return error_set(err, "not a registry: %s", reference->registry);
 	if (!reference->scheme)
 		reference->scheme =

@@ -67,6 +67,9 @@ bool tag_is_valid(const char *text);
  */
 bool registry_is_named(const char *ident, const char *registry);
 
+/* True for HOST[:PORT], as the registry of a reference is. */
+bool registry_is_valid(const char *text);
+
 /* True for a host (with or without port) that is this machine. */
 bool registry_is_loopback(const char *registry);
 

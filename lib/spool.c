@@ -18,6 +18,8 @@
 
 #define NOTE "ducc.transaction"
 #define EDIT "edit"
+#define INGEST "ingest"
+#define NOTE_LIMIT ((size_t)4096)
 #define TICK_SHORT 10 /* milliseconds */
 #define PAUSE_MAX 60  /* seconds */
 
@@ -78,23 +80,6 @@ static char *boot_id(void)
 	return xstrdup(id);
 }
 
-/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
-int spool_write_note(const struct repository *repository, const struct spool_note *note,
-		     ducc_error **err)
-{
-	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
-	AUTO_FREE char *boot = boot_id();
-	AUTO_FREE char *text =
-		format("%ld %s %s %s\n", (long)note->group, boot,
-		       note->transaction ? note->transaction : "-", note->edit ? EDIT : "ingest");
-	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
-	    rename(draft, path) < 0)
-		return error_errno(err, errno, "%s", path);
-	return 0;
-}
-
 void spool_remove_note(const struct repository *repository)
 {
 	AUTO_FREE char *path = spool_path(repository, NOTE), *opened = spool_opened(repository);
@@ -103,28 +88,63 @@ void spool_remove_note(const struct repository *repository)
 	unlink(path);
 }
 
-/* False if there is none. */
+/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
+static char *print_note(const struct spool_note *note, const char *boot)
+{
+	return format("%ld %s %s %s\n", (long)note->group, boot,
+		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST);
+}
+
+int spool_write_note(const struct repository *repository, const struct spool_note *note,
+		     ducc_error **err)
+{
+	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
+	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
+	    rename(draft, path) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+/*
+ * Reads a note of this boot, or of an earlier one, whose processes are gone.  What
+ * print_note() does not make leaves the note empty.
+ */
+static void parse_note(struct spool_note *note, const char *text, const char *boot)
+{
+	AUTO_FREE char *copy = xstrdup(text), *again = NULL;
+	char *next = copy;
+	const char *group = strsep(&next, " "), *of_boot = strsep(&next, " ");
+	const char *transaction = strsep(&next, " "), *kind = strsep(&next, "\n");
+
+	if (!kind)
+		return;
+	note->group = (pid_t)atol(group);
+	note->edit = !strcmp(kind, EDIT);
+	note->transaction = strcmp(transaction, "-") != 0 ? xstrdup(transaction) : NULL;
+	again = print_note(note, of_boot);
+	if (strcmp(again, text) != 0 || note->group < 0 || note->group == 1) {
+		free(STEAL(note->transaction));
+		*note = (struct spool_note){0};
+	} else if (strcmp(of_boot, boot) != 0) {
+		note->group = 0;
+	}
+}
+
+/* False if there is none.  One that is damaged says nothing: no transaction is known to be ours. */
 static bool read_note(const struct repository *repository, struct spool_note *note)
 {
 	AUTO_FREE char *path = spool_path(repository, NOTE), *boot = boot_id(), *text = NULL;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *rest = NULL, *group, *of_boot, *transaction, *kind;
 	size_t len;
 
 	*note = (struct spool_note){0};
 	if (fd < 0)
 		return false;
-	if (read_file(fd, 4096, &text, &len, NULL) < 0)
-		return true;
-	group = strtok_r(text, " \n", &rest);
-	of_boot = strtok_r(NULL, " \n", &rest);
-	transaction = strtok_r(NULL, " \n", &rest);
-	kind = strtok_r(NULL, " \n", &rest);
-	if (of_boot && !strcmp(of_boot, boot) && atol(group) > 1)
-		note->group = (pid_t)atol(group);
-	if (transaction && strcmp(transaction, "-") != 0)
-		note->transaction = xstrdup(transaction);
-	note->edit = kind && !strcmp(kind, EDIT);
+	if (!read_file(fd, NOTE_LIMIT, &text, &len, NULL))
+		parse_note(note, text, boot);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "mem.h"
 #include "path.h"
+#include "reference.h"
 
 #define PEM_LIMIT ((size_t)16 << 20)
 
@@ -23,7 +24,8 @@ static char *find_directory(const char *authority)
 		{NULL, "/etc/docker/certs.d"},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+	/* It may be what a registry has redirected to: nothing that leads elsewhere. */
+	for (size_t i = 0; registry_is_valid(authority) && i < ARRAY_LEN(places); i++) {
 		const char *home = places[i].variable ? getenv(places[i].variable) : "";
 		struct stat st;
 		char *path;

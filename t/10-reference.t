@@ -9,9 +9,9 @@ record=$(ducc-fetch -q -s "$store" "oci:$tmp/oci:app")
 hex=$(pinned "$record")
 digest=sha256:$hex
 
-# An image that the store has needs no registry, whatever its name: the forms can be seen as they are.
+# ducc-wish asks no registry: the forms can be seen as they are.
 means() { # REFERENCE FULL-REFERENCE
-	got=$(ducc-fetch -q -s "$store" "$1@$digest" 2>&1) || :
+	got=$(printf '%s\n' "$1@$digest" | ducc-wish 2>&1) || :
 	is "$1 means $2" "${got%%	*}" "$2@$digest"
 }
 hub=https://registry.hub.docker.com
@@ -113,7 +113,7 @@ ok "refused: an empty reference" refused ""
 is "no registry was asked about a reference that isn't one" "$(cat "$nginx_log" 2>/dev/null)" ""
 
 status=0
-printf '%s\n' "$r/../x" "$r/app@$digest${tab}key=value" "no${tab}equals sign" "" "# a comment" |
+printf '%s\n' "$r/../x" "localhost/app@$digest${tab}key=value" "no${tab}equals sign" "" "# a comment" |
 	ducc-fetch -s "$store" >"$tmp/stdout" 2>"$tmp/stderr" || status=$?
 is "a bad record on standard input fails by itself" \
 	"$status $(grep -c ^ducc-fetch: "$tmp/stderr") $(grep -c "$digest.*key=value" "$tmp/stdout")" "1 2 1"

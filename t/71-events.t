@@ -102,7 +102,7 @@ is "... and the work goes on" "$(grep -c '^http.*state=' "$out")" 20
 # Bytes that are not UTF-8
 make_image "$tmp/odd" "odd"
 : >"$E"
-fails "a name in whatever bytes" ducc-fetch -N "$E" -s "$S" "$(printf 'oci:%s/\377\t\303\244=' "$tmp")"
+fails "a name in whatever bytes" ducc-fetch -N "$E" -s "$S" "$(printf 'oci:%s/\377\303\244=' "$tmp")"
 ok "... is told in JSON" jq -es 'any(.status == "error")' "$E"
 
 # Many writers
