@@ -322,8 +322,10 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 		schedule_free(&schedule);
 		return 0;
 	}
-	json = schedule_print(&schedule);
+	json = schedule_print(&schedule, err);
 	schedule_free(&schedule);
+	if (!json)
+		return -1;
 	return transaction_add_file(gc->transaction, SCHEDULE, json, strlen(json), err);
 }
 

@@ -407,10 +407,11 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 			changed |=
 				take(&schedule, layer_directory(&image->manifest.layers[k].digest));
 	}
-	json = changed ? schedule_print(&schedule) : NULL;
+	json = changed ? schedule_print(&schedule, err) : NULL;
 	schedule_free(&schedule);
-	return json ? transaction_add_file(publish->transaction, SCHEDULE, json, strlen(json), err)
-		    : 0;
+	if (!json)
+		return changed ? -1 : 0;
+	return transaction_add_file(publish->transaction, SCHEDULE, json, strlen(json), err);
 }
 
 /* Gives the images that are prepared their names, once all are. */

@@ -99,6 +99,15 @@ static bool parse(struct schedule *schedule, const char *data, size_t len)
 	return true;
 }
 
+bool schedule_parse(struct schedule *schedule, const char *data, size_t len)
+{
+	*schedule = (struct schedule){NULL};
+	if (parse(schedule, data, len))
+		return true;
+	schedule_free(schedule);
+	return false;
+}
+
 int schedule_read(struct schedule *schedule, const struct repository *repository, ducc_error **err)
 {
 	AUTO_CLOSE int root = repository_root(repository);
@@ -110,29 +119,30 @@ int schedule_read(struct schedule *schedule, const struct repository *repository
 		return 0;
 	if (path_read(root, SCHEDULE, LIMIT, &data, &len, err) < 0)
 		return -1;
-	if (parse(schedule, data, len))
-		return 0;
-	schedule_free(schedule);
-	return 1;
+	return schedule_parse(schedule, data, len) ? 0 : 1;
 }
 
-char *schedule_print(const struct schedule *schedule)
+char *schedule_print(const struct schedule *schedule, ducc_error **err)
 {
 	AUTO_JSON *json = json_object();
 	cJSON *entries = json_array();
 
 	json_set_size(json, "version", VERSION);
+	json_set(json, "remove", entries);
 	for (size_t i = 0; i < schedule->n; i++) {
 		const struct scheduled *scheduled = &schedule->entries[i];
 		AUTO_FREE char *since = clock_format(scheduled->since);
 		cJSON *entry = json_object();
 
+		json_append(entries, entry);
 		json_set_string(entry, "path", scheduled->path);
 		json_set_string(entry, "since", since);
 		if (scheduled->removing)
 			json_set(entry, "removing", xalloc(cJSON_CreateTrue()));
-		json_append(entries, entry);
+		if (!path_is_clean(scheduled->path)) {
+			error_set(err, "not a path in a repository: %s", scheduled->path);
+			return NULL;
+		}
 	}
-	json_set(json, "remove", entries);
 	return json_print(json, true);
 }

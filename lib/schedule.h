@@ -42,7 +42,13 @@ bool schedule_take(struct schedule *schedule, const char *path);
 /* The entry for a path, or NULL. */
 const struct scheduled *schedule_find(const struct schedule *schedule, const char *path);
 
-/* The schedule as JSON; the caller frees it. */
-char *schedule_print(const struct schedule *schedule);
+/*
+ * The schedule as JSON, which the caller frees; NULL with *err set if a path of it is not
+ * clean (path.h).
+ */
+char *schedule_print(const struct schedule *schedule, ducc_error **err);
+
+/* Reads a text of schedule_print(); false, and the schedule empty, if it is none. */
+bool schedule_parse(struct schedule *schedule, const char *data, size_t len);
 
 #endif
