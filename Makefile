@@ -21,6 +21,12 @@ B = build/san
 CFLAGS = -O1 -g -fno-omit-frame-pointer
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 endif
+ifdef LIBFUZZER
+B = build/fuzz
+CC = clang
+CFLAGS = -O1 -g -fno-omit-frame-pointer
+SANFLAGS = -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+endif
 ifdef WERROR
 WARNFLAGS = -Werror
 endif
@@ -35,7 +41,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
 
 LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*.c))
-UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c))
+FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
+UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(FUZZERS:%=$B/t/fuzz-%)
 # What tests need to call functions of the library that no tool offers.
 DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
 
@@ -72,6 +79,18 @@ $B/t/%: t/%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
 
+# The same properties, with libFuzzer looking for what breaks them: make fuzz [SECONDS=60].
+SECONDS = 60
+fuzz: $(FUZZERS:%=$B/t/fuzz-%)
+	$(MAKE) LIBFUZZER=1 $(FUZZERS:%=build/fuzz/t/libfuzzer-%)
+	cd build/fuzz && for f in $(FUZZERS); do mkdir -p $$f && $(CURDIR)/$B/t/fuzz-$$f -o $$f && \
+		t/libfuzzer-$$f -max_total_time=$(SECONDS) -max_len=4096 -dict=$$f/words $$f || exit 1; done
+
+$B/t/libfuzzer-%: t/fuzz-%.c $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -DLIBFUZZER -fsanitize=fuzzer -MMD -MP -o $@ $< \
+		$(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
+
 check: all $(UNIT_TESTS)
 	DUCC_BIN=$(CURDIR)/$B prove -j2 $(UNIT_TESTS:%=./%) t/*.t
 
@@ -99,7 +118,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all check install uninstall clean
+.PHONY: all check fuzz install uninstall clean
 .SECONDARY:
 
 -include $(wildcard $B/lib/*.d $B/cmd/*.d $B/t/*.d)

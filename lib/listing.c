@@ -12,7 +12,6 @@
 #include "text.h"
 
 #define FLUSH_SIZE 65536
-#define SPECIAL "#*?[" /* what mtree(5) gives a meaning, beside blanks */
 
 char *layer_directory(const struct digest *layer)
 {
@@ -38,7 +37,7 @@ const struct listing_tag listing_tags[LISTING_TAGS] = {
 
 static void add_encoded(struct buffer *out, const char *text)
 {
-	text_add_escaped(out, text, SPECIAL);
+	text_add_escaped(out, text, LISTING_SPECIAL);
 }
 
 const char *listing_type(mode_t mode)
@@ -82,7 +81,7 @@ static void add_file(struct buffer *out, const struct file *file)
 		AUTO_FREE char *value = base64_encode(xattr->value, xattr->len);
 
 		buffer_adds(out, " xattr.");
-		text_add_escaped(out, xattr->name, SPECIAL "=");
+		text_add_escaped(out, xattr->name, LISTING_SPECIAL "=");
 		buffer_addf(out, "=%s", value);
 	}
 	if (file->layer && !S_ISDIR(file->mode)) {

@@ -53,6 +53,8 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 #define LISTING_MAGIC "#mtree"
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
 
+#define LISTING_SPECIAL "#*?[" /* what mtree(5) gives a meaning, beside blanks */
+
 #define LISTING_TAGS 3
 extern const struct listing_tag {
 	const char *name;

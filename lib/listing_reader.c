@@ -126,7 +126,7 @@ static bool parse_sha256(struct line *line, char *value)
 
 static bool parse_link(struct line *line, char *value)
 {
-	if (!text_undo_escapes(value) || !*value)
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !*value)
 		return false;
 	line->file->target = xstrdup(value);
 	return true;
@@ -154,8 +154,8 @@ static bool parse_xattr(struct line *line, char *name, const char *value)
 	AUTO_FREE unsigned char *data = base64_decode(value, &len);
 	AUTO_FREE char *again = data ? base64_encode(data, len) : NULL;
 
-	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name) || !*name ||
-	    (line->xattr && strcmp(line->xattr, name) >= 0))
+	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name, LISTING_SPECIAL "=") ||
+	    !*name || (line->xattr && strcmp(line->xattr, name) >= 0))
 		return false;
 	file_set_xattr(line->file, name, data, len);
 	free(line->xattr);
@@ -172,7 +172,8 @@ static bool parse_contents(struct line *line, char *value)
 		strlen(value) > strlen(".layers/xx/") ? value + strlen(".layers/xx/") : "";
 	size_t len;
 
-	if (!text_undo_escapes(value) || strnlen(slash, DIGEST_HEX_LEN) < DIGEST_HEX_LEN)
+	if (!text_undo_escapes(value, LISTING_SPECIAL) ||
+	    strnlen(slash, DIGEST_HEX_LEN) < DIGEST_HEX_LEN)
 		return false;
 	memcpy(layer.hex, slash, DIGEST_HEX_LEN);
 	directory = layer_path(&layer, "");
@@ -187,7 +188,7 @@ static bool parse_contents(struct line *line, char *value)
 
 static bool parse_hardlink(struct line *line, char *value)
 {
-	if (!text_undo_escapes(value) || !path_is_clean(value))
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !path_is_clean(value))
 		return false;
 	line->lower_link = xstrdup(value);
 	return true;
@@ -379,7 +380,8 @@ static const char *read_path(struct reader *reader, char *name)
 {
 	const char *path = name[0] == '.' && name[1] == '/' ? name + 2 : "";
 
-	if (!text_undo_escapes(name) || (*path ? !path_is_clean(path) : strcmp(name, ".") != 0) ||
+	if (!text_undo_escapes(name, LISTING_SPECIAL) ||
+	    (*path ? !path_is_clean(path) : strcmp(name, ".") != 0) ||
 	    (reader->last.data && compare_paths(reader->last.data, path) >= 0))
 		return NULL;
 	buffer_reset(&reader->last);

@@ -78,7 +78,7 @@ static bool parse_step(struct plan *plan, char *line)
 	for (size_t i = 0; name && next && i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(verb, verbs[i]) != 0)
 			continue;
-		if (!text_undo_escapes(next))
+		if (!text_undo_escapes(next, ""))
 			return false;
 		plan_add(plan, (enum plan_verb)i, name, next);
 		return true;

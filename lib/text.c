@@ -17,36 +17,49 @@ bool text_is_plain(const char *text)
 	return true;
 }
 
+static bool is_special(unsigned char c, const char *special)
+{
+	return c <= ' ' || c >= 0x7f || c == '\\' || strchr(special, c);
+}
+
 void text_add_escaped(struct buffer *out, const char *text, const char *special)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p <= ' ' || *p >= 0x7f || *p == '\\' || strchr(special, *p))
+		if (is_special(*p, special))
 			buffer_addf(out, "\\%03o", *p);
 		else
 			buffer_addc(out, (char)*p);
 	}
 }
 
-bool text_undo_escapes(char *text)
+/* The character of \ooo, or 0 if it is none, or one that needs no escape. */
+static unsigned char unescape(const char *p, const char *special)
+{
+	unsigned value = 0;
+
+	for (int i = 1; i < 4; i++) {
+		if (p[i] < '0' || p[i] > '7')
+			return 0;
+		value = value * 8 + (unsigned)(p[i] - '0');
+	}
+	return value > 255 || !is_special((unsigned char)value, special) ? 0 : (unsigned char)value;
+}
+
+bool text_undo_escapes(char *text, const char *special)
 {
 	char *to = text;
 
 	for (const char *p = text; *p; to++) {
-		unsigned value = 0;
-
-		if (*p != '\\') {
-			*to = *p++;
-			continue;
-		}
-		p++;
-		for (int i = 0; i < 3; i++, p++) {
-			if (*p < '0' || *p > '7')
+		if (*p == '\\') {
+			*to = (char)unescape(p, special);
+			if (!*to)
 				return false;
-			value = value * 8 + (unsigned)(*p - '0');
-		}
-		if (!value || value > 255)
+			p += 4;
+		} else if (is_special((unsigned char)*p, special)) {
 			return false;
-		*to = (char)value;
+		} else {
+			*to = *p++;
+		}
 	}
 	*to = '\0';
 	return true;

@@ -17,8 +17,8 @@ bool text_is_plain(const char *text);
 /* Appends the text; all but printable ASCII, blanks, backslashes and `special` become \ooo. */
 void text_add_escaped(struct buffer *out, const char *text, const char *special);
 
-/* Undoes text_add_escaped() in place; false if it is malformed or holds a NUL. */
-bool text_undo_escapes(char *text);
+/* Undoes text_add_escaped() in place; false if that would not have written it so. */
+bool text_undo_escapes(char *text, const char *special);
 
 /*
  * Cuts a message that outside text has blown up in the middle, in place, to some 2,000
