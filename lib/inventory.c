@@ -10,6 +10,7 @@
 #include "json.h"
 #include "mem.h"
 #include "path.h"
+#include "text.h"
 
 #define METADATA ".metadata"
 #define MULTIARCH ".multiarch/"
@@ -180,7 +181,7 @@ static bool is_label(const char *label)
 {
 	const char *last = strrchr(label, '/');
 
-	return last && strpbrk(last, ":@") && !label[strcspn(label, " \t\n")];
+	return last && strpbrk(last, ":@") && text_is_plain(label) && !strchr(label, ' ');
 }
 
 static void add_image(struct walk *walk, const char *label, bool with_manifest)
