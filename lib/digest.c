@@ -115,6 +115,17 @@ void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE])
 	digest->hex[DIGEST_HEX_LEN] = '\0';
 }
 
+static unsigned digit(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+void digest_to_bytes(const char *hex, uint8_t sha256[SHA256_SIZE])
+{
+	for (size_t i = 0; i < SHA256_SIZE; i++)
+		sha256[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+}
+
 struct digest digest_of(const void *data, size_t len)
 {
 	uint8_t sha256[SHA256_SIZE];

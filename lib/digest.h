@@ -49,6 +49,8 @@ void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE]);
 void hasher_free(struct hasher *hasher);
 
 void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE]);
+/* The reverse, of hex digits as digest_is_hex() takes them. */
+void digest_to_bytes(const char *hex, uint8_t sha256[SHA256_SIZE]);
 struct digest digest_of(const void *data, size_t len);
 
 #endif

@@ -115,12 +115,7 @@ static bool parse_sha256(struct line *line, char *value)
 {
 	if (!digest_is_hex(value))
 		return false;
-	for (size_t i = 0; i < SHA256_SIZE; i++) {
-		unsigned byte;
-
-		sscanf(value + 2 * i, "%2x", &byte);
-		line->file->sha256[i] = (uint8_t)byte;
-	}
+	digest_to_bytes(value, line->file->sha256);
 	return true;
 }
 
@@ -166,23 +161,22 @@ static bool parse_xattr(struct line *line, char *name, const char *value)
 /* .layers/xx/HEX/layerfs/PATH */
 static bool parse_contents(struct line *line, char *value)
 {
-	AUTO_FREE char *directory = NULL;
+	static const char top[] = ".layers/", inside[] = "/layerfs/";
+	const char *xx, *hex, *rest;
 	struct digest layer = {""};
-	const char *slash =
-		strlen(value) > strlen(".layers/xx/") ? value + strlen(".layers/xx/") : "";
-	size_t len;
 
-	if (!text_undo_escapes(value, LISTING_SPECIAL) ||
-	    strnlen(slash, DIGEST_HEX_LEN) < DIGEST_HEX_LEN)
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || strncmp(value, top, strlen(top)) != 0 ||
+	    strlen(value) < strlen(top) + strlen("xx/") + DIGEST_HEX_LEN)
 		return false;
-	memcpy(layer.hex, slash, DIGEST_HEX_LEN);
-	directory = layer_path(&layer, "");
-	len = strlen(directory);
-	if (!digest_is_hex(layer.hex) || strncmp(value, directory, len) != 0 || value[len] != '/' ||
-	    !path_is_clean(value + len + 1))
+	xx = value + strlen(top);
+	hex = xx + strlen("xx/");
+	memcpy(layer.hex, hex, DIGEST_HEX_LEN);
+	rest = hex + DIGEST_HEX_LEN;
+	if (!digest_is_hex(layer.hex) || strncmp(xx, hex, 2) != 0 || xx[2] != '/' ||
+	    strncmp(rest, inside, strlen(inside)) != 0 || !path_is_clean(rest + strlen(inside)))
 		return false;
 	line->file->layer = tree_intern(line->tree, &layer);
-	line->file->origin = xstrdup(value + len + 1);
+	line->file->origin = xstrdup(rest + strlen(inside));
 	return true;
 }
 

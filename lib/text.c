@@ -19,6 +19,8 @@ bool text_is_plain(const char *text)
 
 static bool is_special(unsigned char c, const char *special)
 {
+	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) /* nearly all of them */
+		return false;
 	return c <= ' ' || c >= 0x7f || c == '\\' || strchr(special, c);
 }
 
