@@ -11,6 +11,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,15 +123,24 @@ static inline void fuzz_change(struct buffer *input, const char *const *words, s
 	}
 }
 
-/* What is being tried, for whoever has to find out why it crashed. */
+/* What is being tried. */
 static struct buffer fuzz_input;
 
-static void fuzz_show(void)
+/* For whoever has to find out why it crashed: the input as printf(1) takes it. */
+static void fuzz_show(int number)
 {
-	fputs("the input, to be given to printf(1): '", stderr);
-	for (size_t i = 0; i < fuzz_input.len; i++)
-		fprintf(stderr, "\\%03o", (unsigned char)fuzz_input.data[i]);
-	fputs("'\n", stderr);
+	ssize_t n = write(STDERR_FILENO, "input: ", 7);
+
+	(void)number;
+	for (size_t i = 0; i < fuzz_input.len && n > 0; i++) {
+		unsigned char c = (unsigned char)fuzz_input.data[i];
+		char octal[] = {'\\', (char)('0' + c / 64), (char)('0' + c / 8 % 8),
+				(char)('0' + c % 8)};
+
+		n = write(STDERR_FILENO, octal, sizeof(octal));
+	}
+	if (write(STDERR_FILENO, "\n", 1) < 0)
+		return;
 }
 
 static inline int fuzz_files(int argc, char **argv)
@@ -205,18 +215,10 @@ static inline int fuzz_run(const char *const *seeds, size_t n_seeds, const char 
 	return 0;
 }
 
-#include <signal.h>
-
-static void fuzz_abort(int number)
-{
-	(void)number;
-	fuzz_show();
-}
-
 #define FUZZ_MAIN(seeds, words, rounds)                                                            \
 	int main(int argc, char **argv)                                                            \
 	{                                                                                          \
-		signal(SIGABRT, fuzz_abort);                                                       \
+		signal(SIGABRT, fuzz_show);                                                        \
 		if (argc == 3 && !strcmp(argv[1], "-o"))                                           \
 			return fuzz_write(argv[2], seeds, ARRAY_LEN(seeds), words,                 \
 					  ARRAY_LEN(words));                                       \
