@@ -1,10 +1,36 @@
 /* ducc-unpack: unpack fetched images, layer by layer, and merge them. */
 #include <stddef.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #include "tool.h"
 
 static struct tool tool;
 static const char *directory; /* -x */
+
+/* What the names in -l stand for. */
+static const struct {
+	const char *name;
+	uint64_t *value;
+} limits[] = {
+	{"layer", &tool.options.limits.layer},     {"image", &tool.options.limits.image},
+	{"listing", &tool.options.limits.listing}, {"entries", &tool.options.limits.entries},
+	{"depth", &tool.options.limits.depth},     {"layers", &tool.options.limits.layers},
+};
+
+/* [NAME=]NUMBER; a number alone is that of a layer. */
+static int set_limit(const char *text)
+{
+	const char *equals = strchr(text, '=');
+	size_t len = equals ? (size_t)(equals - text) : 0;
+
+	if (!equals)
+		return tool_parse_size(text, &tool.options.limits.layer) ? 0 : -1;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (strlen(limits[i].name) == len && !strncmp(text, limits[i].name, len))
+			return tool_parse_size(equals + 1, limits[i].value) ? 0 : -1;
+	return -1;
+}
 
 static int option(int letter, const char *value)
 {
@@ -13,7 +39,7 @@ static int option(int letter, const char *value)
 		directory = value;
 		return 0;
 	case 'l':
-		return tool_parse_size(value, &tool.options.layer_limit) ? 0 : -1;
+		return set_limit(value);
 	default:
 		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	}
@@ -21,10 +47,22 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-unpack",
-	.usage = "[-N file] [-s store] [-r repo] [-j n] [-x dir] [-l limit] [-nqvhV] [image ...]",
+	.usage = "[-N file] [-s store] [-r repo] [-j n] [-x dir] [-l [name=]limit] [-nqvhV] [image "
+		 "...]",
 	.letters = "j:x:l:",
 	.option = option,
 };
+
+/* Each layer that is unpacked has two files open until it is merged. */
+static void raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
 
 static int unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
@@ -42,6 +80,7 @@ int main(int argc, char **argv)
 	struct input *input = tool_input(&tool, argv + first, argc - first);
 	ducc_record *record;
 
+	raise_files();
 	while ((record = input_next(input, true))) {
 		ducc_error *err = NULL;
 

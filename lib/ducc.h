@@ -112,6 +112,30 @@ struct ducc_progress {
 };
 
 /*
+ * What one image may cost at most; an image beyond it is refused, with an error that names
+ * the limit.  Zero is the default for every member.  Bytes are those of files in the store;
+ * "compressed" are the bytes of the blobs, each counted once.
+ */
+struct ducc_limits {
+	/* Bytes that a layer unpacks to; 0: 200 x compressed, at least 1 GiB. */
+	uint64_t layer;
+	/* Bytes that the layers that have to be unpacked do together; 0: 200 x compressed, at least 4 GiB. */
+	uint64_t image;
+	/*
+	 * Bytes of the listing of a layer; 0: 100 x compressed, at least 16 MiB.  And of the
+	 * listings of all layers, each as often as the image has the layer; 0: 100 x
+	 * compressed, at least 32 MiB.
+	 */
+	uint64_t listing;
+	/* Entries of a layer, and of the image, directories that are only implied included; 0: 10,000,000. */
+	uint64_t entries;
+	/* Components of a path; 0: 1,000. */
+	uint64_t depth;
+	/* Layers of the image; 0: 1,000. */
+	uint64_t layers;
+};
+
+/*
  * Zero is the default for every member.  The strings need to live only as long
  * as ducc_open() runs.  Callbacks may come from several threads, but never two
  * at once.
@@ -121,9 +145,9 @@ struct ducc_options {
 	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
 	const char *notify;     /* file that events are appended to (ducc(7)); NULL: $DUCC_NOTIFY */
-	unsigned jobs;        /* transfers, layers or registries at a time; 0: a sensible number */
-	uint64_t layer_limit; /* bytes a layer may unpack to; 0: 200 x compressed, at least 1 GiB */
-	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
+	unsigned jobs; /* transfers, layers or registries at a time; 0: a sensible number */
+	struct ducc_limits limits; /* of images that are unpacked */
+	uint64_t batch_bytes;      /* of new layers, after which a transaction ends; 0: 32 GiB */
 	unsigned wait; /* seconds to wait for a CernVM-FS transaction of others; 0: one hour */
 	bool dry_run;  /* say what would be done (at DUCC_INFO), change nothing */
 	bool foreign;  /* fetch layers that registries need not have from where they are */

@@ -49,7 +49,8 @@ static bool not_permitted(int code)
 static int set_xattrs(struct extract_report *report, const struct file *file, int fd,
 		      const char *proc_path)
 {
-	for (const struct xattr *xattr = file->xattrs; xattr; xattr = xattr->next) {
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		const struct xattr *xattr = &file->xattrs[i];
 		int result =
 			fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
 				: lsetxattr(proc_path, xattr->name, xattr->value, xattr->len, 0);
@@ -110,7 +111,7 @@ static int set_metadata_at(struct extraction *x, const struct file *file, int pa
 		x->report->owners += owner_failed;
 	else if (fchmodat(parent, name, permitted_mode(x->report, file, owner_failed), 0) < 0)
 		return -1;
-	if (file->xattrs) {
+	if (file->n_xattrs) {
 		proc_path = format("/proc/self/fd/%d/%s", parent, name);
 		if (set_xattrs(x->report, file, -1, proc_path) < 0)
 			return -1;

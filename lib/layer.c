@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "charset.h"
+#include "listingsize.h"
 #include "mem.h"
 #include "mtime.h"
 #include "path.h"
@@ -20,6 +21,11 @@
 #define WHITEOUT_META ".wh..wh." /* AUFS's own; .wh..wh..opq is the one that means something */
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 
+/* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
+#define XATTR_NAME_LIMIT 255
+#define XATTR_VALUE_LIMIT 65536
+#define XATTR_NAMES_LIMIT 65536 /* all names, with their NULs */
+
 struct reader {
 	const struct layer_source *source;
 	struct archive *inflater; /* the blob, decompressed */
@@ -28,13 +34,36 @@ struct reader {
 	uint64_t unpacked; /* bytes of tar so far */
 	bool at_end;       /* there are no more */
 	bool unfilled;     /* it ends with the last byte of a file, where a record does not */
-	uint64_t written;  /* bytes of file content so far; more, if the tar is sparse */
+	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
+	struct quota bytes, listing, entries;
 	ducc_error *error; /* from within a callback */
 
 	struct tree *tree;
 	struct tarball *tarball;
 	bool rewrite; /* something that is in the tarball already was replaced */
 };
+
+/* --- limits ----------------------------------------------------------- */
+
+/* Counts what was read and written since the last time.  Sparse files grow as they are written. */
+static int charge_bytes(struct reader *reader, ducc_error **err)
+{
+	uint64_t written = tarball_offset(reader->tarball);
+	uint64_t cost = written > reader->unpacked ? written : reader->unpacked;
+	uint64_t more = cost > reader->charged ? cost - reader->charged : 0;
+
+	reader->charged += more;
+	if (quota_take(&reader->bytes, more, err) < 0)
+		return -1;
+	return quota_take(reader->source->image, more, err);
+}
+
+static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err)
+{
+	if (quota_take(&reader->listing, size, err) < 0)
+		return -1;
+	return quota_take(reader->source->image_listing, size, err);
+}
 
 /* --- bytes ------------------------------------------------------------ */
 
@@ -57,11 +86,8 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	}
 	hasher_update(reader->diff_id, *data, len);
 	reader->unpacked += len;
-	if (reader->unpacked > reader->source->limit) {
-		error_set(&reader->error, "unpacks to more than %" PRIu64 " bytes (see -l)",
-			  reader->source->limit);
+	if (charge_bytes(reader, &reader->error) < 0)
 		return -1;
-	}
 	if (reader->source->progress)
 		reader->source->progress(reader->source->ctx,
 					 (uint64_t)archive_filter_bytes(reader->inflater, -1));
@@ -137,10 +163,11 @@ static int verify(struct reader *reader, ducc_error **err)
 
 /*
  * The name of an entry as a path (path.h): without empty components and ".",
- * an absolute one relative to the image's root.  NULL if it has "..".
+ * an absolute one relative to the image's root.  NULL if it has "..", or is too long.
  */
-static char *clean_path(const char *name, ducc_error **err)
+static char *clean_path(const struct reader *reader, const char *name, ducc_error **err)
 {
+	uint64_t depth = 0, limit = limits_get(reader->source->limits, LIMIT_DEPTH, 0);
 	struct buffer path = {0};
 
 	if (strlen(name) > PATH_LIMIT) {
@@ -161,6 +188,12 @@ static char *clean_path(const char *name, ducc_error **err)
 			return NULL;
 		}
 		if (len && !(len == 1 && p[0] == '.')) {
+			if (++depth > limit) {
+				limits_exceeded(LIMIT_DEPTH, limit, err);
+				error_wrap(err, "%.64s...", name);
+				buffer_free(&path);
+				return NULL;
+			}
 			if (path.len)
 				buffer_addc(&path, '/');
 			buffer_add(&path, p, len);
@@ -186,6 +219,20 @@ static void drop(struct reader *reader, struct node *node)
 	node->lower_link = NULL;
 }
 
+/* The child of that name, made if it is not there; `size` is what its path takes in a listing. */
+static struct node *make_child(struct reader *reader, struct node *parent, const char *name,
+			       size_t len, uint64_t size, ducc_error **err)
+{
+	struct node *child = tree_child(reader->tree, parent, name, len);
+
+	if (child)
+		return child;
+	if (quota_take(&reader->entries, 1, err) < 0 ||
+	    charge_listing(reader, LISTING_LINE + size, err) < 0)
+		return NULL;
+	return tree_add(reader->tree, parent, name, len);
+}
+
 /*
  * The node for the parent of `path`, its missing ones made.  Whiteouts as
  * directories and parents that are none are refused; but *hidden is set where a
@@ -198,6 +245,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	bool whiteout = has_prefix(name, strlen(name), WHITEOUT_PREFIX);
+	uint64_t size = 0;
 
 	for (;;) {
 		size_t len = strcspn(path, "/");
@@ -209,9 +257,10 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 			error_set(err, "whiteout used as a directory");
 			return NULL;
 		}
-		child = tree_child(reader->tree, node, path, len);
+		size += listing_text_size(path, len) + 1;
+		child = make_child(reader, node, path, len, size, err);
 		if (!child)
-			child = tree_add(reader->tree, node, path, len);
+			return NULL;
 		if (child->lower_link || (child->file && !node_is_dir(child))) {
 			*hidden = whiteout;
 			if (whiteout)
@@ -244,8 +293,8 @@ static bool is_aufs_metadata(const char *path)
 
 /* --- entries ---------------------------------------------------------- */
 
-static int add_whiteout(struct reader *reader, struct node *parent, const char *name,
-			ducc_error **err)
+static int add_whiteout(struct reader *reader, struct node *parent, const char *path,
+			const char *name, ducc_error **err)
 {
 	struct node *node;
 
@@ -256,14 +305,44 @@ static int add_whiteout(struct reader *reader, struct node *parent, const char *
 	name += strlen(WHITEOUT_PREFIX);
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return error_set(err, "whiteout of nothing");
-	node = tree_child(reader->tree, parent, name, strlen(name));
+	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
+			  err);
 	if (!node)
-		node = tree_add(reader->tree, parent, name, strlen(name));
+		return -1;
 	node->flags |= NODE_WHITEOUT;
 	return 0;
 }
 
-static void copy_xattrs(struct file *file, struct archive_entry *entry)
+/* No file system can hold what is refused here. */
+static int check_xattr(const char *name, size_t len, ducc_error **err)
+{
+	if (!*name)
+		return error_set(err, "extended attribute without a name");
+	if (strlen(name) > XATTR_NAME_LIMIT)
+		return error_set(err, "extended attribute %.64s...: name of more than %d bytes",
+				 name, XATTR_NAME_LIMIT);
+	if (len > XATTR_VALUE_LIMIT)
+		return error_set(err, "extended attribute %s: value of more than %d bytes", name,
+				 XATTR_VALUE_LIMIT);
+	return 0;
+}
+
+static int check_xattr_names(const struct file *file, ducc_error **err)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		size += strlen(file->xattrs[i].name) + 1;
+		if (size > XATTR_NAMES_LIMIT)
+			return error_set(err,
+					 "extended attribute %s: the names of all have more than "
+					 "%d bytes",
+					 file->xattrs[i].name, XATTR_NAMES_LIMIT);
+	}
+	return 0;
+}
+
+static int copy_xattrs(struct file *file, struct archive_entry *entry, ducc_error **err)
 {
 	const char *name;
 	const void *value;
@@ -275,8 +354,12 @@ static void copy_xattrs(struct file *file, struct archive_entry *entry)
 		if (!name || !strncmp(name, "trusted.overlay.", 16) ||
 		    !strncmp(name, "user.overlay.", 13))
 			continue;
-		file_set_xattr(file, name, value, len);
+		if (check_xattr(name, len, err) < 0)
+			return -1;
+		file_add_xattr(file, name, value, len);
 	}
+	file_sort_xattrs(file);
+	return check_xattr_names(file, err);
 }
 
 static int check_range(la_int64_t value, uint64_t max, const char *what, ducc_error **err)
@@ -298,8 +381,7 @@ static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_er
 	if (S_ISLNK(file->mode)) /* they have no permissions of their own */
 		file->mode |= 0777;
 	mtime_get(entry, &file->mtime, &file->mtime_nsec);
-	copy_xattrs(file, entry);
-	return 0;
+	return copy_xattrs(file, entry, err);
 }
 
 static struct file *file_from_entry(struct archive_entry *entry, ducc_error **err)
@@ -355,12 +437,10 @@ static int add_content(struct reader *reader, const void *data, size_t len, stru
 	if (len > file->size - *done)
 		return error_set(err, "more content than the header says");
 	*done += len;
-	reader->written += len;
-	if (reader->written > reader->source->limit)
-		return error_set(err, "unpacks to more than %" PRIu64 " bytes (see -l)",
-				 reader->source->limit);
 	hasher_update(reader->content, data, len);
-	return tarball_data(reader->tarball, data, len, err);
+	if (tarball_data(reader->tarball, data, len, err) < 0)
+		return -1;
+	return charge_bytes(reader, err);
 }
 
 /* Holes of a sparse file are content like any other: zeros. */
@@ -384,9 +464,9 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 {
 	uint64_t done = 0;
 
-	if (file->size > reader->source->limit)
-		return error_set(err, "unpacks to more than %" PRIu64 " bytes (see -l)",
-				 reader->source->limit);
+	if (quota_check(&reader->bytes, file->size, err) < 0 ||
+	    quota_check(reader->source->image, file->size, err) < 0)
+		return -1;
 	file->data = tarball_offset(reader->tarball);
 	hasher_reset(reader->content);
 	for (;;) {
@@ -464,7 +544,7 @@ static int add_replaced_directories(struct reader *reader, ducc_error **err)
 static int add_hardlink(struct reader *reader, struct node *node, const char *path,
 			struct archive_entry *entry, ducc_error **err)
 {
-	AUTO_FREE char *target = clean_path(archive_entry_hardlink(entry), err);
+	AUTO_FREE char *target = clean_path(reader, archive_entry_hardlink(entry), err);
 	AUTO_FREE char *name = NULL;
 	struct node *other;
 
@@ -483,13 +563,32 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 	/* It may have been beneath what the link replaces. */
 	other = tree_find(reader->tree, target);
 	if (other && other->file) {
+		if (charge_listing(reader, listing_file_size(other->file), err) < 0)
+			return -1;
 		node_set_file(node, file_ref(other->file));
 		/* Its first name, never one that is a hard link itself. */
 		name = layer_path(&reader->source->head->layer, other->file->origin);
 		return tarball_entry(reader->tarball, path, other->file, name, err);
 	}
 	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);
-	return 0;
+	return charge_listing(reader, listing_text_size(node->lower_link, strlen(node->lower_link)),
+			      err);
+}
+
+/* The file of an entry, whose line in the listing is counted. */
+static struct file *charged_file(struct reader *reader, const char *path,
+				 struct archive_entry *entry, ducc_error **err)
+{
+	struct file *file = file_from_entry(entry, err);
+
+	if (!file)
+		return NULL;
+	if (!S_ISDIR(file->mode))
+		set_origin(reader, file, path);
+	if (!charge_listing(reader, listing_file_size(file), err))
+		return file;
+	file_unref(file);
+	return NULL;
 }
 
 static int add_entry(struct reader *reader, const char *path, struct archive_entry *entry,
@@ -504,7 +603,7 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 	if (!*path) {
 		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
 			return error_set(err, "the root is not a directory");
-		file = file_from_entry(entry, err);
+		file = charged_file(reader, path, entry, err);
 		if (!file)
 			return -1;
 		return add_directory(reader, tree_root(reader->tree), path, file, err);
@@ -515,13 +614,14 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 	if (!parent)
 		return hidden ? 0 : -1;
 	if (has_prefix(name, strlen(name), WHITEOUT_PREFIX))
-		return add_whiteout(reader, parent, name, err);
-	node = tree_child(reader->tree, parent, name, strlen(name));
+		return add_whiteout(reader, parent, path, name, err);
+	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
+			  err);
 	if (!node)
-		node = tree_add(reader->tree, parent, name, strlen(name));
+		return -1;
 	if (archive_entry_hardlink(entry))
 		return add_hardlink(reader, node, path, entry, err);
-	file = file_from_entry(entry, err);
+	file = charged_file(reader, path, entry, err);
 	if (!file)
 		return -1;
 	if (S_ISDIR(file->mode))
@@ -534,7 +634,6 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 		file_unref(file);
 		return 0;
 	}
-	set_origin(reader, file, path);
 	node_set_file(node, file);
 	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
 		return -1;
@@ -558,7 +657,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_set(err, "entry without a name");
-		path = clean_path(name, err);
+		path = clean_path(reader, name, err);
 		if (!path)
 			return -1;
 		if (add_entry(reader, path, entry, err) < 0)
@@ -671,7 +770,8 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 
 	if (opened < 0 || (!opened && read_entries(reader, err) < 0) ||
 	    (!opened && drain(reader, err) < 0) || verify(reader, err) < 0 ||
-	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0)
+	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
+	    charge_bytes(reader, err) < 0)
 		return -1;
 	tree_sort(reader->tree);
 	if (!reader->rewrite)
@@ -689,7 +789,12 @@ struct tree *layer_read(const struct layer_source *source, int tar, ducc_error *
 				.tree = tree_new(),
 				.tarball = tarball_new(tar, directory)};
 	PLAIN_BYTES;
-	int result = read_layer(&reader, tar, err);
+	int result;
+
+	quota_begin(&reader.bytes, source->limits, LIMIT_LAYER, source->head->size);
+	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
+	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
+	result = read_layer(&reader, tar, err);
 
 	archive_read_free(reader.archive);
 	archive_read_free(reader.inflater);

@@ -13,12 +13,14 @@
 
 #include "error.h"
 #include "listing.h"
+#include "quota.h"
 #include "tree.h"
 
 struct layer_source {
 	int fd;                                     /* the compressed blob */
 	const struct listing_head *head;            /* layer, diff_id and size are looked at */
-	uint64_t limit;                             /* most bytes it may unpack to */
+	const struct ducc_limits *limits;           /* for this layer */
+	struct quota *image, *image_listing;        /* shared by all layers of the image */
 	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
 	void *ctx;
 };
@@ -26,7 +28,8 @@ struct layer_source {
 /*
  * Reads the layer and writes the files that it holds to the empty file `tar`.
  * The diff ID is verified.  Returns the tree, sorted, its files with layer and
- * origin set; NULL with *err set on failure.
+ * origin set; NULL with *err set on failure.  A layer that is beyond a limit fails before
+ * it has cost more than the limit.
  */
 struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err);
 

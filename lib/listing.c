@@ -77,7 +77,8 @@ static void add_file(struct buffer *out, const struct file *file)
 	}
 	if (S_ISCHR(file->mode) || S_ISBLK(file->mode))
 		buffer_addf(out, " device=native,%" PRIu32 ",%" PRIu32, file->major, file->minor);
-	for (const struct xattr *xattr = file->xattrs; xattr; xattr = xattr->next) {
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		const struct xattr *xattr = &file->xattrs[i];
 		AUTO_FREE char *value = base64_encode(xattr->value, xattr->len);
 
 		buffer_adds(out, " xattr.");

@@ -152,7 +152,7 @@ static bool parse_xattr(struct line *line, char *name, const char *value)
 	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name, LISTING_SPECIAL "=") ||
 	    !*name || (line->xattr && strcmp(line->xattr, name) >= 0))
 		return false;
-	file_set_xattr(line->file, name, data, len);
+	file_add_xattr(line->file, name, data, len);
 	free(line->xattr);
 	line->xattr = xstrdup(name);
 	return true;

@@ -83,7 +83,7 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->repository = copy(repository);
 	session->platform = copy(options->platform);
 	session->jobs = options->jobs;
-	session->layer_limit = options->layer_limit;
+	session->limits = options->limits;
 	session->batch_bytes = options->batch_bytes;
 	session->wait = options->wait ? options->wait : DEFAULT_WAIT;
 	session->dry_run = options->dry_run;

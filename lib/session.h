@@ -22,7 +22,8 @@ struct ducc_session {
 	char *repository; /* NULL: the record says */
 	char *platform;   /* NULL: the record says */
 	unsigned jobs;    /* 0: the job decides */
-	uint64_t layer_limit, batch_bytes;
+	struct ducc_limits limits;
+	uint64_t batch_bytes;
 	unsigned wait; /* seconds */
 	bool dry_run, foreign;
 	void (*notice)(void *ctx, enum ducc_level level, const char *text);

@@ -135,8 +135,11 @@ int tarball_entry(struct tarball *tarball, const char *path, const struct file *
 			archive_entry_set_rdevmajor(entry, file->major);
 			archive_entry_set_rdevminor(entry, file->minor);
 		}
-		for (const struct xattr *xattr = file->xattrs; xattr; xattr = xattr->next)
+		for (size_t i = 0; i < file->n_xattrs; i++) {
+			const struct xattr *xattr = &file->xattrs[i];
+
 			archive_entry_xattr_add_entry(entry, xattr->name, xattr->value, xattr->len);
+		}
 	}
 	/* ARCHIVE_WARN: it was written, though not as the plainest ustar header. */
 	if (archive_write_header(tarball->archive, entry) < ARCHIVE_WARN)

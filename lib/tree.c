@@ -1,20 +1,18 @@
 /* A tree of files in memory: see tree.h. */
 #include "tree.h"
 
+#include <search.h>
+
 #include "mem.h"
 
 #define FIRST_BUCKETS 1024
-
-struct interned {
-	struct interned *next;
-	struct digest digest;
-};
 
 struct tree {
 	struct node *root;
 	struct node **buckets; /* children of all directories, by parent and name */
 	size_t n_buckets, n_nodes;
-	struct interned *digests;
+	void *digests;                    /* tree of struct digest, with tsearch(3) */
+	const struct digest *last_digest; /* that was asked for; NULL: none yet */
 };
 
 struct file *file_new(mode_t mode)
@@ -32,61 +30,85 @@ struct file *file_ref(struct file *file)
 	return file;
 }
 
-static void xattr_free(struct xattr *xattr)
-{
-	free(xattr->name);
-	free(xattr->value);
-	free(xattr);
-}
-
 void file_unref(struct file *file)
 {
 	if (!file || --file->refs)
 		return;
-	while (file->xattrs) {
-		struct xattr *next = file->xattrs->next;
-
-		xattr_free(file->xattrs);
-		file->xattrs = next;
-	}
+	for (size_t i = 0; i < file->n_xattrs; i++)
+		free(file->xattrs[i].name);
+	free(file->xattrs);
 	free(file->target);
 	free(file->text);
 	free(file->origin);
 	free(file);
 }
 
-void file_set_xattr(struct file *file, const char *name, const void *value, size_t len)
+void file_add_xattr(struct file *file, const char *name, const void *value, size_t len)
 {
-	struct xattr **slot = &file->xattrs, *xattr = xcalloc(1, sizeof(*xattr));
+	size_t n = file->n_xattrs, name_size = strlen(name) + 1;
+	struct xattr *xattr;
 
-	xattr->name = xstrdup(name);
-	xattr->value = xmemdup(value, len);
+	/* Most files that have some have one: room for 1, 2, 4... */
+	if (!(n & (n - 1)))
+		file->xattrs = xreallocarray(file->xattrs, n ? 2 * n : 1, sizeof(*file->xattrs));
+	xattr = &file->xattrs[file->n_xattrs++];
+	xattr->name = xmalloc(name_size + len);
+	xattr->value = xattr->name + name_size;
 	xattr->len = len;
-	while (*slot && strcmp((*slot)->name, name) < 0)
-		slot = &(*slot)->next;
-	if (*slot && !strcmp((*slot)->name, name)) {
-		struct xattr *old = *slot;
+	memcpy(xattr->name, name, name_size);
+	if (len)
+		memcpy(xattr->value, value, len);
+}
 
-		*slot = old->next;
-		xattr_free(old);
+/* What qsort(3) is to keep in order: attributes of one name as they came. */
+struct ranked {
+	struct xattr xattr;
+	size_t rank;
+};
+
+static int by_name_and_rank(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+	int order = strcmp(x->xattr.name, y->xattr.name);
+
+	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+void file_sort_xattrs(struct file *file)
+{
+	AUTO_FREE struct ranked *ranked = NULL;
+	size_t n = file->n_xattrs;
+
+	if (n < 2)
+		return;
+	ranked = xcalloc(n, sizeof(*ranked));
+	for (size_t i = 0; i < n; i++)
+		ranked[i] = (struct ranked){file->xattrs[i], i};
+	qsort(ranked, n, sizeof(*ranked), by_name_and_rank);
+	file->n_xattrs = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i + 1 < n && !strcmp(ranked[i].xattr.name, ranked[i + 1].xattr.name))
+			free(ranked[i].xattr.name);
+		else
+			file->xattrs[file->n_xattrs++] = ranked[i].xattr;
 	}
-	xattr->next = *slot;
-	*slot = xattr;
 }
 
 bool file_same_metadata(const struct file *a, const struct file *b)
 {
-	const struct xattr *x = a->xattrs, *y = b->xattrs;
-
 	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->mtime != b->mtime ||
 	    a->mtime_nsec != b->mtime_nsec || a->major != b->major || a->minor != b->minor ||
-	    !a->target != !b->target || (a->target && strcmp(a->target, b->target) != 0))
+	    !a->target != !b->target || (a->target && strcmp(a->target, b->target) != 0) ||
+	    a->n_xattrs != b->n_xattrs)
 		return false;
-	for (; x && y; x = x->next, y = y->next)
+	for (size_t i = 0; i < a->n_xattrs; i++) {
+		const struct xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
+
 		if (strcmp(x->name, y->name) != 0 || x->len != y->len ||
 		    memcmp(x->value, y->value, x->len) != 0)
 			return false;
-	return !x && !y;
+	}
+	return true;
 }
 
 struct tree *tree_new(void)
@@ -112,12 +134,7 @@ void tree_free(struct tree *tree)
 		return;
 	tree_remove_children(tree, tree->root);
 	node_free(tree->root);
-	while (tree->digests) {
-		struct interned *next = tree->digests->next;
-
-		free(tree->digests);
-		tree->digests = next;
-	}
+	tdestroy(tree->digests, free);
 	free(tree->buckets);
 	free(tree);
 }
@@ -179,7 +196,10 @@ static void link_child(struct tree *tree, struct node *parent, struct node *node
 		grow(tree);
 	node->hash = hash_name(parent, node->name, node->name_len);
 	node->parent = parent;
+	node->previous = NULL;
 	node->next = parent->children;
+	if (node->next)
+		node->next->previous = node;
 	parent->children = node;
 	bucket = &tree->buckets[node->hash % tree->n_buckets];
 	node->chain = *bucket;
@@ -249,12 +269,14 @@ static void unhash(struct tree *tree, struct node *node)
 
 void tree_detach(struct tree *tree, struct node *node)
 {
-	struct node **slot = &node->parent->children;
-
 	unhash(tree, node);
-	while (*slot != node)
-		slot = &(*slot)->next;
-	*slot = node->next;
+	if (node->previous)
+		node->previous->next = node->next;
+	else
+		node->parent->children = node->next;
+	if (node->next)
+		node->next->previous = node->previous;
+	node->next = node->previous = NULL;
 }
 
 void tree_remove_children(struct tree *tree, struct node *root)
@@ -270,8 +292,7 @@ void tree_remove_children(struct tree *tree, struct node *root)
 		if (node == root)
 			return;
 		parent = node->parent;
-		parent->children = node->next;
-		unhash(tree, node);
+		tree_detach(tree, node);
 		node_free(node);
 		node = parent;
 	}
@@ -300,7 +321,7 @@ static int by_name(const void *a, const void *b)
 
 static void sort_children(struct node *dir, struct node ***scratch, size_t *capacity)
 {
-	struct node **slot = &dir->children;
+	struct node **slot = &dir->children, *previous = NULL;
 	size_t n = 0;
 
 	for (struct node *child = dir->children; child; child = child->next) {
@@ -311,7 +332,9 @@ static void sort_children(struct node *dir, struct node ***scratch, size_t *capa
 		qsort(*scratch, n, sizeof(**scratch), by_name);
 	for (size_t i = 0; i < n; i++) {
 		*slot = (*scratch)[i];
-		slot = &(*slot)->next;
+		(*slot)->previous = previous;
+		previous = *slot;
+		slot = &previous->next;
 	}
 	*slot = NULL;
 }
@@ -376,16 +399,29 @@ void tree_count_links(struct tree *tree)
 			node->file->links++;
 }
 
+size_t tree_count(const struct tree *tree)
+{
+	return tree->n_nodes;
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+	const struct digest *x = a, *y = b;
+
+	return strcmp(x->hex, y->hex);
+}
+
 const struct digest *tree_intern(struct tree *tree, const struct digest *digest)
 {
-	struct interned *interned;
+	struct digest **found;
 
-	for (interned = tree->digests; interned; interned = interned->next)
-		if (digest_equal(&interned->digest, digest))
-			return &interned->digest;
-	interned = xcalloc(1, sizeof(*interned));
-	interned->digest = *digest;
-	interned->next = tree->digests;
-	tree->digests = interned;
-	return &interned->digest;
+	/* Files come layer by layer: mostly it is the one of the file before. */
+	if (tree->last_digest && digest_equal(tree->last_digest, digest))
+		return tree->last_digest;
+	found = tfind(digest, &tree->digests, compare_digests);
+	if (!found)
+		found = xalloc(
+			tsearch(xmemdup(digest, sizeof(*digest)), &tree->digests, compare_digests));
+	tree->last_digest = *found;
+	return *found;
 }

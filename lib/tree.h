@@ -19,9 +19,8 @@
 #include "digest.h"
 
 struct xattr {
-	struct xattr *next;
-	char *name;
-	char *value;
+	char *name;  /* value is in the same allocation */
+	char *value; /* len bytes */
 	size_t len;
 };
 
@@ -32,9 +31,10 @@ struct file {
 	uint32_t mtime_nsec; /* always forward from mtime */
 	uint64_t size;       /* bytes; regular files only */
 	uint32_t major, minor;
-	char *target;                /* of a symbolic link */
-	char *text;                  /* content of a file that is not in any layer */
-	struct xattr *xattrs;        /* sorted by name */
+	char *target;         /* of a symbolic link */
+	char *text;           /* content of a file that is not in any layer */
+	struct xattr *xattrs; /* sorted by name, see file_sort_xattrs() */
+	size_t n_xattrs;
 	uint8_t sha256[SHA256_SIZE]; /* of the content of a regular file */
 
 	/* Where the file is: the layer (its compressed digest) and the path in it. */
@@ -50,8 +50,14 @@ struct file *file_new(mode_t mode);
 struct file *file_ref(struct file *file);
 void file_unref(struct file *file);
 
-/* Adds an extended attribute; one of the same name is replaced. */
-void file_set_xattr(struct file *file, const char *name, const void *value, size_t len);
+/*
+ * Adds an extended attribute: a copy of `name` and of the len bytes at `value`.  After
+ * the last one, file_sort_xattrs() is due.
+ */
+void file_add_xattr(struct file *file, const char *name, const void *value, size_t len);
+
+/* Sorts the extended attributes by name; of several with one name, the last one added stays. */
+void file_sort_xattrs(struct file *file);
 
 /* True if type, mode, owner, time, target, device and xattrs agree (not the content). */
 bool file_same_metadata(const struct file *a, const struct file *b);
@@ -68,10 +74,11 @@ enum node_flags {
 };
 
 struct node {
-	struct node *parent, *children, *next;
-	struct node *chain; /* in the tree's hash table */
-	struct file *file;  /* NULL: nothing here, a whiteout or a directory only implied */
-	char *lower_link;   /* a hard link to this path in the layers below, not found yet */
+	struct node *parent, *children;
+	struct node *next, *previous; /* siblings; the first has no previous one */
+	struct node *chain;           /* in the tree's hash table */
+	struct file *file; /* NULL: nothing here, a whiteout or a directory only implied */
+	char *lower_link;  /* a hard link to this path in the layers below, not found yet */
 	struct node *peer, *hidden; /* for merging, see merge.c */
 	uint32_t hash;
 	uint32_t entries; /* for catalogs.c: in the catalog that the node is in */
@@ -126,7 +133,10 @@ static inline bool node_is_entry(const struct node *node)
 /* True for a directory that hides what is below, be it by its marker or by a whiteout. */
 bool node_is_opaque(const struct node *node);
 
-/* Takes a node with all beneath it out of the tree, without freeing it. */
+/*
+ * Takes a node with all beneath it out of the tree, without freeing it.  Its `next` is
+ * the caller's then.
+ */
 void tree_detach(struct tree *tree, struct node *node);
 /* Frees what was detached, and leaves it out of the tree. */
 void tree_remove(struct tree *tree, struct node *node);
@@ -148,6 +158,9 @@ void node_path(const struct node *node, struct buffer *path);
 
 /* Sets the links member of every file to the number of nodes of this tree that have it. */
 void tree_count_links(struct tree *tree);
+
+/* The number of nodes in the tree, its root not counted. */
+size_t tree_count(const struct tree *tree);
 
 /* The one copy of this digest that lives as long as the tree. */
 const struct digest *tree_intern(struct tree *tree, const struct digest *digest);

@@ -5,10 +5,15 @@
  * their files stay staged.  Then all layers are merged, the lowest first, which
  * tells what each of them takes from those below; that is added to the tars, and
  * only then do they get their names.
+ *
+ * An image may have the same layer several times.  Each time its listing is read and
+ * merged, as it is by then; but its tar is completed only once, or where it is, so that
+ * the copies that an image lists cost no copies on the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #include "buffer.h"
 #include "events.h"
@@ -16,22 +21,27 @@
 #include "image.h"
 #include "layer.h"
 #include "listing.h"
+#include "listingsize.h"
 #include "mem.h"
 #include "merge.h"
 #include "parallel.h"
 #include "path.h"
+#include "quota.h"
 #include "repository.h"
 #include "session.h"
 #include "tarball.h"
-
-#define GIB ((uint64_t)1 << 30)
-#define DEFAULT_RATIO 200 /* of unpacked to compressed bytes */
 
 struct layer {
 	struct listing_head head;
 	struct staged tar, listing; /* fresh: not finished */
 	bool fresh;
-	bool duplicate; /* the same blob is a layer of this image further down */
+
+	/* The lowest layer of this image that is the same blob: mostly itself.  The rest is that one's. */
+	struct layer *first;
+	size_t left;  /* how often the blob is still to be merged */
+	bool settled; /* fresh, and merged before */
+	struct tree
+		*additions; /* not fresh: what it is to get, with all else that it has; or NULL */
 };
 
 struct unpack {
@@ -42,9 +52,13 @@ struct unpack {
 	struct digest manifest_digest;
 	struct manifest manifest;
 	struct config config;
-	struct layer *layers; /* as in the manifest */
+	struct layer *layers;  /* as in the manifest */
+	struct layer **sorted; /* by digest, the lowest of the same ones first */
 	size_t n;
 	struct tree *image;
+
+	struct quota bytes;           /* that layers unpack to */
+	struct quota written, merged; /* bytes of listings: new ones, and those that are merged */
 };
 
 /* --- the image as it is in the store ---------------------------------- */
@@ -69,8 +83,47 @@ static int read_documents(struct unpack *unpack, ducc_error **err)
 	return 0;
 }
 
+static int by_digest(const void *a, const void *b)
+{
+	const struct layer *x = *(struct layer *const *)a, *y = *(struct layer *const *)b;
+	int order = strcmp(x->head.layer.hex, y->head.layer.hex);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+/* Sorts the layers, and finds the same ones.  Returns the compressed bytes of all, each once. */
+static uint64_t sort_layers(struct unpack *unpack)
+{
+	uint64_t compressed = 0;
+
+	unpack->sorted = xcalloc(unpack->n, sizeof(struct layer *));
+	for (size_t i = 0; i < unpack->n; i++)
+		unpack->sorted[i] = &unpack->layers[i];
+	qsort(unpack->sorted, unpack->n, sizeof(*unpack->sorted), by_digest);
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = unpack->sorted[i];
+		struct layer *before = i ? unpack->sorted[i - 1] : NULL;
+
+		if (before && digest_equal(&before->head.layer, &layer->head.layer)) {
+			layer->first = before->first;
+		} else {
+			layer->first = layer;
+			compressed = compressed > INT64_MAX - layer->head.size
+					     ? INT64_MAX
+					     : compressed + layer->head.size;
+		}
+		layer->first->left++;
+	}
+	return compressed;
+}
+
 static int list_layers(struct unpack *unpack, ducc_error **err)
 {
+	const struct ducc_limits *limits = &unpack->session->limits;
+	uint64_t most = limits_get(limits, LIMIT_LAYERS, 0), compressed;
+
+	if (unpack->manifest.n > most)
+		return limits_exceeded(LIMIT_LAYERS, most, err);
 	unpack->n = unpack->manifest.n;
 	unpack->layers = xcalloc(unpack->n, sizeof(*unpack->layers));
 	for (size_t i = 0; i < unpack->n; i++) {
@@ -80,13 +133,15 @@ static int list_layers(struct unpack *unpack, ducc_error **err)
 						    .diff_id = unpack->config.diff_ids[i],
 						    .size = unpack->manifest.layers[i].size};
 		layer->tar = layer->listing = (struct staged)STAGED_NONE;
-		for (size_t below = 0; below < i && !layer->duplicate; below++)
-			layer->duplicate =
-				digest_equal(&unpack->layers[below].head.layer, &layer->head.layer);
-		if (layer->head.size > INT64_MAX)
-			return error_set(err, "layer " PRI_DIGEST ": impossible size",
-					 layer->head.layer.hex);
 	}
+	for (size_t i = 0; i < unpack->n; i++)
+		if (unpack->layers[i].head.size > INT64_MAX)
+			return error_set(err, "layer " PRI_DIGEST ": impossible size",
+					 unpack->layers[i].head.layer.hex);
+	compressed = sort_layers(unpack);
+	quota_begin(&unpack->bytes, limits, LIMIT_IMAGE, compressed);
+	quota_begin(&unpack->written, limits, LIMIT_IMAGE_LISTING, compressed);
+	quota_begin(&unpack->merged, limits, LIMIT_IMAGE_LISTING, compressed);
 	return 0;
 }
 
@@ -153,31 +208,19 @@ static bool is_complete(const struct unpack *unpack)
 
 /* --- reading layers --------------------------------------------------- */
 
-static int by_digest(const void *a, const void *b)
-{
-	const struct layer *x = *(struct layer *const *)a, *y = *(struct layer *const *)b;
-
-	return strcmp(x->head.layer.hex, y->head.layer.hex);
-}
-
 /*
  * Stages the layers that have to be read: in the order of their digests, so that
  * two processes never wait for each other.
  */
 static int stage_layers(struct unpack *unpack, ducc_error **err)
 {
-	AUTO_FREE struct layer **sorted = xcalloc(unpack->n, sizeof(*sorted));
-
-	for (size_t i = 0; i < unpack->n; i++)
-		sorted[i] = &unpack->layers[i];
-	qsort(sorted, unpack->n, sizeof(*sorted), by_digest);
 	for (size_t i = 0; i < unpack->n; i++) {
-		struct layer *layer = sorted[i];
+		struct layer *layer = unpack->sorted[i];
 		const struct digest *digest = &layer->head.layer;
 		AUTO_FREE char *tar = store_layer_tar_name(digest);
 		AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-		if (layer->duplicate || is_unpacked(unpack, digest))
+		if (layer->first != layer || is_unpacked(unpack, digest))
 			continue;
 		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
 			return -1;
@@ -205,15 +248,13 @@ static void on_progress(void *ctx, uint64_t done)
 	session_progress(progress->session, progress->name, done, progress->size);
 }
 
-static uint64_t layer_limit(const struct unpack *unpack, uint64_t compressed)
+/* A size that lies would move the limits. */
+static int check_size(uint64_t actual, const struct layer *layer, ducc_error **err)
 {
-	uint64_t limit = unpack->session->layer_limit;
-
-	if (limit)
-		return limit;
-	if (compressed > INT64_MAX / DEFAULT_RATIO)
-		return INT64_MAX;
-	return compressed * DEFAULT_RATIO > GIB ? compressed * DEFAULT_RATIO : GIB;
+	if (actual == layer->head.size)
+		return 0;
+	return error_set(err, "size mismatch: %" PRIu64 " bytes, the manifest says %" PRIu64,
+			 actual, layer->head.size);
 }
 
 static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
@@ -224,11 +265,19 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 	struct layer_progress progress = {unpack->session, name, layer->head.size};
 	struct layer_source source = {.fd = blob,
 				      .head = &layer->head,
-				      .limit = layer_limit(unpack, layer->head.size),
+				      .limits = &unpack->session->limits,
+				      .image = &unpack->bytes,
+				      .image_listing = &unpack->written,
 				      .progress = on_progress,
 				      .ctx = &progress};
 
+	struct stat st;
+
 	if (blob < 0)
+		return -1;
+	if (fstat(blob, &st) < 0)
+		return error_errno(err, errno, "stat");
+	if (check_size((uint64_t)st.st_size, layer, err) < 0)
 		return -1;
 	tree = layer_read(&source, layer->tar.fd, err);
 	if (!tree)
@@ -340,16 +389,23 @@ static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err
 {
 	off_t size;
 
+	if (layer->settled && !has_additions(tree))
+		return 0;
+	layer->settled = true;
 	if (append_additions(layer->tar.fd, &layer->head.layer, tree, err) < 0)
 		return -1;
 	size = lseek(layer->tar.fd, 0, SEEK_END);
 	if (size < 0)
 		return error_errno(err, errno, "seek");
 	layer->head.unpacked = (uint64_t)size;
-	if (write_listing(&layer->listing, &layer->head, tree, err) < 0 ||
-	    staged_commit(&layer->tar, err) < 0)
+	return write_listing(&layer->listing, &layer->head, tree, err);
+}
+
+/* The listing last: it is what says that the layer is there. */
+static int commit_fresh(struct layer *layer, ducc_error **err)
+{
+	if (staged_commit(&layer->tar, err) < 0)
 		return -1;
-	/* The listing last: it is what says that the layer is there. */
 	return staged_commit(&layer->listing, err);
 }
 
@@ -452,35 +508,85 @@ static void on_difference(void *ctx, const char *path)
 		difference->layer->hex, *path ? path : "/");
 }
 
+/* The listing as it is now, which must be that of this layer. */
+static struct tree *read_listing(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+{
+	bool fresh = layer->first->listing.fd >= 0, in_store;
+	AUTO_CLOSE int other = fresh ? -1 : open_listing(unpack, &layer->head.layer, &in_store);
+	int fd = fresh ? layer->first->listing.fd : other;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		error_errno(err, errno, "listing");
+		return NULL;
+	}
+	if (quota_take(&unpack->merged, (uint64_t)st.st_size, err) < 0)
+		return NULL;
+	tree = listing_read(fd, &head, err);
+	if (!tree || check_size(head.size, layer, err) < 0)
+		return NULL;
+	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
+		error_set(err,
+			  "diff ID mismatch: the content is " PRI_DIGEST
+			  ", the config says " PRI_DIGEST,
+			  head.diff_id.hex, layer->head.diff_id.hex);
+		return NULL;
+	}
+	return STEAL(tree);
+}
+
+/* A line of a hard link says what the file is, which was not known when the link was read. */
+static int charge_links(struct unpack *unpack, struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+
+	for (const struct node *node = root; node; node = tree_next(root, node))
+		if (node->lower_link && node->file &&
+		    quota_take(&unpack->merged, listing_file_size(node->file), err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Settles a layer on what was below this one of its places, and lets it go after the last. */
+static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree, ducc_error **err)
+{
+	layer->left--;
+	if (layer->fresh) {
+		if (settle_fresh(layer, *tree, err) < 0)
+			return -1;
+		return layer->left ? 0 : commit_fresh(layer, err);
+	}
+	if (has_additions(*tree)) {
+		if (layer->additions)
+			add_missing(layer->additions, *tree);
+		else
+			layer->additions = STEAL(*tree);
+	}
+	if (layer->left || !layer->additions)
+		return 0;
+	if (settle_again(unpack, &layer->head.layer, layer->additions, err) < 0)
+		return -1;
+	tree_free(STEAL(layer->additions));
+	return 0;
+}
+
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
+	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
 	struct difference difference = {unpack, &layer->head.layer};
-	struct listing_head head;
-	AUTO_TREE *tree = NULL;
-	AUTO_CLOSE int fd = -1;
-	bool in_store;
+	AUTO_TREE *tree = read_listing(unpack, layer, err);
 
-	if (layer->listing.fd >= 0) {
-		tree = listing_read(layer->listing.fd, &head, err);
-	} else {
-		fd = open_listing(unpack, &layer->head.layer, &in_store);
-		if (fd < 0)
-			return error_errno(err, errno, "listing");
-		tree = listing_read(fd, &head, err);
-	}
 	if (!tree)
 		return -1;
-	if (!digest_equal(&head.diff_id, &layer->head.diff_id))
-		return error_set(err,
-				 "diff ID mismatch: the content is " PRI_DIGEST
-				 ", the config says " PRI_DIGEST,
-				 head.diff_id.hex, layer->head.diff_id.hex);
-	mark_stored(tree, layer->listing.fd >= 0);
-	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0)
+	mark_stored(tree, layer->first->fresh && !layer->first->settled);
+	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0 ||
+	    charge_links(unpack, tree, err) < 0)
 		return -1;
-	if (layer->listing.fd >= 0)
-		return settle_fresh(layer, tree, err);
-	return has_additions(tree) ? settle_again(unpack, &layer->head.layer, tree, err) : 0;
+	if (tree_count(unpack->image) > most)
+		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
+	return settle(unpack, layer->first, &tree, err);
 }
 
 static int merge_all(struct unpack *unpack, ducc_error **err)
@@ -511,7 +617,7 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 	if (open_image(unpack, record, err) < 0)
 		return -1;
 	for (size_t i = 0; i < unpack->n; i++)
-		missing += !unpack->layers[i].duplicate &&
+		missing += unpack->layers[i].first == &unpack->layers[i] &&
 			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
 	session_notice(unpack->session, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
@@ -529,8 +635,10 @@ static void unpack_end(struct unpack *unpack)
 	for (size_t i = 0; i < unpack->n; i++) {
 		staged_discard(&unpack->layers[i].listing);
 		staged_discard(&unpack->layers[i].tar);
+		tree_free(unpack->layers[i].additions);
 	}
 	free(unpack->layers);
+	free(unpack->sorted);
 	tree_free(unpack->image);
 	manifest_free(&unpack->manifest);
 	config_free(&unpack->config);

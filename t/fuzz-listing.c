@@ -147,7 +147,7 @@ static void add_entry(struct tree *tree, const struct digest *layer, char *line,
 	if (type == S_IFLNK)
 		file->target = xstrdup(next && *next ? next : "x");
 	else if (next && *next)
-		file_set_xattr(file, next, path, strlen(path));
+		file_add_xattr(file, next, path, strlen(path));
 	if (type != S_IFDIR) {
 		file->layer = tree_intern(tree, layer);
 		file->origin = xstrdup(path);
