@@ -44,9 +44,9 @@ struct cvmfs {
 	struct parcel parcel;
 	struct digest *layers; /* new ones, whose tars are sent */
 	size_t n_layers, layers_capacity;
-	char **removals; /* what is in the way, and not ours */
-	size_t n_removals, removals_capacity;
-	char **removed; /* by transaction_remove() */
+	struct strset
+		removals; /* what is in the way, and not ours: it goes in transactions of its own */
+	char **removed;   /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	struct probes probes;
 	size_t steps;
@@ -58,18 +58,6 @@ struct cvmfs {
 static struct cvmfs *cvmfs_of(struct transaction *transaction)
 {
 	return (struct cvmfs *)transaction;
-}
-
-/* --- what is published, but not by us --------------------------------- */
-
-/* Notes what is in the way, to be removed in a transaction of its own. */
-static void add_removal(struct cvmfs *cvmfs, const char *path)
-{
-	for (size_t i = 0; i < cvmfs->n_removals; i++)
-		if (!strcmp(cvmfs->removals[i], path))
-			return;
-	GROW(cvmfs->removals, cvmfs->n_removals, cvmfs->removals_capacity);
-	cvmfs->removals[cvmfs->n_removals++] = xstrdup(path);
 }
 
 /* --- layers ----------------------------------------------------------- */
@@ -136,7 +124,7 @@ static int add_layer(struct transaction *transaction, const struct listing_head 
 	if (tar < 0)
 		return error_errno(err, errno, "%s", tar_name);
 	if (repository_has(transaction->repository, directory))
-		add_removal(cvmfs, directory);
+		strset_add(&cvmfs->removals, directory);
 	if (check_names(cvmfs, layerfs, tree, err) < 0 ||
 	    parcel_add_file(&cvmfs->parcel, layers_json, json, strlen(json), err) < 0 ||
 	    add_directories(cvmfs, layerfs, tree, err) < 0 ||
@@ -245,7 +233,7 @@ static int add_flat(struct transaction *transaction, const char *directory, stru
 	AUTO_BUFFER path = {0};
 
 	if (repository_has(transaction->repository, directory))
-		add_removal(cvmfs, directory);
+		strset_add(&cvmfs->removals, directory);
 	if (check_names(cvmfs, directory, tree, err) < 0 ||
 	    parcel_add_parents(&cvmfs->parcel, directory, err) < 0)
 		return -1;
@@ -379,7 +367,7 @@ static void mark(const struct transaction *transaction, struct transaction_mark 
 
 	mark->steps = cvmfs->steps;
 	mark->layers = cvmfs->n_layers;
-	mark->removals = cvmfs->n_removals;
+	mark->removals = cvmfs->removals.n;
 	mark->removed = cvmfs->n_removed;
 	mark->probes = cvmfs->probes.n;
 	mark->parcel = parcel_mark(&cvmfs->parcel);
@@ -397,7 +385,7 @@ static void reset(struct transaction *transaction, const struct transaction_mark
 
 	cvmfs->steps = mark->steps;
 	cvmfs->n_layers = mark->layers;
-	forget(cvmfs->removals, &cvmfs->n_removals, mark->removals);
+	strset_cut(&cvmfs->removals, mark->removals);
 	forget(cvmfs->removed, &cvmfs->n_removed, mark->removed);
 	probes_forget(&cvmfs->probes, mark->probes);
 	parcel_reset(&cvmfs->parcel, mark->parcel);
@@ -461,8 +449,8 @@ static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error *
 	if (fd < 0)
 		return error_errno(err, errno, "memfd");
 	buffer_adds(&text, "ducc " DUCC_VERSION "\n");
-	for (size_t i = 0; i < cvmfs->base.n_added; i++)
-		buffer_addf(&text, "%s\n", cvmfs->base.added[i]);
+	for (size_t i = 0; i < cvmfs->base.added.n; i++)
+		buffer_addf(&text, "%s\n", cvmfs->base.added.list[i]);
 	file.size = text.len;
 	tarball = tarball_new(fd, "");
 	if (tarball_entry(tarball, cvmfs->log, &file, NULL, err) < 0 ||
@@ -473,13 +461,13 @@ static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error *
 
 static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
 {
-	for (size_t i = 0; i < cvmfs->n_removals; i++) {
+	for (size_t i = 0; i < cvmfs->removals.n; i++) {
+		const char *path = cvmfs->removals.list[i];
+
 		session_notice(cvmfs->base.session, DUCC_WARNING,
-			       "%s: not published by ducc, or not whole: replacing it",
-			       cvmfs->removals[i]);
-		if (ingest_remove(cvmfs->base.session, cvmfs->base.repository,
-				  (const char *const *)&cvmfs->removals[i], 1, err) < 0)
-			return error_wrap(err, "%s", cvmfs->removals[i]);
+			       "%s: not published by ducc, or not whole: replacing it", path);
+		if (ingest_remove(cvmfs->base.session, cvmfs->base.repository, &path, 1, err) < 0)
+			return error_wrap(err, "%s", path);
 	}
 	return 0;
 }
@@ -510,7 +498,7 @@ static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
 static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	bool removed = cvmfs->n_removals > 0;
+	bool removed = cvmfs->removals.n > 0;
 	AUTO_FREE char *now = NULL;
 
 	if (has_edits(cvmfs) ? open_edit(cvmfs, err) < 0
@@ -579,9 +567,8 @@ static void end(struct transaction *transaction)
 	edit_free(cvmfs->edit);
 	parcel_close(&cvmfs->parcel);
 	cleanup_close(&cvmfs->lock);
-	forget(cvmfs->removals, &cvmfs->n_removals, 0);
 	forget(cvmfs->removed, &cvmfs->n_removed, 0);
-	free(cvmfs->removals);
+	strset_free(&cvmfs->removals);
 	free(cvmfs->removed);
 	probes_free(&cvmfs->probes);
 	free(cvmfs->layers);

@@ -11,6 +11,7 @@
 #include "repository.h"
 #include "session.h"
 #include "source.h"
+#include "strset.h"
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4
@@ -237,22 +238,19 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 static void choose_layers(struct fetch *fetch)
 {
 	const struct manifest *manifest = &fetch->manifest;
+	struct strset known = {NULL};
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
 	for (size_t i = 0; i < manifest->n; i++) {
 		const struct descriptor *layer = &manifest->layers[i];
-		size_t known = 0;
 
-		while (known < fetch->n_wanted &&
-		       !digest_equal(&manifest->layers[fetch->wanted[known]].digest,
-				     &layer->digest))
-			known++;
-		if (known < fetch->n_wanted ||
+		if (!strset_add(&known, layer->digest.hex) ||
 		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
 		    repository_has_layer(&fetch->repository, &layer->digest))
 			continue;
 		fetch->wanted[fetch->n_wanted++] = i;
 	}
+	strset_free(&known);
 }
 
 /* --- the image -------------------------------------------------------- */

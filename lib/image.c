@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "mem.h"
+#include "strset.h"
 
 const char image_accept[] =
 	MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX;
@@ -290,22 +291,21 @@ int index_select(const cJSON *index, const struct platform *platform, struct des
 char **index_platforms(const cJSON *index)
 {
 	const cJSON *manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests"), *entry;
-	char **list = xcalloc((size_t)cJSON_GetArraySize(manifests) + 1, sizeof(*list));
-	size_t n = 0;
+	struct strset platforms = {NULL};
+	char **list;
 
 	cJSON_ArrayForEach(entry, manifests)
 	{
 		AUTO_FREE char *text = platform_of_descriptor(entry);
-		bool known = false;
 
 		/* Attestations and the like say they are for unknown/unknown. */
-		if (!text || !strncmp(text, "unknown/", strlen("unknown/")))
-			continue;
-		for (size_t i = 0; i < n; i++)
-			known = known || !strcmp(list[i], text);
-		if (!known)
-			list[n++] = STEAL(text);
+		if (text && strncmp(text, "unknown/", strlen("unknown/")) != 0)
+			strset_add(&platforms, text);
 	}
+	list = xcalloc(platforms.n + 1, sizeof(*list));
+	for (size_t i = 0; i < platforms.n; i++)
+		list[i] = xstrdup(platforms.list[i]);
+	strset_free(&platforms);
 	return list;
 }
 

@@ -37,31 +37,24 @@ int parcel_open(struct parcel *parcel, ducc_session *session, const struct store
 	return 0;
 }
 
-static void forget(struct parcel *parcel, size_t n)
-{
-	while (parcel->n > n)
-		free(parcel->names[--parcel->n]);
-}
-
 void parcel_close(struct parcel *parcel)
 {
 	tarball_free(parcel->tarball);
 	cleanup_close(&parcel->fd);
-	forget(parcel, 0);
-	free(parcel->names);
+	strset_free(&parcel->names);
 }
 
 struct parcel_mark parcel_mark(struct parcel *parcel)
 {
 	if (tarball_flush(parcel->tarball, NULL) < 0)
 		parcel->broken = true;
-	return (struct parcel_mark){parcel->n, tarball_offset(parcel->tarball)};
+	return (struct parcel_mark){parcel->names.n, tarball_offset(parcel->tarball)};
 }
 
 void parcel_reset(struct parcel *parcel, struct parcel_mark mark)
 {
 	tarball_free(parcel->tarball);
-	forget(parcel, mark.names);
+	strset_cut(&parcel->names, mark.names);
 	parcel->tarball = tarball_resume(parcel->fd, "", mark.offset, NULL);
 	if (parcel->tarball)
 		return;
@@ -99,14 +92,6 @@ static int add_own(struct parcel *parcel, const char *path, const void *data, si
 	return parcel_add_data(parcel, path, &file, data, err);
 }
 
-static bool has(const struct parcel *parcel, const char *path)
-{
-	for (size_t i = 0; i < parcel->n; i++)
-		if (!strcmp(parcel->names[i], path))
-			return true;
-	return false;
-}
-
 /* Ingest would make up an owner for them. */
 static int add_directories(struct parcel *parcel, const char *path, ducc_error **err)
 {
@@ -115,14 +100,20 @@ static int add_directories(struct parcel *parcel, const char *path, ducc_error *
 	for (const char *slash = path; (slash = strchr(slash, '/')); slash++) {
 		AUTO_FREE char *parent = xstrndup(path, (size_t)(slash - path));
 
-		if (has(parcel, parent))
+		if (!strset_add(&parcel->names, parent))
 			continue;
 		if (tarball_entry(parcel->tarball, parent, &file, NULL, err) < 0)
 			return error_wrap(err, "%s", parent);
-		GROW(parcel->names, parcel->n, parcel->capacity);
-		parcel->names[parcel->n++] = STEAL(parent);
 	}
 	return 0;
+}
+
+/* True if a catalog begins at the directory, or will. */
+static bool has_catalog(const struct parcel *parcel, const char *directory)
+{
+	AUTO_FREE char *marker = format("%s/" CATALOG_MARKER, directory);
+
+	return strset_has(&parcel->names, marker) || repository_has(parcel->repository, marker);
 }
 
 /* Begins a catalog at a directory, whose entry is in the tar, unless one does already. */
@@ -130,13 +121,10 @@ static int add_catalog(struct parcel *parcel, const char *directory, ducc_error 
 {
 	AUTO_FREE char *marker = format("%s/" CATALOG_MARKER, directory);
 
-	if (has(parcel, marker) || repository_has(parcel->repository, marker))
+	if (has_catalog(parcel, directory))
 		return 0;
-	if (add_own(parcel, marker, "", 0, err) < 0)
-		return -1;
-	GROW(parcel->names, parcel->n, parcel->capacity);
-	parcel->names[parcel->n++] = STEAL(marker);
-	return 0;
+	strset_add(&parcel->names, marker);
+	return add_own(parcel, marker, "", 0, err);
 }
 
 /*
@@ -243,6 +231,9 @@ int parcel_add_catalogs(struct parcel *parcel, const char *directory, const char
 			       (long long)entries);
 	if (entries >= CATALOG_MIN)
 		return add_catalog(parcel, directory, err);
+	/* Counting reads listings, the more the more layers are in the directory: not for nothing. */
+	if (has_catalog(parcel, above))
+		return 0;
 	if (catalogs_count_small(parcel->repository, above, listing) + (uint64_t)entries >=
 	    CATALOG_MIN)
 		return add_catalog(parcel, above, err);

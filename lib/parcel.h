@@ -12,6 +12,7 @@
 #include "listing.h"
 #include "repository.h"
 #include "session.h"
+#include "strset.h"
 #include "tarball.h"
 
 struct parcel {
@@ -20,9 +21,8 @@ struct parcel {
 	time_t now; /* of what has no time of its own */
 	int fd;     /* of the tar */
 	struct tarball *tarball;
-	char **names; /* of directories and catalog markers that are in it */
-	size_t n, capacity;
-	bool broken; /* something was lost: it can't be sent */
+	struct strset names; /* of directories and catalog markers that are in it */
+	bool broken;         /* something was lost: it can't be sent */
 };
 
 int parcel_open(struct parcel *parcel, ducc_session *session, const struct store *store,

@@ -22,18 +22,9 @@ struct transaction *transaction_begin(ducc_session *session, const struct store 
 	return transaction;
 }
 
-static void note(struct transaction *transaction, const char *directory)
-{
-	GROW(transaction->added, transaction->n_added, transaction->capacity);
-	transaction->added[transaction->n_added++] = xstrdup(directory);
-}
-
 bool transaction_adds(const struct transaction *transaction, const char *directory)
 {
-	for (size_t i = 0; i < transaction->n_added; i++)
-		if (!strcmp(transaction->added[i], directory))
-			return true;
-	return false;
+	return strset_has(&transaction->added, directory);
 }
 
 int transaction_add_layer(struct transaction *transaction, const struct listing_head *head,
@@ -44,7 +35,7 @@ int transaction_add_layer(struct transaction *transaction, const struct listing_
 	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
 	    transaction->target->layer(transaction, head, tree, json, err) < 0)
 		return -1;
-	note(transaction, directory);
+	strset_add(&transaction->added, directory);
 	transaction->bytes += head->unpacked;
 	return 0;
 }
@@ -56,7 +47,7 @@ int transaction_complete_layer(struct transaction *transaction, const struct lis
 
 	if (transaction->target->complete(transaction, head, tree, published, err) < 0)
 		return -1;
-	note(transaction, directory);
+	strset_add(&transaction->added, directory);
 	return 0;
 }
 
@@ -66,7 +57,7 @@ int transaction_add_flat(struct transaction *transaction, const char *directory,
 	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
 	    transaction->target->flat(transaction, directory, tree, err) < 0)
 		return -1;
-	note(transaction, directory);
+	strset_add(&transaction->added, directory);
 	return 0;
 }
 
@@ -128,7 +119,7 @@ int transaction_remove(struct transaction *transaction, const char *path, ducc_e
 
 struct transaction_mark transaction_mark(const struct transaction *transaction)
 {
-	struct transaction_mark mark = {.added = transaction->n_added, .bytes = transaction->bytes};
+	struct transaction_mark mark = {.added = transaction->added.n, .bytes = transaction->bytes};
 
 	transaction->target->mark(transaction, &mark);
 	return mark;
@@ -139,15 +130,9 @@ bool transaction_is_empty(const struct transaction *transaction)
 	return !transaction_mark(transaction).steps;
 }
 
-static void forget(struct transaction *transaction, size_t n)
-{
-	while (transaction->n_added > n)
-		free(transaction->added[--transaction->n_added]);
-}
-
 void transaction_reset(struct transaction *transaction, const struct transaction_mark *mark)
 {
-	forget(transaction, mark->added);
+	strset_cut(&transaction->added, mark->added);
 	transaction->bytes = mark->bytes;
 	transaction->target->reset(transaction, mark);
 }
@@ -171,7 +156,6 @@ void transaction_end(struct transaction *transaction)
 {
 	if (!transaction)
 		return;
-	forget(transaction, 0);
-	free(transaction->added);
+	strset_free(&transaction->added);
 	transaction->target->end(transaction);
 }

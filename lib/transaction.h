@@ -16,6 +16,7 @@
 #include "parcel.h"
 #include "repository.h"
 #include "session.h"
+#include "strset.h"
 
 struct transaction_mark {
 	size_t added, steps, layers, removals, removed, probes;
@@ -31,9 +32,8 @@ struct transaction {
 	ducc_session *session;
 	const struct store *store;
 	const struct repository *repository;
-	char **added; /* directories of layers and flat trees */
-	size_t n_added, capacity;
-	uint64_t bytes; /* that new layers have */
+	struct strset added; /* directories of layers and flat trees */
+	uint64_t bytes;      /* that new layers have */
 };
 
 struct target {
