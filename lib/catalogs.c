@@ -14,15 +14,58 @@ static bool is_entry(const struct node *node)
 	return node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID));
 }
 
-/* The child directory with the most entries in the catalog of its parent. */
-static struct node *largest_child(const struct node *directory)
-{
-	struct node *largest = NULL;
+/* A child directory, and where it comes among the children. */
+struct candidate {
+	struct node *node;
+	size_t rank;
+};
 
-	for (struct node *child = directory->children; child; child = child->next)
-		if (child->children && (!largest || child->entries > largest->entries))
-			largest = child;
-	return largest;
+/* Those with the most entries in the catalog of their parent first. */
+static int by_entries(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->node->entries != y->node->entries)
+		return x->node->entries < y->node->entries ? 1 : -1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+struct candidates {
+	struct candidate *list;
+	size_t n, capacity;
+};
+
+static void list_children(struct candidates *children, const struct node *directory)
+{
+	children->n = 0;
+	for (struct node *child = directory->children; child; child = child->next) {
+		if (!child->children)
+			continue;
+		GROW(children->list, children->n, children->capacity);
+		children->list[children->n] = (struct candidate){child, children->n};
+		children->n++;
+	}
+	if (children->n)
+		qsort(children->list, children->n, sizeof(*children->list), by_entries);
+}
+
+/* Places catalogs at the directory's largest children, until the rest fits into its own. */
+static int divide(struct node *directory, struct candidates *children,
+		  int (*place)(void *ctx, const struct node *directory), void *ctx)
+{
+	list_children(children, directory);
+	for (size_t i = 0; i < children->n && directory->entries > CATALOG_MAX; i++) {
+		struct node *child = children->list[i].node;
+
+		if (child->entries < CATALOG_FEW ||
+		    (child->entries < CATALOG_MIN && directory->entries <= CATALOG_LIMIT))
+			return 0;
+		if (place(ctx, child) < 0)
+			return -1;
+		directory->entries -= child->entries - 1; /* the child itself is in both */
+		child->entries = 1;
+	}
+	return 0;
 }
 
 int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct node *directory),
@@ -30,6 +73,7 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 {
 	struct node *root = tree_root(tree);
 	AUTO_FREE struct node **nodes = NULL;
+	struct candidates children = {NULL};
 	size_t n = 0, capacity = 0;
 	int64_t left = 0;
 
@@ -42,22 +86,16 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 	while (n) {
 		struct node *node = nodes[--n];
 
-		while (node->entries > CATALOG_MAX) {
-			struct node *child = largest_child(node);
-
-			if (!child || child->entries < CATALOG_FEW ||
-			    (child->entries < CATALOG_MIN && node->entries <= CATALOG_LIMIT))
-				break;
-			if (place(ctx, child) < 0)
-				return -1;
-			node->entries -= child->entries - 1; /* the child itself is in both */
-			child->entries = 1;
+		if (node->entries > CATALOG_MAX && divide(node, &children, place, ctx) < 0) {
+			free(children.list);
+			return -1;
 		}
 		if (node->parent)
 			node->parent->entries += node->entries;
 		else
 			left = node->entries;
 	}
+	free(children.list);
 	return left;
 }
 
