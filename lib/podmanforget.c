@@ -78,22 +78,27 @@ static void mark(const struct forget *forget, const char *id, unsigned as)
 		known->marks |= as;
 }
 
-/* Marks all that lies below what is marked, whatever the lists may say of it. */
+/*
+ * Marks all that lies below what is marked, whatever the lists may say of it: a layer
+ * that is listed several times lies on each of its parents, and a circle has an end.
+ */
 static void mark_below(const struct forget *forget, unsigned as)
 {
-	bool again = true;
+	AUTO_FREE struct known **marked = xcalloc(forget->n, sizeof(struct known *));
+	size_t n = 0;
 
-	while (again) {
-		again = false;
-		for (size_t i = 0; i < forget->n; i++) {
-			const struct known *above = find(forget, forget->known[i].id);
-			struct known *below =
-				find(forget, podmanlist_text(forget->known[i].entry, "parent"));
+	for (size_t i = 0; i < forget->n; i++)
+		if (forget->known[i].marks & as)
+			marked[n++] = &forget->known[i];
+	/* Each is put here once, when it gets its mark. */
+	while (n) {
+		for (const struct known *above = marked[--n]; above; above = above->same) {
+			struct known *below = find(forget, podmanlist_text(above->entry, "parent"));
 
-			if (!(above->marks & as) || !below || below->marks & as)
+			if (!below || below->marks & as)
 				continue;
 			below->marks |= as;
-			again = true;
+			marked[n++] = below;
 		}
 	}
 }
