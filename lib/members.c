@@ -82,6 +82,60 @@ static int hash_member(struct archive *archive, struct member *member, ducc_erro
 	return result == ARCHIVE_EOF ? 0 : error_set(err, "%s", archive_error_string(archive));
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a;
+	const struct member *y = *(const struct member *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int is_named(const void *name, const void *member)
+{
+	return strcmp(name, (*(const struct member *const *)member)->name);
+}
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a;
+	const struct member *y = *(const struct member *const *)b;
+	int order = strcmp(x->digest.hex, y->digest.hex);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int has_digest(const void *digest, const void *member)
+{
+	return strcmp(((const struct digest *)digest)->hex,
+		      (*(const struct member *const *)member)->digest.hex);
+}
+
+/* Makes the lists that members are looked up in. */
+static void sort_members(struct members *members)
+{
+	const struct member **names = xcalloc(members->n, sizeof(const struct member *));
+	const struct member **digests = xcalloc(members->n, sizeof(const struct member *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < members->n; i++) {
+		names[i] = &members->list[i];
+		if (!members->list[i].link)
+			digests[n++] = &members->list[i];
+	}
+	qsort(names, members->n, sizeof(*names), by_name);
+	for (size_t i = 0; i < members->n; i++)
+		if (i + 1 == members->n || strcmp(names[i]->name, names[i + 1]->name) != 0)
+			names[members->n_names++] = names[i];
+	qsort(digests, n, sizeof(*digests), by_digest);
+	for (size_t i = 0; i < n; i++)
+		if (!i ||
+		    !digest_equal(&digests[members->n_digests - 1]->digest, &digests[i]->digest))
+			digests[members->n_digests++] = digests[i];
+	members->by_name = names;
+	members->by_digest = digests;
+}
+
 static int scan(struct members *members, ducc_error **err)
 {
 	PLAIN_BYTES;
@@ -101,7 +155,9 @@ static int scan(struct members *members, ducc_error **err)
 			return error_set(err, "%s: not an archive of an image", members->name);
 		GROW(members->list, members->n, members->capacity);
 		member = &members->list[members->n++];
-		*member = (struct member){.name = normalize(name)};
+		*member = (struct member){.name = normalize(name), .offset = -1};
+		if (archive_filter_code(archive, 0) == ARCHIVE_FILTER_NONE)
+			member->offset = archive_read_header_position(archive);
 		if (link) { /* relative to its own directory */
 			AUTO_FREE char *full = format("%s/../%s", member->name, link);
 
@@ -115,6 +171,7 @@ static int scan(struct members *members, ducc_error **err)
 	}
 	if (result != ARCHIVE_EOF)
 		return error_set(err, "%s: %s", members->name, archive_error_string(archive));
+	sort_members(members);
 	return 0;
 }
 
@@ -164,6 +221,8 @@ void members_close(struct members *members)
 		free(members->list[i].link);
 	}
 	free(members->list);
+	free(members->by_name);
+	free(members->by_digest);
 	free(members->path);
 	free(members->name);
 	*members = (struct members){NULL};
@@ -174,38 +233,61 @@ const struct member *members_find(const struct members *members, const char *nam
 	AUTO_FREE char *wanted = normalize(name);
 
 	for (int hops = 0; hops < 8; hops++) {
-		const struct member *found = NULL;
+		const struct member *const *found =
+			bsearch(wanted, members->by_name, members->n_names,
+				sizeof(*members->by_name), is_named);
 
-		for (size_t i = 0; i < members->n; i++)
-			if (!strcmp(members->list[i].name, wanted))
-				found = &members->list[i];
-		if (!found || !found->link)
-			return found;
+		if (!found)
+			return NULL;
+		if (!(*found)->link)
+			return *found;
 		free(wanted);
-		wanted = xstrdup(found->link);
+		wanted = xstrdup((*found)->link);
 	}
 	return NULL;
 }
 
 const struct member *members_find_digest(const struct members *members, const struct digest *digest)
 {
-	for (size_t i = 0; i < members->n; i++)
-		if (!members->list[i].link && digest_equal(&members->list[i].digest, digest))
-			return &members->list[i];
+	const struct member *const *found = bsearch(digest, members->by_digest, members->n_digests,
+						    sizeof(*members->by_digest), has_digest);
+
+	return found ? *found : NULL;
+}
+
+/* Opens the archive where the member begins, whose descriptor the caller closes. */
+static struct archive *open_at(const struct members *members, const struct member *member, int *fd)
+{
+	struct archive *archive = xalloc(archive_read_new());
+	struct archive_entry *entry;
+
+	archive_read_support_format_tar(archive);
+	*fd = open(members->path, O_RDONLY | O_CLOEXEC);
+	if (*fd >= 0 && lseek(*fd, (off_t)member->offset, SEEK_SET) == member->offset &&
+	    archive_read_open_fd(archive, *fd, READ_SIZE) == ARCHIVE_OK &&
+	    archive_read_next_header(archive, &entry) >= ARCHIVE_WARN)
+		return archive;
+	archive_read_free(archive);
 	return NULL;
 }
 
-/* Opens the archive anew, with the member's bytes next.  They come in the order of the first pass. */
+/*
+ * Opens the archive anew, with the member's bytes next.  A compressed one has to be read
+ * from the beginning: its members come in the order of the first pass.  The caller closes
+ * *fd after the archive.
+ */
 static struct archive *open_member(const struct members *members, const struct member *member,
-				   ducc_error **err)
+				   int *fd, ducc_error **err)
 {
 	PLAIN_BYTES;
-	struct archive *archive;
+	struct archive *archive = member->offset < 0 ? NULL : open_at(members, member, fd);
 	struct archive_entry *entry;
 
-	if (open_archive(members, &archive, err) < 0)
+	if (archive)
+		return archive;
+	if (member->offset < 0 && open_archive(members, &archive, err) < 0)
 		return NULL;
-	for (size_t i = 0; i < members->n; i++) {
+	for (size_t i = 0; archive && i < members->n; i++) {
 		int result = archive_read_next_header(archive, &entry);
 
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
@@ -213,7 +295,8 @@ static struct archive *open_member(const struct members *members, const struct m
 		if (&members->list[i] == member)
 			return archive;
 	}
-	archive_read_free(archive);
+	if (archive)
+		archive_read_free(archive);
 	error_set(err, "%s changed while it was read", members->name);
 	return NULL;
 }
@@ -221,13 +304,14 @@ static struct archive *open_member(const struct members *members, const struct m
 int members_read(const struct members *members, const struct member *member, size_t limit,
 		 char **data, size_t *len, ducc_error **err)
 {
+	AUTO_CLOSE int fd = -1;
 	AUTO_ARCHIVE *archive = NULL;
 	AUTO_FREE char *text = NULL;
 	la_ssize_t n;
 
 	if (member->size > limit)
 		return error_set(err, "%s: more than %zu bytes", member->name, limit);
-	archive = open_member(members, member, err);
+	archive = open_member(members, member, &fd, err);
 	if (!archive)
 		return -1;
 	text = xcalloc(member->size + 1, 1);
@@ -242,7 +326,8 @@ int members_read(const struct members *members, const struct member *member, siz
 int members_copy(const struct members *members, const struct member *member, struct blob *blob,
 		 ducc_error **err)
 {
-	AUTO_ARCHIVE *archive = open_member(members, member, err);
+	AUTO_CLOSE int fd = -1;
+	AUTO_ARCHIVE *archive = open_member(members, member, &fd, err);
 	const void *data;
 	la_int64_t offset;
 	size_t len;
