@@ -661,7 +661,8 @@ static int read_entries(struct reader *reader, ducc_error **err)
 		if (!path)
 			return -1;
 		if (add_entry(reader, path, entry, err) < 0)
-			return error_wrap(err, "%s", *path ? path : "/");
+			return error_wrap(err, strlen(path) < PATH_MAX ? "%s" : "%.64s...",
+					  *path ? path : "/");
 	}
 	return 0;
 }

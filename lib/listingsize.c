@@ -25,7 +25,7 @@ uint64_t listing_file_size(const struct file *file)
 	for (size_t i = 0; i < file->n_xattrs; i++) {
 		const struct xattr *xattr = &file->xattrs[i];
 
-		size += listing_text_size(xattr->name, strlen(xattr->name)) + 16;
+		size += listing_text_size(xattr->name, strlen(xattr->name)) + LISTING_XATTR;
 		size += ((uint64_t)xattr->len + 2) / 3 * 4;
 	}
 	return size;
