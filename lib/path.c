@@ -176,67 +176,134 @@ int path_mkdirs_named(const char *path, ducc_error **err)
 	return 0;
 }
 
-/* Empties a directory; descends by descriptor, one at a time, however deep it is. */
-static int remove_below(int dir)
-{
-	AUTO_CLOSE int current = dup(dir);
-	size_t depth = 0;
+/* A directory that is being emptied: what is left in it, and which it is. */
+struct level {
+	dev_t device;
+	ino_t inode;
+	char **directories; /* that are not empty */
+	size_t n, capacity;
+};
 
-	if (current < 0)
+struct removal {
+	int current; /* the directory of the last level */
+	struct level *levels;
+	size_t n, capacity;
+};
+
+/* Removes what can be removed at once, and lists the rest. */
+static int remove_entries(const struct removal *removal, struct level *level)
+{
+	int copy = openat(removal->current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!stream) {
+		cleanup_close(&copy);
+		return -1;
+	}
+	while (!result && (entry = readdir(stream))) {
+		const char *name = entry->d_name;
+
+		if (!strcmp(name, ".") || !strcmp(name, "..") ||
+		    !unlinkat(removal->current, name, 0) ||
+		    !unlinkat(removal->current, name, AT_REMOVEDIR))
+			continue;
+		if (errno != ENOTEMPTY && errno != EEXIST) {
+			result = -1;
+			continue;
+		}
+		GROW(level->directories, level->n, level->capacity);
+		level->directories[level->n++] = xstrdup(name);
+	}
+	closedir(stream);
+	return result;
+}
+
+/* Makes `fd` the last level, takes it over, and removes what it can of it. */
+static int go_down(struct removal *removal, int fd)
+{
+	struct stat st;
+
+	cleanup_close(&removal->current);
+	removal->current = fd;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	GROW(removal->levels, removal->n, removal->capacity);
+	removal->levels[removal->n] = (struct level){.device = st.st_dev, .inode = st.st_ino};
+	return remove_entries(removal, &removal->levels[removal->n++]);
+}
+
+/* Leaves the last level, which is empty, and removes it. */
+static int go_up(struct removal *removal)
+{
+	struct level *level;
+	struct stat st;
+	int up = openat(removal->current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (up < 0)
+		return -1;
+	close(removal->current);
+	removal->current = up;
+	free(removal->levels[--removal->n].directories);
+	level = &removal->levels[removal->n - 1];
+	if (fstat(up, &st) < 0)
+		return -1;
+	if (st.st_dev != level->device || st.st_ino != level->inode) { /* it was moved elsewhere */
+		errno = ESTALE;
+		return -1;
+	}
+	AUTO_FREE char *name = level->directories[--level->n];
+	return unlinkat(up, name, AT_REMOVEDIR);
+}
+
+static int remove_levels(struct removal *removal, int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || go_down(removal, fd) < 0)
 		return -1;
 	for (;;) {
-		bool down = false;
-		struct dirent *entry;
-		DIR *stream;
-		int copy = openat(current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		const struct level *level = &removal->levels[removal->n - 1];
+		const char *name;
 
-		if (copy < 0)
-			return -1;
-		stream = fdopendir(copy);
-		if (!stream) {
-			close(copy);
-			return -1;
-		}
-		while (!down && (entry = readdir(stream))) {
-			const char *name = entry->d_name;
-			int child;
-
-			if (!strcmp(name, ".") || !strcmp(name, ".."))
-				continue;
-			if (!unlinkat(current, name, 0) || !unlinkat(current, name, AT_REMOVEDIR))
-				continue;
-			if (errno != ENOTEMPTY && errno != EEXIST) {
-				closedir(stream);
-				return -1;
-			}
-			/* An unprivileged user may have a directory without write permission. */
-			fchmodat(current, name, 0700, 0);
-			child = openat(current, name,
-				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			if (child < 0) {
-				closedir(stream);
-				return -1;
-			}
-			close(current);
-			current = child;
-			depth++;
-			down = true;
-		}
-		closedir(stream);
-		if (down)
-			continue;
-		if (!depth)
+		if (!level->n && removal->n == 1)
 			return 0;
-		depth--;
-		{
-			int up = openat(current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-			if (up < 0)
+		if (!level->n) {
+			if (go_up(removal) < 0)
 				return -1;
-			close(current);
-			current = up;
+			continue;
 		}
+		name = level->directories[level->n - 1];
+		/* An unprivileged user may have a directory without write permission. */
+		fchmodat(removal->current, name, 0700, 0);
+		fd = openat(removal->current, name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || go_down(removal, fd) < 0)
+			return -1;
 	}
+}
+
+/*
+ * Empties a directory.  Descends by descriptor, one at a time, however deep it is, and
+ * reads each directory once: many file systems are slow to read what was removed.
+ */
+static int remove_below(int dir)
+{
+	struct removal removal = {.current = -1};
+	int result = remove_levels(&removal, dir), code = errno;
+
+	cleanup_close(&removal.current);
+	for (size_t i = 0; i < removal.n; i++) {
+		struct level *level = &removal.levels[i];
+
+		while (level->n)
+			free(level->directories[--level->n]);
+		free(level->directories);
+	}
+	free(removal.levels);
+	errno = code;
+	return result;
 }
 
 int path_remove(int root, const char *path)

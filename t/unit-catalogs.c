@@ -157,5 +157,18 @@ int main(void)
 		   entries(&placed, "more") <= CATALOG_LIMIT,
 	   "if they are, some of them get one");
 	forget(&placed);
+
+	placed.tree = tree_new();
+	for (int i = 0; i < 400; i++) {
+		AUTO_FREE char *path = format("flat/%03d", i);
+
+		fill(placed.tree, path, i < 100 ? 1500 : 200);
+	}
+	left = catalogs_place(placed.tree, place, &placed);
+	/* There are 210,402 entries, and 1,500 go with each of the large ones. */
+	ok(placed.n == 74 && left == 2 + 400 + 26 * 1500 + 300 * 200,
+	   "no more of many equal ones than it takes (%zu, %lld left)", placed.n, (long long)left);
+	check_sizes(&placed, left);
+	forget(&placed);
 	return done_testing();
 }
