@@ -257,7 +257,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 			error_set(err, "whiteout used as a directory");
 			return NULL;
 		}
-		size += listing_text_size(path, len) + 1;
+		size += listing_text_size(path, len);
 		child = make_child(reader, node, path, len, size, err);
 		if (!child)
 			return NULL;
@@ -273,6 +273,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 		}
 		node = child;
 		path += len + 1;
+		size++;
 	}
 }
 

@@ -1,0 +1,380 @@
+#!/bin/sh
+# What an image may cost is bounded: each limit refuses what is beyond it, by name, and nothing that is not; with
+# the defaults, small images that stand for much are refused before they have cost much. And what is many, but not
+# too many, becomes the right tree.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=corpus.sh
+. "${0%/*}/corpus.sh"
+need jq zstd time
+
+corpus "$tmp/corpus"
+store=$tmp/store
+
+# fetch IMAGE: into the store, where nothing of it is unpacked; its record is in $tmp/record.
+fetch() {
+	rm -rf "$store/layers" "$store/images"
+	mkdir -p "$store/layers" "$store/images"
+	ducc-fetch -q -s "$store" "oci:$corpus:$1" >"$tmp/record"
+}
+
+unpack() { # [OPTION...]
+	ducc-unpack -s "$store" "$@" <"$tmp/record"
+}
+
+# bounded TITLE IMAGE NAME N MESSAGE: with -l NAME=N the image is unpacked, with one less it is refused.
+bounded() {
+	fetch "$2"
+	ok "$1: $4 are not too many" unpack -l "$3=$4"
+	fetch "$2"
+	fails "$1: they are for a limit of $(($4 - 1))" unpack -l "$3=$(($4 - 1))"
+	like "$1: the error says so" "$(cat "$out")" "$5 .*\(raise it with -l $3=N\)\$"
+	is "$1: nothing is left" "$(find "$store/tmp" "$store/layers" "$store/images" -type f)" ""
+}
+
+numbers() { # FORMAT N [FROM]: lines with the numbers from FROM (1) to N in the place of each &
+	seq "${3:-1}" "$2" | sed "s|.*|$1|"
+}
+
+# Each limit, where it is.
+
+image depth <<-'E'
+	layer
+	file a/b/c/d/e data=x
+E
+bounded 'components of a path' depth depth 5 'a/b/c/d/e.*path of more than 4 components'
+image link-depth <<-'E'
+	layer
+	hard h to=./a//b/c
+	layer
+	file f data=x
+E
+fetch link-depth
+fails 'components of what a hard link is onto' unpack -l depth=2
+like '... are told by number' "$(cat "$out")" 'h: hard link: .*path of more than 2 components'
+
+image entries <<-'E'
+	layer
+	file a/b/c data=x
+	file a/b/d data=x
+	file a/b/d data=y
+	dir a
+	sym s to=a
+	hard h to=a/b/c
+	file a/.wh.gone
+E
+bounded 'entries of a layer' entries entries 7 'more than 6 entries'
+image image-entries <<-E
+	layer
+	$(numbers 'file a/&' 10)
+	layer
+	$(numbers 'file b/&' 10)
+	layer
+	$(numbers 'file a/&' 10)
+E
+bounded 'entries of an image' image-entries entries 22 'more than 21 entries in the whole image'
+
+image layers <<-'E'
+	layer
+	file a
+	layer
+	file b
+	layer
+	file a
+E
+bounded 'layers' layers layers 3 'image of more than 2 layers'
+
+# Both what is read and what is written counts: a tar that is sparse, and names that need a header of their own.
+tars() { # bytes of the tars in the store
+	find "$store/layers" -name '*.tar' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
+}
+for kind in gzip zstd plain; do
+	image "layer-$kind" <<-E
+		layer $kind
+		dir ./
+		file f size=300K
+		file sparse sparse=gnu size=1M map=0+512
+		file $(repeat 120 n)
+	E
+	fetch "layer-$kind"
+	unpack >"$tmp/out"
+	bounded "bytes of a layer ($kind)" "layer-$kind" layer "$(tars)" 'unpacks to more than [0-9]* bytes'
+done
+fetch layer-gzip
+unpack >"$tmp/out"
+tars=$(tars)
+fetch layer-gzip
+fails 'a number alone is the limit of a layer' unpack -l $((tars - 1))
+like '... as it always was' "$(cat "$out")" '-l layer=N'
+image two <<-E
+	layer
+	dir ./
+	file a size=200K
+	layer zstd
+	dir ./
+	file b size=300K
+	layer
+	dir ./
+	file a size=200K
+E
+fetch two
+unpack >"$tmp/out"
+bounded 'bytes of all layers, each once' two image "$(tars)" "the image's layers together unpack to more than [0-9]* bytes"
+
+# A directory counts 256 bytes and its path, and is shorter in the listing.
+image listing <<-E
+	layer
+	$(numbers 'dir &' 20 11)
+	dir b/c/d
+E
+bounded 'bytes of a listing' listing listing $((10 * 258 + 257 + 259 + 261)) 'listing of more than [0-9]* bytes'
+image octal <<-'E'
+	layer
+	dir \001\002
+	dir \303\244
+	dir abc
+	dir abd
+E
+bounded '... as they are written' octal listing $((4 * 256 + 8 + 8 + 3 + 3)) 'listing of more than [0-9]* bytes'
+image image-listing '.rootfs.diff_ids |= [range(40) as $i | .[]]' '.layers |= [range(40) as $i | .[]]' <<-E
+	layer
+	dir ./
+	$(numbers 'file &' 20)
+E
+fetch image-listing
+unpack >"$tmp/out"
+listing=$(wc -c <"$(ls "$store"/layers/*.mtree)")
+fetch image-listing
+ok 'a listing counts as often as the image has its layer' unpack -l listing=$((40 * listing))
+fetch image-listing
+fails '... and not once less' unpack -l listing=$((39 * listing))
+like '... which is said' "$(cat "$out")" 'listings of more than [0-9]* bytes in the whole image \(raise it with -l listing=N\)$'
+
+for bad in depht=3 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X depth=99999999999999999999 '' ' '; do
+	status=0
+	ducc-unpack -s "$store" -l "$bad" x </dev/null >"$out" 2>&1 || status=$?
+	is "-l '$bad' is wrong usage" $status 2
+done
+
+# What a file system can't hold.
+
+number=0
+xattr() { # NAMES-AND-VALUES
+	number=$((number + 1))
+	printf 'layer\nfile f %s\n' "$1" | image xattr-$number
+	fetch xattr-$number
+}
+names() { # of 255 bytes each, numbers in a row
+	seq -f "xattr.user.%0250.0f=" "$1" | paste -sd' '
+}
+xattr "xattr.user.$(repeat 250 n)=v"
+ok 'an attribute with a name of 255 bytes is taken' unpack
+xattr "xattr.user.$(repeat 251 n)=v"
+fails '... with one of 256 bytes it is not' unpack
+like '... which the error says' "$(cat "$out")" 'f: extended attribute user\.n*\.\.\.: name of more than 255 bytes'
+xattr "xattr.user.x=$(repeat 65536 v)"
+ok 'a value of 65536 bytes is taken' unpack
+xattr "xattr.user.x=$(repeat 65537 v)"
+fails '... one of 65537 bytes is not' unpack
+like '... which the error says' "$(cat "$out")" 'f: extended attribute user\.x: value of more than 65536 bytes'
+xattr "$(names 256)"
+ok 'names of 65536 bytes together are taken' unpack
+xattr "$(names 256) xattr.user.x=v"
+fails '... more are not' unpack
+like '... which the error says' "$(cat "$out")" 'f: extended attribute user\.x: .*more than 65536 bytes'
+xattr 'xattr.user.b=1 xattr.user.c=2 xattr.user.a=3 xattr.trusted.overlay.opaque=y'
+unpack >"$tmp/out"
+is 'attributes are listed by name' "$(grep -o 'xattr[^ ]*' "$store"/layers/*.mtree | paste -sd' ')" \
+	'xattr.user.a=Mw== xattr.user.b=MQ== xattr.user.c=Mg=='
+xattr 'xattr.user.a=old pax.LIBARCHIVE.xattr.user.a=bmV3 xattr.user.b=b'
+unpack >"$tmp/out"
+is 'one that comes twice is there once' "$(grep -o 'xattr[^ =]*' "$store"/layers/*.mtree | paste -sd' ')" \
+	'xattr.user.a xattr.user.b'
+
+# Small images that stand for much, with the defaults; beside a good one in the same pipe.
+
+image good <<-'E'
+	layer
+	dir ./
+	file fine data=x
+E
+peak=0
+refused() { # TITLE IMAGE MESSAGE [LAYERS, which are good, and merged before the one at fault]
+	rm -rf "$store"
+	ducc-fetch -q -s "$store" "oci:$corpus:$2" "oci:$corpus:good" >"$tmp/record"
+	fails "$1 is refused" command time -f %M -o "$tmp/peak" ducc-unpack -s "$store" <"$tmp/record"
+	like '... by the name of the limit' "$(cat "$out")" "$3"
+	is '... in a line that can be read' "$(grep -c '^ducc-unpack: ' "$out") $(awk 'length > 5000' "$out")" '1 '
+	is '... and the other image goes on' "$(grep '^http' "$out" | cut -f 1)" "$(grep good "$tmp/record" | cut -f 1)"
+	is '... and nothing else is in the store' "$(ls "$store/tmp") $(find "$store" -name '*.mtree' | wc -l)" " $((2 + ${4:-0}))"
+	if [ "$(tail -n 1 "$tmp/peak")" -gt "$peak" ]; then peak=$(tail -n 1 "$tmp/peak"); fi
+}
+image bomb <<-E
+	layer
+	file $(repeat 60000 a | sed 's|aa|a/|g')/f
+E
+refused 'a path of 30,000 components' bomb 'components \(raise it with -l depth=N\)'
+image deep <<-E
+	layer
+	$(numbers "file &/$(repeat 1900 a | sed 's|aa|a/|g')f" 100)
+E
+refused 'many deep paths' deep '-l listing=N'
+image long <<-E
+	layer
+	$(numbers "dir &/$(for _ in $(seq 200); do repeat 255 a; printf /; done)b" 20)
+E
+refused 'many long paths' long '-l listing=N'
+image implied <<-E
+	layer
+	$(numbers 'file &/b/c/d/e' 20000)
+E
+refused 'many directories that are only implied' implied '-l listing=N'
+image whiteouts <<-E
+	layer
+	$(numbers 'file b/&/c/d/.wh.e' 20000)
+E
+refused 'many whiteouts' whiteouts '-l listing=N'
+image symlinks <<-E
+	layer zstd
+	$(numbers "sym & to=$(repeat 4095 t)" 5000)
+E
+refused 'many symbolic links with long targets' symlinks '-l listing=N'
+image links <<-E
+	layer
+	file f xattr.user.x=$(repeat 60000 v)
+	$(numbers 'hard & to=f' 1000)
+E
+refused 'many hard links onto a file with large attributes' links '-l listing=N'
+image links-below <<-E
+	layer
+	file f xattr.user.x=$(repeat 60000 v)
+	layer
+	$(numbers 'hard & to=f' 1000)
+E
+refused '... of a layer below' links-below 'whole image \(raise it with -l listing=N\)' 1
+image attributes <<-E
+	layer
+	$(numbers "file & xattr.user.x=$(repeat 60000 v)" 300)
+E
+refused 'many large attributes' attributes '-l listing=N'
+image copies '.rootfs.diff_ids |= [range(500) as $i | .[]]' '.layers |= [range(500) as $i | .[]]' <<-E
+	layer
+	$(numbers 'file &' 1000)
+E
+refused 'many copies of a layer' copies 'whole image \(raise it with -l listing=N\)'
+image thousands '.rootfs.diff_ids |= [range(1001) as $i | .[]]' '.layers |= [range(1001) as $i | .[]]' <<-'E'
+	layer
+	file f
+E
+refused 'an image of 1001 layers' thousands 'image of more than 1000 layers \(raise it with -l layers=N\)'
+case $bin in
+*/san) echo "# memory is not what it is without sanitizers" ;;
+*) ok "none of them takes 64 MiB of memory (the most were $peak KiB)" [ "$peak" -lt 65536 ] ;;
+esac
+
+# A size that lies, and would raise what follows from it.
+printf 'layer\ndir ./\nfile lie data=x\n' | image honest
+printf 'layer\ndir ./\nfile lie data=x\n' | image lie . '.layers[0].size = 1099511627776'
+for when in fetched unpacked; do
+	fetch honest
+	[ $when = fetched ] || unpack >"$tmp/out"
+	ducc-fetch -q -s "$store" "oci:$corpus:lie" >"$tmp/record"
+	fails "another size than the layer has is refused where it is $when" unpack
+	like '... as such' "$(cat "$out")" 'size mismatch: [0-9]* bytes, the manifest says 1099511627776'
+done
+
+# What is many, and right.
+
+extract() { # IMAGE
+	fetch "$1"
+	rm -rf "$tmp/x"
+	unpack -x "$tmp/x" >"$tmp/out"
+}
+image replaced <<-E
+	layer
+	dir ./
+	$(numbers 'file d/& mode=644' 3000)
+	layer
+	dir ./
+	$(numbers 'file d/& mode=600 data=new' 3000)
+E
+extract replaced
+is 'a directory whose files an upper layer replaces has those' \
+	"$(find "$tmp/x" -type f | wc -l) $(find "$tmp/x/d" -type f -perm 600 -size 3c | wc -l)" '3000 3000'
+image removed <<-E
+	layer
+	dir ./
+	$(numbers 'file d/& data=x' 3000)
+	layer
+	dir ./
+	$(numbers 'file d/.wh.&' 3000 2)
+E
+extract removed
+is 'one whose files are removed has the others' "$(ls "$tmp/x/d")" 1
+image hidden <<-E
+	layer
+	dir ./
+	$(numbers 'file d/&/f data=x' 2000)
+	layer
+	dir ./
+	$(numbers 'file d/&/.wh..wh..opq' 1000)
+	$(numbers 'file d/&/new data=x' 2000 500)
+E
+extract hidden
+is 'opaque directories hide what is below them' "$(find "$tmp/x" -name f | wc -l) $(find "$tmp/x" -name new | wc -l)" '1000 1501'
+image linked <<-E
+	layer
+	dir ./
+	file f data=x
+	$(numbers 'hard d/& to=f' 2000)
+	layer
+	dir ./
+	$(numbers 'hard e/& to=d/&' 2000)
+E
+extract linked
+is 'hard links are of one file' "$(find "$tmp/x" -type f -printf '%i %n\n' | sort -u | wc -l) $(stat -c %h "$tmp/x/f")" '1 4001'
+image far <<-E
+	layer
+	dir ./
+	file $(repeat 1996 a | sed 's|aa|a/|g')f data=deep
+	layer
+	dir ./
+	dir $(repeat 1000 a | sed 's|aa|a/|g')b
+E
+extract far
+is 'a path of 999 components is there' "$(find "$tmp/x" -type f | wc -l) $(find "$tmp/x" | awk '{ print gsub("/", "") }' | sort -n | tail -n 1)" \
+	"1 $((999 + $(echo "$tmp/x" | tr -dc / | wc -c)))"
+chmod -R u+rwx "$tmp/x"
+
+# A layer between others, each of which brings a file that it hides.
+restacked() {
+	for i in 1 2 3 4; do
+		printf 'layer\ndir ./\nfile d/%s data=x\n' "$i"
+		printf 'layer\ndir ./\nfile d/.wh..wh..opq\nfile d/own data=own\nfile big size=64K\n'
+	done
+	printf 'layer\ndir ./\nfile d/last data=x\n'
+}
+restacked | image restacked
+restacked | sed 1,3d | head -n 5 | image once
+layer=$(jq -r '.layers[0].digest[7:]' "$corpus/part/manifest")
+hidden() { # what the layer hides, in its tar and in its listing
+	tar -tvf "$store/layers/$layer.tar" | sed -n 's|^c.*layerfs/d/||p' | sort | paste -sd' '
+	sed -n 's|^\./d/\([0-9]*\) type=char.*|\1|p' "$store/layers/$layer.mtree" | sort | paste -sd' '
+}
+for when in fresh 'unpacked before'; do
+	fetch restacked
+	if [ "$when" != fresh ]; then
+		cp "$tmp/record" "$tmp/record.restacked"
+		fetch once
+		unpack >"$tmp/out"
+		is 'a layer by itself hides nothing' "$(hidden)" "$(printf '\n\n')"
+		mv "$tmp/record.restacked" "$tmp/record"
+	fi
+	rm -rf "$tmp/x"
+	ok "an image with a layer many times, $when, is unpacked" unpack -x "$tmp/x"
+	is '... and has the right files' "$(cd "$tmp/x" && find . -type f | sort | paste -sd' ')" './big ./d/last ./d/own'
+	is '... and the layer hides each of those below it, once' "$(hidden)" "$(printf '1 2 3 4\n1 2 3 4')"
+	is '... in one copy of it' "$(find "$store/layers" "$store/tmp" -name "*$layer*" | wc -l)" 2
+done
+
+done_testing
