@@ -56,9 +56,13 @@ refusal() { # IMAGE LAYER CAUSE
 	names "$work/repo" | diff "$work/want" - || echo 'which the repository should not have, or should'
 	[ -z "$(ls -A "$work/store/tmp")" ] || { echo 'debris:'; ls -A "$work/store/tmp"; }
 	[ -z "$2" ] || ! [ -e "$work/store/layers/${2#sha256:}.tar" ] || echo 'half a layer has a final name'
-	[ "$(ls "$work/store/images")" = "$(ls "$tmp/good/store/images")" ] || { echo 'listings:'; ls "$work/store/images"; }
+	[ "$(listings "$work")" = "$(listings "$tmp/good")" ] || { echo 'listings:'; listings "$work"; }
 	extraction "$1"
 	outside | diff "$tmp/outside.before" - || echo 'was touched'
+}
+
+listings() { # DIR: those of the images in its store
+	(cd "$1/store/images" && ls -- *.mtree)
 }
 
 # Refused with -x too, where the image comes that far.
