@@ -19,6 +19,7 @@
 #include "path.h"
 #include "repository.h"
 #include "session.h"
+#include "text.h"
 
 #define YOUNG 3600 /* seconds: somebody may be at work with it */
 
@@ -108,7 +109,7 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	bool published, old;
 	size_t len;
 
-	if (!manifest_digests(entry, &listed, &manifest))
+	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* somebody else's */
 	if (!store_has_blob(&clean->store, &manifest)) {
 		tell(clean, name ? name : listed.hex); /* nobody can do anything with it */

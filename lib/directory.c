@@ -119,12 +119,13 @@ static int run_complete(int repository, const char *name, const char *hex, ducc_
 	AUTO_CLOSE int listing = path_open(repository, from, O_RDONLY, 0);
 	AUTO_CLOSE int directory = path_open(repository, layerfs, O_RDONLY | O_DIRECTORY, 0);
 	AUTO_TREE *tree = NULL;
+	struct listing_head head;
 
 	if (listing < 0 && errno == ENOENT)
 		return 0; /* done before */
 	if (listing < 0 || directory < 0)
 		return error_errno(err, errno, "%s", layerfs);
-	tree = listing_read(listing, NULL, err);
+	tree = listing_read(listing, &head, err);
 	if (!tree)
 		return error_wrap(err, "%s", from);
 	if (add_to_layer(directory, tree) < 0 || renameat(repository, from, repository, to) < 0)

@@ -91,7 +91,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 {
 	struct docker_archive *docker = source->data;
 	const struct member *member = members_find(&docker->members, "manifest.json");
-	CLEANUP(json_free) cJSON *images = NULL;
+	AUTO_JSON *images = NULL;
 	const cJSON *image, *chosen = NULL;
 	const char *name = NULL;
 	AUTO_FREE char *data = NULL;
@@ -102,10 +102,9 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 				 docker->members.name);
 	if (members_read(&docker->members, member, JSON_LIMIT, &data, &len, err) < 0)
 		return -1;
-	images = cJSON_ParseWithLength(data, len);
-	if (!cJSON_IsArray(images))
-		return error_set(err, "%s: manifest.json is not a JSON array",
-				 docker->members.name);
+	images = json_parse_array(data, len, "manifest.json", err);
+	if (!images)
+		return error_wrap(err, "%s", docker->members.name);
 	cJSON_ArrayForEach(image, images)
 	{
 		const char *carried;

@@ -7,73 +7,57 @@
 #include "mem.h"
 #include "path.h"
 
-#define NAMES_LIMIT ((size_t)16 << 20) /* bytes */
-
-static char *file_name(const struct digest *manifest)
+static char *directory_of(const struct digest *manifest)
 {
 	return format("images/%s.names", manifest->hex);
 }
 
-/* The lines of the file, or "" if there is none, or none that is well-formed; to be freed. */
-static char *read_names(const struct store *store, const struct digest *manifest)
+/* The file that is there if the name has brought the manifest. */
+static char *file_of(const struct digest *manifest, const char *name)
 {
-	AUTO_FREE char *file = file_name(manifest), *data = NULL;
-	size_t len;
+	struct digest digest = digest_of(name, strlen(name));
 
-	if (path_read(store->fd, file, NAMES_LIMIT, &data, &len, NULL) < 0 || strlen(data) != len ||
-	    (len && data[len - 1] != '\n'))
-		return xstrdup("");
-	return STEAL(data);
+	return format("images/%s.names/%s", manifest->hex, digest.hex);
 }
 
-static bool is_line(const char *lines, const char *name)
+static int add(struct store *store, const struct digest *manifest, const char *name,
+	       ducc_error **err)
 {
-	size_t len = strlen(name);
+	AUTO_FREE char *directory = directory_of(manifest), *file = file_of(manifest, name);
+	AUTO_FREE char *line = format("%s\n", name);
 
-	for (const char *line = lines; *line; line = strchr(line, '\n') + 1)
-		if (!strncmp(line, name, len) && line[len] == '\n')
-			return true;
-	return false;
+	if (path_exists(store->fd, file))
+		return 0;
+	if (path_mkdirs(store->fd, directory) < 0)
+		return error_errno(err, errno, "%s/%s", store->path, directory);
+	return store_replace(store, file, line, strlen(line), err);
 }
 
-static bool is_in_repository(const char *lines, const struct reference *reference)
+/* The name of any image in the repository, pinned to the manifest: what no tag is asked of. */
+static char *untagged_name(const struct reference *reference, const struct digest *manifest)
 {
-	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
-	size_t len = strlen(name);
+	struct reference untagged = *reference;
 
-	for (const char *line = lines; *line; line = strchr(line, '\n') + 1)
-		if (!strncmp(line, name, len) && (line[len] == ':' || line[len] == '@'))
-			return true;
-	return false;
-}
-
-bool fetched_under(const struct store *store, const struct digest *manifest,
-		   const struct reference *reference)
-{
-	AUTO_FREE char *lines = read_names(store, manifest), *name = reference_name(reference);
-
-	return is_line(lines, name) || (!reference->tag && is_in_repository(lines, reference));
+	untagged.tag = NULL;
+	untagged.digest = *manifest;
+	return reference_name(&untagged);
 }
 
 int fetched_add(struct store *store, const struct digest *manifest,
 		const struct reference *reference, ducc_error **err)
 {
-	AUTO_FREE char *file = file_name(manifest), *name = reference_name(reference);
-	AUTO_FREE char *lines = read_names(store, manifest);
-	AUTO_STAGED staged = STAGED_NONE;
-	AUTO_BUFFER text = {0};
+	AUTO_FREE char *name = reference_name(reference);
+	AUTO_FREE char *untagged = untagged_name(reference, manifest);
 
-	if (is_line(lines, name))
-		return 0;
-	if (staged_begin(&staged, store, file, false, err) < 0)
-		return -1;
-	/* Now that we have the lock: as it is at this moment. */
-	free(lines);
-	lines = read_names(store, manifest);
-	if (is_line(lines, name))
-		return 0;
-	buffer_addf(&text, "%s%s\n", lines, name);
-	if (write_all(staged.fd, text.data, text.len) < 0)
-		return error_errno(err, errno, "%s/%s", store->path, file);
-	return staged_commit(&staged, err);
+	return add(store, manifest, name, err) < 0 ? -1 : add(store, manifest, untagged, err);
+}
+
+bool fetched_under(const struct store *store, const struct digest *manifest,
+		   const struct reference *reference)
+{
+	AUTO_FREE char *name =
+		reference->tag ? reference_name(reference) : untagged_name(reference, manifest);
+	AUTO_FREE char *file = file_of(manifest, name);
+
+	return path_exists(store->fd, file) || store_lists(store, name, manifest);
 }

@@ -20,17 +20,17 @@ struct event {
 	const char *registry, *repository, *tag, *digest;
 };
 
-/* SCHEME://HOST[:PORT]; the caller frees it. */
+/* SCHEME://HOST[:PORT]; the caller frees it.  Only the operator chooses the scheme. */
 static char *find_home(const struct hook *hook, const struct event *event, ducc_error **err)
 {
 	const char *registry = hook->registry ? hook->registry : event->registry;
-	const char *separator = registry ? strstr(registry, "://") : NULL;
+	const char *separator = hook->registry ? strstr(registry, "://") : NULL;
 
 	if (!registry) {
 		error_set(err, "the registry is not told");
 		return NULL;
 	}
-	if (strchr(separator ? separator + 3 : registry, '/')) {
+	if (!registry_is_valid(separator ? separator + 3 : registry)) {
 		error_set(err, "not a registry: %s", registry);
 		return NULL;
 	}

@@ -336,7 +336,7 @@ static const char *status_text(long status)
 /* The first message of an error body as the OCI distribution specification has it. */
 static char *registry_message(const struct buffer *body)
 {
-	AUTO_JSON *json = body->len ? cJSON_ParseWithLength(body->data, body->len) : NULL;
+	AUTO_JSON *json = body->len ? json_parse(body->data, body->len, "error", NULL) : NULL;
 	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
 	const cJSON *first = cJSON_GetArrayItem(errors, 0);
 	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));

@@ -5,42 +5,107 @@
 
 #include "mem.h"
 
-/* An escaped NUL, which would cut a C string short. */
-static bool has_nul(const char *data, size_t len)
+/*
+ * Strings are cut short by a NUL, escaped or not; and cJSON takes control characters for
+ * blanks, and within strings, where JSON has none (RFC 8259, sections 2 and 7).
+ */
+static bool has_strange_bytes(const char *data, size_t len)
 {
-	for (size_t i = 0; i + 1 < len; i++) {
-		if (data[i] != '\\')
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)data[i];
+
+		if (c < ' ' && (in_string || !c || !strchr("\t\n\r", c)))
+			return true;
+		if (c == '"')
+			in_string = !in_string;
+		if (c != '\\' || !in_string)
 			continue;
 		if (len - i >= 6 && !memcmp(data + i, "\\u0000", 6))
 			return true;
-		i++; /* what is escaped begins no escape */
+		i++; /* what is escaped begins and ends nothing */
 	}
 	return false;
 }
 
-cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err)
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A member that is there twice, of which other readers may take the other one; or NULL. */
+static const char *find_twin(const cJSON *object)
+{
+	size_t n = 0;
+	AUTO_FREE const char **keys = NULL;
+	const cJSON *member;
+
+	if (!cJSON_IsObject(object))
+		return NULL;
+	keys = xcalloc((size_t)cJSON_GetArraySize(object), sizeof(*keys));
+	cJSON_ArrayForEach(member, object) keys[n++] = member->string;
+	if (n)
+		qsort(keys, n, sizeof(*keys), compare_keys);
+	for (size_t i = 1; i < n; i++)
+		if (!strcmp(keys[i - 1], keys[i]))
+			return keys[i];
+	return NULL;
+}
+
+/* The same for all objects in the document, which cJSON has let be nested so deep only. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static const char *find_any_twin(const cJSON *item)
+{
+	const char *twin = find_twin(item);
+	const cJSON *child;
+
+	cJSON_ArrayForEach(child, item)
+	{
+		if (!twin && child->child)
+			twin = find_any_twin(child);
+	}
+	return twin;
+}
+
+static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *), const char *type,
+		    const char *what, ducc_error **err)
 {
 	const char *end = NULL;
-	cJSON *json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+	AUTO_JSON *json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 
-	if (json && has_nul(data, len)) {
-		error_set(err, "%s: JSON with a NUL in a string", what);
-		json_free(&json);
-		return NULL;
-	}
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 
 		error_set(err, "%s: not valid JSON, or nested too deep, at byte %zu", what, at);
 		return NULL;
 	}
-	while (end < data + len && *end && strchr(" \t\r\n", *end))
-		end++;
-	if (!cJSON_IsObject(json) || end != data + len) {
-		error_set(err, "%s: not a JSON object", what);
-		json_free(&json);
+	if (has_strange_bytes(data, len)) {
+		error_set(err, "%s: not valid JSON: a control character, or NUL in a string", what);
+		return NULL;
 	}
-	return json;
+	while (end < data + len && strchr(" \t\r\n", *end))
+		end++;
+	if (!is(json) || end != data + len) {
+		error_set(err, "%s: not a JSON %s", what, type);
+		return NULL;
+	}
+	if (find_any_twin(json)) {
+		error_set(err, "%s: JSON with \"%s\" twice in an object", what,
+			  find_any_twin(json));
+		return NULL;
+	}
+	return STEAL(json);
+}
+
+cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err)
+{
+	return parse(data, len, cJSON_IsObject, "object", what, err);
+}
+
+cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err)
+{
+	return parse(data, len, cJSON_IsArray, "array", what, err);
 }
 
 /* The member if it is there and not null. */

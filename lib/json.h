@@ -25,8 +25,13 @@ static inline void json_free(cJSON **json)
 
 #define AUTO_JSON __attribute__((cleanup(json_free))) cJSON
 
-/* A document that must be one object and nothing after it, with no NUL in its strings. */
+/*
+ * A document that must be one object, or array, and nothing after it.  Stricter than cJSON
+ * where other readers would see another document: no NUL, no control characters but blanks
+ * between words, no member twice in an object.
+ */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
+cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
 
 /* A required member; `null` counts as missing. */
 int json_get_string(const cJSON *object, const char *key, const char **value, ducc_error **err);

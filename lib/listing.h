@@ -44,8 +44,8 @@ int listing_print(const struct listing_head *head, struct tree *tree, char **tex
 		  ducc_error **err);
 
 /*
- * Reads a listing into a new tree, sorted.  head may be NULL.  What listing_write() does
- * not write is damage: NULL with *err set.
+ * Reads a listing into a new tree, sorted: that of a layer, or with head NULL that of an
+ * image.  What listing_write() does not write is damage: NULL with *err set.
  */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 

@@ -516,8 +516,8 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 	fclose(stream);
 	if (!good)
 		error_set(err, "listing is damaged: line %zu", number);
-	else if (head && !has_head)
-		error_set(err, "listing is damaged: no head");
+	else if (has_head != (head != NULL))
+		error_set(err, "listing is damaged: %s", head ? "no head" : "a head of a layer");
 	else if (has_head && !share_files(tree, &parsed.layer))
 		error_set(err, "listing is damaged: hard links that differ");
 	else {

@@ -98,7 +98,10 @@ int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err
 	again = plan_print(plan, NULL);
 	if (again && strlen(again) == len && !memcmp(again, text, len))
 		return 0;
-	error_set(err, "the plan is damaged, after %zu steps", plan->n);
+	error_set(err,
+		  "damaged, after %zu steps: see to it, or remove " OWN_DIRECTORY
+		  " to give the transaction up",
+		  plan->n);
 	plan_free(plan);
 	return -1;
 }

@@ -57,22 +57,11 @@ static int check_entry(const cJSON *entry, ducc_error **err)
 
 cJSON *podmanlist_read(const char *data, size_t len, const char *what, ducc_error **err)
 {
-	AUTO_BUFFER document = {0};
-	AUTO_JSON *json = NULL;
+	AUTO_JSON *list = data && len ? json_parse_array(data, len, what, err) : json_array();
 	const cJSON *entry;
 	size_t n = 0;
 
-	/* json_parse() wants an object */
-	buffer_adds(&document, "{\"\":");
-	if (data)
-		buffer_add(&document, data, len);
-	buffer_adds(&document, data && len ? "}" : "[]}");
-	json = json_parse(document.data, document.len, what, NULL);
-	if (!json || !cJSON_IsArray(json->child) || json->child->next) {
-		error_set(err, "%s: not an array in valid JSON", what);
-		return NULL;
-	}
-	cJSON_ArrayForEach(entry, json->child)
+	cJSON_ArrayForEach(entry, list)
 	{
 		n++;
 		if (check_entry(entry, err) < 0) {
@@ -80,7 +69,7 @@ cJSON *podmanlist_read(const char *data, size_t len, const char *what, ducc_erro
 			return NULL;
 		}
 	}
-	return cJSON_DetachItemViaPointer(json, json->child);
+	return STEAL(list);
 }
 
 cJSON *podmanlist_names(const cJSON *image)

@@ -89,10 +89,11 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 {
 	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
 	AUTO_TREE *published = NULL;
+	struct listing_head published_head;
 
 	if (fd < 0)
 		return error_errno(err, errno, "published listing");
-	published = listing_read(fd, NULL, err);
+	published = listing_read(fd, &published_head, err);
 	if (!published)
 		return error_wrap(err, "published listing");
 	if (!has_more(tree, published))
@@ -131,13 +132,27 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 
 /* --- the flat image and its metadata ---------------------------------- */
 
+/*
+ * The platform that the image is published for: what its config says, if it does; what the
+ * record says must be the same then.
+ */
+static int choose_platform(struct image *image, const char *of_record, ducc_error **err)
+{
+	const struct platform *of_config = &image->config.platform;
+	AUTO_FREE char *own = platform_format(of_config), *normalized = NULL;
+	bool known = of_config->os && of_config->architecture;
+
+	if (of_record && platform_normalize(of_record, &normalized, err) < 0)
+		return -1;
+	if (normalized && known && strcmp(normalized, own) != 0)
+		return error_set(err, "the image is for %s, not for platform=%s", own, of_record);
+	return platform_parse(&image->platform, normalized && !known ? normalized : own, err);
+}
+
 /* Reads what the store has of the image. */
 static int read_image(struct publish *publish, const ducc_record *record, struct image *image,
 		      ducc_error **err)
 {
-	const char *platform = ducc_record_get(record, "platform");
-	AUTO_FREE char *own = NULL;
-
 	if (session_find_image(publish->session, &publish->store, record, &image->reference,
 			       &image->digest, err) < 0)
 		return -1;
@@ -154,10 +169,7 @@ static int read_image(struct publish *publish, const ducc_record *record, struct
 		return -1;
 	image->unpacked = xcalloc(image->manifest.n, sizeof(*image->unpacked));
 	image->added = xcalloc(image->manifest.n, sizeof(*image->added));
-	own = platform_format(&image->config.platform);
-	if (!platform)
-		platform = own;
-	return platform_parse(&image->platform, platform, err);
+	return choose_platform(image, ducc_record_get(record, "platform"), err);
 }
 
 static void image_end(struct image *image)

@@ -447,6 +447,19 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 	return 0;
 }
 
+/* The manifest that the registry has, of an entry of index.json. */
+static int entry_manifest(const struct store *store, const cJSON *entry, struct digest *manifest,
+			  ducc_error **err)
+{
+	const char *text = json_annotation(entry, ANNOTATION_MANIFEST);
+
+	if (!text && json_get_string(entry, "digest", &text, err) < 0)
+		return error_wrap(err, "store %s: index.json", store->path);
+	if (!digest_parse(manifest, text))
+		return error_set(err, "store %s: index.json: not a digest: %s", store->path, text);
+	return 0;
+}
+
 int store_find(const struct store *store, const char *name, const char *platform,
 	       struct digest *manifest, ducc_error **err)
 {
@@ -460,16 +473,12 @@ int store_find(const struct store *store, const char *name, const char *platform
 	cJSON_ArrayForEach(entry, manifests)
 	{
 		AUTO_FREE char *of_entry = platform_of_descriptor(entry);
-		const char *text = json_annotation(entry, ANNOTATION_MANIFEST);
 
 		if (!same(json_annotation(entry, ANNOTATION_NAME), name) ||
 		    (platform && !same(of_entry, platform)))
 			continue;
-		if (!text && json_get_string(entry, "digest", &text, err) < 0)
-			return error_wrap(err, "store %s: index.json", store->path);
-		if (!digest_parse(manifest, text))
-			return error_set(err, "store %s: index.json: not a digest: %s", store->path,
-					 text);
+		if (entry_manifest(store, entry, manifest, err) < 0)
+			return -1;
 		found++;
 	}
 	if (!found)
@@ -478,6 +487,24 @@ int store_find(const struct store *store, const char *name, const char *platform
 		return error_set(err, "several platforms in the store %s: name it by its digest",
 				 store->path);
 	return 0;
+}
+
+bool store_lists(const struct store *store, const char *name, const struct digest *manifest)
+{
+	AUTO_JSON *index = NULL;
+	cJSON *manifests, *entry;
+	struct digest listed;
+
+	index = read_index(store, &manifests, NULL);
+	if (!index)
+		return false;
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		if (same(json_annotation(entry, ANNOTATION_NAME), name) &&
+		    !entry_manifest(store, entry, &listed, NULL) && digest_equal(&listed, manifest))
+			return true;
+	}
+	return false;
 }
 
 int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,

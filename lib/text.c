@@ -9,14 +9,6 @@
 #define HEAD_LIMIT ((size_t)1500)
 #define TAIL_LIMIT ((size_t)500)
 
-bool text_is_plain(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-		if (*p < ' ' || *p == 0x7f)
-			return false;
-	return true;
-}
-
 static bool is_special(unsigned char c, const char *special)
 {
 	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) /* nearly all of them */
@@ -97,6 +89,21 @@ static bool steers(unsigned code)
 {
 	return code < ' ' || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
 	       (code >= 0x2066 && code <= 0x2069);
+}
+
+bool text_is_plain(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned code;
+		size_t len = decode(p, &code);
+
+		if (len && steers(code))
+			return false;
+		p += len ? len : 1;
+	}
+	return true;
 }
 
 char *ducc_printable(const char *text)

@@ -11,7 +11,10 @@
 
 #include "buffer.h"
 
-/* True if the text has no control character (ASCII). */
+/*
+ * True if the text has no control character, also of Unicode's.  It need not be UTF-8:
+ * names are bytes.
+ */
 bool text_is_plain(const char *text);
 
 /* Appends the text; all but printable ASCII, blanks, backslashes and `special` become \ooo. */

@@ -13,7 +13,7 @@ store=$tmp/store
 
 # fetch IMAGE: into the store, where nothing of it is unpacked; its record is in $tmp/record.
 fetch() {
-	rm -rf "$store/layers" "$store/images"
+	rm -rf "$store/layers" "$store/images"/*.mtree
 	ducc-fetch -q -s "$store" "oci:$corpus:$1" >"$tmp/record"
 }
 
@@ -28,7 +28,7 @@ bounded() {
 	fetch "$2"
 	fails "$1: they are for a limit of $(($4 - 1))" unpack -l "$3=$(($4 - 1))"
 	like "$1: the error says so" "$(cat "$out")" "$5 .*\(raise it with -l $3=N\)\$"
-	is "$1: nothing is left" "$(find "$store/tmp" "$store/layers" "$store/images" -type f ! -name '*.names')" ""
+	is "$1: nothing is left" "$(find "$store/tmp" "$store/layers" -type f) $(find "$store/images" -name "*.mtree")" " "
 }
 
 numbers() { # FORMAT N [FROM]: lines with the numbers from FROM (1) to N in the place of each &
