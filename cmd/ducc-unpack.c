@@ -8,7 +8,7 @@
 static struct tool tool;
 static const char *directory; /* -x */
 
-/* What the names in -l stand for. */
+/* The names that -l accepts. */
 static const struct {
 	const char *name;
 	uint64_t *value;
@@ -18,7 +18,7 @@ static const struct {
 	{"depth", &tool.options.limits.depth},     {"layers", &tool.options.limits.layers},
 };
 
-/* [NAME=]NUMBER; a number alone is that of a layer. */
+/* Parses [NAME=]NUMBER; without a name it is the limit of a layer. */
 static int set_limit(const char *text)
 {
 	const char *equals = strchr(text, '=');
@@ -53,7 +53,7 @@ static struct tool tool = {
 	.option = option,
 };
 
-/* Each layer that is unpacked has two files open until it is merged. */
+/* Every new layer keeps two files open until it is merged, and an image may have many. */
 static void raise_files(void)
 {
 	struct rlimit files;

@@ -14,13 +14,13 @@ static bool is_entry(const struct node *node)
 	return node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID));
 }
 
-/* A child directory, and where it comes among the children. */
+/* A child directory and its position among the children. */
 struct candidate {
 	struct node *node;
 	size_t rank;
 };
 
-/* Those with the most entries in the catalog of their parent first. */
+/* Orders children by entries in their parent's catalog, the largest first. */
 static int by_entries(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
@@ -49,7 +49,7 @@ static void list_children(struct candidates *children, const struct node *direct
 		qsort(children->list, children->n, sizeof(*children->list), by_entries);
 }
 
-/* Places catalogs at the directory's largest children, until the rest fits into its own. */
+/* Places catalogs at the largest children until the rest fits into the directory's own. */
 static int divide(struct node *directory, struct candidates *children,
 		  int (*place)(void *ctx, const struct node *directory), void *ctx)
 {

@@ -44,9 +44,8 @@ struct cvmfs {
 	struct parcel parcel;
 	struct digest *layers; /* new ones, whose tars are sent */
 	size_t n_layers, layers_capacity;
-	struct strset
-		removals; /* what is in the way, and not ours: it goes in transactions of its own */
-	char **removed;   /* by transaction_remove() */
+	struct strset removals; /* what is not ours and in the way */
+	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	struct probes probes;
 	size_t steps;

@@ -112,22 +112,22 @@ struct ducc_progress {
 };
 
 /*
- * What one image may cost at most; an image beyond it is refused, with an error that names
- * the limit.  Zero is the default for every member.  Bytes are those of files in the store;
- * "compressed" are the bytes of the blobs, each counted once.
+ * Limits on an image to unpack.  An image that exceeds one is refused with an error that
+ * names it.  Zero is the default for every member.  "Compressed" is the size of the blobs in
+ * bytes, each counted once.
  */
 struct ducc_limits {
-	/* Bytes that a layer unpacks to; 0: 200 x compressed, at least 1 GiB. */
+	/* Bytes that one layer expands to; 0: 200 x compressed, at least 1 GiB. */
 	uint64_t layer;
-	/* Bytes that the layers that have to be unpacked do together; 0: 200 x compressed, at least 4 GiB. */
+	/* Bytes that all new layers expand to; 0: 200 x compressed, at least 4 GiB. */
 	uint64_t image;
 	/*
-	 * Bytes of the listing of a layer; 0: 100 x compressed, at least 16 MiB.  And of the
-	 * listings of all layers, each as often as the image has the layer; 0: 100 x
-	 * compressed, at least 32 MiB.
+	 * Bytes of the listing of one layer; 0: 100 x compressed, at least 16 MiB.  And of
+	 * the listings of all layers, each counted as often as the layer occurs in the
+	 * image; 0: 100 x compressed, at least 32 MiB.
 	 */
 	uint64_t listing;
-	/* Entries of a layer, and of the image, directories that are only implied included; 0: 10,000,000. */
+	/* Entries of a layer, and of the image, with implied directories; 0: 10,000,000. */
 	uint64_t entries;
 	/* Components of a path; 0: 1,000. */
 	uint64_t depth;

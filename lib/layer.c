@@ -45,7 +45,10 @@ struct reader {
 
 /* --- limits ----------------------------------------------------------- */
 
-/* Counts what was read and written since the last time.  Sparse files grow as they are written. */
+/*
+ * Charges the bytes read or written since the last call, whichever are more: a sparse file
+ * is larger in the tar that is written.
+ */
 static int charge_bytes(struct reader *reader, ducc_error **err)
 {
 	uint64_t written = tarball_offset(reader->tarball);
@@ -219,7 +222,7 @@ static void drop(struct reader *reader, struct node *node)
 	node->lower_link = NULL;
 }
 
-/* The child of that name, made if it is not there; `size` is what its path takes in a listing. */
+/* Finds or makes the child of that name; its path takes `size` bytes in a listing. */
 static struct node *make_child(struct reader *reader, struct node *parent, const char *name,
 			       size_t len, uint64_t size, ducc_error **err)
 {
@@ -314,7 +317,7 @@ static int add_whiteout(struct reader *reader, struct node *parent, const char *
 	return 0;
 }
 
-/* No file system can hold what is refused here. */
+/* Refuses attributes that no Linux file system can store. */
 static int check_xattr(const char *name, size_t len, ducc_error **err)
 {
 	if (!*name)
@@ -576,7 +579,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 			      err);
 }
 
-/* The file of an entry, whose line in the listing is counted. */
+/* Makes the file of an entry and charges its line in the listing; NULL on failure. */
 static struct file *charged_file(struct reader *reader, const char *path,
 				 struct archive_entry *entry, ducc_error **err)
 {

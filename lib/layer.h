@@ -28,8 +28,8 @@ struct layer_source {
 /*
  * Reads the layer and writes the files that it holds to the empty file `tar`.
  * The diff ID is verified.  Returns the tree, sorted, its files with layer and
- * origin set; NULL with *err set on failure.  A layer that is beyond a limit fails before
- * it has cost more than the limit.
+ * origin set; NULL with *err set on failure.  A layer that exceeds a limit fails before it
+ * has used more than the limit allows.
  */
 struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err);
 

@@ -1,4 +1,4 @@
-/* How large a listing becomes: see listingsize.h. */
+/* The size of a listing: see listingsize.h. */
 #include "listingsize.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@ uint64_t listing_text_size(const char *text, size_t len)
 {
 	uint64_t size = len;
 
-	/* The others are written as three octal digits. */
+	/* A backslash and three octal digits stand for all but printable ASCII. */
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f)
 			size += 3;

@@ -1,21 +1,21 @@
 /*
- * How large a listing becomes, before it is written.  What has no fixed length is exact;
- * for the rest stands what it takes in memory, which is more than in the listing: a limit
- * on listings bounds both.
+ * The size of a listing before it is written.  Paths, targets and values are counted
+ * exactly.  The fixed part of a line is counted with the memory that an entry needs, which
+ * is more than its text, so that a limit on listings bounds memory too.
  */
 #ifndef DUCC_LISTINGSIZE_H
 #define DUCC_LISTINGSIZE_H
 
 #include "tree.h"
 
-/* Bytes of a line, and of an extended attribute in it, without what has no fixed length. */
+/* Bytes for the fixed part of a line, and of each extended attribute in it. */
 #define LISTING_LINE 256
 #define LISTING_XATTR 64
 
-/* Bytes that a path or name of len bytes takes. */
+/* Bytes of a path or name of len bytes, as it is encoded. */
 uint64_t listing_text_size(const char *text, size_t len);
 
-/* Bytes that the file adds to each line that names it: target, attributes, origin. */
+/* Bytes of target, extended attributes and origin, which every line of the file repeats. */
 uint64_t listing_file_size(const struct file *file);
 
 #endif

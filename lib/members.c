@@ -111,7 +111,7 @@ static int has_digest(const void *digest, const void *member)
 		      (*(const struct member *const *)member)->digest.hex);
 }
 
-/* Makes the lists that members are looked up in. */
+/* Builds the sorted lists for members_find() and members_find_digest(). */
 static void sort_members(struct members *members)
 {
 	const struct member **names = xcalloc(members->n, sizeof(const struct member *));
@@ -255,7 +255,7 @@ const struct member *members_find_digest(const struct members *members, const st
 	return found ? *found : NULL;
 }
 
-/* Opens the archive where the member begins, whose descriptor the caller closes. */
+/* Opens the archive at the member's header.  The caller closes *fd after the archive. */
 static struct archive *open_at(const struct members *members, const struct member *member, int *fd)
 {
 	struct archive *archive = xalloc(archive_read_new());
@@ -272,9 +272,8 @@ static struct archive *open_at(const struct members *members, const struct membe
 }
 
 /*
- * Opens the archive anew, with the member's bytes next.  A compressed one has to be read
- * from the beginning: its members come in the order of the first pass.  The caller closes
- * *fd after the archive.
+ * Opens the archive with the member's bytes next.  A compressed archive must be read from
+ * the beginning, in the order of the first pass.  The caller closes *fd after the archive.
  */
 static struct archive *open_member(const struct members *members, const struct member *member,
 				   int *fd, ducc_error **err)

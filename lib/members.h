@@ -16,7 +16,7 @@ struct member {
 	struct digest digest;
 	uint64_t size;
 	unsigned char magic[4]; /* its first bytes */
-	int64_t offset;         /* of its header, where the archive is not compressed; else -1 */
+	int64_t offset;         /* of its header; -1: the archive is compressed */
 };
 
 struct members {
@@ -24,9 +24,8 @@ struct members {
 	char *path; /* how to open it */
 	struct member *list;
 	size_t n, capacity;
-	const struct member **by_name; /* sorted; of several of one name only the last */
-	const struct member *
-		*by_digest; /* sorted, without links; of the same ones only the first */
+	const struct member **by_name;   /* sorted; the last of each name */
+	const struct member **by_digest; /* sorted, without links; the first of each digest */
 	size_t n_names, n_digests;
 };
 

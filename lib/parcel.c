@@ -108,7 +108,7 @@ static int add_directories(struct parcel *parcel, const char *path, ducc_error *
 	return 0;
 }
 
-/* True if a catalog begins at the directory, or will. */
+/* True if the directory has a catalog, or gets one in this parcel. */
 static bool has_catalog(const struct parcel *parcel, const char *directory)
 {
 	AUTO_FREE char *marker = format("%s/" CATALOG_MARKER, directory);
@@ -231,7 +231,7 @@ int parcel_add_catalogs(struct parcel *parcel, const char *directory, const char
 			       (long long)entries);
 	if (entries >= CATALOG_MIN)
 		return add_catalog(parcel, directory, err);
-	/* Counting reads listings, the more the more layers are in the directory: not for nothing. */
+	/* Counting reads every listing beneath the directory: only if the result matters. */
 	if (has_catalog(parcel, above))
 		return 0;
 	if (catalogs_count_small(parcel->repository, above, listing) + (uint64_t)entries >=

@@ -176,7 +176,7 @@ int path_mkdirs_named(const char *path, ducc_error **err)
 	return 0;
 }
 
-/* A directory that is being emptied: what is left in it, and which it is. */
+/* A directory that is being emptied: its identity, and the subdirectories left in it. */
 struct level {
 	dev_t device;
 	ino_t inode;
@@ -190,7 +190,7 @@ struct removal {
 	size_t n, capacity;
 };
 
-/* Removes what can be removed at once, and lists the rest. */
+/* Removes files and empty directories, and lists the other directories. */
 static int remove_entries(const struct removal *removal, struct level *level)
 {
 	int copy = openat(removal->current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -220,7 +220,7 @@ static int remove_entries(const struct removal *removal, struct level *level)
 	return result;
 }
 
-/* Makes `fd` the last level, takes it over, and removes what it can of it. */
+/* Descends into the directory `fd`, which it takes over, and removes its entries. */
 static int go_down(struct removal *removal, int fd)
 {
 	struct stat st;
@@ -234,7 +234,7 @@ static int go_down(struct removal *removal, int fd)
 	return remove_entries(removal, &removal->levels[removal->n++]);
 }
 
-/* Leaves the last level, which is empty, and removes it. */
+/* Climbs out of an empty directory and removes it. */
 static int go_up(struct removal *removal)
 {
 	struct level *level;
@@ -249,7 +249,7 @@ static int go_up(struct removal *removal)
 	level = &removal->levels[removal->n - 1];
 	if (fstat(up, &st) < 0)
 		return -1;
-	if (st.st_dev != level->device || st.st_ino != level->inode) { /* it was moved elsewhere */
+	if (st.st_dev != level->device || st.st_ino != level->inode) { /* moved meanwhile */
 		errno = ESTALE;
 		return -1;
 	}
@@ -285,8 +285,8 @@ static int remove_levels(struct removal *removal, int dir)
 }
 
 /*
- * Empties a directory.  Descends by descriptor, one at a time, however deep it is, and
- * reads each directory once: many file systems are slow to read what was removed.
+ * Empties a directory of any depth, with one descriptor at a time.  Each directory is read
+ * once: on many file systems, reading past removed entries takes time.
  */
 static int remove_below(int dir)
 {

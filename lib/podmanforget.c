@@ -79,8 +79,8 @@ static void mark(const struct forget *forget, const char *id, unsigned as)
 }
 
 /*
- * Marks all that lies below what is marked, whatever the lists may say of it: a layer
- * that is listed several times lies on each of its parents, and a circle has an end.
+ * Marks every layer below a marked one.  A layer that is listed several times may have
+ * several parents, and parents may form a circle.
  */
 static void mark_below(const struct forget *forget, unsigned as)
 {
@@ -90,7 +90,7 @@ static void mark_below(const struct forget *forget, unsigned as)
 	for (size_t i = 0; i < forget->n; i++)
 		if (forget->known[i].marks & as)
 			marked[n++] = &forget->known[i];
-	/* Each is put here once, when it gets its mark. */
+	/* A layer is added once, when it is marked. */
 	while (n) {
 		for (const struct known *above = marked[--n]; above; above = above->same) {
 			struct known *below = find(forget, podmanlist_text(above->entry, "parent"));

@@ -1,4 +1,4 @@
-/* What an image may cost: see quota.h. */
+/* Limits on the resources of an image: see quota.h. */
 #include "quota.h"
 
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
-/* The default is `ratio` times the compressed bytes, but not less than `least`. */
+/* The default is `ratio` times the compressed bytes, but at least `least`. */
 static const struct {
 	const char *option, *before, *after; /* the number in the message */
 	size_t member;                       /* of struct ducc_limits */

@@ -1,10 +1,9 @@
 /*
- * What an image may cost: struct ducc_limits, completed with defaults, and counters of
- * what it has cost so far.
+ * Limits on the resources of an image: struct ducc_limits with its defaults, and counters
+ * of what is used.
  *
- * A few hundred bytes of a compressed tar can stand for any number of entries, of any
- * depth.  So each thing that an image can have many of is counted as it comes, before
- * memory or disk is spent on it.
+ * A few hundred bytes of a compressed tar can expand to any number of entries of any
+ * depth.  Each resource is charged before memory or disk is spent on it.
  */
 #ifndef DUCC_QUOTA_H
 #define DUCC_QUOTA_H
@@ -25,26 +24,27 @@ enum limit {
 	LIMIT_LAYERS,
 };
 
-/* The limit for what has that many compressed bytes: as chosen, else the default of ducc.h. */
+/* The limit for a layer or image of `compressed` bytes: the chosen one, else the default. */
 uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t compressed);
 
-/* Sets an error that says of which limit, of that value, there is more; -1. */
+/* Sets an error that the limit, `value`, is exceeded, and names its option; returns -1. */
 int limits_exceeded(enum limit limit, uint64_t value, ducc_error **err);
 
-/* A limit, and how much of it is used.  Several threads may take from it at a time. */
+/* A limit and how much of it is used.  Threads may share one. */
 struct quota {
 	enum limit limit;
 	uint64_t most;
 	_Atomic uint64_t used;
 };
 
+/* Starts with nothing used; limit and `compressed` as in limits_get(). */
 void quota_begin(struct quota *quota, const struct ducc_limits *chosen, enum limit limit,
 		 uint64_t compressed);
 
-/* Uses n more; -1 with *err set if there is not so much left. */
+/* Uses n more.  Returns 0, or -1 with *err set if less than n is left. */
 int quota_take(struct quota *quota, uint64_t n, ducc_error **err);
 
-/* Fails as quota_take() would if all of it were left, and takes nothing. */
+/* Returns -1 with *err set if n exceeds the whole limit, else 0.  Uses nothing. */
 int quota_check(const struct quota *quota, uint64_t n, ducc_error **err);
 
 #endif

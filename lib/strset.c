@@ -16,7 +16,7 @@ static uint64_t hash(const struct strset *set, const char *text)
 	return value ^ value >> 32;
 }
 
-/* The slot of the string, or the free one where it belongs. */
+/* The slot of the string, or the free slot where it belongs. */
 static size_t *find(const struct strset *set, const char *text)
 {
 	uint64_t i = hash(set, text);
@@ -36,7 +36,7 @@ static void grow(struct strset *set)
 	free(set->slots);
 	set->slots = xcalloc(n_slots, sizeof(*set->slots));
 	set->n_slots = n_slots;
-	/* Where the heap is, nobody knows who would choose strings with the same hash. */
+	/* The address is random: nobody can choose strings that collide. */
 	if (!set->seed)
 		set->seed = (uintptr_t)set->slots;
 	for (size_t i = 0; i < set->n; i++)
@@ -65,7 +65,7 @@ bool strset_has(const struct strset *set, const char *text)
 
 void strset_cut(struct strset *set, size_t n)
 {
-	/* The last one first: no other was put behind its slot since. */
+	/* Latest first: then no string depends on the slot that becomes free. */
 	while (set->n > n) {
 		char *last = set->list[set->n - 1];
 

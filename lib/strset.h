@@ -1,7 +1,7 @@
 /*
- * A set of strings that remembers the order in which they were added, and can go back
- * to what it was before.  `struct strset set = {0}` is an empty one; adding, asking and
- * forgetting take constant time.  Release with strset_free().
+ * A set of strings in the order of insertion, from which the latest can be removed again.
+ * `struct strset set = {NULL}` is an empty set.  Insertion, lookup and removal take constant
+ * time.  Release with strset_free().
  */
 #ifndef DUCC_STRSET_H
 #define DUCC_STRSET_H
@@ -18,12 +18,12 @@ struct strset {
 	uint64_t seed;
 };
 
-/* Adds a copy of the string; false if it was in the set already. */
+/* Adds a copy of the string; returns false if the set has it already. */
 bool strset_add(struct strset *set, const char *text);
 
 bool strset_has(const struct strset *set, const char *text);
 
-/* Forgets all but the first n strings. */
+/* Removes all but the first n strings. */
 void strset_cut(struct strset *set, size_t n);
 
 void strset_free(struct strset *set);

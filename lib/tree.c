@@ -12,7 +12,7 @@ struct tree {
 	struct node **buckets; /* children of all directories, by parent and name */
 	size_t n_buckets, n_nodes;
 	void *digests;                    /* tree of struct digest, with tsearch(3) */
-	const struct digest *last_digest; /* that was asked for; NULL: none yet */
+	const struct digest *last_digest; /* the last one looked up, or NULL */
 };
 
 struct file *file_new(mode_t mode)
@@ -48,7 +48,7 @@ void file_add_xattr(struct file *file, const char *name, const void *value, size
 	size_t n = file->n_xattrs, name_size = strlen(name) + 1;
 	struct xattr *xattr;
 
-	/* Most files that have some have one: room for 1, 2, 4... */
+	/* Most files have one at most: room for 1, 2, 4... */
 	if (!(n & (n - 1)))
 		file->xattrs = xreallocarray(file->xattrs, n ? 2 * n : 1, sizeof(*file->xattrs));
 	xattr = &file->xattrs[file->n_xattrs++];
@@ -60,7 +60,7 @@ void file_add_xattr(struct file *file, const char *name, const void *value, size
 		memcpy(xattr->value, value, len);
 }
 
-/* What qsort(3) is to keep in order: attributes of one name as they came. */
+/* qsort(3) is not stable: the rank keeps attributes of one name in order. */
 struct ranked {
 	struct xattr xattr;
 	size_t rank;
@@ -415,7 +415,7 @@ const struct digest *tree_intern(struct tree *tree, const struct digest *digest)
 {
 	struct digest **found;
 
-	/* Files come layer by layer: mostly it is the one of the file before. */
+	/* Most files are in the same layer as the one before. */
 	if (tree->last_digest && digest_equal(tree->last_digest, digest))
 		return tree->last_digest;
 	found = tfind(digest, &tree->digests, compare_digests);

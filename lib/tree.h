@@ -51,12 +51,12 @@ struct file *file_ref(struct file *file);
 void file_unref(struct file *file);
 
 /*
- * Adds an extended attribute: a copy of `name` and of the len bytes at `value`.  After
- * the last one, file_sort_xattrs() is due.
+ * Adds an extended attribute: copies of `name` and of the len bytes at `value`.  Call
+ * file_sort_xattrs() after the last one.
  */
 void file_add_xattr(struct file *file, const char *name, const void *value, size_t len);
 
-/* Sorts the extended attributes by name; of several with one name, the last one added stays. */
+/* Sorts the extended attributes by name.  The last one added of each name stays. */
 void file_sort_xattrs(struct file *file);
 
 /* True if type, mode, owner, time, target, device and xattrs agree (not the content). */
@@ -134,8 +134,8 @@ static inline bool node_is_entry(const struct node *node)
 bool node_is_opaque(const struct node *node);
 
 /*
- * Takes a node with all beneath it out of the tree, without freeing it.  Its `next` is
- * the caller's then.
+ * Takes a node with all beneath it out of the tree, without freeing it.  The caller may
+ * use its `next`.
  */
 void tree_detach(struct tree *tree, struct node *node);
 /* Frees what was detached, and leaves it out of the tree. */
@@ -159,7 +159,7 @@ void node_path(const struct node *node, struct buffer *path);
 /* Sets the links member of every file to the number of nodes of this tree that have it. */
 void tree_count_links(struct tree *tree);
 
-/* The number of nodes in the tree, its root not counted. */
+/* The number of nodes in the tree, without its root. */
 size_t tree_count(const struct tree *tree);
 
 /* The one copy of this digest that lives as long as the tree. */

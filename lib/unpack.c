@@ -6,9 +6,8 @@
  * tells what each of them takes from those below; that is added to the tars, and
  * only then do they get their names.
  *
- * An image may have the same layer several times.  Each time its listing is read and
- * merged, as it is by then; but its tar is completed only once, or where it is, so that
- * the copies that an image lists cost no copies on the disk.
+ * An image may contain a layer several times.  Its listing is merged each time, but its
+ * tar is copied at most once, after the last time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +35,11 @@ struct layer {
 	struct staged tar, listing; /* fresh: not finished */
 	bool fresh;
 
-	/* The lowest layer of this image that is the same blob: mostly itself.  The rest is that one's. */
+	/* The lowest layer with the same blob, often this one.  Only that one uses the rest. */
 	struct layer *first;
-	size_t left;  /* how often the blob is still to be merged */
-	bool settled; /* fresh, and merged before */
-	struct tree
-		*additions; /* not fresh: what it is to get, with all else that it has; or NULL */
+	size_t left;            /* how often the blob must still be merged */
+	bool settled;           /* fresh, and merged before */
+	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
 };
 
 struct unpack {
@@ -57,8 +55,8 @@ struct unpack {
 	size_t n;
 	struct tree *image;
 
-	struct quota bytes;           /* that layers unpack to */
-	struct quota written, merged; /* bytes of listings: new ones, and those that are merged */
+	struct quota bytes;           /* of new layers, unpacked */
+	struct quota written, merged; /* bytes of listings, new and merged */
 };
 
 /* --- the image as it is in the store ---------------------------------- */
@@ -91,7 +89,7 @@ static int by_digest(const void *a, const void *b)
 	return order ? order : (x > y) - (x < y);
 }
 
-/* Sorts the layers, and finds the same ones.  Returns the compressed bytes of all, each once. */
+/* Sorts the layers and finds equal ones.  Returns their compressed bytes, each counted once. */
 static uint64_t sort_layers(struct unpack *unpack)
 {
 	uint64_t compressed = 0;
@@ -248,7 +246,7 @@ static void on_progress(void *ctx, uint64_t done)
 	session_progress(progress->session, progress->name, done, progress->size);
 }
 
-/* A size that lies would move the limits. */
+/* The defaults of limits follow from sizes, so a wrong one is refused. */
 static int check_size(uint64_t actual, const struct layer *layer, ducc_error **err)
 {
 	if (actual == layer->head.size)
@@ -401,7 +399,7 @@ static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err
 	return write_listing(&layer->listing, &layer->head, tree, err);
 }
 
-/* The listing last: it is what says that the layer is there. */
+/* The listing last: it marks the layer as complete. */
 static int commit_fresh(struct layer *layer, ducc_error **err)
 {
 	if (staged_commit(&layer->tar, err) < 0)
@@ -508,7 +506,7 @@ static void on_difference(void *ctx, const char *path)
 		difference->layer->hex, *path ? path : "/");
 }
 
-/* The listing as it is now, which must be that of this layer. */
+/* Reads the current listing of a layer and checks that it matches the manifest. */
 static struct tree *read_listing(struct unpack *unpack, const struct layer *layer, ducc_error **err)
 {
 	bool fresh = layer->first->listing.fd >= 0, in_store;
@@ -537,7 +535,7 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 	return STEAL(tree);
 }
 
-/* A line of a hard link says what the file is, which was not known when the link was read. */
+/* Charges hard links into lower layers for the files that they turned out to be. */
 static int charge_links(struct unpack *unpack, struct tree *tree, ducc_error **err)
 {
 	struct node *root = tree_root(tree);
@@ -549,7 +547,7 @@ static int charge_links(struct unpack *unpack, struct tree *tree, ducc_error **e
 	return 0;
 }
 
-/* Settles a layer on what was below this one of its places, and lets it go after the last. */
+/* Settles a layer on those below it, and commits it if it does not occur again. */
 static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree, ducc_error **err)
 {
 	layer->left--;

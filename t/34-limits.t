@@ -1,7 +1,7 @@
 #!/bin/sh
-# What an image may cost is bounded: each limit refuses what is beyond it, by name, and nothing that is not; with
-# the defaults, small images that stand for much are refused before they have cost much. And what is many, but not
-# too many, becomes the right tree.
+# The resources of an image are limited: an image at a limit is unpacked, one beyond it is refused with an error that
+# names the limit. The defaults refuse small images that expand to much, early and with little memory. Images with
+# many entries, links, whiteouts or layers become the right tree.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 # shellcheck source=corpus.sh
@@ -24,11 +24,12 @@ unpack() { # [OPTION...]
 # bounded TITLE IMAGE NAME N MESSAGE: with -l NAME=N the image is unpacked, with one less it is refused.
 bounded() {
 	fetch "$2"
-	ok "$1: $4 are not too many" unpack -l "$3=$4"
+	ok "$1: a limit of $4 admits the image" unpack -l "$3=$4"
 	fetch "$2"
-	fails "$1: they are for a limit of $(($4 - 1))" unpack -l "$3=$(($4 - 1))"
-	like "$1: the error says so" "$(cat "$out")" "$5 .*\(raise it with -l $3=N\)\$"
-	is "$1: nothing is left" "$(find "$store/tmp" "$store/layers" -type f) $(find "$store/images" -name "*.mtree")" " "
+	fails "$1: a limit of $(($4 - 1)) refuses it" unpack -l "$3=$(($4 - 1))"
+	like "$1: the error names the limit" "$(cat "$out")" "$5 .*\(raise it with -l $3=N\)\$"
+	is "$1: nothing is left" \
+		"$(find "$store/tmp" "$store/layers" -type f) $(find "$store/images" -name '*.mtree')" " "
 }
 
 numbers() { # FORMAT N [FROM]: lines with the numbers from FROM (1) to N in the place of each &
@@ -50,7 +51,7 @@ image link-depth <<-'E'
 E
 fetch link-depth
 fails 'components of what a hard link is onto' unpack -l depth=2
-like '... are told by number' "$(cat "$out")" 'h: hard link: .*path of more than 2 components'
+like '... are limited too' "$(cat "$out")" 'h: hard link: .*path of more than 2 components'
 
 image entries <<-'E'
 	layer
@@ -83,7 +84,7 @@ image layers <<-'E'
 E
 bounded 'layers' layers layers 3 'image of more than 2 layers'
 
-# Both what is read and what is written counts: a tar that is sparse, and names that need a header of their own.
+# Sparse files and long names make the tar that is written larger than the one that is read: the larger one counts.
 tars() { # bytes of the tars in the store
 	find "$store/layers" -name '*.tar' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'
 }
@@ -104,7 +105,7 @@ unpack >"$tmp/out"
 tars=$(tars)
 fetch layer-gzip
 fails 'a number alone is the limit of a layer' unpack -l $((tars - 1))
-like '... as it always was' "$(cat "$out")" '-l layer=N'
+like '... and the error names it' "$(cat "$out")" '-l layer=N'
 image two <<-E
 	layer
 	dir ./
@@ -155,7 +156,7 @@ for bad in depht=3 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X d
 	is "-l '$bad' is wrong usage" $status 2
 done
 
-# What a file system can't hold.
+# Extended attributes beyond Linux's bounds.
 
 number=0
 xattr() { # NAMES-AND-VALUES
@@ -187,10 +188,10 @@ is 'attributes are listed by name' "$(grep -o 'xattr[^ ]*' "$store"/layers/*.mtr
 	'xattr.user.a=Mw== xattr.user.b=MQ== xattr.user.c=Mg=='
 xattr 'xattr.user.a=old pax.LIBARCHIVE.xattr.user.a=bmV3 xattr.user.b=b'
 unpack >"$tmp/out"
-is 'one that comes twice is there once' "$(grep -o 'xattr[^ =]*' "$store"/layers/*.mtree | paste -sd' ')" \
+is 'an attribute that occurs twice is listed once' "$(grep -o 'xattr[^ =]*' "$store"/layers/*.mtree | paste -sd' ')" \
 	'xattr.user.a xattr.user.b'
 
-# Small images that stand for much, with the defaults; beside a good one in the same pipe.
+# Small images that expand to much, with the default limits, and a good one in the same pipe.
 
 image good <<-'E'
 	layer
@@ -271,7 +272,7 @@ case $bin in
 *) ok "none of them takes 64 MiB of memory (the most were $peak KiB)" [ "$peak" -lt 65536 ] ;;
 esac
 
-# A size that lies, and would raise what follows from it.
+# A wrong size would raise the defaults.
 printf 'layer\ndir ./\nfile lie data=x\n' | image honest
 printf 'layer\ndir ./\nfile lie data=x\n' | image lie . '.layers[0].size = 1099511627776'
 for when in fetched unpacked; do
@@ -282,7 +283,7 @@ for when in fetched unpacked; do
 	like '... as such' "$(cat "$out")" 'size mismatch: [0-9]* bytes, the manifest says 1099511627776'
 done
 
-# What is many, and right.
+# Many entries, and the right tree.
 
 extract() { # IMAGE
 	fetch "$1"
@@ -345,7 +346,7 @@ is 'a path of 999 components is there' "$(find "$tmp/x" -type f | wc -l) $(find 
 	"1 $((999 + $(echo "$tmp/x" | tr -dc / | wc -c)))"
 chmod -R u+rwx "$tmp/x"
 
-# A layer between others, each of which brings a file that it hides.
+# A layer that occurs several times, each time with another file below that it hides.
 restacked() {
 	for i in 1 2 3 4; do
 		printf 'layer\ndir ./\nfile d/%s data=x\n' "$i"

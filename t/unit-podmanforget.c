@@ -1,4 +1,4 @@
-/* Podman's lists lose an image, and the layers that no other one has, whatever lies on what. */
+/* Removing an image from Podman's lists, with the layers that no other image has. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-/* A set of strings: what was added is in it, in its order, until it is forgotten. */
+/* A set of strings: insertion, lookup, order, and removal of the latest. */
 #include <stdlib.h>
 
 #include "buffer.h"

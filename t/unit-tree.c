@@ -1,4 +1,4 @@
-/* Trees: nodes come and go, directories are sorted, attributes too. */
+/* Trees: adding and removing nodes, sorting directories and extended attributes. */
 #include <stdlib.h>
 
 #include "mem.h"
