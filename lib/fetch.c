@@ -447,8 +447,8 @@ static int list_platforms(struct fetch *fetch, const ducc_record *record, char *
 	json = json_parse(document->data, document->len, "manifest", err);
 	if (!json)
 		return -1;
-	*platforms = index_platforms(json);
-	return 0;
+	*platforms = index_platforms(json, err);
+	return *platforms ? 0 : -1;
 }
 
 char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_error **err)

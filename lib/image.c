@@ -288,22 +288,41 @@ int index_select(const cJSON *index, const struct platform *platform, struct des
 	return -1;
 }
 
-char **index_platforms(const cJSON *index)
+/* Adds the platform of an entry, if it says one that is. */
+static int add_platform(struct strset *platforms, const cJSON *entry, ducc_error **err)
+{
+	struct platform platform = {NULL};
+	AUTO_FREE char *text = NULL;
+	const cJSON *json;
+	int result = json_find_object(entry, "platform", &json, err);
+
+	if (!result && json)
+		result = platform_from_json(&platform, json, err);
+	text = platform_format(&platform);
+	platform_free(&platform);
+	/* Attestations and the like say they are for unknown/unknown. */
+	if (!result && strncmp(text, "unknown/", strlen("unknown/")) != 0)
+		strset_add(platforms, text);
+	return result;
+}
+
+char **index_platforms(const cJSON *index, ducc_error **err)
 {
 	const cJSON *manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests"), *entry;
 	struct strset platforms = {NULL};
-	char **list;
+	char **list = NULL;
+	int result = 0;
 
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		AUTO_FREE char *text = platform_of_descriptor(entry);
-
-		/* Attestations and the like say they are for unknown/unknown. */
-		if (text && strncmp(text, "unknown/", strlen("unknown/")) != 0)
-			strset_add(&platforms, text);
+		if (!result)
+			result = add_platform(&platforms, entry, err);
 	}
-	list = xcalloc(platforms.n + 1, sizeof(*list));
-	for (size_t i = 0; i < platforms.n; i++)
+	if (result < 0)
+		error_wrap(err, "index");
+	else
+		list = xcalloc(platforms.n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < platforms.n; i++)
 		list[i] = xstrdup(platforms.list[i]);
 	strset_free(&platforms);
 	return list;

@@ -65,8 +65,11 @@ bool manifest_is_index(const cJSON *json);
 int index_select(const cJSON *index, const struct platform *platform, struct descriptor **found,
 		 size_t *n, ducc_error **err);
 
-/* The platforms of the images in an index: OS/ARCH[/VARIANT], each once, ended by NULL. */
-char **index_platforms(const cJSON *index);
+/*
+ * The platforms of the images in an index: OS/ARCH[/VARIANT], each once, ended by NULL.
+ * Free each and the array; NULL with *err set on failure.
+ */
+char **index_platforms(const cJSON *index, ducc_error **err);
 
 struct config {
 	struct platform platform;
