@@ -11,6 +11,9 @@ S=$tmp/in/store
 cwd=$tmp/in/a/b/c/d	# so deep that ../../x stays in it
 mkdir -p "$evil" "$work" "$cwd" "$tmp/in/outside"
 echo alive >"$tmp/in/outside/canary"
+NO_XATTR= # set where files cannot have them
+export NO_XATTR
+setfattr -n user.x -v x "$tmp/in/outside" 2>/dev/null || NO_XATTR=1
 tab=$(printf '\t')
 
 run() { timeout 300 "$@"; }
@@ -304,8 +307,8 @@ check 'environment: a record or an error for each' answer "$evil/environment/cas
 stop_server
 stand_in
 cvmfs_server mkfs evil.example.org
-NO_XATTR=1
-export NO_XATTR
+NO_XATTR=1 # which it does not keep
+
 whole_pipeline CernVM-FS evil.example.org "$tmp/sys/cvmfs/evil.example.org"
 
 done_testing
