@@ -4,6 +4,7 @@
 #include <yaml.h>
 
 #include "mem.h"
+#include "text.h"
 
 #define MAX_DEPTH 16
 #define MAX_ANCHORS 1000
@@ -43,15 +44,11 @@ static bool is_null(const yaml_node_t *node)
 	return false;
 }
 
-/* A text that can go into a record: no NUL, tab or newline. */
+/* A text that can go into a record: no control character, and no NUL. */
 static bool is_text(const yaml_node_t *node)
 {
-	if (node->type != YAML_SCALAR_NODE || is_null(node))
-		return false;
-	for (size_t i = 0; i < node->data.scalar.length; i++)
-		if (node->data.scalar.value[i] < ' ' || node->data.scalar.value[i] == 0x7f)
-			return false;
-	return true;
+	return node->type == YAML_SCALAR_NODE && !is_null(node) &&
+	       strlen(value_of(node)) == node->data.scalar.length && text_is_plain(value_of(node));
 }
 
 static void add(struct recipe_texts *texts, char *text, unsigned line)

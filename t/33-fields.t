@@ -4,6 +4,9 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need jq nginx
+# The sanitizers take their time.
+case $bin in */san) EVIL_STEP=${EVIL_STEP:-4} ;; esac
+export EVIL_STEP
 
 evil=$tmp/evil
 work=$tmp/work		# what this test itself writes
