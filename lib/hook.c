@@ -24,7 +24,7 @@ struct event {
 static char *find_home(const struct hook *hook, const struct event *event, ducc_error **err)
 {
 	const char *registry = hook->registry ? hook->registry : event->registry;
-	const char *separator = hook->registry ? strstr(registry, "://") : NULL;
+	const char *separator = hook->registry ? strstr(hook->registry, "://") : NULL;
 
 	if (!registry) {
 		error_set(err, "the registry is not told");

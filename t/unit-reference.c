@@ -130,7 +130,8 @@ static void records(void)
 	ok(!ducc_record_set(record, "x", "2", &err) && !ducc_record_set(record, "new", "3", &err),
 	   "fields are set");
 	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
-		ok(ducc_record_set(record, "x", unfit[i], &err) < 0, "unfit value %zu is refused", i);
+		ok(ducc_record_set(record, "x", unfit[i], &err) < 0, "unfit value %zu is refused",
+		   i);
 		says(&err, "field x=", "... and the field named");
 	}
 	for (size_t i = 0; i < sizeof(unfit_keys) / sizeof(unfit_keys[0]); i++) {
