@@ -8,6 +8,8 @@
 #include <limits.h>
 
 #include "charset.h"
+#include "compact.h"
+#include "layername.h"
 #include "listingsize.h"
 #include "mem.h"
 #include "mtime.h"
@@ -15,12 +17,6 @@
 #include "tarball.h"
 
 #define READ_SIZE ((size_t)256 << 10)
-#define PATH_LIMIT 65536 /* bytes; far more than any file system lets one make at once */
-
-#define WHITEOUT_PREFIX ".wh."
-#define WHITEOUT_META ".wh..wh." /* AUFS's own; .wh..wh..opq is the one that means something */
-#define WHITEOUT_OPAQUE ".wh..wh..opq"
-
 /* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
 #define XATTR_NAME_LIMIT 255
 #define XATTR_VALUE_LIMIT 65536
@@ -162,54 +158,7 @@ static int verify(struct reader *reader, ducc_error **err)
 	return 0;
 }
 
-/* --- names ------------------------------------------------------------ */
-
-/*
- * The name of an entry as a path (path.h): without empty components and ".",
- * an absolute one relative to the image's root.  NULL if it has "..", or is too long.
- */
-static char *clean_path(const struct reader *reader, const char *name, ducc_error **err)
-{
-	uint64_t depth = 0, limit = limits_get(reader->source->limits, LIMIT_DEPTH, 0);
-	struct buffer path = {0};
-
-	if (strlen(name) > PATH_LIMIT) {
-		error_set(err, "%.64s...: name of more than %d bytes", name, PATH_LIMIT);
-		return NULL;
-	}
-	for (const char *p = name; *p;) {
-		size_t len = strcspn(p, "/");
-
-		if (len == 2 && p[0] == '.' && p[1] == '.') {
-			error_set(err, "%s: name with \"..\"", name);
-			buffer_free(&path);
-			return NULL;
-		}
-		if (len > 255) {
-			error_set(err, "%.64s...: name of more than 255 bytes", name);
-			buffer_free(&path);
-			return NULL;
-		}
-		if (len && !(len == 1 && p[0] == '.')) {
-			if (++depth > limit) {
-				limits_exceeded(LIMIT_DEPTH, limit, err);
-				error_wrap(err, "%.64s...", name);
-				buffer_free(&path);
-				return NULL;
-			}
-			if (path.len)
-				buffer_addc(&path, '/');
-			buffer_add(&path, p, len);
-		}
-		p += len + (p[len] == '/');
-	}
-	return buffer_steal(&path);
-}
-
-static bool has_prefix(const char *name, size_t len, const char *prefix)
-{
-	return len >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
-}
+/* --- nodes ------------------------------------------------------------ */
 
 /* What was made before is in the tarball, and is not wanted there any more. */
 static void drop(struct reader *reader, struct node *node)
@@ -247,7 +196,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 	struct node *node = tree_root(reader->tree);
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
-	bool whiteout = has_prefix(name, strlen(name), WHITEOUT_PREFIX);
+	bool whiteout = layer_name_is_whiteout(name, strlen(name));
 	uint64_t size = 0;
 
 	for (;;) {
@@ -256,7 +205,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 
 		if (!path[len])
 			return node;
-		if (has_prefix(path, len, WHITEOUT_PREFIX)) {
+		if (layer_name_is_whiteout(path, len)) {
 			error_set(err, "whiteout used as a directory");
 			return NULL;
 		}
@@ -277,21 +226,6 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 		node = child;
 		path += len + 1;
 		size++;
-	}
-}
-
-/* AUFS's bookkeeping (.wh..wh.plnk and the like) says nothing about the image. */
-static bool is_aufs_metadata(const char *path)
-{
-	for (;;) {
-		size_t len = strcspn(path, "/");
-
-		if (has_prefix(path, len, WHITEOUT_META) &&
-		    (path[len] || strcmp(path, WHITEOUT_OPAQUE) != 0))
-			return true;
-		if (!path[len])
-			return false;
-		path += len + 1;
 	}
 }
 
@@ -498,14 +432,6 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 	return 0;
 }
 
-/* Says where the file is: in this layer, under the name that its content is written with. */
-static void set_origin(struct reader *reader, struct file *file, const char *path)
-{
-	file->layer = tree_intern(reader->tree, &reader->source->head->layer);
-	free(file->origin);
-	file->origin = xstrdup(path);
-}
-
 /* A directory again, or on top of one that was only implied: what is in it stays. */
 static int add_directory(struct reader *reader, struct node *node, const char *path,
 			 struct file *file, ducc_error **err)
@@ -548,7 +474,8 @@ static int add_replaced_directories(struct reader *reader, ducc_error **err)
 static int add_hardlink(struct reader *reader, struct node *node, const char *path,
 			struct archive_entry *entry, ducc_error **err)
 {
-	AUTO_FREE char *target = clean_path(reader, archive_entry_hardlink(entry), err);
+	AUTO_FREE char *target =
+		layer_name_clean(archive_entry_hardlink(entry), reader->source->limits, err);
 	AUTO_FREE char *name = NULL;
 	struct node *other;
 
@@ -588,7 +515,8 @@ static struct file *charged_file(struct reader *reader, const char *path,
 	if (!file)
 		return NULL;
 	if (!S_ISDIR(file->mode))
-		set_origin(reader, file, path);
+		file_set_origin(file, tree_intern(reader->tree, &reader->source->head->layer),
+				path);
 	if (!charge_listing(reader, listing_file_size(file), err))
 		return file;
 	file_unref(file);
@@ -612,12 +540,12 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 			return -1;
 		return add_directory(reader, tree_root(reader->tree), path, file, err);
 	}
-	if (is_aufs_metadata(path))
+	if (layer_name_is_aufs(path))
 		return 0;
 	parent = parent_node(reader, path, &hidden, err);
 	if (!parent)
 		return hidden ? 0 : -1;
-	if (has_prefix(name, strlen(name), WHITEOUT_PREFIX))
+	if (layer_name_is_whiteout(name, strlen(name)))
 		return add_whiteout(reader, parent, path, name, err);
 	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
 			  err);
@@ -661,7 +589,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_set(err, "entry without a name");
-		path = clean_path(reader, name, err);
+		path = layer_name_clean(name, reader->source->limits, err);
 		if (!path)
 			return -1;
 		if (add_entry(reader, path, entry, err) < 0)
@@ -673,102 +601,6 @@ static int read_entries(struct reader *reader, ducc_error **err)
 
 /* --- the result ------------------------------------------------------- */
 
-/* Chooses for every file the first of its names, where the tar is written again. */
-static void reset_origins(struct reader *reader)
-{
-	struct node *root = tree_root(reader->tree), *node;
-	AUTO_BUFFER path = {0};
-
-	for (node = root; node; node = tree_next(root, node))
-		if (node->file)
-			node->file->layer = NULL;
-	for (node = root; node; node = tree_next(root, node)) {
-		if (!node->file || node->file->layer)
-			continue;
-		node_path(node, &path);
-		set_origin(reader, node->file, path.data);
-	}
-}
-
-static int copy_range(int from, uint64_t offset, uint64_t size, struct tarball *to,
-		      ducc_error **err)
-{
-	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
-
-	while (size) {
-		size_t want = size < READ_SIZE ? (size_t)size : READ_SIZE;
-		ssize_t n = pread(from, buffer, want, (off_t)offset);
-
-		if (n <= 0)
-			return error_errno(err, n ? errno : EIO, "read");
-		if (tarball_data(to, buffer, (size_t)n, err) < 0)
-			return -1;
-		offset += (uint64_t)n;
-		size -= (uint64_t)n;
-	}
-	return 0;
-}
-
-/* Adds all that the tree has now, with the contents of the first tar at `fd`. */
-static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_error **err)
-{
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		AUTO_FREE char *hardlink = NULL;
-		struct file *file = node->file;
-
-		if (!file)
-			continue;
-		node_path(node, &path);
-		if (!S_ISDIR(file->mode) && strcmp(path.data, file->origin) != 0)
-			hardlink = layer_path(file->layer, file->origin);
-		if (tarball_entry(tarball, path.data, file, hardlink, err) < 0)
-			return -1;
-		if (S_ISREG(file->mode) && !hardlink &&
-		    copy_range(fd, file->data, file->size, tarball, err) < 0)
-			return -1;
-	}
-	return tarball_finish(tarball, err);
-}
-
-/* Moves what is in the file from `offset` on to its beginning. */
-static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
-{
-	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
-
-	for (uint64_t done = 0; done < size;) {
-		size_t want = size - done < READ_SIZE ? (size_t)(size - done) : READ_SIZE;
-		ssize_t n = pread(fd, buffer, want, (off_t)(offset + done));
-
-		if (n <= 0 || pwrite(fd, buffer, (size_t)n, (off_t)done) != n)
-			return error_errno(err, n ? errno : EIO, "copy");
-		done += (uint64_t)n;
-	}
-	if (ftruncate(fd, (off_t)size) < 0 || lseek(fd, 0, SEEK_END) < 0)
-		return error_errno(err, errno, "truncate");
-	return 0;
-}
-
-/*
- * Some paths came more than once, which is rare: writes the tar again behind the
- * first one, now with each path once, and moves it to the front.
- */
-static int compact(struct reader *reader, int fd, ducc_error **err)
-{
-	off_t start = lseek(fd, 0, SEEK_END);
-	AUTO_FREE char *directory = layer_path(&reader->source->head->layer, "");
-	AUTO_TARBALL *tarball = NULL;
-
-	if (start < 0)
-		return error_errno(err, errno, "seek");
-	tarball = tarball_new(fd, directory);
-	if (write_again(tarball, reader->tree, fd, err) < 0)
-		return -1;
-	return shift_down(fd, (uint64_t)start, tarball_offset(tarball), err);
-}
-
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
 	int opened = open_archives(reader, err);
@@ -779,10 +611,7 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 	    charge_bytes(reader, err) < 0)
 		return -1;
 	tree_sort(reader->tree);
-	if (!reader->rewrite)
-		return 0;
-	reset_origins(reader);
-	return compact(reader, fd, err);
+	return reader->rewrite ? compact(fd, reader->tree, &reader->source->head->layer, err) : 0;
 }
 
 struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)

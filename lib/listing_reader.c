@@ -175,8 +175,7 @@ static bool parse_contents(struct line *line, char *value)
 	if (!digest_is_hex(layer.hex) || strncmp(xx, hex, 2) != 0 || xx[2] != '/' ||
 	    strncmp(rest, inside, strlen(inside)) != 0 || !path_is_clean(rest + strlen(inside)))
 		return false;
-	line->file->layer = tree_intern(line->tree, &layer);
-	line->file->origin = xstrdup(rest + strlen(inside));
+	file_set_origin(line->file, tree_intern(line->tree, &layer), rest + strlen(inside));
 	return true;
 }
 

@@ -94,6 +94,13 @@ void file_sort_xattrs(struct file *file)
 	}
 }
 
+void file_set_origin(struct file *file, const struct digest *layer, const char *path)
+{
+	file->layer = layer;
+	free(file->origin);
+	file->origin = xstrdup(path);
+}
+
 bool file_same_metadata(const struct file *a, const struct file *b)
 {
 	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->mtime != b->mtime ||

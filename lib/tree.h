@@ -59,6 +59,9 @@ void file_add_xattr(struct file *file, const char *name, const void *value, size
 /* Sorts the extended attributes by name.  The last one added of each name stays. */
 void file_sort_xattrs(struct file *file);
 
+/* Says where the file is: in the layer, whose digest is interned, at that path. */
+void file_set_origin(struct file *file, const struct digest *layer, const char *path);
+
 /* True if type, mode, owner, time, target, device and xattrs agree (not the content). */
 bool file_same_metadata(const struct file *a, const struct file *b);
 

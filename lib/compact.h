@@ -1,0 +1,18 @@
+/*
+ * Writing the tar of a layer again: some paths came more than once, which is rare, and the
+ * tar is to hold each once.
+ */
+#ifndef DUCC_COMPACT_H
+#define DUCC_COMPACT_H
+
+#include "error.h"
+#include "tree.h"
+
+/*
+ * Writes what the tree has behind the tar in the file, each path once, with the contents
+ * from there (file->data), and moves it to the front.  The origin of each file becomes the
+ * first of its names.
+ */
+int compact(int fd, struct tree *tree, const struct digest *layer, ducc_error **err);
+
+#endif
