@@ -28,7 +28,7 @@
 #include "quota.h"
 #include "repository.h"
 #include "session.h"
-#include "tarball.h"
+#include "settle.h"
 
 struct layer {
 	struct listing_head head;
@@ -309,69 +309,6 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 
 /* --- settling layers on those below ----------------------------------- */
 
-/* Notes which nodes the layer's tar has; of a fresh one, those that the layer says itself. */
-static void mark_stored(struct tree *tree, bool fresh)
-{
-	struct node *root = tree_root(tree);
-
-	for (struct node *node = root; node; node = tree_next(root, node))
-		node->stored = node->file ||
-			       (!fresh && node_is_whiteout(node) && !(node->flags & NODE_VOID));
-}
-
-static bool is_addition(const struct node *node)
-{
-	return !node->stored &&
-	       (node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID)));
-}
-
-static bool has_additions(struct tree *tree)
-{
-	struct node *root = tree_root(tree);
-
-	for (struct node *node = root; node; node = tree_next(root, node))
-		if (is_addition(node))
-			return true;
-	return false;
-}
-
-static int add_node(struct tarball *tarball, const struct node *node, const char *path,
-		    ducc_error **err)
-{
-	AUTO_FREE char *hardlink = NULL;
-
-	if (!node->file)
-		return tarball_whiteout(tarball, path, err);
-	if (!S_ISDIR(node->file->mode)) /* a hard link into a layer below */
-		hardlink = layer_path(node->file->layer, node->file->origin);
-	return tarball_entry(tarball, path, node->file, hardlink, err);
-}
-
-/* Appends what the tree has and the tar has not. */
-static int append_additions(int tar, const struct digest *layer, struct tree *tree,
-			    ducc_error **err)
-{
-	AUTO_FREE char *directory = layer_path(layer, "");
-	AUTO_TARBALL *tarball = NULL;
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	if (!has_additions(tree))
-		return 0;
-	tarball = tarball_append(tar, directory, err);
-	if (!tarball)
-		return -1;
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (!is_addition(node))
-			continue;
-		node_path(node, &path);
-		if (add_node(tarball, node, path.data, err) < 0)
-			return error_wrap(err, "%s", path.data);
-		node->stored = true;
-	}
-	return tarball_finish(tarball, err);
-}
-
 static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
 			 ducc_error **err)
 {
@@ -387,10 +324,10 @@ static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err
 {
 	off_t size;
 
-	if (layer->settled && !has_additions(tree))
+	if (layer->settled && !settle_has_additions(tree))
 		return 0;
 	layer->settled = true;
-	if (append_additions(layer->tar.fd, &layer->head.layer, tree, err) < 0)
+	if (settle_append(layer->tar.fd, &layer->head.layer, tree, err) < 0)
 		return -1;
 	size = lseek(layer->tar.fd, 0, SEEK_END);
 	if (size < 0)
@@ -415,38 +352,6 @@ static int copy_all(int from, int to, ducc_error **err)
 		n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
 	while (n > 0);
 	return n < 0 ? error_errno(err, errno, "copy") : 0;
-}
-
-/* Takes over from `ours` what `tree` does not have: whiteouts and implied directories. */
-static void add_missing(struct tree *tree, struct tree *ours)
-{
-	struct node *root = tree_root(ours);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
-		struct node *parent, *there;
-
-		if (!is_addition(node))
-			continue;
-		node_path(node, &path);
-		there = tree_find(tree, path.data);
-		if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
-			there->flags &= (uint8_t)~NODE_VOID;
-			continue;
-		}
-		if (!there) {
-			char *slash = strrchr(path.data, '/');
-
-			if (slash)
-				*slash = '\0';
-			parent = slash ? tree_find(tree, path.data) : tree_root(tree);
-			there = tree_add(tree, parent, node->name, node->name_len);
-		}
-		there->flags = node->flags;
-		if (node->file)
-			node_set_file(there, file_ref(node->file));
-	}
-	tree_sort(tree);
 }
 
 /*
@@ -476,11 +381,11 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	tree = listing_read(old_listing, &head, err);
 	if (!tree)
 		return -1;
-	mark_stored(tree, false);
-	add_missing(tree, ours);
+	settle_mark(tree, false);
+	settle_add_missing(tree, ours);
 	if (old_tar >= 0) {
 		if (copy_all(old_tar, tar.fd, err) < 0 ||
-		    append_additions(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+		    settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
 			return -1;
 	}
 	if (write_listing(&listing, &head, tree, err) < 0)
@@ -556,9 +461,9 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 			return -1;
 		return layer->left ? 0 : commit_fresh(layer, err);
 	}
-	if (has_additions(*tree)) {
+	if (settle_has_additions(*tree)) {
 		if (layer->additions)
-			add_missing(layer->additions, *tree);
+			settle_add_missing(layer->additions, *tree);
 		else
 			layer->additions = STEAL(*tree);
 	}
@@ -578,7 +483,7 @@ static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **er
 
 	if (!tree)
 		return -1;
-	mark_stored(tree, layer->first->fresh && !layer->first->settled);
+	settle_mark(tree, layer->first->fresh && !layer->first->settled);
 	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0 ||
 	    charge_links(unpack, tree, err) < 0)
 		return -1;
