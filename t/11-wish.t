@@ -406,9 +406,9 @@ END
 printf "$nginx/%s\n" 'a:1.*' 'b:1.*' 'a:*1' 'b:1.*' >"$tmp/list"
 wish -j 8 "$tmp/list"
 is "four wildcards in two repositories" "$status $(wc -l <"$tmp/records")" "0 4"
-is "... are two lists" "$(grep -v 'last=' "$nginx_log" | sed 's/?[^ ]*//' | cut -d' ' -f2 | tr '\n' ' ')" \
+is "... are two lists" "$(requests | grep -v 'last=' | sed 's/?[^ ]*//' | cut -d' ' -f2 | tr '\n' ' ')" \
 	"/v2/a/tags/list /v2/b/tags/list "
-is "... and one request at a time" "$(cut -d' ' -f3 "$nginx_log" | sort -u)" 200
+is "... and one request at a time" "$(requests | cut -d' ' -f3 | sort -u)" 200
 
 # In parallel over registries: this one has two ports and answers neither before both were asked.
 cat >"$tmp/pair.pl" <<'END'

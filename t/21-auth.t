@@ -93,7 +93,7 @@ push "$tmp/oci:app" "$registry/public/app:1" --dest-creds "$creds"
 push "$tmp/oci:app" "$registry/private/app:1" --dest-creds "$creds" 2>"$out"
 : >"$nginx_log"
 ok "Bearer: a public repository wants no credentials" fetch -- "$registry/public/app:1"
-is "Bearer: ... and one token is enough for the whole image" "$(wc -l <"$nginx_log")" 1
+is "Bearer: ... and one token is enough for the whole image" "$(requests | wc -l)" 1
 fails "Bearer: a private one does" fetch -- "$registry/private/app:1"
 like "Bearer: ... the error names image and cause" "$(cat "$out")" "^ducc-fetch: .*$registry/private/app:1.*: .*$denied"
 fails "Bearer: a wrong password is an error" \
@@ -105,7 +105,7 @@ auths "$registry" "$creds" >"$tmp/auth.json"
 : >"$nginx_log"
 ok "Bearer: several repositories in one run" \
 	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/public/app:1" "$registry/private/app:1"
-is "Bearer: ... each with a token of its own" "$(sed 's/.*scope=\([^& ]*\).*/\1/; s/%3A/:/g; s,%2F,/,g' "$nginx_log" | sort -u | tr '\n' ' ')" \
+is "Bearer: ... each with a token of its own" "$(requests | sed 's/.*scope=\([^& ]*\).*/\1/; s/%3A/:/g; s,%2F,/,g' | sort -u | tr '\n' ' ')" \
 	"repository:private/app:pull repository:public/app:pull "
 
 # What a token server grants, and for how long

@@ -189,7 +189,7 @@ for i in $(seq 70); do
 	jq -nc --arg d "$inner" --argjson s "$(wc -c <"$tmp/inner")" '{mediaType: "application/vnd.oci.image.index.v1+json", size: $s, digest: $d}'
 done | jq -sc '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' >"$www/bomb/manifests/tag"
 ok "an index of seventy indexes" refuses bomb 'more than 64 manifests to look at'
-is "... is not looked at to its end" "$(grep -c 'GET /v2/bomb/manifests/sha256' "$nginx_log")" 64
+is "... is not looked at to its end" "$(requests | grep -c 'GET /v2/bomb/manifests/sha256')" 64
 
 # Blobs
 lie flipped
@@ -245,8 +245,8 @@ ok "a redirect of a registry with a password is followed" ducc-fetch -s "$tmp/se
 lie bearer
 ok "a redirect of a registry with tokens is followed" ducc-fetch -s "$tmp/bearer" "$nginx/bearer:tag"
 unset DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
-like "... with the password" "$(cat "$nginx_log")" 'GET /v2/secret/blobs/.* 307 "Basic '
-like "... with the token" "$(cat "$nginx_log")" 'GET /v2/bearer/blobs/.* 307 "Bearer t0ken"'
+like "... with the password" "$(requests)" 'GET /v2/secret/blobs/.* 307 "Basic '
+like "... with the token" "$(requests)" 'GET /v2/bearer/blobs/.* 307 "Bearer t0ken"'
 is "... but neither is shown to the other server" "$(grep -v '"-"$' "$elsewhere_log")" ""
 is "... which gave the blobs" "$(grep -c 'GET /v2/\(secret\|bearer\)/blobs/.* 200 ' "$elsewhere_log")" 8
 

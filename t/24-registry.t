@@ -52,7 +52,7 @@ server {
 }
 END
 ok "a registry that wants chunks gets them" push_image "$nginx/chunks:1"
-like "... which it had asked for" "$(cat "$nginx_log")" 'PUT /v2/chunks/blobs/uploads/.* 405 '
+like "... which it had asked for" "$(requests)" 'PUT /v2/chunks/blobs/uploads/.* 405 '
 is "... and the image is whole" "$(manifest_of "$open/chunks:1" | sha256sum)" "$(sha256sum <"$manifest")"
 ok "... with all its blobs" ducc-fetch -s "$tmp/chunks" "$open/chunks:1"
 
@@ -160,7 +160,7 @@ server {
 END
 ok "pages by Link" tags "$nginx/links"
 is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 3002
-is "... from this registry, whatever it calls itself" "$(grep -c links "$nginx_log")" 4
+is "... from this registry, whatever it calls itself" "$(requests | grep -c links)" 4
 ok "pages by n and last" tags "$nginx/last"
 is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 3002
 ok "pages smaller than asked for, without a Link" tags "$nginx/short"

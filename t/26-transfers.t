@@ -15,7 +15,7 @@ push "$tmp/oci:app" "$registry/app:1"
 open=$registry
 
 ranges() { # of the layer, as nginx has seen them
-	sed -n "s,^GET /v2/[^ ]*/blobs/$layer \([0-9]*\) .* range=\(.*\),\1 \2,p" "$nginx_log"
+	requests | sed -n "s,^GET /v2/[^ ]*/blobs/$layer \([0-9]*\) .* range=\(.*\),\1 \2,p"
 }
 start_proxy() { # standard input: what goes into the server block; the log tells ranges
 	{
@@ -105,7 +105,7 @@ for kind in none bad unsatisfiable; do
 	ok "a registry whose ranges are $kind" ducc-fetch -q -s "$tmp/store" "$nginx/$kind:1"
 	ok "... and the store is sound" sound "$tmp/store"
 done
-is "... as they have shown" "$(sed -n "s,.*/v2/\([a-z]*\)/blobs/$layer \(206\|416\) .*,\1 \2,p" "$nginx_log" | tr '\n' ' ')" \
+is "... as they have shown" "$(requests | sed -n "s,.*/v2/\([a-z]*\)/blobs/$layer \(206\|416\) .*,\1 \2,p" | tr '\n' ' ')" \
 	"bad 206 unsatisfiable 416 "
 
 # When to come back is for the registry to say
@@ -141,7 +141,7 @@ start=$(date +%s%N)
 ok "429 with Retry-After is waited for" ducc-fetch -v -s "$tmp/busy" "$nginx/busy:1"
 said=$(cat "$out")
 ok "... as long as it says" test $(($(date +%s%N) - start)) -ge 2000000000
-like "... which had been necessary" "$(cat "$nginx_log")" '/v2/busy/manifests/.* 429 '
+like "... which had been necessary" "$(requests)" '/v2/busy/manifests/.* 429 '
 like "... and is told" "$said" 'the registry answered 429, too many requests.*; trying again in 2\.[0-9] s'
 like "Docker Hub's limits are shown with -v" "$said" 'rate limit: 100;w=21600, remaining 42;w=21600'
 start=$(date +%s%N)
@@ -150,9 +150,9 @@ said=$(cat "$out")
 ok "... not at all" test $(($(date +%s%N) - start)) -lt 5000000000
 like "... and that is said" "$said" '429, too many requests \(limit 100;w=21600, remaining 0;w=21600\); try again in 100000 seconds'
 fails "503 for ever is an error" ducc-fetch -v -s "$tmp/busy" "$nginx/teapot:1"
-is "... after four more tries" "$(grep -c 'GET /v2/teapot/manifests/1 503' "$nginx_log")" 5
+is "... after four more tries" "$(requests | grep -c 'GET /v2/teapot/manifests/1 503')" 5
 fails "what can't get better is not tried again" ducc-fetch -v -s "$tmp/busy" "$nginx/gone:1"
-is "... but given up at once" "$(grep -c 'GET /v2/gone/manifests/1 410' "$nginx_log")" 1
+is "... but given up at once" "$(requests | grep -c 'GET /v2/gone/manifests/1 410')" 1
 
 # A registry that restarts while a layer comes, and then wants another token
 mkdir "$tmp/valid"
@@ -206,10 +206,10 @@ server {
 }
 END
 ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
-is "... were never more" "$(grep -c ' 503 ' "$nginx_log")" 0
+is "... were never more" "$(requests | grep -c ' 503 ')" 0
 # Whether it comes to an end so is a matter of luck.
 ducc-fetch -s "$tmp/six" "$nginx/app:many" >"$out" 2>&1 || :
-ok "six at a time were" test "$(grep -c ' 503 ' "$nginx_log")" -gt 0
+ok "six at a time were" test "$(requests | grep -c ' 503 ')" -gt 0
 rm -r "$tmp/two"
 ok "on a terminal" script -qec "ducc-fetch -j 1 -s '$tmp/two' $nginx/app:many" "$tmp/typescript"
 like "... there is progress" "$(tr '\r' '\n' <"$tmp/typescript")" '^.\[Ksha256:[0-9a-f]{12}  *[0-9.]+ MB of [0-9.]+ MB \([0-9]+ %\)'

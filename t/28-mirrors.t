@@ -160,7 +160,7 @@ location = "$home"
 location = "$nginx"
 END
 ok "a mirror with a bad moment" fetch "$image"
-is "... is asked again" "$(grep -c 'GET .*/\(manifests\|blobs\)/sha256:[0-9a-f]* 200' "$nginx_log") $(grep -c '"GET ' "$home_log")" "5 0"
+is "... is asked again" "$(requests | grep -c 'GET .*/\(manifests\|blobs\)/sha256:[0-9a-f]* 200') $(grep -c '"GET ' "$home_log")" "5 0"
 
 # Whoever writes a password where it does not belong is told so without it
 conf <<END

@@ -253,6 +253,13 @@ start_nginx() {
 	nginx=$server
 }
 
+# requests: what nginx has been asked for, as in $nginx_log. It writes a line after its answer, but before it answers
+# anybody else.
+requests() {
+	curl -s -m 5 "http://$nginx/.id" >/dev/null || :
+	cat "$nginx_log"
+}
+
 registry_user=user
 registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
 identity_token=identity-${tmp##*.}
