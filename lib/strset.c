@@ -36,7 +36,7 @@ static void grow(struct strset *set)
 	free(set->slots);
 	set->slots = xcalloc(n_slots, sizeof(*set->slots));
 	set->n_slots = n_slots;
-	/* The address is random: nobody can choose strings that collide. */
+	/* An address is no secret key: strings that collide can still be constructed. */
 	if (!set->seed)
 		set->seed = (uintptr_t)set->slots;
 	for (size_t i = 0; i < set->n; i++)
