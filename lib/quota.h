@@ -3,7 +3,9 @@
  * of what is used.
  *
  * A few hundred bytes of a compressed tar can expand to any number of entries of any
- * depth.  Each resource is charged before memory or disk is spent on it.
+ * depth.  What a layer's own entries take is charged before it is spent.
+ *
+ * What merging adds to a layer, and what libraries allocate, is not counted.
  */
 #ifndef DUCC_QUOTA_H
 #define DUCC_QUOTA_H
