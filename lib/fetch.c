@@ -51,14 +51,24 @@ static int ask_source(struct fetch *fetch, const struct digest *digest, struct d
 	return 0;
 }
 
+static bool is_stored(const struct fetch *fetch, const struct digest *digest)
+{
+	return fetch->store.fd >= 0 && store_has_blob(&fetch->store, digest);
+}
+
+static int read_stored(const struct fetch *fetch, const struct digest *digest,
+		       struct document *document, ducc_error **err)
+{
+	document->digest = *digest;
+	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
+}
+
 /* A manifest or index that the source has named by its digest: from the store if it has it. */
 static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
 			ducc_error **err)
 {
-	if (fetch->store.fd < 0 || !store_has_blob(&fetch->store, digest))
-		return ask_source(fetch, digest, document, err);
-	document->digest = *digest;
-	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
+	return is_stored(fetch, digest) ? read_stored(fetch, digest, document, err)
+					: ask_source(fetch, digest, document, err);
 }
 
 /*
@@ -71,11 +81,11 @@ static int get_top(struct fetch *fetch, struct document *document, ducc_error **
 	const struct reference *reference = &source->reference;
 	struct digest digest;
 
-	if (reference_is_pinned(reference) &&
-	    (fetch->store.fd < 0 || !fetched_under(&fetch->store, &reference->digest, reference)))
-		return ask_source(fetch, &reference->digest, document, err);
 	if (reference_is_pinned(reference))
-		return get_document(fetch, &reference->digest, document, err);
+		return is_stored(fetch, &reference->digest) &&
+				       fetched_under(&fetch->store, &reference->digest, reference)
+			       ? read_stored(fetch, &reference->digest, document, err)
+			       : ask_source(fetch, &reference->digest, document, err);
 	if (source->kind->peek && source->kind->peek(&fetch->source, &digest) > 0)
 		return get_document(fetch, &digest, document, err);
 	return ask_source(fetch, NULL, document, err);
