@@ -1,11 +1,10 @@
 /* What an image says of itself: see image.h. */
 #include "image.h"
 
-#include <ctype.h>
-
 #include "buffer.h"
 #include "mem.h"
 #include "strset.h"
+#include "text.h"
 
 const char image_accept[] =
 	MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX;
@@ -52,8 +51,7 @@ static bool is_restricted_name(const char *text, size_t len)
 	if (!len || len > 127)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!isascii((unsigned char)text[i]) ||
-		    (!isalnum((unsigned char)text[i]) && (!i || !strchr("!#$&-^_.+", text[i]))))
+		if (!text_is_alnum(text[i]) && (!i || !strchr("!#$&-^_.+", text[i])))
 			return false;
 	return true;
 }

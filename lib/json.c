@@ -71,7 +71,7 @@ static const char *find_any_twin(const cJSON *item)
 static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *), const char *type,
 		    const char *what, ducc_error **err)
 {
-	const char *end = NULL;
+	const char *end = NULL, *twin;
 	AUTO_JSON *json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 
 	if (!json) {
@@ -90,9 +90,9 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 		error_set(err, "%s: not a JSON %s", what, type);
 		return NULL;
 	}
-	if (find_any_twin(json)) {
-		error_set(err, "%s: JSON with \"%s\" twice in an object", what,
-			  find_any_twin(json));
+	twin = find_any_twin(json);
+	if (twin) {
+		error_set(err, "%s: JSON with \"%s\" twice in an object", what, twin);
 		return NULL;
 	}
 	return STEAL(json);

@@ -18,7 +18,6 @@ struct line {
 	struct tree *tree;
 	struct file *file;
 	char *lower_link;
-	char *xattr; /* the name of the last one */
 	uint8_t flags;
 	unsigned seen; /* bits of enum keyword */
 };
@@ -145,16 +144,15 @@ static bool parse_device(struct line *line, char *value)
 /* In the order of their names. */
 static bool parse_xattr(struct line *line, char *name, const char *value)
 {
+	struct file *file = line->file;
 	size_t len;
 	AUTO_FREE unsigned char *data = base64_decode(value, &len);
 	AUTO_FREE char *again = data ? base64_encode(data, len) : NULL;
 
 	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name, LISTING_SPECIAL "=") ||
-	    !*name || (line->xattr && strcmp(line->xattr, name) >= 0))
+	    !*name || (file->n_xattrs && strcmp(file->xattrs[file->n_xattrs - 1].name, name) >= 0))
 		return false;
-	file_add_xattr(line->file, name, data, len);
-	free(line->xattr);
-	line->xattr = xstrdup(name);
+	file_add_xattr(file, name, data, len);
 	return true;
 }
 
@@ -408,7 +406,6 @@ static bool parse_line(struct reader *reader, char *text)
 
 	file_unref(line.file);
 	free(line.lower_link);
-	free(line.xattr);
 	return good;
 }
 

@@ -3,15 +3,12 @@
 
 #include <string.h>
 
+#include "listing.h"
+#include "text.h"
+
 uint64_t listing_text_size(const char *text, size_t len)
 {
-	uint64_t size = len;
-
-	/* A backslash and three octal digits stand for all but printable ASCII. */
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f)
-			size += 3;
-	return size;
+	return text_escaped_size(text, len, LISTING_SPECIAL);
 }
 
 uint64_t listing_file_size(const struct file *file)
@@ -25,7 +22,8 @@ uint64_t listing_file_size(const struct file *file)
 	for (size_t i = 0; i < file->n_xattrs; i++) {
 		const struct xattr *xattr = &file->xattrs[i];
 
-		size += listing_text_size(xattr->name, strlen(xattr->name)) + LISTING_XATTR;
+		size += text_escaped_size(xattr->name, strlen(xattr->name), LISTING_SPECIAL "=");
+		size += LISTING_XATTR;
 		size += ((uint64_t)xattr->len + 2) / 3 * 4;
 	}
 	return size;

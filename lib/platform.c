@@ -1,12 +1,12 @@
 /* What an image runs on: see platform.h. */
 #include "platform.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
 #include "buffer.h"
 #include "mem.h"
+#include "text.h"
 
 #define PART_LIMIT 64 /* bytes */
 
@@ -59,8 +59,7 @@ static bool is_part(const char *text, size_t len)
 	if (!len || len > PART_LIMIT || strchr(others, text[0]))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!isascii((unsigned char)text[i]) ||
-		    (!isalnum((unsigned char)text[i]) && !strchr(others, text[i])))
+		if (!text_is_alnum(text[i]) && !strchr(others, text[i]))
 			return false;
 	return true;
 }

@@ -5,17 +5,13 @@
 
 #include "buffer.h"
 #include "mem.h"
+#include "text.h"
 
 #define DOCKER_HUB "registry.hub.docker.com"
 
-static bool is_alnum(char c)
-{
-	return isascii((unsigned char)c) && isalnum((unsigned char)c);
-}
-
 static bool is_lower_alnum(char c)
 {
-	return is_alnum(c) && !(c >= 'A' && c <= 'Z');
+	return text_is_alnum(c) && !(c >= 'A' && c <= 'Z');
 }
 
 /* The length of the host in HOST[:PORT], brackets of an IPv6 address included. */
@@ -34,10 +30,10 @@ bool registry_is_valid(const char *text)
 		if (host < 4 || strspn(text + 1, "0123456789abcdefABCDEF:.") != host - 2)
 			return false;
 	} else {
-		if (!is_alnum(text[0]) || !is_alnum(text[host - 1]))
+		if (!text_is_alnum(text[0]) || !text_is_alnum(text[host - 1]))
 			return false;
 		for (size_t i = 0; i < host; i++)
-			if (!is_alnum(text[i]) && text[i] != '-' && text[i] != '_' &&
+			if (!text_is_alnum(text[i]) && text[i] != '-' && text[i] != '_' &&
 			    (text[i] != '.' || text[i + 1] == '.'))
 				return false;
 	}
@@ -97,7 +93,7 @@ static bool valid_tag(const char *text, bool pattern)
 	if (len < 1 || len > 128 || text[0] == '.' || text[0] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_alnum(text[i]) && !strchr(pattern ? "_.-*" : "_.-", text[i]))
+		if (!text_is_alnum(text[i]) && !strchr(pattern ? "_.-*" : "_.-", text[i]))
 			return false;
 	return true;
 }

@@ -26,6 +26,16 @@ void text_add_escaped(struct buffer *out, const char *text, const char *special)
 	}
 }
 
+size_t text_escaped_size(const char *text, size_t len, const char *special)
+{
+	size_t size = len;
+
+	for (size_t i = 0; i < len; i++)
+		if (is_special((unsigned char)text[i], special))
+			size += strlen("\\ooo") - 1;
+	return size;
+}
+
 /* The character of \ooo, or 0 if it is none, or one that needs no escape. */
 static unsigned char unescape(const char *p, const char *special)
 {

@@ -11,6 +11,12 @@
 
 #include "buffer.h"
 
+/* True for an ASCII letter or digit, whatever the locale. */
+static inline bool text_is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 /*
  * True if the text has no control character, also of Unicode's.  It need not be UTF-8:
  * names are bytes.
@@ -19,6 +25,9 @@ bool text_is_plain(const char *text);
 
 /* Appends the text; all but printable ASCII, blanks, backslashes and `special` become \ooo. */
 void text_add_escaped(struct buffer *out, const char *text, const char *special);
+
+/* Bytes that text_add_escaped() appends for the first len bytes of the text. */
+size_t text_escaped_size(const char *text, size_t len, const char *special);
 
 /* Undoes text_add_escaped() in place; false if that would not have written it so. */
 bool text_undo_escapes(char *text, const char *special);
