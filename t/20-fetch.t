@@ -15,10 +15,6 @@ push "$tmp/oci:one" "$registry/deep/er/nested/app:v1.0_x"
 push "$tmp/oci:two" "$registry/app:two"
 push "$tmp/oci:one" "$registry/docker:v1" --format v2s2
 
-digest_at() { # HOST:PORT/REPOSITORY:TAG
-	manifest_of "$1" >"$tmp/manifest"
-	digest_of "$tmp/manifest"
-}
 blob_gets() { # the blobs that the registry was asked for
 	sed -n 's,.*"GET /v2/.*/blobs/\(sha256:[0-9a-f]*\) .*,\1,p' "$registry_log"
 }

@@ -17,10 +17,6 @@ push "$tmp/oci:one" "$registry/org/app:v1"
 push "$tmp/oci:two" "$registry/org/other:v1"
 push "$tmp/oci:one" "$registry/org/docker:v1" --format v2s2
 
-digest_at() { # HOST:PORT/REPOSITORY:TAG
-	manifest_of "$1" >"$tmp/manifest"
-	digest_of "$tmp/manifest"
-}
 unpack() { # RECORD
 	printf '%s\n' "$1" | ducc-unpack -q -s "$S"
 }

@@ -429,6 +429,12 @@ digest_of() {
 	echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"
 }
 
+# digest_at HOST:PORT/REPOSITORY:TAG: the digest of the manifest that the registry gives, which is left in $tmp/manifest.
+digest_at() {
+	manifest_of "$1" >"$tmp/manifest"
+	digest_of "$tmp/manifest"
+}
+
 # add_layer OCI-DIR:NAME DIR: DIR's contents become the image's next layer.
 add_layer() {
 	tar -C "$2" --sort=name --numeric-owner --owner=0 --group=0 --mtime=@1700000000 \
