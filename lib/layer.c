@@ -15,6 +15,7 @@
 #include "mtime.h"
 #include "path.h"
 #include "tarball.h"
+#include "tarheader.h"
 
 #define READ_SIZE ((size_t)256 << 10)
 /* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
@@ -26,6 +27,7 @@ struct reader {
 	const struct layer_source *source;
 	struct archive *inflater; /* the blob, decompressed */
 	struct archive *archive;  /* the tar in it */
+	struct tarheader header;
 	struct hasher *diff_id, *content;
 	uint64_t unpacked; /* bytes of tar so far */
 	bool at_end;       /* there are no more */
@@ -85,7 +87,8 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	}
 	hasher_update(reader->diff_id, *data, len);
 	reader->unpacked += len;
-	if (charge_bytes(reader, &reader->error) < 0)
+	if (tarheader_take(&reader->header, len, &reader->error) < 0 ||
+	    charge_bytes(reader, &reader->error) < 0)
 		return -1;
 	if (reader->source->progress)
 		reader->source->progress(reader->source->ctx,
@@ -577,7 +580,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 	struct archive_entry *entry;
 
 	while (!reader->unfilled) {
-		int result = archive_read_next_header(reader->archive, &entry);
+		int result = tarheader_next(&reader->header, reader->archive, &entry);
 		AUTO_FREE char *path = NULL;
 		const char *name;
 

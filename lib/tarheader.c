@@ -1,0 +1,24 @@
+/* The headers of a tar: see tarheader.h. */
+#include "tarheader.h"
+
+int tarheader_next(struct tarheader *header, struct archive *archive, struct archive_entry **entry)
+{
+	int result;
+
+	/* The content of the entry before, as far as nobody read it, is no part of the header. */
+	if (header->begun && archive_read_data_skip(archive) == ARCHIVE_FATAL)
+		return ARCHIVE_FATAL;
+	header->begun = header->reading = true;
+	header->size = 0;
+	result = archive_read_next_header(archive, entry);
+	header->reading = false;
+	return result;
+}
+
+int tarheader_take(struct tarheader *header, size_t len, ducc_error **err)
+{
+	header->size += len;
+	if (!header->reading || header->size <= TARHEADER_LIMIT)
+		return 0;
+	return error_set(err, "header of more than %zu bytes", TARHEADER_LIMIT);
+}
