@@ -9,8 +9,7 @@
 
 #define COPY_SIZE ((size_t)256 << 10)
 
-/* Chooses for every file the first of its names, where the tar is written again. */
-static void reset_origins(struct tree *tree, const struct digest *layer)
+void compact_origins(struct tree *tree, const struct digest *layer)
 {
 	struct node *root = tree_root(tree), *node;
 	AUTO_BUFFER path = {0};
@@ -22,7 +21,7 @@ static void reset_origins(struct tree *tree, const struct digest *layer)
 		if (!node->file || node->file->layer)
 			continue;
 		node_path(node, &path);
-		file_set_origin(node->file, layer, path.data);
+		file_set_origin(node->file, tree_intern(tree, layer), path.data);
 	}
 }
 
@@ -95,7 +94,6 @@ int compact(int fd, struct tree *tree, const struct digest *layer, ducc_error **
 
 	if (start < 0)
 		return error_errno(err, errno, "seek");
-	reset_origins(tree, tree_intern(tree, layer));
 	tarball = tarball_new(fd, directory);
 	if (write_again(tarball, tree, fd, err) < 0)
 		return -1;

@@ -8,10 +8,12 @@
 #include "error.h"
 #include "tree.h"
 
+/* Before compact(): the origin of each file becomes the first of its names. */
+void compact_origins(struct tree *tree, const struct digest *layer);
+
 /*
  * Writes what the tree has behind the tar in the file, each path once, with the contents
- * from there (file->data), and moves it to the front.  The origin of each file becomes the
- * first of its names.
+ * from there (file->data), and moves it to the front.
  */
 int compact(int fd, struct tree *tree, const struct digest *layer, ducc_error **err);
 

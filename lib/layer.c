@@ -604,17 +604,34 @@ static int read_entries(struct reader *reader, ducc_error **err)
 
 /* --- the result ------------------------------------------------------- */
 
+/*
+ * Writes the tar again, without what was replaced.  Files whose first name was replaced get
+ * another one, which may be longer and is in the line of each of their links.
+ */
+static int rewrite(struct reader *reader, int fd, ducc_error **err)
+{
+	const struct digest *layer = &reader->source->head->layer;
+	uint64_t size, charged = reader->listing.used;
+
+	compact_origins(reader->tree, layer);
+	size = listing_tree_size(reader->tree, NULL);
+	if (size > charged && charge_listing(reader, size - charged, err) < 0)
+		return -1;
+	return compact(fd, reader->tree, layer, err);
+}
+
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
 	int opened = open_archives(reader, err);
 
-	if (opened < 0 || (!opened && read_entries(reader, err) < 0) ||
-	    (!opened && drain(reader, err) < 0) || verify(reader, err) < 0 ||
-	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
-	    charge_bytes(reader, err) < 0)
+	/* The root has a line of its own even if the layer does not name it. */
+	if (opened < 0 || charge_listing(reader, LISTING_LINE, err) < 0 ||
+	    (!opened && read_entries(reader, err) < 0) || (!opened && drain(reader, err) < 0) ||
+	    verify(reader, err) < 0 || add_replaced_directories(reader, err) < 0 ||
+	    tarball_finish(reader->tarball, err) < 0 || charge_bytes(reader, err) < 0)
 		return -1;
 	tree_sort(reader->tree);
-	return reader->rewrite ? compact(fd, reader->tree, &reader->source->head->layer, err) : 0;
+	return reader->rewrite ? rewrite(reader, fd, err) : 0;
 }
 
 struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "listing.h"
+#include "mem.h"
 #include "text.h"
 
 uint64_t listing_text_size(const char *text, size_t len)
@@ -25,6 +26,25 @@ uint64_t listing_file_size(const struct file *file)
 		size += text_escaped_size(xattr->name, strlen(xattr->name), LISTING_SPECIAL "=");
 		size += LISTING_XATTR;
 		size += ((uint64_t)xattr->len + 2) / 3 * 4;
+	}
+	return size;
+}
+
+uint64_t listing_tree_size(struct tree *tree, bool (*counts)(const struct node *node))
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		if (counts && !counts(node))
+			continue;
+		node_path(node, &path);
+		size += LISTING_LINE + listing_text_size(path.data, path.len);
+		if (node->file)
+			size += listing_file_size(node->file);
+		if (node->lower_link)
+			size += listing_text_size(node->lower_link, strlen(node->lower_link));
 	}
 	return size;
 }

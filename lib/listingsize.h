@@ -18,4 +18,7 @@ uint64_t listing_text_size(const char *text, size_t len);
 /* Bytes of target, extended attributes and origin, which every line of the file repeats. */
 uint64_t listing_file_size(const struct file *file);
 
+/* Bytes of the lines of all nodes for which counts() is true (NULL: of all). */
+uint64_t listing_tree_size(struct tree *tree, bool (*counts)(const struct node *node));
+
 #endif

@@ -419,14 +419,11 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 	int fd = fresh ? layer->first->listing.fd : other;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
-	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0) {
 		error_errno(err, errno, "listing");
 		return NULL;
 	}
-	if (quota_take(&unpack->merged, (uint64_t)st.st_size, err) < 0)
-		return NULL;
 	tree = listing_read(fd, &head, err);
 	if (!tree || check_size(head.size, layer, err) < 0)
 		return NULL;
@@ -440,16 +437,10 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 	return STEAL(tree);
 }
 
-/* Charges hard links into lower layers for the files that they turned out to be. */
-static int charge_links(struct unpack *unpack, struct tree *tree, ducc_error **err)
+/* False for what the layer was given on the layers below it in other images. */
+static bool is_of_this_image(const struct node *node)
 {
-	struct node *root = tree_root(tree);
-
-	for (const struct node *node = root; node; node = tree_next(root, node))
-		if (node->lower_link && node->file &&
-		    quota_take(&unpack->merged, listing_file_size(node->file), err) < 0)
-			return -1;
-	return 0;
+	return !(node->stored && node->flags & NODE_IMPLIED);
 }
 
 /* Settles a layer on those below it, and commits it if it does not occur again. */
@@ -485,7 +476,7 @@ static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **er
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
 	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0 ||
-	    charge_links(unpack, tree, err) < 0)
+	    quota_take(&unpack->merged, listing_tree_size(tree, is_of_this_image), err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
