@@ -1,25 +1,16 @@
 /* A set of strings: see strset.h. */
 #include "strset.h"
 
+#include <string.h>
+
 #include "mem.h"
 
 #define FIRST_SLOTS 64
 
-/* FNV-1a. */
-static uint64_t hash(const struct strset *set, const char *text)
-{
-	uint64_t value = 14695981039346656037ULL ^ set->seed;
-
-	value *= 1099511628211ULL;
-	for (; *text; text++)
-		value = (value ^ (unsigned char)*text) * 1099511628211ULL;
-	return value ^ value >> 32;
-}
-
 /* The slot of the string, or the free slot where it belongs. */
 static size_t *find(const struct strset *set, const char *text)
 {
-	uint64_t i = hash(set, text);
+	uint64_t i = siphash(&set->key, 0, text, strlen(text));
 
 	for (;; i++) {
 		size_t *slot = &set->slots[i % set->n_slots];
@@ -33,12 +24,11 @@ static void grow(struct strset *set)
 {
 	size_t n_slots = set->n_slots ? set->n_slots * 4 : FIRST_SLOTS;
 
+	if (!set->n_slots)
+		set->key = siphash_new_key();
 	free(set->slots);
 	set->slots = xcalloc(n_slots, sizeof(*set->slots));
 	set->n_slots = n_slots;
-	/* An address is no secret key: strings that collide can still be constructed. */
-	if (!set->seed)
-		set->seed = (uintptr_t)set->slots;
 	for (size_t i = 0; i < set->n; i++)
 		*find(set, set->list[i]) = i + 1;
 }

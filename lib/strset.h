@@ -8,14 +8,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include "siphash.h"
 
 struct strset {
 	char **list; /* n strings of the set's own, the earliest first */
 	size_t n, capacity;
 	size_t *slots; /* hash table: a number in the list, counted from 1; 0 is free */
 	size_t n_slots;
-	uint64_t seed;
+	struct siphash_key key;
 };
 
 /* Adds a copy of the string; returns false if the set has it already. */

@@ -4,6 +4,7 @@
 #include <search.h>
 
 #include "mem.h"
+#include "siphash.h"
 
 #define FIRST_BUCKETS 1024
 
@@ -11,6 +12,7 @@ struct tree {
 	struct node *root;
 	struct node **buckets; /* children of all directories, by parent and name */
 	size_t n_buckets, n_nodes;
+	struct siphash_key key;
 	void *digests;                    /* tree of struct digest, with tsearch(3) */
 	const struct digest *last_digest; /* the last one looked up, or NULL */
 };
@@ -124,6 +126,7 @@ struct tree *tree_new(void)
 
 	tree->n_buckets = FIRST_BUCKETS;
 	tree->buckets = xcalloc(tree->n_buckets, sizeof(*tree->buckets));
+	tree->key = siphash_new_key();
 	tree->root = xcalloc(1, sizeof(*tree->root) + 1);
 	return tree;
 }
@@ -151,21 +154,16 @@ struct node *tree_root(struct tree *tree)
 	return tree->root;
 }
 
-/* FNV-1a over the name, begun with the parent's address. */
-static uint32_t hash_name(const struct node *parent, const char *name, size_t len)
+static uint32_t hash_name(const struct tree *tree, const struct node *parent, const char *name,
+			  size_t len)
 {
-	uint64_t hash = 14695981039346656037ULL ^ (uintptr_t)parent;
-
-	hash *= 1099511628211ULL;
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
-	return (uint32_t)(hash ^ hash >> 32);
+	return (uint32_t)siphash(&tree->key, (uintptr_t)parent, name, len);
 }
 
 struct node *tree_child(const struct tree *tree, const struct node *parent, const char *name,
 			size_t len)
 {
-	uint32_t hash = hash_name(parent, name, len);
+	uint32_t hash = hash_name(tree, parent, name, len);
 	struct node *node = tree->buckets[hash % tree->n_buckets];
 
 	while (node && (node->hash != hash || node->parent != parent || node->name_len != len ||
@@ -201,7 +199,7 @@ static void link_child(struct tree *tree, struct node *parent, struct node *node
 
 	if (++tree->n_nodes > tree->n_buckets)
 		grow(tree);
-	node->hash = hash_name(parent, node->name, node->name_len);
+	node->hash = hash_name(tree, parent, node->name, node->name_len);
 	node->parent = parent;
 	node->previous = NULL;
 	node->next = parent->children;
