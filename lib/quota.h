@@ -3,9 +3,10 @@
  * of what is used.
  *
  * A few hundred bytes of a compressed tar can expand to any number of entries of any
- * depth.  What a layer's own entries take is charged before it is spent.
+ * depth.  What a layer's own entries take is charged before it is spent, what merging adds to
+ * a layer before it is written.
  *
- * What merging adds to a layer, and what libraries allocate, is not counted.
+ * What libraries allocate is not counted; tarheader.h and json.h bound that.
  */
 #ifndef DUCC_QUOTA_H
 #define DUCC_QUOTA_H
