@@ -294,7 +294,7 @@ deletion() { # TAG ACTION
 }
 is "another registry tells the tag" "$(deletion 2.0 delete) $(deletion 2.1 delete) $(deletion 2.1 push)" "204 204 204"
 ok "... the job runs" sh "$tmp/job"
-is "... what was pushed again isn't deleted any more" "$(grep -c :2 "$spool/deleted") $(grep -c :2.0 "$spool/deleted")" "1 1"
+is "... what was pushed again isn't deleted any more" "$(grep -c /app:2 "$spool/deleted") $(grep -c "/app:2[.]0" "$spool/deleted")" "1 1"
 ok "... and what was is removed" collect
 is "... although it is wanted" "$(find "$tmp/repo" -name 'app:*' -type l)" ""
 like "the example in the manual is what is printed" "$(example 1 | sed -n '$p')" \
