@@ -6,27 +6,54 @@
 #include "mem.h"
 
 /*
+ * cJSON takes 80 bytes for a value that may be two bytes of JSON, and as much again for its
+ * key and text.  Manifests, configs and indexes have 25 bytes and more for each value; what
+ * is mostly brackets and commas is refused before it becomes 40 times its size.
+ */
+#define MANY_VALUES ((size_t)200000)
+#define BYTES_PER_VALUE 16
+
+#define STRANGE "a control character, or NUL in a string"
+
+static size_t most_values(size_t len)
+{
+	size_t most = len / BYTES_PER_VALUE;
+
+	return most > MANY_VALUES ? most : MANY_VALUES;
+}
+
+/*
  * Strings are cut short by a NUL, escaped or not; and cJSON takes control characters for
  * blanks, and within strings, where JSON has none (RFC 8259, sections 2 and 7).
  */
-static bool has_strange_bytes(const char *data, size_t len)
+static bool is_strange(const char *at, size_t len, bool in_string)
 {
+	unsigned char c = (unsigned char)*at;
+
+	if (c < ' ')
+		return in_string || !c || !strchr("\t\n\r", c);
+	return in_string && c == '\\' && len >= 6 && !memcmp(at, "\\u0000", 6);
+}
+
+/* What cJSON is not to see: bytes that it misreads, and more values than there is sense in. */
+static int check_bytes(const char *data, size_t len, const char *what, ducc_error **err)
+{
+	size_t values = 1, most = most_values(len);
 	bool in_string = false;
 
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)data[i];
+		char c = data[i];
 
-		if (c < ' ' && (in_string || !c || !strchr("\t\n\r", c)))
-			return true;
+		if (is_strange(data + i, len - i, in_string))
+			return error_set(err, "%s: not valid JSON: " STRANGE, what);
 		if (c == '"')
 			in_string = !in_string;
-		if (c != '\\' || !in_string)
-			continue;
-		if (len - i >= 6 && !memcmp(data + i, "\\u0000", 6))
-			return true;
-		i++; /* what is escaped begins and ends nothing */
+		else if (in_string)
+			i += c == '\\'; /* what is escaped begins and ends nothing */
+		else if ((c == ',' || c == '[' || c == '{') && ++values > most)
+			return error_set(err, "%s: JSON with more than %zu values", what, most);
 	}
-	return false;
+	return 0;
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -72,16 +99,15 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 		    const char *what, ducc_error **err)
 {
 	const char *end = NULL, *twin;
-	AUTO_JSON *json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+	AUTO_JSON *json = NULL;
 
+	if (check_bytes(data, len, what, err) < 0)
+		return NULL;
+	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 
 		error_set(err, "%s: not valid JSON, or nested too deep, at byte %zu", what, at);
-		return NULL;
-	}
-	if (has_strange_bytes(data, len)) {
-		error_set(err, "%s: not valid JSON: a control character, or NUL in a string", what);
 		return NULL;
 	}
 	while (end < data + len && strchr(" \t\r\n", *end))

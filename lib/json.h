@@ -28,7 +28,8 @@ static inline void json_free(cJSON **json)
 /*
  * A document that must be one object, or array, and nothing after it.  Stricter than cJSON
  * where other readers would see another document: no NUL, no control characters but blanks
- * between words, no member twice in an object.
+ * between words, no member twice in an object.  And its memory is in proportion to its size:
+ * no more than 200,000 values, or one for each 16 bytes if that is more.
  */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);

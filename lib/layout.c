@@ -12,6 +12,7 @@
 #include "path.h"
 #include "source.h"
 
+/* Of a directory, which may be a store; a compressed archive can hold megabytes in a few bytes. */
 #define INDEX_LIMIT ((size_t)64 << 20)
 #define COPY_SIZE ((size_t)256 << 10)
 
@@ -70,9 +71,9 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	AUTO_JSON *index = NULL;
 	const cJSON *manifests;
 	const char *name = NULL;
-	size_t len;
+	size_t len, limit = layout->fd >= 0 ? INDEX_LIMIT : JSON_LIMIT;
 
-	if (read_small(layout, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
+	if (read_small(layout, "index.json", limit, &data, &len, err) < 0)
 		return -1;
 	index = json_parse(data, len, "index.json", err);
 	if (!index)

@@ -138,6 +138,20 @@ for index in '' '{' '[]' '{}' '{"manifests":{}}' '{"manifests":[null]}' '{"manif
 	printf %s "$index" >"$tmp/missing/index.json"
 	ok "oci: refuses an index.json of: $index" refuses . "oci:$tmp/missing"
 done
+{
+	printf '{"manifests":[0'
+	yes ',0' | head -n 250000 | tr -d '\n'
+	printf ']}'
+} >"$tmp/missing/index.json"
+ok "oci: refuses an index.json that is many values in few bytes" refuses 'index.json: JSON with more than 200000 values' "oci:$tmp/missing"
+
+# A large index.json is fine on disk, but not in an archive that may compress it to almost nothing
+mkdir "$tmp/large"
+cp -r "$L/." "$tmp/large"
+head -c 5000000 /dev/zero | tr '\0' ' ' >>"$tmp/large/index.json"
+tar -C "$tmp/large" -czf "$tmp/large.tar.gz" .
+is "oci: an index.json of more than 4 MiB" "$(fetch "oci:$tmp/large:one")" "http://localhost/one:latest@$one"
+ok "oci-archive: refuses it" refuses 'index.json: more than 4194304 bytes' "oci-archive:$tmp/large.tar.gz:one"
 
 ok "docker-archive: a file that isn't there" refuses "No such file" "docker-archive:$tmp/nowhere.tar"
 echo "not a tar" >"$tmp/not.tar"

@@ -1,5 +1,7 @@
 /* JSON from outside: what other readers might take for another document is refused. */
+#include "buffer.h"
 #include "json.h"
+#include "mem.h"
 #include "tap.h"
 
 static void refused(const char *data, size_t len, const char *says_this)
@@ -13,6 +15,53 @@ static void refused(const char *data, size_t len, const char *says_this)
 }
 
 #define REFUSED(text, says_this) refused(text, sizeof(text) - 1, says_this)
+
+/* An object with an array of n times the item: n + 2 values if the item is one. */
+static void repeat(struct buffer *text, size_t n, const char *item)
+{
+	text->len = 0;
+	buffer_adds(text, "{\"a\":[");
+	for (size_t i = 0; i < n; i++)
+		buffer_addf(text, "%s%s", i ? "," : "", item);
+	buffer_adds(text, "]}");
+}
+
+static void is_read(const struct buffer *text, const char *title)
+{
+	AUTO_JSON *json = json_parse(text->data, text->len, "document", NULL);
+
+	ok(json != NULL, "%s", title);
+}
+
+static void test_values(void)
+{
+	static const char of_16[] = "               0"; /* with its comma 17 bytes */
+	AUTO_BUFFER text = {0};
+
+	repeat(&text, 199998, "0");
+	is_read(&text, "200,000 values");
+	repeat(&text, 199999, "0");
+	refused(text.data, text.len, "more than 200000 values");
+	repeat(&text, 199998, "[]");
+	refused(text.data, text.len, "more than 200000 values");
+	repeat(&text, 199998, "{}");
+	refused(text.data, text.len, "more than 200000 values");
+
+	repeat(&text, 1000000, of_16);
+	is_read(&text, "1,000,000 values, as there are more than 16 bytes for each");
+	repeat(&text, 1000000, of_16 + 2);
+	refused(text.data, text.len, "document: JSON with more than 937500 values");
+
+	text.data[0] = 'x'; /* where cJSON stops */
+	refused(text.data, text.len, "more than 937500 values");
+
+	repeat(&text, 1, "\"");
+	text.len -= 2;
+	for (size_t i = 0; i < 200000; i++)
+		buffer_adds(&text, "[,{\\\"");
+	buffer_adds(&text, "\"]}");
+	is_read(&text, "what is in a string is not counted, after an escaped quote either");
+}
 
 int main(void)
 {
@@ -35,5 +84,6 @@ int main(void)
 	REFUSED("{\"a\":1}\v", "");
 	REFUSED("{\"a\":1,\"b\":2,\"a\":3}", "\"a\" twice");
 	REFUSED("{\"x\":[1,{\"y\":{\"b\":2,\"b\":3}}]}", "\"b\" twice");
+	test_values();
 	return done_testing();
 }
