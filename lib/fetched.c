@@ -59,5 +59,5 @@ bool fetched_under(const struct store *store, const struct digest *manifest,
 		reference->tag ? reference_name(reference) : untagged_name(reference, manifest);
 	AUTO_FREE char *file = file_of(manifest, name);
 
-	return path_exists(store->fd, file) || store_lists(store, name, manifest);
+	return path_exists(store->fd, file) || store_lists(store, reference, manifest);
 }

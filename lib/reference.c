@@ -286,22 +286,34 @@ bool tag_matches(const char *pattern, const char *tag)
 	return tag_is_valid(tag) && matches(pattern, tag);
 }
 
+/* What follows REGISTRY/REPOSITORY in a name that begins with those of the reference, or NULL. */
+static const char *after_repository(const struct reference *reference, const char *name)
+{
+	size_t registry = strlen(reference->registry), repository = strlen(reference->repository);
+
+	if (strncmp(name, reference->registry, registry) != 0 || name[registry] != '/')
+		return NULL;
+	name += registry + 1;
+	return strncmp(name, reference->repository, repository) ? NULL : name + repository;
+}
+
+bool reference_has_repository_of(const struct reference *reference, const char *name)
+{
+	const char *rest = after_repository(reference, name);
+
+	return rest && (*rest == ':' || *rest == '@');
+}
+
 bool reference_matches(const struct reference *pattern, const char *name)
 {
 	AUTO_FREE char *exact = NULL;
-	size_t registry = strlen(pattern->registry), repository = strlen(pattern->repository);
 
 	if (!reference_is_pattern(pattern)) {
 		exact = reference_name(pattern);
 		return !strcmp(exact, name);
 	}
-	if (strncmp(name, pattern->registry, registry) != 0 || name[registry] != '/')
-		return false;
-	name += registry + 1;
-	if (strncmp(name, pattern->repository, repository) != 0 || name[repository] != ':')
-		return false;
-	name += repository + 1;
-	return tag_matches(pattern->tag, name);
+	name = after_repository(pattern, name);
+	return name && *name == ':' && tag_matches(pattern->tag, name + 1);
 }
 
 static char *format_parts(const struct reference *reference, bool scheme, bool digest)

@@ -49,6 +49,9 @@ bool tag_matches(const char *pattern, const char *tag);
  */
 bool reference_matches(const struct reference *pattern, const char *name);
 
+/* True if the name, as above, is of an image in the repository of the reference. */
+bool reference_has_repository_of(const struct reference *reference, const char *name);
+
 /* SCHEME://REGISTRY/REPOSITORY[:TAG][@DIGEST]; the caller frees it. */
 char *reference_format(const struct reference *reference);
 

@@ -489,7 +489,15 @@ int store_find(const struct store *store, const char *name, const char *platform
 	return 0;
 }
 
-bool store_lists(const struct store *store, const char *name, const struct digest *manifest)
+/* True if `name` is what the reference asks for; without a tag, any name of its repository is. */
+static bool is_asked_for(const struct reference *reference, const char *name)
+{
+	return name && (reference->tag ? reference_matches(reference, name)
+				       : reference_has_repository_of(reference, name));
+}
+
+bool store_lists(const struct store *store, const struct reference *reference,
+		 const struct digest *manifest)
 {
 	AUTO_JSON *index = NULL;
 	cJSON *manifests, *entry;
@@ -500,8 +508,9 @@ bool store_lists(const struct store *store, const char *name, const struct diges
 		return false;
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		if (same(json_annotation(entry, ANNOTATION_NAME), name) &&
-		    !entry_manifest(store, entry, &listed, NULL) && digest_equal(&listed, manifest))
+		if (!entry_manifest(store, entry, &listed, NULL) &&
+		    digest_equal(&listed, manifest) &&
+		    is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME)))
 			return true;
 	}
 	return false;

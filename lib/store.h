@@ -116,8 +116,12 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 int store_find(const struct store *store, const char *name, const char *platform,
 	       struct digest *manifest, ducc_error **err);
 
-/* True if index.json has this manifest under `name`, for whatever platform. */
-bool store_lists(const struct store *store, const char *name, const struct digest *manifest);
+/*
+ * True if index.json has this manifest under the name of the reference, for whatever platform;
+ * without a tag, under any name of its repository.
+ */
+bool store_lists(const struct store *store, const struct reference *reference,
+		 const struct digest *manifest);
 
 /*
  * Shows each entry of index.json to keep(), and drops those that it does not want.

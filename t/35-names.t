@@ -71,11 +71,29 @@ accepted "the old record" "$record"
 is "... is about the image that it was made for" "$(readlink "$R/$registry/org/app:v1" | sed 's,.*/,,')" "${config#*:}"
 accepted "the new one" "$new"
 
+# An index by its digest, which then is the name
+push "$tmp/oci:one" "$registry/org/multi:v1"
+manifest_of "$registry/org/multi:v1" >"$tmp/manifest"
+jq -c --arg d "$one" --argjson s "$(wc -c <"$tmp/manifest")" '{schemaVersion: 2,
+	mediaType: "application/vnd.oci.image.index.v1+json",
+	manifests: [{mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $d, size: $s}]}' -n >"$tmp/index"
+index=$(digest_of "$tmp/index")
+put_manifest "$registry" org/multi "$index" application/vnd.oci.image.index.v1+json "$tmp/index"
+ducc-fetch -q -s "$S" "$registry/org/multi@$index" >>"$tmp/records"
+
 # A store without these names: what index.json lists counts
 rm -r "$S"/images/*.names
 accepted "with index.json alone, the record of the last fetch" "$new"
 accepted "... of an image in Docker's format" "$(grep "/docker:" "$tmp/records")"
-fails "... but not an older one" unpack "http://$registry/org/app:v1@$one"
+accepted "... its digest without the tag" "http://$registry/org/app@$two"
+accepted "... that of an image in Docker's format" "$(grep "/docker:" "$tmp/records" | sed 's/:v1@/@/')"
+accepted "... that of a manifest that an index has led to" "http://$registry/org/multi@$one"
+refused "... but no other image's digest" "http://$registry/org/multi@$two"
+refused "... nor another tag" "http://$registry/org/app:v2@$two"
+refused "... nor another repository, without a tag" "http://$registry/org/apps@$two"
+refused "... nor the beginning of a repository" "http://$registry/org/ap@$two"
+refused "... nor another registry" "registry.hub.docker.com/org/app@$two"
+fails "... nor an older record" unpack "http://$registry/org/app:v1@$one"
 rm "$S/blobs/sha256/${one#*:}"
 push "$tmp/oci:one" "$registry/org/app:v1"
 ok "... which can be fetched again" ducc-fetch -q -s "$S" "$record"

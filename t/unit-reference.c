@@ -68,6 +68,30 @@ static void matches(const char *text, const char *name, bool want)
 	ducc_error_free(err);
 }
 
+static void of_repository(const char *text, const char *name, bool want)
+{
+	AUTO_REFERENCE reference = {0};
+	int result = reference_parse(&reference, text, NULL);
+
+	ok(!result && reference_has_repository_of(&reference, name) == want, "%s %s %s", name,
+	   want ? "is in the repository of" : "is not in the repository of", text);
+}
+
+static void repositories(void)
+{
+	of_repository("h.org/a/x:1", "h.org/a/x:2", true);
+	of_repository("h.org/a/x:1", "h.org/a/x@sha256:0", true);
+	of_repository("h.org:5000/x:1", "h.org:5000/x:1", true);
+	of_repository("h.org/a/x:1", "h.org/a/xy:1", false);
+	of_repository("h.org/a/x:1", "h.org/a/x/y:1", false);
+	of_repository("h.org/a/x:1", "h.org/a/x", false);
+	of_repository("h.org/a/x:1", "h.org/a:1", false);
+	of_repository("h.org/x:1", "h.org:5000/x:1", false);
+	of_repository("h.org/x:1", "h.or/x:1", false);
+	of_repository("h.org/x:1", "h.org.uk/x:1", false);
+	of_repository("h.org/x:1", "", false);
+}
+
 static void patterns(void)
 {
 	AUTO_REFERENCE reference = {0};
@@ -194,6 +218,7 @@ int main(void)
 	refused("../x.y/z", "registry");
 	refused(".flat/x", "registry");
 	refused("user@h.org/x", "registry");
+	repositories();
 	patterns();
 	records();
 	return done_testing();
