@@ -85,6 +85,11 @@ int store_open(struct store *store, const char *path, ducc_error **err)
 	return make(store, path, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store") : 0;
 }
 
+int store_complete(struct store *store, ducc_error **err)
+{
+	return prepare(store, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store") : 0;
+}
+
 int store_open_layout(struct store *store, const char *path, ducc_error **err)
 {
 	return make(store, path, N_OF_LAYOUT, err) < 0 ? error_wrap(err, "image layout") : 0;

@@ -36,6 +36,9 @@ int store_open_layout(struct store *store, const char *path, ducc_error **err);
 /* Opens a store that is there already; 0 if there is none, 1 if there is, -1 on error. */
 int store_open_existing(struct store *store, const char *path, ducc_error **err);
 
+/* Makes what is missing in one that is there: all of it can be removed while no tool runs. */
+int store_complete(struct store *store, ducc_error **err);
+
 void store_close(struct store *store);
 
 /* Names beneath the store; the caller frees them. */

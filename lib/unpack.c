@@ -517,6 +517,8 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
 	if (unpack->session->dry_run || is_complete(unpack))
 		return 0;
+	if (store_complete(&unpack->store, err) < 0)
+		return -1;
 	store_sweep(&unpack->store);
 	if (stage_layers(unpack, err) < 0 ||
 	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, err) < 0)

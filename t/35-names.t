@@ -82,7 +82,7 @@ put_manifest "$registry" org/multi "$index" application/vnd.oci.image.index.v1+j
 ducc-fetch -q -s "$S" "$registry/org/multi@$index" >>"$tmp/records"
 
 # A store without these names: what index.json lists counts
-rm -r "$S"/images/*.names
+rm -r "$S/images" "$S/layers" "$S/tmp"
 accepted "with index.json alone, the record of the last fetch" "$new"
 accepted "... of an image in Docker's format" "$(grep "/docker:" "$tmp/records")"
 accepted "... its digest without the tag" "http://$registry/org/app@$two"
