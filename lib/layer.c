@@ -125,6 +125,9 @@ static int open_archives(struct reader *reader, ducc_error **err)
 		return 1;
 	if (result != ARCHIVE_OK)
 		return fail(reader, reader->inflater, err);
+	/* No container engine decompresses twice; the file itself counts as a filter. */
+	if (archive_filter_count(reader->inflater) > 2)
+		return error_set(err, "compressed more than once");
 	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
 		return fail(reader, reader->archive, err);
 	return 0;

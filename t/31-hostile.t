@@ -246,6 +246,10 @@ E
 bad_layer 'garbage after a gzip stream is refused' 'garbage|trailing|gzip|after' trailing <<-'E'
 	file f data=x
 E
+bad_layer 'a layer compressed twice is refused' 'compressed more than once' twice <<-'E'
+	dir ./
+	file f data=x
+E
 bad_layer 'a truncated tar is refused' 'truncated|unexpected end|ends' <<-'E'
 	file f size=100K
 	cut 51200

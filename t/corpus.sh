@@ -7,7 +7,7 @@
 # image NAME [CONFIG [MANIFEST [DESCRIPTOR]]] <SPEC
 #                                   add an image; the arguments are jq filters on its JSON, to make it lie.
 # SPEC is read line by line:
-#     layer [gzip|members|plain|zstd|truncated|trailing]    a layer begins; the lines that follow are for mktar
+#     layer [gzip|members|plain|zstd|twice|truncated|trailing]    a layer begins; the lines that follow are for mktar
 #     want                          the lines that follow, for mktar, are what the image is to unpack to, where umoci can't
 #                                   be the judge: becomes an image NAME.want for it
 #     implied PATH                  a directory that no layer names: umoci gives it the time of the day
@@ -40,6 +40,7 @@ compress() {
 	gzip)		gzip -1n ;;
 	members)	head -c 700 | gzip -1n; tail -c +701 "$corpus/tar" | gzip -9n; gzip -n </dev/null ;;
 	truncated)	gzip -1n | head -c -20 ;;
+	twice)		gzip -1n | zstd -q ;;
 	trailing)	gzip -1n; echo 'something else' ;;
 	plain)		_type=layer.v1.tar; cat ;;
 	zstd)		_type=layer.v1.tar+zstd; zstd -q ;;
