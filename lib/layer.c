@@ -9,6 +9,7 @@
 
 #include "charset.h"
 #include "compact.h"
+#include "compression.h"
 #include "layername.h"
 #include "listingsize.h"
 #include "mem.h"
@@ -108,11 +109,15 @@ static int fail(struct reader *reader, struct archive *archive, ducc_error **err
 static int open_archives(struct reader *reader, ducc_error **err)
 {
 	struct archive_entry *entry;
+	char magic[COMPRESSION_MAGIC];
+	ssize_t n;
 	int result;
 
 	reader->inflater = xalloc(archive_read_new());
-	archive_read_support_filter_gzip(reader->inflater);
-	archive_read_support_filter_zstd(reader->inflater);
+	n = pread(reader->source->fd, magic, sizeof(magic), 0);
+	if (n < 0)
+		return error_errno(err, errno, "read");
+	compression_undo(reader->inflater, compression_detect(magic, (size_t)n));
 	archive_read_support_format_raw(reader->inflater);
 	archive_read_support_format_empty(reader->inflater);
 	if (archive_read_open_fd(reader->inflater, reader->source->fd, READ_SIZE) != ARCHIVE_OK)
@@ -125,9 +130,6 @@ static int open_archives(struct reader *reader, ducc_error **err)
 		return 1;
 	if (result != ARCHIVE_OK)
 		return fail(reader, reader->inflater, err);
-	/* No container engine decompresses twice; the file itself counts as a filter. */
-	if (archive_filter_count(reader->inflater) > 2)
-		return error_set(err, "compressed more than once");
 	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
 		return fail(reader, reader->archive, err);
 	return 0;

@@ -246,7 +246,7 @@ E
 bad_layer 'garbage after a gzip stream is refused' 'garbage|trailing|gzip|after' trailing <<-'E'
 	file f data=x
 E
-bad_layer 'a layer compressed twice is refused' 'compressed more than once' twice <<-'E'
+bad_layer 'a layer compressed twice is refused' 'unrecognized archive format' twice <<-'E'
 	dir ./
 	file f data=x
 E
