@@ -1,42 +1,28 @@
 /* The members of a tar archive: see members.h. */
 #include "members.h"
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 
+#include "archivecopy.h"
+#include "archivefile.h"
 #include "buffer.h"
 #include "charset.h"
-#include "mem.h"
-#include "path.h"
 
-#define READ_SIZE ((size_t)256 << 10)
 #define MAX_MEMBERS 100000
 
-static void archive_cleanup(struct archive **archive)
+static int open_tar(const struct members *members, struct archive_file *file, int64_t offset)
 {
-	if (*archive)
-		archive_read_free(*archive);
+	archive_file_init(file, members->fd, offset);
+	archive_read_support_format_tar(file->archive);
+	return archive_file_open(file);
 }
 
-#define AUTO_ARCHIVE CLEANUP(archive_cleanup) struct archive
-
-static int open_archive(const struct members *members, struct archive **archive, ducc_error **err)
+/* A warning says that a name is not in the locale's encoding: bytes they are. */
+static bool is_entry(int result)
 {
-	*archive = xalloc(archive_read_new());
-	archive_read_support_format_tar(*archive);
-	archive_read_support_filter_gzip(*archive);
-	archive_read_support_filter_zstd(*archive);
-	if (archive_read_open_filename(*archive, members->path, READ_SIZE) == ARCHIVE_OK)
-		return 0;
-	if (archive_errno(*archive) == ENOENT || archive_errno(*archive) == EACCES)
-		error_errno(err, archive_errno(*archive), "%s", members->name);
-	else
-		error_set(err, "%s: %s", members->name, archive_error_string(*archive));
-	archive_read_free(*archive);
-	*archive = NULL;
-	return -1;
+	return result == ARCHIVE_OK || result == ARCHIVE_WARN;
 }
 
 /* "a/../b/layer.tar" and "./b/layer.tar" are b/layer.tar; the caller frees it. */
@@ -61,7 +47,7 @@ static char *normalize(const char *name)
 	return buffer_steal(&path);
 }
 
-static int hash_member(struct archive *archive, struct member *member, ducc_error **err)
+static int hash_member(const struct archive_file *file, struct member *member, ducc_error **err)
 {
 	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
@@ -70,7 +56,8 @@ static int hash_member(struct archive *archive, struct member *member, ducc_erro
 	size_t len;
 	int result;
 
-	while ((result = archive_read_data_block(archive, &block, &len, &offset)) == ARCHIVE_OK) {
+	while ((result = archive_read_data_block(file->archive, &block, &len, &offset)) ==
+	       ARCHIVE_OK) {
 		for (size_t i = 0; member->size + i < sizeof(member->magic) && i < len; i++)
 			member->magic[member->size + i] = ((const unsigned char *)block)[i];
 		member->size += len;
@@ -79,7 +66,7 @@ static int hash_member(struct archive *archive, struct member *member, ducc_erro
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
 	digest_from_bytes(&member->digest, sha256);
-	return result == ARCHIVE_EOF ? 0 : error_set(err, "%s", archive_error_string(archive));
+	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -136,82 +123,78 @@ static void sort_members(struct members *members)
 	members->by_digest = digests;
 }
 
+static void set_link(struct member *member, struct archive_entry *entry)
+{
+	const char *link = archive_entry_symlink(entry);
+	AUTO_FREE char *full = NULL;
+
+	if (link) /* relative to its own directory */
+		full = format("%s/../%s", member->name, link);
+	else
+		link = archive_entry_hardlink(entry);
+	if (link)
+		member->link = normalize(full ? full : link);
+}
+
+static int add_member(struct members *members, const struct archive_file *file,
+		      struct archive_entry *entry, ducc_error **err)
+{
+	const char *name = archive_entry_pathname(entry);
+	struct member *member;
+
+	if (!name || members->n == MAX_MEMBERS)
+		return error_set(err, "not an archive of an image");
+	GROW(members->list, members->n, members->capacity);
+	member = &members->list[members->n++];
+	*member = (struct member){.name = normalize(name),
+				  .offset = archive_read_header_position(file->archive)};
+	set_link(member, entry);
+	if (member->link || archive_entry_filetype(entry) != S_IFREG)
+		return 0;
+	if (hash_member(file, member, err) < 0)
+		return error_wrap(err, "%s", member->name);
+	return 0;
+}
+
 static int scan(struct members *members, ducc_error **err)
 {
 	PLAIN_BYTES;
-	AUTO_ARCHIVE *archive = NULL;
+	AUTO_ARCHIVE_FILE file;
 	struct archive_entry *entry;
-	int result;
+	int result = open_tar(members, &file, 0);
 
-	if (open_archive(members, &archive, err) < 0)
-		return -1;
-	while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
-	       result == ARCHIVE_WARN) {
-		const char *name = archive_entry_pathname(entry);
-		const char *link = archive_entry_symlink(entry);
-		struct member *member;
-
-		if (!name || members->n == MAX_MEMBERS)
-			return error_set(err, "%s: not an archive of an image", members->name);
-		GROW(members->list, members->n, members->capacity);
-		member = &members->list[members->n++];
-		*member = (struct member){.name = normalize(name), .offset = -1};
-		if (archive_filter_code(archive, 0) == ARCHIVE_FILTER_NONE)
-			member->offset = archive_read_header_position(archive);
-		if (link) { /* relative to its own directory */
-			AUTO_FREE char *full = format("%s/../%s", member->name, link);
-
-			member->link = normalize(full);
-		} else if (archive_entry_hardlink(entry)) {
-			member->link = normalize(archive_entry_hardlink(entry));
-		} else if (archive_entry_filetype(entry) == S_IFREG &&
-			   hash_member(archive, member, err) < 0) {
-			return error_wrap(err, "%s: %s", members->name, member->name);
-		}
-	}
+	if (result == ARCHIVE_OK)
+		while (is_entry(result = tarheader_next(&file.header, file.archive, &entry)))
+			if (add_member(members, &file, entry, err) < 0)
+				return -1;
 	if (result != ARCHIVE_EOF)
-		return error_set(err, "%s: %s", members->name, archive_error_string(archive));
+		return archive_file_fail(&file, err);
 	sort_members(members);
 	return 0;
 }
 
-static int write_input(int fd, const char *directory, ducc_error **err)
+/* Standard input can be read but once: *input is its copy, for all images in it. */
+static int open_input(int *input, ducc_error **err)
 {
-	AUTO_FREE char *buffer = xmalloc(READ_SIZE);
-	ssize_t n;
+	int fd;
 
-	while ((n = read(STDIN_FILENO, buffer, READ_SIZE)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0 && write_all(fd, buffer, (size_t)n) < 0)
-			return error_errno(err, errno, "%s", directory);
-	return n < 0 ? error_errno(err, errno, "standard input") : 0;
-}
-
-/* Standard input can be read but once; a file without a name goes when we go. */
-static int copy_input(int *copy, ducc_error **err)
-{
-	const char *directory = getenv("TMPDIR");
-
-	if (!directory || !*directory)
-		directory = "/var/tmp";
-	*copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (*copy < 0)
-		return error_errno(err, errno, "%s", directory);
-	if (!write_input(*copy, directory, err))
-		return 0;
-	cleanup_close(copy);
-	*copy = -1;
-	return -1;
+	if (*input < 0)
+		*input = archive_copy_input(err);
+	if (*input < 0)
+		return -1;
+	fd = fcntl(*input, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? error_errno(err, errno, STANDARD_INPUT) : fd;
 }
 
 int members_open(struct members *members, const char *path, int *input, ducc_error **err)
 {
 	bool is_input = !strcmp(path, "-");
 
-	*members = (struct members){.name = xstrdup(is_input ? "standard input" : path)};
-	if (is_input && *input < 0 && copy_input(input, err) < 0)
+	*members = (struct members){.name = xstrdup(is_input ? STANDARD_INPUT : path)};
+	members->fd = is_input ? open_input(input, err) : archive_copy_file(path, err);
+	if (members->fd < 0)
 		return -1;
-	members->path = is_input ? format("/proc/self/fd/%d", *input) : xstrdup(path);
-	return scan(members, err);
+	return scan(members, err) < 0 ? error_wrap(err, "%s", members->name) : 0;
 }
 
 void members_close(struct members *members)
@@ -223,7 +206,8 @@ void members_close(struct members *members)
 	free(members->list);
 	free(members->by_name);
 	free(members->by_digest);
-	free(members->path);
+	if (members->name)
+		cleanup_close(&members->fd);
 	free(members->name);
 	*members = (struct members){NULL};
 }
@@ -255,66 +239,35 @@ const struct member *members_find_digest(const struct members *members, const st
 	return found ? *found : NULL;
 }
 
-/* Opens the archive at the member's header.  The caller closes *fd after the archive. */
-static struct archive *open_at(const struct members *members, const struct member *member, int *fd)
-{
-	struct archive *archive = xalloc(archive_read_new());
-	struct archive_entry *entry;
-
-	archive_read_support_format_tar(archive);
-	*fd = open(members->path, O_RDONLY | O_CLOEXEC);
-	if (*fd >= 0 && lseek(*fd, (off_t)member->offset, SEEK_SET) == member->offset &&
-	    archive_read_open_fd(archive, *fd, READ_SIZE) == ARCHIVE_OK &&
-	    archive_read_next_header(archive, &entry) >= ARCHIVE_WARN)
-		return archive;
-	archive_read_free(archive);
-	return NULL;
-}
-
-/*
- * Opens the archive with the member's bytes next.  A compressed archive must be read from
- * the beginning, in the order of the first pass.  The caller closes *fd after the archive.
- */
-static struct archive *open_member(const struct members *members, const struct member *member,
-				   int *fd, ducc_error **err)
+/* Opens the archive with the member's bytes next; *file is to be closed in any case. */
+static int open_member(const struct members *members, const struct member *member,
+		       struct archive_file *file, ducc_error **err)
 {
 	PLAIN_BYTES;
-	struct archive *archive = member->offset < 0 ? NULL : open_at(members, member, fd);
 	struct archive_entry *entry;
 
-	if (archive)
-		return archive;
-	if (member->offset < 0 && open_archive(members, &archive, err) < 0)
-		return NULL;
-	for (size_t i = 0; archive && i < members->n; i++) {
-		int result = archive_read_next_header(archive, &entry);
-
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-			break;
-		if (&members->list[i] == member)
-			return archive;
-	}
-	if (archive)
-		archive_read_free(archive);
-	error_set(err, "%s changed while it was read", members->name);
-	return NULL;
+	if (open_tar(members, file, member->offset) == ARCHIVE_OK &&
+	    is_entry(tarheader_next(&file->header, file->archive, &entry)))
+		return 0;
+	if (!file->error)
+		return error_set(err, "%s changed while it was read", members->name);
+	archive_file_fail(file, err);
+	return error_wrap(err, "%s", members->name);
 }
 
 int members_read(const struct members *members, const struct member *member, size_t limit,
 		 char **data, size_t *len, ducc_error **err)
 {
-	AUTO_CLOSE int fd = -1;
-	AUTO_ARCHIVE *archive = NULL;
+	AUTO_ARCHIVE_FILE file = {NULL};
 	AUTO_FREE char *text = NULL;
 	la_ssize_t n;
 
 	if (member->size > limit)
 		return error_set(err, "%s: more than %zu bytes", member->name, limit);
-	archive = open_member(members, member, &fd, err);
-	if (!archive)
+	if (open_member(members, member, &file, err) < 0)
 		return -1;
 	text = xcalloc(member->size + 1, 1);
-	n = archive_read_data(archive, text, member->size);
+	n = archive_read_data(file.archive, text, member->size);
 	if (n < 0 || (uint64_t)n != member->size)
 		return error_set(err, "%s changed while it was read", members->name);
 	*len = member->size;
@@ -325,19 +278,19 @@ int members_read(const struct members *members, const struct member *member, siz
 int members_copy(const struct members *members, const struct member *member, struct blob *blob,
 		 ducc_error **err)
 {
-	AUTO_CLOSE int fd = -1;
-	AUTO_ARCHIVE *archive = open_member(members, member, &fd, err);
+	AUTO_ARCHIVE_FILE file = {NULL};
 	const void *data;
 	la_int64_t offset;
 	size_t len;
 	int result;
 
-	if (!archive || blob_restart(blob, err) < 0)
+	if (open_member(members, member, &file, err) < 0 || blob_restart(blob, err) < 0)
 		return -1;
-	while ((result = archive_read_data_block(archive, &data, &len, &offset)) == ARCHIVE_OK)
+	while ((result = archive_read_data_block(file.archive, &data, &len, &offset)) == ARCHIVE_OK)
 		if (blob_write(blob, data, len, err) < 0)
 			return -1;
-	if (result != ARCHIVE_EOF)
-		return error_set(err, "%s", archive_error_string(archive));
-	return blob_verify(blob, err);
+	if (result == ARCHIVE_EOF)
+		return blob_verify(blob, err);
+	archive_file_fail(&file, err);
+	return error_wrap(err, "%s", members->name);
 }

@@ -2,8 +2,8 @@
  * The members of a tar archive, found by name or by what is in them: a first pass over the
  * archive computes their digests, later ones take their bytes.
  *
- * The archive may be compressed, and may come from standard input, from where it is
- * copied, once, into a file without a name.
+ * The archive may be compressed, and may come from standard input or another pipe: see
+ * archivecopy.h.
  */
 #ifndef DUCC_MEMBERS_H
 #define DUCC_MEMBERS_H
@@ -16,12 +16,12 @@ struct member {
 	struct digest digest;
 	uint64_t size;
 	unsigned char magic[4]; /* its first bytes */
-	int64_t offset;         /* of its header; -1: the archive is compressed */
+	int64_t offset;         /* of its header */
 };
 
 struct members {
 	char *name; /* for messages */
-	char *path; /* how to open it */
+	int fd;     /* the tar: the file itself, or a copy */
 	struct member *list;
 	size_t n, capacity;
 	const struct member **by_name;   /* sorted; the last of each name */
@@ -31,7 +31,8 @@ struct members {
 
 /*
  * `path` "-" is standard input, whose copy is in *input from the first time on; before, that
- * is -1.  The caller closes it after the last members_close(), which is due in any case.
+ * is -1.  The caller closes it after the last members_close(), which is due in any case, and
+ * does nothing if all of *members is zero.
  */
 int members_open(struct members *members, const char *path, int *input, ducc_error **err);
 void members_close(struct members *members);

@@ -2,6 +2,7 @@
 # Images that don't come from a registry: OCI layouts and docker-archive files.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need zstd
 
 L=$tmp/layout
 S=$tmp/store
@@ -225,6 +226,48 @@ is "several images of one archive on standard input" "$(gzip -dc "$tmp/layout.ta
 is "... or all platforms of one" \
 	"$(tar -C "$tmp/multi" -c . | ducc-fetch -q -a -s "$S" oci-archive:-:multi:1 | sed 's/.*platform=//' | tr '\n' ' ')" "linux/amd64 linux/arm64 "
 ok "docker-archive:- that is none" refuses 'standard input: ' docker-archive:- </dev/null
+
+# An archive that is compressed or comes through a pipe is copied, decompressed, into TMPDIR.
+gzip -dc "$tmp/layout.tar.gz" >"$tmp/layout.tar"
+{ head -c 3000 "$tmp/layout.tar" | gzip; tail -c +3001 "$tmp/layout.tar" | gzip; } >"$tmp/layout.tar.gzz"
+zstd -q "$tmp/layout.tar"
+mkfifo "$tmp/fifo"
+S=$tmp/from-copies
+blobs() { # ARCHIVE: the digests of the blobs of its image two
+	rm -rf "$S"
+	timeout 20 ducc-fetch -q -s "$S" "oci-archive:$1:two" >"$tmp/out" 2>&1 && sound "$S" && ls "$S/blobs/sha256" || echo "not $1"
+}
+all=$(blobs "$tmp/layout.tar")
+for kind in gz gzz zst; do
+	is "an archive compressed as $kind has the same blobs" "$(blobs "$tmp/layout.tar.$kind")" "$all"
+done
+for kind in tar tar.gz tar.zst; do
+	timeout 20 dd status=none if="$tmp/layout.$kind" of="$tmp/fifo" &
+	is "... so has a $kind from a FIFO" "$(blobs "$tmp/fifo")" "$all"
+	is "... and from a pipe of the shell" "$(dd status=none if="$tmp/layout.$kind" | blobs /dev/fd/0)" "$all"
+done
+is "several images of a compressed one on standard input" \
+	"$(fetch oci-archive:-:one oci-archive:-:two <"$tmp/layout.tar.zst" | sort -u | wc -l)" 2
+skopeo copy -q --insecure-policy "oci:$L:two" "docker-archive:$tmp/docker.tar:org/docker:1"
+gzip -k "$tmp/docker.tar"
+is "a compressed docker-archive has the same manifest" "$(fetch "docker-archive:$tmp/docker.tar.gz")" "$(fetch "docker-archive:$tmp/docker.tar")"
+is "a copy leaves nothing in TMPDIR" \
+	"$(mkdir "$tmp/copies" && TMPDIR=$tmp/copies blobs "$tmp/layout.tar.gz" >"$tmp/out" && ls -A "$tmp/copies")" ""
+TMPDIR=$tmp/nowhere
+export TMPDIR
+ok "without TMPDIR there is no copy" refuses "$tmp/nowhere: No such file" "oci-archive:$tmp/layout.tar.gz:two"
+is "... but a file that is not compressed needs none" "$(fetch "oci-archive:$tmp/layout.tar:two")" "http://localhost/two:latest@$(digest two)"
+unset TMPDIR
+full() { # IMAGE: as with a disk that is full after 8 KiB
+	(trap '' XFSZ; ulimit -f 16; TMPDIR=$tmp/copies exec ducc-fetch -s "$S" "$1")
+}
+fails "a copy that cannot be written is an error" full "oci-archive:$tmp/layout.tar.gz:two"
+is "... that names the directory" "$(cat "$out")" "ducc-fetch: oci-archive:$tmp/layout.tar.gz:two: $tmp/copies: File too large"
+head -c 100000 "$tmp/layout.tar.gz" >"$tmp/cut.tar.gz"
+ok "a compressed archive that is cut short names itself" refuses "$tmp/cut.tar.gz: truncated gzip input" "oci-archive:$tmp/cut.tar.gz:two"
+gzip -c "$tmp/layout.tar.gz" >"$tmp/layout.twice"
+ok "one that is compressed twice is refused" refuses "compressed more than once" "oci-archive:$tmp/layout.twice:two"
+
 ok "in the end the stores are sound" sound "$S"
 ok "... all of them" sound "$tmp/store"
 

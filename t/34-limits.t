@@ -286,6 +286,33 @@ image thousands '.rootfs.diff_ids |= [range(1001) as $i | .[]]' '.layers |= [ran
 	file f
 E
 refused 'an image of 1001 layers' thousands 'image of more than 1000 layers \(raise it with -l layers=N\)'
+
+# Archives of images: what is in front of a good one.
+
+archive=$tmp/archive
+before() { # SPEC, for mktar
+	{ echo 'cut 1024'; cat; } | "$mktar" >"$archive"
+	tar -C "$corpus" -c index.json oci-layout blobs >>"$archive"
+}
+archive_refused() { # TITLE MESSAGE
+	rm -rf "$store"
+	fails "an archive with $1 is refused" env TMPDIR="$tmp" time -f %M -o "$tmp/peak" \
+		ducc-fetch -q -s "$store" "oci-archive:$archive:good"
+	like '... for that' "$(cat "$out")" "^ducc-fetch: oci-archive:$archive:good: $archive: $2\$"
+	if [ "$(tail -n 1 "$tmp/peak")" -gt "$peak" ]; then peak=$(tail -n 1 "$tmp/peak"); fi
+}
+before <<-'E'
+	file GNUSparseFile.0/f pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=f pax.GNU.sparse.realsize=0 data=1000000\n size=16M
+E
+archive_refused 'a large map of a sparse file' 'header of more than 2097152 bytes'
+gzip -f "$archive"
+mv "$archive.gz" "$archive"
+archive_refused 'such a map, compressed,' 'header of more than 2097152 bytes'
+head -c 64M /dev/zero | zstd -q >"$tmp/frame"
+for _ in $(seq 17); do cat "$tmp/frame"; done >"$archive"
+archive_refused 'a gigabyte in some kilobytes' 'decompresses to more than 1073741824 bytes; decompress it first'
+is '... of which nothing is left' "$(find "$tmp" -maxdepth 1 -size +99M)" ''
+
 case $bin in
 */san) echo "# memory is not what it is without sanitizers" ;;
 *) ok "none of them takes 64 MiB of memory (the most were $peak KiB)" [ "$peak" -lt 65536 ] ;;

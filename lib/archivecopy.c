@@ -1,0 +1,119 @@
+/* An archive as a tar that can be read from any position: see archivecopy.h. */
+#include "archivecopy.h"
+
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "archivefile.h"
+#include "path.h"
+
+#define RATIO_LIMIT 200
+#define SIZE_LIMIT ((uint64_t)1 << 30) /* whatever the ratio */
+
+/* Returns 1 if there are no bytes in it. */
+static int open_inflater(struct archive_file *file, int fd, int64_t offset, ducc_error **err)
+{
+	struct archive_entry *entry;
+	int result;
+
+	archive_file_init(file, fd, offset);
+	archive_read_support_filter_gzip(file->archive);
+	archive_read_support_filter_zstd(file->archive);
+	archive_read_support_format_raw(file->archive);
+	archive_read_support_format_empty(file->archive);
+	result = archive_file_open(file);
+	if (result == ARCHIVE_OK)
+		result = archive_read_next_header(file->archive, &entry);
+	if (result != ARCHIVE_OK && result != ARCHIVE_EOF)
+		return archive_file_fail(file, err);
+	/* check_size() does not see the bytes between two filters; the file itself counts as one. */
+	if (archive_filter_count(file->archive) > 2)
+		return error_set(err, "compressed more than once; decompress it first");
+	return result == ARCHIVE_EOF;
+}
+
+static bool is_compressed(const struct archive_file *file)
+{
+	return archive_filter_code(file->archive, 0) != ARCHIVE_FILTER_NONE;
+}
+
+static int check_size(const struct archive_file *file, uint64_t size, ducc_error **err)
+{
+	uint64_t limit = (uint64_t)archive_filter_bytes(file->archive, -1) * RATIO_LIMIT;
+
+	if (limit < SIZE_LIMIT)
+		limit = SIZE_LIMIT;
+	if (size <= limit || !is_compressed(file))
+		return 0;
+	return error_set(err, "decompresses to more than %" PRIu64 " bytes; decompress it first",
+			 limit);
+}
+
+static int write_copy(const struct archive_file *file, int copy, const char *name,
+		      const char *directory, ducc_error **err)
+{
+	const void *data;
+	la_int64_t offset;
+	size_t len;
+	uint64_t size = 0;
+	int result;
+
+	while ((result = archive_read_data_block(file->archive, &data, &len, &offset)) ==
+	       ARCHIVE_OK) {
+		size += len;
+		if (check_size(file, size, err) < 0)
+			return error_wrap(err, "%s", name);
+		if (write_all(copy, data, len) < 0)
+			return error_errno(err, errno, "%s", directory);
+	}
+	if (result == ARCHIVE_EOF)
+		return 0;
+	archive_file_fail(file, err);
+	return error_wrap(err, "%s", name);
+}
+
+static int make_copy(const struct archive_file *file, bool empty, const char *name,
+		     ducc_error **err)
+{
+	const char *directory = getenv("TMPDIR");
+	AUTO_CLOSE int copy = -1;
+
+	if (!directory || !*directory)
+		directory = "/var/tmp";
+	copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (copy < 0)
+		return error_errno(err, errno, "%s", directory);
+	if (!empty && write_copy(file, copy, name, directory, err) < 0)
+		return -1;
+	return steal_fd(&copy);
+}
+
+int archive_copy_file(const char *path, ducc_error **err)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_ARCHIVE_FILE file = {NULL};
+	struct stat status;
+	int opened;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_errno(err, errno, "%s", path);
+	opened = open_inflater(&file, fd, S_ISREG(status.st_mode) ? 0 : -1, err);
+	if (opened < 0)
+		return error_wrap(err, "%s", path);
+	if (S_ISREG(status.st_mode) && !is_compressed(&file))
+		return steal_fd(&fd);
+	return make_copy(&file, opened, path, err);
+}
+
+int archive_copy_input(ducc_error **err)
+{
+	AUTO_ARCHIVE_FILE file = {NULL};
+	int opened = open_inflater(&file, STDIN_FILENO, -1, err);
+
+	if (opened < 0)
+		return error_wrap(err, STANDARD_INPUT);
+	return make_copy(&file, opened, STANDARD_INPUT, err);
+}

@@ -1,0 +1,37 @@
+/*
+ * A file that libarchive reads from any position, so that readers can share a descriptor.
+ *
+ * Call archive_file_init(), choose formats and filters (archive_read_support_...), call
+ * archive_file_open(), and read entries with tarheader_next(), which bounds their headers.
+ */
+#ifndef DUCC_ARCHIVEFILE_H
+#define DUCC_ARCHIVEFILE_H
+
+#include <archive.h>
+#include <stdint.h>
+
+#include "mem.h"
+#include "tarheader.h"
+
+struct archive_file {
+	struct archive *archive;
+	struct tarheader header;
+	int fd;            /* stays the caller's */
+	int64_t offset;    /* of the next byte; -1: the descriptor's own, as in a pipe */
+	char *buffer;      /* holds what libarchive was given last */
+	ducc_error *error; /* from within the callback */
+};
+
+void archive_file_init(struct archive_file *file, int fd, int64_t offset);
+
+/* Returns ARCHIVE_OK or another status of libarchive; for its cause see archive_file_fail(). */
+int archive_file_open(struct archive_file *file);
+
+/* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */
+int archive_file_fail(const struct archive_file *file, ducc_error **err);
+
+void archive_file_close(struct archive_file *file);
+
+#define AUTO_ARCHIVE_FILE CLEANUP(archive_file_close) struct archive_file
+
+#endif
