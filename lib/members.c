@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "archivecopy.h"
 #include "archivefile.h"
@@ -11,6 +12,7 @@
 #include "charset.h"
 
 #define MAX_MEMBERS 100000
+#define NAMES_LIMIT ((size_t)16 << 20) /* bytes of all names and targets */
 
 static int open_tar(const struct members *members, struct archive_file *file, int64_t offset)
 {
@@ -123,52 +125,86 @@ static void sort_members(struct members *members)
 	members->by_digest = digests;
 }
 
-static void set_link(struct member *member, struct archive_entry *entry)
+static int check_length(const char *name, const char *what, ducc_error **err)
 {
-	const char *link = archive_entry_symlink(entry);
-	AUTO_FREE char *full = NULL;
-
-	if (link) /* relative to its own directory */
-		full = format("%s/../%s", member->name, link);
-	else
-		link = archive_entry_hardlink(entry);
-	if (link)
-		member->link = normalize(full ? full : link);
+	if (strlen(name) < PATH_MAX)
+		return 0;
+	return error_set(err, "%s of more than %d bytes", what, PATH_MAX - 1);
 }
 
-static int add_member(struct members *members, const struct archive_file *file,
+/* Checks a name, and charges it to what all names may take together. */
+static int charge_name(struct members *members, const char *name, const char *what,
+		       ducc_error **err)
+{
+	if (check_length(name, what, err) < 0)
+		return -1;
+	members->names_size += strlen(name);
+	if (members->names_size <= NAMES_LIMIT)
+		return 0;
+	return error_set(err, "names of more than %zu bytes together", NAMES_LIMIT);
+}
+
+/* Sets the link that the entry is, if it is one. */
+static int set_link(struct members *members, struct member *member, struct archive_entry *entry,
+		    ducc_error **err)
+{
+	const char *symlink = archive_entry_symlink(entry);
+	const char *link = symlink ? symlink : archive_entry_hardlink(entry);
+	AUTO_FREE char *full = NULL;
+
+	if (!link)
+		return 0;
+	if (charge_name(members, link, "target", err) < 0)
+		return -1;
+	/* A symbolic link is relative to its own directory. */
+	full = symlink ? format("%s/../%s", member->name, symlink) : xstrdup(link);
+	member->link = normalize(full);
+	return check_length(member->link, "target", err);
+}
+
+static int add_member(struct members *members, const struct archive_file *file, const char *name,
 		      struct archive_entry *entry, ducc_error **err)
 {
-	const char *name = archive_entry_pathname(entry);
 	struct member *member;
 
-	if (!name || members->n == MAX_MEMBERS)
-		return error_set(err, "not an archive of an image");
+	if (charge_name(members, name, "name", err) < 0)
+		return -1;
 	GROW(members->list, members->n, members->capacity);
 	member = &members->list[members->n++];
 	*member = (struct member){.name = normalize(name),
 				  .offset = archive_read_header_position(file->archive)};
-	set_link(member, entry);
+	if (set_link(members, member, entry, err) < 0)
+		return -1;
 	if (member->link || archive_entry_filetype(entry) != S_IFREG)
 		return 0;
-	if (hash_member(file, member, err) < 0)
-		return error_wrap(err, "%s", member->name);
-	return 0;
+	return hash_member(file, member, err);
+}
+
+static int read_members(struct members *members, struct archive_file *file, ducc_error **err)
+{
+	struct archive_entry *entry;
+	int result;
+
+	while (is_entry(result = tarheader_next(&file->header, file->archive, &entry))) {
+		const char *name = archive_entry_pathname(entry);
+
+		if (!name || members->n == MAX_MEMBERS)
+			return error_set(err, "not an archive of an image");
+		if (add_member(members, file, name, entry, err) < 0)
+			return error_wrap(err, strlen(name) < PATH_MAX ? "%s" : "%.64s...", name);
+	}
+	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
 }
 
 static int scan(struct members *members, ducc_error **err)
 {
 	PLAIN_BYTES;
 	AUTO_ARCHIVE_FILE file;
-	struct archive_entry *entry;
-	int result = open_tar(members, &file, 0);
 
-	if (result == ARCHIVE_OK)
-		while (is_entry(result = tarheader_next(&file.header, file.archive, &entry)))
-			if (add_member(members, &file, entry, err) < 0)
-				return -1;
-	if (result != ARCHIVE_EOF)
+	if (open_tar(members, &file, 0) != ARCHIVE_OK)
 		return archive_file_fail(&file, err);
+	if (read_members(members, &file, err) < 0)
+		return -1;
 	sort_members(members);
 	return 0;
 }

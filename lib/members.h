@@ -24,7 +24,8 @@ struct members {
 	int fd;     /* the tar: the file itself, or a copy */
 	struct member *list;
 	size_t n, capacity;
-	const struct member **by_name;   /* sorted; the last of each name */
+	size_t names_size;             /* bytes of the names and targets, as they are in the tar */
+	const struct member **by_name; /* sorted; the last of each name */
 	const struct member **by_digest; /* sorted, without links; the first of each digest */
 	size_t n_names, n_digests;
 };

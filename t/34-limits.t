@@ -294,6 +294,9 @@ before() { # SPEC, for mktar
 	{ echo 'cut 1024'; cat; } | "$mktar" >"$archive"
 	tar -C "$corpus" -c index.json oci-layout blobs >>"$archive"
 }
+fetch_archive() {
+	TMPDIR=$tmp ducc-fetch -q -s "$store" "oci-archive:$archive:good"
+}
 archive_refused() { # TITLE MESSAGE
 	rm -rf "$store"
 	fails "an archive with $1 is refused" env TMPDIR="$tmp" time -f %M -o "$tmp/peak" \
@@ -301,6 +304,31 @@ archive_refused() { # TITLE MESSAGE
 	like '... for that' "$(cat "$out")" "^ducc-fetch: oci-archive:$archive:good: $archive: $2\$"
 	if [ "$(tail -n 1 "$tmp/peak")" -gt "$peak" ]; then peak=$(tail -n 1 "$tmp/peak"); fi
 }
+name=$(repeat 4095 n)
+before <<-E
+	file $name
+	sym s to=$name
+	hard h to=$name
+E
+ok 'an archive with names of 4095 bytes is taken' fetch_archive
+before <<-E
+	file n$name
+E
+archive_refused 'a longer name' 'n{64}\.\.\.: name of more than 4095 bytes'
+for kind in sym hard; do
+	before <<-E
+		$kind s to=n$name
+	E
+	archive_refused "a longer target ($kind)" 's: target of more than 4095 bytes'
+done
+before <<-E
+	sym $(repeat 2048 a)/s to=$(repeat 2048 b)
+E
+archive_refused 'a link to a longer name' 'a*\.\.\.a*/s: target of more than 4095 bytes'
+before <<-E
+	$(numbers "file &$name" 5000 | cut -c -4100)
+E
+archive_refused 'many long names' '[^ ]*: names of more than 16777216 bytes together'
 before <<-'E'
 	file GNUSparseFile.0/f pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=f pax.GNU.sparse.realsize=0 data=1000000\n size=16M
 E
