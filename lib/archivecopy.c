@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "archivefile.h"
+#include "compression.h"
 #include "path.h"
 
 #define RATIO_LIMIT 200
@@ -17,11 +18,12 @@
 static int open_inflater(struct archive_file *file, int fd, int64_t offset, ducc_error **err)
 {
 	struct archive_entry *entry;
-	int result;
+	int filter, result;
 
 	archive_file_init(file, fd, offset);
-	archive_read_support_filter_gzip(file->archive);
-	archive_read_support_filter_zstd(file->archive);
+	if (archive_file_detect(file, &filter, err) < 0)
+		return -1;
+	compression_undo(file->archive, filter);
 	archive_read_support_format_raw(file->archive);
 	archive_read_support_format_empty(file->archive);
 	result = archive_file_open(file);
@@ -29,9 +31,6 @@ static int open_inflater(struct archive_file *file, int fd, int64_t offset, ducc
 		result = archive_read_next_header(file->archive, &entry);
 	if (result != ARCHIVE_OK && result != ARCHIVE_EOF)
 		return archive_file_fail(file, err);
-	/* check_size() does not see the bytes between two filters; the file itself counts as one. */
-	if (archive_filter_count(file->archive) > 2)
-		return error_set(err, "compressed more than once; decompress it first");
 	return result == ARCHIVE_EOF;
 }
 

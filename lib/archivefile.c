@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "compression.h"
+
 #define READ_SIZE ((size_t)256 << 10)
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset)
@@ -13,32 +15,50 @@ void archive_file_init(struct archive_file *file, int fd, int64_t offset)
 				      .buffer = xmalloc(READ_SIZE)};
 }
 
-static ssize_t read_piece(const struct archive_file *file)
+/* Reads more behind what is there.  Returns as read(2) does. */
+static ssize_t read_ahead(struct archive_file *file)
 {
+	char *end = file->buffer + file->ahead;
+	size_t room = READ_SIZE - file->ahead;
 	ssize_t n;
 
 	do
-		n = file->offset < 0
-			    ? read(file->fd, file->buffer, READ_SIZE)
-			    : pread(file->fd, file->buffer, READ_SIZE, (off_t)file->offset);
+		n = file->offset < 0 ? read(file->fd, end, room)
+				     : pread(file->fd, end, room, (off_t)file->offset);
 	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		file->ahead += (size_t)n;
+		file->offset += file->offset < 0 ? 0 : n;
+	}
 	return n;
 }
 
 static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 {
 	struct archive_file *file = ctx;
-	ssize_t n = read_piece(file);
+	size_t len;
 
 	(void)archive;
-	if (n < 0)
+	if (!file->ahead && read_ahead(file) < 0)
 		return error_set(&file->error, "%s", strerror(errno));
-	if (tarheader_take(&file->header, (size_t)n, &file->error) < 0)
+	len = file->ahead;
+	file->ahead = 0;
+	if (tarheader_take(&file->header, len, &file->error) < 0)
 		return -1;
-	if (file->offset >= 0)
-		file->offset += n;
 	*data = file->buffer;
-	return n;
+	return (la_ssize_t)len;
+}
+
+int archive_file_detect(struct archive_file *file, int *filter, ducc_error **err)
+{
+	ssize_t n = 1;
+
+	while (file->ahead < COMPRESSION_MAGIC && n > 0)
+		n = read_ahead(file);
+	if (n < 0)
+		return error_set(err, "%s", strerror(errno));
+	*filter = compression_detect(file->buffer, file->ahead);
+	return 0;
 }
 
 int archive_file_open(struct archive_file *file)

@@ -19,10 +19,17 @@ struct archive_file {
 	int fd;            /* stays the caller's */
 	int64_t offset;    /* of the next byte; -1: the descriptor's own, as in a pipe */
 	char *buffer;      /* holds what libarchive was given last */
+	size_t ahead;      /* bytes there that it has not been given yet */
 	ducc_error *error; /* from within the callback */
 };
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset);
+
+/*
+ * Reads ahead, before archive_file_open(), and sets *filter to how the file is compressed.
+ * Returns 0, or -1 with *err set.
+ */
+int archive_file_detect(struct archive_file *file, int *filter, ducc_error **err);
 
 /* Returns ARCHIVE_OK or another status of libarchive; for its cause see archive_file_fail(). */
 int archive_file_open(struct archive_file *file);
