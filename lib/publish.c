@@ -19,6 +19,7 @@
 #include "schedule.h"
 #include "session.h"
 #include "singularity.h"
+#include "strset.h"
 #include "transaction.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
@@ -287,6 +288,22 @@ static bool is_published(struct publish *publish, const struct image *image,
 	return repository_has(&publish->repository, flat);
 }
 
+/* Adds the layers of an image, each once. */
+static int prepare_layers(struct publish *publish, struct image *image, ducc_error **err)
+{
+	AUTO_STRSET seen = {NULL};
+
+	for (size_t i = 0; i < image->manifest.n; i++) {
+		const struct digest *layer = &image->manifest.layers[i].digest;
+
+		if (session_cancelled(publish->session))
+			return error_set(err, "interrupted");
+		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+	}
+	return 0;
+}
+
 /* Adds the layers and the flat tree of an image, but not its names. */
 static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
 {
@@ -298,14 +315,9 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 	memset(image->added, 0, image->manifest.n * sizeof(*image->added));
 	if (published)
 		return 0;
-	for (size_t i = 0; !result && i < image->manifest.n; i++) {
-		if (session_cancelled(publish->session))
-			return error_set(err, "interrupted");
-		if (prepare_layer(publish, image, i, err) < 0)
-			return error_wrap(err, "layer " PRI_DIGEST,
-					  image->manifest.layers[i].digest.hex);
-	}
-	return result < 0 ? -1 : prepare_flat(publish, image, err);
+	if (result < 0 || prepare_layers(publish, image, err) < 0)
+		return -1;
+	return prepare_flat(publish, image, err);
 }
 
 static size_t steps(const struct publish *publish)

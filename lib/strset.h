@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "mem.h"
 #include "siphash.h"
 
 struct strset {
@@ -28,5 +29,7 @@ bool strset_has(const struct strset *set, const char *text);
 void strset_cut(struct strset *set, size_t n);
 
 void strset_free(struct strset *set);
+
+#define AUTO_STRSET CLEANUP(strset_free) struct strset
 
 #endif
