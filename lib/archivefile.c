@@ -5,21 +5,19 @@
 
 #include "compression.h"
 
-#define READ_SIZE ((size_t)256 << 10)
-
 void archive_file_init(struct archive_file *file, int fd, int64_t offset)
 {
 	*file = (struct archive_file){.archive = xalloc(archive_read_new()),
 				      .fd = fd,
 				      .offset = offset,
-				      .buffer = xmalloc(READ_SIZE)};
+				      .buffer = xmalloc(TARHEADER_PIECE)};
 }
 
 /* Reads more behind what is there.  Returns as read(2) does. */
 static ssize_t read_ahead(struct archive_file *file)
 {
 	char *end = file->buffer + file->ahead;
-	size_t room = READ_SIZE - file->ahead;
+	size_t room = TARHEADER_PIECE - file->ahead;
 	ssize_t n;
 
 	do

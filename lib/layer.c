@@ -29,6 +29,8 @@ struct reader {
 	struct archive *inflater; /* the blob, decompressed */
 	struct archive *archive;  /* the tar in it */
 	struct tarheader header;
+	const char *block; /* of the inflater: what is left to hand to the tar reader */
+	size_t left;
 	struct hasher *diff_id, *content;
 	uint64_t unpacked; /* bytes of tar so far */
 	bool at_end;       /* there are no more */
@@ -69,31 +71,44 @@ static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err
 
 /* --- bytes ------------------------------------------------------------ */
 
-/* Hands the tar reader a piece of tar, which passes through the hash on its way. */
-static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+/* Takes the next block from the inflater, through the hash; there is none at the end. */
+static int next_block(struct reader *reader)
 {
-	struct reader *reader = ctx;
 	la_int64_t offset;
-	size_t len = 0;
-	int result = archive_read_data_block(reader->inflater, data, &len, &offset);
+	const void *data;
+	int result = archive_read_data_block(reader->inflater, &data, &reader->left, &offset);
 
-	(void)archive;
 	if (result == ARCHIVE_EOF) {
 		reader->at_end = true;
+		reader->left = 0;
 		return 0;
 	}
-	if (result != ARCHIVE_OK) {
-		error_set(&reader->error, "%s", archive_error_string(reader->inflater));
-		return -1;
-	}
-	hasher_update(reader->diff_id, *data, len);
-	reader->unpacked += len;
-	if (tarheader_take(&reader->header, len, &reader->error) < 0 ||
-	    charge_bytes(reader, &reader->error) < 0)
-		return -1;
+	if (result != ARCHIVE_OK)
+		return error_set(&reader->error, "%s", archive_error_string(reader->inflater));
+	reader->block = data;
+	hasher_update(reader->diff_id, data, reader->left);
+	reader->unpacked += reader->left;
 	if (reader->source->progress)
 		reader->source->progress(reader->source->ctx,
 					 (uint64_t)archive_filter_bytes(reader->inflater, -1));
+	return charge_bytes(reader, &reader->error);
+}
+
+/* Hands the tar reader a piece of tar. */
+static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+{
+	struct reader *reader = ctx;
+	size_t len;
+
+	(void)archive;
+	if (!reader->left && !reader->at_end && next_block(reader) < 0)
+		return -1;
+	len = reader->left < TARHEADER_PIECE ? reader->left : TARHEADER_PIECE;
+	if (tarheader_take(&reader->header, len, &reader->error) < 0)
+		return -1;
+	*data = reader->block;
+	reader->block += len;
+	reader->left -= len;
 	return (la_ssize_t)len;
 }
 
@@ -609,6 +624,19 @@ static int read_entries(struct reader *reader, ducc_error **err)
 
 /* --- the result ------------------------------------------------------- */
 
+static uint64_t listing_size(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		node_path(node, &path);
+		size += listing_node_size(node, &path, node->file);
+	}
+	return size;
+}
+
 /*
  * Writes the tar again, without what was replaced.  Files whose first name was replaced get
  * another one, which may be longer and is in the line of each of their links.
@@ -619,7 +647,7 @@ static int rewrite(struct reader *reader, int fd, ducc_error **err)
 	uint64_t size, charged = reader->listing.used;
 
 	compact_origins(reader->tree, layer);
-	size = listing_tree_size(reader->tree, NULL);
+	size = listing_size(reader->tree);
 	if (size > charged && charge_listing(reader, size - charged, err) < 0)
 		return -1;
 	return compact(fd, reader->tree, layer, err);

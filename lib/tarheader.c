@@ -1,6 +1,11 @@
 /* The headers of a tar: see tarheader.h. */
 #include "tarheader.h"
 
+#include <archive_entry.h>
+#include <errno.h>
+
+#define ACL_TYPES (ARCHIVE_ENTRY_ACL_TYPE_POSIX1E | ARCHIVE_ENTRY_ACL_TYPE_NFS4)
+
 int tarheader_next(struct tarheader *header, struct archive *archive, struct archive_entry **entry)
 {
 	int result;
@@ -12,13 +17,19 @@ int tarheader_next(struct tarheader *header, struct archive *archive, struct arc
 	header->size = 0;
 	result = archive_read_next_header(archive, entry);
 	header->reading = false;
-	return result;
+	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+		return result;
+	if (archive_entry_acl_count(*entry, ACL_TYPES) <= TARHEADER_ACL_LIMIT)
+		return result;
+	archive_set_error(archive, EINVAL, "access control list of more than %d entries",
+			  TARHEADER_ACL_LIMIT);
+	return ARCHIVE_FATAL;
 }
 
 int tarheader_take(struct tarheader *header, size_t len, ducc_error **err)
 {
 	header->size += len;
-	if (!header->reading || header->size <= TARHEADER_LIMIT)
+	if (!header->reading || header->size <= TARHEADER_LIMIT + TARHEADER_PIECE)
 		return 0;
 	return error_set(err, "header of more than %zu bytes", TARHEADER_LIMIT);
 }

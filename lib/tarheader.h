@@ -2,8 +2,9 @@
  * The headers of a tar, bounded in size.
  *
  * Before libarchive returns an entry, it reads all that the tar says of it: long names, extended
- * attributes, the map of a sparse file.  It keeps all that in memory, and a compressed map may
- * take a thousandth of that.  So the function that feeds libarchive counts what it hands over.
+ * attributes, access control lists, the map of a sparse file.  It keeps all that in memory, of
+ * which a compressed map may take a thousandth, and takes quadratic time for the lists.  So the
+ * function that feeds libarchive counts what it hands over.
  */
 #ifndef DUCC_TARHEADER_H
 #define DUCC_TARHEADER_H
@@ -14,8 +15,17 @@
 
 #include "error.h"
 
-/* Bytes.  Linux's own limits for names, targets and attributes are well below. */
-#define TARHEADER_LIMIT ((size_t)2 << 20)
+/*
+ * Bytes.  Container engines bound what they read of a header to 1 MiB; names, targets and the
+ * attributes of real files take a few thousand.
+ */
+#define TARHEADER_LIMIT ((size_t)256 << 10)
+
+/* The most to hand over at a time: so much more than a header has may be counted with it. */
+#define TARHEADER_PIECE ((size_t)64 << 10)
+
+/* Entries of access control lists, which ducc has no use for. */
+#define TARHEADER_ACL_LIMIT 100
 
 /* Begins as {0}. */
 struct tarheader {
@@ -24,7 +34,10 @@ struct tarheader {
 	size_t size;  /* bytes of it so far */
 };
 
-/* archive_read_next_header(), which calls back for the bytes it reads. */
+/*
+ * archive_read_next_header(), which calls back for the bytes it reads.  ARCHIVE_FATAL, with an
+ * error set in the archive, if there are too many entries of access control lists.
+ */
 int tarheader_next(struct tarheader *header, struct archive *archive, struct archive_entry **entry);
 
 /* For the callback, with `len` more bytes: 0, or -1 with *err set if they exceed the limit. */
