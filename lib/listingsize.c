@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "listing.h"
-#include "mem.h"
 #include "text.h"
 
 uint64_t listing_text_size(const char *text, size_t len)
@@ -30,21 +29,14 @@ uint64_t listing_file_size(const struct file *file)
 	return size;
 }
 
-uint64_t listing_tree_size(struct tree *tree, bool (*counts)(const struct node *node))
+uint64_t listing_node_size(const struct node *node, const struct buffer *path,
+			   const struct file *file)
 {
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-	uint64_t size = 0;
+	uint64_t size = LISTING_LINE + listing_text_size(path->data, path->len);
 
-	for (const struct node *node = root; node; node = tree_next(root, node)) {
-		if (counts && !counts(node))
-			continue;
-		node_path(node, &path);
-		size += LISTING_LINE + listing_text_size(path.data, path.len);
-		if (node->file)
-			size += listing_file_size(node->file);
-		if (node->lower_link)
-			size += listing_text_size(node->lower_link, strlen(node->lower_link));
-	}
+	if (file)
+		size += listing_file_size(file);
+	if (node->lower_link)
+		size += listing_text_size(node->lower_link, strlen(node->lower_link));
 	return size;
 }

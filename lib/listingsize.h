@@ -18,7 +18,8 @@ uint64_t listing_text_size(const char *text, size_t len);
 /* Bytes of target, extended attributes and origin, which every line of the file repeats. */
 uint64_t listing_file_size(const struct file *file);
 
-/* Bytes of the lines of all nodes for which counts() is true (NULL: of all). */
-uint64_t listing_tree_size(struct tree *tree, bool (*counts)(const struct node *node));
+/* Bytes of the line of a node with that path and file (NULL: none). */
+uint64_t listing_node_size(const struct node *node, const struct buffer *path,
+			   const struct file *file);
 
 #endif

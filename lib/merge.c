@@ -81,10 +81,11 @@ static void hide(struct merge *merge, struct node *dir, struct node *old)
 	for (struct node *child = old->children; child; child = child->next) {
 		struct node *over = tree_child(merge->layer, dir, child->name, child->name_len);
 
-		if (over)
-			continue;
-		over = tree_add(merge->layer, dir, child->name, child->name_len);
-		over->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		if (!over) {
+			over = tree_add(merge->layer, dir, child->name, child->name_len);
+			over->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		}
+		over->needed = true;
 	}
 }
 
@@ -108,6 +109,7 @@ static struct file *directory_file(struct merge *merge, struct node *node, const
 	if (!node->file)
 		node_set_file(node, file_ref(file));
 	node->flags |= NODE_IMPLIED;
+	node->needed = true;
 	return file;
 }
 
@@ -134,6 +136,7 @@ static void leave_out(struct merge *merge, struct node *node, const struct node 
 		/* It is in a directory that hides all of `old`. */
 		tree_remove_children(merge->layer, node);
 		node->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		node->needed = true;
 		return;
 	}
 	if (node->file) { /* settled elsewhere, where it did have a meaning */

@@ -87,6 +87,7 @@ struct node {
 	uint32_t entries; /* for catalogs.c: in the catalog that the node is in */
 	uint8_t flags;
 	bool used;   /* for merging: holds more than whiteouts */
+	bool needed; /* merged: follows from the layers below in this image, not just in others */
 	bool stored; /* for unpacking: the layer's tar has it */
 	uint8_t name_len;
 	char name[];

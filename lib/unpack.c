@@ -393,22 +393,36 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	return staged_commit(&listing, err);
 }
 
-struct difference {
-	struct unpack *unpack;
-	const struct digest *layer;
+/* Directories of a layer that are not as they were on the layers it was unpacked on before. */
+struct differences {
+	size_t n;
+	char *first; /* its path */
 };
 
 static void on_difference(void *ctx, const char *path)
 {
-	const struct difference *difference = ctx;
+	struct differences *differences = ctx;
 
-	session_notice(
-		difference->unpack->session, DUCC_WARNING,
-		"%s/%s: layer " PRI_DIGEST
-		": directory %s has other owner, mode or time than on the layers that it was "
-		"unpacked on before; the flat image is right, the layer keeps the earlier one",
-		difference->unpack->reference.registry, difference->unpack->reference.repository,
-		difference->layer->hex, *path ? path : "/");
+	if (!differences->n++)
+		differences->first = xstrdup(*path ? path : "/");
+}
+
+static void report_differences(const struct unpack *unpack, const struct digest *layer,
+			       const struct differences *differences)
+{
+	AUTO_FREE char *others = NULL;
+
+	if (differences->n > 1)
+		others = format(" and %zu more", differences->n - 1);
+	if (differences->n)
+		session_notice(
+			unpack->session, DUCC_WARNING,
+			"%s/%s: layer " PRI_DIGEST
+			": directory %s%s has other owner, mode or time than on the layers that "
+			"it was unpacked on before; the flat image is right, the layer keeps the "
+			"earlier one",
+			unpack->reference.registry, unpack->reference.repository, layer->hex,
+			differences->first, others ? others : "");
 }
 
 /* Reads the current listing of a layer and checks that it matches the manifest. */
@@ -437,10 +451,26 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 	return STEAL(tree);
 }
 
-/* False for what the layer was given on the layers below it in other images. */
-static bool is_of_this_image(const struct node *node)
+/*
+ * Charges a merged layer for what it needs in this image, said or implied, whatever other
+ * images have given it, or this one where it contains the layer before.
+ */
+static int charge_layer(struct unpack *unpack, struct tree *tree, ducc_error **err)
 {
-	return !(node->stored && node->flags & NODE_IMPLIED);
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		bool implied = node->flags & NODE_IMPLIED;
+		const struct file *file = implied && node->peer ? node->peer->file : node->file;
+
+		if (!node->needed && (implied || (!file && !node_is_whiteout(node))))
+			continue;
+		node_path(node, &path);
+		size += listing_node_size(node, &path, file);
+	}
+	return quota_take(&unpack->merged, size, err);
 }
 
 /* Settles a layer on those below it, and commits it if it does not occur again. */
@@ -469,14 +499,17 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
-	struct difference difference = {unpack, &layer->head.layer};
+	struct differences differences = {0};
 	AUTO_TREE *tree = read_listing(unpack, layer, err);
+	int result;
 
 	if (!tree)
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
-	if (merge_layer(unpack->image, tree, on_difference, &difference, err) < 0 ||
-	    quota_take(&unpack->merged, listing_tree_size(tree, is_of_this_image), err) < 0)
+	result = merge_layer(unpack->image, tree, on_difference, &differences, err);
+	report_differences(unpack, &layer->head.layer, &differences);
+	free(differences.first);
+	if (result < 0 || charge_layer(unpack, tree, err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);

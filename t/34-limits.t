@@ -261,6 +261,23 @@ image inherited <<-E
 	done)
 E
 refused 'many directories that are only implied, with large attributes' inherited 'whole image \(raise it with -l listing=N\)' 29
+image again '.rootfs.diff_ids |= [.[0], (range(90) as $i | .[1])]' '.layers |= [.[0], (range(90) as $i | .[1])]' <<-E
+	layer
+	$(numbers "dir d& $(for i in $(seq 12); do printf ' xattr.user.%s=%s' "$i" "$(repeat 3000 v)"; done)" 14)
+	layer
+	$(numbers "file d&/f" 14)
+E
+refused '... in many copies of one layer' again 'whole image \(raise it with -l listing=N\)' 1
+image acl <<-E
+	layer
+	file f pax.SCHILY.acl.access=$(numbers 'u:&:r' 101 | paste -sd,)
+E
+refused 'an access control list that is long' acl 'access control list of more than 100 entries'
+image header <<-E
+	layer
+	file f pax.SCHILY.acl.access=$(numbers 'u:&:r' 50000 | paste -sd,)
+E
+refused 'one that is longer' header 'header of more than 262144 bytes'
 image renamed <<-E
 	layer
 	file z
@@ -332,10 +349,10 @@ archive_refused 'many long names' '[^ ]*: names of more than 16777216 bytes toge
 before <<-'E'
 	file GNUSparseFile.0/f pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=f pax.GNU.sparse.realsize=0 data=1000000\n size=16M
 E
-archive_refused 'a large map of a sparse file' 'header of more than 2097152 bytes'
+archive_refused 'a large map of a sparse file' 'header of more than 262144 bytes'
 gzip -f "$archive"
 mv "$archive.gz" "$archive"
-archive_refused 'such a map, compressed,' 'header of more than 2097152 bytes'
+archive_refused 'such a map, compressed,' 'header of more than 262144 bytes'
 head -c 64M /dev/zero | zstd -q >"$tmp/frame"
 for _ in $(seq 17); do cat "$tmp/frame"; done >"$archive"
 archive_refused 'a gigabyte in some kilobytes' 'decompresses to more than 1073741824 bytes; decompress it first'
@@ -345,6 +362,43 @@ case $bin in
 */san) echo "# memory is not what it is without sanitizers" ;;
 *) ok "none of them takes 64 MiB of memory (the most were $peak KiB)" [ "$peak" -lt 65536 ] ;;
 esac
+
+# What an image needs is the same, whatever the store has of its layers.
+
+image upper '.rootfs.diff_ids |= [.[1]]' '.layers |= [.[1]]' <<-'E'
+	layer
+	dir d xattr.user.a=b uid=3
+	file d/e/below
+	layer
+	file d/e/.wh..wh..opq
+	file d/e/f
+E
+image both '.rootfs.diff_ids |= [.[0,1,0,1]]' '.layers |= [.[0,1,0,1]]' <<-'E'
+	layer
+	dir d xattr.user.a=b uid=3
+	file d/e/below
+	layer
+	file d/e/.wh..wh..opq
+	file d/e/f
+E
+least() { # the least limit that admits the image "both", in a store that has unpacked the images given
+	low=0 high=10000
+	while [ $((high - low)) -gt 1 ]; do
+		middle=$(((low + high) / 2))
+		rm -rf "$store"
+		for name in "$@" both; do
+			[ ! -e "$store" ] || unpack -q >"$tmp/out"
+			ducc-fetch -q -s "$store" "oci:$corpus:$name" >"$tmp/record"
+		done
+		rm -f "$store"/images/*.mtree
+		if unpack -l listing=$middle >"$tmp/out" 2>&1; then high=$middle; else low=$middle; fi
+	done
+	echo $high
+}
+least=$(least)
+like 'there is a least limit for an image' "$least" '^[0-9]{4}$'
+is '... the same where another one has its layers' "$(least upper)" "$least"
+is '... and where it was unpacked before' "$(least both)" "$least"
 
 # A wrong size would raise the defaults.
 printf 'layer\ndir ./\nfile lie data=x\n' | image honest
