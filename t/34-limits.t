@@ -365,22 +365,18 @@ esac
 
 # What an image needs is the same, whatever the store has of its layers.
 
-image upper '.rootfs.diff_ids |= [.[1]]' '.layers |= [.[1]]' <<-'E'
-	layer
-	dir d xattr.user.a=b uid=3
-	file d/e/below
-	layer
-	file d/e/.wh..wh..opq
-	file d/e/f
-E
-image both '.rootfs.diff_ids |= [.[0,1,0,1]]' '.layers |= [.[0,1,0,1]]' <<-'E'
-	layer
-	dir d xattr.user.a=b uid=3
-	file d/e/below
-	layer
-	file d/e/.wh..wh..opq
-	file d/e/f
-E
+needs() { # IMAGE LAYER,...: of two layers, of which the upper one gets a directory and a whiteout from the lower one
+	image "$1" ".rootfs.diff_ids |= [.[$2]]" ".layers |= [.[$2]]" <<-'E'
+		layer
+		dir d xattr.user.a=b uid=3
+		file d/e/below
+		layer
+		file d/e/.wh..wh..opq
+		file d/e/f
+	E
+}
+needs upper 1
+needs both 0,1,0,1
 least() { # the least limit that admits the image "both", in a store that has unpacked the images given
 	low=0 high=10000
 	while [ $((high - low)) -gt 1 ]; do
