@@ -120,7 +120,7 @@ bool manifest_is_known_type(const char *media_type)
 
 bool manifest_is_index(const cJSON *json)
 {
-	return cJSON_HasObjectItem(json, "manifests");
+	return json_has_folded(json, "manifests");
 }
 
 static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc_error **err)
@@ -131,7 +131,7 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 
 	if (json_get_size(json, "schemaVersion", &version, err) < 0)
 		return -1;
-	if (version == 1 || cJSON_HasObjectItem(json, "fsLayers"))
+	if (version == 1 || json_has_folded(json, "fsLayers"))
 		return error_set(err, "schema version 1 is not supported: push the image again");
 	if (version != 2)
 		return error_set(err, "unknown schema version");

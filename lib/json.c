@@ -1,6 +1,7 @@
 /* JSON from outside: see json.h. */
 #include "json.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "mem.h"
@@ -56,14 +57,64 @@ static int check_bytes(const char *data, size_t len, const char *what, ducc_erro
 	return 0;
 }
 
-static int compare_keys(const void *a, const void *b)
+/*
+ * The next character of a key as Go compares keys: without regard to case, for which there are
+ * two letters beyond ASCII, U+017F (long s) and U+212A (the unit Kelvin).
+ */
+static int next_folded(const char **key)
+{
+	const char *at = *key;
+	size_t len = 1;
+	int c = tolower((unsigned char)*at);
+
+	if (!strncmp(at, "\xc5\xbf", 2)) {
+		c = 's';
+		len = 2;
+	} else if (!strncmp(at, "\xe2\x84\xaa", 3)) {
+		c = 'k';
+		len = 3;
+	}
+	*key += *at ? len : 0;
+	return c;
+}
+
+static int compare_folded(const char *a, const char *b)
+{
+	int left, right;
+
+	do {
+		left = next_folded(&a);
+		right = next_folded(&b);
+	} while (left && left == right);
+	return left - right;
+}
+
+static int by_key(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_folded_key(const void *a, const void *b)
+{
+	return compare_folded(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* True for an object whose keys are data: nobody compares those without regard to case. */
+static bool is_map(const cJSON *object)
+{
+	static const char *const maps[] = {"annotations",  "labels", "volumes",
+					   "exposedports", "auths",  "credhelpers"};
+
+	for (size_t i = 0; object->string && i < ARRAY_LEN(maps); i++)
+		if (!compare_folded(object->string, maps[i]))
+			return true;
+	return false;
 }
 
 /* A member that is there twice, of which other readers may take the other one; or NULL. */
 static const char *find_twin(const cJSON *object)
 {
+	int (*compare)(const void *, const void *) = is_map(object) ? by_key : by_folded_key;
 	size_t n = 0;
 	AUTO_FREE const char **keys = NULL;
 	const cJSON *member;
@@ -73,9 +124,9 @@ static const char *find_twin(const cJSON *object)
 	keys = xcalloc((size_t)cJSON_GetArraySize(object), sizeof(*keys));
 	cJSON_ArrayForEach(member, object) keys[n++] = member->string;
 	if (n)
-		qsort(keys, n, sizeof(*keys), compare_keys);
+		qsort(keys, n, sizeof(*keys), compare);
 	for (size_t i = 1; i < n; i++)
-		if (!strcmp(keys[i - 1], keys[i]))
+		if (!compare(&keys[i - 1], &keys[i]))
 			return keys[i];
 	return NULL;
 }
@@ -213,6 +264,15 @@ int json_get_size(const cJSON *object, const char *key, uint64_t *value, ducc_er
 		return error_set(err, "\"%s\" is not a size", key);
 	*value = (uint64_t)item->valuedouble;
 	return 0;
+}
+
+bool json_has_folded(const cJSON *object, const char *key)
+{
+	const cJSON *item = object->child;
+
+	while (item && compare_folded(item->string, key) != 0)
+		item = item->next;
+	return item;
 }
 
 const char *json_annotation(const cJSON *object, const char *key)

@@ -28,8 +28,8 @@ static inline void json_free(cJSON **json)
 /*
  * A document that must be one object, or array, and nothing after it.  Stricter than cJSON
  * where other readers would see another document: no NUL, no control characters but blanks
- * between words, no member twice in an object.  And its memory is in proportion to its size:
- * no more than 200,000 values, or one for each 16 bytes if that is more.
+ * between words, no member twice in an object, in whatever case.  And its memory is in
+ * proportion to its size: no more than 200,000 values, or one for each 16 bytes if that is more.
  */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
@@ -45,6 +45,9 @@ int json_get_array(const cJSON *object, const char *key, const cJSON **value, du
 int json_find_string(const cJSON *object, const char *key, const char **value, ducc_error **err);
 int json_find_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 int json_find_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
+
+/* True if the object has the member, in whatever case (as Go's readers find it). */
+bool json_has_folded(const cJSON *object, const char *key);
 
 /* The string of annotations.KEY or labels of that form, or NULL; never an error. */
 const char *json_annotation(const cJSON *object, const char *key);

@@ -3,10 +3,10 @@
 
 #include <regex.h>
 #include <search.h>
-#include <time.h>
 
 #include "base64.h"
 #include "buffer.h"
+#include "gojson.h"
 #include "listing.h"
 #include "mem.h"
 
@@ -119,22 +119,6 @@ static bool matches(const char *value, const char *pattern)
 	match = !regexec(&regex, value, 0, NULL, 0);
 	regfree(&regex);
 	return match;
-}
-
-/* True for a time of RFC 3339 that Go reads; any other makes `podman images` fail. */
-static bool is_time(const char *value)
-{
-	static const char pattern[] =
-		"^[0-9]{4}-[01][0-9]-[0-3][0-9]T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\\.[0-9]{1,9})?"
-		"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
-	struct tm tm = {0};
-	int day;
-
-	if (strlen(value) > 35 || !matches(value, pattern) || !strptime(value, "%Y-%m-%d", &tm))
-		return false;
-	day = tm.tm_mday;
-	timegm(&tm); /* makes 31 February a day in March */
-	return tm.tm_mday == day;
 }
 
 /* True for a name that Podman can parse; any other makes `podman images` fail. */
@@ -425,32 +409,24 @@ static struct digest add_layers(struct podman *podman, const struct podman_image
 
 /* --- images ----------------------------------------------------------- */
 
-/* True if the object has no "created", or one that is a time. */
-static bool is_dated(const cJSON *object)
+/*
+ * Checks that Podman can read the image: one that it can't read makes `podman images` fail for
+ * all.  Sets *created to when it was made, as its config says; the caller frees it.
+ */
+static int check_image(const struct podman_image *image, char **created, ducc_error **err)
 {
-	const cJSON *created = cJSON_GetObjectItem(object, "created"); /* Go ignores case too */
+	AUTO_JSON *config = json_parse(image->config_json, image->config_len, "config", err);
+	AUTO_JSON *manifest =
+		config ? json_parse(image->manifest_json, image->manifest_len, "manifest", err)
+		       : NULL;
+	const char *text;
 
-	return !created || cJSON_IsNull(created) ||
-	       (cJSON_IsString(created) && is_time(created->valuestring));
-}
-
-/* When the image was made, as its config says; the caller frees it. */
-static char *time_created(const struct podman_image *image, ducc_error **err)
-{
-	AUTO_JSON *json = json_parse(image->config_json, image->config_len, "config", err);
-	const cJSON *step;
-	bool dated = is_dated(json);
-
-	if (!json)
-		return NULL;
-	cJSON_ArrayForEach(step, cJSON_GetObjectItem(json, "history")) dated &= is_dated(step);
-	if (!dated) {
-		error_set(err,
-			  "config: \"created\" is not a time, Podman would not list any image");
-		return NULL;
-	}
-	return xstrdup(*podmanlist_text(json, "created") ? podmanlist_text(json, "created")
-							 : "1970-01-01T00:00:00Z");
+	if (!manifest || gojson_check_config(config, err) < 0 ||
+	    gojson_check_manifest(manifest, err) < 0)
+		return -1;
+	text = podmanlist_text(config, "created");
+	*created = xstrdup(*text ? text : "1970-01-01T00:00:00Z");
+	return 0;
 }
 
 /* What containers/storage calls the file of a document that is kept with an image. */
@@ -500,13 +476,39 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	}
 }
 
+/* True if the entry has a manifest, and another one: the original keeps none. */
+static bool is_other_image(const cJSON *entry, const struct digest *manifest)
+{
+	const cJSON *digests = cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests");
+	const char *digest = podmanlist_text(digests, "manifest");
+	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
+
+	return *digest && strcmp(digest, own) != 0;
+}
+
+/*
+ * The ID of an image: the digest of its config, as Podman has it.  A manifest of the same config
+ * may say other things, to containers too, so it is another image: chained as often as there is
+ * one of that ID.
+ */
+static struct digest image_id(const struct podman *podman, const struct podman_image *image)
+{
+	struct digest id = image->manifest->config.digest;
+	const struct known *known;
+
+	while ((known = find(&podman->images.by_id, id.hex)) &&
+	       is_other_image(known->entry, image->digest))
+		id = chain_id(id.hex, image->digest);
+	return id;
+}
+
 /* Lists a new image, as yet without layers and documents. */
 static cJSON *new_image(struct podman *podman, const struct podman_image *image,
-			const char *created)
+			const struct digest *id, const char *created)
 {
 	cJSON *entry = json_object();
 
-	json_set_string(entry, "id", image->manifest->config.digest.hex);
+	json_set_string(entry, "id", id->hex);
 	set_digest(entry, "digest", image->digest);
 	json_set_string(entry, "created", created);
 	json_append(podman->images.entries, entry);
@@ -518,12 +520,13 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 	       ducc_error **err)
 {
 	const struct manifest *manifest = image->manifest;
-	const struct known *known = find(&podman->images.by_id, manifest->config.digest.hex);
-	AUTO_FREE char *created = time_created(image, err);
+	const struct digest id = image_id(podman, image);
+	const struct known *known = find(&podman->images.by_id, id.hex);
+	AUTO_FREE char *created = NULL;
 	const cJSON *item;
 	cJSON *entry;
 
-	if (!created)
+	if (check_image(image, &created, err) < 0)
 		return -1;
 	if (manifest->n != image->config->n)
 		return error_set(err, "%zu layers, but %zu diff IDs", manifest->n,
@@ -531,7 +534,7 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 	if (manifest->n > LAYERS_MAX)
 		return error_set(err, "%zu layers: no more than %d can be stacked", manifest->n,
 				 LAYERS_MAX);
-	entry = known ? known->entry : new_image(podman, image, created);
+	entry = known ? known->entry : new_image(podman, image, &id, created);
 	if (manifest->n && !find(&podman->layers.by_id, podmanlist_text(entry, "layer"))) {
 		json_set_string(entry, "layer", add_layers(podman, image, created).hex);
 		podman->images.changed = true;

@@ -3,7 +3,8 @@
  * containers/storage (overlay driver) over the published layers.
  *
  *   overlay-images/images.json    the images: names, top layer, what is kept of each
- *   overlay-images/ID/            manifests and config; ID is the digest of the config
+ *   overlay-images/ID/            manifest and config; ID is the digest of the config, or
+ *                                 another one if an image with another manifest has that
  *   overlay-layers/layers.json    the layers; on another base a layer is another one (chain ID)
  *   overlay/ID/{diff,link,lower}  a layer: link to its files, its short name, what lies below
  *   overlay/l/SHORT               link to the layer of that short name
@@ -49,13 +50,12 @@ struct podman_image {
 
 /*
  * Lists the image, under `name` (as reference_name() makes it) if that is not NULL;
- * no other image has the name then.  An image that is listed already gets the
- * name, and the manifest beside those that it has.
+ * no other image has the name then.  An image that is listed already gets the name.
  *
  * Returns 0; 1 if it is listed without the name, because Podman can't parse that;
  * or -1 with *err set and nothing changed, if Podman can't have the image: too many
- * layers, or a time in its config that Go can't read.  With such a name or image in
- * the list `podman images` fails.
+ * layers, or a manifest or config that Go can't read (gojson.h).  With such a name or image
+ * in the list `podman images` fails.
  */
 int podman_add(struct podman *podman, const char *name, const struct podman_image *image,
 	       ducc_error **err);

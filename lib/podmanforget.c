@@ -133,7 +133,8 @@ static int forget_image(struct forget *forget, cJSON *image, ducc_error **err)
 	struct podman_target target = podmanstore_target(forget->transaction);
 	const char *id = podmanlist_text(image, "id");
 	AUTO_FREE char *directory = format(PODMAN_IMAGE_DIRECTORY "/%s", id);
-	bool ours = digest_is_hex(id), all = ours && forget->gone->config(forget->gone->ctx, id);
+	bool ours = digest_is_hex(id);
+	bool all = ours && forget->gone->config(forget->gone->ctx, podmanlist_config(image));
 
 	if (!all && !forget_names(forget, image)) {
 		mark(forget, podmanlist_text(image, "layer"), USED);

@@ -84,6 +84,20 @@ const char *podmanlist_first_name(const cJSON *image)
 	return names && names->child ? names->child->valuestring : NULL;
 }
 
+const char *podmanlist_config(const cJSON *image)
+{
+	const cJSON *names = cJSON_GetObjectItemCaseSensitive(image, "big-data-names"), *name;
+
+	cJSON_ArrayForEach(name, names)
+	{
+		struct digest digest;
+
+		if (digest_parse(&digest, name->valuestring))
+			return name->valuestring + strlen(name->valuestring) - DIGEST_HEX_LEN;
+	}
+	return podmanlist_text(image, "id");
+}
+
 bool podmanlist_has_manifest(const cJSON *image)
 {
 	return podmanlist_find_string(cJSON_GetObjectItemCaseSensitive(image, "big-data-names"),

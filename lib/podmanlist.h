@@ -43,6 +43,9 @@ const char *podmanlist_first_name(const cJSON *image);
 /* The item of an array of strings (or NULL) that is this string; NULL if none is. */
 cJSON *podmanlist_find_string(const cJSON *array, const char *value);
 
+/* The digest of an image's config, as hex: its ID, unless another image has that. */
+const char *podmanlist_config(const cJSON *image);
+
 /*
  * False for an image of the original's: its manifest is a link to that of its name.
  * Where it has lost that name, the one that is left must do for it.

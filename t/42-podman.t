@@ -92,6 +92,71 @@ is "podman runs a flat tree" "$(podman_on "$P" run --rm --rootfs "$R/localhost/t
 is "... without what a layer removed" "$(podman_on "$P" run --rm --rootfs "$R/localhost/twice:latest/:O" /bin/busybox ls /doc 2>&1)" "kept
 linked"
 
+# One image never stops Podman from having the others: of any type that Go would not take, it is not listed.
+corpus "$tmp/odd"
+n=0
+odd() { # CONFIG MANIFEST: jq filters; the image has a config of its own
+	n=$((n + 1))
+	printf 'layer\ndir ./\nfile odd data=%s\n' $n | image "odd$n" "$1" "$2"
+}
+while read -r filter; do
+	odd "$filter" .
+done <<'E'
+.author = 5
+.comment = []
+.created = "yesterday"
+.CREATED = "yesterday"
+.docker_version = 5
+."os.features" = "x"
+.Size = "x"
+.history = "x"
+.HISTORY = [{created: "x"}]
+.history = [{Created: "x"}]
+.history = [{empty_layer: 1}]
+.history = [5]
+.container_config = 5
+.config.Labels = 5
+.config.labels = {a: 1}
+.config.User = 5
+.config.Volumes = {"/x": 1}
+.config.ExposedPorts = ["1"]
+.config.Healthcheck = {Interval: "x"}
+.config.StopTimeout = "x"
+.rootfs.type = 5
+E
+while read -r filter; do
+	odd . "$filter"
+done <<'E'
+.annotations = 5
+.annotations = {a: 1}
+.subject = "x"
+.artifactType = 5
+.config.annotations = "x"
+.layers[0].urls = "x"
+.layers[0].platform = {os: 1}
+E
+odd '.author = null | .history = null | .Author2 = 5 | .config.Labels = {A: "1", a: "2"}' '.annotations = null'
+seq $n | sed "s|.*|oci:$tmp/odd:odd&|" | xargs ducc-fetch -q -s "$S" "oci:$L:two" | ducc-unpack -q -s "$S" |
+	ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>"$tmp/err" || :
+is "images with members of other types are published" "$(wc -l <"$tmp/published")" $((n + 1))
+is "... but not for Podman, which is said" "$(grep -c 'not for Podman: \(config\|manifest\): "' "$tmp/err")" $((n - 1))
+ok "... and podman lists the others" podman_on "$P" images --format '{{.Repository}}'
+is "... and the one that has odd members of no type" "$(grep odd "$out")" "localhost/odd$n"
+
+# A manifest with another one's config: what it says is its own.
+printf 'layer\ndir ./\nfile twin\n' | image attacker . '.annotations = {evil: "1"}'
+printf 'layer\ndir ./\nfile twin\n' | image victim
+ok "two manifests of one config" publish "oci:$tmp/odd:attacker" "oci:$tmp/odd:victim"
+inspect() {
+	podman_on "$P" image inspect --format '{{.Digest}} {{json .Annotations}} {{.RepoDigests}}' "localhost/$1:latest" 2>&1
+}
+digest=$(jq -r '.manifests[] | select(.annotations[] == "victim").digest' "$tmp/odd/index.json")
+is "... are two images" "$(inspect victim)" "$digest {} [localhost/victim@$digest]"
+like "... of which one has what it says" "$(inspect attacker)" '"evil":"1"'
+before=$(cat "$P/overlay-images/images.json")
+ok "... published again" publish "oci:$tmp/odd:victim" "oci:$tmp/odd:attacker"
+is "... they stay as they are" "$(cat "$P/overlay-images/images.json")" "$before"
+
 # The same through CernVM-FS, or what stands in for it
 stand_in
 n=test.example.org

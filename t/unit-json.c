@@ -84,6 +84,9 @@ int main(void)
 	REFUSED("{\"a\":1}\v", "");
 	REFUSED("{\"a\":1,\"b\":2,\"a\":3}", "\"a\" twice");
 	REFUSED("{\"x\":[1,{\"y\":{\"b\":2,\"b\":3}}]}", "\"b\" twice");
+	REFUSED("{\"layers\":[],\"LAYERS\":[]}", "\"LAYERS\" twice");
+	REFUSED("{\"layers\":[],\"layer\305\277\":[]}", "twice");
+	REFUSED("{\"key\":1,\"\342\204\252ey\":1}", "twice");
 	test_values();
 	return done_testing();
 }

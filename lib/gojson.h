@@ -1,0 +1,17 @@
+/*
+ * What Go's JSON decoder takes for a manifest and a config.
+ *
+ * Podman decodes every image of a store when it lists one, and gives up at a member of another
+ * type than its own structures have.  Go finds members without regard to case, and of several
+ * takes the last; `null` leaves any member unset.
+ */
+#ifndef DUCC_GOJSON_H
+#define DUCC_GOJSON_H
+
+#include "json.h"
+
+/* Check a document: 0, or -1 with *err set to what is wrong where. */
+int gojson_check_manifest(const cJSON *manifest, ducc_error **err);
+int gojson_check_config(const cJSON *config, ducc_error **err);
+
+#endif
