@@ -1,38 +1,17 @@
 /* An archive as a tar that can be read from any position: see archivecopy.h. */
 #include "archivecopy.h"
 
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
 #include "archivefile.h"
-#include "compression.h"
 #include "path.h"
 
-#define RATIO_LIMIT 200
-#define SIZE_LIMIT ((uint64_t)1 << 30) /* whatever the ratio */
-
-/* Returns 1 if there are no bytes in it. */
-static int open_inflater(struct archive_file *file, int fd, int64_t offset, ducc_error **err)
-{
-	struct archive_entry *entry;
-	int filter, result;
-
-	archive_file_init(file, fd, offset);
-	if (archive_file_detect(file, &filter, err) < 0)
-		return -1;
-	compression_undo(file->archive, filter);
-	archive_read_support_format_raw(file->archive);
-	archive_read_support_format_empty(file->archive);
-	result = archive_file_open(file);
-	if (result == ARCHIVE_OK)
-		result = archive_read_next_header(file->archive, &entry);
-	if (result != ARCHIVE_OK && result != ARCHIVE_EOF)
-		return archive_file_fail(file, err);
-	return result == ARCHIVE_EOF;
-}
+/* Images in archives compress to a third; the limits of a layer grow with what is in the archive. */
+#define RATIO_LIMIT 20
+#define SIZE_LIMIT ((uint64_t)16 << 20) /* whatever the ratio */
 
 static bool is_compressed(const struct archive_file *file)
 {
@@ -51,31 +30,25 @@ static int check_size(const struct archive_file *file, uint64_t size, ducc_error
 			 limit);
 }
 
-static int write_copy(const struct archive_file *file, int copy, const char *name,
-		      const char *directory, ducc_error **err)
+static int write_copy(struct archive_file *file, int copy, const char *name, const char *directory,
+		      ducc_error **err)
 {
 	const void *data;
-	la_int64_t offset;
 	size_t len;
 	uint64_t size = 0;
 	int result;
 
-	while ((result = archive_read_data_block(file->archive, &data, &len, &offset)) ==
-	       ARCHIVE_OK) {
+	while ((result = archive_file_read(file, &data, &len, err)) > 0) {
 		size += len;
 		if (check_size(file, size, err) < 0)
 			return error_wrap(err, "%s", name);
 		if (write_all(copy, data, len) < 0)
 			return error_errno(err, errno, "%s", directory);
 	}
-	if (result == ARCHIVE_EOF)
-		return 0;
-	archive_file_fail(file, err);
-	return error_wrap(err, "%s", name);
+	return result < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
-static int make_copy(const struct archive_file *file, bool empty, const char *name,
-		     ducc_error **err)
+static int make_copy(struct archive_file *file, bool empty, const char *name, ducc_error **err)
 {
 	const char *directory = getenv("TMPDIR");
 	AUTO_CLOSE int copy = -1;
@@ -99,7 +72,8 @@ int archive_copy_file(const char *path, ducc_error **err)
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(err, errno, "%s", path);
-	opened = open_inflater(&file, fd, S_ISREG(status.st_mode) ? 0 : -1, err);
+	archive_file_init(&file, fd, S_ISREG(status.st_mode) ? 0 : -1);
+	opened = archive_file_inflate(&file, err);
 	if (opened < 0)
 		return error_wrap(err, "%s", path);
 	if (S_ISREG(status.st_mode) && !is_compressed(&file))
@@ -110,8 +84,10 @@ int archive_copy_file(const char *path, ducc_error **err)
 int archive_copy_input(ducc_error **err)
 {
 	AUTO_ARCHIVE_FILE file = {NULL};
-	int opened = open_inflater(&file, STDIN_FILENO, -1, err);
+	int opened;
 
+	archive_file_init(&file, STDIN_FILENO, -1);
+	opened = archive_file_inflate(&file, err);
 	if (opened < 0)
 		return error_wrap(err, STANDARD_INPUT);
 	return make_copy(&file, opened, STANDARD_INPUT, err);

@@ -5,7 +5,7 @@
  * compressed file, is copied once, decompressed, into a file without a name in $TMPDIR or
  * /var/tmp, which vanishes when its descriptor is closed.
  *
- * A compressed archive may expand to 1 GiB, or to 200 times the bytes read so far, whichever is
+ * A compressed archive may expand to 16 MiB, or to 20 times the bytes read so far, whichever is
  * more.
  */
 #ifndef DUCC_ARCHIVECOPY_H

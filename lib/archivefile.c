@@ -1,9 +1,12 @@
 /* A file that libarchive reads: see archivefile.h. */
 #include "archivefile.h"
 
+#include <archive_entry.h>
 #include <errno.h>
 
 #include "compression.h"
+
+#define BARREN_LIMIT ((size_t)64 << 20)
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset)
 {
@@ -31,6 +34,15 @@ static ssize_t read_ahead(struct archive_file *file)
 	return n;
 }
 
+/* What is skipped, or kept aside as the name in a gzip header, is not without limit. */
+static int check_barren(struct archive_file *file, size_t len, ducc_error **err)
+{
+	file->barren += len;
+	if (file->barren <= BARREN_LIMIT)
+		return 0;
+	return error_set(err, "more than %zu bytes in a row decompress to nothing", BARREN_LIMIT);
+}
+
 static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 {
 	struct archive_file *file = ctx;
@@ -41,13 +53,15 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 		return error_set(&file->error, "%s", strerror(errno));
 	len = file->ahead;
 	file->ahead = 0;
-	if (tarheader_take(&file->header, len, &file->error) < 0)
+	if (file->inflates ? check_barren(file, len, &file->error) < 0
+			   : tarheader_take(&file->header, len, &file->error) < 0)
 		return -1;
 	*data = file->buffer;
 	return (la_ssize_t)len;
 }
 
-int archive_file_detect(struct archive_file *file, int *filter, ducc_error **err)
+/* Sets *filter to how the file is compressed. */
+static int detect(struct archive_file *file, int *filter, ducc_error **err)
 {
 	ssize_t n = 1;
 
@@ -57,6 +71,40 @@ int archive_file_detect(struct archive_file *file, int *filter, ducc_error **err
 		return error_set(err, "%s", strerror(errno));
 	*filter = compression_detect(file->buffer, file->ahead);
 	return 0;
+}
+
+int archive_file_inflate(struct archive_file *file, ducc_error **err)
+{
+	struct archive_entry *entry;
+	int filter, result;
+
+	if (detect(file, &filter, err) < 0)
+		return -1;
+	compression_undo(file->archive, filter);
+	archive_read_support_format_raw(file->archive);
+	archive_read_support_format_empty(file->archive);
+	file->inflates = true;
+	/* Where decompression fails at once, only the error says that this is no empty file. */
+	if (archive_file_open(file) != ARCHIVE_OK || file->error || archive_errno(file->archive))
+		return archive_file_fail(file, err);
+	result = archive_read_next_header(file->archive, &entry);
+	if (result != ARCHIVE_OK && result != ARCHIVE_EOF)
+		return archive_file_fail(file, err);
+	return result == ARCHIVE_EOF;
+}
+
+int archive_file_read(struct archive_file *file, const void **data, size_t *len, ducc_error **err)
+{
+	la_int64_t offset;
+	int result = archive_read_data_block(file->archive, data, len, &offset);
+
+	if (result == ARCHIVE_EOF)
+		return 0;
+	if (result != ARCHIVE_OK)
+		return archive_file_fail(file, err);
+	if (*len)
+		file->barren = 0;
+	return 1;
 }
 
 int archive_file_open(struct archive_file *file)

@@ -20,19 +20,25 @@ struct archive_file {
 	int64_t offset;    /* of the next byte; -1: the descriptor's own, as in a pipe */
 	char *buffer;      /* holds what libarchive was given last */
 	size_t ahead;      /* bytes there that it has not been given yet */
+	bool inflates;     /* archive_file_inflate() */
+	size_t barren;     /* bytes that have gone into decompression since some came out */
 	ducc_error *error; /* from within the callback */
 };
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset);
 
-/*
- * Reads ahead, before archive_file_open(), and sets *filter to how the file is compressed.
- * Returns 0, or -1 with *err set.
- */
-int archive_file_detect(struct archive_file *file, int *filter, ducc_error **err);
-
 /* Returns ARCHIVE_OK or another status of libarchive; for its cause see archive_file_fail(). */
 int archive_file_open(struct archive_file *file);
+
+/*
+ * Instead of that, after archive_file_init(): opens the file for reading it decompressed, once, as
+ * a stream.  Returns 0; 1 if it has no bytes, so that there is nothing to read; or -1 with *err
+ * set.
+ */
+int archive_file_inflate(struct archive_file *file, ducc_error **err);
+
+/* The next piece of it: 1, 0 at the end, or -1 with *err set. */
+int archive_file_read(struct archive_file *file, const void **data, size_t *len, ducc_error **err);
 
 /* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */
 int archive_file_fail(const struct archive_file *file, ducc_error **err);

@@ -6,9 +6,12 @@
  * digests of the files in it.
  */
 #include "buffer.h"
+#include "compression.h"
 #include "mem.h"
 #include "members.h"
 #include "source.h"
+
+#define MAX_LAYERS 10000 /* what is made of them is not bounded like what is read */
 
 struct docker_archive {
 	struct members members;
@@ -17,11 +20,11 @@ struct docker_archive {
 
 static const char *layer_media_type(const struct member *member)
 {
-	if (member->magic[0] == 0x1f && member->magic[1] == 0x8b)
-		return MEDIA_OCI_LAYER "+gzip";
-	if (!memcmp(member->magic, "\x28\xb5\x2f\xfd", 4))
-		return MEDIA_OCI_LAYER "+zstd";
-	return MEDIA_OCI_LAYER;
+	int filter = compression_detect(member->magic, sizeof(member->magic));
+
+	return filter == ARCHIVE_FILTER_GZIP   ? MEDIA_OCI_LAYER "+gzip"
+	       : filter == ARCHIVE_FILTER_ZSTD ? MEDIA_OCI_LAYER "+zstd"
+					       : MEDIA_OCI_LAYER;
 }
 
 static cJSON *describe(const struct member *member, const char *media_type)
@@ -52,7 +55,9 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 		return -1;
 	config = members_find(&docker->members, config_name);
 	if (!config)
-		return error_set(err, "no member %s", config_name);
+		return error_set(err, "\"Config\": no member %s", config_name);
+	if (cJSON_GetArraySize(names) > MAX_LAYERS)
+		return error_set(err, "\"Layers\": more than %d", MAX_LAYERS);
 	json_set(manifest, "config", describe(config, MEDIA_OCI_CONFIG));
 	cJSON_ArrayForEach(name, names)
 	{
@@ -60,7 +65,8 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 		const struct member *member = text ? members_find(&docker->members, text) : NULL;
 
 		if (!member)
-			return error_set(err, "no member %s", text ? text : "for a layer");
+			return error_set(err, "\"Layers\": no member %s",
+					 text ? text : "for a layer");
 		json_append(layers, describe(member, layer_media_type(member)));
 	}
 	docker->manifest = json_print(manifest, false);

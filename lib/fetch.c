@@ -15,7 +15,9 @@
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4
-#define MAX_DOCUMENTS 64 /* manifests and indexes to look at for one image */
+/* Manifests and indexes to look at for one image, and their bytes. */
+#define MAX_DOCUMENTS 64
+#define MAX_DOCUMENTS_SIZE (4 * JSON_LIMIT)
 
 struct document {
 	char *data;
@@ -31,6 +33,7 @@ struct fetch {
 
 	struct document indexes[MAX_INDEX_DEPTH];
 	size_t n_indexes, n_documents; /* how many of them are there, and were looked at */
+	size_t documents_size;         /* bytes of those */
 	struct document manifest_document;
 	struct manifest manifest;
 	struct config config;
@@ -146,6 +149,10 @@ static int descend(struct fetch *fetch, const struct descriptor *next,
 				   "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
 				   "instead of %" PRIu64,
 				   next->digest.hex, document->len, next->size);
+	fetch->documents_size += document->len;
+	if (!result && fetch->documents_size > MAX_DOCUMENTS_SIZE)
+		result = error_set(err, "more than %zu bytes of manifests to look at",
+				   MAX_DOCUMENTS_SIZE);
 	if (!result)
 		result = resolve_from(fetch, platform, err);
 	if (!result)
@@ -236,6 +243,9 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 	     fetch_blob(fetch, descriptor, err) < 0) ||
 	    store_read_blob(&fetch->store, &descriptor->digest, &data, &len, err) < 0)
 		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
+	if (len != descriptor->size)
+		return error_set(err, "config " PRI_DIGEST ": %zu bytes instead of %" PRIu64,
+				 descriptor->digest.hex, len, descriptor->size);
 	if (config_parse(&fetch->config, data, len, err) < 0)
 		return -1;
 	if (fetch->config.n != fetch->manifest.n)

@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <limits.h>
 
+#include "archivefile.h"
 #include "charset.h"
 #include "compact.h"
-#include "compression.h"
 #include "layername.h"
 #include "listingsize.h"
 #include "mem.h"
@@ -18,7 +18,6 @@
 #include "tarball.h"
 #include "tarheader.h"
 
-#define READ_SIZE ((size_t)256 << 10)
 /* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
 #define XATTR_NAME_LIMIT 255
 #define XATTR_VALUE_LIMIT 65536
@@ -26,7 +25,7 @@
 
 struct reader {
 	const struct layer_source *source;
-	struct archive *inflater; /* the blob, decompressed */
+	struct archive_file blob; /* decompressed */
 	struct archive *archive;  /* the tar in it */
 	struct tarheader header;
 	const char *block; /* of the inflater: what is left to hand to the tar reader */
@@ -74,23 +73,20 @@ static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err
 /* Takes the next block from the inflater, through the hash; there is none at the end. */
 static int next_block(struct reader *reader)
 {
-	la_int64_t offset;
 	const void *data;
-	int result = archive_read_data_block(reader->inflater, &data, &reader->left, &offset);
+	int result = archive_file_read(&reader->blob, &data, &reader->left, &reader->error);
 
-	if (result == ARCHIVE_EOF) {
+	if (result <= 0) {
 		reader->at_end = true;
 		reader->left = 0;
-		return 0;
+		return result;
 	}
-	if (result != ARCHIVE_OK)
-		return error_set(&reader->error, "%s", archive_error_string(reader->inflater));
 	reader->block = data;
 	hasher_update(reader->diff_id, data, reader->left);
 	reader->unpacked += reader->left;
 	if (reader->source->progress)
 		reader->source->progress(reader->source->ctx,
-					 (uint64_t)archive_filter_bytes(reader->inflater, -1));
+					 (uint64_t)archive_filter_bytes(reader->blob.archive, -1));
 	return charge_bytes(reader, &reader->error);
 }
 
@@ -112,41 +108,29 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	return (la_ssize_t)len;
 }
 
-static int fail(struct reader *reader, struct archive *archive, ducc_error **err)
+static int fail(const struct reader *reader, ducc_error **err)
 {
-	const char *text = archive_error_string(archive);
+	const char *text = archive_error_string(reader->archive);
 
 	if (reader->error)
 		return error_set(err, "%s", ducc_error_message(reader->error));
 	return error_set(err, "%s", text ? text : "not a tar archive");
 }
 
+/* Returns 1 for a blob of no bytes. */
 static int open_archives(struct reader *reader, ducc_error **err)
 {
-	struct archive_entry *entry;
-	char magic[COMPRESSION_MAGIC];
-	ssize_t n;
-	int result;
+	int opened;
 
-	reader->inflater = xalloc(archive_read_new());
-	n = pread(reader->source->fd, magic, sizeof(magic), 0);
-	if (n < 0)
-		return error_errno(err, errno, "read");
-	compression_undo(reader->inflater, compression_detect(magic, (size_t)n));
-	archive_read_support_format_raw(reader->inflater);
-	archive_read_support_format_empty(reader->inflater);
-	if (archive_read_open_fd(reader->inflater, reader->source->fd, READ_SIZE) != ARCHIVE_OK)
-		return fail(reader, reader->inflater, err);
+	archive_file_init(&reader->blob, reader->source->fd, 0);
 	reader->archive = xalloc(archive_read_new());
 	archive_read_support_format_tar(reader->archive);
 	archive_read_support_format_empty(reader->archive);
-	result = archive_read_next_header(reader->inflater, &entry);
-	if (result == ARCHIVE_EOF) /* a blob of no bytes */
-		return 1;
-	if (result != ARCHIVE_OK)
-		return fail(reader, reader->inflater, err);
+	opened = archive_file_inflate(&reader->blob, err);
+	if (opened)
+		return opened;
 	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
-		return fail(reader, reader->archive, err);
+		return fail(reader, err);
 	return 0;
 }
 
@@ -160,10 +144,17 @@ static int drain(struct reader *reader, ducc_error **err)
 		n = on_read(NULL, reader, &data);
 	while (n > 0);
 	if (n < 0)
-		return fail(reader, reader->inflater, err);
-	if ((uint64_t)archive_filter_bytes(reader->inflater, -1) != reader->source->head->size)
-		return error_set(err, "garbage after the compressed data");
+		return fail(reader, err);
 	return 0;
+}
+
+static int check_consumed(struct reader *reader, ducc_error **err)
+{
+	uint64_t consumed = (uint64_t)archive_filter_bytes(reader->blob.archive, -1);
+
+	if (consumed == reader->source->head->size)
+		return 0;
+	return error_set(err, "garbage after the compressed data");
 }
 
 static int verify(struct reader *reader, ducc_error **err)
@@ -442,7 +433,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 		if (result == ARCHIVE_EOF || reader->unfilled)
 			break;
 		if (result != ARCHIVE_OK)
-			return fail(reader, reader->archive, err);
+			return fail(reader, err);
 		if (offset < 0 || (uint64_t)offset < done)
 			return error_set(err, "sparse file out of order");
 		if (add_zeros(reader, (uint64_t)offset, file, &done, err) < 0 ||
@@ -608,7 +599,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 			return 0;
 		/* A warning says that a name is not in the locale's encoding: bytes they are. */
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-			return fail(reader, reader->archive, err);
+			return fail(reader, err);
 		name = archive_entry_pathname(entry);
 		if (!name)
 			return error_set(err, "entry without a name");
@@ -659,9 +650,10 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 
 	/* The root has a line of its own even if the layer does not name it. */
 	if (opened < 0 || charge_listing(reader, LISTING_LINE, err) < 0 ||
-	    (!opened && read_entries(reader, err) < 0) || (!opened && drain(reader, err) < 0) ||
-	    verify(reader, err) < 0 || add_replaced_directories(reader, err) < 0 ||
-	    tarball_finish(reader->tarball, err) < 0 || charge_bytes(reader, err) < 0)
+	    (!opened && (read_entries(reader, err) < 0 || drain(reader, err) < 0)) ||
+	    check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
+	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
+	    charge_bytes(reader, err) < 0)
 		return -1;
 	tree_sort(reader->tree);
 	return reader->rewrite ? rewrite(reader, fd, err) : 0;
@@ -684,7 +676,7 @@ struct tree *layer_read(const struct layer_source *source, int tar, ducc_error *
 	result = read_layer(&reader, tar, err);
 
 	archive_read_free(reader.archive);
-	archive_read_free(reader.inflater);
+	archive_file_close(&reader.blob);
 	tarball_free(reader.tarball);
 	hasher_free(reader.content);
 	hasher_free(reader.diff_id);

@@ -13,8 +13,9 @@ int tarheader_next(struct tarheader *header, struct archive *archive, struct arc
 	/* The content of the entry before, as far as nobody read it, is no part of the header. */
 	if (header->begun && archive_read_data_skip(archive) == ARCHIVE_FATAL)
 		return ARCHIVE_FATAL;
+	if (header->begun)
+		header->size = 0;
 	header->begun = header->reading = true;
-	header->size = 0;
 	result = archive_read_next_header(archive, entry);
 	header->reading = false;
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
@@ -29,7 +30,10 @@ int tarheader_next(struct tarheader *header, struct archive *archive, struct arc
 int tarheader_take(struct tarheader *header, size_t len, ducc_error **err)
 {
 	header->size += len;
-	if (!header->reading || header->size <= TARHEADER_LIMIT + TARHEADER_PIECE)
+	/* libarchive looks at the first header when it opens the archive. */
+	if (header->begun && !header->reading)
+		return 0;
+	if (header->size <= TARHEADER_LIMIT + TARHEADER_PIECE)
 		return 0;
 	return error_set(err, "header of more than %zu bytes", TARHEADER_LIMIT);
 }

@@ -19,7 +19,7 @@
  * Bytes.  Container engines bound what they read of a header to 1 MiB; names, targets and the
  * attributes of real files take a few thousand.
  */
-#define TARHEADER_LIMIT ((size_t)256 << 10)
+#define TARHEADER_LIMIT ((size_t)128 << 10)
 
 /* The most to hand over at a time: so much more than a header has may be counted with it. */
 #define TARHEADER_PIECE ((size_t)64 << 10)

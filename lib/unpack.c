@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "buffer.h"
@@ -38,6 +39,7 @@ struct layer {
 	/* The lowest layer with the same blob, often this one.  Only that one uses the rest. */
 	struct layer *first;
 	size_t left;            /* how often the blob must still be merged */
+	uint64_t charged;       /* bytes of listing, the last time */
 	bool settled;           /* fresh, and merged before */
 	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
 };
@@ -55,6 +57,7 @@ struct unpack {
 	size_t n;
 	struct tree *image;
 
+	atomic_bool failed;           /* a layer could not be read */
 	struct quota bytes;           /* of new layers, unpacked */
 	struct quota written, merged; /* bytes of listings, new and merged */
 };
@@ -295,13 +298,14 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 	struct span span;
 	int result;
 
-	if (!layer->fresh)
+	if (!layer->fresh || atomic_load(&unpack->failed))
 		return 0;
 	span_begin(&span, unpack->session, "layer_conversion", reference, &layer->head.layer);
 	result = read_layer(unpack, layer, err);
 	span_end(&span, result, layer->head.size, err);
 	if (!result)
 		return 0;
+	atomic_store(&unpack->failed, true);
 	staged_discard(&layer->tar);
 	staged_discard(&layer->listing);
 	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
@@ -455,7 +459,8 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
  * Charges a merged layer for what it needs in this image, said or implied, whatever other
  * images have given it, or this one where it contains the layer before.
  */
-static int charge_layer(struct unpack *unpack, struct tree *tree, ducc_error **err)
+static int charge_layer(struct unpack *unpack, struct layer *layer, struct tree *tree,
+			ducc_error **err)
 {
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
@@ -470,7 +475,10 @@ static int charge_layer(struct unpack *unpack, struct tree *tree, ducc_error **e
 		node_path(node, &path);
 		size += listing_node_size(node, &path, file);
 	}
-	return quota_take(&unpack->merged, size, err);
+	/* What it was given before is merged again, even where it is not needed again. */
+	if (layer->charged < size)
+		layer->charged = size;
+	return quota_take(&unpack->merged, layer->charged, err);
 }
 
 /* Settles a layer on those below it, and commits it if it does not occur again. */
@@ -509,7 +517,7 @@ static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **er
 	result = merge_layer(unpack->image, tree, on_difference, &differences, err);
 	report_differences(unpack, &layer->head.layer, &differences);
 	free(differences.first);
-	if (result < 0 || charge_layer(unpack, tree, err) < 0)
+	if (result < 0 || charge_layer(unpack, layer->first, tree, err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);

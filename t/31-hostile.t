@@ -349,6 +349,21 @@ for digest in sha256:../../../outside/canary ../../../outside/canary sha256:abc 
 	lies "a config with the digest \"$(echo "$digest" | cut -c -40)\" is refused" "digest|NUL" - . ".config.digest = \"$digest\""
 	lies "a manifest with the digest \"$(echo "$digest" | cut -c -40)\" is refused" "digest|NUL" - . . ".digest = \"$digest\""
 done
+
+# What cannot be decompressed is not an empty layer, even if the config says that it is one.
+nothing=sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+for empty in gzip-body:'\037\213\10\0\0\0\0\0\0\3garbage' gzip-header:'\037\213\10\377\377\377\377\377\377\377\377\377' \
+	gzip-cut:'\037\213\10\0\0\0\0\0\0\3' zstd-cut:'\050\265\057\375\044'; do
+	# shellcheck disable=SC2059 # the escapes are meant
+	printf "${empty#*:}" >"$tmp/empty"
+	image "empty-${empty%%:*}" ".rootfs.diff_ids = [\"$nothing\"]" \
+		".layers = [$(blob "$tmp/empty" "layer.v1.tar+${empty%%-*}")]" </dev/null
+	refused "a layer that cannot be decompressed (${empty%%:*})" "empty-${empty%%:*}" 0 'gzip|zstd|garbage|compressed'
+done
+{ printf '\037\213\10\10\0\0\0\0\0\3'; head -c 65M /dev/zero | tr '\0' x; } >"$tmp/barren"
+image barren ".rootfs.diff_ids = [\"$nothing\"]" ".layers = [$(blob "$tmp/barren" layer.v1.tar+gzip)]" </dev/null
+refused 'a gzip header without end' barren 0 'more than [0-9]* bytes in a row decompress to nothing'
+rm "$tmp/barren"
 for filter in '.layers = "x"' '.layers = {}' '.layers = null' 'del(.layers)' '.layers[1] = 5' '.layers[1] = null' '.layers[1] = []' \
 	'.layers[1].size = "1"' '.layers[1].size = null' '.layers[1].size = -1' '.layers[1].size = 1e300' '.layers[1].size = 1.5' \
 	'.layers[1].size = 9223372036854775808' 'del(.layers[1].size)' '.layers[1].digest = 5' '.layers[1].digest = null' \
