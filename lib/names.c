@@ -8,6 +8,7 @@
 #include "buffer.h"
 #include "mem.h"
 #include "path.h"
+#include "schedule.h"
 
 #define MULTIARCH ".multiarch"
 #define VARIANT_LINK MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
@@ -50,7 +51,10 @@ char *names_of_platform(const char *platform, const char *name)
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err)
 {
 	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *metadata = image_metadata(naming->name, "");
 
+	if (!strncmp(metadata, SCHEDULE "/", strlen(SCHEDULE "/")))
+		return error_set(err, "its metadata would take the place of %s", SCHEDULE);
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);

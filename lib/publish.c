@@ -18,6 +18,7 @@
 #include "podmanstore.h"
 #include "schedule.h"
 #include "session.h"
+#include "settle.h"
 #include "singularity.h"
 #include "strset.h"
 #include "transaction.h"
@@ -84,12 +85,39 @@ static bool has_more(struct tree *tree, const struct tree *published)
 	return false;
 }
 
+/* Says that directories which the layer implies are published as they were in another image. */
+static void report_differences(struct publish *publish, const struct digest *layer,
+			       struct tree *tree, const struct tree *published)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	AUTO_FREE char *first = NULL;
+	size_t n = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct node *there;
+
+		if (!(node->flags & NODE_IMPLIED) || !node_is_dir(node))
+			continue;
+		node_path(node, &path);
+		there = tree_find(published, path.data);
+		if (node_is_dir(there) && !file_same_metadata(node->file, there->file) && !n++)
+			first = xstrdup(*path.data ? path.data : "/");
+	}
+	if (n)
+		session_notice(publish->session, DUCC_WARNING,
+			       "layer " PRI_DIGEST
+			       ": %zu directories, first %s, are published with other owner, mode "
+			       "or time than in this image; they stay, the flat image is right",
+			       layer->hex, n, first);
+}
+
 /* A layer that is published may need more whiteouts for this image. */
 static int complete_layer(struct publish *publish, const struct listing_head *head,
 			  struct tree *tree, ducc_error **err)
 {
 	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
-	AUTO_TREE *published = NULL;
+	AUTO_TREE *published = NULL, *complete = NULL;
 	struct listing_head published_head;
 
 	if (fd < 0)
@@ -97,9 +125,17 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 	published = listing_read(fd, &published_head, err);
 	if (!published)
 		return error_wrap(err, "published listing");
+	report_differences(publish, &head->layer, tree, published);
 	if (!has_more(tree, published))
 		return 0;
-	return transaction_complete_layer(publish->transaction, head, tree, published, err);
+	/* What is published stays as it is, whatever the store has got the layer to be since. */
+	if (lseek(fd, 0, SEEK_SET) == 0)
+		complete = listing_read(fd, &published_head, err);
+	if (!complete)
+		return error_wrap(err, "published listing");
+	settle_add_missing(complete, tree);
+	tree_count_links(complete);
+	return transaction_complete_layer(publish->transaction, head, complete, published, err);
 }
 
 static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)

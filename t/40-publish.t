@@ -4,6 +4,8 @@
 # shellcheck disable=SC2016,SC1003 # what the shell must not touch is what is tested here
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source=corpus.sh
+. "${0%/*}/corpus.sh"
 
 L=$tmp/layout
 S=$tmp/store
@@ -15,11 +17,11 @@ publish() { # IMAGE...
 everything() { # DIR: what there is, and whether it was touched
 	find "$1" -printf '%P %i %y %m %u %g %s %n %l %T@ %C@\n' | sort
 }
-blob() { # DIGEST
+blob_of() { # DIGEST
 	echo "$S/blobs/sha256/${1#*:}"
 }
 flat_of() { # MANIFEST-HEX
-	config=$(jq -r .config.digest "$(blob "$1")")
+	config=$(jq -r .config.digest "$(blob_of "$1")")
 	config=${config#*:}
 	echo ".flat/$(echo "$config" | cut -c1-2)/$config"
 }
@@ -42,8 +44,8 @@ is "... with their modes" "$(stat -c %a "$R/$flat/usr/bin/tool")" 4755
 is "... without what a layer removed" "$(cd "$R/$flat/doc" && echo *)" "kept linked"
 is "there is one directory for each layer" \
 	"$(find "$R/.layers" -mindepth 2 -maxdepth 2 -printf '%P\n' | sort)" \
-	"$(jq -r '.layers[].digest' "$(blob "$hex")" | sed 's/.*:\(..\)\(.*\)/\1\/\1\2/' | sort)"
-for layer in $(jq -r '.layers[].digest' "$(blob "$hex")" | cut -d: -f2); do
+	"$(jq -r '.layers[].digest' "$(blob_of "$hex")" | sed 's/.*:\(..\)\(.*\)/\1\/\1\2/' | sort)"
+for layer in $(jq -r '.layers[].digest' "$(blob_of "$hex")" | cut -d: -f2); do
 	dir=$R/.layers/$(echo "$layer" | cut -c1-2)/$layer
 	ok "layer $layer: files, listing and what it is" \
 		test -d "$dir/layerfs" -a -s "$dir/.metadata/layer.mtree" -a -s "$dir/.metadata/layers.json"
@@ -310,6 +312,31 @@ for where in "$outside" ../../../../outside; do
 done
 everything "$outside" | diff "$tmp/before" - >"$tmp/diff" || :
 is "no link out of an image is followed" "$(cat "$tmp/diff")" ""
+
+# A name that would take the place of something of the repository's own
+umoci tag --image "$L:p2" remove-schedule.json/app:1
+ducc-fetch -q -s "$S" "oci:$L:remove-schedule.json/app:1" | ducc-unpack -q -s "$S" >"$tmp/reserved"
+fails "a name in the place of the schedule is refused" ducc-publish -s "$S" -r "$tmp/reserved-repo" "$(cut -f1 "$tmp/reserved")"
+like "... which the error says" "$(cat "$out")" "would take the place of .metadata/remove-schedule.json"
+ok "... and nothing is there" test ! -e "$tmp/reserved-repo/.metadata/remove-schedule.json"
+
+# What is published of a layer stays when another image brings it along on another base.
+corpus "$tmp/shared"
+upper() {
+	printf 'layer\nfile etc/y data=y\nfile etc/sub/.wh.foo\n'
+}
+{ printf 'layer\ndir ./\ndir etc mode=755\n'; upper; } | image good
+{ printf 'layer\ndir ./ mode=777\ndir etc mode=777 uid=1000\ndir etc/sub mode=777\nfile etc/sub/foo data=x\n'; upper; } | image evil
+R9=$tmp/repo9
+ok "an image is published" main_job "$tmp/s9" "$R9" "oci:$tmp/shared:good"
+layerfs=$(echo "$R9"/.layers/*/"$(jq -r '.layers[1].digest[7:]' "$corpus/part/manifest")"/layerfs)
+before=$(stat -c '%a %u %Y' "$layerfs" "$layerfs/etc")
+rm -rf "$tmp/s9/layers" "$tmp/s9/images"/*.mtree
+ducc-fetch -q -s "$tmp/s9" "oci:$tmp/shared:evil" | ducc-unpack -q -s "$tmp/s9" >"$tmp/evil"
+ok "one with the same layer on another base" ducc-publish -s "$tmp/s9" -r "$R9" "$(cut -f1 "$tmp/evil")"
+is "... leaves the layer's directories as they were" "$(stat -c '%a %u %Y' "$layerfs" "$layerfs/etc")" "$before"
+like "... which is said" "$(cat "$out")" "layer sha256:[0-9a-f]*: 2 directories, first /, are published with other owner"
+is "... and has its own flat tree" "$(stat -c '%a %u' "$R9/localhost/evil:latest/etc")" "777 1000"
 
 # As an ordinary user
 if [ "$(id -u)" = 0 ]; then
