@@ -34,11 +34,11 @@ static ssize_t read_ahead(struct archive_file *file)
 	return n;
 }
 
-/* What is skipped, or kept aside as the name in a gzip header, is not without limit. */
+/* libarchive keeps the name in a gzip header in memory, and that has no limit. */
 static int check_barren(struct archive_file *file, size_t len, ducc_error **err)
 {
 	file->barren += len;
-	if (file->barren <= BARREN_LIMIT)
+	if (!file->gzip || file->barren <= BARREN_LIMIT)
 		return 0;
 	return error_set(err, "more than %zu bytes in a row decompress to nothing", BARREN_LIMIT);
 }
@@ -84,6 +84,7 @@ int archive_file_inflate(struct archive_file *file, ducc_error **err)
 	archive_read_support_format_raw(file->archive);
 	archive_read_support_format_empty(file->archive);
 	file->inflates = true;
+	file->gzip = filter == ARCHIVE_FILTER_GZIP;
 	/* Where decompression fails at once, only the error says that this is no empty file. */
 	if (archive_file_open(file) != ARCHIVE_OK || file->error || archive_errno(file->archive))
 		return archive_file_fail(file, err);

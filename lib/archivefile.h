@@ -21,6 +21,7 @@ struct archive_file {
 	char *buffer;      /* holds what libarchive was given last */
 	size_t ahead;      /* bytes there that it has not been given yet */
 	bool inflates;     /* archive_file_inflate() */
+	bool gzip;         /* ... what gzip has compressed */
 	size_t barren;     /* bytes that have gone into decompression since some came out */
 	ducc_error *error; /* from within the callback */
 };

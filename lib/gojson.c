@@ -5,12 +5,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
+
+#include "image.h"
+
+#define MEDIA_DOCKER_LAYER_PLAIN "application/vnd.docker.image.rootfs.diff.tar"
 
 enum type {
 	TEXT,
 	TIME,
+	BASE64,
 	INTEGER,
 	BOOLEAN,
 	TEXTS,
@@ -38,7 +42,7 @@ static const struct field descriptor[] = {
 	{"digest", TEXT, NULL},
 	{"size", INTEGER, NULL},
 	{"urls", TEXTS, NULL},
-	{"data", TEXT, NULL},
+	{"data", BASE64, NULL},
 	{"annotations", TEXT_MAP, NULL},
 	{"platform", OBJECT, platform},
 	{"artifactType", TEXT, NULL},
@@ -164,6 +168,15 @@ static bool is_time(const char *value)
 	return !strcmp(value, "Z") || is_offset(value);
 }
 
+static bool is_base64(const char *value)
+{
+	size_t n =
+		strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	size_t padding = strspn(value + n, "=");
+
+	return !value[n + padding] && padding < 3 && (n + padding) % 4 == 0;
+}
+
 static bool is_integer(const cJSON *item)
 {
 	return cJSON_IsNumber(item) && fabs(item->valuedouble) <= 9007199254740992.0 &&
@@ -190,6 +203,8 @@ static bool is_of_type(const cJSON *item, enum type type)
 		return cJSON_IsString(item);
 	case TIME:
 		return cJSON_IsString(item) && is_time(item->valuestring);
+	case BASE64:
+		return cJSON_IsString(item) && is_base64(item->valuestring);
 	case INTEGER:
 		return is_integer(item);
 	case BOOLEAN:
@@ -210,7 +225,7 @@ static bool is_of_type(const cJSON *item, enum type type)
 
 static const struct field *find(const struct field *fields, const char *name)
 {
-	while (fields->name && strcasecmp(fields->name, name) != 0)
+	while (fields->name && json_compare_folded(fields->name, name) != 0)
 		fields++;
 	return fields->name ? fields : NULL;
 }
@@ -248,12 +263,61 @@ static int check(const cJSON *object, const struct field *fields, ducc_error **e
 	return 0;
 }
 
-int gojson_check_manifest(const cJSON *manifest, ducc_error **err)
+static int check_document(const cJSON *json, const struct field *fields, const char *text,
+			  size_t len, ducc_error **err)
 {
-	return check(manifest, manifest_fields, err) < 0 ? error_wrap(err, "manifest") : 0;
+	if (json_has_fractions(text, len))
+		return error_set(err, "holds a number that is not an integer");
+	return check(json, fields, err);
 }
 
-int gojson_check_config(const cJSON *config, ducc_error **err)
+static const char *media_type(const cJSON *object)
 {
-	return check(config, config_fields, err) < 0 ? error_wrap(err, "config") : 0;
+	const char *type =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "mediaType"));
+
+	return type ? type : "";
+}
+
+/* Docker's format has its own types throughout, OCI's an OCI config. */
+static int check_media_types(const cJSON *manifest, ducc_error **err)
+{
+	const char *type = media_type(manifest);
+	const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config"), *layer;
+
+	if (*type ? !strcmp(type, MEDIA_OCI_MANIFEST) : !json_has_folded(manifest, "mediaType"))
+		return !strcmp(media_type(config), MEDIA_OCI_CONFIG)
+			       ? 0
+			       : error_set(err, "config of type %s", media_type(config));
+	if (strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
+		return error_set(err, "\"mediaType\" is %s", type);
+	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(manifest, "layers"))
+	{
+		type = media_type(layer);
+		if (strcmp(type, MEDIA_DOCKER_LAYER) != 0 &&
+		    strcmp(type, MEDIA_DOCKER_LAYER_PLAIN) != 0)
+			return error_set(err, "layer of type %s in Docker's format", type);
+	}
+	return 0;
+}
+
+int gojson_check_manifest(const char *text, size_t len, ducc_error **err)
+{
+	AUTO_JSON *manifest = json_parse(text, len, "manifest", err);
+
+	if (!manifest)
+		return -1;
+	if (check_document(manifest, manifest_fields, text, len, err) < 0 ||
+	    check_media_types(manifest, err) < 0)
+		return error_wrap(err, "manifest");
+	if (json_has_folded(manifest, "history"))
+		return error_set(err, "manifest: has a \"history\"");
+	return 0;
+}
+
+int gojson_check_config(const cJSON *config, const char *text, size_t len, ducc_error **err)
+{
+	if (check_document(config, config_fields, text, len, err) < 0)
+		return error_wrap(err, "config");
+	return 0;
 }

@@ -10,8 +10,11 @@
 
 #include "json.h"
 
-/* Check a document: 0, or -1 with *err set to what is wrong where. */
-int gojson_check_manifest(const cJSON *manifest, ducc_error **err);
-int gojson_check_config(const cJSON *config, ducc_error **err);
+/*
+ * Checks a document: 0, or -1 with *err set to what is wrong where.  Beside types, a manifest's
+ * media types must be such that containers/image knows what it is.
+ */
+int gojson_check_manifest(const char *text, size_t len, ducc_error **err);
+int gojson_check_config(const cJSON *config, const char *text, size_t len, ducc_error **err);
 
 #endif

@@ -36,12 +36,58 @@ static bool is_strange(const char *at, size_t len, bool in_string)
 	return in_string && c == '\\' && len >= 6 && !memcmp(at, "\\u0000", 6);
 }
 
-/* What cJSON is not to see: bytes that it misreads, and more values than there is sense in. */
-static int check_bytes(const char *data, size_t len, const char *what, ducc_error **err)
+static size_t count_digits(const char *at, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && isdigit((unsigned char)at[n]))
+		n++;
+	return n;
+}
+
+/*
+ * The length of the number there, 0 if JSON has none such (RFC 8259, section 6); clears *whole if
+ * it has a fraction or exponent.
+ */
+static size_t number_length(const char *at, size_t len, bool *whole)
+{
+	size_t i = *at == '-', n = count_digits(at + i, len - i);
+
+	if (!n || (n > 1 && at[i] == '0'))
+		return 0;
+	i += n;
+	if (i < len && at[i] == '.') {
+		n = count_digits(at + i + 1, len - i - 1);
+		if (!n)
+			return 0;
+		i += 1 + n;
+		*whole = false;
+	}
+	if (i < len && (at[i] == 'e' || at[i] == 'E')) {
+		i++;
+		i += i < len && (at[i] == '+' || at[i] == '-');
+		n = count_digits(at + i, len - i);
+		if (!n)
+			return 0;
+		i += n;
+		*whole = false;
+	}
+	return i;
+}
+
+/*
+ * What cJSON is not to see: bytes and numbers that others read otherwise, and more values than
+ * there is sense in.  *whole: all numbers are without fraction and exponent.
+ */
+static int check_bytes(const char *data, size_t len, const char *what, bool *whole,
+		       ducc_error **err)
 {
 	size_t values = 1, most = most_values(len);
 	bool in_string = false;
 
+	*whole = true;
+	if (len >= 3 && !memcmp(data, "\xef\xbb\xbf", 3))
+		return error_set(err, "%s: not valid JSON: a byte order mark", what);
 	for (size_t i = 0; i < len; i++) {
 		char c = data[i];
 
@@ -53,8 +99,23 @@ static int check_bytes(const char *data, size_t len, const char *what, ducc_erro
 			i += c == '\\'; /* what is escaped begins and ends nothing */
 		else if ((c == ',' || c == '[' || c == '{') && ++values > most)
 			return error_set(err, "%s: JSON with more than %zu values", what, most);
+		else if (c == '-' || isdigit((unsigned char)c)) {
+			size_t n = number_length(data + i, len - i, whole);
+
+			if (!n)
+				return error_set(err, "%s: not valid JSON: a number at byte %zu",
+						 what, i);
+			i += n - 1;
+		}
 	}
 	return 0;
+}
+
+bool json_has_fractions(const char *data, size_t len)
+{
+	bool whole;
+
+	return check_bytes(data, len, "", &whole, NULL) < 0 || !whole;
 }
 
 /*
@@ -78,7 +139,7 @@ static int next_folded(const char **key)
 	return c;
 }
 
-static int compare_folded(const char *a, const char *b)
+int json_compare_folded(const char *a, const char *b)
 {
 	int left, right;
 
@@ -96,7 +157,7 @@ static int by_key(const void *a, const void *b)
 
 static int by_folded_key(const void *a, const void *b)
 {
-	return compare_folded(*(const char *const *)a, *(const char *const *)b);
+	return json_compare_folded(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* True for an object whose keys are data: nobody compares those without regard to case. */
@@ -106,7 +167,7 @@ static bool is_map(const cJSON *object)
 					   "exposedports", "auths",  "credhelpers"};
 
 	for (size_t i = 0; object->string && i < ARRAY_LEN(maps); i++)
-		if (!compare_folded(object->string, maps[i]))
+		if (!json_compare_folded(object->string, maps[i]))
 			return true;
 	return false;
 }
@@ -151,8 +212,9 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 {
 	const char *end = NULL, *twin;
 	AUTO_JSON *json = NULL;
+	bool whole;
 
-	if (check_bytes(data, len, what, err) < 0)
+	if (check_bytes(data, len, what, &whole, err) < 0)
 		return NULL;
 	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 	if (!json) {
@@ -270,7 +332,7 @@ bool json_has_folded(const cJSON *object, const char *key)
 {
 	const cJSON *item = object->child;
 
-	while (item && compare_folded(item->string, key) != 0)
+	while (item && json_compare_folded(item->string, key) != 0)
 		item = item->next;
 	return item;
 }

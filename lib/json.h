@@ -46,6 +46,12 @@ int json_find_string(const cJSON *object, const char *key, const char **value, d
 int json_find_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 int json_find_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 
+/* Compares keys as Go's readers do, without regard to case, in strcmp(3)'s way. */
+int json_compare_folded(const char *a, const char *b);
+
+/* True if a number in the text has a fraction or an exponent, which Go takes for no integer. */
+bool json_has_fractions(const char *data, size_t len);
+
 /* True if the object has the member, in whatever case (as Go's readers find it). */
 bool json_has_folded(const cJSON *object, const char *key);
 

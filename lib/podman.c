@@ -10,6 +10,9 @@
 #include "listing.h"
 #include "mem.h"
 
+/* Of a layer in layers.json: the blob whose files it has.  Podman does not know this member. */
+#define PODMAN_BLOB "ducc-blob"
+
 /* The kernel stacks no more. */
 #define LAYERS_MAX 500
 
@@ -30,7 +33,8 @@ struct output {
 struct podman {
 	char *root; /* NULL: not known */
 	struct list images, layers;
-	void *by_name; /* images; tree of struct known */
+	void *by_name;  /* images; tree of struct known */
+	cJSON *dropped; /* images and names that are not listed any more, but may be keys */
 	struct output *outputs;
 	size_t n, capacity;
 };
@@ -154,6 +158,14 @@ static bool is_layer(const cJSON *entry, const char *parent, const char *diff_id
 	       !strcmp(podmanlist_text(entry, "diff-digest"), diff_id);
 }
 
+/* True if the layer's files are those of the blob; one of the original's does not say. */
+static bool is_of_blob(const cJSON *entry, const struct digest *blob)
+{
+	const char *of = podmanlist_text(entry, PODMAN_BLOB);
+
+	return !*of || !strcmp(of, blob->hex);
+}
+
 static void index_lists(struct podman *podman)
 {
 	cJSON *entry;
@@ -186,6 +198,7 @@ struct podman *podman_new(const char *root, const char *images_json, size_t imag
 	struct podman *podman = xcalloc(1, sizeof(*podman));
 
 	podman->root = root ? xstrdup(root) : NULL;
+	podman->dropped = json_array();
 	podman->layers.changed = !layers_json;
 	podman->images.entries = podmanlist_read(images_json, images_len, "images.json", err);
 	if (podman->images.entries)
@@ -209,6 +222,7 @@ void podman_free(struct podman *podman)
 	tdestroy(podman->by_name, free);
 	cJSON_Delete(podman->images.entries);
 	cJSON_Delete(podman->layers.entries);
+	cJSON_Delete(podman->dropped);
 	for (size_t i = 0; i < podman->n; i++) {
 		free(podman->outputs[i].path);
 		free(podman->outputs[i].data);
@@ -326,22 +340,22 @@ static char *lower_text(const struct podman_image *image, size_t i, const struct
 
 /* The ID of layer i; one that something else has already is chained once more. */
 static struct digest choose_id(const struct podman *podman, const char *parent,
-			       const struct digest *diff_id)
+			       const struct digest *diff_id, const struct digest *blob)
 {
 	AUTO_FREE char *diff_digest = format(PRI_DIGEST, diff_id->hex);
 	struct digest id = chain_id(parent, diff_id);
 	const struct known *known;
 
 	while ((known = find(&podman->layers.by_id, id.hex)) &&
-	       !is_layer(known->entry, parent, diff_digest))
+	       !(is_layer(known->entry, parent, diff_digest) && is_of_blob(known->entry, blob)))
 		id = chain_id(id.hex, diff_id);
 	return id;
 }
 
 /*
- * Lists a layer.  Its compressed digest is not told: Podman would use the files
+ * Lists a layer.  Its compressed digest is not told to Podman, which would use the files
  * for that blob on any other base, but they are what it is on this one (whiteouts
- * stand for opaque directories).
+ * stand for opaque directories); PODMAN_BLOB is for ourselves.
  */
 static void list_layer(struct podman *podman, const struct podman_image *image, size_t i,
 		       const struct digest *ids, const char *created)
@@ -353,6 +367,7 @@ static void list_layer(struct podman *podman, const struct podman_image *image, 
 		json_set_string(entry, "parent", ids[i - 1].hex);
 	json_set_string(entry, "created", created);
 	set_digest(entry, "diff-digest", &image->config->diff_ids[i]);
+	json_set_string(entry, PODMAN_BLOB, image->manifest->layers[i].digest.hex);
 	if (image->unpacked && image->unpacked[i])
 		json_set_size(entry, "diff-size", image->unpacked[i]);
 	json_append(podman->layers.entries, entry);
@@ -397,7 +412,8 @@ static struct digest add_layers(struct podman *podman, const struct podman_image
 	for (size_t i = 0; i < image->manifest->n; i++) {
 		const char *parent = i ? ids[i - 1].hex : "";
 
-		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i]);
+		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i],
+				   &image->manifest->layers[i].digest);
 		if (!find(&podman->layers.by_id, ids[i].hex)) {
 			list_layer(podman, image, i, ids, created);
 			add_layer_files(podman, image, i, ids);
@@ -416,13 +432,11 @@ static struct digest add_layers(struct podman *podman, const struct podman_image
 static int check_image(const struct podman_image *image, char **created, ducc_error **err)
 {
 	AUTO_JSON *config = json_parse(image->config_json, image->config_len, "config", err);
-	AUTO_JSON *manifest =
-		config ? json_parse(image->manifest_json, image->manifest_len, "manifest", err)
-		       : NULL;
 	const char *text;
 
-	if (!manifest || gojson_check_config(config, err) < 0 ||
-	    gojson_check_manifest(manifest, err) < 0)
+	if (!config ||
+	    gojson_check_config(config, image->config_json, image->config_len, err) < 0 ||
+	    gojson_check_manifest(image->manifest_json, image->manifest_len, err) < 0)
 		return -1;
 	text = podmanlist_text(config, "created");
 	*created = xstrdup(*text ? text : "1970-01-01T00:00:00Z");
@@ -522,6 +536,7 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 	const struct manifest *manifest = image->manifest;
 	const struct digest id = image_id(podman, image);
 	const struct known *known = find(&podman->images.by_id, id.hex);
+	bool listed = known && known->entry;
 	AUTO_FREE char *created = NULL;
 	const cJSON *item;
 	cJSON *entry;
@@ -534,12 +549,12 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 	if (manifest->n > LAYERS_MAX)
 		return error_set(err, "%zu layers: no more than %d can be stacked", manifest->n,
 				 LAYERS_MAX);
-	entry = known ? known->entry : new_image(podman, image, &id, created);
+	entry = listed ? known->entry : new_image(podman, image, &id, created);
 	if (manifest->n && !find(&podman->layers.by_id, podmanlist_text(entry, "layer"))) {
 		json_set_string(entry, "layer", add_layers(podman, image, created).hex);
 		podman->images.changed = true;
 	}
-	add_documents(podman, entry, image, !known);
+	add_documents(podman, entry, image, !listed);
 	if (!name)
 		return 0;
 	if (!is_name(name))
@@ -550,4 +565,21 @@ int podman_add(struct podman *podman, const char *name, const struct podman_imag
 		podman->images.changed = true;
 	}
 	return 0;
+}
+
+void podman_drop(struct podman *podman, const char *name, const struct podman_image *image)
+{
+	const struct digest id = image_id(podman, image);
+	struct known *known = find(&podman->images.by_id, id.hex);
+	cJSON *item = xalloc(cJSON_CreateString(name));
+
+	json_append(podman->dropped, item);
+	if (find(&podman->by_name, name))
+		claim_name(podman, NULL, item);
+	if (!known || !known->entry)
+		return;
+	json_append(podman->dropped,
+		    cJSON_DetachItemViaPointer(podman->images.entries, known->entry));
+	known->entry = NULL;
+	podman->images.changed = true;
 }

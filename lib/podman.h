@@ -60,6 +60,9 @@ struct podman_image {
 int podman_add(struct podman *podman, const char *name, const struct podman_image *image,
 	       ducc_error **err);
 
+/* The contrary, for an image that Podman can't have: nothing has the name, nor the ID, then. */
+void podman_drop(struct podman *podman, const char *name, const struct podman_image *image);
+
 /*
  * Hands over what is new or changed, each path once, and some links that may be
  * there already; nothing, if nothing is new.  images.json comes at the end: what

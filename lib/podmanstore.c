@@ -60,6 +60,10 @@ void podmanstore_add(ducc_session *session, struct podman *podman, const char *n
 
 	if (!result && other)
 		result = podman_add(podman, other, image, &err);
+	if (result < 0 && named)
+		podman_drop(podman, name, image);
+	if (result < 0 && other)
+		podman_drop(podman, other, image);
 	if (result < 0)
 		session_notice(session, DUCC_WARNING, "%s: not for Podman: %s", name,
 			       ducc_error_message(err));

@@ -123,6 +123,9 @@ done <<'E'
 .config.Healthcheck = {Interval: "x"}
 .config.StopTimeout = "x"
 .rootfs.type = 5
+.Size = 1.5
+.["hi\u017ftory"] = 5
+.config["Wor\u212aingDir"] = 5
 E
 while read -r filter; do
 	odd . "$filter"
@@ -134,12 +137,18 @@ done <<'E'
 .config.annotations = "x"
 .layers[0].urls = "x"
 .layers[0].platform = {os: 1}
+.layers[0].data = "!"
+.history = []
+.mediaType = "application/vnd.oci.image.index.v1+json"
+.MediaType = "application/vnd.oci.image.index.v1+json" | del(.mediaType)
+.config.mediaType = "application/vnd.docker.container.image.v1+json"
+.mediaType = "application/vnd.docker.distribution.manifest.v2+json"
 E
 odd '.author = null | .history = null | .Author2 = 5 | .config.Labels = {A: "1", a: "2"}' '.annotations = null'
 seq $n | sed "s|.*|oci:$tmp/odd:odd&|" | xargs ducc-fetch -q -s "$S" "oci:$L:two" | ducc-unpack -q -s "$S" |
 	ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>"$tmp/err" || :
 is "images with members of other types are published" "$(wc -l <"$tmp/published")" $((n + 1))
-is "... but not for Podman, which is said" "$(grep -c 'not for Podman: \(config\|manifest\): "' "$tmp/err")" $((n - 1))
+is "... but not for Podman, which is said" "$(grep -c 'not for Podman: \(config\|manifest\): ' "$tmp/err")" $((n - 1))
 ok "... and podman lists the others" podman_on "$P" images --format '{{.Repository}}'
 is "... and the one that has odd members of no type" "$(grep odd "$out")" "localhost/odd$n"
 
@@ -156,6 +165,31 @@ like "... of which one has what it says" "$(inspect attacker)" '"evil":"1"'
 before=$(cat "$P/overlay-images/images.json")
 ok "... published again" publish "oci:$tmp/odd:victim" "oci:$tmp/odd:attacker"
 is "... they stay as they are" "$(cat "$P/overlay-images/images.json")" "$before"
+
+# A name that goes to an image that Podman can't have is not left to the one before.
+odd '.author = 6' .
+cp "$tmp/odd/index.json" "$tmp/index.json"
+jq --arg n odd$n '.manifests |= map(select(.annotations[] != "victim"))
+	| (.manifests[] | select(.annotations[] == $n).annotations[]) = "victim"' "$tmp/index.json" >"$tmp/odd/index.json"
+ok "a name goes to an image that is not for Podman" publish "oci:$tmp/odd:victim"
+fails "... and leads nowhere there" podman_on "$P" image inspect localhost/victim:latest
+
+# One layer, compressed twice: each image has its own, and keeps it when the other one goes.
+for how in gzip zstd; do
+	{
+		echo "layer $how"
+		printf 'dir ./\ndir bin\nfile name data=same\n'
+	} | image $how ".author = \"$how\""
+done
+ok "two images of one layer that is compressed in two ways" publish "oci:$tmp/odd:gzip" "oci:$tmp/odd:zstd"
+targets() { # what layers' links lead to, and is not there
+	for link in "$P"/overlay/*/diff; do
+		[ -d "$link/" ] || readlink "$link"
+	done
+}
+is "... have it each" "$(for link in "$P"/overlay/*/diff; do [ ! -e "$link/name" ] || readlink "$link"; done | sort -u | wc -l)" 2
+ok "one goes" ducc-gc -f -q -g 0 -s "$S" -r "$R" http://localhost/zstd:latest
+is "... and the other one has all that it had" "$(targets)" ""
 
 # The same through CernVM-FS, or what stands in for it
 stand_in

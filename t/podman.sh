@@ -43,7 +43,14 @@ podman_on() {
 		mount -t tmpfs tmpfs /var/lib/containers # for the cache of blobs, which no option moves
 		mount --bind "$repo" "$repo"
 		mount -o remount,bind,ro "$repo"
-		exec podman "$@"' sh "${podman_store%/*}" "$@"
+		[ "$1 $2" = "run --rm" ] || exec podman "$@"
+		shift 2
+		# What a container prints just before it ends may be lost on its way to whoever is attached, but not in its log.
+		id=$(podman run -d "$@")
+		status=$(podman wait "$id")
+		podman logs "$id"
+		podman rm "$id" >/dev/null
+		exit "$status"' sh "${podman_store%/*}" "$@"
 }
 
 # podman_run STORE IMAGE COMMAND...: the command, in a container that goes away with it.

@@ -86,6 +86,11 @@ int main(void)
 	REFUSED("{\"x\":[1,{\"y\":{\"b\":2,\"b\":3}}]}", "\"b\" twice");
 	REFUSED("{\"layers\":[],\"LAYERS\":[]}", "\"LAYERS\" twice");
 	REFUSED("{\"layers\":[],\"layer\305\277\":[]}", "twice");
+	REFUSED("{\"a\":01}", "a number at byte 5");
+	REFUSED("{\"a\":-.5}", "a number");
+	REFUSED("{\"a\":1.}", "a number");
+	REFUSED("{\"a\":1e}", "a number");
+	REFUSED("\357\273\277{}", "byte order mark");
 	REFUSED("{\"key\":1,\"\342\204\252ey\":1}", "twice");
 	test_values();
 	return done_testing();
