@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "image.h"
+#include "podmanlist.h"
 
 #define MEDIA_DOCKER_LAYER_PLAIN "application/vnd.docker.image.rootfs.diff.tar"
 
@@ -271,29 +272,23 @@ static int check_document(const cJSON *json, const struct field *fields, const c
 	return check(json, fields, err);
 }
 
-static const char *media_type(const cJSON *object)
-{
-	const char *type =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "mediaType"));
-
-	return type ? type : "";
-}
-
 /* Docker's format has its own types throughout, OCI's an OCI config. */
 static int check_media_types(const cJSON *manifest, ducc_error **err)
 {
-	const char *type = media_type(manifest);
-	const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config"), *layer;
+	const char *type = podmanlist_text(manifest, "mediaType");
+	const char *of_config =
+		podmanlist_text(cJSON_GetObjectItemCaseSensitive(manifest, "config"), "mediaType");
+	const cJSON *layer;
 
 	if (*type ? !strcmp(type, MEDIA_OCI_MANIFEST) : !json_has_folded(manifest, "mediaType"))
-		return !strcmp(media_type(config), MEDIA_OCI_CONFIG)
+		return !strcmp(of_config, MEDIA_OCI_CONFIG)
 			       ? 0
-			       : error_set(err, "config of type %s", media_type(config));
+			       : error_set(err, "config of type %s", of_config);
 	if (strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
 		return error_set(err, "\"mediaType\" is %s", type);
 	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(manifest, "layers"))
 	{
-		type = media_type(layer);
+		type = podmanlist_text(layer, "mediaType");
 		if (strcmp(type, MEDIA_DOCKER_LAYER) != 0 &&
 		    strcmp(type, MEDIA_DOCKER_LAYER_PLAIN) != 0)
 			return error_set(err, "layer of type %s in Docker's format", type);

@@ -14,8 +14,6 @@
 #define MANY_VALUES ((size_t)200000)
 #define BYTES_PER_VALUE 16
 
-#define STRANGE "a control character, or NUL in a string"
-
 static size_t most_values(size_t len)
 {
 	size_t most = len / BYTES_PER_VALUE;
@@ -92,7 +90,9 @@ static int check_bytes(const char *data, size_t len, const char *what, bool *who
 		char c = data[i];
 
 		if (is_strange(data + i, len - i, in_string))
-			return error_set(err, "%s: not valid JSON: " STRANGE, what);
+			return error_set(
+				err, "%s: not valid JSON: a control character, or NUL in a string",
+				what);
 		if (c == '"')
 			in_string = !in_string;
 		else if (in_string)

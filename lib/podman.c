@@ -10,9 +10,6 @@
 #include "listing.h"
 #include "mem.h"
 
-/* Of a layer in layers.json: the blob whose files it has.  Podman does not know this member. */
-#define PODMAN_BLOB "ducc-blob"
-
 /* The kernel stacks no more. */
 #define LAYERS_MAX 500
 

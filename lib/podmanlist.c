@@ -38,7 +38,7 @@ static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
 /* Checks the types of all members that are used here, of images and layers. */
 static int check_entry(const cJSON *entry, ducc_error **err)
 {
-	static const char *const strings[] = {"layer", "parent", "diff-digest", "ducc-blob"};
+	static const char *const strings[] = {"layer", "parent", "diff-digest", PODMAN_BLOB};
 	const cJSON *object;
 	const char *value;
 

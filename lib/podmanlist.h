@@ -14,6 +14,9 @@
 #define PODMAN_IMAGES PODMAN_IMAGE_DIRECTORY "/images.json"
 #define PODMAN_LAYERS PODMAN_LAYER_DIRECTORY "/layers.json"
 
+/* Of a layer in layers.json: the blob whose files it has.  Podman does not know this member. */
+#define PODMAN_BLOB "ducc-blob"
+
 /* Where files and links go; paths are relative to the repository. */
 struct podman_target {
 	int (*file)(void *ctx, const char *path, const void *data, size_t len, ducc_error **err);
