@@ -312,9 +312,9 @@ static int get_any_token(const struct auth *auth, const struct token_server *ser
 	secret_free(basic);
 	if (result < 0 && known && (status == 400 || status == 401 || status == 403) &&
 	    !get_token(auth, server, http, NULL, token, transient, &status, NULL)) {
-		http_notice(http, DUCC_WARNING,
-			    "%s/%s: the credentials are refused; going on without",
-			    auth->reference.registry, auth->reference.repository);
+		context_notice(http_context(http), DUCC_WARNING,
+			       "%s/%s: the credentials are refused; going on without",
+			       auth->reference.registry, auth->reference.repository);
 		ducc_error_free(error);
 		return 0;
 	}

@@ -59,7 +59,7 @@ static bool is_older(const struct clean *clean, time_t when, uint64_t seconds)
 static void tell(const struct clean *clean, const char *what)
 {
 	if (clean->session->dry_run)
-		session_notice(clean->session, DUCC_INFO, "%s: would be removed", what);
+		context_notice(&clean->session->context, DUCC_INFO, "%s: would be removed", what);
 	else if (clean->options->removed)
 		clean->options->removed(clean->options->ctx, what);
 }
@@ -204,11 +204,11 @@ static int remove_files(struct clean *clean, ducc_error **err)
 		removed += file->size;
 		tell(clean, file->path);
 	}
-	session_notice(clean->session, DUCC_INFO, "%s: %" PRIu64 " of %" PRIu64 " bytes %sremoved",
-		       clean->store.path, removed, clean->total,
-		       clean->session->dry_run ? "would be " : "");
+	context_notice(&clean->session->context, DUCC_INFO,
+		       "%s: %" PRIu64 " of %" PRIu64 " bytes %sremoved", clean->store.path, removed,
+		       clean->total, clean->session->dry_run ? "would be " : "");
 	if (options->size && clean->total - removed > options->size)
-		session_notice(clean->session, DUCC_WARNING,
+		context_notice(&clean->session->context, DUCC_WARNING,
 			       "%s: still %" PRIu64 " bytes: images wait to be published, or are "
 			       "just being fetched",
 			       clean->store.path, clean->total - removed);

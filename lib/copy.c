@@ -96,7 +96,7 @@ int copy_put(int root, int fd, ducc_error **err)
 	return result;
 }
 
-void copy_update(ducc_session *session, const struct repository *repository, int fd)
+void copy_update(struct context *context, const struct repository *repository, int fd)
 {
 	AUTO_CLOSE int root = repository_root(repository);
 	ducc_error *err = NULL;
@@ -106,7 +106,7 @@ void copy_update(ducc_session *session, const struct repository *repository, int
 	else
 		copy_put(root, fd, &err);
 	if (err)
-		session_notice(session, DUCC_WARNING, "%s: copy of the metadata: %s",
+		context_notice(context, DUCC_WARNING, "%s: copy of the metadata: %s",
 			       repository->path, ducc_error_message(err));
 	ducc_error_free(err);
 }

@@ -7,7 +7,8 @@
 #define DUCC_COPY_H
 
 #include "repository.h"
-#include "session.h"
+#include "context.h"
+#include "store.h"
 
 /* Puts what the tar at `fd` holds into the directory `root`, each file whole or not at all. */
 int copy_put(int root, int fd, ducc_error **err);
@@ -16,6 +17,6 @@ int copy_put(int root, int fd, ducc_error **err);
  * Puts what a transaction has added, in the tar at `fd`, into the copy.  What can't
  * be written is warned of: it would be published again, no more than that.
  */
-void copy_update(ducc_session *session, const struct repository *repository, int fd);
+void copy_update(struct context *context, const struct repository *repository, int fd);
 
 #endif

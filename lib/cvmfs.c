@@ -78,7 +78,7 @@ static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree
 		}
 		if (file && file->target && strstr(file->target, "$(")) {
 			node_path(node, &path);
-			session_notice(cvmfs->base.session, DUCC_WARNING,
+			context_notice(cvmfs->base.context, DUCC_WARNING,
 				       "%s/%s: symbolic link to %s: clients of CernVM-FS put in "
 				       "what they know for $(...)",
 				       where, path.data, file->target);
@@ -344,9 +344,9 @@ static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 		ducc_error *error = NULL;
 
 		now = n - done < batch ? n - done : batch;
-		if (session_cancelled(cvmfs->base.session))
+		if (context_cancelled(cvmfs->base.context))
 			return error_set(err, "interrupted; the next one will go on");
-		if (!ingest_remove(cvmfs->base.session, cvmfs->base.repository, trees + done, now,
+		if (!ingest_remove(cvmfs->base.context, cvmfs->base.repository, trees + done, now,
 				   &error))
 			continue;
 		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
@@ -463,9 +463,9 @@ static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
 	for (size_t i = 0; i < cvmfs->removals.n; i++) {
 		const char *path = cvmfs->removals.list[i];
 
-		session_notice(cvmfs->base.session, DUCC_WARNING,
+		context_notice(cvmfs->base.context, DUCC_WARNING,
 			       "%s: not published by ducc, or not whole: replacing it", path);
-		if (ingest_remove(cvmfs->base.session, cvmfs->base.repository, &path, 1, err) < 0)
+		if (ingest_remove(cvmfs->base.context, cvmfs->base.repository, &path, 1, err) < 0)
 			return error_wrap(err, "%s", path);
 	}
 	return 0;
@@ -484,13 +484,13 @@ static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	cvmfs->log = log_name();
 	if (make_head(cvmfs, &head, &len, err) < 0)
 		return -1;
-	cvmfs->ingest = ingest_begin(base->session, base->repository, head, len, err);
+	cvmfs->ingest = ingest_begin(base->context, base->repository, head, len, err);
 	return cvmfs->ingest ? 0 : -1;
 }
 
 static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
 {
-	cvmfs->edit = edit_begin(cvmfs->base.session, cvmfs->base.repository, err);
+	cvmfs->edit = edit_begin(cvmfs->base.context, cvmfs->base.repository, err);
 	return cvmfs->edit ? 0 : -1;
 }
 
@@ -538,9 +538,9 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
 	if (transaction->repository->copy)
-		copy_update(transaction->session, transaction->repository, cvmfs->parcel.fd);
+		copy_update(transaction->context, transaction->repository, cvmfs->parcel.fd);
 	else
-		probes_look(&cvmfs->probes, transaction->session, transaction->repository);
+		probes_look(&cvmfs->probes, transaction->context, transaction->repository);
 	return 0;
 }
 
@@ -614,11 +614,11 @@ struct transaction *cvmfs_begin(const struct transaction *base, struct repositor
 	cvmfs->base = *base;
 	cvmfs->base.target = &target;
 	cvmfs->parcel.fd = -1;
-	cvmfs->lock = spool_lock(base->session, base->repository, err);
+	cvmfs->lock = spool_lock(base->context, base->repository, err);
 	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
 		repository_find(repository, base->store->path);
 	if (cvmfs->lock >= 0 && !check_readable(base, err) &&
-	    !parcel_open(&cvmfs->parcel, base->session, base->store, base->repository, err)) {
+	    !parcel_open(&cvmfs->parcel, base->context, base->store, base->repository, err)) {
 		cvmfs->revision = revision(base->repository);
 		return &cvmfs->base;
 	}

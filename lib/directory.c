@@ -301,7 +301,7 @@ static void warn_of(struct directory *directory, const char *what,
 	AUTO_FREE char *left_out = extract_report_text(report);
 
 	if (left_out)
-		session_notice(directory->base.session, DUCC_WARNING,
+		context_notice(directory->base.context, DUCC_WARNING,
 			       "%s: left out, not permitted: %s", what, left_out);
 }
 
@@ -455,7 +455,7 @@ static int lock(struct directory *directory, ducc_error **err)
 	directory->root = repository_root(directory->base.repository);
 	if (directory->root < 0)
 		return error_errno(err, errno, "open");
-	if (lock_wait(directory->base.session, directory->root, directory->base.repository->name,
+	if (lock_wait(directory->base.context, directory->root, directory->base.repository->name,
 		      err) < 0)
 		return -1;
 	if (path_exists(directory->root, PLAN))

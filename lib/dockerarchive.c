@@ -141,7 +141,7 @@ static int docker_open(struct source *source, const char *text, ducc_error **err
 	size_t len = strcspn(text, ":");
 	AUTO_FREE char *path = xstrndup(text, len);
 
-	if (members_open(&docker->members, path, &source->session->input, err) < 0)
+	if (members_open(&docker->members, path, source->input, err) < 0)
 		return -1;
 	return choose(source, text[len] ? text + len + 1 : NULL, err);
 }

@@ -11,7 +11,7 @@
 #include "spool.h"
 
 struct edit {
-	ducc_session *session;
+	struct context *context;
 	const struct repository *repository;
 	struct spool_note note;
 	char *mount; /* where it can be changed */
@@ -37,26 +37,26 @@ static int try_edit(void *ctx, ducc_error **err)
 	AUTO_FREE char *opened = spool_opened(edit->repository);
 	char script[] = CVMFS_SERVER " transaction \"$1\" && : >\"$2\"";
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
-	int result = spool_run(edit->session, edit->repository, &edit->note, argv, err);
+	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
 
 	if (!result) { /* what was noted may be somebody else's */
 		free(STEAL(edit->note.transaction));
 		spool_remove_note(edit->repository);
 	} else if (result < 0)
-		spool_clear_up(edit->session, edit->repository, &edit->note, NULL);
+		spool_clear_up(edit->context, edit->repository, &edit->note, NULL);
 	return result;
 }
 
-struct edit *edit_begin(ducc_session *session, const struct repository *repository,
+struct edit *edit_begin(struct context *context, const struct repository *repository,
 			ducc_error **err)
 {
 	struct edit *edit = xcalloc(1, sizeof(*edit));
 
-	edit->session = session;
+	edit->context = context;
 	edit->repository = repository;
 	edit->note.edit = true;
 	edit->mount = repository_mount(repository);
-	edit->open = !spool_patiently(session, repository, try_edit, edit, err);
+	edit->open = !spool_patiently(context, repository, try_edit, edit, err);
 	if (edit->open && !spool_note_transaction(repository, &edit->note, err) &&
 	    edit->note.transaction)
 		return edit;
@@ -88,7 +88,7 @@ int edit_finish(struct edit *edit, ducc_error **err)
 {
 	AUTO_FREE char *name = xstrdup(edit->repository->name);
 	char *const argv[] = {CVMFS_SERVER, "publish", name, NULL};
-	int result = spool_run(edit->session, edit->repository, &edit->note, argv, err);
+	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
 
 	if (!result)
 		return error_set(err, CVMFS_SERVER " publish: the repository is busy");
@@ -105,8 +105,8 @@ void edit_free(struct edit *edit)
 
 	if (!edit)
 		return;
-	if (edit->open && spool_clear_up(edit->session, edit->repository, &edit->note, &err) < 0)
-		session_notice(edit->session, DUCC_WARNING, "%s: %s", edit->repository->name,
+	if (edit->open && spool_clear_up(edit->context, edit->repository, &edit->note, &err) < 0)
+		context_notice(edit->context, DUCC_WARNING, "%s: %s", edit->repository->name,
 			       ducc_error_message(err));
 	ducc_error_free(err);
 	free(edit->note.transaction);

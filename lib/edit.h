@@ -11,15 +11,15 @@
 #define DUCC_EDIT_H
 
 #include "repository.h"
-#include "session.h"
+#include "context.h"
 
 struct edit;
 
 /*
  * Opens a transaction, trying again while somebody else has one.  NULL with *err set:
- * it could not be opened, or not within session->wait.
+ * it could not be opened, or not within context->wait.
  */
-struct edit *edit_begin(ducc_session *session, const struct repository *repository,
+struct edit *edit_begin(struct context *context, const struct repository *repository,
 			ducc_error **err);
 
 /* Puts what is in the tar at `fd` into the repository. */

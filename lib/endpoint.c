@@ -43,9 +43,10 @@ bool endpoint_pause(struct http *http, const struct http_response *response, uns
 	ms = jitter((uint64_t)FIRST_PAUSE << (attempt - 1));
 	if (ms < asked * 1000)
 		ms = asked * 1000 + jitter(FIRST_PAUSE);
-	http_notice(http, DUCC_INFO, "%s; trying again in %" PRIu64 ".%" PRIu64 " s (%u of %u)",
-		    ducc_error_message(why), ms / 1000, ms % 1000 / 100, attempt, TRIES - 1);
-	return http_wait(http, ms);
+	context_notice(http_context(http), DUCC_INFO,
+		       "%s; trying again in %" PRIu64 ".%" PRIu64 " s (%u of %u)",
+		       ducc_error_message(why), ms / 1000, ms % 1000 / 100, attempt, TRIES - 1);
+	return context_wait(http_context(http), ms);
 }
 
 static void header_cleanup(char **header)
@@ -83,9 +84,10 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 				return -1;
 		}
 		if (response->rate_remaining)
-			http_notice(http, DUCC_INFO, "rate limit: %s, remaining %s",
-				    response->rate_limit ? response->rate_limit : "unknown",
-				    response->rate_remaining);
+			context_notice(http_context(http), DUCC_INFO,
+				       "rate limit: %s, remaining %s",
+				       response->rate_limit ? response->rate_limit : "unknown",
+				       response->rate_remaining);
 		if (response->status / 100 == 2)
 			return 0;
 		*transient = http_status_is_transient(response->status);

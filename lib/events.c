@@ -124,8 +124,8 @@ void event_send(ducc_session *session, const char *action, const char *const *pa
 	}
 	pthread_mutex_unlock(&events->mutex);
 	if (failed)
-		session_notice(session, DUCC_WARNING, "events: %s; there will be no more of them",
-			       strerror(failed));
+		context_notice(&session->context, DUCC_WARNING,
+			       "events: %s; there will be no more of them", strerror(failed));
 }
 
 /* --- spans ------------------------------------------------------------ */

@@ -182,7 +182,7 @@ static void on_progress(void *ctx, uint64_t done)
 {
 	const struct blob_progress *progress = ctx;
 
-	session_progress(progress->fetch->session, progress->name, done, progress->size);
+	context_progress(&progress->fetch->session->context, progress->name, done, progress->size);
 }
 
 static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, ducc_error **err)
@@ -201,7 +201,7 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 	blob.ctx = &progress;
 	result = blob_resume(&blob, err);
 	if (!result && blob.done)
-		session_notice(fetch->session, DUCC_INFO,
+		context_notice(&fetch->session->context, DUCC_INFO,
 			       "%s: %" PRIu64 " of %" PRIu64 " bytes are there", name, blob.done,
 			       descriptor->size);
 	if (!result)
@@ -213,7 +213,7 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 	if (!result)
 		result = staged_commit(&staged, err);
 	if (!result)
-		session_notice(fetch->session, DUCC_DEBUG, "%s: %" PRIu64 " bytes", name,
+		context_notice(&fetch->session->context, DUCC_DEBUG, "%s: %" PRIu64 " bytes", name,
 			       descriptor->size);
 	return result;
 }
@@ -376,7 +376,8 @@ static void say_what_is_missing(struct fetch *fetch)
 
 	for (size_t i = 0; i < fetch->n_wanted; i++)
 		bytes += fetch->manifest.layers[fetch->wanted[i]].size;
-	session_notice(fetch->session, DUCC_INFO, "%s %zu of %zu layers, %" PRIu64 " bytes",
+	context_notice(&fetch->session->context, DUCC_INFO,
+		       "%s %zu of %zu layers, %" PRIu64 " bytes",
 		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
 		       fetch->manifest.n, bytes);
 }
@@ -392,7 +393,8 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	result = source_open(&fetch->source, session, ducc_record_reference(record), err);
+	result = source_open(&fetch->source, session->network, &session->input,
+			     ducc_record_reference(record), err);
 	if (!result && session->dry_run)
 		result = store_open_existing(&fetch->store, session->store_path, err);
 	else if (!result)
@@ -460,7 +462,8 @@ static int list_platforms(struct fetch *fetch, const ducc_record *record, char *
 	struct document *document = &fetch->manifest_document;
 	AUTO_JSON *json = NULL;
 
-	if (source_open(&fetch->source, session, ducc_record_reference(record), err) < 0 ||
+	if (source_open(&fetch->source, session->network, &session->input,
+			ducc_record_reference(record), err) < 0 ||
 	    store_open_existing(&fetch->store, session->store_path, err) < 0 ||
 	    get_top(fetch, document, err) < 0)
 		return -1;

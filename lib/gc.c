@@ -136,13 +136,13 @@ static int make_plan(struct gc *gc, ducc_error **err)
 	if (result < 0)
 		return -1;
 	if (result)
-		session_notice(gc->session, DUCC_WARNING,
+		context_notice(&gc->session->context, DUCC_WARNING,
 			       "%s: " SCHEDULE " is not one of ours: all that is not wanted "
 			       "begins its time anew",
 			       gc->repository.name);
 	schedule_drop(&gc->schedule, is_back, gc);
 	if (gc->inventory.unclear)
-		session_notice(gc->session, DUCC_WARNING,
+		context_notice(&gc->session->context, DUCC_WARNING,
 			       "%s: the manifest of %s can't be read: no layer is removed, it may "
 			       "have it",
 			       gc->repository.name, gc->inventory.unclear);
@@ -196,17 +196,18 @@ static void say_plan(const struct gc *gc)
 		count[item->kind] += item->remove;
 		bytes += size;
 		if (item->remove && size)
-			session_notice(gc->session, DUCC_INFO,
+			context_notice(&gc->session->context, DUCC_INFO,
 				       "%s: %sremoved, not wanted since %s, %" PRIu64 " bytes",
 				       item->path, would, since, size);
 		else if (item->remove)
-			session_notice(gc->session, DUCC_INFO, "%s: %sremoved, not wanted since %s",
-				       item->path, would, since);
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: %sremoved, not wanted since %s", item->path, would,
+				       since);
 		else if (item->is_new)
-			session_notice(gc->session, DUCC_INFO, "%s: %sscheduled, not wanted",
-				       item->path, would);
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: %sscheduled, not wanted", item->path, would);
 		else
-			session_notice(gc->session, DUCC_DEBUG, "%s: not wanted since %s",
+			context_notice(&gc->session->context, DUCC_DEBUG, "%s: not wanted since %s",
 				       item->path, since);
 	}
 	for (size_t i = 0; i < gc->schedule.n; i++) {
@@ -216,9 +217,9 @@ static void say_plan(const struct gc *gc)
 		    !gc_plan_find(&gc->plan, GC_FLAT, path) &&
 		    !gc_plan_find(&gc->plan, GC_LAYER, path) &&
 		    repository_has(&gc->repository, path))
-			session_notice(gc->session, DUCC_INFO, "%s: wanted again", path);
+			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
 	}
-	session_notice(gc->session, DUCC_INFO,
+	context_notice(&gc->session->context, DUCC_INFO,
 		       "%s: %zu of %zu images, %zu flat trees and %zu layers of %" PRIu64
 		       " bytes %sremoved",
 		       gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
@@ -373,7 +374,7 @@ static int collect(struct gc *gc, ducc_error **err)
 		;
 	if (process.status)
 		result = process_error(&process, CVMFS_SERVER " gc", err);
-	process_tell(&process, gc->session);
+	process_tell(&process, &gc->session->context);
 	process_close(&process);
 	return result;
 }
@@ -402,7 +403,8 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	if (!found && !gc->repository.spool)
 		return error_set(err, "repository %s: there is none", name);
 	if (!gc->session->dry_run) {
-		gc->transaction = transaction_begin(gc->session, &gc->store, &gc->repository, err);
+		gc->transaction =
+			transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
 		if (!gc->transaction)
 			return -1;
 	}

@@ -92,8 +92,8 @@ static void hand_over(struct hook *hook, const struct event *event, ducc_error *
 
 	hook->n++;
 	if (!error && !event->tag && !(event->deleted && event->digest)) {
-		session_notice(hook->session, DUCC_DEBUG, "event %zu is not about an image",
-			       hook->n);
+		context_notice(&hook->session->context, DUCC_DEBUG,
+			       "event %zu is not about an image", hook->n);
 		return;
 	}
 	if (!error)

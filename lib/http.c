@@ -20,12 +20,11 @@
 #define MAX_REDIRECTS 10
 #define TRANSFER_BUFFER (256L << 10) /* bytes libcurl hands on at a time, at most */
 #define ERROR_BODY_LIMIT 16384
-#define WAIT_TICK 100 /* milliseconds */
 
 struct http {
 	CURL *curl;
 	long stall_time;
-	struct http_listener listener;
+	struct context *context;
 	char *system; /* the file with the system's certificate authorities, or NULL */
 	char *host;   /* that `tls` is for, or NULL */
 	struct tls tls;
@@ -60,13 +59,14 @@ static char *system_authorities(CURL *curl)
 	return path ? xstrdup(path) : NULL;
 }
 
-struct http *http_new(void)
+struct http *http_new(struct context *context)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http *http = xcalloc(1, sizeof(*http));
 	const char *timeout = getenv("DUCC_TIMEOUT");
 
 	pthread_once(&once, global_init);
+	http->context = context;
 	http->curl = xalloc(curl_easy_init());
 	http->stall_time = timeout ? atol(timeout) : 0;
 	if (http->stall_time < 1 || http->stall_time > 86400)
@@ -86,42 +86,12 @@ void http_free(struct http *http)
 	free(http);
 }
 
-/* --- the listener ----------------------------------------------------- */
-
-void http_set_listener(struct http *http, const struct http_listener *listener)
+struct context *http_context(const struct http *http)
 {
-	http->listener = *listener;
+	return http->context;
 }
 
-void http_notice(struct http *http, enum ducc_level level, const char *fmt, ...)
-{
-	AUTO_BUFFER text = {0};
-	va_list args;
-
-	if (!http->listener.notice)
-		return;
-	va_start(args, fmt);
-	buffer_vaddf(&text, fmt, args);
-	va_end(args);
-	http->listener.notice(http->listener.ctx, level, text.data);
-}
-
-static bool is_cancelled(const struct http *http)
-{
-	return http->listener.cancelled && http->listener.cancelled(http->listener.ctx);
-}
-
-bool http_wait(struct http *http, uint64_t milliseconds)
-{
-	while (milliseconds && !is_cancelled(http)) {
-		uint64_t ms = milliseconds < WAIT_TICK ? milliseconds : WAIT_TICK;
-		struct timespec wait = {.tv_nsec = (long)ms * 1000000};
-
-		nanosleep(&wait, NULL);
-		milliseconds -= ms;
-	}
-	return !is_cancelled(http);
-}
+/* --- transfers that are followed ---------------------------------------- */
 
 /* The heads of request and answer, line by line. */
 static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void *ctx)
@@ -138,7 +108,7 @@ static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void
 		AUTO_FREE char *line = trace_line(data, n);
 
 		if (line)
-			http_notice(http, DUCC_DEBUG, "%s%s", mark, line);
+			context_notice(http->context, DUCC_DEBUG, "%s%s", mark, line);
 		data += n;
 		len -= n;
 	}
@@ -148,8 +118,10 @@ static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void
 static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_off_t up,
 		       curl_off_t uploaded)
 {
+	const struct http *http = ctx;
+
 	(void)down, (void)downloaded, (void)up, (void)uploaded;
-	return is_cancelled(ctx) ? 1 : 0;
+	return context_cancelled(http->context) ? 1 : 0;
 }
 
 /* --- the answer ------------------------------------------------------- */
@@ -349,7 +321,7 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 	AUTO_FREE char *message = registry_message(&response->body);
 	AUTO_BUFFER text = {0};
 
-	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "registry",
+	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "server",
 		    response->status, status_text(response->status));
 	if (message)
 		buffer_addf(&text, ": %s", message);
@@ -433,12 +405,12 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
-	if (http->listener.notice) {
+	if (http->context->notice) {
 		curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
 		curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
 		curl_easy_setopt(curl, CURLOPT_DEBUGDATA, http);
 	}
-	if (http->listener.cancelled) {
+	if (http->context->cancelled) {
 		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);

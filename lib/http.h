@@ -13,27 +13,17 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "context.h"
 #include "error.h"
 
 struct http;
 
-struct http *http_new(void);
+/* The context stays the caller's. */
+struct http *http_new(struct context *context);
 void http_free(struct http *http);
 
-/* Who wants to know, and may say stop; the members may be NULL. */
-struct http_listener {
-	void (*notice)(void *ctx, enum ducc_level level, const char *text);
-	bool (*cancelled)(void *ctx);
-	void *ctx;
-};
-
-void http_set_listener(struct http *http, const struct http_listener *listener);
-
-/* Tells the listener. */
-void http_notice(struct http *http, enum ducc_level level, const char *fmt, ...) PRINTF(3, 4);
-
-/* Waits; false if the listener says stop. */
-bool http_wait(struct http *http, uint64_t milliseconds);
+/* The one given to http_new(). */
+struct context *http_context(const struct http *http);
 
 struct http_request {
 	const char *method; /* NULL: GET */

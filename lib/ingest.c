@@ -20,7 +20,7 @@ static int interrupted(ducc_error **err)
 }
 
 struct ingest {
-	ducc_session *session;
+	struct context *context;
 	const struct repository *repository;
 	struct process process;
 	struct spool_note note;
@@ -32,7 +32,7 @@ struct ingest {
 static int ended(struct ingest *ingest, ducc_error **err)
 {
 	process_error(&ingest->process, CVMFS_SERVER " ingest", err);
-	process_tell(&ingest->process, ingest->session);
+	process_tell(&ingest->process, ingest->context);
 	return -1;
 }
 
@@ -59,7 +59,7 @@ int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error
 			return error_errno(err, errno, CVMFS_SERVER " ingest: write");
 		if (process_poll(process, true))
 			return ended(ingest, err);
-		if (session_cancelled(ingest->session))
+		if (context_cancelled(ingest->context))
 			return interrupted(err);
 	}
 	return 0;
@@ -105,7 +105,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 			process->tick = PROCESS_TICK;
 			return 1;
 		}
-		if (session_cancelled(ingest->session))
+		if (context_cancelled(ingest->context))
 			return interrupted(err);
 	}
 	if (spool_is_busy(process))
@@ -124,7 +124,7 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	process->in = -1;
 	while (!process_poll(process, false))
 		;
-	process_tell(process, ingest->session);
+	process_tell(process, ingest->context);
 	if (busy) {
 		spool_remove_note(ingest->repository);
 	} else {
@@ -133,7 +133,7 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 			kill(-note->group, SIGKILL);
 		/* Killed between opening the transaction and our next look: it is the one. */
 		spool_note_transaction(ingest->repository, note, NULL);
-		result = spool_clear_up(ingest->session, ingest->repository, note, err);
+		result = spool_clear_up(ingest->context, ingest->repository, note, err);
 	}
 	free(STEAL(note->transaction));
 	process_close(process);
@@ -164,16 +164,16 @@ static int try_ingest(void *ctx, ducc_error **err)
 	return result;
 }
 
-struct ingest *ingest_begin(ducc_session *session, const struct repository *repository,
+struct ingest *ingest_begin(struct context *context, const struct repository *repository,
 			    const void *head, size_t len, ducc_error **err)
 {
 	struct ingest *ingest = xcalloc(1, sizeof(*ingest));
 
-	ingest->session = session;
+	ingest->context = context;
 	ingest->repository = repository;
 	ingest->head = head;
 	ingest->head_len = len;
-	if (!spool_patiently(session, repository, try_ingest, ingest, err))
+	if (!spool_patiently(context, repository, try_ingest, ingest, err))
 		return ingest;
 	free(ingest);
 	return NULL;
@@ -191,7 +191,7 @@ int ingest_finish(struct ingest *ingest, ducc_error **err)
 	if (process->status)
 		return ended(ingest, err);
 	spool_remove_note(ingest->repository);
-	process_tell(process, ingest->session);
+	process_tell(process, ingest->context);
 	free(STEAL(ingest->note.transaction));
 	process_close(process);
 	return 0;
@@ -204,7 +204,7 @@ void ingest_free(struct ingest *ingest)
 	if (!ingest)
 		return;
 	if (ingest->process.out >= 0 && end(ingest, false, &err) < 0)
-		session_notice(ingest->session, DUCC_WARNING, "%s: %s", ingest->repository->name,
+		context_notice(ingest->context, DUCC_WARNING, "%s: %s", ingest->repository->name,
 			       ducc_error_message(err));
 	ducc_error_free(err);
 	free(ingest);
@@ -213,7 +213,7 @@ void ingest_free(struct ingest *ingest)
 /* --- removing --------------------------------------------------------- */
 
 struct removal {
-	ducc_session *session;
+	struct context *context;
 	const struct repository *repository;
 	char **argv;
 };
@@ -223,20 +223,20 @@ static int try_remove(void *ctx, ducc_error **err)
 {
 	const struct removal *removal = ctx;
 	struct spool_note note = {0};
-	int result = spool_run(removal->session, removal->repository, &note, removal->argv, err);
+	int result = spool_run(removal->context, removal->repository, &note, removal->argv, err);
 
 	if (result >= 0)
 		spool_remove_note(removal->repository);
 	else
-		spool_clear_up(removal->session, removal->repository, &note, NULL);
+		spool_clear_up(removal->context, removal->repository, &note, NULL);
 	free(note.transaction);
 	return result;
 }
 
-int ingest_remove(ducc_session *session, const struct repository *repository,
+int ingest_remove(struct context *context, const struct repository *repository,
 		  const char *const *paths, size_t n, ducc_error **err)
 {
-	struct removal removal = {session, repository, xcalloc(2 * n + 4, sizeof(char *))};
+	struct removal removal = {context, repository, xcalloc(2 * n + 4, sizeof(char *))};
 	size_t argc = 0;
 	int result;
 
@@ -247,7 +247,7 @@ int ingest_remove(ducc_session *session, const struct repository *repository,
 		removal.argv[argc++] = xstrdup(paths[i]);
 	}
 	removal.argv[argc] = xstrdup(repository->name);
-	result = spool_patiently(session, repository, try_remove, &removal, err);
+	result = spool_patiently(context, repository, try_remove, &removal, err);
 	for (size_t i = 0; i <= argc; i++)
 		free(removal.argv[i]);
 	free(removal.argv);

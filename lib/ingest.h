@@ -6,16 +6,16 @@
 #define DUCC_INGEST_H
 
 #include "repository.h"
-#include "session.h"
+#include "context.h"
 
 struct ingest;
 
 /*
  * Starts an ingest and feeds it with `head`, the beginning of the tar.  Returns when
  * the transaction is open (it has taken the head), trying again while somebody else
- * has one.  NULL with *err set: it could not be opened, or not within session->wait.
+ * has one.  NULL with *err set: it could not be opened, or not within context->wait.
  */
-struct ingest *ingest_begin(ducc_session *session, const struct repository *repository,
+struct ingest *ingest_begin(struct context *context, const struct repository *repository,
 			    const void *head, size_t len, ducc_error **err);
 
 /* Feeds it with more. */
@@ -33,7 +33,7 @@ void ingest_free(struct ingest *ingest);
  * Removes these paths, with what is beneath them, in a transaction of its own.  Through a
  * gateway only one can be removed at a time.
  */
-int ingest_remove(ducc_session *session, const struct repository *repository,
+int ingest_remove(struct context *context, const struct repository *repository,
 		  const char *const *paths, size_t n, ducc_error **err);
 
 #endif

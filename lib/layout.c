@@ -122,7 +122,7 @@ static int archive_open(struct source *source, const char *text, ducc_error **er
 	const char *ref = new_layout(source, text);
 	struct layout *layout = source->data;
 
-	if (members_open(&layout->members, layout->path, &source->session->input, err) < 0)
+	if (members_open(&layout->members, layout->path, source->input, err) < 0)
 		return -1;
 	return open_layout(source, ref, err);
 }

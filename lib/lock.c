@@ -7,17 +7,17 @@
 
 #define TICK 50 /* milliseconds */
 
-int lock_wait(ducc_session *session, int fd, const char *what, ducc_error **err)
+int lock_wait(struct context *context, int fd, const char *what, ducc_error **err)
 {
 	bool told = false;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_errno(err, errno, "lock");
-		if (session_cancelled(session))
+		if (context_cancelled(context))
 			return error_set(err, "interrupted");
 		if (!told)
-			session_notice(session, DUCC_INFO, "%s: waiting for another publish", what);
+			context_notice(context, DUCC_INFO, "%s: waiting for another publish", what);
 		told = true;
 		/* A signal may come just before a call that blocks, which then would not end. */
 		poll(NULL, 0, TICK);

@@ -16,7 +16,7 @@ struct known {
 
 struct network {
 	pthread_mutex_t mutex;
-	struct http_listener listener;
+	struct context *context;
 	struct http **idle; /* the last one given back first: its connections are the freshest */
 	size_t n_idle, idle_capacity;
 	struct known *known;
@@ -25,12 +25,12 @@ struct network {
 	struct mirrors *mirrors; /* NULL: not read yet */
 };
 
-struct network *network_new(const struct http_listener *listener)
+struct network *network_new(struct context *context)
 {
 	struct network *network = xcalloc(1, sizeof(*network));
 
 	pthread_mutex_init(&network->mutex, NULL);
-	network->listener = *listener;
+	network->context = context;
 	network->keyring = keyring_new();
 	return network;
 }
@@ -59,6 +59,11 @@ void network_free(struct network *network)
 	free(network);
 }
 
+struct context *network_context(const struct network *network)
+{
+	return network->context;
+}
+
 struct http *network_take(struct network *network)
 {
 	struct http *http = NULL;
@@ -67,11 +72,7 @@ struct http *network_take(struct network *network)
 	if (network->n_idle)
 		http = network->idle[--network->n_idle];
 	pthread_mutex_unlock(&network->mutex);
-	if (!http) {
-		http = http_new();
-		http_set_listener(http, &network->listener);
-	}
-	return http;
+	return http ? http : http_new(network->context);
 }
 
 void network_give(struct network *network, struct http *http)

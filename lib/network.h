@@ -13,8 +13,11 @@
 
 struct network;
 
-struct network *network_new(const struct http_listener *listener);
+struct network *network_new(struct context *context);
 void network_free(struct network *network);
+
+/* The one given to network_new(). */
+struct context *network_context(const struct network *network);
 
 /* A client for the calling thread, to be given back. */
 struct http *network_take(struct network *network);

@@ -24,10 +24,10 @@ static int open_temporary(const struct store *store)
 	return fd;
 }
 
-int parcel_open(struct parcel *parcel, ducc_session *session, const struct store *store,
+int parcel_open(struct parcel *parcel, struct context *context, const struct store *store,
 		const struct repository *repository, ducc_error **err)
 {
-	*parcel = (struct parcel){.session = session,
+	*parcel = (struct parcel){.context = context,
 				  .repository = repository,
 				  .now = clock_now().tv_sec,
 				  .fd = open_temporary(store)};
@@ -226,7 +226,7 @@ int parcel_add_catalogs(struct parcel *parcel, const char *directory, const char
 	if (entries < 0)
 		return -1;
 	if (entries > CATALOG_LIMIT)
-		session_notice(parcel->session, DUCC_WARNING,
+		context_notice(parcel->context, DUCC_WARNING,
 			       "%s: a directory in it makes a catalog of %lld entries", inside,
 			       (long long)entries);
 	if (entries >= CATALOG_MIN)

@@ -11,12 +11,13 @@
 
 #include "listing.h"
 #include "repository.h"
-#include "session.h"
+#include "context.h"
+#include "store.h"
 #include "strset.h"
 #include "tarball.h"
 
 struct parcel {
-	ducc_session *session;
+	struct context *context;
 	const struct repository *repository;
 	time_t now; /* of what has no time of its own */
 	int fd;     /* of the tar */
@@ -25,7 +26,7 @@ struct parcel {
 	bool broken;         /* something was lost: it can't be sent */
 };
 
-int parcel_open(struct parcel *parcel, ducc_session *session, const struct store *store,
+int parcel_open(struct parcel *parcel, struct context *context, const struct store *store,
 		const struct repository *repository, ducc_error **err);
 void parcel_close(struct parcel *parcel);
 

@@ -51,7 +51,7 @@ char *podmanstore_hub_name(const char *listed)
 	return strncmp(listed, DOCKER, len) != 0 ? NULL : format(HUB "%s", listed + len);
 }
 
-void podmanstore_add(ducc_session *session, struct podman *podman, const char *name, bool named,
+void podmanstore_add(struct context *context, struct podman *podman, const char *name, bool named,
 		     const struct podman_image *image)
 {
 	AUTO_FREE char *other = named ? other_name(name) : NULL;
@@ -65,10 +65,10 @@ void podmanstore_add(ducc_session *session, struct podman *podman, const char *n
 	if (result < 0 && other)
 		podman_drop(podman, other, image);
 	if (result < 0)
-		session_notice(session, DUCC_WARNING, "%s: not for Podman: %s", name,
+		context_notice(context, DUCC_WARNING, "%s: not for Podman: %s", name,
 			       ducc_error_message(err));
 	else if (result)
-		session_notice(session, DUCC_WARNING,
+		context_notice(context, DUCC_WARNING,
 			       "%s: for Podman only by its digest: it would not take that name",
 			       name);
 	ducc_error_free(err);

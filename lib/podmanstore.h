@@ -5,7 +5,7 @@
 #define DUCC_PODMANSTORE_H
 
 #include "podman.h"
-#include "session.h"
+#include "context.h"
 #include "transaction.h"
 
 /* Reads one of the lists as it is published; NULL if it is not there.  The caller frees *data. */
@@ -25,7 +25,7 @@ struct podman *podmanstore_open(const struct repository *repository, ducc_error 
  * Lists an image, under its name (REGISTRY/REPOSITORY:TAG) if it is `named`; one of
  * Docker Hub also as Podman calls it.  What Podman can't have is warned of and left out.
  */
-void podmanstore_add(ducc_session *session, struct podman *podman, const char *name, bool named,
+void podmanstore_add(struct context *context, struct podman *podman, const char *name, bool named,
 		     const struct podman_image *image);
 
 /* Adds what is new to the transaction. */

@@ -78,7 +78,7 @@ static bool is_readable(int fd, const struct probe *probe)
 	return !n && !memcmp(sha256, probe->sha256, sizeof(sha256));
 }
 
-void probes_look(const struct probes *probes, ducc_session *session,
+void probes_look(const struct probes *probes, struct context *context,
 		 const struct repository *repository)
 {
 	AUTO_CLOSE int root = repository_root(repository);
@@ -93,8 +93,8 @@ void probes_look(const struct probes *probes, ducc_session *session,
 			continue;
 		if (!probe->is_file && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    errno == ENOENT)
-			session_notice(
-				session, DUCC_WARNING,
+			context_notice(
+				context, DUCC_WARNING,
 				"%s: the repository has dropped this whiteout, as gateways "
 				"of CernVM-FS may do: files that this layer removes show up "
 				"again for Podman and containerd; the flat image is right, but for "
@@ -104,7 +104,7 @@ void probes_look(const struct probes *probes, ducc_session *session,
 			continue;
 		AUTO_CLOSE int fd = path_open_file(parent, name);
 		if ((fd >= 0 && !is_readable(fd, probe)) || (fd < 0 && errno != ENOENT))
-			session_notice(session, DUCC_WARNING,
+			context_notice(context, DUCC_WARNING,
 				       "%s: can't be read back; this version of CernVM-FS makes "
 				       "something else of hard links onto large files",
 				       probe->path);

@@ -6,7 +6,7 @@
 #define DUCC_PROBES_H
 
 #include "repository.h"
-#include "session.h"
+#include "context.h"
 #include "tree.h"
 
 struct probe {
@@ -34,7 +34,7 @@ void probes_add_flat(struct probes *probes, const char *directory, struct tree *
  * Looks at each, if the mount has it already, and warns of a whiteout that is not
  * there, and of a file that can't be read or has other content.
  */
-void probes_look(const struct probes *probes, ducc_session *session,
+void probes_look(const struct probes *probes, struct context *context,
 		 const struct repository *repository);
 
 /* Keeps the first n. */

@@ -167,7 +167,7 @@ int process_error(const struct process *process, const char *what, ducc_error **
 }
 
 /* Tells each line of the output to who wants to know it. */
-void process_tell(struct process *process, ducc_session *session)
+void process_tell(struct process *process, struct context *context)
 {
 	char *rest = NULL;
 
@@ -175,6 +175,6 @@ void process_tell(struct process *process, ducc_session *session)
 		return;
 	for (char *line = strtok_r(process->output.data, "\n", &rest); line;
 	     line = strtok_r(NULL, "\n", &rest))
-		session_notice(session, DUCC_DEBUG, "%s: %s", process->name, line);
+		context_notice(context, DUCC_DEBUG, "%s: %s", process->name, line);
 	buffer_reset(&process->output);
 }

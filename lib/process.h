@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "buffer.h"
-#include "session.h"
+#include "context.h"
 
 #define PROCESS_TICK 100 /* milliseconds between two looks at what has no event */
 
@@ -42,8 +42,8 @@ bool process_poll(struct process *process, bool to_write);
  */
 int process_error(const struct process *process, const char *what, ducc_error **err);
 
-/* Hands all lines that it said to the session, as DUCC_DEBUG. */
-void process_tell(struct process *process, ducc_session *session);
+/* Hands all lines that it said to the context, as DUCC_DEBUG. */
+void process_tell(struct process *process, struct context *context);
 
 /* Releases everything; it should have ended. */
 void process_close(struct process *process);

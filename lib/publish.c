@@ -105,7 +105,7 @@ static void report_differences(struct publish *publish, const struct digest *lay
 			first = xstrdup(*path.data ? path.data : "/");
 	}
 	if (n)
-		session_notice(publish->session, DUCC_WARNING,
+		context_notice(&publish->session->context, DUCC_WARNING,
 			       "layer " PRI_DIGEST
 			       ": %zu directories, first %s, are published with other owner, mode "
 			       "or time than in this image; they stay, the flat image is right",
@@ -161,7 +161,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 	image->unpacked[i] = head.unpacked;
 	if (published)
 		return complete_layer(publish, &head, tree, err);
-	session_notice(publish->session, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
+	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
 	image->added[i] = true;
 	return transaction_add_layer(publish->transaction, &head, tree, json, err);
@@ -332,7 +332,7 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	for (size_t i = 0; i < image->manifest.n; i++) {
 		const struct digest *layer = &image->manifest.layers[i].digest;
 
-		if (session_cancelled(publish->session))
+		if (context_cancelled(&publish->session->context))
 			return error_set(err, "interrupted");
 		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
@@ -385,7 +385,7 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .config_len = image->config_len,
 				     .unpacked = image->unpacked};
 
-	podmanstore_add(publish->session, podman, image->name, named, &entry);
+	podmanstore_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
 /* Gives the images that are prepared their names, and says what there is to say of them. */
@@ -419,7 +419,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 			add_to_podman(publish, podman, images[i],
 				      !strcmp(namings[i].label, namings[i].name));
 		images[i]->changed |= steps(publish) != before;
-		session_notice(publish->session, DUCC_INFO, "%s: %s", images[i]->name,
+		context_notice(&publish->session->context, DUCC_INFO, "%s: %s", images[i]->name,
 			       images[i]->changed ? "publishing" : "unchanged");
 	}
 	if (!result)
@@ -458,7 +458,7 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 		if (publish->errors[i])
 			continue;
 		if (schedule_take(&schedule, image->name)) {
-			session_notice(publish->session, DUCC_INFO, "%s: wanted again",
+			context_notice(&publish->session->context, DUCC_INFO, "%s: wanted again",
 				       image->name);
 			changed = true;
 		}
@@ -489,8 +489,9 @@ static void say_what_is_missing(struct publish *publish, const struct image *ima
 
 	for (size_t i = 0; i < image->manifest.n; i++)
 		layers += !repository_has_layer(repository, &image->manifest.layers[i].digest);
-	session_notice(publish->session, DUCC_INFO, "%s: would publish %zu of %zu layers%s",
-		       image->name, layers, image->manifest.n,
+	context_notice(&publish->session->context, DUCC_INFO,
+		       "%s: would publish %zu of %zu layers%s", image->name, layers,
+		       image->manifest.n,
 		       repository_has(repository, flat) ? "" : " and the flat image");
 }
 
@@ -567,8 +568,8 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 				say_what_is_missing(publish, &publish->images[publish->n]);
 		return 0;
 	}
-	publish->transaction =
-		transaction_begin(publish->session, &publish->store, &publish->repository, err);
+	publish->transaction = transaction_begin(&publish->session->context, &publish->store,
+						 &publish->repository, err);
 	if (!publish->transaction)
 		return -1;
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
@@ -650,8 +651,8 @@ size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n
 	if (done < 2 || !shared)
 		return done;
 	/* What failed together may be the fault of one: each by itself. */
-	for (size_t i = 0; i < done && !session_cancelled(session); i++) {
-		session_notice(session, DUCC_WARNING, "%s: %s; trying it by itself",
+	for (size_t i = 0; i < done && !context_cancelled(&session->context); i++) {
+		context_notice(&session->context, DUCC_WARNING, "%s: %s; trying it by itself",
 			       ducc_record_reference(records[i]), ducc_error_message(errors[i]));
 		ducc_error_free(errors[i]);
 		errors[i] = NULL;

@@ -118,7 +118,7 @@ static struct endpoint *settle(struct candidate *place, struct http *http)
 	status = ask_version(&place->plain, http);
 	if (status != 200 && status != 401)
 		return &place->endpoint;
-	http_notice(http, DUCC_INFO, "%s: without TLS", place->plain.base);
+	context_notice(http_context(http), DUCC_INFO, "%s: without TLS", place->plain.base);
 	place->found = &place->plain;
 	return &place->plain;
 }
@@ -156,8 +156,8 @@ static int ask_all(struct registry *registry, struct task *task, ducc_error **er
 			return result;
 		if (!missing && !task->once)
 			place->failed = true;
-		http_notice(task->http, missing ? DUCC_INFO : DUCC_WARNING, "mirror %s: %s",
-			    endpoint->base, ducc_error_message(error));
+		context_notice(http_context(task->http), missing ? DUCC_INFO : DUCC_WARNING,
+			       "mirror %s: %s", endpoint->base, ducc_error_message(error));
 		ducc_error_free(error);
 	}
 	return -1;
@@ -235,7 +235,8 @@ static int ask_manifest(struct task *task, struct endpoint *endpoint, bool *miss
 	*missing = response.status == 404;
 	/* Twice if need be, as with blobs. */
 	if (!result && check_digest(manifest, &response, &error) < 0) {
-		http_notice(task->http, DUCC_INFO, "%s; once more", ducc_error_message(error));
+		context_notice(http_context(task->http), DUCC_INFO, "%s; once more",
+			       ducc_error_message(error));
 		ducc_error_free(error);
 		result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
 		if (!result)
@@ -301,8 +302,8 @@ static int download_right(struct endpoint *endpoint, struct http *http, const ch
 		error_give(err, error);
 		return -1;
 	}
-	http_notice(http, DUCC_INFO, PRI_DIGEST ": %s; once more", blob->descriptor->digest.hex,
-		    ducc_error_message(error));
+	context_notice(http_context(http), DUCC_INFO, PRI_DIGEST ": %s; once more",
+		       blob->descriptor->digest.hex, ducc_error_message(error));
 	ducc_error_free(error);
 	if (blob_restart(blob, err) < 0)
 		return -1;
@@ -345,7 +346,8 @@ int registry_get_blob(struct registry *registry, struct http *http, struct blob 
 	if (blob->descriptor->url && layer_is_foreign(blob->descriptor)) {
 		if (!get_foreign(http, blob, &error))
 			return 0;
-		http_notice(http, DUCC_INFO, "%s; asking the registry", ducc_error_message(error));
+		context_notice(http_context(http), DUCC_INFO, "%s; asking the registry",
+			       ducc_error_message(error));
 		ducc_error_free(error);
 	}
 	return ask_all(registry, &task, err);

@@ -8,8 +8,6 @@
 #include "mem.h"
 #include "text.h"
 
-#define DEFAULT_WAIT 3600 /* seconds */
-
 static const char *environment(const char *name)
 {
 	const char *value = getenv(name);
@@ -38,16 +36,6 @@ static char *default_store(ducc_error **err)
 		return format("%s/.cache/ducc", home);
 	error_set(err, "no place for the store: set $DUCC_STORE");
 	return NULL;
-}
-
-static void on_network_notice(void *ctx, enum ducc_level level, const char *text)
-{
-	session_notice(ctx, level, "%s", text);
-}
-
-static bool on_network_asks(void *ctx)
-{
-	return session_cancelled(ctx);
 }
 
 ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
@@ -85,23 +73,14 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->jobs = options->jobs;
 	session->limits = options->limits;
 	session->batch_bytes = options->batch_bytes;
-	session->wait = options->wait ? options->wait : DEFAULT_WAIT;
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
-	session->notice = options->notice;
-	session->progress = options->progress;
-	session->cancelled = options->cancelled;
-	session->ctx = options->ctx;
 	session->events = events;
-	pthread_mutex_init(&session->callbacks, NULL);
+	context_init(&session->context, options);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
 	session->index = store_index_new();
 	session->input = -1;
-	session->network = network_new(&(struct http_listener){
-		.notice = options->notice ? on_network_notice : NULL,
-		.cancelled = options->cancelled ? on_network_asks : NULL,
-		.ctx = session,
-	});
+	session->network = network_new(&session->context);
 	return session;
 }
 
@@ -119,7 +98,7 @@ void ducc_close(ducc_session *session)
 	pthread_mutex_destroy(&session->pushed_mutex);
 	store_index_free(session->index);
 	network_free(session->network);
-	pthread_mutex_destroy(&session->callbacks);
+	context_destroy(&session->context);
 	free(session->store_path);
 	free(session->repository);
 	free(session->platform);
@@ -129,44 +108,6 @@ void ducc_close(ducc_session *session)
 const char *ducc_repository(const ducc_session *session, const ducc_record *record)
 {
 	return session->repository ? session->repository : ducc_record_get(record, "repo");
-}
-
-void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
-{
-	AUTO_BUFFER text = {0};
-	va_list args;
-
-	if (!session->notice)
-		return;
-	va_start(args, fmt);
-	buffer_vaddf(&text, fmt, args);
-	va_end(args);
-	pthread_mutex_lock(&session->callbacks);
-	session->notice(session->ctx, level, text_shorten(text.data));
-	pthread_mutex_unlock(&session->callbacks);
-}
-
-void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total)
-{
-	struct ducc_progress progress = {.what = what, .done = done, .total = total};
-
-	if (!session->progress)
-		return;
-	pthread_mutex_lock(&session->callbacks);
-	session->progress(session->ctx, &progress);
-	pthread_mutex_unlock(&session->callbacks);
-}
-
-bool session_cancelled(ducc_session *session)
-{
-	bool cancelled;
-
-	if (!session->cancelled)
-		return false;
-	pthread_mutex_lock(&session->callbacks);
-	cancelled = session->cancelled(session->ctx);
-	pthread_mutex_unlock(&session->callbacks);
-	return cancelled;
 }
 
 /* The manifest that the reference leads to in the store. */

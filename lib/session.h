@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "context.h"
 #include "error.h"
 #include "network.h"
 #include "store.h"
@@ -24,14 +25,9 @@ struct ducc_session {
 	unsigned jobs;    /* 0: the job decides */
 	struct ducc_limits limits;
 	uint64_t batch_bytes;
-	unsigned wait; /* seconds */
 	bool dry_run, foreign;
-	void (*notice)(void *ctx, enum ducc_level level, const char *text);
-	void (*progress)(void *ctx, const struct ducc_progress *progress);
-	bool (*cancelled)(void *ctx);
-	void *ctx;
-	pthread_mutex_t callbacks; /* one at a time */
-	struct events *events;     /* NULL: nobody listens */
+	struct context context;
+	struct events *events; /* NULL: nobody listens */
 	struct pushed *pushed;
 	size_t n_pushed, pushed_capacity;
 	pthread_mutex_t pushed_mutex;
@@ -40,13 +36,6 @@ struct ducc_session {
 	bool swept; /* the store's tmp/ */
 	int input;  /* a copy of an archive on standard input, or -1 */
 };
-
-void session_notice(ducc_session *session, enum ducc_level level, const char *fmt, ...)
-	PRINTF(3, 4);
-void session_progress(ducc_session *session, const char *what, uint64_t done, uint64_t total);
-
-/* True if the caller wants the job to be given up. */
-bool session_cancelled(ducc_session *session);
 
 /*
  * Reads the record's reference and finds its image manifest: the digest if it is

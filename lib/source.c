@@ -13,7 +13,7 @@ static int remote_open(struct source *source, const char *text, ducc_error **err
 
 	if (reference_parse(&source->reference, text, err) < 0)
 		return -1;
-	source->data = network_registry(source->session->network, &source->reference, &login, err);
+	source->data = network_registry(source->network, &source->reference, &login, err);
 	return source->data ? 0 : -1;
 }
 
@@ -24,7 +24,7 @@ static void remote_close(struct source *source)
 
 static int remote_peek(struct source *source, struct digest *digest)
 {
-	struct network *network = source->session->network;
+	struct network *network = source->network;
 	struct http *http = network_take(network);
 	/* If it fails, getting the manifest will tell why. */
 	int known = registry_head_manifest(source->data, http, source->reference.tag, digest, NULL);
@@ -36,7 +36,7 @@ static int remote_peek(struct source *source, struct digest *digest)
 static int remote_manifest(struct source *source, const struct digest *digest, char **data,
 			   size_t *len, ducc_error **err)
 {
-	struct network *network = source->session->network;
+	struct network *network = source->network;
 	struct http *http = network_take(network);
 	AUTO_FREE char *name =
 		digest ? format(PRI_DIGEST, digest->hex) : xstrdup(source->reference.tag);
@@ -48,7 +48,7 @@ static int remote_manifest(struct source *source, const struct digest *digest, c
 
 static int remote_blob(struct source *source, struct blob *blob, ducc_error **err)
 {
-	struct network *network = source->session->network;
+	struct network *network = source->network;
 	struct http *http = network_take(network);
 	int result = registry_get_blob(source->data, http, blob, err);
 
@@ -70,14 +70,15 @@ static const struct source_kind *const kinds[] = {
 	&source_registry, /* its prefix is empty: last */
 };
 
-int source_open(struct source *source, ducc_session *session, const char *text, ducc_error **err)
+int source_open(struct source *source, struct network *network, int *input, const char *text,
+		ducc_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		size_t len = strlen(kinds[i]->prefix);
 
 		if (strncmp(text, kinds[i]->prefix, len) != 0)
 			continue;
-		*source = (struct source){.kind = kinds[i], .session = session};
+		*source = (struct source){.kind = kinds[i], .network = network, .input = input};
 		if (kinds[i]->open(source, text + len, err) < 0) {
 			source_close(source);
 			return -1;

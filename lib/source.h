@@ -9,13 +9,14 @@
 
 #include "blob.h"
 #include "image.h"
+#include "network.h"
 #include "reference.h"
-#include "session.h"
 #include "store.h"
 
 struct source {
 	const struct source_kind *kind;
-	ducc_session *session;
+	struct network *network;
+	int *input; /* a copy of an archive on standard input, or -1 */
 	void *data; /* the kind's own */
 	/*
 	 * What the image is called: for a registry as asked for, for a local source
@@ -50,8 +51,12 @@ struct source_kind {
 
 extern const struct source_kind source_oci, source_oci_archive, source_docker_archive;
 
-/* Opens the source that the text names (an image reference, oci:..., docker-archive:...). */
-int source_open(struct source *source, ducc_session *session, const char *text, ducc_error **err);
+/*
+ * Opens the source that the text names (an image reference, oci:..., docker-archive:...).
+ * Network and *input stay the caller's, and are the same for all sources of a session.
+ */
+int source_open(struct source *source, struct network *network, int *input, const char *text,
+		ducc_error **err);
 void source_close(struct source *source);
 
 /*

@@ -211,25 +211,25 @@ struct patience {
 };
 
 /* A pause, longer each time; 0 if it is over, 1 if patience is, -1 if interrupted. */
-static int be_patient(ducc_session *session, struct patience *patience, const char *what,
+static int be_patient(struct context *context, struct patience *patience, const char *what,
 		      ducc_error **err)
 {
 	uint64_t now = seconds(), until;
 
 	if (!patience->until) {
-		patience->until = now + session->wait;
+		patience->until = now + context->wait;
 		patience->pause = 1;
 	}
 	if (now >= patience->until)
 		return 1;
 	if (!patience->told)
-		session_notice(session, DUCC_WARNING, "%s; waiting for up to %u seconds", what,
-			       session->wait);
+		context_notice(context, DUCC_WARNING, "%s; waiting for up to %u seconds", what,
+			       context->wait);
 	patience->told = true;
 	until = now + patience->pause < patience->until ? now + patience->pause : patience->until;
 	patience->pause = patience->pause * 2 < PAUSE_MAX ? patience->pause * 2 : PAUSE_MAX;
 	while (seconds() < until) {
-		if (session_cancelled(session))
+		if (context_cancelled(context))
 			return interrupted(err);
 		poll(NULL, 0, PROCESS_TICK);
 	}
@@ -238,13 +238,13 @@ static int be_patient(ducc_session *session, struct patience *patience, const ch
 
 /* --- clearing up ------------------------------------------------------ */
 
-static int wait_for_group(ducc_session *session, pid_t group, ducc_error **err)
+static int wait_for_group(struct context *context, pid_t group, ducc_error **err)
 {
 	static const char what[] = "what a publisher that was killed has started still runs";
 	struct patience patience = {0};
 
 	while (group_is_alive(group)) {
-		int waited = be_patient(session, &patience, what, err);
+		int waited = be_patient(context, &patience, what, err);
 
 		if (waited)
 			return waited < 0
@@ -271,7 +271,7 @@ static bool is_ours(const struct repository *repository, const struct spool_note
  * Aborts the transaction that is open, which is that of the note.  The note says so: if
  * we are killed, the abort goes on.
  */
-static int abort_transaction(ducc_session *session, const struct repository *repository,
+static int abort_transaction(struct context *context, const struct repository *repository,
 			     const struct spool_note *note, ducc_error **err)
 {
 	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
@@ -287,7 +287,7 @@ static int abort_transaction(ducc_session *session, const struct repository *rep
 		;
 	if (process.status)
 		result = process_error(&process, CVMFS_SERVER " abort", err);
-	process_tell(&process, session);
+	process_tell(&process, context);
 	process_close(&process);
 	return result;
 }
@@ -296,7 +296,7 @@ static int abort_transaction(ducc_session *session, const struct repository *rep
  * The same until it is done, by us or by one that a publisher has begun who was killed
  * before it could note that.
  */
-static int abort_patiently(ducc_session *session, const struct repository *repository,
+static int abort_patiently(struct context *context, const struct repository *repository,
 			   const struct spool_note *note, ducc_error **err)
 {
 	static const char what[] = "another abort of the transaction still runs";
@@ -305,23 +305,23 @@ static int abort_patiently(ducc_session *session, const struct repository *repos
 	for (;;) {
 		ducc_error *error = NULL;
 
-		if (!abort_transaction(session, repository, note, &error))
+		if (!abort_transaction(context, repository, note, &error))
 			return 0;
 		if (!is_ours(repository, note)) {
 			ducc_error_free(error);
 			return 0;
 		}
 		if (!strstr(ducc_error_message(error), "acquire lock") ||
-		    be_patient(session, &patience, what, NULL))
+		    be_patient(context, &patience, what, NULL))
 			return error_give(err, error);
 		ducc_error_free(error);
 	}
 }
 
-int spool_clear_up(ducc_session *session, const struct repository *repository,
+int spool_clear_up(struct context *context, const struct repository *repository,
 		   const struct spool_note *note, ducc_error **err)
 {
-	if (wait_for_group(session, note->group, err) < 0)
+	if (wait_for_group(context, note->group, err) < 0)
 		return -1;
 	if (!is_ours(repository, note)) {
 		spool_remove_note(repository);
@@ -332,15 +332,15 @@ int spool_clear_up(ducc_session *session, const struct repository *repository,
 				 "a transaction of ours was broken off, and something was changed "
 				 "in it since: see to it, then run `" CVMFS_SERVER " abort %s'",
 				 repository->name);
-	session_notice(session, DUCC_WARNING, "%s: aborting a transaction that was broken off",
+	context_notice(context, DUCC_WARNING, "%s: aborting a transaction that was broken off",
 		       repository->name);
-	if (abort_patiently(session, repository, note, err) < 0)
+	if (abort_patiently(context, repository, note, err) < 0)
 		return error_wrap(err, "a transaction of ours was broken off and must be aborted");
 	spool_remove_note(repository);
 	return 0;
 }
 
-int spool_lock(ducc_session *session, const struct repository *repository, ducc_error **err)
+int spool_lock(struct context *context, const struct repository *repository, ducc_error **err)
 {
 	AUTO_CLOSE int lock = open(repository->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct spool_note note;
@@ -351,10 +351,10 @@ int spool_lock(ducc_session *session, const struct repository *repository, ducc_
 				 repository->spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", repository->spool);
-	if (lock_wait(session, lock, repository->name, err) < 0)
+	if (lock_wait(context, lock, repository->name, err) < 0)
 		return -1;
 	if (read_note(repository, &note))
-		result = spool_clear_up(session, repository, &note, err);
+		result = spool_clear_up(context, repository, &note, err);
 	free(note.transaction);
 	return result < 0 ? -1 : steal_fd(&lock);
 }
@@ -372,7 +372,7 @@ bool spool_is_busy(const struct process *process)
 	return false;
 }
 
-int spool_patiently(ducc_session *session, const struct repository *repository,
+int spool_patiently(struct context *context, const struct repository *repository,
 		    int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err)
 {
 	static const char what[] = "somebody else has a transaction open";
@@ -383,7 +383,7 @@ int spool_patiently(ducc_session *session, const struct repository *repository,
 		result = is_in_transaction(repository) ? 0 : try(ctx, err);
 		if (result)
 			return result < 0 ? -1 : 0;
-		result = be_patient(session, &patience, what, err);
+		result = be_patient(context, &patience, what, err);
 		if (result < 0)
 			return -1;
 		if (result)
@@ -391,11 +391,11 @@ int spool_patiently(ducc_session *session, const struct repository *repository,
 				err,
 				"%s, for more than %u seconds (if nobody has: `" CVMFS_SERVER
 				" abort %s')",
-				what, session->wait, repository->name);
+				what, context->wait, repository->name);
 	}
 }
 
-int spool_run(ducc_session *session, const struct repository *repository, struct spool_note *note,
+int spool_run(struct context *context, const struct repository *repository, struct spool_note *note,
 	      char *const *argv, ducc_error **err)
 {
 	struct process process;
@@ -420,7 +420,7 @@ int spool_run(ducc_session *session, const struct repository *repository, struct
 		result = !process.status           ? 1
 			 : spool_is_busy(&process) ? 0
 						   : process_error(&process, CVMFS_SERVER, err);
-	process_tell(&process, session);
+	process_tell(&process, context);
 	process_close(&process);
 	return result;
 }

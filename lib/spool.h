@@ -11,7 +11,7 @@
 
 #include "process.h"
 #include "repository.h"
-#include "session.h"
+#include "context.h"
 
 #define CVMFS_SERVER "cvmfs_server"
 
@@ -27,7 +27,7 @@ struct spool_note {
  * transaction of somebody else's stays as it is.  Returns the descriptor that has the
  * lock, to be closed at the end; -1 with *err set.
  */
-int spool_lock(ducc_session *session, const struct repository *repository, ducc_error **err);
+int spool_lock(struct context *context, const struct repository *repository, ducc_error **err);
 
 int spool_write_note(const struct repository *repository, const struct spool_note *note,
 		     ducc_error **err);
@@ -50,15 +50,15 @@ int spool_note_transaction(const struct repository *repository, struct spool_not
  * Undoes the transaction of the note, if it is still open, and removes the note.  Any
  * other is somebody else's, and none of our business.
  */
-int spool_clear_up(ducc_session *session, const struct repository *repository,
+int spool_clear_up(struct context *context, const struct repository *repository,
 		   const struct spool_note *note, ducc_error **err);
 
 /*
  * Calls `try` until it returns something else than 0 (somebody else has a transaction
- * open), with growing pauses, or until session->wait is over.  Returns 0 if the last
+ * open), with growing pauses, or until context->wait is over.  Returns 0 if the last
  * one returned 1, -1 with *err set otherwise.
  */
-int spool_patiently(ducc_session *session, const struct repository *repository,
+int spool_patiently(struct context *context, const struct repository *repository,
 		    int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err);
 
 /* True if the program that has ended says that somebody else has a transaction open. */
@@ -68,7 +68,7 @@ bool spool_is_busy(const struct process *process);
  * Runs a command of cvmfs_server to its end under the note.  Returns 1, or 0 if somebody
  * else has a transaction open, or -1.  It does not clear up.
  */
-int spool_run(ducc_session *session, const struct repository *repository, struct spool_note *note,
+int spool_run(struct context *context, const struct repository *repository, struct spool_note *note,
 	      char *const *argv, ducc_error **err);
 
 #endif

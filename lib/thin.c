@@ -240,7 +240,7 @@ static int write_layout(const struct push *push, const char *path, ducc_error **
 	struct store layout;
 	int result;
 
-	session_notice(push->session, DUCC_INFO, "%s: %s %s in %s", push->name,
+	context_notice(&push->session->context, DUCC_INFO, "%s: %s %s in %s", push->name,
 		       push->session->dry_run ? "would write" : "writing", push->target_name, path);
 	if (push->session->dry_run)
 		return 0;
@@ -326,7 +326,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 {
 	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
 
-	session_notice(push->session, DUCC_INFO, "%s: %s%s", push->name,
+	context_notice(&push->session->context, DUCC_INFO, "%s: %s%s", push->name,
 		       there     ? "unchanged in "
 		       : dry_run ? "would push "
 				 : "pushing ",
@@ -334,7 +334,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 	if (dry_run)
 		return 0;
 	if (!there && !push->repository.spool)
-		session_notice(push->session, DUCC_WARNING,
+		context_notice(&push->session->context, DUCC_WARNING,
 			       "%s: of use only where the directory %s is", push->target_name,
 			       push->repository.name);
 	if (!there && upload_all(push, upload, err) < 0)

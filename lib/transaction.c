@@ -7,10 +7,10 @@
 #include "mem.h"
 #include "path.h"
 
-struct transaction *transaction_begin(ducc_session *session, const struct store *store,
+struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err)
 {
-	struct transaction base = {.session = session, .store = store, .repository = repository};
+	struct transaction base = {.context = context, .store = store, .repository = repository};
 	struct transaction *transaction;
 
 	if (!repository->spool && repository_create(repository, err) < 0)

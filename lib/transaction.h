@@ -15,7 +15,8 @@
 #include "listing.h"
 #include "parcel.h"
 #include "repository.h"
-#include "session.h"
+#include "context.h"
+#include "store.h"
 #include "strset.h"
 
 struct transaction_mark {
@@ -29,7 +30,7 @@ struct target;
 /* What every transaction has; a target's own structure begins with it. */
 struct transaction {
 	const struct target *target;
-	ducc_session *session;
+	struct context *context;
 	const struct store *store;
 	const struct repository *repository;
 	struct strset added; /* directories of layers and flat trees */
@@ -65,7 +66,7 @@ struct target {
  * Begins a transaction; creates a directory that is not there.  All arguments stay
  * the caller's, and must outlive it.
  */
-struct transaction *transaction_begin(ducc_session *session, const struct store *store,
+struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err);
 
 /* True if this layer, or flat tree, is added already (by its directory). */

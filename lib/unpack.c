@@ -246,7 +246,7 @@ static void on_progress(void *ctx, uint64_t done)
 {
 	const struct layer_progress *progress = ctx;
 
-	session_progress(progress->session, progress->name, done, progress->size);
+	context_progress(&progress->session->context, progress->name, done, progress->size);
 }
 
 /* The defaults of limits follow from sizes, so a wrong one is refused. */
@@ -286,7 +286,7 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 	tree_count_links(tree);
 	if (listing_write(layer->listing.fd, &layer->head, tree) < 0)
 		return error_errno(err, errno, "write");
-	session_notice(unpack->session, DUCC_DEBUG, "unpacked layer %s", name);
+	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer %s", name);
 	return 0;
 }
 
@@ -419,8 +419,8 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 	if (differences->n > 1)
 		others = format(" and %zu more", differences->n - 1);
 	if (differences->n)
-		session_notice(
-			unpack->session, DUCC_WARNING,
+		context_notice(
+			&unpack->session->context, DUCC_WARNING,
 			"%s/%s: layer " PRI_DIGEST
 			": directory %s%s has other owner, mode or time than on the layers that "
 			"it was unpacked on before; the flat image is right, the layer keeps the "
@@ -554,7 +554,7 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 	for (size_t i = 0; i < unpack->n; i++)
 		missing += unpack->layers[i].first == &unpack->layers[i] &&
 			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
-	session_notice(unpack->session, DUCC_INFO, "%s %zu of %zu layers",
+	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
 	if (unpack->session->dry_run || is_complete(unpack))
 		return 0;
@@ -641,8 +641,8 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 		return error_wrap(err, "%s", dir);
 	left_out = extract_report_text(&report);
 	if (left_out)
-		session_notice(unpack->session, DUCC_WARNING, "%s: left out, not permitted: %s",
-			       dir, left_out);
+		context_notice(&unpack->session->context, DUCC_WARNING,
+			       "%s: left out, not permitted: %s", dir, left_out);
 	return 0;
 }
 

@@ -74,7 +74,7 @@ static void add_wish(struct job *job, const struct wishlist *list, struct wish *
 	if (item->error || job->only_news || !reference_is_pattern(&item->reference))
 		return;
 	if (job->session->dry_run)
-		session_notice(job->session, DUCC_INFO, "would ask for the tags of %s/%s",
+		context_notice(&job->session->context, DUCC_INFO, "would ask for the tags of %s/%s",
 			       item->reference.registry, item->reference.repository);
 	else
 		item->tags = survey_add(&job->survey, &item->reference);
@@ -85,7 +85,7 @@ static int read_list(struct job *job, struct wishlist *list, const char *where,
 {
 	ducc_error *error = NULL;
 
-	if (wishlist_read(list, where, job->session, &error) < 0) {
+	if (wishlist_read(list, where, job->session->network, &error) < 0) {
 		new_item(job, list)->error = error;
 		return -1;
 	}
@@ -142,9 +142,9 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 	}
 	if (!record && !error)
 		return;
-	pthread_mutex_lock(&job->session->callbacks);
+	pthread_mutex_lock(&job->session->context.mutex);
 	job->wanted(job->ctx, record, error);
-	pthread_mutex_unlock(&job->session->callbacks);
+	pthread_mutex_unlock(&job->session->context.mutex);
 }
 
 /* What the wish itself says of the repository comes before what its list does. */
@@ -219,9 +219,9 @@ static void expand(struct job *job, const struct item *item)
 		hand_over_image(job, item, &image);
 	}
 	if (!matches)
-		session_notice(job->session, DUCC_WARNING, "%s: line %u: %s: no tag matches",
-			       item->list->name, item->wish->line,
-			       ducc_record_reference(item->wish->record));
+		context_notice(&job->session->context, DUCC_WARNING,
+			       "%s: line %u: %s: no tag matches", item->list->name,
+			       item->wish->line, ducc_record_reference(item->wish->record));
 }
 
 /*

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "http.h"
+#include "endpoint.h"
 #include "mem.h"
 #include "path.h"
 #include "thinname.h"
@@ -36,31 +36,31 @@ static char *name_of(const char *where)
 	return is_url(where) ? name_of_url(where) : xstrdup(where);
 }
 
-static int read_url(const char *url, struct buffer *data, ducc_error **err)
+static int read_url(const char *url, struct network *network, struct buffer *data, ducc_error **err)
 {
-	struct http *http = http_new();
+	struct endpoint anywhere = {.base = NULL}; /* without credentials */
+	struct http *http = network_take(network);
 	struct http_request request = {.url = url, .limit = LIST_LIMIT};
 	struct http_response response = {0};
-	int result = http_perform(http, &request, &response, NULL, err);
+	int result = endpoint_request(&anywhere, http, &request, &response, NULL, err);
 
-	if (!result && response.status != 200)
-		result = error_set(err, "the server answered %ld", response.status);
 	if (!result) {
 		buffer_free(data);
 		*data = response.body;
 		response.body = (struct buffer){0};
 	}
 	http_response_free(&response);
-	http_free(http);
+	network_give(network, http);
 	return result;
 }
 
-static int read_data(const char *where, struct buffer *data, ducc_error **err)
+static int read_data(const char *where, struct network *network, struct buffer *data,
+		     ducc_error **err)
 {
 	AUTO_CLOSE int fd = -1;
 
 	if (is_url(where))
-		return read_url(where, data, err);
+		return read_url(where, network, data, err);
 	if (!strcmp(where, "-"))
 		return read_stream(STDIN_FILENO, LIST_LIMIT, data, err);
 	fd = open(where, O_RDONLY | O_CLOEXEC);
@@ -126,7 +126,7 @@ static void read_plain(struct wishlist *list, char *data)
 	}
 }
 
-static int read_recipe(struct wishlist *list, ducc_session *session, const struct buffer *data,
+static int read_recipe(struct wishlist *list, struct context *context, const struct buffer *data,
 		       ducc_error **err)
 {
 	AUTO_RECIPE recipe = {.images = {NULL}};
@@ -138,7 +138,7 @@ static int read_recipe(struct wishlist *list, ducc_session *session, const struc
 	if (thinname_check(output, err) < 0)
 		return error_wrap(err, "line %u: output_format", recipe.output_format.line);
 	for (size_t i = 0; i < recipe.unknown.n; i++)
-		session_notice(session, DUCC_WARNING, "%s: line %u: unknown key %s", list->name,
+		context_notice(context, DUCC_WARNING, "%s: line %u: unknown key %s", list->name,
 			       recipe.unknown.items[i].line, recipe.unknown.items[i].text);
 	list->user = STEAL(recipe.user.text);
 	list->repository = STEAL(recipe.repository.text);
@@ -154,27 +154,28 @@ static int read_recipe(struct wishlist *list, ducc_session *session, const struc
 	return 0;
 }
 
-static int read_list(struct wishlist *list, ducc_session *session, const struct buffer *data,
+static int read_list(struct wishlist *list, struct context *context, const struct buffer *data,
 		     ducc_error **err)
 {
 	if (is_recipe(data->data))
-		return read_recipe(list, session, data, err);
+		return read_recipe(list, context, data, err);
 	if (memchr(data->data, '\0', data->len))
 		return error_set(err, "neither a recipe nor a list");
 	read_plain(list, data->data);
 	return 0;
 }
 
-int wishlist_read(struct wishlist *list, const char *where, ducc_session *session, ducc_error **err)
+int wishlist_read(struct wishlist *list, const char *where, struct network *network,
+		  ducc_error **err)
 {
 	AUTO_BUFFER data = {0};
 	int result;
 
 	*list = (struct wishlist){.name = name_of(where)};
 	buffer_adds(&data, "");
-	result = read_data(where, &data, err);
+	result = read_data(where, network, &data, err);
 	if (!result)
-		result = read_list(list, session, &data, err);
+		result = read_list(list, network_context(network), &data, err);
 	return result < 0 ? error_wrap(err, "%s", list->name) : 0;
 }
 

@@ -6,7 +6,7 @@
 #define DUCC_WISHLIST_H
 
 #include "recipe.h"
-#include "session.h"
+#include "network.h"
 
 struct wish {
 	unsigned line;
@@ -26,7 +26,7 @@ struct wishlist {
  * Reads a list: a file, `-` for standard input, or an http or https URL.  On an
  * error nothing but the name is there.  Errors and warnings name the list.
  */
-int wishlist_read(struct wishlist *list, const char *where, ducc_session *session,
+int wishlist_read(struct wishlist *list, const char *where, struct network *network,
 		  ducc_error **err);
 void wishlist_free(struct wishlist *list);
 

@@ -33,7 +33,7 @@ ok "... nor does it fail when that one hasn't got them" push_image "$open/third:
 ok "a manifest may be put by its digest" "$drive" manifest "$open/app" "$(digest_of "$manifest")" "$type" "$manifest"
 jq -c '.layers[0].digest |= .[:-1] + "x"' "$manifest" | tr x 0 >"$tmp/unknown"
 fails "one of a layer that the registry hasn't got is refused" "$drive" manifest "$open/app" 3 "$type" "$tmp/unknown"
-like "... with the registry's words" "$(cat "$out")" '^manifest 3: the registry answered 40.*: .*blob'
+like "... with the registry's words" "$(cat "$out")" '^manifest 3: the server answered 40.*: .*blob'
 
 # A registry that takes blobs in chunks only, and has a bad moment now and then
 start_nginx <<END
@@ -70,7 +70,7 @@ like "... and that is said" "$(cat "$out")" 'blob sha256:.*: the registry wants 
 # Credentials
 start_registry htpasswd
 fails "Basic: pushing without credentials is an error" push_image "$registry/app:1"
-like "Basic: ... that says so" "$(cat "$out")" 'the registry answered 401'
+like "Basic: ... that says so" "$(cat "$out")" 'the server answered 401'
 export DRIVE_USER="$registry_user" DRIVE_PASSWORD="$registry_password"
 ok "Basic: with those that are given it works" push_image "$registry/app:1"
 DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT=$registry DUCC_r_USER=$registry_user DUCC_r_PASS=wrong
@@ -90,7 +90,7 @@ is "Bearer: ... in one token" "$(sort -u "$tokens/log")" \
 is "Bearer: ... and nothing is uploaded" "$(grep -c '"PUT /v2/third/blobs' "$registry_log")" 0
 unset DRIVE_USER DRIVE_PASSWORD
 fails "Bearer: without credentials nothing is pushed" push_image "$registry/public/app:1"
-like "Bearer: ... and that is said" "$(cat "$out")" 'the registry answered 401'
+like "Bearer: ... and that is said" "$(cat "$out")" 'the server answered 401'
 
 # Tags: a registry that pages in no way
 tags() { # REFERENCE: as one line

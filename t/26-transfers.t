@@ -142,7 +142,7 @@ ok "429 with Retry-After is waited for" ducc-fetch -v -s "$tmp/busy" "$nginx/bus
 said=$(cat "$out")
 ok "... as long as it says" test $(($(date +%s%N) - start)) -ge 2000000000
 like "... which had been necessary" "$(requests)" '/v2/busy/manifests/.* 429 '
-like "... and is told" "$said" 'the registry answered 429, too many requests.*; trying again in 2\.[0-9] s'
+like "... and is told" "$said" 'the server answered 429, too many requests.*; trying again in 2\.[0-9] s'
 like "Docker Hub's limits are shown with -v" "$said" 'rate limit: 100;w=21600, remaining 42;w=21600'
 start=$(date +%s%N)
 fails "who says to come back tomorrow is not waited for" ducc-fetch -s "$tmp/later" "$nginx/later:1"

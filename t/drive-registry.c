@@ -90,16 +90,19 @@ static int run(struct registry *registry, struct http *http, int argc, char **ar
 int main(int argc, char **argv)
 {
 	AUTO_REFERENCE reference = {0};
-	const struct http_listener nobody = {NULL};
-	struct network *network = network_new(&nobody);
+	struct context context;
+	struct network *network;
 	struct registry *registry = NULL;
-	struct http *http = network_take(network);
+	struct http *http;
 	ducc_error *err = NULL;
 	struct login login = {.push = argc > 1 && strcmp(argv[1], "tags") != 0,
 			      .user = getenv("DRIVE_USER"),
 			      .password = getenv("DRIVE_PASSWORD")};
 	int result = -1;
 
+	context_init(&context, &(struct ducc_options){.notice = NULL});
+	network = network_new(&context);
+	http = network_take(network);
 	if (argc > 2 && !reference_parse(&reference, argv[2], &err))
 		registry = network_registry(network, &reference, &login, &err);
 	if (registry)
@@ -109,5 +112,6 @@ int main(int argc, char **argv)
 	ducc_error_free(err);
 	network_give(network, http);
 	network_free(network);
+	context_destroy(&context);
 	return result < 0 ? 1 : 0;
 }

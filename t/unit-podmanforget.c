@@ -85,25 +85,25 @@ static void forget(const char *pairs, const char *want, const char *title)
 	AUTO_FREE char *a = id_of('a'), *five = id_of('5'), *image = id_of('1'),
 		       *other = id_of('2');
 	AUTO_FREE char *images = NULL, *left = NULL;
-	struct ducc_options options = {.store = store_name, .repository = name};
+	struct context context;
 	struct transaction *transaction = NULL;
 	struct repository repository = {NULL};
 	struct store store = {.fd = -1};
 	ducc_error *err = NULL;
-	ducc_session *session = name ? ducc_open(&options, &err) : NULL;
 	bool done = false;
 
 	images = format("[{\"id\":\"%s\",\"layer\":\"%s\",\"names\":[\"localhost/goes:1\"],"
 			"\"big-data-names\":[]},\n"
 			"{\"id\":\"%s\",\"layer\":\"%s\",\"names\":[\"localhost/stays:1\"]}]",
 			image, a, other, five);
-	if (!session || path_mkdirs_named(name, &err) < 0)
+	context_init(&context, &(struct ducc_options){.notice = NULL});
+	if (path_mkdirs_named(name, &err) < 0)
 		abort();
 	AUTO_CLOSE int root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (write_list(root, PODMAN_IMAGES, images) && write_layers(root, pairs) &&
 	    !store_open(&store, store_name, &err) &&
 	    repository_open(&repository, name, store_name, &err) >= 0)
-		transaction = transaction_begin(session, &store, &repository, &err);
+		transaction = transaction_begin(&context, &store, &repository, &err);
 	if (transaction)
 		done = !podman_forget(&gone, transaction, &err) &&
 		       !transaction_open(transaction, &err) &&
@@ -116,7 +116,7 @@ static void forget(const char *pairs, const char *want, const char *title)
 	is_string(left, want, title);
 	repository_close(&repository);
 	store_close(&store);
-	ducc_close(session);
+	context_destroy(&context);
 	AUTO_CLOSE int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	path_remove(tmp, directory + strlen("/tmp/"));
 }
