@@ -40,7 +40,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 	-fvisibility=hidden -fPIC -fstack-protector-strong -pthread -Ilib \
 	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
 
-LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*.c))
+LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*/*.c))
 FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
 UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(FUZZERS:%=$B/t/fuzz-%)
 # What tests need to call functions of the library that no tool offers.
@@ -121,4 +121,4 @@ clean:
 .PHONY: all check fuzz install uninstall clean
 .SECONDARY:
 
--include $(wildcard $B/lib/*.d $B/cmd/*.d $B/t/*.d)
+-include $(wildcard $B/lib/*/*.d $B/cmd/*.d $B/t/*.d)

@@ -11,9 +11,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "mem.h"
-#include "path.h"
-#include "network.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "net/network.h"
 
 static int tags(struct registry *registry, struct http *http, ducc_error **err)
 {

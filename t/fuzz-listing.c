@@ -5,8 +5,8 @@
 #include <inttypes.h>
 
 #include "fuzz.h"
-#include "listing.h"
-#include "path.h"
+#include "content/listing.h"
+#include "base/path.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"

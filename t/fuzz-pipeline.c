@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "fuzz.h"
-#include "image.h"
-#include "record.h"
+#include "format/image.h"
+#include "format/record.h"
 
 #define NAME "localhost/evil/app:v1"
 #define VICTIM "localhost/victim/app:v1"

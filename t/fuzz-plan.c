@@ -3,8 +3,8 @@
  * are, the steps that are read are those that were written.
  */
 #include "fuzz.h"
-#include "path.h"
-#include "plan.h"
+#include "base/path.h"
+#include "repo/directory_plan.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

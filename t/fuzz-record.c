@@ -3,8 +3,8 @@
  * when it is read again; whatever stands in a line, in a field or in an image's config.
  */
 #include "fuzz.h"
-#include "image.h"
-#include "record.h"
+#include "format/image.h"
+#include "format/record.h"
 
 #define REFERENCE "https://example.org/app:1"
 

@@ -1,7 +1,7 @@
 /* Schedules: what is written is read again, entry for entry, and nothing else is. */
 #include "fuzz.h"
-#include "path.h"
-#include "schedule.h"
+#include "base/path.h"
+#include "repo/schedule.h"
 
 static const char *const seeds[] = {
 	"{\"version\":1,\"remove\":[{\"path\":\"localhost/"

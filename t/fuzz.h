@@ -19,9 +19,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "buffer.h"
-#include "error.h"
-#include "mem.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/mem.h"
 
 static void fuzz_one(const uint8_t *data, size_t len);
 

@@ -1,7 +1,7 @@
 /* JSON from outside: what other readers might take for another document is refused. */
-#include "buffer.h"
-#include "json.h"
-#include "mem.h"
+#include "base/buffer.h"
+#include "format/json.h"
+#include "base/mem.h"
 #include "tap.h"
 
 static void refused(const char *data, size_t len, const char *says_this)

@@ -1,8 +1,8 @@
 /* Merging: what each layer takes from those below, and what the image becomes. */
 #include <stdlib.h>
 
-#include "mem.h"
-#include "merge.h"
+#include "base/mem.h"
+#include "content/merge.h"
 #include "tap.h"
 
 /* Adds a path to a tree: a directory (name/), a whiteout (-name) or an empty file. */

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "buffer.h"
-#include "mem.h"
-#include "path.h"
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
 #include "tap.h"
 
 #define DEPTH 3000

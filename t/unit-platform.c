@@ -1,8 +1,8 @@
 /* Platforms: the names they go by, and which runs what. */
 #include <stdlib.h>
 
-#include "mem.h"
-#include "platform.h"
+#include "base/mem.h"
+#include "format/platform.h"
 #include "tap.h"
 
 static void is_called(const char *text, const char *want)

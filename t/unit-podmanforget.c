@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "buffer.h"
-#include "mem.h"
-#include "path.h"
-#include "podmanforget.h"
-#include "podmanlist.h"
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "podman/podman_forget.h"
+#include "podman/podman_list.h"
 #include "tap.h"
 
 static bool goes(void *ctx, const char *name)
@@ -69,8 +69,8 @@ static char *layers_left(int root)
 	cJSON *list;
 
 	path_read(root, PODMAN_LAYERS, 1 << 20, &data, &len, NULL);
-	list = podmanlist_read(data, len, "layers.json", NULL);
-	cJSON_ArrayForEach(entry, list) buffer_add(&letters, podmanlist_text(entry, "id"), 1);
+	list = podman_list_read(data, len, "layers.json", NULL);
+	cJSON_ArrayForEach(entry, list) buffer_add(&letters, podman_list_text(entry, "id"), 1);
 	cJSON_Delete(list);
 	return buffer_steal(&letters);
 }

@@ -1,7 +1,7 @@
 /* References and records: what is understood, what is refused, what comes out again. */
 #include <stdlib.h>
 
-#include "reference.h"
+#include "format/reference.h"
 #include "tap.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "siphash.h"
+#include "base/siphash.h"
 #include "tap.h"
 
 #define FIRST 0x0706050403020100 /* the bytes 0 to 7 */

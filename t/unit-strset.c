@@ -1,9 +1,9 @@
 /* A set of strings: insertion, lookup, order, and removal of the latest. */
 #include <stdlib.h>
 
-#include "buffer.h"
-#include "mem.h"
-#include "strset.h"
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/strset.h"
 #include "tap.h"
 
 #define MANY 5000

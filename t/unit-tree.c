@@ -1,9 +1,9 @@
 /* Trees: adding and removing nodes, sorting directories and extended attributes. */
 #include <stdlib.h>
 
-#include "mem.h"
+#include "base/mem.h"
 #include "tap.h"
-#include "tree.h"
+#include "content/tree.h"
 
 /* The names of the children, in their order, and again from the last to the first. */
 static char *children(const struct node *dir)

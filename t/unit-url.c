@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "tap.h"
-#include "url.h"
+#include "format/url.h"
 
 #define PATH "/v2/a%2Fb%C3%A9/"
 

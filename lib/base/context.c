@@ -1,0 +1,76 @@
+/* What a job runs in: see context.h. */
+#include "base/context.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define DEFAULT_WAIT 3600 /* seconds */
+#define WAIT_TICK 100     /* milliseconds */
+
+void context_init(struct context *context, const struct ducc_options *options)
+{
+	*context = (struct context){
+		.notice = options->notice,
+		.progress = options->progress,
+		.cancelled = options->cancelled,
+		.ctx = options->ctx,
+		.wait = options->wait ? options->wait : DEFAULT_WAIT,
+	};
+	pthread_mutex_init(&context->mutex, NULL);
+}
+
+void context_destroy(struct context *context)
+{
+	pthread_mutex_destroy(&context->mutex);
+}
+
+void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)
+{
+	AUTO_BUFFER text = {0};
+	va_list args;
+
+	if (!context->notice)
+		return;
+	va_start(args, fmt);
+	buffer_vaddf(&text, fmt, args);
+	va_end(args);
+	pthread_mutex_lock(&context->mutex);
+	context->notice(context->ctx, level, text_shorten(text.data));
+	pthread_mutex_unlock(&context->mutex);
+}
+
+void context_progress(struct context *context, const char *what, uint64_t done, uint64_t total)
+{
+	struct ducc_progress progress = {.what = what, .done = done, .total = total};
+
+	if (!context->progress)
+		return;
+	pthread_mutex_lock(&context->mutex);
+	context->progress(context->ctx, &progress);
+	pthread_mutex_unlock(&context->mutex);
+}
+
+bool context_cancelled(struct context *context)
+{
+	bool cancelled;
+
+	if (!context->cancelled)
+		return false;
+	pthread_mutex_lock(&context->mutex);
+	cancelled = context->cancelled(context->ctx);
+	pthread_mutex_unlock(&context->mutex);
+	return cancelled;
+}
+
+bool context_wait(struct context *context, uint64_t milliseconds)
+{
+	while (milliseconds && !context_cancelled(context)) {
+		uint64_t ms = milliseconds < WAIT_TICK ? milliseconds : WAIT_TICK;
+		struct timespec wait = {.tv_nsec = (long)ms * 1000000};
+
+		nanosleep(&wait, NULL);
+		milliseconds -= ms;
+	}
+	return !context_cancelled(context);
+}

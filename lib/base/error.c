@@ -1,0 +1,98 @@
+/* Errors as values: see error.h. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+struct ducc_error {
+	char *message;
+};
+
+static void set_message(ducc_error **err, const char *prefix, const char *rest)
+{
+	AUTO_FREE char *joined = NULL;
+
+	if (!*err)
+		*err = xcalloc(1, sizeof(**err));
+	else
+		free((*err)->message);
+	if (rest) {
+		struct buffer both = {0};
+
+		buffer_addf(&both, "%s: %s", prefix, rest);
+		joined = buffer_steal(&both);
+	}
+	(*err)->message = text_shorten(ducc_printable(joined ? joined : prefix));
+}
+
+#define FORMAT(text, fmt)                                                                          \
+	struct buffer text = {0};                                                                  \
+	va_list args_;                                                                             \
+	va_start(args_, fmt);                                                                      \
+	buffer_vaddf(&(text), fmt, args_);                                                         \
+	va_end(args_)
+
+void error_start(ducc_error **err, const char *fmt, ...)
+{
+	if (err && !*err) {
+		FORMAT(text, fmt);
+		set_message(err, text.data, NULL);
+		buffer_free(&text);
+	}
+}
+
+void error_start_errno(ducc_error **err, int code, const char *fmt, ...)
+{
+	if (err && !*err) {
+		char reason[256];
+
+		FORMAT(text, fmt);
+		set_message(err, text.data, strerror_r(code, reason, sizeof(reason)));
+		buffer_free(&text);
+	}
+}
+
+void error_prepend(ducc_error **err, const char *fmt, ...)
+{
+	if (err && *err) {
+		AUTO_FREE char *inner = xstrdup((*err)->message);
+
+		FORMAT(text, fmt);
+		set_message(err, text.data, inner);
+		buffer_free(&text);
+	}
+}
+
+void error_hand_over(ducc_error **err, ducc_error *error)
+{
+	if (err && !*err)
+		*err = error;
+	else
+		ducc_error_free(error);
+}
+
+ducc_error *error_copy(const ducc_error *err)
+{
+	ducc_error *copy = xcalloc(1, sizeof(*copy));
+
+	copy->message = xstrdup(err->message);
+	return copy;
+}
+
+const char *ducc_error_message(const ducc_error *err)
+{
+	return err->message;
+}
+
+void ducc_error_free(ducc_error *err)
+{
+	if (!err)
+		return;
+	free(err->message);
+	free(err);
+}

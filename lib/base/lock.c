@@ -1,0 +1,26 @@
+/* Locks: see lock.h. */
+#include "base/lock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/file.h>
+
+#define TICK 50 /* milliseconds */
+
+int lock_wait(struct context *context, int fd, const char *what, ducc_error **err)
+{
+	bool told = false;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return error_errno(err, errno, "lock");
+		if (context_cancelled(context))
+			return error_set(err, "interrupted");
+		if (!told)
+			context_notice(context, DUCC_INFO, "%s: waiting for another publish", what);
+		told = true;
+		/* A signal may come just before a call that blocks, which then would not end. */
+		poll(NULL, 0, TICK);
+	}
+	return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * Work on several items at a time.
+ *
+ * parallel_run() calls work(ctx, i) for each i < n on at most `jobs` threads,
+ * lower numbers first, and returns when all are done: 0, or -1 if any failed;
+ * *err is then the error of the lowest item that failed.  A failure does not
+ * stop the others: what they achieve is kept.
+ */
+#ifndef DUCC_PARALLEL_H
+#define DUCC_PARALLEL_H
+
+#include "base/error.h"
+
+int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
+		 void *ctx, ducc_error **err);
+
+/* The number of processors this process may use. */
+unsigned parallel_processors(void);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * Paths beneath a directory descriptor.
+ *
+ * A path here is relative, its components separated by single slashes, without
+ * "." or ".."; "" is the directory itself.  It may be longer than PATH_MAX.
+ * Symbolic links are never followed, in no component: an image can plant them.
+ *
+ * Functions return -1 with errno set where they have no err argument.
+ */
+#ifndef DUCC_PATH_H
+#define DUCC_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* True for a path as above that is not "": of names of at most 255 bytes. */
+bool path_is_clean(const char *path);
+
+/* Opens `path` beneath `root` (openat2, RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). */
+int path_open(int root, const char *path, int flags, mode_t mode);
+
+/* Opens a regular file for reading; anything else is EINVAL, and a fifo does not block. */
+int path_open_file(int root, const char *path);
+
+/* Opens the directory that holds `path`; *name is its last component, within path. */
+int path_open_parent(int root, const char *path, const char **name);
+
+/*
+ * The same for many paths in a row: remembers the last parent.  Zero-initialise
+ * with BENEATH(root); release with beneath_close().
+ */
+struct beneath {
+	int root;
+	int parent;
+	char *parent_path;
+};
+
+#define BENEATH(fd)                                                                                \
+	{                                                                                          \
+		.root = (fd), .parent = -1                                                         \
+	}
+
+/* The descriptor stays the property of `beneath`. */
+int beneath_parent(struct beneath *beneath, const char *path, const char **name);
+void beneath_close(struct beneath *beneath);
+
+/* Makes `path` and what is missing above it, with mode 0755 less the umask. */
+int path_mkdirs(int root, const char *path);
+
+/* Makes a directory by its name in the file system, and those above it. */
+int path_mkdirs_named(const char *path, ducc_error **err);
+
+/* Removes `path`, with all beneath it if it is a directory.  A missing one is no error. */
+int path_remove(int root, const char *path);
+
+/* Removes the directories above `path` that are empty, up to `root`. */
+int path_prune(int root, const char *path);
+
+/* True if `path` exists beneath root, whatever it is. */
+bool path_exists(int root, const char *path);
+
+/* True if the directory holds nothing. */
+bool path_is_empty(int directory);
+
+/* Reads a whole regular file of at most `limit` bytes; the caller frees *data (NUL-terminated). */
+int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err);
+int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err);
+
+/*
+ * Reads what there is to read until the end, of anything that can be read.  More
+ * than `limit` bytes are an error.
+ */
+int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err);
+
+/* Writes everything, however often write(2) stops short. */
+int write_all(int fd, const void *data, size_t len);
+
+/*
+ * Call after writing from `before` to `after` in a file that grows: every few
+ * megabytes they are sent on their way to the disk, so that the final fsync(2)
+ * has little left to wait for.
+ */
+void write_behind(int fd, uint64_t before, uint64_t after);
+
+#endif

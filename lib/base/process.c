@@ -1,0 +1,180 @@
+/* Another program: see process.h. */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/mem.h"
+
+#define PIPE_SIZE (1 << 20)
+#define EXIT_UNKNOWN 127
+#define OUTPUT_LIMIT ((size_t)64 << 10)
+
+extern char **environ;
+
+void process_close(struct process *process)
+{
+	cleanup_close(&process->pidfd);
+	cleanup_close(&process->in);
+	cleanup_close(&process->out);
+	buffer_free(&process->output);
+	process->pidfd = process->in = process->out = -1;
+}
+
+/* In a group of its own, so that a terminal's ^C is ours to deal with; no signal ignored. */
+static int spawn(pid_t *pid, char *const *argv, int in, int out)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
+	int result;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	sigemptyset(&signals);
+	posix_spawnattr_setsigmask(&attributes, &signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGPIPE);
+	sigaddset(&signals, SIGXFSZ);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETSIGMASK);
+	if (in < 0)
+		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	else
+		posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
+	result = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return result;
+}
+
+int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err)
+{
+	int in[2] = {-1, -1};
+	int result;
+
+	*process = (struct process){.name = argv[0], .pidfd = -1, .in = -1, .tick = PROCESS_TICK};
+	process->out = memfd_create("output", MFD_CLOEXEC);
+	if (process->out < 0 || (with_input && pipe2(in, O_CLOEXEC) < 0)) {
+		result = errno;
+		process_close(process);
+		return error_errno(err, result, "%s", argv[0]);
+	}
+	result = spawn(&process->pid, argv, in[0], process->out);
+	cleanup_close(&in[0]);
+	process->in = in[1];
+	if (with_input) {
+		fcntl(in[1], F_SETPIPE_SZ, PIPE_SIZE);
+		fcntl(in[1], F_SETFL, O_NONBLOCK);
+	}
+	if (!result) {
+		process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+		return 0;
+	}
+	process->pid = 0;
+	process_close(process);
+	return error_errno(err, result, "%s", argv[0]);
+}
+
+static void read_output(struct process *process)
+{
+	char data[4096];
+	ssize_t n;
+
+	while ((n = pread(process->out, data, sizeof(data), process->heard)) > 0) {
+		size_t excess;
+
+		process->heard += n;
+		buffer_add(&process->output, data, (size_t)n);
+		if (process->output.len <= 2 * OUTPUT_LIMIT)
+			continue;
+		excess = process->output.len - OUTPUT_LIMIT;
+		memmove(process->output.data, process->output.data + excess, OUTPUT_LIMIT);
+		buffer_truncate(&process->output, OUTPUT_LIMIT);
+	}
+}
+
+/* Waits a tick at most for something to happen; true if the process has ended. */
+bool process_poll(struct process *process, bool to_write)
+{
+	struct pollfd fds[2] = {
+		{.fd = process->pidfd, .events = POLLIN},
+		{.fd = to_write ? process->in : -1, .events = POLLOUT},
+	};
+
+	pid_t pid;
+
+	if (!process->pid)
+		return true;
+	poll(fds, 2, process->tick);
+	read_output(process);
+	pid = waitpid(process->pid, &process->status, WNOHANG);
+	if (!pid)
+		return false;
+	if (pid < 0) /* somebody else has reaped it, and knows what became of it */
+		process->status = W_EXITCODE(EXIT_UNKNOWN, 0);
+	process->pid = 0;
+	read_output(process);
+	return true;
+}
+
+/*
+ * What it has to say of a failure, on one line: that the disk is full, else the first
+ * line that looks like an error, else the last one.
+ */
+static char *cause(const struct process *process)
+{
+	static const char *const words[] = {"error",   "fatal",      "fail",
+					    "cannot",  "could not",  "panic",
+					    "what():", "impossible", "not found"};
+	AUTO_FREE char *text = xstrdup(process->output.data ? process->output.data : "");
+	const char *first = NULL, *last = "no message";
+	bool panic = false; /* its cause is on the next line */
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		line += strspn(line, " .");
+		if (!*line || strstr(line, "[[: not found")) /* a slip of the script's own */
+			continue;
+		last = line;
+		if (strcasestr(line, "no space") || panic)
+			return xstrdup(line);
+		panic = strstr(line, "PANIC:") != NULL;
+		for (size_t i = 0; !first && i < ARRAY_LEN(words); i++)
+			if (strcasestr(line, words[i]))
+				first = line;
+	}
+	return xstrdup(first ? first : last);
+}
+
+int process_error(const struct process *process, const char *what, ducc_error **err)
+{
+	AUTO_FREE char *text = cause(process);
+
+	if (WIFSIGNALED(process->status))
+		return error_set(err, "%s: killed by signal %d", what, WTERMSIG(process->status));
+	return error_set(err, "%s: %s (exit status %d)", what, text, WEXITSTATUS(process->status));
+}
+
+/* Tells each line of the output to who wants to know it. */
+void process_tell(struct process *process, struct context *context)
+{
+	char *rest = NULL;
+
+	if (!process->output.data)
+		return;
+	for (char *line = strtok_r(process->output.data, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
+		context_notice(context, DUCC_DEBUG, "%s: %s", process->name, line);
+	buffer_reset(&process->output);
+}

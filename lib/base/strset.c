@@ -1,0 +1,74 @@
+/* A set of strings: see strset.h. */
+#include "base/strset.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define FIRST_SLOTS 64
+
+/* The slot of the string, or the free slot where it belongs. */
+static size_t *find(const struct strset *set, const char *text)
+{
+	uint64_t i = siphash(&set->key, 0, text, strlen(text));
+
+	for (;; i++) {
+		size_t *slot = &set->slots[i % set->n_slots];
+
+		if (!*slot || !strcmp(set->list[*slot - 1], text))
+			return slot;
+	}
+}
+
+static void grow(struct strset *set)
+{
+	size_t n_slots = set->n_slots ? set->n_slots * 4 : FIRST_SLOTS;
+
+	if (!set->n_slots)
+		set->key = siphash_new_key();
+	free(set->slots);
+	set->slots = xcalloc(n_slots, sizeof(*set->slots));
+	set->n_slots = n_slots;
+	for (size_t i = 0; i < set->n; i++)
+		*find(set, set->list[i]) = i + 1;
+}
+
+bool strset_add(struct strset *set, const char *text)
+{
+	size_t *slot;
+
+	if (set->n >= set->n_slots / 2)
+		grow(set);
+	slot = find(set, text);
+	if (*slot)
+		return false;
+	GROW(set->list, set->n, set->capacity);
+	set->list[set->n++] = xstrdup(text);
+	*slot = set->n;
+	return true;
+}
+
+bool strset_has(const struct strset *set, const char *text)
+{
+	return set->n && *find(set, text);
+}
+
+void strset_cut(struct strset *set, size_t n)
+{
+	/* Latest first: then no string depends on the slot that becomes free. */
+	while (set->n > n) {
+		char *last = set->list[set->n - 1];
+
+		*find(set, last) = 0;
+		set->n--;
+		free(last);
+	}
+}
+
+void strset_free(struct strset *set)
+{
+	strset_cut(set, 0);
+	free(set->list);
+	free(set->slots);
+	*set = (struct strset){NULL};
+}

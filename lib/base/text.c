@@ -1,0 +1,153 @@
+/* Text from outside: see text.h. */
+#include "base/text.h"
+
+#include <string.h>
+
+#include "ducc.h"
+
+/* Bytes that stay of the beginning of a message, which names things, and of its end, the cause. */
+#define HEAD_LIMIT ((size_t)1500)
+#define TAIL_LIMIT ((size_t)500)
+
+static bool is_special(unsigned char c, const char *special)
+{
+	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) /* nearly all of them */
+		return false;
+	return c <= ' ' || c >= 0x7f || c == '\\' || strchr(special, c);
+}
+
+void text_add_escaped(struct buffer *out, const char *text, const char *special)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (is_special(*p, special))
+			buffer_addf(out, "\\%03o", *p);
+		else
+			buffer_addc(out, (char)*p);
+	}
+}
+
+size_t text_escaped_size(const char *text, size_t len, const char *special)
+{
+	size_t size = len;
+
+	for (size_t i = 0; i < len; i++)
+		if (is_special((unsigned char)text[i], special))
+			size += strlen("\\ooo") - 1;
+	return size;
+}
+
+/* The character of \ooo, or 0 if it is none, or one that needs no escape. */
+static unsigned char unescape(const char *p, const char *special)
+{
+	unsigned value = 0;
+
+	for (int i = 1; i < 4; i++) {
+		if (p[i] < '0' || p[i] > '7')
+			return 0;
+		value = value * 8 + (unsigned)(p[i] - '0');
+	}
+	return value > 255 || !is_special((unsigned char)value, special) ? 0 : (unsigned char)value;
+}
+
+bool text_undo_escapes(char *text, const char *special)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; to++) {
+		if (*p == '\\') {
+			*to = (char)unescape(p, special);
+			if (!*to)
+				return false;
+			p += 4;
+		} else if (is_special((unsigned char)*p, special)) {
+			return false;
+		} else {
+			*to = *p++;
+		}
+	}
+	*to = '\0';
+	return true;
+}
+
+static size_t sequence_len(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc0 || first >= 0xf8)
+		return 0;
+	return (size_t)2 + (first >= 0xe0) + (first >= 0xf0);
+}
+
+/* The length of the UTF-8 sequence (RFC 3629) at p, and its code point; 0: it is none. */
+static size_t decode(const unsigned char *p, unsigned *code)
+{
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = sequence_len(*p);
+
+	*code = len == 1 ? *p : len ? *p & (0x7fU >> len) : 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (p[i] & 0x3f);
+	}
+	return *code < least[len] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0
+											     : len;
+}
+
+/* Characters that move the cursor, end a line, or turn the direction of what follows. */
+static bool steers(unsigned code)
+{
+	return code < ' ' || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
+}
+
+bool text_is_plain(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned code;
+		size_t len = decode(p, &code);
+
+		if (len && steers(code))
+			return false;
+		p += len ? len : 1;
+	}
+	return true;
+}
+
+char *ducc_printable(const char *text)
+{
+	struct buffer out = {0};
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned code;
+		size_t len = decode(p, &code);
+
+		if (len && !steers(code)) {
+			buffer_add(&out, p, len);
+			p += len;
+			continue;
+		}
+		for (len = len ? len : 1; len; len--)
+			buffer_addf(&out, "\\%03o", *p++);
+	}
+	return buffer_steal(&out);
+}
+
+char *text_shorten(char *text)
+{
+	size_t len = strlen(text), head = HEAD_LIMIT, tail = len - TAIL_LIMIT;
+
+	if (len <= HEAD_LIMIT + TAIL_LIMIT + strlen("..."))
+		return text;
+	/* Not within a character. */
+	while (head && (text[head] & 0xc0) == 0x80)
+		head--;
+	while (tail < len && (text[tail] & 0xc0) == 0x80)
+		tail++;
+	memcpy(text + head, "...", 3);
+	memmove(text + head + 3, text + tail, len - tail + 1);
+	return text;
+}

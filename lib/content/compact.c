@@ -1,0 +1,101 @@
+/* Writing the tar of a layer again: see compact.h. */
+#include "content/compact.h"
+
+#include <errno.h>
+
+#include "content/listing.h"
+#include "base/mem.h"
+#include "content/tar_writer.h"
+
+#define COPY_SIZE ((size_t)256 << 10)
+
+void compact_origins(struct tree *tree, const struct digest *layer)
+{
+	struct node *root = tree_root(tree), *node;
+	AUTO_BUFFER path = {0};
+
+	for (node = root; node; node = tree_next(root, node))
+		if (node->file)
+			node->file->layer = NULL;
+	for (node = root; node; node = tree_next(root, node)) {
+		if (!node->file || node->file->layer)
+			continue;
+		node_path(node, &path);
+		file_set_origin(node->file, tree_intern(tree, layer), path.data);
+	}
+}
+
+static int copy_range(int from, uint64_t offset, uint64_t size, struct tarball *to,
+		      ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+
+	while (size) {
+		size_t want = size < COPY_SIZE ? (size_t)size : COPY_SIZE;
+		ssize_t n = pread(from, buffer, want, (off_t)offset);
+
+		if (n <= 0)
+			return error_errno(err, n ? errno : EIO, "read");
+		if (tarball_data(to, buffer, (size_t)n, err) < 0)
+			return -1;
+		offset += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Adds all that the tree has now, with the contents of the first tar at `fd`. */
+static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *hardlink = NULL;
+		struct file *file = node->file;
+
+		if (!file)
+			continue;
+		node_path(node, &path);
+		if (!S_ISDIR(file->mode) && strcmp(path.data, file->origin) != 0)
+			hardlink = layer_path(file->layer, file->origin);
+		if (tarball_entry(tarball, path.data, file, hardlink, err) < 0)
+			return -1;
+		if (S_ISREG(file->mode) && !hardlink &&
+		    copy_range(fd, file->data, file->size, tarball, err) < 0)
+			return -1;
+	}
+	return tarball_finish(tarball, err);
+}
+
+/* Moves what is in the file from `offset` on to its beginning. */
+static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+
+	for (uint64_t done = 0; done < size;) {
+		size_t want = size - done < COPY_SIZE ? (size_t)(size - done) : COPY_SIZE;
+		ssize_t n = pread(fd, buffer, want, (off_t)(offset + done));
+
+		if (n <= 0 || pwrite(fd, buffer, (size_t)n, (off_t)done) != n)
+			return error_errno(err, n ? errno : EIO, "copy");
+		done += (uint64_t)n;
+	}
+	if (ftruncate(fd, (off_t)size) < 0 || lseek(fd, 0, SEEK_END) < 0)
+		return error_errno(err, errno, "truncate");
+	return 0;
+}
+
+int compact(int fd, struct tree *tree, const struct digest *layer, ducc_error **err)
+{
+	off_t start = lseek(fd, 0, SEEK_END);
+	AUTO_FREE char *directory = layer_path(layer, "");
+	AUTO_TARBALL *tarball = NULL;
+
+	if (start < 0)
+		return error_errno(err, errno, "seek");
+	tarball = tarball_new(fd, directory);
+	if (write_again(tarball, tree, fd, err) < 0)
+		return -1;
+	return shift_down(fd, (uint64_t)start, tarball_offset(tarball), err);
+}

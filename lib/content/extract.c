@@ -1,0 +1,521 @@
+/* Putting a tree of files into a directory: see extract.h. */
+#include "content/extract.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "content/c_locale.h"
+#include "content/listing.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+#define COPY_SIZE ((size_t)1 << 20)
+
+/* A name of a file that comes from a layer. */
+struct want {
+	const struct node *node;
+	bool done;
+};
+
+struct extraction {
+	struct tree *tree;
+	struct beneath to;
+	struct extract_report *report;
+	struct want *wants; /* sorted by layer and origin */
+	size_t n, capacity;
+	struct buffer path; /* of the node at hand */
+};
+
+static int fail(struct extraction *x, const struct node *node, ducc_error **err)
+{
+	int code = errno;
+
+	node_path(node, &x->path);
+	return error_errno(err, code, "%s", x->path.len ? x->path.data : "/");
+}
+
+/* --- metadata --------------------------------------------------------- */
+
+static bool not_permitted(int code)
+{
+	return code == EPERM || code == EACCES || code == ENOTSUP;
+}
+
+static int set_xattrs(struct extract_report *report, const struct file *file, int fd,
+		      const char *proc_path)
+{
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		const struct xattr *xattr = &file->xattrs[i];
+		int result =
+			fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
+				: lsetxattr(proc_path, xattr->name, xattr->value, xattr->len, 0);
+
+		if (result < 0 && !not_permitted(errno))
+			return -1;
+		report->xattrs += result < 0;
+	}
+	return 0;
+}
+
+/* The mode that the file may have: never setuid for somebody else than it says. */
+static mode_t permitted_mode(struct extract_report *report, const struct file *file,
+			     bool owner_failed)
+{
+	mode_t mode = file->mode & 07777;
+
+	if (!owner_failed)
+		return mode;
+	report->owners++;
+	if (S_ISDIR(file->mode) || !(mode & (S_ISUID | S_ISGID)))
+		return mode;
+	report->privileged_modes++;
+	return mode & ~(mode_t)(S_ISUID | S_ISGID);
+}
+
+/* Owner, mode, xattrs and time, in this order: each may clear those after it. */
+int set_metadata(int fd, const struct file *file, struct extract_report *report)
+{
+	struct timespec times[2] = {
+		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
+		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
+	};
+	bool owner_failed = fchown(fd, file->uid, file->gid) < 0;
+
+	if (owner_failed && !not_permitted(errno))
+		return -1;
+	if (fchmod(fd, permitted_mode(report, file, owner_failed)) < 0 ||
+	    set_xattrs(report, file, fd, NULL) < 0 || futimens(fd, times) < 0)
+		return -1;
+	return 0;
+}
+
+/* The same for what can't be opened: symbolic links, devices, fifos. */
+static int set_metadata_at(struct extraction *x, const struct file *file, int parent,
+			   const char *name)
+{
+	struct timespec times[2] = {
+		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
+		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
+	};
+	bool owner_failed = fchownat(parent, name, file->uid, file->gid, AT_SYMLINK_NOFOLLOW) < 0;
+	AUTO_FREE char *proc_path = NULL;
+
+	if (owner_failed && !not_permitted(errno))
+		return -1;
+	if (S_ISLNK(file->mode))
+		x->report->owners += owner_failed;
+	else if (fchmodat(parent, name, permitted_mode(x->report, file, owner_failed), 0) < 0)
+		return -1;
+	if (file->n_xattrs) {
+		proc_path = format("/proc/self/fd/%d/%s", parent, name);
+		if (set_xattrs(x->report, file, -1, proc_path) < 0)
+			return -1;
+	}
+	return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+/* --- one node --------------------------------------------------------- */
+
+static int open_target(struct extraction *x, const struct node *node, const char **name)
+{
+	node_path(node, &x->path);
+	return beneath_parent(&x->to, x->path.data, name);
+}
+
+/* Makes an empty regular file; the caller fills it and sets its metadata. */
+static int create(struct extraction *x, const struct node *node)
+{
+	const char *name;
+	int parent = open_target(x, node, &name);
+
+	if (parent < 0)
+		return -1;
+	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+int make_whiteout(int parent, const char *name)
+{
+	static const struct timespec epoch[2];
+
+	/* Any user may make this device. */
+	if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
+		return -1;
+	return utimensat(parent, name, epoch, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Makes anything but a regular file. */
+static int make_special(struct extraction *x, const struct node *node, ducc_error **err)
+{
+	const struct file *file = node->file;
+	const char *name;
+	int parent = open_target(x, node, &name), result = 0;
+
+	if (parent < 0)
+		return fail(x, node, err);
+	if (!file)
+		return make_whiteout(parent, name) < 0 ? fail(x, node, err) : 0;
+	switch (file->mode & S_IFMT) {
+	case S_IFDIR: /* its metadata come last, when all is in it */
+		return mkdirat(parent, name, 0700) < 0 ? fail(x, node, err) : 0;
+	case S_IFLNK:
+		result = symlinkat(file->target, parent, name);
+		break;
+	case S_IFIFO:
+		result = mkfifoat(parent, name, 0600);
+		break;
+	default:
+		result = mknodat(parent, name, (file->mode & S_IFMT) | 0600,
+				 makedev(file->major, file->minor));
+		if (result < 0 && not_permitted(errno)) {
+			x->report->devices++;
+			return 0;
+		}
+	}
+	if (result < 0 || set_metadata_at(x, file, parent, name) < 0)
+		return fail(x, node, err);
+	return 0;
+}
+
+static int make_text(struct extraction *x, const struct node *node, ducc_error **err)
+{
+	AUTO_CLOSE int fd = create(x, node);
+
+	if (fd < 0 || write_all(fd, node->file->text, strlen(node->file->text)) < 0 ||
+	    set_metadata(fd, node->file, x->report) < 0)
+		return fail(x, node, err);
+	return 0;
+}
+
+/* Directories, and all that does not come from a layer's files. */
+static int make_skeleton(struct extraction *x, ducc_error **err)
+{
+	struct node *root = tree_root(x->tree);
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		const struct file *file = node->file;
+
+		if (file && file->layer && !S_ISDIR(file->mode)) {
+			GROW(x->wants, x->n, x->capacity);
+			x->wants[x->n++] = (struct want){.node = node};
+			continue;
+		}
+		if (file && file->text) {
+			if (make_text(x, node, err) < 0)
+				return -1;
+			continue;
+		}
+		if (!file && (!node_is_whiteout(node) || node->flags & NODE_VOID))
+			continue;
+		if (make_special(x, node, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int finish_directories(struct extraction *x, ducc_error **err)
+{
+	struct node *root = tree_root(x->tree);
+	AUTO_FREE struct node **directories = NULL;
+	size_t n = 0, capacity = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node_is_dir(node))
+			continue;
+		GROW(directories, n, capacity);
+		directories[n++] = node;
+	}
+	/* From the bottom: an unprivileged user may lock himself out of the upper ones. */
+	while (n) {
+		const struct node *node = directories[--n];
+
+		node_path(node, &x->path);
+		AUTO_CLOSE int fd = path_open(x->to.root, x->path.data, O_RDONLY | O_DIRECTORY, 0);
+		if (fd < 0 || set_metadata(fd, node->file, x->report) < 0)
+			return fail(x, node, err);
+	}
+	return 0;
+}
+
+/* --- files of a layer ------------------------------------------------- */
+
+static int compare_key(const struct file *a, const struct digest *layer, const char *origin)
+{
+	int order = strcmp(a->layer->hex, layer->hex);
+
+	return order ? order : strcmp(a->origin, origin);
+}
+
+static int compare_wants(const void *a, const void *b)
+{
+	const struct want *x = a, *y = b;
+
+	return compare_key(x->node->file, y->node->file->layer, y->node->file->origin);
+}
+
+/* The first name wanted of layer and origin, or NULL; its other names come right after. */
+static struct want *find_want(const struct extraction *x, const struct digest *layer,
+			      const char *origin)
+{
+	size_t low = 0, high = x->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_key(x->wants[middle].node->file, layer, origin) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < x->n && !compare_key(x->wants[low].node->file, layer, origin))
+		return &x->wants[low];
+	return NULL;
+}
+
+static bool same_file(const struct extraction *x, const struct want *want, const struct want *first)
+{
+	return want < x->wants + x->n && !compare_wants(want, first);
+}
+
+/* Makes the other names of a file that is there now under its first. */
+static int link_others(struct extraction *x, struct want *first, ducc_error **err)
+{
+	const char *from_name, *name;
+	AUTO_CLOSE int from = -1;
+
+	first->done = true;
+	if (!same_file(x, first + 1, first))
+		return 0;
+	node_path(first->node, &x->path);
+	AUTO_FREE char *from_path = xstrdup(x->path.data);
+	from = path_open_parent(x->to.root, from_path, &from_name);
+	if (from < 0)
+		return fail(x, first->node, err);
+	for (struct want *want = first + 1; same_file(x, want, first); want++) {
+		int parent = open_target(x, want->node, &name);
+
+		if (parent < 0 || linkat(from, from_name, parent, name, 0) < 0)
+			return fail(x, want->node, err);
+		want->done = true;
+	}
+	return 0;
+}
+
+static int copy_from_archive(struct archive *archive, int fd, ducc_error **err)
+{
+	const void *data;
+	la_int64_t offset;
+	size_t len;
+	int result;
+
+	while ((result = archive_read_data_block(archive, &data, &len, &offset)) == ARCHIVE_OK)
+		if (write_all(fd, data, len) < 0)
+			return error_errno(err, errno, "write");
+	if (result != ARCHIVE_EOF)
+		return error_set(err, "%s", archive_error_string(archive));
+	return 0;
+}
+
+static int extract_from_archive(struct extraction *x, struct archive *archive, struct want *first,
+				ducc_error **err)
+{
+	AUTO_CLOSE int fd = create(x, first->node);
+
+	if (fd < 0)
+		return fail(x, first->node, err);
+	if (copy_from_archive(archive, fd, err) < 0) {
+		node_path(first->node, &x->path);
+		return error_wrap(err, "%s", x->path.data);
+	}
+	if (set_metadata(fd, first->node->file, x->report) < 0)
+		return fail(x, first->node, err);
+	return link_others(x, first, err);
+}
+
+static int read_tar(struct extraction *x, const struct digest *layer, int fd,
+		    struct archive *archive, ducc_error **err)
+{
+	AUTO_FREE char *prefix = layer_path(layer, "");
+	struct archive_entry *entry;
+	int result;
+
+	archive_read_support_format_tar(archive);
+	archive_read_support_format_empty(archive);
+	if (archive_read_open_fd(archive, fd, COPY_SIZE) != ARCHIVE_OK)
+		return error_set(err, "%s", archive_error_string(archive));
+	while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
+	       result == ARCHIVE_WARN) {
+		const char *name = archive_entry_pathname(entry);
+		size_t len = strlen(prefix);
+		struct want *want;
+
+		if (!name || strncmp(name, prefix, len) != 0 || name[len] != '/' ||
+		    archive_entry_filetype(entry) != S_IFREG || archive_entry_hardlink(entry))
+			continue;
+		want = find_want(x, layer, name + len + 1);
+		if (want && !want->done && extract_from_archive(x, archive, want, err) < 0)
+			return -1;
+	}
+	if (result != ARCHIVE_EOF)
+		return error_set(err, "%s", archive_error_string(archive));
+	return 0;
+}
+
+static int extract_tar(struct extraction *x, const struct digest *layer, int fd, ducc_error **err)
+{
+	struct archive *archive = xalloc(archive_read_new());
+	PLAIN_BYTES;
+	int result = read_tar(x, layer, fd, archive, err);
+
+	archive_read_free(archive);
+	return result;
+}
+
+/* Copies the content of the layer's file for the first of its names. */
+static int copy_file(struct extraction *x, struct beneath *from, struct want *first,
+		     ducc_error **err)
+{
+	const struct file *file = first->node->file;
+	uint64_t left = file->size;
+	const char *name;
+	int parent = beneath_parent(from, file->origin, &name);
+	AUTO_CLOSE int in =
+		parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int out = in < 0 ? -1 : create(x, first->node);
+
+	if (out < 0)
+		return fail(x, first->node, err);
+	while (left) {
+		ssize_t n = copy_file_range(in, NULL, out, NULL,
+					    left < COPY_SIZE ? (size_t)left : COPY_SIZE, 0);
+
+		if (n <= 0) {
+			errno = n ? errno : EIO;
+			return fail(x, first->node, err);
+		}
+		left -= (uint64_t)n;
+	}
+	return set_metadata(out, file, x->report) < 0 ? fail(x, first->node, err) : 0;
+}
+
+/*
+ * Gives the layer's own file one more name; 1 if it has too many already, or is
+ * a device that could not be made there.
+ */
+static int link_file(struct extraction *x, struct beneath *from, const struct want *want,
+		     ducc_error **err)
+{
+	const char *from_name, *name;
+	int there = beneath_parent(from, want->node->file->origin, &from_name);
+	int parent = there < 0 ? -1 : open_target(x, want->node, &name);
+
+	if (parent >= 0 && !linkat(there, from_name, parent, name, 0))
+		return 0;
+	if (parent >= 0 &&
+	    (errno == EMLINK || (errno == ENOENT && !S_ISREG(want->node->file->mode))))
+		return 1;
+	return fail(x, want->node, err);
+}
+
+/* Takes the wants of one layer from its directory. */
+static int extract_directory(struct extraction *x, struct want *want, const struct want *end,
+			     struct extract_source *source, ducc_error **err)
+{
+	struct beneath from = BENEATH(source->fd);
+	int result = 0;
+
+	for (; want < end && !result; want++) {
+		if (want->done)
+			continue;
+		if (source->how == EXTRACT_LINK)
+			result = link_file(x, &from, want, err);
+		else
+			result = 1;
+		if (result == 1) {
+			result = S_ISREG(want->node->file->mode) ? copy_file(x, &from, want, err)
+								 : make_special(x, want->node, err);
+			if (!result)
+				result = link_others(x, want, err);
+		}
+	}
+	beneath_close(&from);
+	return result;
+}
+
+static int extract_layer(struct extraction *x, struct want *first, struct want *end,
+			 struct extract_source *source, ducc_error **err)
+{
+	const struct digest *layer = first->node->file->layer;
+
+	if (source->how != EXTRACT_TAR)
+		return extract_directory(x, first, end, source, err);
+	/* What has no content needs no tar. */
+	for (struct want *want = first; want < end; want++) {
+		if (S_ISREG(want->node->file->mode) || want->done)
+			continue;
+		if (make_special(x, want->node, err) < 0 || link_others(x, want, err) < 0)
+			return -1;
+	}
+	if (extract_tar(x, layer, source->fd, err) < 0)
+		return -1;
+	for (struct want *want = first; want < end; want++)
+		if (!want->done)
+			return error_set(err, "%s: its layer's tar does not have it",
+					 want->node->file->origin);
+	return 0;
+}
+
+int extract(int root, struct tree *tree,
+	    int (*find)(void *ctx, const struct digest *layer, struct extract_source *source,
+			ducc_error **err),
+	    void *ctx, struct extract_report *report, ducc_error **err)
+{
+	struct extraction x = {.tree = tree, .to = BENEATH(root), .report = report};
+	int result = make_skeleton(&x, err);
+	size_t first = 0;
+
+	if (!result && x.n)
+		qsort(x.wants, x.n, sizeof(*x.wants), compare_wants);
+	while (!result && first < x.n) {
+		const struct digest *layer = x.wants[first].node->file->layer;
+		struct extract_source source = {.fd = -1};
+		size_t end = first;
+
+		while (end < x.n && digest_equal(x.wants[end].node->file->layer, layer))
+			end++;
+		result = find(ctx, layer, &source, err);
+		if (!result)
+			result = extract_layer(&x, x.wants + first, x.wants + end, &source, err);
+		cleanup_close(&source.fd);
+		if (result)
+			error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+		first = end;
+	}
+	if (!result)
+		result = finish_directories(&x, err);
+	beneath_close(&x.to);
+	buffer_free(&x.path);
+	free(x.wants);
+	return result;
+}
+
+static void add_count(struct buffer *text, size_t n, const char *one, const char *many)
+{
+	if (n)
+		buffer_addf(text, "%s%zu %s", text->len ? ", " : "", n, n == 1 ? one : many);
+}
+
+char *extract_report_text(const struct extract_report *report)
+{
+	struct buffer text = {0};
+
+	add_count(&text, report->owners, "owner", "owners");
+	add_count(&text, report->devices, "device", "devices");
+	add_count(&text, report->xattrs, "extended attribute", "extended attributes");
+	add_count(&text, report->privileged_modes, "setuid or setgid bit", "setuid or setgid bits");
+	return text.len ? buffer_steal(&text) : NULL;
+}

@@ -1,0 +1,688 @@
+/* Reading a layer: see layer.h. */
+#include "content/layer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+
+#include "content/archive_file.h"
+#include "content/c_locale.h"
+#include "content/compact.h"
+#include "content/layer_name.h"
+#include "content/listing_size.h"
+#include "base/mem.h"
+#include "content/tar_mtime.h"
+#include "base/path.h"
+#include "content/tar_writer.h"
+#include "content/tar_header.h"
+
+/* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
+#define XATTR_NAME_LIMIT 255
+#define XATTR_VALUE_LIMIT 65536
+#define XATTR_NAMES_LIMIT 65536 /* all names, with their NULs */
+
+struct reader {
+	const struct layer_source *source;
+	struct archive_file blob; /* decompressed */
+	struct archive *archive;  /* the tar in it */
+	struct tar_header header;
+	const char *block; /* of the inflater: what is left to hand to the tar reader */
+	size_t left;
+	struct hasher *diff_id, *content;
+	uint64_t unpacked; /* bytes of tar so far */
+	bool at_end;       /* there are no more */
+	bool unfilled;     /* it ends with the last byte of a file, where a record does not */
+	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
+	struct quota bytes, listing, entries;
+	ducc_error *error; /* from within a callback */
+
+	struct tree *tree;
+	struct tarball *tarball;
+	bool rewrite; /* something that is in the tarball already was replaced */
+};
+
+/* --- limits ----------------------------------------------------------- */
+
+/*
+ * Charges the bytes read or written since the last call, whichever are more: a sparse file
+ * is larger in the tar that is written.
+ */
+static int charge_bytes(struct reader *reader, ducc_error **err)
+{
+	uint64_t written = tarball_offset(reader->tarball);
+	uint64_t cost = written > reader->unpacked ? written : reader->unpacked;
+	uint64_t more = cost > reader->charged ? cost - reader->charged : 0;
+
+	reader->charged += more;
+	if (quota_take(&reader->bytes, more, err) < 0)
+		return -1;
+	return quota_take(reader->source->image, more, err);
+}
+
+static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err)
+{
+	if (quota_take(&reader->listing, size, err) < 0)
+		return -1;
+	return quota_take(reader->source->image_listing, size, err);
+}
+
+/* --- bytes ------------------------------------------------------------ */
+
+/* Takes the next block from the inflater, through the hash; there is none at the end. */
+static int next_block(struct reader *reader)
+{
+	const void *data;
+	int result = archive_file_read(&reader->blob, &data, &reader->left, &reader->error);
+
+	if (result <= 0) {
+		reader->at_end = true;
+		reader->left = 0;
+		return result;
+	}
+	reader->block = data;
+	hasher_update(reader->diff_id, data, reader->left);
+	reader->unpacked += reader->left;
+	if (reader->source->progress)
+		reader->source->progress(reader->source->ctx,
+					 (uint64_t)archive_filter_bytes(reader->blob.archive, -1));
+	return charge_bytes(reader, &reader->error);
+}
+
+/* Hands the tar reader a piece of tar. */
+static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+{
+	struct reader *reader = ctx;
+	size_t len;
+
+	(void)archive;
+	if (!reader->left && !reader->at_end && next_block(reader) < 0)
+		return -1;
+	len = reader->left < TAR_HEADER_PIECE ? reader->left : TAR_HEADER_PIECE;
+	if (tar_header_take(&reader->header, len, &reader->error) < 0)
+		return -1;
+	*data = reader->block;
+	reader->block += len;
+	reader->left -= len;
+	return (la_ssize_t)len;
+}
+
+static int fail(const struct reader *reader, ducc_error **err)
+{
+	const char *text = archive_error_string(reader->archive);
+
+	if (reader->error)
+		return error_set(err, "%s", ducc_error_message(reader->error));
+	return error_set(err, "%s", text ? text : "not a tar archive");
+}
+
+/* Returns 1 for a blob of no bytes. */
+static int open_archives(struct reader *reader, ducc_error **err)
+{
+	int opened;
+
+	archive_file_init(&reader->blob, reader->source->fd, 0);
+	reader->archive = xalloc(archive_read_new());
+	archive_read_support_format_tar(reader->archive);
+	archive_read_support_format_empty(reader->archive);
+	opened = archive_file_inflate(&reader->blob, err);
+	if (opened)
+		return opened;
+	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
+		return fail(reader, err);
+	return 0;
+}
+
+/* Reads what follows the tar's end marker, for it is part of the diff ID. */
+static int drain(struct reader *reader, ducc_error **err)
+{
+	const void *data;
+	la_ssize_t n;
+
+	do
+		n = on_read(NULL, reader, &data);
+	while (n > 0);
+	if (n < 0)
+		return fail(reader, err);
+	return 0;
+}
+
+static int check_consumed(struct reader *reader, ducc_error **err)
+{
+	uint64_t consumed = (uint64_t)archive_filter_bytes(reader->blob.archive, -1);
+
+	if (consumed == reader->source->head->size)
+		return 0;
+	return error_set(err, "garbage after the compressed data");
+}
+
+static int verify(struct reader *reader, ducc_error **err)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest actual;
+
+	hasher_final(reader->diff_id, sha256);
+	digest_from_bytes(&actual, sha256);
+	if (!digest_equal(&actual, &reader->source->head->diff_id))
+		return error_set(err,
+				 "diff ID mismatch: the content is " PRI_DIGEST
+				 ", the config says " PRI_DIGEST,
+				 actual.hex, reader->source->head->diff_id.hex);
+	return 0;
+}
+
+/* --- nodes ------------------------------------------------------------ */
+
+/* What was made before is in the tarball, and is not wanted there any more. */
+static void drop(struct reader *reader, struct node *node)
+{
+	if (node->file || node->children)
+		reader->rewrite = true;
+	tree_remove_children(reader->tree, node);
+	node_set_file(node, NULL);
+	free(node->lower_link);
+	node->lower_link = NULL;
+}
+
+/* Finds or makes the child of that name; its path takes `size` bytes in a listing. */
+static struct node *make_child(struct reader *reader, struct node *parent, const char *name,
+			       size_t len, uint64_t size, ducc_error **err)
+{
+	struct node *child = tree_child(reader->tree, parent, name, len);
+
+	if (child)
+		return child;
+	if (quota_take(&reader->entries, 1, err) < 0 ||
+	    charge_listing(reader, LISTING_LINE + size, err) < 0)
+		return NULL;
+	return tree_add(reader->tree, parent, name, len);
+}
+
+/*
+ * The node for the parent of `path`, its missing ones made.  Whiteouts as
+ * directories and parents that are none are refused; but *hidden is set where a
+ * whiteout only names what such a parent hides anyway (umoci writes those).
+ */
+static struct node *parent_node(struct reader *reader, const char *path, bool *hidden,
+				ducc_error **err)
+{
+	struct node *node = tree_root(reader->tree);
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	bool whiteout = layer_name_is_whiteout(name, strlen(name));
+	uint64_t size = 0;
+
+	for (;;) {
+		size_t len = strcspn(path, "/");
+		struct node *child;
+
+		if (!path[len])
+			return node;
+		if (layer_name_is_whiteout(path, len)) {
+			error_set(err, "whiteout used as a directory");
+			return NULL;
+		}
+		size += listing_text_size(path, len);
+		child = make_child(reader, node, path, len, size, err);
+		if (!child)
+			return NULL;
+		if (child->lower_link || (child->file && !node_is_dir(child))) {
+			*hidden = whiteout;
+			if (whiteout)
+				return NULL;
+			error_set(err, "its parent %.*s is not a directory but a %s", (int)len,
+				  path,
+				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
+									    : "file");
+			return NULL;
+		}
+		node = child;
+		path += len + 1;
+		size++;
+	}
+}
+
+/* --- entries ---------------------------------------------------------- */
+
+static int add_whiteout(struct reader *reader, struct node *parent, const char *path,
+			const char *name, ducc_error **err)
+{
+	struct node *node;
+
+	if (!strcmp(name, WHITEOUT_OPAQUE)) {
+		parent->flags |= NODE_OPAQUE;
+		return 0;
+	}
+	name += strlen(WHITEOUT_PREFIX);
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return error_set(err, "whiteout of nothing");
+	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
+			  err);
+	if (!node)
+		return -1;
+	node->flags |= NODE_WHITEOUT;
+	return 0;
+}
+
+/* Refuses attributes that no Linux file system can store. */
+static int check_xattr(const char *name, size_t len, ducc_error **err)
+{
+	if (!*name)
+		return error_set(err, "extended attribute without a name");
+	if (strlen(name) > XATTR_NAME_LIMIT)
+		return error_set(err, "extended attribute %.64s...: name of more than %d bytes",
+				 name, XATTR_NAME_LIMIT);
+	if (len > XATTR_VALUE_LIMIT)
+		return error_set(err, "extended attribute %s: value of more than %d bytes", name,
+				 XATTR_VALUE_LIMIT);
+	return 0;
+}
+
+static int check_xattr_names(const struct file *file, ducc_error **err)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		size += strlen(file->xattrs[i].name) + 1;
+		if (size > XATTR_NAMES_LIMIT)
+			return error_set(err,
+					 "extended attribute %s: the names of all have more than "
+					 "%d bytes",
+					 file->xattrs[i].name, XATTR_NAMES_LIMIT);
+	}
+	return 0;
+}
+
+static int copy_xattrs(struct file *file, struct archive_entry *entry, ducc_error **err)
+{
+	const char *name;
+	const void *value;
+	size_t len;
+
+	archive_entry_xattr_reset(entry);
+	while (archive_entry_xattr_next(entry, &name, &value, &len) == ARCHIVE_OK) {
+		/* An image must not steer the overlayfs that it will be a part of. */
+		if (!name || !strncmp(name, "trusted.overlay.", 16) ||
+		    !strncmp(name, "user.overlay.", 13))
+			continue;
+		if (check_xattr(name, len, err) < 0)
+			return -1;
+		file_add_xattr(file, name, value, len);
+	}
+	file_sort_xattrs(file);
+	return check_xattr_names(file, err);
+}
+
+static int check_range(la_int64_t value, uint64_t max, const char *what, ducc_error **err)
+{
+	if (value < 0 || (uint64_t)value > max)
+		return error_set(err, "%s %" PRId64 " out of range", what, (int64_t)value);
+	return 0;
+}
+
+/* Owner, mode, time and xattrs of the entry. */
+static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_error **err)
+{
+	if (check_range(archive_entry_uid(entry), UINT32_MAX - 1, "uid", err) < 0 ||
+	    check_range(archive_entry_gid(entry), UINT32_MAX - 1, "gid", err) < 0)
+		return -1;
+	file->uid = (uint32_t)archive_entry_uid(entry);
+	file->gid = (uint32_t)archive_entry_gid(entry);
+	file->mode = (file->mode & S_IFMT) | (archive_entry_perm(entry) & 07777);
+	if (S_ISLNK(file->mode)) /* they have no permissions of their own */
+		file->mode |= 0777;
+	mtime_get(entry, &file->mtime, &file->mtime_nsec);
+	return copy_xattrs(file, entry, err);
+}
+
+static struct file *file_from_entry(struct archive_entry *entry, ducc_error **err)
+{
+	struct file *file = file_new(archive_entry_filetype(entry));
+
+	if (copy_metadata(file, entry, err) < 0)
+		goto failed;
+	switch (file->mode & S_IFMT) {
+	case S_IFREG:
+		if (check_range(archive_entry_size(entry), INT64_MAX, "size", err) < 0)
+			goto failed;
+		file->size = (uint64_t)archive_entry_size(entry);
+		break;
+	case S_IFLNK:
+		if (!archive_entry_symlink(entry) || !*archive_entry_symlink(entry)) {
+			error_set(err, "symbolic link without a target");
+			goto failed;
+		}
+		if (strlen(archive_entry_symlink(entry)) >= PATH_MAX) {
+			error_set(err, "target of more than %d bytes", PATH_MAX - 1);
+			goto failed;
+		}
+		file->target = xstrdup(archive_entry_symlink(entry));
+		break;
+	case S_IFCHR:
+	case S_IFBLK:
+		file->major = (uint32_t)archive_entry_rdevmajor(entry);
+		file->minor = (uint32_t)archive_entry_rdevminor(entry);
+		/* What Linux's dev_t holds. */
+		if (file->major > 0xfff || file->minor > 0xfffff) {
+			error_set(err, "device number %" PRIu32 ":%" PRIu32 " out of range",
+				  file->major, file->minor);
+			goto failed;
+		}
+		break;
+	case S_IFDIR:
+	case S_IFIFO:
+		break;
+	default:
+		error_set(err, "unknown type of entry");
+		goto failed;
+	}
+	return file;
+failed:
+	file_unref(file);
+	return NULL;
+}
+
+static int add_content(struct reader *reader, const void *data, size_t len, struct file *file,
+		       uint64_t *done, ducc_error **err)
+{
+	if (len > file->size - *done)
+		return error_set(err, "more content than the header says");
+	*done += len;
+	hasher_update(reader->content, data, len);
+	if (tarball_data(reader->tarball, data, len, err) < 0)
+		return -1;
+	return charge_bytes(reader, err);
+}
+
+/* Holes of a sparse file are content like any other: zeros. */
+static int add_zeros(struct reader *reader, uint64_t until, struct file *file, uint64_t *done,
+		     ducc_error **err)
+{
+	static const char zeros[65536];
+
+	if (until > file->size)
+		return error_set(err, "more content than the header says");
+	while (*done < until) {
+		uint64_t len = until - *done < sizeof(zeros) ? until - *done : sizeof(zeros);
+
+		if (add_content(reader, zeros, (size_t)len, file, done, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int copy_content(struct reader *reader, struct file *file, ducc_error **err)
+{
+	uint64_t done = 0;
+
+	if (quota_check(&reader->bytes, file->size, err) < 0 ||
+	    quota_check(reader->source->image, file->size, err) < 0)
+		return -1;
+	file->data = tarball_offset(reader->tarball);
+	hasher_reset(reader->content);
+	for (;;) {
+		const void *data;
+		la_int64_t offset;
+		size_t len;
+		int result = archive_read_data_block(reader->archive, &data, &len, &offset);
+
+		/* As umoci-insert(1) writes it, and all readers in Go take it. */
+		reader->unfilled = result != ARCHIVE_OK && result != ARCHIVE_EOF &&
+				   reader->at_end && done == file->size;
+		if (result == ARCHIVE_EOF || reader->unfilled)
+			break;
+		if (result != ARCHIVE_OK)
+			return fail(reader, err);
+		if (offset < 0 || (uint64_t)offset < done)
+			return error_set(err, "sparse file out of order");
+		if (add_zeros(reader, (uint64_t)offset, file, &done, err) < 0 ||
+		    add_content(reader, data, len, file, &done, err) < 0)
+			return -1;
+	}
+	if (add_zeros(reader, file->size, file, &done, err) < 0)
+		return -1;
+	hasher_final(reader->content, file->sha256);
+	return 0;
+}
+
+/* A directory again, or on top of one that was only implied: what is in it stays. */
+static int add_directory(struct reader *reader, struct node *node, const char *path,
+			 struct file *file, ducc_error **err)
+{
+	bool again = node_is_dir(node);
+
+	if (node->lower_link || (node->file && !again))
+		drop(reader, node);
+	if (again && file_same_metadata(node->file, file)) {
+		file_unref(file);
+		return 0;
+	}
+	if (again)
+		reader->rewrite = true;
+	node_set_file(node, file);
+	return again ? 0 : tarball_entry(reader->tarball, path, file, NULL, err);
+}
+
+/*
+ * A directory that the layer only implies, and a whiteout of the same name: what
+ * is below is gone, so it is a new one, and the layer says so.
+ */
+static int add_replaced_directories(struct reader *reader, ducc_error **err)
+{
+	struct node *root = tree_root(reader->tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT) ||
+		    !node->children)
+			continue;
+		node_path(node, &path);
+		node_set_file(node, file_new(S_IFDIR | 0755));
+		if (tarball_entry(reader->tarball, path.data, node->file, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_hardlink(struct reader *reader, struct node *node, const char *path,
+			struct archive_entry *entry, ducc_error **err)
+{
+	AUTO_FREE char *target =
+		layer_name_clean(archive_entry_hardlink(entry), reader->source->limits, err);
+	AUTO_FREE char *name = NULL;
+	struct node *other;
+
+	if (!target)
+		return error_wrap(err, "hard link");
+	if (!strcmp(target, path))
+		return error_set(err, "hard link to itself");
+	other = tree_find(reader->tree, target);
+	if (other && (node_is_dir(other) || (!other->file && other->children) ||
+		      other == tree_root(reader->tree)))
+		return error_set(err, "hard link to the directory %s", target);
+	if (other && node->file && node->file == other->file)
+		return 0;
+	drop(reader, node);
+	node->flags |= NODE_WHITEOUT;
+	/* It may have been beneath what the link replaces. */
+	other = tree_find(reader->tree, target);
+	if (other && other->file) {
+		if (charge_listing(reader, listing_file_size(other->file), err) < 0)
+			return -1;
+		node_set_file(node, file_ref(other->file));
+		/* Its first name, never one that is a hard link itself. */
+		name = layer_path(&reader->source->head->layer, other->file->origin);
+		return tarball_entry(reader->tarball, path, other->file, name, err);
+	}
+	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);
+	return charge_listing(reader, listing_text_size(node->lower_link, strlen(node->lower_link)),
+			      err);
+}
+
+/* Makes the file of an entry and charges its line in the listing; NULL on failure. */
+static struct file *charged_file(struct reader *reader, const char *path,
+				 struct archive_entry *entry, ducc_error **err)
+{
+	struct file *file = file_from_entry(entry, err);
+
+	if (!file)
+		return NULL;
+	if (!S_ISDIR(file->mode))
+		file_set_origin(file, tree_intern(reader->tree, &reader->source->head->layer),
+				path);
+	if (!charge_listing(reader, listing_file_size(file), err))
+		return file;
+	file_unref(file);
+	return NULL;
+}
+
+static int add_entry(struct reader *reader, const char *path, struct archive_entry *entry,
+		     ducc_error **err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	struct node *parent, *node;
+	struct file *file;
+	bool hidden = false;
+
+	if (!*path) {
+		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
+			return error_set(err, "the root is not a directory");
+		file = charged_file(reader, path, entry, err);
+		if (!file)
+			return -1;
+		return add_directory(reader, tree_root(reader->tree), path, file, err);
+	}
+	if (layer_name_is_aufs(path))
+		return 0;
+	parent = parent_node(reader, path, &hidden, err);
+	if (!parent)
+		return hidden ? 0 : -1;
+	if (layer_name_is_whiteout(name, strlen(name)))
+		return add_whiteout(reader, parent, path, name, err);
+	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
+			  err);
+	if (!node)
+		return -1;
+	if (archive_entry_hardlink(entry))
+		return add_hardlink(reader, node, path, entry, err);
+	file = charged_file(reader, path, entry, err);
+	if (!file)
+		return -1;
+	if (S_ISDIR(file->mode))
+		return add_directory(reader, node, path, file, err);
+	/* Whatever this becomes later in the layer, the directory below is gone. */
+	drop(reader, node);
+	node->flags |= NODE_WHITEOUT;
+	if (S_ISCHR(file->mode) && !file->major && !file->minor) {
+		/* What overlayfs takes for a whiteout, every runtime will. */
+		file_unref(file);
+		return 0;
+	}
+	node_set_file(node, file);
+	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
+		return -1;
+	return S_ISREG(file->mode) ? copy_content(reader, file, err) : 0;
+}
+
+static int read_entries(struct reader *reader, ducc_error **err)
+{
+	struct archive_entry *entry;
+
+	while (!reader->unfilled) {
+		int result = tar_header_next(&reader->header, reader->archive, &entry);
+		AUTO_FREE char *path = NULL;
+		const char *name;
+
+		if (result == ARCHIVE_EOF)
+			return 0;
+		/* A warning says that a name is not in the locale's encoding: bytes they are. */
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			return fail(reader, err);
+		name = archive_entry_pathname(entry);
+		if (!name)
+			return error_set(err, "entry without a name");
+		path = layer_name_clean(name, reader->source->limits, err);
+		if (!path)
+			return -1;
+		if (add_entry(reader, path, entry, err) < 0)
+			return error_wrap(err, strlen(path) < PATH_MAX ? "%s" : "%.64s...",
+					  *path ? path : "/");
+	}
+	return 0;
+}
+
+/* --- the result ------------------------------------------------------- */
+
+static uint64_t listing_size(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		node_path(node, &path);
+		size += listing_node_size(node, &path, node->file);
+	}
+	return size;
+}
+
+/*
+ * Writes the tar again, without what was replaced.  Files whose first name was replaced get
+ * another one, which may be longer and is in the line of each of their links.
+ */
+static int rewrite(struct reader *reader, int fd, ducc_error **err)
+{
+	const struct digest *layer = &reader->source->head->layer;
+	uint64_t size, charged = reader->listing.used;
+
+	compact_origins(reader->tree, layer);
+	size = listing_size(reader->tree);
+	if (size > charged && charge_listing(reader, size - charged, err) < 0)
+		return -1;
+	return compact(fd, reader->tree, layer, err);
+}
+
+static int read_layer(struct reader *reader, int fd, ducc_error **err)
+{
+	int opened = open_archives(reader, err);
+
+	/* The root has a line of its own even if the layer does not name it. */
+	if (opened < 0 || charge_listing(reader, LISTING_LINE, err) < 0 ||
+	    (!opened && (read_entries(reader, err) < 0 || drain(reader, err) < 0)) ||
+	    check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
+	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
+	    charge_bytes(reader, err) < 0)
+		return -1;
+	tree_sort(reader->tree);
+	return reader->rewrite ? rewrite(reader, fd, err) : 0;
+}
+
+struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)
+{
+	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
+	struct reader reader = {.source = source,
+				.diff_id = hasher_new(),
+				.content = hasher_new(),
+				.tree = tree_new(),
+				.tarball = tarball_new(tar, directory)};
+	PLAIN_BYTES;
+	int result;
+
+	quota_begin(&reader.bytes, source->limits, LIMIT_LAYER, source->head->size);
+	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
+	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
+	result = read_layer(&reader, tar, err);
+
+	archive_read_free(reader.archive);
+	archive_file_close(&reader.blob);
+	tarball_free(reader.tarball);
+	hasher_free(reader.content);
+	hasher_free(reader.diff_id);
+	ducc_error_free(reader.error);
+	if (result == 0)
+		return reader.tree;
+	tree_free(reader.tree);
+	return NULL;
+}

@@ -1,0 +1,526 @@
+/*
+ * Reading listings: see listing.h.
+ *
+ * The keywords of a line come in the order in which they are written, each at most once,
+ * and exactly those that its type has.  A listing that was changed by anything but
+ * listing_write() is damaged, rather than understood in part.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/base64.h"
+#include "content/listing.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/text.h"
+
+struct line {
+	struct tree *tree;
+	struct file *file;
+	char *lower_link;
+	uint8_t flags;
+	unsigned seen; /* bits of enum keyword */
+};
+
+/* --- values ----------------------------------------------------------- */
+
+/* Digits as printf(3) writes them: none too many at the front. */
+static bool parse_number(const char *text, uint64_t max, uint64_t *value)
+{
+	size_t len = strspn(text, "0123456789");
+	char *end;
+
+	if (!len || text[len] || (len > 1 && text[0] == '0'))
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return !errno && *value <= max;
+}
+
+static bool parse_u32(const char *text, uint64_t max, uint32_t *value)
+{
+	uint64_t wide;
+
+	if (!parse_number(text, max, &wide))
+		return false;
+	*value = (uint32_t)wide;
+	return true;
+}
+
+static bool parse_type(struct line *line, char *value)
+{
+	static const mode_t types[] = {S_IFREG, S_IFDIR, S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (strcmp(value, listing_type(types[i])) != 0)
+			continue;
+		line->file->mode = types[i];
+		return true;
+	}
+	return false;
+}
+
+static bool parse_mode(struct line *line, char *value)
+{
+	if (strspn(value, "01234567") != 4 || value[4])
+		return false;
+	line->file->mode |= (mode_t)strtoul(value, NULL, 8);
+	return true;
+}
+
+static bool parse_uid(struct line *line, char *value)
+{
+	return parse_u32(value, UINT32_MAX, &line->file->uid);
+}
+
+static bool parse_gid(struct line *line, char *value)
+{
+	return parse_u32(value, UINT32_MAX, &line->file->gid);
+}
+
+/* SECONDS.NANOSECONDS, nine digits of these, which go forward from the seconds. */
+static bool parse_time(struct line *line, char *value)
+{
+	char *dot = strchr(value, '.');
+	bool negative = *value == '-';
+	uint64_t seconds;
+
+	if (!dot || strspn(dot + 1, "0123456789") != 9 || dot[10])
+		return false;
+	*dot = '\0';
+	if (!parse_number(value + negative, (uint64_t)INT64_MAX + negative, &seconds) ||
+	    (negative && !seconds))
+		return false;
+	line->file->mtime = (int64_t)(negative ? -seconds : seconds);
+	line->file->mtime_nsec = (uint32_t)strtoul(dot + 1, NULL, 10);
+	return true;
+}
+
+/* It follows from the tree. */
+static bool parse_nlink(struct line *line, char *value)
+{
+	uint64_t links;
+
+	(void)line;
+	return parse_number(value, UINT32_MAX, &links) && links > 1;
+}
+
+static bool parse_size(struct line *line, char *value)
+{
+	return parse_number(value, INT64_MAX, &line->file->size);
+}
+
+static bool parse_sha256(struct line *line, char *value)
+{
+	if (!digest_is_hex(value))
+		return false;
+	digest_to_bytes(value, line->file->sha256);
+	return true;
+}
+
+static bool parse_link(struct line *line, char *value)
+{
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !*value)
+		return false;
+	line->file->target = xstrdup(value);
+	return true;
+}
+
+/* native,MAJOR,MINOR */
+static bool parse_device(struct line *line, char *value)
+{
+	char *major = value + strlen("native,"), *comma;
+
+	if (strncmp(value, "native,", strlen("native,")) != 0)
+		return false;
+	comma = strchr(major, ',');
+	if (!comma)
+		return false;
+	*comma = '\0';
+	return parse_u32(major, UINT32_MAX, &line->file->major) &&
+	       parse_u32(comma + 1, UINT32_MAX, &line->file->minor);
+}
+
+/* In the order of their names. */
+static bool parse_xattr(struct line *line, char *name, const char *value)
+{
+	struct file *file = line->file;
+	size_t len;
+	AUTO_FREE unsigned char *data = base64_decode(value, &len);
+	AUTO_FREE char *again = data ? base64_encode(data, len) : NULL;
+
+	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name, LISTING_SPECIAL "=") ||
+	    !*name || (file->n_xattrs && strcmp(file->xattrs[file->n_xattrs - 1].name, name) >= 0))
+		return false;
+	file_add_xattr(file, name, data, len);
+	return true;
+}
+
+/* .layers/xx/HEX/layerfs/PATH */
+static bool parse_contents(struct line *line, char *value)
+{
+	static const char top[] = ".layers/", inside[] = "/layerfs/";
+	const char *xx, *hex, *rest;
+	struct digest layer = {""};
+
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || strncmp(value, top, strlen(top)) != 0 ||
+	    strlen(value) < strlen(top) + strlen("xx/") + DIGEST_HEX_LEN)
+		return false;
+	xx = value + strlen(top);
+	hex = xx + strlen("xx/");
+	memcpy(layer.hex, hex, DIGEST_HEX_LEN);
+	rest = hex + DIGEST_HEX_LEN;
+	if (!digest_is_hex(layer.hex) || strncmp(xx, hex, 2) != 0 || xx[2] != '/' ||
+	    strncmp(rest, inside, strlen(inside)) != 0 || !path_is_clean(rest + strlen(inside)))
+		return false;
+	file_set_origin(line->file, tree_intern(line->tree, &layer), rest + strlen(inside));
+	return true;
+}
+
+static bool parse_hardlink(struct line *line, char *value)
+{
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !path_is_clean(value))
+		return false;
+	line->lower_link = xstrdup(value);
+	return true;
+}
+
+static bool parse_tags(struct line *line, char *value)
+{
+	size_t i = 0;
+
+	for (char *name = value, *next; name; name = next) {
+		next = strchr(name, ',');
+		if (next)
+			*next++ = '\0';
+		while (i < LISTING_TAGS && strcmp(name, listing_tags[i].name) != 0)
+			i++;
+		if (i == LISTING_TAGS)
+			return false;
+		line->flags |= listing_tags[i++].flag;
+	}
+	return true;
+}
+
+/* --- lines ------------------------------------------------------------ */
+
+/* In the order in which they are written. */
+enum keyword {
+	TYPE,
+	MODE,
+	UID,
+	GID,
+	TIME,
+	NLINK,
+	SIZE,
+	SHA256,
+	LINK,
+	DEVICE,
+	XATTR,
+	CONTENTS,
+	HARDLINK,
+	TAGS
+};
+
+static const struct {
+	const char *name;
+	bool (*parse)(struct line *line, char *value);
+} keywords[] = {
+	[TYPE] = {"type", parse_type},
+	[MODE] = {"mode", parse_mode},
+	[UID] = {"uid", parse_uid},
+	[GID] = {"gid", parse_gid},
+	[TIME] = {"time", parse_time},
+	[NLINK] = {"nlink", parse_nlink},
+	[SIZE] = {"size", parse_size},
+	[SHA256] = {"sha256digest", parse_sha256},
+	[LINK] = {"link", parse_link},
+	[DEVICE] = {"device", parse_device},
+	[XATTR] = {"xattr", NULL},
+	[CONTENTS] = {"contents", parse_contents},
+	[HARDLINK] = {"hardlink", parse_hardlink},
+	[TAGS] = {"tags", parse_tags},
+};
+
+#define BIT(keyword) (1U << (keyword))
+#define METADATA (BIT(MODE) | BIT(UID) | BIT(GID) | BIT(TIME))
+
+/* Takes KEY=VALUE; keywords before `*next` have had their turn. */
+static bool parse_keyword(struct line *line, char *key, size_t *next)
+{
+	char *value = strchr(key, '=');
+
+	if (!value)
+		return false;
+	*value++ = '\0';
+	if (!strncmp(key, "xattr.", strlen("xattr."))) {
+		if (*next > XATTR + 1)
+			return false;
+		*next = XATTR + 1;
+		line->seen |= BIT(XATTR);
+		return parse_xattr(line, key + strlen("xattr."), value);
+	}
+	while (*next < ARRAY_LEN(keywords) && strcmp(key, keywords[*next].name) != 0)
+		++*next;
+	if (*next == ARRAY_LEN(keywords) || !keywords[*next].parse)
+		return false;
+	line->seen |= BIT(*next);
+	return keywords[(*next)++].parse(line, value);
+}
+
+static bool is_whiteout(const struct file *file)
+{
+	return S_ISCHR(file->mode) && !file->major && !file->minor;
+}
+
+/* True if a line with metadata has all that its type has, and nothing else. */
+static bool is_whole(const struct line *line)
+{
+	unsigned must = BIT(TYPE) | METADATA, may = BIT(XATTR) | BIT(TAGS);
+
+	switch (line->file->mode & S_IFMT) {
+	case S_IFREG:
+		must |= BIT(SIZE) | BIT(SHA256);
+		break;
+	case S_IFLNK:
+		must |= BIT(LINK);
+		break;
+	case S_IFCHR:
+	case S_IFBLK:
+		must |= BIT(DEVICE);
+		break;
+	default:
+		break;
+	}
+	if (!S_ISDIR(line->file->mode))
+		may |= BIT(NLINK) | BIT(CONTENTS) | BIT(HARDLINK);
+	return (line->seen & must) == must && !(line->seen & ~(must | may));
+}
+
+static bool is_consistent(const struct line *line)
+{
+	const struct file *file = line->file;
+	unsigned without_tags = line->seen & ~BIT(TAGS);
+	bool directory = S_ISDIR(file->mode);
+
+	if (is_whiteout(file) && line->seen & BIT(DEVICE))
+		return without_tags == (BIT(TYPE) | METADATA | BIT(DEVICE)) &&
+		       file->mode == S_IFCHR && !file->uid && !file->gid && !file->mtime &&
+		       !file->mtime_nsec && !(line->flags & NODE_OPAQUE);
+	if (line->flags & NODE_VOID || (line->flags && !directory))
+		return false;
+	if (line->seen & METADATA)
+		return is_whole(line);
+	/* A directory of which only lower layers tell more, or a link that is to be found there. */
+	return directory ? without_tags == BIT(TYPE) && line->flags & NODE_OPAQUE
+			 : line->seen == (BIT(TYPE) | BIT(HARDLINK)) && S_ISREG(file->mode);
+}
+
+static bool may_have_children(const struct node *node)
+{
+	return !node->lower_link &&
+	       (node->file ? node_is_dir(node) : !(node->flags & NODE_WHITEOUT));
+}
+
+/* Makes the node of a path, and the directories above it that are not listed; NULL: it can't be. */
+static struct node *make_node(struct tree *tree, const char *path)
+{
+	struct node *node = tree_root(tree);
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		struct node *child = tree_child(tree, node, path, len);
+
+		if (!may_have_children(node))
+			return NULL;
+		node = child ? child : tree_add(tree, node, path, len);
+		path += len + (path[len] == '/');
+	}
+	return node;
+}
+
+static void set_node(struct node *node, struct line *line)
+{
+	node->flags = line->flags;
+	node->lower_link = STEAL(line->lower_link);
+	if (is_whiteout(line->file) && line->seen & BIT(DEVICE))
+		node->flags |= NODE_WHITEOUT;
+	else if (line->seen & METADATA)
+		node_set_file(node, STEAL(line->file));
+}
+
+/* Negative if path a is listed before b: what is in a directory comes before its next sibling. */
+static int compare_paths(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	if (*a == '/' || *b == '/')
+		return *a == '/' ? (*b ? -1 : 1) : (*a ? 1 : -1);
+	return (unsigned char)*a - (unsigned char)*b;
+}
+
+struct reader {
+	struct tree *tree;
+	struct buffer last; /* the path of the last line; empty buffer: there was none */
+};
+
+/* Takes ./PATH, escaped, apart; NULL if it is not clean, or not after the last one. */
+static const char *read_path(struct reader *reader, char *name)
+{
+	const char *path = name[0] == '.' && name[1] == '/' ? name + 2 : "";
+
+	if (!text_undo_escapes(name, LISTING_SPECIAL) ||
+	    (*path ? !path_is_clean(path) : strcmp(name, ".") != 0) ||
+	    (reader->last.data && compare_paths(reader->last.data, path) >= 0))
+		return NULL;
+	buffer_reset(&reader->last);
+	buffer_adds(&reader->last, path);
+	return path;
+}
+
+static bool parse_words(struct reader *reader, struct line *line, char *text)
+{
+	char *next = text, *name = strsep(&next, " ");
+	const char *path = read_path(reader, name);
+	size_t keyword = 0;
+	struct node *node;
+
+	while (path && next)
+		if (!parse_keyword(line, strsep(&next, " "), &keyword))
+			return false;
+	if (!path || !(line->seen & BIT(TYPE)) || !is_consistent(line))
+		return false;
+	node = make_node(reader->tree, path);
+	if (!node)
+		return false;
+	set_node(node, line);
+	return true;
+}
+
+static bool parse_line(struct reader *reader, char *text)
+{
+	struct line line = {.tree = reader->tree, .file = file_new(0)};
+	bool good = parse_words(reader, &line, text);
+
+	file_unref(line.file);
+	free(line.lower_link);
+	return good;
+}
+
+/* --- the whole -------------------------------------------------------- */
+
+static bool parse_head(const char *line, struct listing_head *head)
+{
+	AUTO_FREE char *again = NULL;
+
+	if (sscanf(line,
+		   "# layer=%64[0-9a-f] diff-id=%64[0-9a-f] size=%" SCNu64 " unpacked=%" SCNu64,
+		   head->layer.hex, head->diff_id.hex, &head->size, &head->unpacked) != 4 ||
+	    !digest_is_hex(head->layer.hex) || !digest_is_hex(head->diff_id.hex))
+		return false;
+	again = format(LISTING_HEAD, head->layer.hex, head->diff_id.hex, head->size,
+		       head->unpacked);
+	return !strcmp(again, line);
+}
+
+/*
+ * Hard links are lines with the same contents: they share the file of the one it is named
+ * after, and must agree with it.
+ */
+static bool share_files(struct tree *tree, const struct digest *layer)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct file *file = node->file;
+		const struct node *first;
+
+		if (!file || !file->layer || !digest_equal(file->layer, layer))
+			continue;
+		first = tree_find(tree, file->origin);
+		if (!first || first == node || !first->file || first->file->layer != file->layer ||
+		    strcmp(first->file->origin, file->origin) != 0)
+			continue;
+		if (!file_same_metadata(file, first->file) || file->size != first->file->size ||
+		    memcmp(file->sha256, first->file->sha256, SHA256_SIZE) != 0)
+			return false;
+		node_set_file(node, file_ref(first->file));
+	}
+	return true;
+}
+
+/* Reads one line, without its newline; false: it is not whole. */
+static bool take_line(FILE *stream, char **line, size_t *capacity, bool *end)
+{
+	ssize_t len = getline(line, capacity, stream);
+
+	*end = len < 0 && !ferror(stream);
+	if (len <= 0 || (*line)[len - 1] != '\n')
+		return *end;
+	(*line)[len - 1] = '\0';
+	return strlen(*line) == (size_t)len - 1;
+}
+
+/* False: line *number is damaged. */
+static bool read_lines(struct reader *reader, FILE *stream, struct listing_head *head,
+		       bool *has_head, size_t *number)
+{
+	AUTO_FREE char *line = NULL;
+	size_t capacity = 0;
+	bool end = false;
+
+	for (*number = 1; take_line(stream, &line, &capacity, &end) && !end; ++*number) {
+		if (*number == 1 && !strcmp(line, LISTING_MAGIC))
+			continue;
+		if (*number == 2 && line[0] == '#' && parse_head(line, head))
+			*has_head = true;
+		else if (*number == 1 || !parse_line(reader, line))
+			return false;
+	}
+	return end && *number > 1;
+}
+
+static FILE *open_stream(int fd)
+{
+	int copy = dup(fd);
+	FILE *stream = copy < 0 ? NULL : fdopen(copy, "r");
+
+	if (!stream)
+		cleanup_close(&copy);
+	else
+		rewind(stream);
+	return stream;
+}
+
+struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
+{
+	struct listing_head parsed = {.size = 0};
+	AUTO_TREE *tree = tree_new();
+	struct reader reader = {.tree = tree};
+	FILE *stream = open_stream(fd);
+	bool has_head = false, good;
+	size_t number;
+
+	if (!stream) {
+		error_errno(err, errno, "listing");
+		return NULL;
+	}
+	good = read_lines(&reader, stream, &parsed, &has_head, &number);
+	buffer_free(&reader.last);
+	fclose(stream);
+	if (!good)
+		error_set(err, "listing is damaged: line %zu", number);
+	else if (has_head != (head != NULL))
+		error_set(err, "listing is damaged: %s", head ? "no head" : "a head of a layer");
+	else if (has_head && !share_files(tree, &parsed.layer))
+		error_set(err, "listing is damaged: hard links that differ");
+	else {
+		tree_sort(tree);
+		if (head)
+			*head = parsed;
+		return STEAL(tree);
+	}
+	return NULL;
+}

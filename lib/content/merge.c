@@ -1,0 +1,268 @@
+/* Merging layers: see merge.h. */
+#include "content/merge.h"
+
+#include "base/mem.h"
+
+#define DEFAULT_DIRECTORY (S_IFDIR | 0755)
+
+struct merge {
+	struct tree *image, *layer;
+	void (*differs)(void *ctx, const char *path);
+	void *ctx;
+	struct node *detached; /* what opaque directories hid, linked through ->next */
+	struct buffer path;
+	ducc_error **err;
+};
+
+/* Nothing but whiteouts in a directory that is not named: it need not be there. */
+static void mark_used(struct tree *layer)
+{
+	struct node *root = tree_root(layer);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->used = false;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		bool said = node->lower_link || (node->file && !(node->flags & NODE_IMPLIED));
+
+		for (struct node *n = node; said && n && !n->used; n = n->parent)
+			n->used = true;
+	}
+}
+
+static bool is_directory(const struct node *node)
+{
+	return node->file ? node_is_dir(node) : !node->lower_link && !node_is_whiteout(node);
+}
+
+/*
+ * A file as the image has it: the same object, unless that belongs to a layer
+ * digest of another tree's, which the image must intern.
+ */
+static struct file *share(struct merge *merge, struct file *file)
+{
+	if (file->layer)
+		file->layer = tree_intern(merge->image, file->layer);
+	return file_ref(file);
+}
+
+/* Looks up the hard links into lower layers, before the layer changes anything. */
+static int resolve_links(struct merge *merge, ducc_error **err)
+{
+	struct node *root = tree_root(merge->layer);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct node *target;
+
+		if (!node->lower_link)
+			continue;
+		node_path(node, &merge->path);
+		target = tree_find(merge->image, node->lower_link);
+		if (!target || !target->file)
+			return error_set(err, "%s: hard link to %s, which is not there",
+					 merge->path.data, node->lower_link);
+		if (node_is_dir(target))
+			return error_set(err, "%s: hard link to the directory %s", merge->path.data,
+					 node->lower_link);
+		if (node->file && (!digest_equal(node->file->layer, target->file->layer) ||
+				   strcmp(node->file->origin, target->file->origin) != 0))
+			return error_set(err,
+					 "%s: hard link to %s, which is another file here than "
+					 "in the image that the layer was unpacked for",
+					 merge->path.data, node->lower_link);
+		node_set_file(node, file_ref(target->file));
+	}
+	return 0;
+}
+
+/* The layer's directory hides `old` and all in it: say so for each entry. */
+static void hide(struct merge *merge, struct node *dir, struct node *old)
+{
+	dir->hidden = old;
+	for (struct node *child = old->children; child; child = child->next) {
+		struct node *over = tree_child(merge->layer, dir, child->name, child->name_len);
+
+		if (!over) {
+			over = tree_add(merge->layer, dir, child->name, child->name_len);
+			over->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		}
+		over->needed = true;
+	}
+}
+
+static void compare_implied(struct merge *merge, const struct node *node, const struct file *now)
+{
+	if (!node->file || !merge->differs || file_same_metadata(node->file, now))
+		return;
+	node_path(node, &merge->path);
+	merge->differs(merge->ctx, merge->path.data);
+}
+
+/* The file of a directory on top of `below` (NULL: nothing), for the image. */
+static struct file *directory_file(struct merge *merge, struct node *node, const struct node *below)
+{
+	struct file *file;
+
+	if (node->file && !(node->flags & NODE_IMPLIED))
+		return share(merge, node->file);
+	file = below ? file_ref(below->file) : file_new(DEFAULT_DIRECTORY);
+	compare_implied(merge, node, file);
+	if (!node->file)
+		node_set_file(node, file_ref(file));
+	node->flags |= NODE_IMPLIED;
+	node->needed = true;
+	return file;
+}
+
+/* The new node of the image in place of `there` (may be NULL). */
+static struct node *put(struct merge *merge, struct node *parent, const struct node *node,
+			struct node *there, struct file *file)
+{
+	struct node *added;
+
+	if (there)
+		tree_remove(merge->image, there);
+	added = tree_add(merge->image, parent, node->name, node->name_len);
+	node_set_file(added, file);
+	return added;
+}
+
+/*
+ * A directory that is only implied, with nothing but whiteouts in it, on top of
+ * none: there is nothing for them to hide.
+ */
+static void leave_out(struct merge *merge, struct node *node, const struct node *old)
+{
+	if (old) {
+		/* It is in a directory that hides all of `old`. */
+		tree_remove_children(merge->layer, node);
+		node->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		node->needed = true;
+		return;
+	}
+	if (node->file) { /* settled elsewhere, where it did have a meaning */
+		node_path(node, &merge->path);
+		if (merge->differs)
+			merge->differs(merge->ctx, merge->path.data);
+		return;
+	}
+	for (struct node *n = tree_next(node, node); n; n = tree_next(node, n))
+		if (node_is_whiteout(n))
+			n->flags |= NODE_VOID;
+}
+
+/* Returns false if what is beneath the directory is to be left out. */
+static bool merge_directory(struct merge *merge, struct node *node, struct node *parent,
+			    struct node *there)
+{
+	struct node *old = NULL, *below = NULL;
+
+	if (node->parent->hidden) {
+		old = tree_child(merge->image, node->parent->hidden, node->name, node->name_len);
+	} else if (node_is_dir(there) && !node_is_opaque(node)) {
+		node->peer = there;
+		node_set_file(there, directory_file(merge, node, there));
+		return true;
+	}
+	if (there && !node_is_dir(there) && (!node->file || node->flags & NODE_IMPLIED)) {
+		node_path(node, &merge->path);
+		error_set(merge->err, "%s, a parent in this layer, is a %s in a layer below",
+			  merge->path.data, S_ISLNK(there->file->mode) ? "symbolic link" : "file");
+		return false;
+	}
+	if (!node->used && !node_is_dir(there)) {
+		leave_out(merge, node, old);
+		return false;
+	}
+	if (node_is_dir(there)) {
+		tree_detach(merge->image, there);
+		there->next = merge->detached;
+		merge->detached = there;
+		old = there;
+		if (!(node->flags & NODE_WHITEOUT))
+			below = there;
+		there = NULL;
+	}
+	node->peer = put(merge, parent, node, there, directory_file(merge, node, below));
+	if (node_is_dir(old))
+		hide(merge, node, old);
+	return true;
+}
+
+/* Returns false if what is beneath the node is to be left out. */
+static bool merge_node(struct merge *merge, struct node *node)
+{
+	struct node *parent = node->parent->peer;
+	struct node *there = tree_child(merge->image, parent, node->name, node->name_len);
+
+	if (node_is_whiteout(node)) {
+		node->flags &= (uint8_t)~NODE_VOID;
+		if (there)
+			tree_remove(merge->image, there);
+		return true;
+	}
+	if (is_directory(node))
+		return merge_directory(merge, node, parent, there);
+	put(merge, parent, node, there, share(merge, node->file));
+	return true;
+}
+
+static void merge_root(struct merge *merge)
+{
+	struct node *root = tree_root(merge->layer), *image = tree_root(merge->image);
+
+	root->peer = image;
+	if (node_is_opaque(root) && image->children) {
+		/* As if the image so far were another directory. */
+		struct node *old = tree_add(merge->image, image, "", 0);
+
+		tree_detach(merge->image, old);
+		tree_move_children(merge->image, image, old);
+		old->next = merge->detached;
+		merge->detached = old;
+		hide(merge, root, old);
+	}
+	node_set_file(image, directory_file(merge, root, image->file ? image : NULL));
+}
+
+int merge_layer(struct tree *image, struct tree *layer,
+		void (*differs)(void *ctx, const char *path), void *ctx, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	struct merge merge = {
+		.image = image, .layer = layer, .differs = differs, .ctx = ctx, .err = &error};
+	struct node *root = tree_root(layer);
+	int result = resolve_links(&merge, err);
+
+	if (!result) {
+		mark_used(layer);
+		merge_root(&merge);
+		for (struct node *node = tree_next(root, root); node && !error;)
+			node = merge_node(&merge, node) ? tree_next(root, node)
+							: tree_skip(root, node);
+		tree_sort(layer);
+	}
+	while (merge.detached) {
+		struct node *next = merge.detached->next;
+
+		tree_free_detached(image, merge.detached);
+		merge.detached = next;
+	}
+	buffer_free(&merge.path);
+	if (!error)
+		return result;
+	if (err && !*err)
+		*err = error;
+	else
+		ducc_error_free(error);
+	return -1;
+}
+
+void merge_finish(struct tree *image)
+{
+	struct node *root = tree_root(image);
+
+	if (!root->file)
+		node_set_file(root, file_new(DEFAULT_DIRECTORY));
+	tree_sort(image);
+	tree_count_links(image);
+}

@@ -1,0 +1,72 @@
+/* Limits on the resources of an image: see quota.h. */
+#include "content/quota.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+
+/* The default is `ratio` times the compressed bytes, but at least `least`. */
+static const struct {
+	const char *option, *before, *after; /* the number in the message */
+	size_t member;                       /* of struct ducc_limits */
+	uint64_t ratio, least;
+} limits[] = {
+	[LIMIT_LAYER] = {"layer", "unpacks to more than", "bytes",
+			 offsetof(struct ducc_limits, layer), 200, GIB},
+	[LIMIT_IMAGE] = {"image", "the image's layers together unpack to more than", "bytes",
+			 offsetof(struct ducc_limits, image), 200, 4 * GIB},
+	[LIMIT_LISTING] = {"listing", "listing of more than", "bytes",
+			   offsetof(struct ducc_limits, listing), 100, 16 * MIB},
+	[LIMIT_IMAGE_LISTING] = {"listing", "listings of more than", "bytes in the whole image",
+				 offsetof(struct ducc_limits, listing), 100, 32 * MIB},
+	[LIMIT_ENTRIES] = {"entries", "more than", "entries", offsetof(struct ducc_limits, entries),
+			   0, 10000000},
+	[LIMIT_IMAGE_ENTRIES] = {"entries", "more than", "entries in the whole image",
+				 offsetof(struct ducc_limits, entries), 0, 10000000},
+	[LIMIT_DEPTH] = {"depth", "path of more than", "components",
+			 offsetof(struct ducc_limits, depth), 0, 1000},
+	[LIMIT_LAYERS] = {"layers", "image of more than", "layers",
+			  offsetof(struct ducc_limits, layers), 0, 1000},
+};
+
+uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t compressed)
+{
+	uint64_t value = *(const uint64_t *)((const char *)chosen + limits[limit].member);
+	uint64_t ratio = limits[limit].ratio, least = limits[limit].least;
+
+	if (value)
+		return value;
+	if (ratio && compressed > INT64_MAX / ratio)
+		return INT64_MAX;
+	return compressed * ratio > least ? compressed * ratio : least;
+}
+
+int limits_exceeded(enum limit limit, uint64_t value, ducc_error **err)
+{
+	return error_set(err, "%s %" PRIu64 " %s (raise it with -l %s=N)", limits[limit].before,
+			 value, limits[limit].after, limits[limit].option);
+}
+
+void quota_begin(struct quota *quota, const struct ducc_limits *chosen, enum limit limit,
+		 uint64_t compressed)
+{
+	quota->limit = limit;
+	quota->most = limits_get(chosen, limit, compressed);
+	atomic_init(&quota->used, 0);
+}
+
+int quota_check(const struct quota *quota, uint64_t n, ducc_error **err)
+{
+	return n > quota->most ? limits_exceeded(quota->limit, quota->most, err) : 0;
+}
+
+int quota_take(struct quota *quota, uint64_t n, ducc_error **err)
+{
+	if (quota_check(quota, n, err) < 0)
+		return -1;
+	if (atomic_fetch_add(&quota->used, n) > quota->most - n)
+		return limits_exceeded(quota->limit, quota->most, err);
+	return 0;
+}

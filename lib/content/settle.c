@@ -1,0 +1,97 @@
+/* Settling a layer on those below it: see settle.h. */
+#include "content/settle.h"
+
+#include "content/listing.h"
+#include "base/mem.h"
+#include "content/tar_writer.h"
+
+void settle_mark(struct tree *tree, bool fresh)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->stored = node->file ||
+			       (!fresh && node_is_whiteout(node) && !(node->flags & NODE_VOID));
+}
+
+static bool is_addition(const struct node *node)
+{
+	return !node->stored &&
+	       (node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID)));
+}
+
+bool settle_has_additions(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (is_addition(node))
+			return true;
+	return false;
+}
+
+static int add_node(struct tarball *tarball, const struct node *node, const char *path,
+		    ducc_error **err)
+{
+	AUTO_FREE char *hardlink = NULL;
+
+	if (!node->file)
+		return tarball_whiteout(tarball, path, err);
+	if (!S_ISDIR(node->file->mode)) /* a hard link into a layer below */
+		hardlink = layer_path(node->file->layer, node->file->origin);
+	return tarball_entry(tarball, path, node->file, hardlink, err);
+}
+
+int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_error **err)
+{
+	AUTO_FREE char *directory = layer_path(layer, "");
+	AUTO_TARBALL *tarball = NULL;
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	if (!settle_has_additions(tree))
+		return 0;
+	tarball = tarball_append(tar, directory, err);
+	if (!tarball)
+		return -1;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_addition(node))
+			continue;
+		node_path(node, &path);
+		if (add_node(tarball, node, path.data, err) < 0)
+			return error_wrap(err, "%s", path.data);
+		node->stored = true;
+	}
+	return tarball_finish(tarball, err);
+}
+
+void settle_add_missing(struct tree *tree, struct tree *ours)
+{
+	struct node *root = tree_root(ours);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		struct node *parent, *there;
+
+		if (!is_addition(node))
+			continue;
+		node_path(node, &path);
+		there = tree_find(tree, path.data);
+		if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
+			there->flags &= (uint8_t)~NODE_VOID;
+			continue;
+		}
+		if (!there) {
+			char *slash = strrchr(path.data, '/');
+
+			if (slash)
+				*slash = '\0';
+			parent = slash ? tree_find(tree, path.data) : tree_root(tree);
+			there = tree_add(tree, parent, node->name, node->name_len);
+		}
+		there->flags = node->flags;
+		if (node->file)
+			node_set_file(there, file_ref(node->file));
+	}
+	tree_sort(tree);
+}

@@ -1,0 +1,432 @@
+/* A tree of files in memory: see tree.h. */
+#include "content/tree.h"
+
+#include <search.h>
+
+#include "base/mem.h"
+#include "base/siphash.h"
+
+#define FIRST_BUCKETS 1024
+
+struct tree {
+	struct node *root;
+	struct node **buckets; /* children of all directories, by parent and name */
+	size_t n_buckets, n_nodes;
+	struct siphash_key key;
+	void *digests;                    /* tree of struct digest, with tsearch(3) */
+	const struct digest *last_digest; /* the last one looked up, or NULL */
+};
+
+struct file *file_new(mode_t mode)
+{
+	struct file *file = xcalloc(1, sizeof(*file));
+
+	file->mode = mode;
+	file->refs = 1;
+	return file;
+}
+
+struct file *file_ref(struct file *file)
+{
+	file->refs++;
+	return file;
+}
+
+void file_unref(struct file *file)
+{
+	if (!file || --file->refs)
+		return;
+	for (size_t i = 0; i < file->n_xattrs; i++)
+		free(file->xattrs[i].name);
+	free(file->xattrs);
+	free(file->target);
+	free(file->text);
+	free(file->origin);
+	free(file);
+}
+
+void file_add_xattr(struct file *file, const char *name, const void *value, size_t len)
+{
+	size_t n = file->n_xattrs, name_size = strlen(name) + 1;
+	struct xattr *xattr;
+
+	/* Most files have one at most: room for 1, 2, 4... */
+	if (!(n & (n - 1)))
+		file->xattrs = xreallocarray(file->xattrs, n ? 2 * n : 1, sizeof(*file->xattrs));
+	xattr = &file->xattrs[file->n_xattrs++];
+	xattr->name = xmalloc(name_size + len);
+	xattr->value = xattr->name + name_size;
+	xattr->len = len;
+	memcpy(xattr->name, name, name_size);
+	if (len)
+		memcpy(xattr->value, value, len);
+}
+
+/* qsort(3) is not stable: the rank keeps attributes of one name in order. */
+struct ranked {
+	struct xattr xattr;
+	size_t rank;
+};
+
+static int by_name_and_rank(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+	int order = strcmp(x->xattr.name, y->xattr.name);
+
+	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+void file_sort_xattrs(struct file *file)
+{
+	AUTO_FREE struct ranked *ranked = NULL;
+	size_t n = file->n_xattrs;
+
+	if (n < 2)
+		return;
+	ranked = xcalloc(n, sizeof(*ranked));
+	for (size_t i = 0; i < n; i++)
+		ranked[i] = (struct ranked){file->xattrs[i], i};
+	qsort(ranked, n, sizeof(*ranked), by_name_and_rank);
+	file->n_xattrs = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i + 1 < n && !strcmp(ranked[i].xattr.name, ranked[i + 1].xattr.name))
+			free(ranked[i].xattr.name);
+		else
+			file->xattrs[file->n_xattrs++] = ranked[i].xattr;
+	}
+}
+
+void file_set_origin(struct file *file, const struct digest *layer, const char *path)
+{
+	file->layer = layer;
+	free(file->origin);
+	file->origin = xstrdup(path);
+}
+
+bool file_same_metadata(const struct file *a, const struct file *b)
+{
+	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->mtime != b->mtime ||
+	    a->mtime_nsec != b->mtime_nsec || a->major != b->major || a->minor != b->minor ||
+	    !a->target != !b->target || (a->target && strcmp(a->target, b->target) != 0) ||
+	    a->n_xattrs != b->n_xattrs)
+		return false;
+	for (size_t i = 0; i < a->n_xattrs; i++) {
+		const struct xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->len != y->len ||
+		    memcmp(x->value, y->value, x->len) != 0)
+			return false;
+	}
+	return true;
+}
+
+struct tree *tree_new(void)
+{
+	struct tree *tree = xcalloc(1, sizeof(*tree));
+
+	tree->n_buckets = FIRST_BUCKETS;
+	tree->buckets = xcalloc(tree->n_buckets, sizeof(*tree->buckets));
+	tree->key = siphash_new_key();
+	tree->root = xcalloc(1, sizeof(*tree->root) + 1);
+	return tree;
+}
+
+static void node_free(struct node *node)
+{
+	file_unref(node->file);
+	free(node->lower_link);
+	free(node);
+}
+
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	tree_remove_children(tree, tree->root);
+	node_free(tree->root);
+	tdestroy(tree->digests, free);
+	free(tree->buckets);
+	free(tree);
+}
+
+struct node *tree_root(struct tree *tree)
+{
+	return tree->root;
+}
+
+static uint32_t hash_name(const struct tree *tree, const struct node *parent, const char *name,
+			  size_t len)
+{
+	return (uint32_t)siphash(&tree->key, (uintptr_t)parent, name, len);
+}
+
+struct node *tree_child(const struct tree *tree, const struct node *parent, const char *name,
+			size_t len)
+{
+	uint32_t hash = hash_name(tree, parent, name, len);
+	struct node *node = tree->buckets[hash % tree->n_buckets];
+
+	while (node && (node->hash != hash || node->parent != parent || node->name_len != len ||
+			memcmp(node->name, name, len) != 0))
+		node = node->chain;
+	return node;
+}
+
+static void grow(struct tree *tree)
+{
+	size_t n = tree->n_buckets * 4;
+	struct node **buckets = xcalloc(n, sizeof(*buckets));
+
+	for (size_t i = 0; i < tree->n_buckets; i++) {
+		struct node *node = tree->buckets[i];
+
+		while (node) {
+			struct node *chain = node->chain;
+
+			node->chain = buckets[node->hash % n];
+			buckets[node->hash % n] = node;
+			node = chain;
+		}
+	}
+	free(tree->buckets);
+	tree->buckets = buckets;
+	tree->n_buckets = n;
+}
+
+static void link_child(struct tree *tree, struct node *parent, struct node *node)
+{
+	struct node **bucket;
+
+	if (++tree->n_nodes > tree->n_buckets)
+		grow(tree);
+	node->hash = hash_name(tree, parent, node->name, node->name_len);
+	node->parent = parent;
+	node->previous = NULL;
+	node->next = parent->children;
+	if (node->next)
+		node->next->previous = node;
+	parent->children = node;
+	bucket = &tree->buckets[node->hash % tree->n_buckets];
+	node->chain = *bucket;
+	*bucket = node;
+}
+
+struct node *tree_add(struct tree *tree, struct node *parent, const char *name, size_t len)
+{
+	struct node *node = xcalloc(1, sizeof(*node) + len + 1);
+
+	memcpy(node->name, name, len);
+	node->name_len = (uint8_t)len;
+	link_child(tree, parent, node);
+	return node;
+}
+
+void tree_move_children(struct tree *tree, struct node *from, struct node *to)
+{
+	while (from->children) {
+		struct node *child = from->children;
+
+		tree_detach(tree, child);
+		link_child(tree, to, child);
+	}
+}
+
+struct node *tree_find(const struct tree *tree, const char *path)
+{
+	struct node *node = tree->root;
+
+	while (node && *path) {
+		size_t len = strcspn(path, "/");
+
+		node = tree_child(tree, node, path, len);
+		path += len + (path[len] == '/');
+	}
+	return node;
+}
+
+void node_set_file(struct node *node, struct file *file)
+{
+	file_unref(node->file);
+	node->file = file;
+}
+
+bool node_is_whiteout(const struct node *node)
+{
+	return node->flags & NODE_WHITEOUT && !(node->flags & NODE_OPAQUE) && !node->file &&
+	       !node->lower_link && !node->children;
+}
+
+bool node_is_opaque(const struct node *node)
+{
+	return node->flags & (NODE_WHITEOUT | NODE_OPAQUE) && !node->lower_link &&
+	       (node->file ? node_is_dir(node) : !node_is_whiteout(node));
+}
+
+static void unhash(struct tree *tree, struct node *node)
+{
+	struct node **slot = &tree->buckets[node->hash % tree->n_buckets];
+
+	while (*slot != node)
+		slot = &(*slot)->chain;
+	*slot = node->chain;
+	tree->n_nodes--;
+}
+
+void tree_detach(struct tree *tree, struct node *node)
+{
+	unhash(tree, node);
+	if (node->previous)
+		node->previous->next = node->next;
+	else
+		node->parent->children = node->next;
+	if (node->next)
+		node->next->previous = node->previous;
+	node->next = node->previous = NULL;
+}
+
+void tree_remove_children(struct tree *tree, struct node *root)
+{
+	struct node *node = root;
+
+	/* Leaves first: down along first children, free, and on. */
+	for (;;) {
+		struct node *parent;
+
+		while (node->children)
+			node = node->children;
+		if (node == root)
+			return;
+		parent = node->parent;
+		tree_detach(tree, node);
+		node_free(node);
+		node = parent;
+	}
+}
+
+void tree_free_detached(struct tree *tree, struct node *node)
+{
+	tree_remove_children(tree, node);
+	node_free(node);
+}
+
+void tree_remove(struct tree *tree, struct node *node)
+{
+	tree_detach(tree, node);
+	tree_free_detached(tree, node);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+	size_t len = x->name_len < y->name_len ? x->name_len : y->name_len;
+	int order = memcmp(x->name, y->name, len);
+
+	return order ? order : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+}
+
+static void sort_children(struct node *dir, struct node ***scratch, size_t *capacity)
+{
+	struct node **slot = &dir->children, *previous = NULL;
+	size_t n = 0;
+
+	for (struct node *child = dir->children; child; child = child->next) {
+		GROW(*scratch, n, *capacity);
+		(*scratch)[n++] = child;
+	}
+	if (n)
+		qsort(*scratch, n, sizeof(**scratch), by_name);
+	for (size_t i = 0; i < n; i++) {
+		*slot = (*scratch)[i];
+		(*slot)->previous = previous;
+		previous = *slot;
+		slot = &previous->next;
+	}
+	*slot = NULL;
+}
+
+void tree_sort(struct tree *tree)
+{
+	AUTO_FREE struct node **scratch = NULL;
+	size_t capacity = 0;
+
+	for (struct node *node = tree->root; node; node = tree_next(tree->root, node))
+		sort_children(node, &scratch, &capacity);
+}
+
+struct node *tree_skip(const struct node *root, const struct node *node)
+{
+	while (node != root) {
+		if (node->next)
+			return node->next;
+		node = node->parent;
+	}
+	return NULL;
+}
+
+struct node *tree_next(const struct node *root, const struct node *node)
+{
+	return node->children ? node->children : tree_skip(root, node);
+}
+
+void node_path(const struct node *node, struct buffer *path)
+{
+	size_t len = 0;
+	char *end;
+
+	for (const struct node *n = node; n->parent; n = n->parent)
+		len += n->name_len + (n->parent->parent != NULL);
+	buffer_reset(path);
+	/* Make room, then fill it from the end. */
+	for (size_t i = 0; i < len; i++)
+		buffer_addc(path, '/');
+	if (!len) {
+		buffer_adds(path, "");
+		return;
+	}
+	end = path->data + len;
+	for (const struct node *n = node; n->parent; n = n->parent) {
+		end -= n->name_len;
+		memcpy(end, n->name, n->name_len);
+		if (n->parent->parent)
+			end--;
+	}
+}
+
+void tree_count_links(struct tree *tree)
+{
+	struct node *node;
+
+	for (node = tree->root; node; node = tree_next(tree->root, node))
+		if (node->file)
+			node->file->links = 0;
+	for (node = tree->root; node; node = tree_next(tree->root, node))
+		if (node->file)
+			node->file->links++;
+}
+
+size_t tree_count(const struct tree *tree)
+{
+	return tree->n_nodes;
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+	const struct digest *x = a, *y = b;
+
+	return strcmp(x->hex, y->hex);
+}
+
+const struct digest *tree_intern(struct tree *tree, const struct digest *digest)
+{
+	struct digest **found;
+
+	/* Most files are in the same layer as the one before. */
+	if (tree->last_digest && digest_equal(tree->last_digest, digest))
+		return tree->last_digest;
+	found = tfind(digest, &tree->digests, compare_digests);
+	if (!found)
+		found = xalloc(
+			tsearch(xmemdup(digest, sizeof(*digest)), &tree->digests, compare_digests));
+	tree->last_digest = *found;
+	return *found;
+}

@@ -1,0 +1,142 @@
+/* Where nested catalogs go: see catalogs.h. */
+#include "cvmfs/catalogs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+
+#define READ_SIZE ((size_t)1 << 20)
+
+static bool is_entry(const struct node *node)
+{
+	return node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID));
+}
+
+/* A child directory and its position among the children. */
+struct candidate {
+	struct node *node;
+	size_t rank;
+};
+
+/* Orders children by entries in their parent's catalog, the largest first. */
+static int by_entries(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->node->entries != y->node->entries)
+		return x->node->entries < y->node->entries ? 1 : -1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+struct candidates {
+	struct candidate *list;
+	size_t n, capacity;
+};
+
+static void list_children(struct candidates *children, const struct node *directory)
+{
+	children->n = 0;
+	for (struct node *child = directory->children; child; child = child->next) {
+		if (!child->children)
+			continue;
+		GROW(children->list, children->n, children->capacity);
+		children->list[children->n] = (struct candidate){child, children->n};
+		children->n++;
+	}
+	if (children->n)
+		qsort(children->list, children->n, sizeof(*children->list), by_entries);
+}
+
+/* Places catalogs at the largest children until the rest fits into the directory's own. */
+static int divide(struct node *directory, struct candidates *children,
+		  int (*place)(void *ctx, const struct node *directory), void *ctx)
+{
+	list_children(children, directory);
+	for (size_t i = 0; i < children->n && directory->entries > CATALOG_MAX; i++) {
+		struct node *child = children->list[i].node;
+
+		if (child->entries < CATALOG_FEW ||
+		    (child->entries < CATALOG_MIN && directory->entries <= CATALOG_LIMIT))
+			return 0;
+		if (place(ctx, child) < 0)
+			return -1;
+		directory->entries -= child->entries - 1; /* the child itself is in both */
+		child->entries = 1;
+	}
+	return 0;
+}
+
+int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct node *directory),
+		       void *ctx)
+{
+	struct node *root = tree_root(tree);
+	AUTO_FREE struct node **nodes = NULL;
+	struct candidates children = {NULL};
+	size_t n = 0, capacity = 0;
+	int64_t left = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		GROW(nodes, n, capacity);
+		nodes[n++] = node;
+		node->entries = is_entry(node);
+	}
+	/* Backwards through the preorder: what is beneath a directory is counted before it. */
+	while (n) {
+		struct node *node = nodes[--n];
+
+		if (node->entries > CATALOG_MAX && divide(node, &children, place, ctx) < 0) {
+			free(children.list);
+			return -1;
+		}
+		if (node->parent)
+			node->parent->entries += node->entries;
+		else
+			left = node->entries;
+	}
+	free(children.list);
+	return left;
+}
+
+static uint64_t count_lines(int fd)
+{
+	AUTO_FREE char *data = xmalloc(READ_SIZE);
+	uint64_t lines = 0;
+	ssize_t n;
+
+	while ((n = read(fd, data, READ_SIZE)) > 0)
+		for (const char *p = data; (p = memchr(p, '\n', (size_t)(data + n - p))); p++)
+			lines++;
+	return lines;
+}
+
+uint64_t catalogs_count_small(const struct repository *repository, const char *directory,
+			      char *(*listing)(const struct digest *digest))
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	int fd = root < 0 ? -1 : path_open(root, directory, O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	uint64_t entries = 0;
+
+	if (!stream) {
+		cleanup_close(&fd);
+		return 0;
+	}
+	while ((entry = readdir(stream))) {
+		AUTO_FREE char *marker = format("%s/%s/" CATALOG_MARKER, directory, entry->d_name);
+		AUTO_FREE char *path = NULL;
+		struct digest digest;
+
+		if (!digest_is_hex(entry->d_name) || path_exists(root, marker))
+			continue;
+		memcpy(digest.hex, entry->d_name, sizeof(digest.hex));
+		path = listing(&digest);
+		AUTO_CLOSE int lines = path_open_file(root, path);
+		if (lines >= 0)
+			entries += count_lines(lines);
+	}
+	closedir(stream);
+	return entries;
+}

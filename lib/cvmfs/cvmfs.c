@@ -1,0 +1,628 @@
+/*
+ * A CernVM-FS repository as a target (transaction.h).
+ *
+ * What is added goes into a tar as it comes, in a temporary file without a name:
+ * flat trees as hard links onto the files of layers, metadata, links (payload.h).  A
+ * commit feeds one `cvmfs_server ingest` with that tar, and with the layers, whose
+ * tars are in the store.
+ *
+ * The very first entry is a hard link, .metadata/.log/last, to the very last, a file
+ * in a log of transactions.  If what ingest gets ends early, however that comes to
+ * pass, that file is not there, and nothing is published.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/buffer.h"
+#include "cvmfs/catalogs.h"
+#include "base/clock.h"
+#include "cvmfs/metadata_copy.h"
+#include "cvmfs/edit.h"
+#include "cvmfs/ingest.h"
+#include "base/mem.h"
+#include "cvmfs/payload.h"
+#include "base/path.h"
+#include "cvmfs/probes.h"
+#include "cvmfs/spool.h"
+#include "repo/transaction.h"
+
+#define LOG ".metadata/.log"
+#define LOG_LAST LOG "/last"
+#define TREES_AT_A_TIME ((size_t)100)
+#define COPY_SIZE ((size_t)1 << 20)
+/* Files that CernVM-FS may have cut into chunks: its settings begin at 4 MB by default. */
+#define CHUNK_MIN ((uint64_t)1 << 20)
+
+struct cvmfs {
+	struct transaction base;
+	int lock;
+	char *revision; /* that was published when the transaction began; NULL: unknown */
+	struct payload payload;
+	struct digest *layers; /* new ones, whose tars are sent */
+	size_t n_layers, layers_capacity;
+	struct strset removals; /* what is not ours and in the way */
+	char **removed;         /* by transaction_remove() */
+	size_t n_removed, removed_capacity;
+	struct probes probes;
+	size_t steps;
+	char *log;             /* path of the entry in the log */
+	struct ingest *ingest; /* the transaction that is open is one of these */
+	struct edit *edit;
+};
+
+static struct cvmfs *cvmfs_of(struct transaction *transaction)
+{
+	return (struct cvmfs *)transaction;
+}
+
+/* --- layers ----------------------------------------------------------- */
+
+/* What CernVM-FS gives a meaning of its own. */
+static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		const struct file *file = node->file;
+
+		if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode))) {
+			node_path(node, &path);
+			return error_set(err,
+					 "%s: CernVM-FS can't publish this, unless it is a file",
+					 path.data);
+		}
+		if (file && file->target && strstr(file->target, "$(")) {
+			node_path(node, &path);
+			context_notice(cvmfs->base.context, DUCC_WARNING,
+				       "%s/%s: symbolic link to %s: clients of CernVM-FS put in "
+				       "what they know for $(...)",
+				       where, path.data, file->target);
+		}
+	}
+	return 0;
+}
+
+/*
+ * The directories of a layer, before what is in them: ingest makes up those that it
+ * meets first in the name of something else.  The layer's own entries are repetitions.
+ */
+static int add_directories(struct cvmfs *cvmfs, const char *layerfs, struct tree *tree,
+			   ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *name = NULL;
+
+		if (!node_is_dir(node))
+			continue;
+		node_path(node, &path);
+		name = format("%s%s%s", layerfs, path.len ? "/" : "", path.data);
+		if (tarball_entry(cvmfs->payload.tarball, name, node->file, NULL, err) < 0)
+			return error_wrap(err, "%s", name);
+	}
+	return 0;
+}
+
+static int add_layer(struct transaction *transaction, const struct listing_head *head,
+		     struct tree *tree, const char *json, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	AUTO_FREE char *directory = layer_directory(&head->layer);
+	AUTO_FREE char *layerfs = layer_path(&head->layer, "");
+	AUTO_FREE char *layers_json = format("%s/.metadata/layers.json", directory);
+	AUTO_FREE char *tar_name = store_layer_tar_name(&head->layer);
+	AUTO_CLOSE int tar = path_open(transaction->store->fd, tar_name, O_RDONLY, 0);
+
+	if (tar < 0)
+		return error_errno(err, errno, "%s", tar_name);
+	if (repository_has(transaction->repository, directory))
+		strset_add(&cvmfs->removals, directory);
+	if (check_names(cvmfs, layerfs, tree, err) < 0 ||
+	    payload_add_file(&cvmfs->payload, layers_json, json, strlen(json), err) < 0 ||
+	    add_directories(cvmfs, layerfs, tree, err) < 0 ||
+	    payload_add_listing(&cvmfs->payload, head, tree, err) < 0 ||
+	    payload_add_catalogs(&cvmfs->payload, directory, layerfs, tree, layer_listing, err) < 0)
+		return -1;
+	GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
+	cvmfs->layers[cvmfs->n_layers++] = head->layer;
+	cvmfs->steps++;
+	probes_add_layer(&cvmfs->probes, &head->layer, tree);
+	return 0;
+}
+
+static int complete_layer(struct transaction *transaction, const struct listing_head *head,
+			  struct tree *tree, const struct tree *published, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
+		AUTO_FREE char *name = NULL;
+		int result;
+
+		if (!whiteout && !(node->flags & NODE_IMPLIED && node_is_dir(node)))
+			continue;
+		node_path(node, &path);
+		if (node_is_entry(tree_find(published, path.data)))
+			continue;
+		name = layer_path(&head->layer, path.data);
+		result = whiteout ? tarball_whiteout(cvmfs->payload.tarball, name, err)
+				  : tarball_entry(cvmfs->payload.tarball, name, node->file, NULL,
+						  err);
+		if (result < 0)
+			return error_wrap(err, "%s", name);
+	}
+	cvmfs->steps++;
+	return payload_add_listing(&cvmfs->payload, head, tree, err);
+}
+
+/* --- flat trees ------------------------------------------------------- */
+
+/* True if the published file is in chunks, and can't have another name. */
+static bool is_chunked(const struct cvmfs *cvmfs, const char *path)
+{
+	AUTO_FREE char *name = format("%s/%s", cvmfs->base.repository->path, path);
+	char value[32];
+	ssize_t n = lgetxattr(name, "user.chunks", value, sizeof(value) - 1);
+
+	value[n > 0 ? n : 0] = '\0';
+	return n > 0 && strcmp(value, "1") != 0;
+}
+
+/* Sends the content of a published file again. */
+static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *file,
+		    const char *from, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(cvmfs->base.repository);
+	AUTO_CLOSE int fd = root < 0 ? -1 : path_open_file(root, from);
+	AUTO_FREE char *data = xmalloc(COPY_SIZE);
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	uint64_t left = file->size;
+	int result = fd < 0 ? error_errno(err, errno, "%s", from)
+			    : tarball_entry(cvmfs->payload.tarball, path, file, NULL, err);
+
+	while (!result && left) {
+		ssize_t n = read(fd, data, left < COPY_SIZE ? (size_t)left : COPY_SIZE);
+
+		if (n <= 0) {
+			result = error_errno(err, n ? errno : EIO, "%s", from);
+			break;
+		}
+		hasher_update(hasher, data, (size_t)n);
+		result = tarball_data(cvmfs->payload.tarball, data, (size_t)n, err);
+		left -= (uint64_t)n;
+	}
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	if (!result && memcmp(sha256, file->sha256, sizeof(sha256)) != 0)
+		result = error_set(err, "%s: what is published is not what the listing says", from);
+	return result;
+}
+
+static int add_flat_file(struct cvmfs *cvmfs, const char *path, const struct file *file,
+			 ducc_error **err)
+{
+	AUTO_FREE char *from = NULL;
+
+	if (!S_ISREG(file->mode))
+		return tarball_entry(cvmfs->payload.tarball, path, file, NULL, err);
+	if (!file->layer)
+		return payload_add_data(&cvmfs->payload, path, file, file->text, err);
+	from = layer_path(file->layer, file->origin);
+	if (file->size >= CHUNK_MIN && is_chunked(cvmfs, from))
+		return add_copy(cvmfs, path, file, from, err);
+	return tarball_entry(cvmfs->payload.tarball, path, file, from, err);
+}
+
+static int add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
+		    ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	if (repository_has(transaction->repository, directory))
+		strset_add(&cvmfs->removals, directory);
+	if (check_names(cvmfs, directory, tree, err) < 0 ||
+	    payload_add_parents(&cvmfs->payload, directory, err) < 0)
+		return -1;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *name = NULL;
+
+		node_path(node, &path);
+		name = format("%s%s%s", directory, path.len ? "/" : "", path.data);
+		if (add_flat_file(cvmfs, name, node->file, err) < 0)
+			return error_wrap(err, "%s", name);
+	}
+	cvmfs->steps++;
+	probes_add_flat(&cvmfs->probes, directory, tree);
+	return payload_add_catalogs(&cvmfs->payload, directory, directory, tree, flat_listing, err);
+}
+
+/* --- files and links -------------------------------------------------- */
+
+static int add_file(struct transaction *transaction, const char *path, const void *data, size_t len,
+		    ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	cvmfs->steps++;
+	return payload_add_file(&cvmfs->payload, path, data, len, err);
+}
+
+static int add_hardlink(struct transaction *transaction, const char *path, const char *to,
+			ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	cvmfs->steps++;
+	return payload_add_hardlink(&cvmfs->payload, path, to, err);
+}
+
+static int add_symlink(struct transaction *transaction, const char *path, const char *target,
+		       ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	cvmfs->steps++;
+	return payload_add_symlink(&cvmfs->payload, path, target, err);
+}
+
+/* --- what is removed -------------------------------------------------- */
+
+static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	(void)err;
+	GROW(cvmfs->removed, cvmfs->n_removed, cvmfs->removed_capacity);
+	cvmfs->removed[cvmfs->n_removed++] = xstrdup(path);
+	cvmfs->steps++;
+	return 0;
+}
+
+/*
+ * True for a layer or a flat tree: `cvmfs_server ingest` removes those quickly.  It
+ * can't have a colon in a path, and knows of one at a time through a gateway.
+ */
+static bool is_whole_tree(const char *path)
+{
+	const char *last = strrchr(path, '/');
+	struct digest digest;
+	AUTO_FREE char *flat = NULL, *layer = NULL;
+
+	if (!last || !digest_is_hex(last + 1))
+		return false;
+	memcpy(digest.hex, last + 1, sizeof(digest.hex));
+	flat = flat_directory(&digest);
+	layer = layer_directory(&digest);
+	return !strcmp(path, flat) || !strcmp(path, layer);
+}
+
+static bool has_edits(const struct cvmfs *cvmfs)
+{
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (!is_whole_tree(cvmfs->removed[i]))
+			return true;
+	return false;
+}
+
+/* Puts what is added, and removes everything but whole trees. */
+static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
+{
+	uint64_t size;
+
+	if (payload_finish(&cvmfs->payload, &size, err) < 0 ||
+	    (size && edit_put(cvmfs->edit, cvmfs->payload.fd, err) < 0))
+		return -1;
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (!is_whole_tree(cvmfs->removed[i]) &&
+		    edit_remove(cvmfs->edit, cvmfs->removed[i], err) < 0)
+			return -1;
+	return edit_finish(cvmfs->edit, err);
+}
+
+static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
+{
+	AUTO_FREE const char **trees = xcalloc(cvmfs->n_removed, sizeof(*trees));
+	size_t n = 0, batch = TREES_AT_A_TIME;
+
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (is_whole_tree(cvmfs->removed[i]))
+			trees[n++] = cvmfs->removed[i];
+	for (size_t done = 0, now; done < n; done += now) {
+		ducc_error *error = NULL;
+
+		now = n - done < batch ? n - done : batch;
+		if (context_cancelled(cvmfs->base.context))
+			return error_set(err, "interrupted; the next one will go on");
+		if (!ingest_remove(cvmfs->base.context, cvmfs->base.repository, trees + done, now,
+				   &error))
+			continue;
+		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
+			return error_give(err, error);
+		ducc_error_free(error);
+		batch = 1;
+		now = 0;
+	}
+	return 0;
+}
+
+/* --- a transaction ---------------------------------------------------- */
+
+static void mark(const struct transaction *transaction, struct transaction_mark *mark)
+{
+	struct cvmfs *cvmfs = (struct cvmfs *)transaction;
+
+	mark->steps = cvmfs->steps;
+	mark->layers = cvmfs->n_layers;
+	mark->removals = cvmfs->removals.n;
+	mark->removed = cvmfs->n_removed;
+	mark->probes = cvmfs->probes.n;
+	mark->payload = payload_mark(&cvmfs->payload);
+}
+
+static void forget(char **paths, size_t *n, size_t left)
+{
+	while (*n > left)
+		free(paths[--*n]);
+}
+
+static void reset(struct transaction *transaction, const struct transaction_mark *mark)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	cvmfs->steps = mark->steps;
+	cvmfs->n_layers = mark->layers;
+	strset_cut(&cvmfs->removals, mark->removals);
+	forget(cvmfs->removed, &cvmfs->n_removed, mark->removed);
+	probes_forget(&cvmfs->probes, mark->probes);
+	payload_reset(&cvmfs->payload, mark->payload);
+}
+
+/* The hash of the root catalog that the publisher's mount shows; NULL: it can't be told. */
+static char *revision(const struct repository *repository)
+{
+	char value[256];
+	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
+
+	return n < 0 ? NULL : xstrndup(value, (size_t)n);
+}
+
+static char *log_name(void)
+{
+	struct timespec now = clock_now();
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
+	return format(LOG "/%s.%09ldZ-%ld", text, now.tv_nsec, (long)getpid());
+}
+
+/* What a tar in memory holds. */
+static int read_memory(int fd, char **data, size_t *len, ducc_error **err)
+{
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, errno, "memfd");
+	return read_file(fd, SIZE_MAX, data, len, err);
+}
+
+/* The beginning of what ingest gets. */
+static int make_head(struct cvmfs *cvmfs, char **head, size_t *len, ducc_error **err)
+{
+	struct file directory = {.mode = S_IFDIR | 0755, .mtime = cvmfs->payload.now};
+	struct file file = {.mode = S_IFREG | 0644, .mtime = cvmfs->payload.now};
+	AUTO_CLOSE int fd = memfd_create("head", MFD_CLOEXEC);
+	AUTO_TARBALL *tarball = NULL;
+
+	if (fd < 0)
+		return error_errno(err, errno, "memfd");
+	tarball = tarball_new(fd, "");
+	if (tarball_entry(tarball, ".metadata", &directory, NULL, err) < 0 ||
+	    tarball_entry(tarball, LOG, &directory, NULL, err) < 0 ||
+	    tarball_entry(tarball, LOG_LAST, &file, cvmfs->log, err) < 0 ||
+	    tarball_flush(tarball, err) < 0)
+		return -1;
+	return read_memory(fd, head, len, err);
+}
+
+/* The end: the file of the log that the head speaks of. */
+static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error **err)
+{
+	struct file file = {.mode = S_IFREG | 0644, .mtime = cvmfs->payload.now};
+	AUTO_CLOSE int fd = memfd_create("tail", MFD_CLOEXEC);
+	AUTO_TARBALL *tarball = NULL;
+	AUTO_BUFFER text = {0};
+
+	if (fd < 0)
+		return error_errno(err, errno, "memfd");
+	buffer_adds(&text, "ducc " DUCC_VERSION "\n");
+	for (size_t i = 0; i < cvmfs->base.added.n; i++)
+		buffer_addf(&text, "%s\n", cvmfs->base.added.list[i]);
+	file.size = text.len;
+	tarball = tarball_new(fd, "");
+	if (tarball_entry(tarball, cvmfs->log, &file, NULL, err) < 0 ||
+	    tarball_data(tarball, text.data, text.len, err) < 0 || tarball_finish(tarball, err) < 0)
+		return -1;
+	return read_memory(fd, tail, len, err);
+}
+
+static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
+{
+	for (size_t i = 0; i < cvmfs->removals.n; i++) {
+		const char *path = cvmfs->removals.list[i];
+
+		context_notice(cvmfs->base.context, DUCC_WARNING,
+			       "%s: not published by ducc, or not whole: replacing it", path);
+		if (ingest_remove(cvmfs->base.context, cvmfs->base.repository, &path, 1, err) < 0)
+			return error_wrap(err, "%s", path);
+	}
+	return 0;
+}
+
+static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
+{
+	const struct transaction *base = &cvmfs->base;
+	AUTO_FREE char *head = NULL;
+	size_t len;
+
+	if (repository_check_type(base->repository, LOG_LAST, S_IFREG, err) < 0 ||
+	    remove_all(cvmfs, err) < 0)
+		return -1;
+	free(cvmfs->log);
+	cvmfs->log = log_name();
+	if (make_head(cvmfs, &head, &len, err) < 0)
+		return -1;
+	cvmfs->ingest = ingest_begin(base->context, base->repository, head, len, err);
+	return cvmfs->ingest ? 0 : -1;
+}
+
+static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
+{
+	cvmfs->edit = edit_begin(cvmfs->base.context, cvmfs->base.repository, err);
+	return cvmfs->edit ? 0 : -1;
+}
+
+static int open_transaction(struct transaction *transaction, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	bool removed = cvmfs->removals.n > 0;
+	AUTO_FREE char *now = NULL;
+
+	if (has_edits(cvmfs) ? open_edit(cvmfs, err) < 0
+			     : cvmfs->steps > cvmfs->n_removed && open_ingest(cvmfs, err) < 0)
+		return -1;
+	now = revision(transaction->repository);
+	return removed || (now && cvmfs->revision && strcmp(now, cvmfs->revision) != 0);
+}
+
+static int send_layer(struct cvmfs *cvmfs, const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+	AUTO_CLOSE int fd = path_open(cvmfs->base.store->fd, name, O_RDONLY, 0);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+	if (size < TAR_TRAILER)
+		return error_errno(err, fd < 0 ? errno : EIO, "%s", name);
+	if (ingest_copy(cvmfs->ingest, fd, (uint64_t)(size - TAR_TRAILER), err) < 0)
+		return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+	return 0;
+}
+
+static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
+{
+	const struct transaction *transaction = &cvmfs->base;
+	AUTO_FREE char *tail = NULL;
+	uint64_t size;
+	size_t len;
+
+	if (payload_finish(&cvmfs->payload, &size, err) < 0 ||
+	    make_tail(cvmfs, &tail, &len, err) < 0 ||
+	    ingest_copy(cvmfs->ingest, cvmfs->payload.fd, size, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cvmfs->n_layers; i++)
+		if (send_layer(cvmfs, &cvmfs->layers[i], err) < 0)
+			return -1;
+	if (ingest_write(cvmfs->ingest, tail, len, err) < 0 ||
+	    ingest_finish(cvmfs->ingest, err) < 0)
+		return -1;
+	if (transaction->repository->copy)
+		metadata_copy_update(transaction->context, transaction->repository,
+				     cvmfs->payload.fd);
+	else
+		probes_look(&cvmfs->probes, transaction->context, transaction->repository);
+	return 0;
+}
+
+static int commit(struct transaction *transaction, ducc_error **err)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	/* After a change by others, it may want another kind of transaction. */
+	if (!cvmfs->edit &&
+	    (has_edits(cvmfs) || (!cvmfs->ingest && cvmfs->steps > cvmfs->n_removed)))
+		return error_set(err, "somebody has changed it meanwhile; try again");
+	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
+	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
+		return -1;
+	return remove_trees(cvmfs, err);
+}
+
+static void end(struct transaction *transaction)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	ingest_free(cvmfs->ingest);
+	edit_free(cvmfs->edit);
+	payload_close(&cvmfs->payload);
+	cleanup_close(&cvmfs->lock);
+	forget(cvmfs->removed, &cvmfs->n_removed, 0);
+	strset_free(&cvmfs->removals);
+	free(cvmfs->removed);
+	probes_free(&cvmfs->probes);
+	free(cvmfs->layers);
+	free(cvmfs->revision);
+	free(cvmfs->log);
+	free(cvmfs);
+}
+
+/* What is published must be known. */
+static int check_readable(const struct transaction *base, ducc_error **err)
+{
+	const char *name = base->repository->name;
+
+	if (base->repository->path)
+		return 0;
+	return error_set(err,
+			 "it is not mounted here, and the store has no copy of its metadata; "
+			 "either mount it (`cvmfs_server mount %s'), or make the directory "
+			 "%s/repositories/%s, empty if ducc has published nothing in it, else "
+			 "with .metadata, podmanStore and .layers/*/*/.metadata from a client",
+			 name, base->store->path, name);
+}
+
+struct transaction *cvmfs_begin(const struct transaction *base, struct repository *repository,
+				ducc_error **err)
+{
+	static const struct target target = {
+		.layer = add_layer,
+		.complete = complete_layer,
+		.flat = add_flat,
+		.file = add_file,
+		.hardlink = add_hardlink,
+		.symlink = add_symlink,
+		.remove = remove_path,
+		.mark = mark,
+		.reset = reset,
+		.open = open_transaction,
+		.commit = commit,
+		.end = end,
+		.variants = true,
+	};
+	struct cvmfs *cvmfs = xcalloc(1, sizeof(*cvmfs));
+
+	cvmfs->base = *base;
+	cvmfs->base.target = &target;
+	cvmfs->payload.fd = -1;
+	cvmfs->lock = spool_lock(base->context, base->repository, err);
+	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
+		repository_find(repository, base->store->path);
+	if (cvmfs->lock >= 0 && !check_readable(base, err) &&
+	    !payload_open(&cvmfs->payload, base->context, base->store, base->repository, err)) {
+		cvmfs->revision = revision(base->repository);
+		return &cvmfs->base;
+	}
+	end(&cvmfs->base);
+	return NULL;
+}

@@ -1,0 +1,115 @@
+/* A transaction of CernVM-FS in which files are changed by hand: see edit.h. */
+#include "cvmfs/edit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "cvmfs/metadata_copy.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "cvmfs/spool.h"
+
+struct edit {
+	struct context *context;
+	const struct repository *repository;
+	struct spool_note note;
+	char *mount; /* where it can be changed */
+	bool open;
+};
+
+/* Nothing of the mount is held open when it is published. */
+static int open_mount(const struct edit *edit, ducc_error **err)
+{
+	int fd = open(edit->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? error_errno(err, errno, "%s", edit->mount) : fd;
+}
+
+/*
+ * One try: 1 if the transaction is open, 0 if somebody else is at it.  The shell leaves
+ * a sign that it was our command that opened it, in case we are killed before we look.
+ */
+static int try_edit(void *ctx, ducc_error **err)
+{
+	struct edit *edit = ctx;
+	AUTO_FREE char *name = xstrdup(edit->repository->name);
+	AUTO_FREE char *opened = spool_opened(edit->repository);
+	char script[] = CVMFS_SERVER " transaction \"$1\" && : >\"$2\"";
+	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
+	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
+
+	if (!result) { /* what was noted may be somebody else's */
+		free(STEAL(edit->note.transaction));
+		spool_remove_note(edit->repository);
+	} else if (result < 0)
+		spool_clear_up(edit->context, edit->repository, &edit->note, NULL);
+	return result;
+}
+
+struct edit *edit_begin(struct context *context, const struct repository *repository,
+			ducc_error **err)
+{
+	struct edit *edit = xcalloc(1, sizeof(*edit));
+
+	edit->context = context;
+	edit->repository = repository;
+	edit->note.edit = true;
+	edit->mount = repository_mount(repository);
+	edit->open = !spool_patiently(context, repository, try_edit, edit, err);
+	if (edit->open && !spool_note_transaction(repository, &edit->note, err) &&
+	    edit->note.transaction)
+		return edit;
+	if (edit->open)
+		error_set(err, CVMFS_SERVER " transaction: it has opened none");
+	edit_free(edit);
+	return NULL;
+}
+
+int edit_put(struct edit *edit, int fd, ducc_error **err)
+{
+	AUTO_CLOSE int root = open_mount(edit, err);
+
+	return root < 0 ? -1 : metadata_copy_put(root, fd, err);
+}
+
+int edit_remove(struct edit *edit, const char *path, ducc_error **err)
+{
+	AUTO_CLOSE int root = open_mount(edit, err);
+
+	if (root < 0)
+		return -1;
+	if (path_remove(root, path) < 0 || path_prune(root, path) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+int edit_finish(struct edit *edit, ducc_error **err)
+{
+	AUTO_FREE char *name = xstrdup(edit->repository->name);
+	char *const argv[] = {CVMFS_SERVER, "publish", name, NULL};
+	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
+
+	if (!result)
+		return error_set(err, CVMFS_SERVER " publish: the repository is busy");
+	if (result < 0)
+		return -1;
+	edit->open = false;
+	spool_remove_note(edit->repository);
+	return 0;
+}
+
+void edit_free(struct edit *edit)
+{
+	ducc_error *err = NULL;
+
+	if (!edit)
+		return;
+	if (edit->open && spool_clear_up(edit->context, edit->repository, &edit->note, &err) < 0)
+		context_notice(edit->context, DUCC_WARNING, "%s: %s", edit->repository->name,
+			       ducc_error_message(err));
+	ducc_error_free(err);
+	free(edit->note.transaction);
+	free(edit->mount);
+	free(edit);
+}

@@ -1,0 +1,255 @@
+/* A transaction of CernVM-FS: see ingest.h. */
+#include "cvmfs/ingest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "cvmfs/spool.h"
+
+#define COPY_SIZE ((size_t)1 << 20)
+#define TICK_SHORT 10 /* milliseconds */
+
+static int interrupted(ducc_error **err)
+{
+	return error_set(err, "interrupted");
+}
+
+struct ingest {
+	struct context *context;
+	const struct repository *repository;
+	struct process process;
+	struct spool_note note;
+	const void *head; /* what the tar begins with */
+	size_t head_len;
+};
+
+/* The process has ended by itself, or was killed, before we were done with it. */
+static int ended(struct ingest *ingest, ducc_error **err)
+{
+	process_error(&ingest->process, CVMFS_SERVER " ingest", err);
+	process_tell(&ingest->process, ingest->context);
+	return -1;
+}
+
+int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error **err)
+{
+	struct process *process = &ingest->process;
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(process->in, p, len);
+
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EPIPE) {
+			/* It reads no more, but may still have something to say. */
+			while (!process_poll(process, false))
+				;
+			return ended(ingest, err);
+		}
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return error_errno(err, errno, CVMFS_SERVER " ingest: write");
+		if (process_poll(process, true))
+			return ended(ingest, err);
+		if (context_cancelled(ingest->context))
+			return interrupted(err);
+	}
+	return 0;
+}
+
+int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err)
+{
+	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+	uint64_t done = 0;
+
+	while (done < size) {
+		size_t want = size - done < COPY_SIZE ? (size_t)(size - done) : COPY_SIZE;
+		ssize_t n = pread(fd, buffer, want, (off_t)done);
+
+		if (n < 0)
+			return error_errno(err, errno, "read");
+		if (!n)
+			return error_set(err, "shorter than it was");
+		if (ingest_write(ingest, buffer, (size_t)n, err) < 0)
+			return -1;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Writes the head and waits until it is taken: 1 if it was, 0 if somebody else is at it. */
+static int feed_head(struct ingest *ingest, ducc_error **err)
+{
+	struct process *process = &ingest->process;
+	int left = 1;
+
+	/* It fits into the pipe, so it is there whole or not at all. */
+	if (write(process->in, ingest->head, ingest->head_len) != (ssize_t)ingest->head_len &&
+	    errno != EPIPE)
+		return error_errno(err, errno, CVMFS_SERVER " ingest: write");
+	process->tick = TICK_SHORT;
+	while (!process_poll(process, false)) {
+		if (spool_note_transaction(ingest->repository, &ingest->note, err) < 0)
+			return -1;
+		if (ioctl(process->in, FIONREAD, &left) < 0)
+			return error_errno(err, errno, CVMFS_SERVER " ingest: pipe");
+		if (!left) {
+			process->tick = PROCESS_TICK;
+			return 1;
+		}
+		if (context_cancelled(ingest->context))
+			return interrupted(err);
+	}
+	if (spool_is_busy(process))
+		return 0;
+	return ended(ingest, err);
+}
+
+/* Ends the process, if need be, with all that it has begun, and undoes its transaction. */
+static int end(struct ingest *ingest, bool busy, ducc_error **err)
+{
+	struct process *process = &ingest->process;
+	struct spool_note *note = &ingest->note;
+	int result = 0;
+
+	cleanup_close(&process->in);
+	process->in = -1;
+	while (!process_poll(process, false))
+		;
+	process_tell(process, ingest->context);
+	if (busy) {
+		spool_remove_note(ingest->repository);
+	} else {
+		/* If the script was killed, what it has started goes on without an aim. */
+		if (WIFSIGNALED(process->status))
+			kill(-note->group, SIGKILL);
+		/* Killed between opening the transaction and our next look: it is the one. */
+		spool_note_transaction(ingest->repository, note, NULL);
+		result = spool_clear_up(ingest->context, ingest->repository, note, err);
+	}
+	free(STEAL(note->transaction));
+	process_close(process);
+	return result;
+}
+
+/* One try: 1 if the transaction is open, 0 if somebody else is at it. */
+static int try_ingest(void *ctx, ducc_error **err)
+{
+	struct ingest *ingest = ctx;
+	char *const argv[] = {
+		CVMFS_SERVER, "ingest", "-k", "-t", "-", "-b", "/", ingest->repository->name, NULL};
+	int result;
+
+	ingest->note.group = 0;
+	if (spool_write_note(ingest->repository, &ingest->note, err) < 0)
+		return -1;
+	if (process_start(&ingest->process, argv, true, err) < 0) {
+		spool_remove_note(ingest->repository);
+		return -1;
+	}
+	ingest->note.group = ingest->process.pid;
+	result = spool_write_note(ingest->repository, &ingest->note, err);
+	if (!result)
+		result = feed_head(ingest, err);
+	if (result != 1)
+		end(ingest, !result, err);
+	return result;
+}
+
+struct ingest *ingest_begin(struct context *context, const struct repository *repository,
+			    const void *head, size_t len, ducc_error **err)
+{
+	struct ingest *ingest = xcalloc(1, sizeof(*ingest));
+
+	ingest->context = context;
+	ingest->repository = repository;
+	ingest->head = head;
+	ingest->head_len = len;
+	if (!spool_patiently(context, repository, try_ingest, ingest, err))
+		return ingest;
+	free(ingest);
+	return NULL;
+}
+
+int ingest_finish(struct ingest *ingest, ducc_error **err)
+{
+	struct process *process = &ingest->process;
+
+	cleanup_close(&process->in);
+	process->in = -1;
+	/* It can't be called back any more: what is published is published. */
+	while (!process_poll(process, false))
+		;
+	if (process->status)
+		return ended(ingest, err);
+	spool_remove_note(ingest->repository);
+	process_tell(process, ingest->context);
+	free(STEAL(ingest->note.transaction));
+	process_close(process);
+	return 0;
+}
+
+void ingest_free(struct ingest *ingest)
+{
+	ducc_error *err = NULL;
+
+	if (!ingest)
+		return;
+	if (ingest->process.out >= 0 && end(ingest, false, &err) < 0)
+		context_notice(ingest->context, DUCC_WARNING, "%s: %s", ingest->repository->name,
+			       ducc_error_message(err));
+	ducc_error_free(err);
+	free(ingest);
+}
+
+/* --- removing --------------------------------------------------------- */
+
+struct removal {
+	struct context *context;
+	const struct repository *repository;
+	char **argv;
+};
+
+/* One try: 1 if it is done, 0 if somebody else is at it. */
+static int try_remove(void *ctx, ducc_error **err)
+{
+	const struct removal *removal = ctx;
+	struct spool_note note = {0};
+	int result = spool_run(removal->context, removal->repository, &note, removal->argv, err);
+
+	if (result >= 0)
+		spool_remove_note(removal->repository);
+	else
+		spool_clear_up(removal->context, removal->repository, &note, NULL);
+	free(note.transaction);
+	return result;
+}
+
+int ingest_remove(struct context *context, const struct repository *repository,
+		  const char *const *paths, size_t n, ducc_error **err)
+{
+	struct removal removal = {context, repository, xcalloc(2 * n + 4, sizeof(char *))};
+	size_t argc = 0;
+	int result;
+
+	removal.argv[argc++] = xstrdup(CVMFS_SERVER);
+	removal.argv[argc++] = xstrdup("ingest");
+	for (size_t i = 0; i < n; i++) {
+		removal.argv[argc++] = xstrdup("-d");
+		removal.argv[argc++] = xstrdup(paths[i]);
+	}
+	removal.argv[argc] = xstrdup(repository->name);
+	result = spool_patiently(context, repository, try_remove, &removal, err);
+	for (size_t i = 0; i <= argc; i++)
+		free(removal.argv[i]);
+	free(removal.argv);
+	return result;
+}

@@ -1,0 +1,125 @@
+/* What became of what was published: see probes.h. */
+#include "cvmfs/probes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "content/listing.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+#define READ_SIZE ((size_t)1 << 20)
+/* Files that CernVM-FS may cut into chunks, and those that it would: by default 4 to 16 MB. */
+#define LARGE ((uint64_t)1 << 20)
+#define LARGE_ENOUGH ((uint64_t)32 << 20)
+
+static void add_probe(struct probes *probes, struct probe probe)
+{
+	GROW(probes->list, probes->n, probes->capacity);
+	probes->list[probes->n++] = probe;
+}
+
+/* One whiteout stands for all. */
+void probes_add_layer(struct probes *probes, const struct digest *layer, struct tree *tree)
+{
+	struct node *root = tree_root(tree), *node = tree_next(root, root);
+	AUTO_BUFFER path = {0};
+
+	while (node && (!node_is_whiteout(node) || node->flags & NODE_VOID))
+		node = tree_next(root, node);
+	if (!node)
+		return;
+	node_path(node, &path);
+	add_probe(probes, (struct probe){.path = layer_path(layer, path.data)});
+}
+
+/*
+ * The file in the flat tree that CernVM-FS would rather than all others cut into
+ * chunks, of the smallest that is large enough.
+ */
+void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	const struct node *best = NULL;
+	AUTO_BUFFER path = {0};
+	struct probe probe = {.is_file = true};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct file *file = node->file;
+
+		if (!S_ISREG(file->mode) || !file->layer || file->size < LARGE)
+			continue;
+		if (!best ||
+		    (best->file->size < LARGE_ENOUGH
+			     ? file->size > best->file->size
+			     : file->size >= LARGE_ENOUGH && file->size < best->file->size))
+			best = node;
+	}
+	if (!best)
+		return;
+	node_path(best, &path);
+	probe.path = format("%s/%s", directory, path.data);
+	memcpy(probe.sha256, best->file->sha256, sizeof(probe.sha256));
+	add_probe(probes, probe);
+}
+
+static bool is_readable(int fd, const struct probe *probe)
+{
+	AUTO_FREE char *data = xmalloc(READ_SIZE);
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	ssize_t n;
+
+	while ((n = read(fd, data, READ_SIZE)) > 0)
+		hasher_update(hasher, data, (size_t)n);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	return !n && !memcmp(sha256, probe->sha256, sizeof(sha256));
+}
+
+void probes_look(const struct probes *probes, struct context *context,
+		 const struct repository *repository)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	for (size_t i = 0; root >= 0 && i < probes->n; i++) {
+		const struct probe *probe = &probes->list[i];
+		const char *name;
+		struct stat st;
+		AUTO_CLOSE int parent = path_open_parent(root, probe->path, &name);
+
+		if (parent < 0)
+			continue;
+		if (!probe->is_file && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno == ENOENT)
+			context_notice(
+				context, DUCC_WARNING,
+				"%s: the repository has dropped this whiteout, as gateways "
+				"of CernVM-FS may do: files that this layer removes show up "
+				"again for Podman and containerd; the flat image is right, but for "
+				"device files",
+				probe->path);
+		if (!probe->is_file)
+			continue;
+		AUTO_CLOSE int fd = path_open_file(parent, name);
+		if ((fd >= 0 && !is_readable(fd, probe)) || (fd < 0 && errno != ENOENT))
+			context_notice(context, DUCC_WARNING,
+				       "%s: can't be read back; this version of CernVM-FS makes "
+				       "something else of hard links onto large files",
+				       probe->path);
+	}
+}
+
+void probes_forget(struct probes *probes, size_t n)
+{
+	while (probes->n > n)
+		free(probes->list[--probes->n].path);
+}
+
+void probes_free(struct probes *probes)
+{
+	probes_forget(probes, 0);
+	free(probes->list);
+	*probes = (struct probes){NULL};
+}

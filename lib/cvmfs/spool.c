@@ -1,0 +1,426 @@
+/* The spool directory of a publisher of CernVM-FS: see spool.h. */
+#include "cvmfs/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+#define NOTE "ducc.transaction"
+#define EDIT "edit"
+#define INGEST "ingest"
+#define NOTE_LIMIT ((size_t)4096)
+#define TICK_SHORT 10 /* milliseconds */
+#define PAUSE_MAX 60  /* seconds */
+
+/* --- the state of the repository -------------------------------------- */
+
+static char *spool_path(const struct repository *repository, const char *name)
+{
+	return format("%s/%s", repository->spool, name);
+}
+
+/*
+ * Tells the open transaction from all others, or NULL if none is open; to be freed.  The
+ * flag is a file of its own for each: when it was born does not change when it is
+ * written or renamed.
+ */
+static char *open_transaction(const struct repository *repository)
+{
+	AUTO_FREE char *path = spool_path(repository, "in_transaction.lock");
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
+		return NULL;
+	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
+		st.stx_btime = st.stx_mtime;
+	return format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
+		      (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+}
+
+char *spool_opened(const struct repository *repository)
+{
+	return spool_path(repository, "ducc.opened");
+}
+
+static bool is_in_transaction(const struct repository *repository)
+{
+	AUTO_FREE char *transaction = open_transaction(repository);
+
+	return transaction != NULL;
+}
+
+/* What somebody has changed in an open transaction is in this directory; an ingest leaves it empty. */
+static bool has_changes(const struct repository *repository)
+{
+	AUTO_FREE char *path = spool_path(repository, "scratch/current");
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && !path_is_empty(fd);
+}
+
+/* Tells this boot of the machine from others; process numbers begin anew. */
+static char *boot_id(void)
+{
+	char id[64] = "";
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+
+	id[n > 0 ? strcspn(id, "\n") : 0] = '\0';
+	return xstrdup(id);
+}
+
+void spool_remove_note(const struct repository *repository)
+{
+	AUTO_FREE char *path = spool_path(repository, NOTE), *opened = spool_opened(repository);
+
+	unlink(opened);
+	unlink(path);
+}
+
+/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
+static char *print_note(const struct spool_note *note, const char *boot)
+{
+	return format("%ld %s %s %s\n", (long)note->group, boot,
+		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST);
+}
+
+int spool_write_note(const struct repository *repository, const struct spool_note *note,
+		     ducc_error **err)
+{
+	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
+	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
+	    rename(draft, path) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+/*
+ * Reads a note of this boot, or of an earlier one, whose processes are gone.  What
+ * print_note() does not make leaves the note empty.
+ */
+static void parse_note(struct spool_note *note, const char *text, const char *boot)
+{
+	AUTO_FREE char *copy = xstrdup(text), *again = NULL;
+	char *next = copy;
+	const char *group = strsep(&next, " "), *of_boot = strsep(&next, " ");
+	const char *transaction = strsep(&next, " "), *kind = strsep(&next, "\n");
+
+	if (!kind)
+		return;
+	note->group = (pid_t)atol(group);
+	note->edit = !strcmp(kind, EDIT);
+	note->transaction = strcmp(transaction, "-") != 0 ? xstrdup(transaction) : NULL;
+	again = print_note(note, of_boot);
+	if (strcmp(again, text) != 0 || note->group < 0 || note->group == 1) {
+		free(STEAL(note->transaction));
+		*note = (struct spool_note){0};
+	} else if (strcmp(of_boot, boot) != 0) {
+		note->group = 0;
+	}
+}
+
+/* False if there is none.  One that is damaged says nothing: no transaction is known to be ours. */
+static bool read_note(const struct repository *repository, struct spool_note *note)
+{
+	AUTO_FREE char *path = spool_path(repository, NOTE), *boot = boot_id(), *text = NULL;
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len;
+
+	*note = (struct spool_note){0};
+	if (fd < 0)
+		return false;
+	if (!read_file(fd, NOTE_LIMIT, &text, &len, NULL))
+		parse_note(note, text, boot);
+	return true;
+}
+
+int spool_note_transaction(const struct repository *repository, struct spool_note *note,
+			   ducc_error **err)
+{
+	if (note->transaction)
+		return 0;
+	note->transaction = open_transaction(repository);
+	return note->transaction ? spool_write_note(repository, note, err) : 0;
+}
+
+/* True if /proc/PID/stat speaks of a process of the group that is not a zombie. */
+static bool is_in_group(const char *pid, pid_t group)
+{
+	AUTO_FREE char *path = format("/proc/%s/stat", pid);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[1024], state;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const char *after;
+	long of;
+
+	text[n > 0 ? n : 0] = '\0';
+	after = strrchr(text, ')'); /* the name before it may hold anything */
+	return after && sscanf(after, ") %c %*d %ld", &state, &of) == 2 && of == group &&
+	       state != 'Z' && state != 'X';
+}
+
+/* kill(2) would find zombies too, which may stay as long as the machine is up. */
+static bool group_is_alive(pid_t group)
+{
+	DIR *proc = group && !kill(-group, 0) ? opendir("/proc") : NULL;
+	const struct dirent *entry;
+	bool alive = false;
+
+	if (!proc)
+		return false;
+	while (!alive && (entry = readdir(proc)))
+		alive = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			is_in_group(entry->d_name, group);
+	closedir(proc);
+	return alive;
+}
+
+/* --- waiting ---------------------------------------------------------- */
+
+static uint64_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+static int interrupted(ducc_error **err)
+{
+	return error_set(err, "interrupted");
+}
+
+struct patience {
+	uint64_t until;
+	unsigned pause; /* seconds */
+	bool told;
+};
+
+/* A pause, longer each time; 0 if it is over, 1 if patience is, -1 if interrupted. */
+static int be_patient(struct context *context, struct patience *patience, const char *what,
+		      ducc_error **err)
+{
+	uint64_t now = seconds(), until;
+
+	if (!patience->until) {
+		patience->until = now + context->wait;
+		patience->pause = 1;
+	}
+	if (now >= patience->until)
+		return 1;
+	if (!patience->told)
+		context_notice(context, DUCC_WARNING, "%s; waiting for up to %u seconds", what,
+			       context->wait);
+	patience->told = true;
+	until = now + patience->pause < patience->until ? now + patience->pause : patience->until;
+	patience->pause = patience->pause * 2 < PAUSE_MAX ? patience->pause * 2 : PAUSE_MAX;
+	while (seconds() < until) {
+		if (context_cancelled(context))
+			return interrupted(err);
+		poll(NULL, 0, PROCESS_TICK);
+	}
+	return 0;
+}
+
+/* --- clearing up ------------------------------------------------------ */
+
+static int wait_for_group(struct context *context, pid_t group, ducc_error **err)
+{
+	static const char what[] = "what a publisher that was killed has started still runs";
+	struct patience patience = {0};
+
+	while (group_is_alive(group)) {
+		int waited = be_patient(context, &patience, what, err);
+
+		if (waited)
+			return waited < 0
+				       ? -1
+				       : error_set(err, "%s, process group %ld", what, (long)group);
+	}
+	return 0;
+}
+
+/* True if the transaction that is open now is that of the note. */
+static bool is_ours(const struct repository *repository, const struct spool_note *note)
+{
+	AUTO_FREE char *transaction = open_transaction(repository);
+	AUTO_FREE char *opened = spool_opened(repository);
+
+	if (!transaction)
+		return false;
+	if (note->transaction)
+		return !strcmp(transaction, note->transaction);
+	return note->edit && !access(opened, F_OK);
+}
+
+/*
+ * Aborts the transaction that is open, which is that of the note.  The note says so: if
+ * we are killed, the abort goes on.
+ */
+static int abort_transaction(struct context *context, const struct repository *repository,
+			     const struct spool_note *note, ducc_error **err)
+{
+	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
+	struct spool_note aborting = *note;
+	struct process process;
+	int result = 0;
+
+	if (process_start(&process, argv, false, err) < 0)
+		return -1;
+	aborting.group = process.pid;
+	spool_write_note(repository, &aborting, NULL);
+	while (!process_poll(&process, false))
+		;
+	if (process.status)
+		result = process_error(&process, CVMFS_SERVER " abort", err);
+	process_tell(&process, context);
+	process_close(&process);
+	return result;
+}
+
+/*
+ * The same until it is done, by us or by one that a publisher has begun who was killed
+ * before it could note that.
+ */
+static int abort_patiently(struct context *context, const struct repository *repository,
+			   const struct spool_note *note, ducc_error **err)
+{
+	static const char what[] = "another abort of the transaction still runs";
+	struct patience patience = {0};
+
+	for (;;) {
+		ducc_error *error = NULL;
+
+		if (!abort_transaction(context, repository, note, &error))
+			return 0;
+		if (!is_ours(repository, note)) {
+			ducc_error_free(error);
+			return 0;
+		}
+		if (!strstr(ducc_error_message(error), "acquire lock") ||
+		    be_patient(context, &patience, what, NULL))
+			return error_give(err, error);
+		ducc_error_free(error);
+	}
+}
+
+int spool_clear_up(struct context *context, const struct repository *repository,
+		   const struct spool_note *note, ducc_error **err)
+{
+	if (wait_for_group(context, note->group, err) < 0)
+		return -1;
+	if (!is_ours(repository, note)) {
+		spool_remove_note(repository);
+		return 0;
+	}
+	if (!note->edit && has_changes(repository))
+		return error_set(err,
+				 "a transaction of ours was broken off, and something was changed "
+				 "in it since: see to it, then run `" CVMFS_SERVER " abort %s'",
+				 repository->name);
+	context_notice(context, DUCC_WARNING, "%s: aborting a transaction that was broken off",
+		       repository->name);
+	if (abort_patiently(context, repository, note, err) < 0)
+		return error_wrap(err, "a transaction of ours was broken off and must be aborted");
+	spool_remove_note(repository);
+	return 0;
+}
+
+int spool_lock(struct context *context, const struct repository *repository, ducc_error **err)
+{
+	AUTO_CLOSE int lock = open(repository->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct spool_note note;
+	int result = 0;
+
+	if (lock < 0 && errno == ENOENT)
+		return error_set(err, "this machine is no publisher of it: there is no %s",
+				 repository->spool);
+	if (lock < 0)
+		return error_errno(err, errno, "%s", repository->spool);
+	if (lock_wait(context, lock, repository->name, err) < 0)
+		return -1;
+	if (read_note(repository, &note))
+		result = spool_clear_up(context, repository, &note, err);
+	free(note.transaction);
+	return result < 0 ? -1 : steal_fd(&lock);
+}
+
+/* --- a turn ----------------------------------------------------------- */
+
+bool spool_is_busy(const struct process *process)
+{
+	static const char *const words[] = {"already open", "path busy", "lease busy",
+					    "currently publishing"};
+
+	for (size_t i = 0; process->output.data && i < ARRAY_LEN(words); i++)
+		if (strcasestr(process->output.data, words[i]))
+			return true;
+	return false;
+}
+
+int spool_patiently(struct context *context, const struct repository *repository,
+		    int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err)
+{
+	static const char what[] = "somebody else has a transaction open";
+	struct patience patience = {0};
+	int result;
+
+	for (;;) {
+		result = is_in_transaction(repository) ? 0 : try(ctx, err);
+		if (result)
+			return result < 0 ? -1 : 0;
+		result = be_patient(context, &patience, what, err);
+		if (result < 0)
+			return -1;
+		if (result)
+			return error_set(
+				err,
+				"%s, for more than %u seconds (if nobody has: `" CVMFS_SERVER
+				" abort %s')",
+				what, context->wait, repository->name);
+	}
+}
+
+int spool_run(struct context *context, const struct repository *repository, struct spool_note *note,
+	      char *const *argv, ducc_error **err)
+{
+	struct process process;
+	int result;
+
+	note->group = 0;
+	if (spool_write_note(repository, note, err) < 0 ||
+	    process_start(&process, argv, false, err) < 0)
+		return -1;
+	note->group = process.pid;
+	process.tick = TICK_SHORT;
+	result = spool_write_note(repository, note, err);
+	while (!process_poll(&process, false))
+		if (!result)
+			result = spool_note_transaction(repository, note, err);
+	if (WIFSIGNALED(process.status)) {
+		/* What it has started goes on without an aim; what it has opened stays open. */
+		kill(-note->group, SIGKILL);
+		spool_note_transaction(repository, note, NULL);
+	}
+	if (!result)
+		result = !process.status           ? 1
+			 : spool_is_busy(&process) ? 0
+						   : process_error(&process, CVMFS_SERVER, err);
+	process_tell(&process, context);
+	process_close(&process);
+	return result;
+}

@@ -1,0 +1,137 @@
+/* Digests: see digest.h. */
+#include "format/digest.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct hasher {
+	EVP_MD_CTX *context;
+};
+
+static void check(int result)
+{
+	/* SHA-256 without a provider or memory: nothing can be verified any more. */
+	if (result != 1)
+		abort();
+}
+
+struct hasher *hasher_new(void)
+{
+	struct hasher *hasher = xcalloc(1, sizeof(*hasher));
+
+	hasher->context = xalloc(EVP_MD_CTX_new());
+	hasher_reset(hasher);
+	return hasher;
+}
+
+void hasher_reset(struct hasher *hasher)
+{
+	check(EVP_DigestInit_ex(hasher->context, EVP_sha256(), NULL));
+}
+
+void hasher_update(struct hasher *hasher, const void *data, size_t len)
+{
+	check(EVP_DigestUpdate(hasher->context, data, len));
+}
+
+void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE])
+{
+	check(EVP_DigestFinal_ex(hasher->context, sha256, NULL));
+}
+
+void hasher_free(struct hasher *hasher)
+{
+	if (!hasher)
+		return;
+	EVP_MD_CTX_free(hasher->context);
+	free(hasher);
+}
+
+bool digest_is_hex(const char *text)
+{
+	return strspn(text, "0123456789abcdef") == DIGEST_HEX_LEN && !text[DIGEST_HEX_LEN];
+}
+
+bool digest_parse(struct digest *digest, const char *text)
+{
+	if (strncmp(text, "sha256:", 7) != 0 || !digest_is_hex(text + 7))
+		return false;
+	memcpy(digest->hex, text + 7, sizeof(digest->hex));
+	return true;
+}
+
+bool digest_equal(const struct digest *a, const struct digest *b)
+{
+	return !strcmp(a->hex, b->hex);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct digest *left = a, *right = b;
+
+	return strcmp(left->hex, right->hex);
+}
+
+void digest_set_add(struct digest_set *set, const struct digest *digest)
+{
+	GROW(set->digests, set->n, set->capacity);
+	set->digests[set->n++] = *digest;
+}
+
+void digest_set_sort(struct digest_set *set)
+{
+	size_t n = 0;
+
+	if (!set->n)
+		return;
+	qsort(set->digests, set->n, sizeof(*set->digests), compare);
+	for (size_t i = 0; i < set->n; i++)
+		if (!n || compare(&set->digests[n - 1], &set->digests[i]) != 0)
+			set->digests[n++] = set->digests[i];
+	set->n = n;
+}
+
+bool digest_set_has(const struct digest_set *set, const struct digest *digest)
+{
+	return set->n && bsearch(digest, set->digests, set->n, sizeof(*digest), compare);
+}
+
+void digest_set_free(struct digest_set *set)
+{
+	free(set->digests);
+	*set = (struct digest_set){NULL};
+}
+
+void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < SHA256_SIZE; i++) {
+		digest->hex[2 * i] = digits[sha256[i] >> 4];
+		digest->hex[2 * i + 1] = digits[sha256[i] & 15];
+	}
+	digest->hex[DIGEST_HEX_LEN] = '\0';
+}
+
+static unsigned digit(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+void digest_to_bytes(const char *hex, uint8_t sha256[SHA256_SIZE])
+{
+	for (size_t i = 0; i < SHA256_SIZE; i++)
+		sha256[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+}
+
+struct digest digest_of(const void *data, size_t len)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest digest;
+
+	check(EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL));
+	digest_from_bytes(&digest, sha256);
+	return digest;
+}

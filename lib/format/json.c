@@ -1,0 +1,388 @@
+/* JSON from outside: see json.h. */
+#include "format/json.h"
+
+#include <ctype.h>
+#include <math.h>
+
+#include "base/mem.h"
+
+/*
+ * cJSON takes 80 bytes for a value that may be two bytes of JSON, and as much again for its
+ * key and text.  Manifests, configs and indexes have 25 bytes and more for each value; what
+ * is mostly brackets and commas is refused before it becomes 40 times its size.
+ */
+#define MANY_VALUES ((size_t)200000)
+#define BYTES_PER_VALUE 16
+
+static size_t most_values(size_t len)
+{
+	size_t most = len / BYTES_PER_VALUE;
+
+	return most > MANY_VALUES ? most : MANY_VALUES;
+}
+
+/*
+ * Strings are cut short by a NUL, escaped or not; and cJSON takes control characters for
+ * blanks, and within strings, where JSON has none (RFC 8259, sections 2 and 7).
+ */
+static bool is_strange(const char *at, size_t len, bool in_string)
+{
+	unsigned char c = (unsigned char)*at;
+
+	if (c < ' ')
+		return in_string || !c || !strchr("\t\n\r", c);
+	return in_string && c == '\\' && len >= 6 && !memcmp(at, "\\u0000", 6);
+}
+
+static size_t count_digits(const char *at, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && isdigit((unsigned char)at[n]))
+		n++;
+	return n;
+}
+
+/*
+ * The length of the number there, 0 if JSON has none such (RFC 8259, section 6); clears *whole if
+ * it has a fraction or exponent.
+ */
+static size_t number_length(const char *at, size_t len, bool *whole)
+{
+	size_t i = *at == '-', n = count_digits(at + i, len - i);
+
+	if (!n || (n > 1 && at[i] == '0'))
+		return 0;
+	i += n;
+	if (i < len && at[i] == '.') {
+		n = count_digits(at + i + 1, len - i - 1);
+		if (!n)
+			return 0;
+		i += 1 + n;
+		*whole = false;
+	}
+	if (i < len && (at[i] == 'e' || at[i] == 'E')) {
+		i++;
+		i += i < len && (at[i] == '+' || at[i] == '-');
+		n = count_digits(at + i, len - i);
+		if (!n)
+			return 0;
+		i += n;
+		*whole = false;
+	}
+	return i;
+}
+
+/*
+ * What cJSON is not to see: bytes and numbers that others read otherwise, and more values than
+ * there is sense in.  *whole: all numbers are without fraction and exponent.
+ */
+static int check_bytes(const char *data, size_t len, const char *what, bool *whole,
+		       ducc_error **err)
+{
+	size_t values = 1, most = most_values(len);
+	bool in_string = false;
+
+	*whole = true;
+	if (len >= 3 && !memcmp(data, "\xef\xbb\xbf", 3))
+		return error_set(err, "%s: not valid JSON: a byte order mark", what);
+	for (size_t i = 0; i < len; i++) {
+		char c = data[i];
+
+		if (is_strange(data + i, len - i, in_string))
+			return error_set(
+				err, "%s: not valid JSON: a control character, or NUL in a string",
+				what);
+		if (c == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += c == '\\'; /* what is escaped begins and ends nothing */
+		else if ((c == ',' || c == '[' || c == '{') && ++values > most)
+			return error_set(err, "%s: JSON with more than %zu values", what, most);
+		else if (c == '-' || isdigit((unsigned char)c)) {
+			size_t n = number_length(data + i, len - i, whole);
+
+			if (!n)
+				return error_set(err, "%s: not valid JSON: a number at byte %zu",
+						 what, i);
+			i += n - 1;
+		}
+	}
+	return 0;
+}
+
+bool json_has_fractions(const char *data, size_t len)
+{
+	bool whole;
+
+	return check_bytes(data, len, "", &whole, NULL) < 0 || !whole;
+}
+
+/*
+ * The next character of a key as Go compares keys: without regard to case, for which there are
+ * two letters beyond ASCII, U+017F (long s) and U+212A (the unit Kelvin).
+ */
+static int next_folded(const char **key)
+{
+	const char *at = *key;
+	size_t len = 1;
+	int c = tolower((unsigned char)*at);
+
+	if (!strncmp(at, "\xc5\xbf", 2)) {
+		c = 's';
+		len = 2;
+	} else if (!strncmp(at, "\xe2\x84\xaa", 3)) {
+		c = 'k';
+		len = 3;
+	}
+	*key += *at ? len : 0;
+	return c;
+}
+
+int json_compare_folded(const char *a, const char *b)
+{
+	int left, right;
+
+	do {
+		left = next_folded(&a);
+		right = next_folded(&b);
+	} while (left && left == right);
+	return left - right;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_folded_key(const void *a, const void *b)
+{
+	return json_compare_folded(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* True for an object whose keys are data: nobody compares those without regard to case. */
+static bool is_map(const cJSON *object)
+{
+	static const char *const maps[] = {"annotations",  "labels", "volumes",
+					   "exposedports", "auths",  "credhelpers"};
+
+	for (size_t i = 0; object->string && i < ARRAY_LEN(maps); i++)
+		if (!json_compare_folded(object->string, maps[i]))
+			return true;
+	return false;
+}
+
+/* A member that is there twice, of which other readers may take the other one; or NULL. */
+static const char *find_twin(const cJSON *object)
+{
+	int (*compare)(const void *, const void *) = is_map(object) ? by_key : by_folded_key;
+	size_t n = 0;
+	AUTO_FREE const char **keys = NULL;
+	const cJSON *member;
+
+	if (!cJSON_IsObject(object))
+		return NULL;
+	keys = xcalloc((size_t)cJSON_GetArraySize(object), sizeof(*keys));
+	cJSON_ArrayForEach(member, object) keys[n++] = member->string;
+	if (n)
+		qsort(keys, n, sizeof(*keys), compare);
+	for (size_t i = 1; i < n; i++)
+		if (!compare(&keys[i - 1], &keys[i]))
+			return keys[i];
+	return NULL;
+}
+
+/* The same for all objects in the document, which cJSON has let be nested so deep only. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static const char *find_any_twin(const cJSON *item)
+{
+	const char *twin = find_twin(item);
+	const cJSON *child;
+
+	cJSON_ArrayForEach(child, item)
+	{
+		if (!twin && child->child)
+			twin = find_any_twin(child);
+	}
+	return twin;
+}
+
+static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *), const char *type,
+		    const char *what, ducc_error **err)
+{
+	const char *end = NULL, *twin;
+	AUTO_JSON *json = NULL;
+	bool whole;
+
+	if (check_bytes(data, len, what, &whole, err) < 0)
+		return NULL;
+	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+	if (!json) {
+		size_t at = end ? (size_t)(end - data) : 0;
+
+		error_set(err, "%s: not valid JSON, or nested too deep, at byte %zu", what, at);
+		return NULL;
+	}
+	while (end < data + len && strchr(" \t\r\n", *end))
+		end++;
+	if (!is(json) || end != data + len) {
+		error_set(err, "%s: not a JSON %s", what, type);
+		return NULL;
+	}
+	twin = find_any_twin(json);
+	if (twin) {
+		error_set(err, "%s: JSON with \"%s\" twice in an object", what, twin);
+		return NULL;
+	}
+	return STEAL(json);
+}
+
+cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err)
+{
+	return parse(data, len, cJSON_IsObject, "object", what, err);
+}
+
+cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err)
+{
+	return parse(data, len, cJSON_IsArray, "array", what, err);
+}
+
+/* The member if it is there and not null. */
+static const cJSON *member(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNull(item) ? NULL : item;
+}
+
+static int find(const cJSON *object, const char *key, cJSON_bool (*is)(const cJSON *),
+		const char *type, const cJSON **value, ducc_error **err)
+{
+	*value = member(object, key);
+	if (*value && !is(*value))
+		return error_set(err, "\"%s\" is not %s", key, type);
+	return 0;
+}
+
+static int get(const cJSON *object, const char *key, cJSON_bool (*is)(const cJSON *),
+	       const char *type, const cJSON **value, ducc_error **err)
+{
+	if (find(object, key, is, type, value, err) < 0)
+		return -1;
+	return *value ? 0 : error_set(err, "\"%s\" is missing", key);
+}
+
+int json_find_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err)
+{
+	return find(object, key, cJSON_IsObject, "an object", value, err);
+}
+
+int json_find_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err)
+{
+	return find(object, key, cJSON_IsArray, "an array", value, err);
+}
+
+int json_get_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err)
+{
+	return get(object, key, cJSON_IsObject, "an object", value, err);
+}
+
+int json_get_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err)
+{
+	return get(object, key, cJSON_IsArray, "an array", value, err);
+}
+
+int json_find_string(const cJSON *object, const char *key, const char **value, ducc_error **err)
+{
+	const cJSON *item;
+
+	*value = NULL;
+	if (find(object, key, cJSON_IsString, "a string", &item, err) < 0)
+		return -1;
+	if (item)
+		*value = item->valuestring;
+	return 0;
+}
+
+int json_get_string(const cJSON *object, const char *key, const char **value, ducc_error **err)
+{
+	const cJSON *item;
+
+	if (get(object, key, cJSON_IsString, "a string", &item, err) < 0)
+		return -1;
+	*value = item->valuestring;
+	return 0;
+}
+
+int json_get_size(const cJSON *object, const char *key, uint64_t *value, ducc_error **err)
+{
+	const cJSON *item;
+
+	if (get(object, key, cJSON_IsNumber, "a number", &item, err) < 0)
+		return -1;
+	/* written so that NaN fails too */
+	if (!(item->valuedouble >= 0 && item->valuedouble <= 9007199254740992.0) ||
+	    item->valuedouble != floor(item->valuedouble))
+		return error_set(err, "\"%s\" is not a size", key);
+	*value = (uint64_t)item->valuedouble;
+	return 0;
+}
+
+bool json_has_folded(const cJSON *object, const char *key)
+{
+	const cJSON *item = object->child;
+
+	while (item && json_compare_folded(item->string, key) != 0)
+		item = item->next;
+	return item;
+}
+
+const char *json_annotation(const cJSON *object, const char *key)
+{
+	const cJSON *annotations = cJSON_GetObjectItemCaseSensitive(object, "annotations");
+
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(annotations, key));
+}
+
+char *json_print(const cJSON *json, bool pretty)
+{
+	return xalloc(pretty ? cJSON_Print(json) : cJSON_PrintUnformatted(json));
+}
+
+cJSON *json_object(void)
+{
+	return xalloc(cJSON_CreateObject());
+}
+
+cJSON *json_array(void)
+{
+	return xalloc(cJSON_CreateArray());
+}
+
+void json_set(cJSON *object, const char *key, cJSON *item)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	if (!cJSON_AddItemToObject(object, key, item))
+		abort();
+}
+
+void json_set_string(cJSON *object, const char *key, const char *value)
+{
+	json_set(object, key, xalloc(cJSON_CreateString(value)));
+}
+
+void json_set_size(cJSON *object, const char *key, uint64_t value)
+{
+	json_set(object, key, xalloc(cJSON_CreateNumber((double)value)));
+}
+
+void json_append(cJSON *array, cJSON *item)
+{
+	if (!cJSON_AddItemToArray(array, item))
+		abort();
+}
+
+cJSON *json_copy(const cJSON *item)
+{
+	return xalloc(cJSON_Duplicate(item, true));
+}

@@ -1,0 +1,206 @@
+/* What an image runs on: see platform.h. */
+#include "format/platform.h"
+
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define PART_LIMIT 64 /* bytes */
+
+/* What kernels and distributions call a machine, and what images do. */
+static const struct {
+	const char *machine, *architecture, *variant;
+} machines[] = {
+	{"x86_64", "amd64", NULL}, {"x86-64", "amd64", NULL}, {"aarch64", "arm64", NULL},
+	{"armv7l", "arm", "v7"},   {"armhf", "arm", "v7"},    {"armv6l", "arm", "v6"},
+	{"armel", "arm", "v6"},    {"i386", "386", NULL},     {"i686", "386", NULL},
+};
+
+/* Gives the architecture the name that images have for it, and a number the v of a variant. */
+static void normalize(struct platform *platform)
+{
+	char *variant = platform->variant;
+
+	for (size_t i = 0; platform->architecture && i < ARRAY_LEN(machines); i++) {
+		if (strcmp(platform->architecture, machines[i].machine) != 0)
+			continue;
+		free(platform->architecture);
+		platform->architecture = xstrdup(machines[i].architecture);
+		if (!platform->variant && machines[i].variant)
+			platform->variant = xstrdup(machines[i].variant);
+	}
+	if (variant && *variant >= '0' && *variant <= '9') {
+		platform->variant = format("v%s", variant);
+		free(variant);
+	}
+}
+
+static void platform_of_host(struct platform *platform)
+{
+	struct utsname host;
+
+	if (uname(&host) < 0)
+		abort();
+	platform->os = xstrdup("linux");
+	platform->architecture = xstrdup(host.machine);
+}
+
+/*
+ * True for a part of a platform: letters, digits, and `.`, `_` and `-` within it.
+ * Directories are called after it, and it goes into records.
+ */
+static bool is_part(const char *text, size_t len)
+{
+	static const char others[] = "._-";
+
+	if (!len || len > PART_LIMIT || strchr(others, text[0]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!text_is_alnum(text[i]) && !strchr(others, text[i]))
+			return false;
+	return true;
+}
+
+int platform_parse(struct platform *platform, const char *text, ducc_error **err)
+{
+	const char *architecture, *variant;
+
+	*platform = (struct platform){0};
+	if (!text) {
+		platform_of_host(platform);
+		normalize(platform);
+		return 0;
+	}
+	architecture = text + strcspn(text, "/");
+	architecture += *architecture == '/';
+	variant = architecture + strcspn(architecture, "/");
+	if (!is_part(text, strcspn(text, "/")) ||
+	    !is_part(architecture, strcspn(architecture, "/")) ||
+	    (*variant && !is_part(variant + 1, strlen(variant + 1))))
+		return error_set(err, "not a platform (OS/ARCH[/VARIANT]): %s", text);
+	platform->os = xstrndup(text, strcspn(text, "/"));
+	platform->architecture = xstrndup(architecture, strcspn(architecture, "/"));
+	if (*variant)
+		platform->variant = xstrdup(variant + 1);
+	normalize(platform);
+	return 0;
+}
+
+void platform_free(struct platform *platform)
+{
+	free(platform->os);
+	free(platform->architecture);
+	free(platform->variant);
+	*platform = (struct platform){0};
+}
+
+char *platform_format(const struct platform *platform)
+{
+	return format("%s/%s%s%s", platform->os ? platform->os : "unknown",
+		      platform->architecture ? platform->architecture : "unknown",
+		      platform->variant ? "/" : "", platform->variant ? platform->variant : "");
+}
+
+int platform_normalize(const char *text, char **normalized, ducc_error **err)
+{
+	struct platform platform;
+
+	if (platform_parse(&platform, text, err) < 0)
+		return -1;
+	*normalized = platform_format(&platform);
+	platform_free(&platform);
+	return 0;
+}
+
+/* Reads a part; an empty one is as good as none. */
+static int take_part(const cJSON *json, const char *key, char **part, ducc_error **err)
+{
+	const char *text;
+
+	if (json_find_string(json, key, &text, err) < 0)
+		return -1;
+	if (!text || !*text)
+		return 0;
+	if (!is_part(text, strlen(text)))
+		return error_set(err, "\"%s\" cannot be part of a platform: %s", key, text);
+	*part = xstrdup(text);
+	return 0;
+}
+
+int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err)
+{
+	if (take_part(json, "os", &platform->os, err) < 0 ||
+	    take_part(json, "architecture", &platform->architecture, err) < 0 ||
+	    take_part(json, "variant", &platform->variant, err) < 0)
+		return -1;
+	normalize(platform);
+	return 0;
+}
+
+char *platform_of_descriptor(const cJSON *descriptor)
+{
+	const cJSON *json = cJSON_GetObjectItemCaseSensitive(descriptor, "platform");
+	struct platform platform = {0};
+	char *text = NULL;
+
+	if (cJSON_IsObject(json) && !platform_from_json(&platform, json, NULL))
+		text = platform_format(&platform);
+	platform_free(&platform);
+	return text;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+/* The numbers in vMAJOR[.MINOR], or those of no variant; false: it is something else. */
+static bool read_variant(const char *variant, unsigned of_none, unsigned *major, unsigned *minor)
+{
+	int end = 0;
+
+	*major = of_none;
+	*minor = 0;
+	if (!variant)
+		return true;
+	if (variant[0] != 'v' || variant[1 + strspn(variant + 1, ".0123456789")])
+		return false;
+	if (sscanf(variant, "v%2u%n.%1u%n", major, &end, minor, &end) < 1)
+		return false;
+	return !variant[end];
+}
+
+/* Of an architecture whose newer variants run what is made for the older ones. */
+static unsigned rank_variants(const struct platform *wanted, const struct platform *have,
+			      unsigned of_none)
+{
+	unsigned limit, limit_minor, is, is_minor;
+
+	if (!read_variant(wanted->variant, of_none, &limit, &limit_minor) ||
+	    !read_variant(have->variant, of_none, &is, &is_minor))
+		return !wanted->variant || same(wanted->variant, have->variant);
+	if (is > limit || (is == limit && is_minor > limit_minor))
+		return 0;
+	/* ARMv9.0 has come from ARMv8.5. */
+	if (limit == 9 && is == 8 && is_minor > limit_minor + 5)
+		return 0;
+	return is * 10 + is_minor + 1;
+}
+
+unsigned platform_rank(const struct platform *wanted, const struct platform *have)
+{
+	static const struct {
+		const char *architecture;
+		unsigned of_none;
+	} ordered[] = {{"amd64", 1}, {"arm", 7}, {"arm64", 8}};
+
+	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(ordered); i++)
+		if (!strcmp(wanted->architecture, ordered[i].architecture))
+			return rank_variants(wanted, have, ordered[i].of_none);
+	return !wanted->variant || same(wanted->variant, have->variant);
+}

@@ -1,0 +1,172 @@
+/* Records: one image on its way through a pipeline (ducc.h). */
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "format/record.h"
+#include "base/text.h"
+
+struct field {
+	char *key;
+	char *value;
+};
+
+struct ducc_record {
+	char *reference;
+	struct field *fields;
+	size_t n, capacity;
+};
+
+static void add(struct ducc_record *record, char *key, char *value)
+{
+	GROW(record->fields, record->n, record->capacity);
+	record->fields[record->n++] = (struct field){key, value};
+}
+
+static struct field *find(const ducc_record *record, const char *key)
+{
+	for (size_t i = 0; i < record->n; i++)
+		if (!strcmp(record->fields[i].key, key))
+			return &record->fields[i];
+	return NULL;
+}
+
+/* Printable ASCII, without the blank and what ends a key. */
+static bool is_key(const char *key)
+{
+	for (const char *p = key; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f || *p == '=')
+			return false;
+	return *key != '\0';
+}
+
+static int check_field(const char *key, const char *value, ducc_error **err)
+{
+	if (!is_key(key))
+		return error_set(err, "%s: not a key of a field", key);
+	if (!text_is_plain(value))
+		return error_set(err, "field %s= holds a control character: %s", key, value);
+	return 0;
+}
+
+/* Adds the field that a line has, `key=value`. */
+static int parse_field(struct ducc_record *record, const char *text, size_t len, ducc_error **err)
+{
+	size_t end = strcspn(text, "=");
+	AUTO_FREE char *key = NULL, *value = NULL;
+
+	if (end >= len)
+		return error_set(err, "%.*s: field is not key=value", (int)len, text);
+	key = xstrndup(text, end);
+	value = xstrndup(text + end + 1, len - end - 1);
+	if (check_field(key, value, err) < 0)
+		return -1;
+	if (find(record, key))
+		return error_set(err, "field %s= is there twice", key);
+	add(record, STEAL(key), STEAL(value));
+	return 0;
+}
+
+static int parse(struct ducc_record *record, const char *line, ducc_error **err)
+{
+	size_t len = strcspn(line, "\t");
+
+	record->reference = xstrndup(line, len);
+	if (!len)
+		return error_set(err, "record without a reference");
+	if (!text_is_plain(record->reference))
+		return error_set(err, "%s: reference holds a control character", record->reference);
+	for (line += len; *line; line += len) {
+		line++;
+		len = strcspn(line, "\t");
+		/* People leave blanks at the end of a line, tabs too. */
+		if (len && parse_field(record, line, len, err) < 0)
+			return error_wrap(err, "%s", record->reference);
+	}
+	return 0;
+}
+
+ducc_record *ducc_record_parse(const char *line, ducc_error **err)
+{
+	struct ducc_record *record = xcalloc(1, sizeof(*record));
+
+	if (!parse(record, line, err))
+		return record;
+	ducc_record_free(record);
+	return NULL;
+}
+
+ducc_record *record_new(const struct reference *reference)
+{
+	struct ducc_record *record = xcalloc(1, sizeof(*record));
+
+	record->reference = reference_format(reference);
+	return record;
+}
+
+void ducc_record_free(ducc_record *record)
+{
+	if (!record)
+		return;
+	for (size_t i = 0; i < record->n; i++) {
+		free(record->fields[i].key);
+		free(record->fields[i].value);
+	}
+	free(record->fields);
+	free(record->reference);
+	free(record);
+}
+
+ducc_record *record_copy(const ducc_record *record)
+{
+	struct ducc_record *copy = xcalloc(1, sizeof(*copy));
+
+	copy->reference = xstrdup(record->reference);
+	for (size_t i = 0; i < record->n; i++)
+		add(copy, xstrdup(record->fields[i].key), xstrdup(record->fields[i].value));
+	return copy;
+}
+
+const char *ducc_record_reference(const ducc_record *record)
+{
+	return record->reference;
+}
+
+void record_set_reference(ducc_record *record, const struct reference *reference)
+{
+	free(record->reference);
+	record->reference = reference_format(reference);
+}
+
+const char *ducc_record_get(const ducc_record *record, const char *key)
+{
+	const struct field *field = find(record, key);
+
+	return field ? field->value : NULL;
+}
+
+int ducc_record_set(ducc_record *record, const char *key, const char *value, ducc_error **err)
+{
+	struct field *field = find(record, key);
+	char *copy;
+
+	if (check_field(key, value, err) < 0)
+		return -1;
+	copy = xstrdup(value); /* which may be what is there now */
+	if (!field) {
+		add(record, xstrdup(key), copy);
+		return 0;
+	}
+	free(field->value);
+	field->value = copy;
+	return 0;
+}
+
+char *ducc_record_format(const ducc_record *record)
+{
+	struct buffer line = {0};
+
+	buffer_adds(&line, record->reference);
+	for (size_t i = 0; i < record->n; i++)
+		buffer_addf(&line, "\t%s=%s", record->fields[i].key, record->fields[i].value);
+	return buffer_steal(&line);
+}

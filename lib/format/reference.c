@@ -1,0 +1,341 @@
+/* Image references: see reference.h. */
+#include "format/reference.h"
+
+#include <ctype.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define DOCKER_HUB "registry.hub.docker.com"
+
+static bool is_lower_alnum(char c)
+{
+	return text_is_alnum(c) && !(c >= 'A' && c <= 'Z');
+}
+
+/* The length of the host in HOST[:PORT], brackets of an IPv6 address included. */
+static size_t host_len(const char *registry)
+{
+	return registry[0] == '[' ? strcspn(registry, "]") + 1 : strcspn(registry, ":");
+}
+
+bool registry_is_valid(const char *text)
+{
+	size_t len = strlen(text), host = host_len(text);
+
+	if (!len || len > 255 || host > len)
+		return false;
+	if (text[0] == '[') {
+		if (host < 4 || strspn(text + 1, "0123456789abcdefABCDEF:.") != host - 2)
+			return false;
+	} else {
+		if (!text_is_alnum(text[0]) || !text_is_alnum(text[host - 1]))
+			return false;
+		for (size_t i = 0; i < host; i++)
+			if (!text_is_alnum(text[i]) && text[i] != '-' && text[i] != '_' &&
+			    (text[i] != '.' || text[i + 1] == '.'))
+				return false;
+	}
+	if (text[host] == '\0')
+		return true;
+	/* a port */
+	len = strspn(text + host + 1, "0123456789");
+	return text[host] == ':' && len >= 1 && len <= 5 && !text[host + 1 + len] &&
+	       atoi(text + host + 1) >= 1 && atoi(text + host + 1) <= 65535;
+}
+
+/* One component: alphanumerics joined by one of `.`, `_`, `__` or any number of `-`. */
+static bool valid_component(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	for (;;) {
+		size_t start = i;
+
+		while (i < len && is_lower_alnum(text[i]))
+			i++;
+		if (i == start)
+			return false;
+		if (i == len)
+			return true;
+		if (text[i] == '-')
+			while (i < len && text[i] == '-')
+				i++;
+		else if (text[i] == '_')
+			i += i + 1 < len && text[i + 1] == '_' ? 2 : 1;
+		else if (text[i] == '.')
+			i++;
+		else
+			return false;
+	}
+}
+
+static bool valid_repository(const char *text)
+{
+	if (strlen(text) > 255)
+		return false;
+	for (;;) {
+		size_t len = strcspn(text, "/");
+
+		if (!valid_component(text, len))
+			return false;
+		if (!text[len])
+			return true;
+		text += len + 1;
+	}
+}
+
+static bool valid_tag(const char *text, bool pattern)
+{
+	size_t len = strlen(text);
+
+	if (len < 1 || len > 128 || text[0] == '.' || text[0] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!text_is_alnum(text[i]) && !strchr(pattern ? "_.-*" : "_.-", text[i]))
+			return false;
+	return true;
+}
+
+bool tag_is_valid(const char *text)
+{
+	return valid_tag(text, false);
+}
+
+static bool is_docker_hub(const char *name, size_t len)
+{
+	static const char *const names[] = {DOCKER_HUB, "docker.io", "index.docker.io",
+					    "registry-1.docker.io"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strlen(names[i]) == len && !strncmp(name, names[i], len))
+			return true;
+	return false;
+}
+
+bool registry_is_named(const char *ident, const char *registry)
+{
+	const char *separator = strstr(ident, "://");
+	size_t len;
+
+	if (separator)
+		ident = separator + 3;
+	len = strcspn(ident, "/");
+	if (is_docker_hub(ident, len) && is_docker_hub(registry, strlen(registry)))
+		return true;
+	return strlen(registry) == len && !strncmp(ident, registry, len);
+}
+
+bool registry_is_loopback(const char *registry)
+{
+	size_t len = host_len(registry);
+
+	return (len == 9 && !strncmp(registry, "localhost", 9)) ||
+	       (len == 5 && !strncmp(registry, "[::1]", 5)) ||
+	       (!strncmp(registry, "127.", 4) && strspn(registry, "0123456789.") == len);
+}
+
+/* Splits the registry off *text; false if the text has none. */
+static char *take_registry(const char **text, bool explicit)
+{
+	size_t len = strcspn(*text, "/");
+	char *registry;
+
+	if ((*text)[len] != '/')
+		return NULL;
+	registry = xstrndup(*text, len);
+	if (!explicit && !strpbrk(registry, ".:[") && strcmp(registry, "localhost") != 0) {
+		free(registry);
+		return NULL;
+	}
+	for (char *p = registry; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	*text += len + 1;
+	return registry;
+}
+
+static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
+{
+	const char *separator = strstr(text, "://");
+	AUTO_FREE char *rest = NULL;
+	char *at, *colon;
+
+	if (separator) {
+		reference->scheme = xstrndup(text, (size_t)(separator - text));
+		if (strcmp(reference->scheme, "http") != 0 &&
+		    strcmp(reference->scheme, "https") != 0)
+			return error_set(err, "unknown scheme %s://", reference->scheme);
+		text = separator + 3;
+	}
+	reference->registry = take_registry(&text, separator != NULL);
+	if (!reference->registry) {
+		if (separator)
+			return error_set(err, "reference without a repository");
+		reference->registry = xstrdup(DOCKER_HUB);
+	} else if (!strcmp(reference->registry, "docker.io") ||
+		   !strcmp(reference->registry, "index.docker.io")) {
+		free(reference->registry);
+		reference->registry = xstrdup(DOCKER_HUB);
+	}
+	if (strchr(reference->registry, '@')) /* which may be a password */
+		return error_set(err, "a registry with a user in its name");
+	if (!registry_is_valid(reference->registry))
+		return error_set(err, "not a registry: %s", reference->registry);
+	if (!reference->scheme)
+		reference->scheme =
+			xstrdup(registry_is_loopback(reference->registry) ? "http" : "https");
+
+	rest = xstrdup(text);
+	at = strchr(rest, '@');
+	if (at) {
+		*at++ = '\0';
+		if (!digest_parse(&reference->digest, at))
+			return error_set(err, "not a sha256 digest: %s", at);
+	}
+	colon = strchr(rest, ':');
+	if (colon) {
+		*colon++ = '\0';
+		if (!valid_tag(colon, true))
+			return error_set(err, "not a tag: %s", colon);
+		if (!valid_tag(colon, pattern))
+			return error_set(err, "the tag %s stands for many: ducc-wish tells which",
+					 colon);
+		if (at && strchr(colon, '*'))
+			return error_set(err, "both a digest and the tag %s, which stands for many",
+					 colon);
+		reference->tag = xstrdup(colon);
+	} else if (!at) {
+		reference->tag = xstrdup("latest");
+	}
+	if (!strcmp(reference->registry, DOCKER_HUB) && !strchr(rest, '/'))
+		reference->repository = format("library/%s", rest);
+	else
+		reference->repository = xstrdup(rest);
+	if (!valid_repository(reference->repository))
+		return error_set(err, "not a repository: %s", rest);
+	return 0;
+}
+
+static int parse_or_free(struct reference *reference, const char *text, bool pattern,
+			 ducc_error **err)
+{
+	*reference = (struct reference){0};
+	if (parse(reference, text, pattern, err) < 0) {
+		reference_free(reference);
+		return -1;
+	}
+	return 0;
+}
+
+int reference_parse(struct reference *reference, const char *text, ducc_error **err)
+{
+	return parse_or_free(reference, text, false, err);
+}
+
+int reference_parse_pattern(struct reference *reference, const char *text, ducc_error **err)
+{
+	return parse_or_free(reference, text, true, err);
+}
+
+void reference_free(struct reference *reference)
+{
+	free(reference->scheme);
+	free(reference->registry);
+	free(reference->repository);
+	free(reference->tag);
+	*reference = (struct reference){0};
+}
+
+bool reference_is_pinned(const struct reference *reference)
+{
+	return reference->digest.hex[0] != '\0';
+}
+
+bool reference_is_pattern(const struct reference *reference)
+{
+	return reference->tag && strchr(reference->tag, '*');
+}
+
+/* Backtracks to the last `*` only, so that no pattern takes more than its length times the text's. */
+static bool matches(const char *pattern, const char *tag)
+{
+	const char *star = NULL, *resume = NULL;
+
+	while (*tag) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = tag;
+		} else if (*pattern == *tag) {
+			pattern++;
+			tag++;
+		} else if (star) {
+			pattern = star;
+			tag = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+bool tag_matches(const char *pattern, const char *tag)
+{
+	return tag_is_valid(tag) && matches(pattern, tag);
+}
+
+/* What follows REGISTRY/REPOSITORY in a name that begins with those of the reference, or NULL. */
+static const char *after_repository(const struct reference *reference, const char *name)
+{
+	size_t registry = strlen(reference->registry), repository = strlen(reference->repository);
+
+	if (strncmp(name, reference->registry, registry) != 0 || name[registry] != '/')
+		return NULL;
+	name += registry + 1;
+	return strncmp(name, reference->repository, repository) ? NULL : name + repository;
+}
+
+bool reference_has_repository_of(const struct reference *reference, const char *name)
+{
+	const char *rest = after_repository(reference, name);
+
+	return rest && (*rest == ':' || *rest == '@');
+}
+
+bool reference_matches(const struct reference *pattern, const char *name)
+{
+	AUTO_FREE char *exact = NULL;
+
+	if (!reference_is_pattern(pattern)) {
+		exact = reference_name(pattern);
+		return !strcmp(exact, name);
+	}
+	name = after_repository(pattern, name);
+	return name && *name == ':' && tag_matches(pattern->tag, name + 1);
+}
+
+static char *format_parts(const struct reference *reference, bool scheme, bool digest)
+{
+	struct buffer text = {0};
+
+	if (scheme)
+		buffer_addf(&text, "%s://", reference->scheme);
+	buffer_addf(&text, "%s/%s", reference->registry, reference->repository);
+	if (reference->tag)
+		buffer_addf(&text, ":%s", reference->tag);
+	if (digest && reference_is_pinned(reference))
+		buffer_addf(&text, "@" PRI_DIGEST, reference->digest.hex);
+	return buffer_steal(&text);
+}
+
+char *reference_format(const struct reference *reference)
+{
+	return format_parts(reference, true, true);
+}
+
+char *reference_name(const struct reference *reference)
+{
+	return format_parts(reference, false, !reference->tag);
+}

@@ -1,0 +1,22 @@
+/*
+ * As much of TOML as containers-registries.conf(5) needs: tables, arrays of tables, and
+ * keys with strings and booleans.  Arrays of strings are read and dropped; everything
+ * else is an error.
+ */
+#ifndef DUCC_TOML_H
+#define DUCC_TOML_H
+
+#include "base/error.h"
+
+struct toml_reader {
+	/* A header [name], or [[name]] if it is one of several. */
+	int (*table)(void *ctx, const char *name, bool is_array, ducc_error **err);
+	/* A key of the last table; the text of a string, or for a boolean NULL. */
+	int (*key)(void *ctx, const char *name, const char *text, bool boolean, ducc_error **err);
+	void *ctx;
+};
+
+/* Errors name the line. */
+int toml_read(const char *data, size_t len, const struct toml_reader *reader, ducc_error **err);
+
+#endif

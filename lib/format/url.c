@@ -1,0 +1,121 @@
+/* URLs: see url.h. */
+#include "format/url.h"
+
+#include <curl/urlapi.h>
+#include <strings.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+static void handle_cleanup(CURLU **handle)
+{
+	curl_url_cleanup(*handle);
+}
+
+#define AUTO_URL CLEANUP(handle_cleanup) CURLU
+
+static char *part(CURLU *handle, CURLUPart which, unsigned flags)
+{
+	char *text = NULL, *copy;
+
+	if (curl_url_get(handle, which, &text, flags))
+		return NULL;
+	copy = xstrdup(text);
+	curl_free(text);
+	return copy;
+}
+
+static char *part_of(const char *url, CURLUPart which, unsigned flags)
+{
+	AUTO_URL *handle = xalloc(curl_url());
+
+	if (curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME))
+		return NULL;
+	return part(handle, which, flags);
+}
+
+char *url_resolve(const char *base, const char *reference)
+{
+	AUTO_URL *handle = xalloc(curl_url());
+
+	if (curl_url_set(handle, CURLUPART_URL, base, 0) ||
+	    curl_url_set(handle, CURLUPART_URL, reference, CURLU_NON_SUPPORT_SCHEME))
+		return NULL;
+	return part(handle, CURLUPART_URL, 0);
+}
+
+static bool same_part(const char *a, const char *b, CURLUPart which)
+{
+	AUTO_FREE char *of_a = part_of(a, which, CURLU_DEFAULT_PORT);
+	AUTO_FREE char *of_b = part_of(b, which, CURLU_DEFAULT_PORT);
+
+	return of_a && of_b && !strcasecmp(of_a, of_b);
+}
+
+bool url_same_origin(const char *a, const char *b)
+{
+	return same_part(a, b, CURLUPART_SCHEME) && same_part(a, b, CURLUPART_HOST) &&
+	       same_part(a, b, CURLUPART_PORT);
+}
+
+bool url_same_host(const char *a, const char *b)
+{
+	AUTO_FREE char *of_a = part_of(a, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+	AUTO_FREE char *of_b = part_of(b, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
+
+	return same_part(a, b, CURLUPART_HOST) && !of_a == !of_b && (!of_a || !strcmp(of_a, of_b));
+}
+
+bool url_is_http(const char *url)
+{
+	AUTO_FREE char *scheme = part_of(url, CURLUPART_SCHEME, 0);
+
+	return scheme && (!strcmp(scheme, "http") || !strcmp(scheme, "https"));
+}
+
+char *url_authority(const char *url)
+{
+	AUTO_FREE char *host = part_of(url, CURLUPART_HOST, 0);
+	AUTO_FREE char *port = part_of(url, CURLUPART_PORT, 0);
+
+	return host ? format("%s%s%s", host, port ? ":" : "", port ? port : "") : NULL;
+}
+
+char *url_moved(const char *url, const char *base)
+{
+	AUTO_FREE char *path = part_of(url, CURLUPART_PATH, 0);
+	AUTO_FREE char *query = part_of(url, CURLUPART_QUERY, 0);
+	const char *host = strstr(base, "://");
+	size_t len;
+
+	if (!path || !host)
+		return NULL;
+	len = (size_t)(host + 3 - base) + strcspn(host + 3, "/");
+	return format("%.*s%s%s%s", (int)len, base, path, query ? "?" : "", query ? query : "");
+}
+
+char *url_public(const char *url)
+{
+	AUTO_FREE char *scheme = part_of(url, CURLUPART_SCHEME, 0);
+	AUTO_FREE char *authority = url_authority(url);
+	AUTO_FREE char *path = part_of(url, CURLUPART_PATH, 0);
+	AUTO_FREE char *query = part_of(url, CURLUPART_QUERY, 0);
+
+	if (!scheme || !authority || !path)
+		return NULL;
+	return format("%s://%s%s%s", scheme, authority, path, query ? "?(hidden)" : "");
+}
+
+char *url_escape(const char *text)
+{
+	struct buffer escaped = {0};
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+		    (*p >= '0' && *p <= '9') || strchr("-._~", *p))
+			buffer_addc(&escaped, (char)*p);
+		else
+			buffer_addf(&escaped, "%%%02X", *p);
+	}
+	return buffer_steal(&escaped);
+}

@@ -1,0 +1,189 @@
+/* Events: see events.h. */
+#include "jobs/events.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define VALUE_LIMIT 600 /* bytes; some of them in a line stay below PIPE_BUF */
+
+struct events {
+	int fd;
+	bool failed; /* nothing can be written any more */
+	pthread_mutex_t mutex;
+	struct timespec start;
+};
+
+static char *seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return format("%f", (double)(now.tv_sec - start->tv_sec) +
+				    (double)(now.tv_nsec - start->tv_nsec) / 1e9);
+}
+
+/* JSON is UTF-8, what images call their files need not be. */
+static void set(cJSON *json, const char *key, const char *value)
+{
+	AUTO_BUFFER text = {0};
+
+	buffer_adds(&text, "");
+	for (const unsigned char *p = (const unsigned char *)value; *p && text.len < VALUE_LIMIT;
+	     p++) {
+		if (*p < 0x80)
+			buffer_addc(&text, (char)*p);
+		else
+			buffer_addf(&text, "\\%03o", *p);
+	}
+	json_set_string(json, key, text.data ? text.data : "");
+}
+
+static int write_event(const struct events *events, const char *action, const char *const *pairs)
+{
+	AUTO_JSON *json = json_object();
+	AUTO_FREE char *time = clock_format(clock_now().tv_sec), *text = NULL;
+	AUTO_BUFFER line = {0};
+
+	set(json, "action", action);
+	for (; *pairs; pairs += 2)
+		if (pairs[1])
+			set(json, pairs[0], pairs[1]);
+	set(json, "time", time);
+	text = json_print(json, false);
+	buffer_addf(&line, "%s\n", text);
+	/* Not write_all(): the rest of a line would stand among those of others. */
+	errno = ENOSPC; /* that is why it is short, if it is */
+	return write(events->fd, line.data, line.len) == (ssize_t)line.len ? 0 : -1;
+}
+
+/* Says what has become of the program. */
+static int write_own(const struct events *events, const char *action, const char *seconds)
+{
+	AUTO_FREE char *pid = format("%ld", (long)getpid());
+	const char *const pairs[] = {
+		"program", program_invocation_short_name, "pid", pid, "time_elapsed_s", seconds,
+		NULL};
+
+	return write_event(events, action, pairs);
+}
+
+struct events *events_open(const char *path, ducc_error **err)
+{
+	struct events *events;
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+
+	if (fd < 0) {
+		error_errno(err, errno, "events: %s", path);
+		return NULL;
+	}
+	events = xcalloc(1, sizeof(*events));
+	events->fd = steal_fd(&fd);
+	pthread_mutex_init(&events->mutex, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &events->start);
+	if (!write_own(events, "start_ducc", NULL))
+		return events;
+	error_errno(err, errno, "events: %s", path);
+	events->failed = true;
+	events_close(events);
+	return NULL;
+}
+
+void events_close(struct events *events)
+{
+	AUTO_FREE char *seconds = NULL;
+
+	if (!events)
+		return;
+	seconds = seconds_since(&events->start);
+	if (!events->failed)
+		write_own(events, "end_ducc", seconds);
+	close(events->fd);
+	pthread_mutex_destroy(&events->mutex);
+	free(events);
+}
+
+void event_send(ducc_session *session, const char *action, const char *const *pairs)
+{
+	struct events *events = session->events;
+	int failed = 0;
+
+	if (!events)
+		return;
+	pthread_mutex_lock(&events->mutex);
+	if (!events->failed && write_event(events, action, pairs) < 0) {
+		failed = errno;
+		events->failed = true;
+	}
+	pthread_mutex_unlock(&events->mutex);
+	if (failed)
+		context_notice(&session->context, DUCC_WARNING,
+			       "events: %s; there will be no more of them", strerror(failed));
+}
+
+/* --- spans ------------------------------------------------------------ */
+
+/* A random UUID (RFC 9562, version 4). */
+static void make_id(char id[37])
+{
+	uint16_t random[8];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		abort();
+	snprintf(id, 37, "%04x%04x-%04x-%04x-%04x-%04x%04x%04x", random[0], random[1], random[2],
+		 (random[3] & 0x0fff) | 0x4000, (random[4] & 0x3fff) | 0x8000, random[5], random[6],
+		 random[7]);
+}
+
+void span_begin(struct span *span, ducc_session *session, const char *what, const char *reference,
+		const struct digest *layer)
+{
+	AUTO_REFERENCE parsed = {NULL};
+	AUTO_FREE char *action = NULL;
+
+	*span = (struct span){.session = session->events ? session : NULL};
+	if (!span->session)
+		return;
+	span->what = what;
+	span->request = xstrdup(reference);
+	if (!reference_parse(&parsed, reference, NULL))
+		span->image = reference_name(&parsed);
+	span->layer = layer ? xstrdup(layer->hex) : NULL;
+	make_id(span->id);
+	clock_gettime(CLOCK_MONOTONIC, &span->start);
+	action = format("start_%s", what);
+	event(session, action, "image_request", span->request, "image", span->image, "layer",
+	      span->layer, "id", span->id);
+}
+
+void span_name(struct span *span, const struct reference *reference)
+{
+	if (span->session && !span->image)
+		span->image = reference_name(reference);
+}
+
+void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *err)
+{
+	AUTO_FREE char *action = NULL, *seconds = NULL, *size = NULL;
+
+	if (!span->session)
+		return;
+	action = format("end_%s", span->what);
+	seconds = seconds_since(&span->start);
+	size = bytes ? format("%" PRIu64, bytes) : NULL;
+	event(span->session, action, "image_request", span->request, "image", span->image, "layer",
+	      span->layer, "id", span->id, "status", result < 0 ? "error" : "ok", "error",
+	      result < 0 && err && *err ? ducc_error_message(*err) : NULL, "time_elapsed_s",
+	      seconds, "size_bytes", size);
+	free(span->request);
+	free(span->image);
+	free(span->layer);
+	*span = (struct span){.session = NULL};
+}

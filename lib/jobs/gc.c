@@ -1,0 +1,471 @@
+/*
+ * The job of ducc-gc: removing what nobody wants any more (ducc.h).
+ *
+ * It plans (gc_plan.h) and removes while it has the repository for itself, as every
+ * publish does: what a publish counts on is either there, or no longer listed.  First
+ * the names go, and with them the listings that say that a flat tree or layer is
+ * published; then the trees, which the schedule still knows if that is broken off.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "jobs/events.h"
+#include "jobs/gc_plan.h"
+#include "format/json.h"
+#include "content/listing.h"
+#include "base/mem.h"
+#include "repo/public_names.h"
+#include "base/path.h"
+#include "podman/podman_forget.h"
+#include "base/process.h"
+#include "jobs/session.h"
+#include "cvmfs/spool.h"
+#include "repo/transaction.h"
+
+struct gc {
+	ducc_session *session;
+	const struct ducc_gc_options *options;
+	struct reference *wanted; /* patterns among them */
+	char **names;             /* of those that are none, sorted */
+	size_t n_names;
+	char **deleted; /* names of images that their registries have deleted, sorted */
+	size_t n_deleted;
+	struct store store;
+	struct repository repository;
+	struct transaction *transaction;
+	struct inventory inventory;
+	struct schedule schedule;
+	struct gc_plan plan;
+	time_t now;
+};
+
+/* --- what is wanted --------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort_names(char **names, size_t n)
+{
+	if (n)
+		qsort(names, n, sizeof(char *), compare_names);
+}
+
+static bool has_name(char *const *names, size_t n, const char *name)
+{
+	return n && bsearch(&name, names, n, sizeof(char *), compare_names);
+}
+
+static int read_wanted(struct gc *gc, ducc_error **err)
+{
+	const struct ducc_gc_options *options = gc->options;
+
+	gc->wanted = xcalloc(options->n_wanted, sizeof(*gc->wanted));
+	gc->names = xcalloc(options->n_wanted, sizeof(char *));
+	gc->deleted = xcalloc(options->n_wanted, sizeof(char *));
+	for (size_t i = 0; i < options->n_wanted; i++) {
+		const char *text = ducc_record_reference(options->wanted[i]);
+		const char *event = ducc_record_get(options->wanted[i], "event");
+		bool deleted = event && !strcmp(event, "delete");
+
+		if ((deleted ? reference_parse : reference_parse_pattern)(&gc->wanted[i], text,
+									  err) < 0)
+			return -1;
+		if (deleted)
+			gc->deleted[gc->n_deleted++] = reference_name(&gc->wanted[i]);
+		else if (!reference_is_pattern(&gc->wanted[i]))
+			gc->names[gc->n_names++] = reference_name(&gc->wanted[i]);
+	}
+	sort_names(gc->names, gc->n_names);
+	sort_names(gc->deleted, gc->n_deleted);
+	return 0;
+}
+
+/* What a pattern matches that nobody could expand is not known to be wanted, or not. */
+static enum gc_wanted is_wanted(void *ctx, const char *name)
+{
+	const struct gc *gc = ctx;
+
+	if (has_name(gc->deleted, gc->n_deleted, name))
+		return GC_UNWANTED;
+	if (gc->options->all || has_name(gc->names, gc->n_names, name))
+		return GC_WANTED;
+	for (size_t i = 0; i < gc->options->n_wanted; i++)
+		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
+			return GC_KEPT;
+	return GC_UNWANTED;
+}
+
+/* --- the plan --------------------------------------------------------- */
+
+static void forget_plan(struct gc *gc)
+{
+	inventory_free(&gc->inventory);
+	schedule_free(&gc->schedule);
+	gc_plan_free(&gc->plan);
+}
+
+/* True for a tree whose removal had begun, and which has been published again since. */
+static bool is_back(void *ctx, const struct scheduled *scheduled)
+{
+	const struct gc *gc = ctx;
+	const char *last = strrchr(scheduled->path, '/');
+	AUTO_FREE char *listing = NULL;
+	struct digest digest;
+
+	if (!scheduled->removing || !last || !digest_is_hex(last + 1))
+		return false;
+	memcpy(digest.hex, last + 1, sizeof(digest.hex));
+	listing = !strncmp(scheduled->path, ".flat/", 6) ? flat_listing(&digest)
+							 : layer_listing(&digest);
+	return repository_has(&gc->repository, listing);
+}
+
+static int make_plan(struct gc *gc, ducc_error **err)
+{
+	int result;
+
+	forget_plan(gc);
+	if (inventory_read(&gc->inventory, &gc->repository, err) < 0)
+		return -1;
+	result = schedule_read(&gc->schedule, &gc->repository, err);
+	if (result < 0)
+		return -1;
+	if (result)
+		context_notice(&gc->session->context, DUCC_WARNING,
+			       "%s: " SCHEDULE " is not one of ours: all that is not wanted "
+			       "begins its time anew",
+			       gc->repository.name);
+	schedule_drop(&gc->schedule, is_back, gc);
+	if (gc->inventory.unclear)
+		context_notice(&gc->session->context, DUCC_WARNING,
+			       "%s: the manifest of %s can't be read: no layer is removed, it may "
+			       "have it",
+			       gc->repository.name, gc->inventory.unclear);
+	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, is_wanted, gc, gc->now,
+		     gc->options->grace);
+	return 0;
+}
+
+/* A list that has lost its entries somewhere must not empty the repository. */
+static int check_plan(const struct gc *gc, ducc_error **err)
+{
+	const struct gc_plan *plan = &gc->plan;
+	size_t allowed = (plan->n_names * gc->options->share + 99) / 100;
+
+	if (gc->options->force || plan->n_new_names <= allowed)
+		return 0;
+	return error_set(err,
+			 "%zu of %zu images are not wanted any more: that is more than %u percent, "
+			 "nothing is done (-f does it all the same)",
+			 plan->n_new_names, plan->n_names, gc->options->share);
+}
+
+/* Bytes that a layer has unpacked, as far as that is published. */
+static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
+{
+	AUTO_FREE char *directory = layer_directory(layer), *data = NULL;
+	AUTO_FREE char *path = format("%s/.metadata/layers.json", directory);
+	AUTO_CLOSE int root = repository_root(&gc->repository);
+	AUTO_JSON *json = NULL;
+	uint64_t size = 0;
+	size_t len;
+
+	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
+		return 0;
+	json = json_parse(data, len, path, NULL);
+	return json && !json_get_size(json, "unpackedSize", &size, NULL) ? size : 0;
+}
+
+static void say_plan(const struct gc *gc)
+{
+	const char *would = gc->session->dry_run ? "would be " : "";
+	size_t count[GC_LAYER + 1] = {0};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+		AUTO_FREE char *since = clock_format(item->since);
+		uint64_t size =
+			item->kind == GC_LAYER && item->remove ? layer_size(gc, &item->digest) : 0;
+
+		count[item->kind] += item->remove;
+		bytes += size;
+		if (item->remove && size)
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: %sremoved, not wanted since %s, %" PRIu64 " bytes",
+				       item->path, would, since, size);
+		else if (item->remove)
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: %sremoved, not wanted since %s", item->path, would,
+				       since);
+		else if (item->is_new)
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: %sscheduled, not wanted", item->path, would);
+		else
+			context_notice(&gc->session->context, DUCC_DEBUG, "%s: not wanted since %s",
+				       item->path, since);
+	}
+	for (size_t i = 0; i < gc->schedule.n; i++) {
+		const char *path = gc->schedule.entries[i].path;
+
+		if (!gc_plan_find(&gc->plan, GC_NAME, path) &&
+		    !gc_plan_find(&gc->plan, GC_FLAT, path) &&
+		    !gc_plan_find(&gc->plan, GC_LAYER, path) &&
+		    repository_has(&gc->repository, path))
+			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
+	}
+	context_notice(&gc->session->context, DUCC_INFO,
+		       "%s: %zu of %zu images, %zu flat trees and %zu layers of %" PRIu64
+		       " bytes %sremoved",
+		       gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
+		       count[GC_LAYER], bytes, would);
+}
+
+/* --- doing it --------------------------------------------------------- */
+
+static int remove_path(struct gc *gc, char *path, ducc_error **err)
+{
+	int result = transaction_remove(gc->transaction, path, err);
+
+	free(path);
+	return result;
+}
+
+/* The public names that go, and what is known about their images. */
+static int remove_names(struct gc *gc, ducc_error **err)
+{
+	for (size_t i = 0; i < gc->plan.first[GC_FLAT]; i++)
+		if (gc->plan.items[i].remove &&
+		    names_remove(gc->transaction, gc->plan.items[i].path, err) < 0)
+			return -1;
+	for (size_t i = 0; i < gc->inventory.n_images; i++)
+		if (gc->plan.removed[i] &&
+		    remove_path(gc, format(".metadata/%s", gc->inventory.images[i].label), err) < 0)
+			return -1;
+	return 0;
+}
+
+static bool goes(const struct gc *gc, enum gc_kind kind, const char *path)
+{
+	const struct gc_item *item = gc_plan_find(&gc->plan, kind, path);
+
+	return item && item->remove;
+}
+
+static bool name_goes(void *ctx, const char *name)
+{
+	return goes(ctx, GC_NAME, name);
+}
+
+static bool config_goes(void *ctx, const char *hex)
+{
+	struct digest digest;
+	AUTO_FREE char *path = NULL;
+
+	memcpy(digest.hex, hex, sizeof(digest.hex));
+	path = flat_directory(&digest);
+	return goes(ctx, GC_FLAT, path);
+}
+
+/* From now on, no publish counts on the trees that go. */
+static int remove_listings(struct gc *gc, ducc_error **err)
+{
+	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+
+		if (item->remove &&
+		    remove_path(gc,
+				item->kind == GC_FLAT ? flat_listing(&item->digest)
+						      : layer_listing(&item->digest),
+				err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int remove_trees(struct gc *gc, ducc_error **err)
+{
+	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++)
+		if (gc->plan.items[i].remove &&
+		    transaction_remove(gc->transaction, gc->plan.items[i].path, err) < 0)
+			return -1;
+	return 0;
+}
+
+/*
+ * Writes the schedule, if it tells something new.  What is removed after the names stays
+ * on it, and is dropped the next time that it is written.
+ */
+static int add_schedule(struct gc *gc, ducc_error **err)
+{
+	struct schedule schedule = {NULL};
+	AUTO_FREE char *json = NULL;
+	bool changed = gc->plan.n_removed > 0;
+	bool later = gc->repository.spool != NULL;
+
+	for (size_t i = 0; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+
+		changed |= item->is_new;
+		if (!item->remove || (later && item->kind != GC_NAME))
+			schedule_add(&schedule, item->path, item->since, item->remove);
+	}
+	schedule_sort(&schedule);
+	for (size_t i = 0; i < gc->schedule.n && !changed; i++)
+		changed = !schedule_find(&schedule, gc->schedule.entries[i].path) &&
+			  repository_has(&gc->repository, gc->schedule.entries[i].path);
+	if (!changed) {
+		schedule_free(&schedule);
+		return 0;
+	}
+	json = schedule_print(&schedule, err);
+	schedule_free(&schedule);
+	if (!json)
+		return -1;
+	return transaction_add_file(gc->transaction, SCHEDULE, json, strlen(json), err);
+}
+
+static int add_steps(struct gc *gc, ducc_error **err)
+{
+	struct podman_gone gone = {name_goes, config_goes, gc};
+
+	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0)
+		return -1;
+	if (gc->plan.n_removed && podman_forget(&gone, gc->transaction, err) < 0)
+		return -1;
+	return remove_listings(gc, err) < 0 ? -1 : remove_trees(gc, err);
+}
+
+static int commit(struct gc *gc, ducc_error **err)
+{
+	static const struct transaction_mark nothing;
+	int changed;
+
+	if (add_steps(gc, err) < 0)
+		return -1;
+	if (transaction_is_empty(gc->transaction))
+		return 0;
+	changed = transaction_open(gc->transaction, err);
+	if (changed > 0) {
+		transaction_reset(gc->transaction, &nothing);
+		if (make_plan(gc, err) < 0 || check_plan(gc, err) < 0 || add_steps(gc, err) < 0)
+			return -1;
+	}
+	return changed < 0 ? -1 : transaction_commit(gc->transaction, err);
+}
+
+/* Frees the storage of what no revision has any more. */
+static int collect(struct gc *gc, ducc_error **err)
+{
+	char *const argv[] = {CVMFS_SERVER, "gc", "-f", gc->repository.name, NULL};
+	struct process process;
+	int result = 0;
+
+	if (!gc->repository.spool)
+		return 0;
+	if (process_start(&process, argv, false, err) < 0)
+		return -1;
+	while (!process_poll(&process, false))
+		;
+	if (process.status)
+		result = process_error(&process, CVMFS_SERVER " gc", err);
+	process_tell(&process, &gc->session->context);
+	process_close(&process);
+	return result;
+}
+
+/* Opens the repository, for nobody else to change it unless this is a dry run. */
+static int open_repository(struct gc *gc, ducc_error **err)
+{
+	const char *name = gc->session->repository;
+	int found;
+
+	for (size_t i = 0; i < gc->options->n_wanted && !gc->session->repository; i++) {
+		const char *other = ducc_repository(gc->session, gc->options->wanted[i]);
+
+		if (name && other && strcmp(name, other) != 0)
+			return error_set(err, "records for several repositories, %s and %s: say -r",
+					 name, other);
+		name = other ? other : name;
+	}
+	if (!name)
+		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
+		return -1;
+	found = repository_open(&gc->repository, name, gc->session->store_path, err);
+	if (found < 0)
+		return -1;
+	if (!found && !gc->repository.spool)
+		return error_set(err, "repository %s: there is none", name);
+	if (!gc->session->dry_run) {
+		gc->transaction =
+			transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
+		if (!gc->transaction)
+			return -1;
+	}
+	if (!gc->repository.path || gc->repository.copy)
+		return error_set(err, "repository %s: it is not mounted here", name);
+	return 0;
+}
+
+static void report(const struct gc *gc, const char *path)
+{
+	event(gc->session, "remove", "repository", gc->repository.name, "path", path);
+	if (gc->options->removed)
+		gc->options->removed(gc->options->ctx, path);
+}
+
+static int run(struct gc *gc, ducc_error **err)
+{
+	const struct ducc_gc_options *options = gc->options;
+
+	if (read_wanted(gc, err) < 0)
+		return -1;
+	if (gc->n_deleted == options->n_wanted && !options->all && !options->force)
+		return error_set(err, "no image is wanted: nothing is done (-f does it all the "
+				      "same)");
+	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
+		return -1;
+	if (gc->session->dry_run) {
+		say_plan(gc);
+		return check_plan(gc, err);
+	}
+	if (check_plan(gc, err) < 0)
+		return -1;
+	say_plan(gc);
+	if (commit(gc, err) < 0)
+		return -1;
+	for (size_t i = 0; i < gc->plan.n; i++)
+		if (gc->plan.items[i].remove)
+			report(gc, gc->plan.items[i].path);
+	return options->collect ? collect(gc, err) : 0;
+}
+
+int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)
+{
+	struct gc gc = {.session = session,
+			.options = options,
+			.store = {.fd = -1},
+			.now = clock_now().tv_sec};
+	int result = run(&gc, err);
+
+	transaction_end(gc.transaction);
+	forget_plan(&gc);
+	for (size_t i = 0; gc.wanted && i < options->n_wanted; i++)
+		reference_free(&gc.wanted[i]);
+	for (size_t i = 0; i < gc.n_names; i++)
+		free(gc.names[i]);
+	for (size_t i = 0; i < gc.n_deleted; i++)
+		free(gc.deleted[i]);
+	free(gc.wanted);
+	free(gc.names);
+	free(gc.deleted);
+	repository_close(&gc.repository);
+	store_close(&gc.store);
+	return result;
+}

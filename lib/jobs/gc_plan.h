@@ -1,0 +1,53 @@
+/*
+ * What a garbage collection is to do: which names nobody wants, which flat trees and
+ * layers no wanted name needs, and which of them have been so for long enough.
+ *
+ * A name that is not wanted, and a flat tree or layer that no wanted image has, is put
+ * on the schedule.  It goes when it has been there for the grace period; a tree only if
+ * no name that stays has it.
+ */
+#ifndef DUCC_GC_PLAN_H
+#define DUCC_GC_PLAN_H
+
+#include "repo/inventory.h"
+#include "repo/schedule.h"
+
+enum gc_wanted {
+	GC_UNWANTED,
+	GC_KEPT, /* nobody knows: it stays as it is, on the schedule or not, and is not removed */
+	GC_WANTED,
+};
+
+enum gc_kind { GC_NAME, GC_FLAT, GC_LAYER };
+
+struct gc_item {
+	enum gc_kind kind;
+	char *path;           /* as in the schedule */
+	struct digest digest; /* of a flat tree or layer */
+	time_t since;
+	bool is_new; /* it was not on the schedule */
+	bool remove; /* it goes now */
+};
+
+struct gc_plan {
+	struct gc_item
+		*items; /* names, then flat trees, then layers; of each kind sorted by path */
+	size_t first[GC_LAYER + 2]; /* of each kind, and the end */
+	size_t n, capacity;
+	size_t n_names;     /* in the repository */
+	size_t n_new_names; /* that go on the schedule now */
+	size_t n_removed;   /* items that go now */
+	bool *removed;      /* of each image in the inventory */
+};
+
+/* is_wanted() tells it for a public name.  `grace` is in seconds. */
+void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
+		  const struct schedule *schedule,
+		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
+		  uint64_t grace);
+/* The item of a path, or NULL. */
+const struct gc_item *gc_plan_find(const struct gc_plan *plan, enum gc_kind kind, const char *path);
+
+void gc_plan_free(struct gc_plan *plan);
+
+#endif

@@ -1,0 +1,662 @@
+/*
+ * The job of ducc-publish: unpacked images into a repository (ducc.h).
+ *
+ * Each image is prepared by itself: what the repository does not have is added to a
+ * transaction.  If that fails, it is taken back, and the other images go on.  Then
+ * one commit makes all of it visible.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "jobs/events.h"
+#include "format/image.h"
+#include "content/listing.h"
+#include "base/mem.h"
+#include "repo/public_names.h"
+#include "base/path.h"
+#include "podman/podman_store.h"
+#include "repo/schedule.h"
+#include "jobs/session.h"
+#include "content/settle.h"
+#include "repo/singularity.h"
+#include "base/strset.h"
+#include "repo/transaction.h"
+
+#define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
+
+struct image {
+	struct reference reference;
+	char *name; /* REGISTRY/REPOSITORY:TAG */
+	struct digest digest;
+	char *manifest_json, *config_json;
+	size_t manifest_len, config_len;
+	struct manifest manifest;
+	struct config config;
+	struct platform platform;
+	uint64_t *unpacked; /* bytes of each layer; 0: not known */
+	bool *added;        /* of each layer: the transaction brings it */
+	bool changed;       /* something was added for it */
+	bool known;         /* an image had its name, for that platform, before */
+	struct span span;
+};
+
+struct publish {
+	ducc_session *session;
+	struct store store;
+	struct repository repository;
+	struct transaction *transaction;
+	ducc_record *const *records;
+	struct image *images; /* one for each record that was looked at */
+	size_t n;
+	ducc_error **errors;
+	bool committing; /* all of them together */
+};
+
+/* --- layers ----------------------------------------------------------- */
+
+static char *layer_json(const struct listing_head *head, const char *media_type)
+{
+	AUTO_JSON *json = json_object();
+	AUTO_FREE char *digest = format(PRI_DIGEST, head->layer.hex);
+	AUTO_FREE char *diff_id = format(PRI_DIGEST, head->diff_id.hex);
+
+	json_set_string(json, "mediaType", media_type);
+	json_set_string(json, "digest", digest);
+	json_set_string(json, "diffID", diff_id);
+	json_set_size(json, "size", head->size);
+	json_set_size(json, "unpackedSize", head->unpacked);
+	return json_print(json, true);
+}
+
+/* True if the listing names something that the published one does not. */
+static bool has_more(struct tree *tree, const struct tree *published)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node_is_entry(node))
+			continue;
+		node_path(node, &path);
+		if (!node_is_entry(tree_find(published, path.data)))
+			return true;
+	}
+	return false;
+}
+
+/* Says that directories which the layer implies are published as they were in another image. */
+static void report_differences(struct publish *publish, const struct digest *layer,
+			       struct tree *tree, const struct tree *published)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	AUTO_FREE char *first = NULL;
+	size_t n = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct node *there;
+
+		if (!(node->flags & NODE_IMPLIED) || !node_is_dir(node))
+			continue;
+		node_path(node, &path);
+		there = tree_find(published, path.data);
+		if (node_is_dir(there) && !file_same_metadata(node->file, there->file) && !n++)
+			first = xstrdup(*path.data ? path.data : "/");
+	}
+	if (n)
+		context_notice(&publish->session->context, DUCC_WARNING,
+			       "layer " PRI_DIGEST
+			       ": %zu directories, first %s, are published with other owner, mode "
+			       "or time than in this image; they stay, the flat image is right",
+			       layer->hex, n, first);
+}
+
+/* A layer that is published may need more whiteouts for this image. */
+static int complete_layer(struct publish *publish, const struct listing_head *head,
+			  struct tree *tree, ducc_error **err)
+{
+	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
+	AUTO_TREE *published = NULL, *complete = NULL;
+	struct listing_head published_head;
+
+	if (fd < 0)
+		return error_errno(err, errno, "published listing");
+	published = listing_read(fd, &published_head, err);
+	if (!published)
+		return error_wrap(err, "published listing");
+	report_differences(publish, &head->layer, tree, published);
+	if (!has_more(tree, published))
+		return 0;
+	/* What is published stays as it is, whatever the store has got the layer to be since. */
+	if (lseek(fd, 0, SEEK_SET) == 0)
+		complete = listing_read(fd, &published_head, err);
+	if (!complete)
+		return error_wrap(err, "published listing");
+	settle_add_missing(complete, tree);
+	tree_count_links(complete);
+	return transaction_complete_layer(publish->transaction, head, complete, published, err);
+}
+
+static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)
+{
+	const struct descriptor *descriptor = &image->manifest.layers[i];
+	const struct digest *layer = &descriptor->digest;
+	bool published = repository_has_layer(&publish->repository, layer);
+	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_CLOSE int listing = path_open(publish->store.fd, listing_name, O_RDONLY, 0);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (transaction_adds(publish->transaction, directory) || (published && listing < 0))
+		return 0;
+	if (listing < 0 && errno == ENOENT)
+		return error_set(err, "not unpacked (ducc-unpack does that)");
+	if (listing < 0)
+		return error_errno(err, errno, "%s", listing_name);
+	tree = listing_read(listing, &head, err);
+	if (!tree)
+		return error_wrap(err, "%s", listing_name);
+	image->unpacked[i] = head.unpacked;
+	if (published)
+		return complete_layer(publish, &head, tree, err);
+	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
+	json = layer_json(&head, descriptor->media_type);
+	image->added[i] = true;
+	return transaction_add_layer(publish->transaction, &head, tree, json, err);
+}
+
+/* --- the flat image and its metadata ---------------------------------- */
+
+/*
+ * The platform that the image is published for: what its config says, if it does; what the
+ * record says must be the same then.
+ */
+static int choose_platform(struct image *image, const char *of_record, ducc_error **err)
+{
+	const struct platform *of_config = &image->config.platform;
+	AUTO_FREE char *own = platform_format(of_config), *normalized = NULL;
+	bool known = of_config->os && of_config->architecture;
+
+	if (of_record && platform_normalize(of_record, &normalized, err) < 0)
+		return -1;
+	if (normalized && known && strcmp(normalized, own) != 0)
+		return error_set(err, "the image is for %s, not for platform=%s", own, of_record);
+	return platform_parse(&image->platform, normalized && !known ? normalized : own, err);
+}
+
+/* Reads what the store has of the image. */
+static int read_image(struct publish *publish, const ducc_record *record, struct image *image,
+		      ducc_error **err)
+{
+	if (session_find_image(publish->session, &publish->store, record, &image->reference,
+			       &image->digest, err) < 0)
+		return -1;
+	image->name = reference_name(&image->reference);
+	if (store_read_blob(&publish->store, &image->digest, &image->manifest_json,
+			    &image->manifest_len, err) < 0)
+		return error_wrap(err, "manifest " PRI_DIGEST, image->digest.hex);
+	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
+		return -1;
+	if (store_read_blob(&publish->store, &image->manifest.config.digest, &image->config_json,
+			    &image->config_len, err) < 0)
+		return error_wrap(err, "config " PRI_DIGEST, image->manifest.config.digest.hex);
+	if (config_parse(&image->config, image->config_json, image->config_len, err) < 0)
+		return -1;
+	image->unpacked = xcalloc(image->manifest.n, sizeof(*image->unpacked));
+	image->added = xcalloc(image->manifest.n, sizeof(*image->added));
+	return choose_platform(image, ducc_record_get(record, "platform"), err);
+}
+
+static void image_end(struct image *image)
+{
+	reference_free(&image->reference);
+	free(image->name);
+	free(image->manifest_json);
+	free(image->config_json);
+	manifest_free(&image->manifest);
+	config_free(&image->config);
+	platform_free(&image->platform);
+	free(image->unpacked);
+	free(image->added);
+	*image = (struct image){.name = NULL};
+}
+
+/* The root file system, with what Singularity needs, from the store. */
+static struct tree *read_tree(struct publish *publish, const struct image *image, ducc_error **err)
+{
+	AUTO_FREE char *name = store_image_listing_name(&image->digest);
+	AUTO_CLOSE int fd = path_open(publish->store.fd, name, O_RDONLY, 0);
+	struct tree *tree;
+
+	if (fd < 0) {
+		if (errno == ENOENT)
+			error_set(err, "not unpacked (ducc-unpack does that)");
+		else
+			error_errno(err, errno, "%s", name);
+		return NULL;
+	}
+	tree = listing_read(fd, NULL, err);
+	if (!tree) {
+		error_wrap(err, "%s", name);
+		return NULL;
+	}
+	singularity_add(tree, &image->config);
+	tree_count_links(tree);
+	return tree;
+}
+
+static int prepare_flat(struct publish *publish, const struct image *image, ducc_error **err)
+{
+	const struct digest *config = &image->manifest.config.digest;
+	AUTO_FREE char *directory = flat_directory(config), *path = flat_listing(config);
+	AUTO_FREE char *listing = NULL;
+	AUTO_TREE *tree = NULL;
+	size_t len;
+
+	if (repository_has(&publish->repository, path) ||
+	    transaction_adds(publish->transaction, directory))
+		return 0;
+	tree = read_tree(publish, image, err);
+	if (!tree || transaction_add_flat(publish->transaction, directory, tree, err) < 0 ||
+	    listing_print(NULL, tree, &listing, &len, err) < 0)
+		return -1;
+	return transaction_add_file(publish->transaction, path, listing, len, err);
+}
+
+/* True if the repository has this image's metadata under that label. */
+static bool has_metadata(struct publish *publish, const struct image *image, const char *label)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
+
+	return repository_has_file(&publish->repository, manifest, image->manifest_json,
+				   image->manifest_len) &&
+	       repository_has_file(&publish->repository, config, image->config_json,
+				   image->config_len) &&
+	       repository_has(&publish->repository, listing);
+}
+
+static int prepare_metadata(struct publish *publish, const struct image *image, const char *label,
+			    ducc_error **err)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
+	AUTO_FREE char *flat = flat_listing(&image->manifest.config.digest);
+
+	if (has_metadata(publish, image, label))
+		return 0;
+	if (transaction_add_file(publish->transaction, manifest, image->manifest_json,
+				 image->manifest_len, err) < 0 ||
+	    transaction_add_file(publish->transaction, config, image->config_json,
+				 image->config_len, err) < 0)
+		return -1;
+	return transaction_add_hardlink(publish->transaction, listing, flat, err);
+}
+
+/* --- images ----------------------------------------------------------- */
+
+static struct naming naming_of(const struct image *image)
+{
+	return (struct naming){.name = image->name,
+			       .platform = names_platform(&image->platform),
+			       .config = &image->manifest.config.digest};
+}
+
+/*
+ * True if just this image is published, under its name: then its layers have been made
+ * complete for it.  This is all that is looked at when nothing has changed.
+ */
+static bool is_published(struct publish *publish, const struct image *image,
+			 const struct naming *naming)
+{
+	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *flat = flat_listing(naming->config);
+
+	if (!has_metadata(publish, image, naming->name) && !has_metadata(publish, image, other))
+		return false;
+	for (size_t i = 0; i < image->manifest.n; i++)
+		if (!repository_has_layer(&publish->repository, &image->manifest.layers[i].digest))
+			return false;
+	return repository_has(&publish->repository, flat);
+}
+
+/* Adds the layers of an image, each once. */
+static int prepare_layers(struct publish *publish, struct image *image, ducc_error **err)
+{
+	AUTO_STRSET seen = {NULL};
+
+	for (size_t i = 0; i < image->manifest.n; i++) {
+		const struct digest *layer = &image->manifest.layers[i].digest;
+
+		if (context_cancelled(&publish->session->context))
+			return error_set(err, "interrupted");
+		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+	}
+	return 0;
+}
+
+/* Adds the layers and the flat tree of an image, but not its names. */
+static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
+{
+	struct naming naming = naming_of(image);
+	int result = names_check(&publish->repository, &naming, err);
+	bool published = !result && is_published(publish, image, &naming);
+
+	free(naming.platform);
+	memset(image->added, 0, image->manifest.n * sizeof(*image->added));
+	if (published)
+		return 0;
+	if (result < 0 || prepare_layers(publish, image, err) < 0)
+		return -1;
+	return prepare_flat(publish, image, err);
+}
+
+static size_t steps(const struct publish *publish)
+{
+	return transaction_mark(publish->transaction).steps;
+}
+
+/* Adds what is missing of one image, or nothing if that fails. */
+static void prepare(struct publish *publish, size_t i)
+{
+	struct transaction_mark before = transaction_mark(publish->transaction);
+	struct image *image = &publish->images[i];
+
+	if (prepare_content(publish, image, &publish->errors[i]) < 0)
+		transaction_reset(publish->transaction, &before);
+	image->changed = steps(publish) != before.steps;
+}
+
+/* Lists an image for Podman, under its name if it is the first of its platforms. */
+static void add_to_podman(struct publish *publish, struct podman *podman, const struct image *image,
+			  bool named)
+{
+	struct podman_image entry = {.manifest = &image->manifest,
+				     .manifest_json = image->manifest_json,
+				     .manifest_len = image->manifest_len,
+				     .digest = &image->digest,
+				     .config = &image->config,
+				     .config_json = image->config_json,
+				     .config_len = image->config_len,
+				     .unpacked = image->unpacked};
+
+	podman_store_add(&publish->session->context, podman, image->name, named, &entry);
+}
+
+/* Gives the images that are prepared their names, and says what there is to say of them. */
+static int prepare_names(struct publish *publish, ducc_error **err)
+{
+	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
+	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
+	struct podman *podman = podman_store_open(&publish->repository, err);
+	size_t n = 0;
+	int result;
+
+	if (!podman)
+		return -1;
+	for (size_t i = 0; i < publish->n; i++) {
+		if (publish->errors[i])
+			continue;
+		images[n] = &publish->images[i];
+		namings[n++] = naming_of(&publish->images[i]);
+	}
+	result = names_add(publish->transaction, namings, n, err);
+	for (size_t i = 0; !result && i < n; i++) {
+		size_t before = steps(publish);
+
+		if (namings[i].label) {
+			AUTO_FREE char *there = image_metadata(namings[i].label, "manifest.json");
+
+			images[i]->known = repository_has(&publish->repository, there);
+			result = prepare_metadata(publish, images[i], namings[i].label, err);
+		}
+		if (!result && namings[i].label)
+			add_to_podman(publish, podman, images[i],
+				      !strcmp(namings[i].label, namings[i].name));
+		images[i]->changed |= steps(publish) != before;
+		context_notice(&publish->session->context, DUCC_INFO, "%s: %s", images[i]->name,
+			       images[i]->changed ? "publishing" : "unchanged");
+	}
+	if (!result)
+		result = podman_store_save(podman, publish->transaction, err);
+	podman_free(podman);
+	for (size_t i = 0; i < n; i++) {
+		free(namings[i].platform);
+		free(namings[i].label);
+	}
+	return result;
+}
+
+static bool take(struct schedule *schedule, char *path)
+{
+	bool taken = schedule_take(schedule, path);
+
+	free(path);
+	return taken;
+}
+
+/*
+ * Takes off the schedule what the images have: it is wanted today, and has its whole
+ * time again, even if nobody wants it any more when ducc-gc looks next.
+ */
+static int prepare_schedule(struct publish *publish, ducc_error **err)
+{
+	struct schedule schedule;
+	AUTO_FREE char *json = NULL;
+	bool changed = false;
+
+	if (schedule_read(&schedule, &publish->repository, err) < 0)
+		return -1;
+	for (size_t i = 0; i < publish->n && schedule.n; i++) {
+		const struct image *image = &publish->images[i];
+
+		if (publish->errors[i])
+			continue;
+		if (schedule_take(&schedule, image->name)) {
+			context_notice(&publish->session->context, DUCC_INFO, "%s: wanted again",
+				       image->name);
+			changed = true;
+		}
+		changed |= take(&schedule, flat_directory(&image->manifest.config.digest));
+		for (size_t k = 0; k < image->manifest.n; k++)
+			changed |=
+				take(&schedule, layer_directory(&image->manifest.layers[k].digest));
+	}
+	json = changed ? schedule_print(&schedule, err) : NULL;
+	schedule_free(&schedule);
+	if (!json)
+		return changed ? -1 : 0;
+	return transaction_add_file(publish->transaction, SCHEDULE, json, strlen(json), err);
+}
+
+/* Gives the images that are prepared their names, once all are. */
+static int prepare_rest(struct publish *publish, ducc_error **err)
+{
+	return prepare_names(publish, err) < 0 ? -1 : prepare_schedule(publish, err);
+}
+
+/* For a dry run: what publishing the image would add. */
+static void say_what_is_missing(struct publish *publish, const struct image *image)
+{
+	const struct repository *repository = &publish->repository;
+	AUTO_FREE char *flat = flat_listing(&image->manifest.config.digest);
+	size_t layers = 0;
+
+	for (size_t i = 0; i < image->manifest.n; i++)
+		layers += !repository_has_layer(repository, &image->manifest.layers[i].digest);
+	context_notice(&publish->session->context, DUCC_INFO,
+		       "%s: would publish %zu of %zu layers%s", image->name, layers,
+		       image->manifest.n,
+		       repository_has(repository, flat) ? "" : " and the flat image");
+}
+
+/* Reads and prepares the records that fit into one transaction, at least one. */
+static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
+{
+	uint64_t limit =
+		publish->session->batch_bytes ? publish->session->batch_bytes : DEFAULT_BATCH_BYTES;
+
+	while (publish->n < n && (!publish->n || publish->transaction->bytes < limit)) {
+		size_t i = publish->n++;
+
+		span_begin(&publish->images[i].span, publish->session, "image_publish",
+			   ducc_record_reference(publish->records[i]), NULL);
+		if (!read_image(publish, publish->records[i], &publish->images[i],
+				&publish->errors[i]))
+			prepare(publish, i);
+	}
+	return prepare_rest(publish, err);
+}
+
+/* The same again, for a repository that somebody else has changed meanwhile. */
+static int prepare_again(struct publish *publish, ducc_error **err)
+{
+	static const struct transaction_mark nothing;
+
+	transaction_reset(publish->transaction, &nothing);
+	for (size_t i = 0; i < publish->n; i++)
+		if (!publish->errors[i])
+			prepare(publish, i);
+	return prepare_rest(publish, err);
+}
+
+static int commit(struct publish *publish, ducc_error **err)
+{
+	int changed;
+
+	if (transaction_is_empty(publish->transaction))
+		return 0;
+	changed = transaction_open(publish->transaction, err);
+	if (changed < 0 || (changed && prepare_again(publish, err) < 0))
+		return -1;
+	if (transaction_is_empty(publish->transaction))
+		return 0;
+	publish->committing = true;
+	return transaction_commit(publish->transaction, err);
+}
+
+static int open_all(struct publish *publish, ducc_error **err)
+{
+	const char *name = ducc_repository(publish->session, publish->records[0]);
+	int found = store_open_existing(&publish->store, publish->session->store_path, err);
+
+	if (!found)
+		return error_set(err, "there is no store %s (ducc-fetch makes it)",
+				 publish->session->store_path);
+	if (!name)
+		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+	if (found < 0)
+		return -1;
+	return repository_open(&publish->repository, name, publish->session->store_path, err) < 0
+		       ? -1
+		       : 0;
+}
+
+static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
+{
+	if (open_all(publish, err) < 0)
+		return -1;
+	if (publish->session->dry_run) {
+		for (; publish->n < n; publish->n++)
+			if (!read_image(publish, publish->records[publish->n],
+					&publish->images[publish->n], &publish->errors[publish->n]))
+				say_what_is_missing(publish, &publish->images[publish->n]);
+		return 0;
+	}
+	publish->transaction = transaction_begin(&publish->session->context, &publish->store,
+						 &publish->repository, err);
+	if (!publish->transaction)
+		return -1;
+	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
+}
+
+/* Notes in the record, and in an event, what is published now. */
+static void report(struct publish *publish, size_t i)
+{
+	struct image *image = &publish->images[i];
+	const char *request = ducc_record_reference(publish->records[i]);
+	AUTO_FREE char *flat = flat_directory(&image->manifest.config.digest);
+
+	ducc_record_set(publish->records[i], "state",
+			!image->changed ? "unchanged"
+			: image->known  ? "updated"
+					: "added",
+			NULL);
+	for (size_t k = 0; k < image->manifest.n; k++)
+		if (image->added[k])
+			event(publish->session, "publish_layer", "repository",
+			      publish->repository.name, "image_request", request, "image",
+			      image->name, "layer_digest", image->manifest.layers[k].digest.hex);
+	if (image->changed)
+		event(publish->session, "publish_flat_image", "repository",
+		      publish->repository.name, "image_request", request, "image", image->name,
+		      "public_path", image->name, "private_path", flat);
+}
+
+static void end_image(struct publish *publish, size_t i)
+{
+	ducc_error *const *error = &publish->errors[i];
+
+	if (i < publish->n && !*error && !publish->session->dry_run)
+		report(publish, i);
+	if (i >= publish->n) /* there is no repository, or no store: it was not begun */
+		span_begin(&publish->images[i].span, publish->session, "image_publish",
+			   ducc_record_reference(publish->records[i]), NULL);
+	span_end(&publish->images[i].span, *error ? -1 : 0, 0, error);
+}
+
+/*
+ * Publishes the first of the records, as ducc_publish() does; *shared is set if they
+ * failed together.
+ */
+static size_t publish_some(ducc_session *session, ducc_record *const *records, size_t n,
+			   ducc_error **errors, bool *shared)
+{
+	struct publish publish = {.session = session,
+				  .store = {.fd = -1},
+				  .records = records,
+				  .images = xcalloc(n, sizeof(struct image)),
+				  .errors = errors};
+	ducc_error *error = NULL;
+	size_t done;
+
+	*shared = publish_batch(&publish, n, &error) < 0 && publish.committing;
+	done = publish.n ? publish.n : n;
+	for (size_t i = 0; error && i < done; i++)
+		if (!errors[i])
+			errors[i] = error_copy(error);
+	ducc_error_free(error);
+	for (size_t i = 0; i < done; i++)
+		end_image(&publish, i);
+	transaction_end(publish.transaction);
+	for (size_t i = 0; i < publish.n; i++)
+		image_end(&publish.images[i]);
+	free(publish.images);
+	repository_close(&publish.repository);
+	store_close(&publish.store);
+	return done;
+}
+
+size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n,
+		    ducc_error **errors)
+{
+	bool shared;
+	size_t done = n ? publish_some(session, records, n, errors, &shared) : 0;
+
+	if (done < 2 || !shared)
+		return done;
+	/* What failed together may be the fault of one: each by itself. */
+	for (size_t i = 0; i < done && !context_cancelled(&session->context); i++) {
+		context_notice(&session->context, DUCC_WARNING, "%s: %s; trying it by itself",
+			       ducc_record_reference(records[i]), ducc_error_message(errors[i]));
+		ducc_error_free(errors[i]);
+		errors[i] = NULL;
+		publish_some(session, records + i, 1, errors + i, &shared);
+	}
+	return done;
+}

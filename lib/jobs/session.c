@@ -1,0 +1,170 @@
+/* A session: see session.h. */
+#include "jobs/session.h"
+
+#include "base/buffer.h"
+#include "jobs/events.h"
+#include "store/fetched.h"
+#include "format/image.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static char *copy(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+/* $DUCC_STORE, else /var/spool/ducc for root and ~/.cache/ducc for others. */
+static char *default_store(ducc_error **err)
+{
+	const char *store = environment("DUCC_STORE"), *cache = environment("XDG_CACHE_HOME");
+	const char *home = environment("HOME");
+
+	if (store)
+		return xstrdup(store);
+	if (geteuid() == 0)
+		return xstrdup("/var/spool/ducc");
+	if (cache)
+		return format("%s/ducc", cache);
+	if (home)
+		return format("%s/.cache/ducc", home);
+	error_set(err, "no place for the store: set $DUCC_STORE");
+	return NULL;
+}
+
+ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
+{
+	struct ducc_session *session;
+	const char *notify = options->notify ? options->notify : environment("DUCC_NOTIFY");
+	const char *repository =
+		options->repository ? options->repository : environment("DUCC_REPO");
+	struct platform platform = {NULL};
+	struct events *events = NULL;
+	char *store;
+
+	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
+		return NULL;
+	platform_free(&platform);
+	/* It goes into records. */
+	if (repository && !text_is_plain(repository)) {
+		error_set(err, "repository %s: its name holds a control character", repository);
+		return NULL;
+	}
+	store = options->store ? xstrdup(options->store) : default_store(err);
+	if (!store)
+		return NULL;
+	if (notify && !options->dry_run) {
+		events = events_open(notify, err);
+		if (!events) {
+			free(store);
+			return NULL;
+		}
+	}
+	session = xcalloc(1, sizeof(*session));
+	session->store_path = store;
+	session->repository = copy(repository);
+	session->platform = copy(options->platform);
+	session->jobs = options->jobs;
+	session->limits = options->limits;
+	session->batch_bytes = options->batch_bytes;
+	session->dry_run = options->dry_run;
+	session->foreign = options->foreign;
+	session->events = events;
+	context_init(&session->context, options);
+	pthread_mutex_init(&session->pushed_mutex, NULL);
+	session->index = store_index_new();
+	session->input = -1;
+	session->network = network_new(&session->context);
+	return session;
+}
+
+void ducc_close(ducc_session *session)
+{
+	if (!session)
+		return;
+	events_close(session->events);
+	cleanup_close(&session->input);
+	for (size_t i = 0; i < session->n_pushed; i++) {
+		free(session->pushed[i].registry);
+		free(session->pushed[i].repository);
+	}
+	free(session->pushed);
+	pthread_mutex_destroy(&session->pushed_mutex);
+	store_index_free(session->index);
+	network_free(session->network);
+	context_destroy(&session->context);
+	free(session->store_path);
+	free(session->repository);
+	free(session->platform);
+	free(session);
+}
+
+const char *ducc_repository(const ducc_session *session, const ducc_record *record)
+{
+	return session->repository ? session->repository : ducc_record_get(record, "repo");
+}
+
+/* The manifest that the reference leads to in the store. */
+static int find_manifest(const struct store *store, const struct reference *reference,
+			 const char *platform, struct digest *manifest, ducc_error **err)
+{
+	AUTO_FREE char *name = NULL;
+
+	if (reference_is_pinned(reference)) {
+		*manifest = reference->digest;
+		return fetched_under(store, manifest, reference)
+			       ? 0
+			       : error_set(err, "this manifest was not fetched under this name "
+						"(run ducc-fetch first)");
+	}
+	name = reference_name(reference);
+	return store_find(store, name, platform, manifest, err);
+}
+
+int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
+		       struct reference *reference, struct digest *manifest, ducc_error **err)
+{
+	AUTO_FREE char *platform = NULL;
+	const char *wanted =
+		session->platform ? session->platform : ducc_record_get(record, "platform");
+
+	if (wanted && platform_normalize(wanted, &platform, err) < 0)
+		return -1;
+	if (reference_parse(reference, ducc_record_reference(record), err) < 0)
+		return -1;
+	if (!find_manifest(store, reference, platform, manifest, err))
+		return 0;
+	reference_free(reference);
+	return -1;
+}
+
+void session_add_pushed(ducc_session *session, const struct reference *where,
+			const struct digest *digest)
+{
+	pthread_mutex_lock(&session->pushed_mutex);
+	GROW(session->pushed, session->n_pushed, session->pushed_capacity);
+	session->pushed[session->n_pushed++] =
+		(struct pushed){.digest = *digest,
+				.registry = xstrdup(where->registry),
+				.repository = xstrdup(where->repository)};
+	pthread_mutex_unlock(&session->pushed_mutex);
+}
+
+const char *session_pushed(ducc_session *session, const char *registry, const struct digest *digest)
+{
+	const char *repository = NULL;
+
+	pthread_mutex_lock(&session->pushed_mutex);
+	for (size_t i = 0; i < session->n_pushed && !repository; i++)
+		if (digest_equal(&session->pushed[i].digest, digest) &&
+		    !strcmp(session->pushed[i].registry, registry))
+			repository = session->pushed[i].repository;
+	pthread_mutex_unlock(&session->pushed_mutex);
+	return repository;
+}

@@ -1,0 +1,55 @@
+/*
+ * A session: the options that all jobs share (struct ducc_options), checked and
+ * completed, and the way to the caller's callbacks.
+ */
+#ifndef DUCC_SESSION_H
+#define DUCC_SESSION_H
+
+#include <pthread.h>
+
+#include "base/context.h"
+#include "base/error.h"
+#include "net/network.h"
+#include "store/store.h"
+
+/* A blob that is in a repository of a registry since we have pushed it there. */
+struct pushed {
+	struct digest digest;
+	char *registry, *repository;
+};
+
+struct ducc_session {
+	char *store_path;
+	char *repository; /* NULL: the record says */
+	char *platform;   /* NULL: the record says */
+	unsigned jobs;    /* 0: the job decides */
+	struct ducc_limits limits;
+	uint64_t batch_bytes;
+	bool dry_run, foreign;
+	struct context context;
+	struct events *events; /* NULL: nobody listens */
+	struct pushed *pushed;
+	size_t n_pushed, pushed_capacity;
+	pthread_mutex_t pushed_mutex;
+	struct network *network;
+	struct store_index *index;
+	bool swept; /* the store's tmp/ */
+	int input;  /* a copy of an archive on standard input, or -1 */
+};
+
+/*
+ * Reads the record's reference and finds its image manifest: the digest if it is
+ * pinned, and was fetched under this name; otherwise what the store lists under it.
+ */
+int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
+		       struct reference *reference, struct digest *manifest, ducc_error **err);
+
+/* Remembers a blob that was pushed (or found) there. */
+void session_add_pushed(ducc_session *session, const struct reference *where,
+			const struct digest *digest);
+
+/* The repository of the registry that has it, or NULL; lives as long as the session. */
+const char *session_pushed(ducc_session *session, const char *registry,
+			   const struct digest *digest);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * Cleaning the store: what is old, and can be made again (ducc.h).
+ *
+ * Nothing is removed that an image in index.json needs, unless that image is old or
+ * published.  A tool that misses something all the same fails with its image, and
+ * finds it again the next time.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "format/image.h"
+#include "base/mem.h"
+#include "repo/public_names.h"
+#include "base/path.h"
+#include "repo/repository.h"
+#include "jobs/session.h"
+#include "base/text.h"
+
+#define YOUNG 3600 /* seconds: somebody may be at work with it */
+
+struct candidate {
+	char *path; /* in the store */
+	uint64_t size;
+	time_t changed;
+};
+
+struct clean {
+	ducc_session *session;
+	const struct ducc_clean_options *options;
+	struct store store;
+	struct repository repository;
+	struct digest_set blobs, layers, images; /* that stay, of each directory */
+	struct candidate *files;                 /* that may go */
+	size_t n, capacity;
+	uint64_t total; /* bytes, of all files */
+	bool unclear;   /* an image does not tell what it needs */
+	time_t now;
+};
+
+static time_t changed(const struct clean *clean, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(clean->store.fd, path, O_RDONLY, 0);
+	struct stat st;
+
+	return fd < 0 || fstat(fd, &st) < 0 ? 0 : st.st_mtime;
+}
+
+static bool is_older(const struct clean *clean, time_t when, uint64_t seconds)
+{
+	return clean->now >= when && (uint64_t)(clean->now - when) >= seconds;
+}
+
+/* Says that something is removed, or would be. */
+static void tell(const struct clean *clean, const char *what)
+{
+	if (clean->session->dry_run)
+		context_notice(&clean->session->context, DUCC_INFO, "%s: would be removed", what);
+	else if (clean->options->removed)
+		clean->options->removed(clean->options->ctx, what);
+}
+
+/* --- images ----------------------------------------------------------- */
+
+static bool is_published(const struct clean *clean, const char *name, const char *data, size_t len,
+			 const cJSON *entry)
+{
+	AUTO_FREE char *text = platform_of_descriptor(entry), *plain = NULL, *other = NULL;
+	AUTO_FREE char *label = NULL, *architecture = NULL;
+	struct platform platform;
+
+	if (!clean->repository.path || !name)
+		return false;
+	plain = image_metadata(name, "manifest.json");
+	if (repository_has_file(&clean->repository, plain, data, len))
+		return true;
+	if (!text || platform_parse(&platform, text, NULL) < 0)
+		return false;
+	architecture = names_platform(&platform);
+	platform_free(&platform);
+	label = names_of_platform(architecture, name);
+	other = image_metadata(label, "manifest.json");
+	return repository_has_file(&clean->repository, other, data, len);
+}
+
+/* The manifest as the registry has it; index.json may list its OCI form. */
+static bool manifest_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "digest"));
+	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
+
+	if (!text || !digest_parse(listed, text))
+		return false;
+	*manifest = *listed;
+	return !original || digest_parse(manifest, original);
+}
+
+static bool keep_entry(void *ctx, const cJSON *entry)
+{
+	struct clean *clean = ctx;
+	const char *name = json_annotation(entry, ANNOTATION_NAME);
+	AUTO_FREE char *data = NULL, *blob = NULL, *listing = NULL;
+	AUTO_MANIFEST parsed = {.n = 0};
+	struct digest listed, manifest;
+	bool published, old;
+	size_t len;
+
+	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
+		return true; /* somebody else's */
+	if (!store_has_blob(&clean->store, &manifest)) {
+		tell(clean, name ? name : listed.hex); /* nobody can do anything with it */
+		return clean->session->dry_run;
+	}
+	if (store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
+	    manifest_parse(&parsed, data, len, NULL) < 0) {
+		clean->unclear = true; /* it may need any blob */
+		return true;
+	}
+	blob = store_blob_name(&manifest);
+	listing = store_image_listing_name(&manifest);
+	published = is_published(clean, name, data, len, entry);
+	old = is_older(clean, changed(clean, blob), clean->options->grace) &&
+	      is_older(clean, changed(clean, listing), clean->options->grace);
+	if (old && !published) {
+		tell(clean, name ? name : listed.hex);
+		return clean->session->dry_run;
+	}
+	digest_set_add(&clean->blobs, &listed);
+	digest_set_add(&clean->blobs, &manifest);
+	digest_set_add(&clean->blobs, &parsed.config.digest);
+	digest_set_add(&clean->images, &manifest);
+	for (size_t i = 0; i < parsed.n && !published; i++) {
+		digest_set_add(&clean->blobs, &parsed.layers[i].digest);
+		digest_set_add(&clean->layers, &parsed.layers[i].digest);
+	}
+	return true;
+}
+
+/* --- files ------------------------------------------------------------ */
+
+/* Lists the files of a directory that are called after a digest and need not stay. */
+static int list_files(struct clean *clean, const char *directory, struct digest_set *stay,
+		      ducc_error **err)
+{
+	int fd = path_open(clean->store.fd, directory, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir) {
+		error_errno(err, errno, "%s/%s", clean->store.path, directory);
+		cleanup_close(&fd);
+		return -1;
+	}
+	digest_set_sort(stay);
+	while ((entry = readdir(dir))) {
+		struct digest digest = {""};
+		struct stat st;
+
+		memcpy(digest.hex, entry->d_name, strnlen(entry->d_name, DIGEST_HEX_LEN));
+		if (!digest_is_hex(digest.hex) ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		clean->total += (uint64_t)st.st_size;
+		if (digest_set_has(stay, &digest))
+			continue;
+		GROW(clean->files, clean->n, clean->capacity);
+		clean->files[clean->n++] =
+			(struct candidate){format("%s/%s", directory, entry->d_name),
+					   (uint64_t)st.st_size, st.st_mtime};
+	}
+	closedir(dir);
+	return 0;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct candidate *left = a, *right = b;
+
+	return (left->changed > right->changed) - (left->changed < right->changed);
+}
+
+static int remove_files(struct clean *clean, ducc_error **err)
+{
+	const struct ducc_clean_options *options = clean->options;
+	uint64_t removed = 0;
+
+	if (clean->unclear)
+		return error_set(err, "an image in index.json can't be read: nothing is removed");
+	if (clean->n)
+		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
+	for (size_t i = 0; i < clean->n; i++) {
+		const struct candidate *file = &clean->files[i];
+		bool too_much = options->size && clean->total - removed > options->size &&
+				is_older(clean, file->changed, YOUNG);
+
+		if (!too_much && !is_older(clean, file->changed, options->grace))
+			continue;
+		if (!clean->session->dry_run && path_remove(clean->store.fd, file->path) < 0)
+			return error_errno(err, errno, "%s/%s", clean->store.path, file->path);
+		removed += file->size;
+		tell(clean, file->path);
+	}
+	context_notice(&clean->session->context, DUCC_INFO,
+		       "%s: %" PRIu64 " of %" PRIu64 " bytes %sremoved", clean->store.path, removed,
+		       clean->total, clean->session->dry_run ? "would be " : "");
+	if (options->size && clean->total - removed > options->size)
+		context_notice(&clean->session->context, DUCC_WARNING,
+			       "%s: still %" PRIu64 " bytes: images wait to be published, or are "
+			       "just being fetched",
+			       clean->store.path, clean->total - removed);
+	return 0;
+}
+
+static int run(struct clean *clean, ducc_error **err)
+{
+	const char *name = clean->session->repository, *path = clean->session->store_path;
+	int found = store_open_existing(&clean->store, path, err);
+
+	if (found < 0)
+		return -1;
+	if (!found)
+		return error_set(err, "there is no store %s", path);
+	if (name && repository_open(&clean->repository, name, path, err) < 0)
+		return -1;
+	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||
+	    list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
+	    list_files(clean, "layers", &clean->layers, err) < 0 ||
+	    list_files(clean, "images", &clean->images, err) < 0)
+		return -1;
+	return remove_files(clean, err);
+}
+
+int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, ducc_error **err)
+{
+	struct clean clean = {.session = session,
+			      .options = options,
+			      .store = {.fd = -1},
+			      .now = clock_now().tv_sec};
+	int result = run(&clean, err);
+
+	for (size_t i = 0; i < clean.n; i++)
+		free(clean.files[i].path);
+	free(clean.files);
+	digest_set_free(&clean.blobs);
+	digest_set_free(&clean.layers);
+	digest_set_free(&clean.images);
+	repository_close(&clean.repository);
+	store_close(&clean.store);
+	return result;
+}

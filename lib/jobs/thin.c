@@ -1,0 +1,434 @@
+/*
+ * The job of ducc-thin: the thin image of a published one into a registry, or into an
+ * OCI image layout (ducc.h).
+ *
+ * All that it needs is what the repository says of itself in .metadata.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "jobs/events.h"
+#include "base/mem.h"
+#include "repo/public_names.h"
+#include "net/network.h"
+#include "base/path.h"
+#include "net/registry.h"
+#include "repo/repository.h"
+#include "jobs/session.h"
+#include "store/store.h"
+#include "jobs/thin_image.h"
+
+#define MULTIARCH ".metadata/.multiarch"
+
+/* An image that is published under the name, for one platform. */
+struct published {
+	char *manifest_json, *config_json;
+	size_t manifest_len, config_len;
+	struct digest digest;
+	struct manifest manifest;
+};
+
+struct push {
+	ducc_session *session;
+	struct repository repository;
+	struct reference reference; /* of the image */
+	struct reference target;    /* of the thin one; registry NULL: the record has none */
+	char *name;                 /* REGISTRY/REPOSITORY:TAG of the image */
+	char *target_name;          /* the same of the thin one, or `name` */
+	struct published *images;
+	size_t n, capacity;
+	struct thin *thins;     /* of them */
+	struct thin_part index; /* if there are several */
+};
+
+/* --- what is published ------------------------------------------------ */
+
+static int read_published(const struct push *push, int root, const char *label,
+			  struct published *image, ducc_error **err)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	struct digest digest;
+
+	if (path_read(root, manifest, JSON_LIMIT, &image->manifest_json, &image->manifest_len,
+		      err) < 0 ||
+	    path_read(root, config, JSON_LIMIT, &image->config_json, &image->config_len, err) < 0)
+		return -1;
+	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
+		return error_wrap(err, "%s", manifest);
+	image->digest = digest_of(image->manifest_json, image->manifest_len);
+	digest = digest_of(image->config_json, image->config_len);
+	if (!digest_equal(&digest, &image->manifest.config.digest))
+		return error_set(err, "%s: digest mismatch: not the config of this image", config);
+	for (size_t i = 0; i < image->manifest.n; i++) {
+		const struct digest *layer = &image->manifest.layers[i].digest;
+
+		if (!repository_has_layer(&push->repository, layer))
+			return error_set(err, "layer " PRI_DIGEST ": not published", layer->hex);
+	}
+	return 0;
+}
+
+static int add_published(struct push *push, int root, const char *label, ducc_error **err)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+
+	if (!path_exists(root, manifest))
+		return 0;
+	GROW(push->images, push->n, push->capacity);
+	push->images[push->n] = (struct published){.manifest_json = NULL};
+	return read_published(push, root, label, &push->images[push->n++], err);
+}
+
+/* The images that have the name as well, for other platforms. */
+static int add_platforms(struct push *push, int root, ducc_error **err)
+{
+	int fd = path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!directory)
+		return errno == ENOENT ? 0 : error_errno(err, errno, MULTIARCH);
+	while (!result && (entry = readdir(directory))) {
+		AUTO_FREE char *label = names_of_platform(entry->d_name, push->name);
+
+		if (entry->d_name[0] != '.')
+			result = add_published(push, root, label, err);
+	}
+	closedir(directory);
+	return result;
+}
+
+/* A thin image must not refer to what is not there (yet). */
+static int check_is_published(const struct push *push, ducc_error **err)
+{
+	size_t i = 0;
+
+	if (reference_is_pinned(&push->reference))
+		while (i < push->n &&
+		       !digest_equal(&push->images[i].digest, &push->reference.digest))
+			i++;
+	if (i == push->n)
+		return error_set(err, "not published in %s (ducc-publish does that)",
+				 push->repository.name);
+	return 0;
+}
+
+static int read_all(struct push *push, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(&push->repository);
+
+	if (root < 0)
+		return error_errno(err, errno, "repository %s", push->repository.name);
+	if (add_published(push, root, push->name, err) < 0 || add_platforms(push, root, err) < 0)
+		return -1;
+	return check_is_published(push, err);
+}
+
+/* --- building --------------------------------------------------------- */
+
+static bool is_docker(const struct published *image)
+{
+	AUTO_FREE char *oci = manifest_to_oci(image->manifest_json, image->manifest_len);
+
+	return oci != NULL;
+}
+
+/* The URL of the repository. */
+static char *base_url(const struct repository *repository, ducc_error **err)
+{
+	AUTO_FREE char *path = NULL;
+
+	if (repository->spool)
+		return format("cvmfs://%s", repository->name);
+	path = realpath(repository->path, NULL);
+	if (path)
+		return format("file://%s", path);
+	error_errno(err, errno, "%s", repository->path);
+	return NULL;
+}
+
+/* What the image is called; the digest that fetching has added is none of that. */
+static char *origin_of(const struct reference *reference)
+{
+	struct reference origin = *reference;
+
+	if (origin.tag)
+		origin.digest = (struct digest){""};
+	return reference_format(&origin);
+}
+
+static int compare_platforms(const void *a, const void *b)
+{
+	AUTO_FREE char *x = platform_format(&((const struct thin *)a)->platform);
+	AUTO_FREE char *y = platform_format(&((const struct thin *)b)->platform);
+
+	return strcmp(x, y);
+}
+
+static int build(struct push *push, bool oci, ducc_error **err)
+{
+	AUTO_FREE char *base = base_url(&push->repository, err);
+	AUTO_FREE char *origin = origin_of(&push->reference);
+
+	if (!base)
+		return -1;
+	/* An index holds one kind, and Docker can read both. */
+	for (size_t i = 0; i < push->n; i++)
+		oci |= !is_docker(&push->images[i]);
+	push->thins = xcalloc(push->n, sizeof(*push->thins));
+	for (size_t i = 0; i < push->n; i++) {
+		const struct published *image = &push->images[i];
+		struct thin_source source = {.origin = origin,
+					     .base = base,
+					     .manifest = &image->manifest,
+					     .config_json = image->config_json,
+					     .config_len = image->config_len};
+
+		if (thin_build(&push->thins[i], &source, oci, err) < 0)
+			return -1;
+	}
+	qsort(push->thins, push->n, sizeof(*push->thins), compare_platforms);
+	if (push->n > 1)
+		thin_build_index(&push->index, push->thins, push->n);
+	return 0;
+}
+
+/* What gets the name: the index, or the manifest of the only image. */
+static const struct thin_part *top(const struct push *push, const char **media_type)
+{
+	*media_type = push->n > 1 ? thin_index_type(push->thins) : thin_manifest_type(push->thins);
+	return push->n > 1 ? &push->index : &push->thins[0].manifest;
+}
+
+/* --- into a layout ---------------------------------------------------- */
+
+static int write_part(struct store *layout, const struct thin_part *part, ducc_error **err)
+{
+	struct digest digest;
+
+	return store_write_blob(layout, part->data, part->len, &digest, err);
+}
+
+static int write_all_parts(const struct push *push, struct store *layout, ducc_error **err)
+{
+	AUTO_JSON *descriptor = json_object();
+	AUTO_FREE char *digest = NULL;
+	const struct thin_part *part;
+	const char *media_type;
+
+	for (size_t i = 0; i < push->n; i++)
+		if (write_part(layout, &push->thins[i].layer, err) < 0 ||
+		    write_part(layout, &push->thins[i].config, err) < 0 ||
+		    write_part(layout, &push->thins[i].manifest, err) < 0)
+			return -1;
+	part = top(push, &media_type);
+	if (push->n > 1 && write_part(layout, part, err) < 0)
+		return -1;
+	digest = format(PRI_DIGEST, part->digest.hex);
+	json_set_string(descriptor, "mediaType", media_type);
+	json_set_string(descriptor, "digest", digest);
+	json_set_size(descriptor, "size", part->len);
+	return store_tag(layout, push->target_name, descriptor, err);
+}
+
+static int write_layout(const struct push *push, const char *path, ducc_error **err)
+{
+	struct store layout;
+	int result;
+
+	context_notice(&push->session->context, DUCC_INFO, "%s: %s %s in %s", push->name,
+		       push->session->dry_run ? "would write" : "writing", push->target_name, path);
+	if (push->session->dry_run)
+		return 0;
+	if (store_open_layout(&layout, path, err) < 0)
+		return -1;
+	result = write_all_parts(push, &layout, err);
+	store_close(&layout);
+	return result;
+}
+
+/* --- into a registry -------------------------------------------------- */
+
+struct upload {
+	ducc_session *session;
+	const struct reference *target;
+	struct registry *registry;
+	struct http *http;
+};
+
+static struct registry *open_registry(const struct push *push, const ducc_record *record,
+				      ducc_error **err)
+{
+	struct login login = {.push = true, .password = getenv("DUCC_OUTPUT_REGISTRY_PASS")};
+
+	if (login.password && *login.password) {
+		login.user = ducc_record_get(record, "user");
+		if (!login.user)
+			login.user = getenv("DUCC_OUTPUT_REGISTRY_USER");
+		if (!login.user || !*login.user) {
+			error_set(err, "$DUCC_OUTPUT_REGISTRY_PASS without a user: say "
+				       "$DUCC_OUTPUT_REGISTRY_USER or user=");
+			return NULL;
+		}
+	}
+	return network_registry(push->session->network, &push->target, &login, err);
+}
+
+/* Sends a blob, unless the registry has it here, or in a repository where we have put it. */
+static int upload_blob(const struct upload *upload, const struct thin_part *part, ducc_error **err)
+{
+	return registry_put_blob(
+		upload->registry, upload->http, part->data, part->len, &part->digest,
+		session_pushed(upload->session, upload->target->registry, &part->digest), err);
+}
+
+static int upload_image(const struct upload *upload, const struct thin *thin, const char *name,
+			ducc_error **err)
+{
+	if (upload_blob(upload, &thin->config, err) < 0 ||
+	    upload_blob(upload, &thin->layer, err) < 0)
+		return -1;
+	return registry_put_manifest(upload->registry, upload->http, name, thin_manifest_type(thin),
+				     thin->manifest.data, thin->manifest.len, err);
+}
+
+static int upload_all(const struct push *push, const struct upload *upload, ducc_error **err)
+{
+	if (push->n == 1)
+		return upload_image(upload, &push->thins[0], push->target.tag, err);
+	for (size_t i = 0; i < push->n; i++) {
+		AUTO_FREE char *name = format(PRI_DIGEST, push->thins[i].manifest.digest.hex);
+
+		if (upload_image(upload, &push->thins[i], name, err) < 0)
+			return -1;
+	}
+	return registry_put_manifest(upload->registry, upload->http, push->target.tag,
+				     thin_index_type(push->thins), push->index.data,
+				     push->index.len, err);
+}
+
+/* True if the registry has just this under that name; if it can't tell, pushing will. */
+static bool is_up_to_date(const struct push *push, const struct upload *upload)
+{
+	const char *media_type;
+	struct digest digest;
+
+	return registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest,
+				      NULL) == 1 &&
+	       digest_equal(&digest, &top(push, &media_type)->digest);
+}
+
+static int push_to(const struct push *push, const struct upload *upload, ducc_error **err)
+{
+	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
+
+	context_notice(&push->session->context, DUCC_INFO, "%s: %s%s", push->name,
+		       there     ? "unchanged in "
+		       : dry_run ? "would push "
+				 : "pushing ",
+		       push->target_name);
+	if (dry_run)
+		return 0;
+	if (!there && !push->repository.spool)
+		context_notice(&push->session->context, DUCC_WARNING,
+			       "%s: of use only where the directory %s is", push->target_name,
+			       push->repository.name);
+	if (!there && upload_all(push, upload, err) < 0)
+		return error_wrap(err, "%s", push->target_name);
+	if (!there)
+		event(push->session, "publish_thin_image", "image", push->name, "thin_image",
+		      push->target_name);
+	for (size_t i = 0; i < push->n; i++) {
+		session_add_pushed(push->session, &push->target, &push->thins[i].config.digest);
+		session_add_pushed(push->session, &push->target, &push->thins[i].layer.digest);
+	}
+	return 0;
+}
+
+static int push_image(const struct push *push, const ducc_record *record, ducc_error **err)
+{
+	struct upload upload = {.session = push->session,
+				.target = &push->target,
+				.registry = open_registry(push, record, err)};
+	int result = -1;
+
+	if (upload.registry) {
+		upload.http = network_take(push->session->network);
+		result = push_to(push, &upload, err);
+		network_give(push->session->network, upload.http);
+	}
+	return result;
+}
+
+/* --- the image -------------------------------------------------------- */
+
+static int open_all(struct push *push, const ducc_record *record, ducc_error **err)
+{
+	const char *thin = ducc_record_get(record, "thin");
+	const char *repository = ducc_repository(push->session, record);
+
+	if (!repository)
+		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+	if (reference_parse(&push->reference, ducc_record_reference(record), err) < 0)
+		return -1;
+	if (thin && reference_parse(&push->target, thin, err) < 0)
+		return error_wrap(err, "thin=%s", thin);
+	if (thin && reference_is_pinned(&push->target))
+		return error_set(err, "thin=%s: a digest can't be known beforehand", thin);
+	push->name = reference_name(&push->reference);
+	push->target_name = thin ? reference_name(&push->target) : xstrdup(push->name);
+	switch (repository_open(&push->repository, repository, push->session->store_path, err)) {
+	case 1:
+		return 0;
+	case 0:
+		return error_set(err, "repository %s: not there to be read", repository);
+	default:
+		return -1;
+	}
+}
+
+static void push_end(struct push *push)
+{
+	for (size_t i = 0; i < push->n; i++) {
+		free(push->images[i].manifest_json);
+		free(push->images[i].config_json);
+		manifest_free(&push->images[i].manifest);
+		if (push->thins)
+			thin_free(&push->thins[i]);
+	}
+	free(push->images);
+	free(push->thins);
+	thin_part_free(&push->index);
+	reference_free(&push->reference);
+	reference_free(&push->target);
+	free(push->name);
+	free(push->target_name);
+	repository_close(&push->repository);
+}
+
+int ducc_thin(ducc_session *session, const ducc_record *record, const char *layout,
+	      ducc_error **err)
+{
+	struct push push = {.session = session};
+	struct span span;
+	int result;
+
+	if (!layout && !ducc_record_get(record, "thin"))
+		return 0;
+	span_begin(&span, session, "thin_image", ducc_record_reference(record), NULL);
+	result = open_all(&push, record, err);
+	if (!result)
+		result = read_all(&push, err);
+	/* A layout is the OCI's. */
+	if (!result)
+		result = build(&push, layout != NULL, err);
+	if (!result)
+		result = layout ? write_layout(&push, layout, err) : push_image(&push, record, err);
+	span_end(&span, result, 0, err);
+	push_end(&push);
+	return result;
+}

@@ -1,0 +1,48 @@
+/*
+ * Thin images: an image with one small layer that holds thin.json, which says where the
+ * layers of another image are published.  Docker's graph driver for CernVM-FS reads it.
+ *
+ * Everything is made in memory, and of the same input comes the same output, to the byte.
+ */
+#ifndef DUCC_THIN_IMAGE_H
+#define DUCC_THIN_IMAGE_H
+
+#include "format/image.h"
+
+/* A blob or manifest. */
+struct thin_part {
+	char *data;
+	size_t len;
+	struct digest digest;
+};
+
+struct thin {
+	struct thin_part layer, config, manifest;
+	struct platform platform;
+	bool oci; /* the manifest is one of the OCI, not of Docker */
+};
+
+struct thin_source {
+	const char *origin; /* what the published image is called */
+	const char *base;   /* URL of the repository that its layers are in */
+	const struct manifest *manifest;
+	const char *config_json;
+	size_t config_len;
+};
+
+/*
+ * Builds the thin image of a published one: its config, with CVMFS_IMAGE=true in the
+ * environment, over the one layer.  Release with thin_free().
+ */
+int thin_build(struct thin *thin, const struct thin_source *source, bool oci, ducc_error **err);
+void thin_free(struct thin *thin);
+
+/* The media type of its manifest, and that of an index of such. */
+const char *thin_manifest_type(const struct thin *thin);
+const char *thin_index_type(const struct thin *thin);
+
+/* Builds the index of thin images for several platforms, all of the same kind. */
+void thin_build_index(struct thin_part *index, const struct thin *thins, size_t n);
+void thin_part_free(struct thin_part *part);
+
+#endif

@@ -1,0 +1,657 @@
+/*
+ * The job of ducc-unpack: a fetched image into layer tars and listings (ducc.h).
+ *
+ * First the layers that nobody has unpacked yet are read, several at a time;
+ * their files stay staged.  Then all layers are merged, the lowest first, which
+ * tells what each of them takes from those below; that is added to the tars, and
+ * only then do they get their names.
+ *
+ * An image may contain a layer several times.  Its listing is merged each time, but its
+ * tar is copied at most once, after the last time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "jobs/events.h"
+#include "content/extract.h"
+#include "format/image.h"
+#include "content/layer.h"
+#include "content/listing.h"
+#include "content/listing_size.h"
+#include "base/mem.h"
+#include "content/merge.h"
+#include "base/parallel.h"
+#include "base/path.h"
+#include "content/quota.h"
+#include "repo/repository.h"
+#include "jobs/session.h"
+#include "content/settle.h"
+
+struct layer {
+	struct listing_head head;
+	struct staged tar, listing; /* fresh: not finished */
+	bool fresh;
+
+	/* The lowest layer with the same blob, often this one.  Only that one uses the rest. */
+	struct layer *first;
+	size_t left;            /* how often the blob must still be merged */
+	uint64_t charged;       /* bytes of listing, the last time */
+	bool settled;           /* fresh, and merged before */
+	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
+};
+
+struct unpack {
+	ducc_session *session;
+	struct store store;
+	struct repository repository; /* path NULL: none, or it is not there yet */
+	struct reference reference;
+	struct digest manifest_digest;
+	struct manifest manifest;
+	struct config config;
+	struct layer *layers;  /* as in the manifest */
+	struct layer **sorted; /* by digest, the lowest of the same ones first */
+	size_t n;
+	struct tree *image;
+
+	atomic_bool failed;           /* a layer could not be read */
+	struct quota bytes;           /* of new layers, unpacked */
+	struct quota written, merged; /* bytes of listings, new and merged */
+};
+
+/* --- the image as it is in the store ---------------------------------- */
+
+static int read_documents(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE char *manifest = NULL, *config = NULL;
+	size_t len;
+
+	if (store_read_blob(&unpack->store, &unpack->manifest_digest, &manifest, &len, err) < 0)
+		return error_wrap(err, "manifest " PRI_DIGEST, unpack->manifest_digest.hex);
+	if (manifest_parse(&unpack->manifest, manifest, len, err) < 0)
+		return -1;
+	if (store_read_blob(&unpack->store, &unpack->manifest.config.digest, &config, &len, err) <
+	    0)
+		return error_wrap(err, "config " PRI_DIGEST, unpack->manifest.config.digest.hex);
+	if (config_parse(&unpack->config, config, len, err) < 0)
+		return -1;
+	if (unpack->config.n != unpack->manifest.n)
+		return error_set(err, "config has %zu diff IDs for %zu layers", unpack->config.n,
+				 unpack->manifest.n);
+	return 0;
+}
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct layer *x = *(struct layer *const *)a, *y = *(struct layer *const *)b;
+	int order = strcmp(x->head.layer.hex, y->head.layer.hex);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+/* Sorts the layers and finds equal ones.  Returns their compressed bytes, each counted once. */
+static uint64_t sort_layers(struct unpack *unpack)
+{
+	uint64_t compressed = 0;
+
+	unpack->sorted = xcalloc(unpack->n, sizeof(struct layer *));
+	for (size_t i = 0; i < unpack->n; i++)
+		unpack->sorted[i] = &unpack->layers[i];
+	qsort(unpack->sorted, unpack->n, sizeof(*unpack->sorted), by_digest);
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = unpack->sorted[i];
+		struct layer *before = i ? unpack->sorted[i - 1] : NULL;
+
+		if (before && digest_equal(&before->head.layer, &layer->head.layer)) {
+			layer->first = before->first;
+		} else {
+			layer->first = layer;
+			compressed = compressed > INT64_MAX - layer->head.size
+					     ? INT64_MAX
+					     : compressed + layer->head.size;
+		}
+		layer->first->left++;
+	}
+	return compressed;
+}
+
+static int list_layers(struct unpack *unpack, ducc_error **err)
+{
+	const struct ducc_limits *limits = &unpack->session->limits;
+	uint64_t most = limits_get(limits, LIMIT_LAYERS, 0), compressed;
+
+	if (unpack->manifest.n > most)
+		return limits_exceeded(LIMIT_LAYERS, most, err);
+	unpack->n = unpack->manifest.n;
+	unpack->layers = xcalloc(unpack->n, sizeof(*unpack->layers));
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = &unpack->layers[i];
+
+		layer->head = (struct listing_head){.layer = unpack->manifest.layers[i].digest,
+						    .diff_id = unpack->config.diff_ids[i],
+						    .size = unpack->manifest.layers[i].size};
+		layer->tar = layer->listing = (struct staged)STAGED_NONE;
+	}
+	for (size_t i = 0; i < unpack->n; i++)
+		if (unpack->layers[i].head.size > INT64_MAX)
+			return error_set(err, "layer " PRI_DIGEST ": impossible size",
+					 unpack->layers[i].head.layer.hex);
+	compressed = sort_layers(unpack);
+	quota_begin(&unpack->bytes, limits, LIMIT_IMAGE, compressed);
+	quota_begin(&unpack->written, limits, LIMIT_IMAGE_LISTING, compressed);
+	quota_begin(&unpack->merged, limits, LIMIT_IMAGE_LISTING, compressed);
+	return 0;
+}
+
+static int open_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
+{
+	const char *repository = ducc_repository(unpack->session, record);
+	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
+
+	if (!found)
+		return error_set(err, "there is no store %s (ducc-fetch makes it)",
+				 unpack->session->store_path);
+	if (found < 0 ||
+	    (repository && repository_open(&unpack->repository, repository,
+					   unpack->session->store_path, err) < 0) ||
+	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
+			       &unpack->manifest_digest, err) < 0 ||
+	    read_documents(unpack, err) < 0)
+		return -1;
+	return list_layers(unpack, err);
+}
+
+/* --- layers that are unpacked already --------------------------------- */
+
+/* The listing of a layer: from the store, else from the repository; -1 if neither has one. */
+static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
+{
+	AUTO_FREE char *listing = store_layer_listing_name(layer);
+	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
+
+	*in_store = fd >= 0;
+	if (fd < 0)
+		fd = repository_open_listing(&unpack->repository, layer);
+	return fd;
+}
+
+static bool has_tar(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+
+	return path_exists(unpack->store.fd, tar);
+}
+
+/* True if nothing has to be read for this layer: its content is in the store or published. */
+static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
+{
+	bool in_store;
+	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+
+	if (listing < 0)
+		return false;
+	return (in_store && has_tar(unpack, layer)) ||
+	       repository_has_layer(&unpack->repository, layer);
+}
+
+static bool is_complete(const struct unpack *unpack)
+{
+	AUTO_FREE char *listing = store_image_listing_name(&unpack->manifest_digest);
+
+	for (size_t i = 0; i < unpack->n; i++)
+		if (!is_unpacked(unpack, &unpack->layers[i].head.layer))
+			return false;
+	return path_exists(unpack->store.fd, listing);
+}
+
+/* --- reading layers --------------------------------------------------- */
+
+/*
+ * Stages the layers that have to be read: in the order of their digests, so that
+ * two processes never wait for each other.
+ */
+static int stage_layers(struct unpack *unpack, ducc_error **err)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct layer *layer = unpack->sorted[i];
+		const struct digest *digest = &layer->head.layer;
+		AUTO_FREE char *tar = store_layer_tar_name(digest);
+		AUTO_FREE char *listing = store_layer_listing_name(digest);
+
+		if (layer->first != layer || is_unpacked(unpack, digest))
+			continue;
+		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
+			return -1;
+		if (is_unpacked(unpack, digest)) { /* while we waited for the lock */
+			staged_discard(&layer->tar);
+			continue;
+		}
+		if (staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
+			return -1;
+		layer->fresh = true;
+	}
+	return 0;
+}
+
+struct layer_progress {
+	ducc_session *session;
+	const char *name;
+	uint64_t size;
+};
+
+static void on_progress(void *ctx, uint64_t done)
+{
+	const struct layer_progress *progress = ctx;
+
+	context_progress(&progress->session->context, progress->name, done, progress->size);
+}
+
+/* The defaults of limits follow from sizes, so a wrong one is refused. */
+static int check_size(uint64_t actual, const struct layer *layer, ducc_error **err)
+{
+	if (actual == layer->head.size)
+		return 0;
+	return error_set(err, "size mismatch: %" PRIu64 " bytes, the manifest says %" PRIu64,
+			 actual, layer->head.size);
+}
+
+static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
+	AUTO_CLOSE int blob = store_open_blob(&unpack->store, &layer->head.layer, err);
+	AUTO_TREE *tree = NULL;
+	struct layer_progress progress = {unpack->session, name, layer->head.size};
+	struct layer_source source = {.fd = blob,
+				      .head = &layer->head,
+				      .limits = &unpack->session->limits,
+				      .image = &unpack->bytes,
+				      .image_listing = &unpack->written,
+				      .progress = on_progress,
+				      .ctx = &progress};
+
+	struct stat st;
+
+	if (blob < 0)
+		return -1;
+	if (fstat(blob, &st) < 0)
+		return error_errno(err, errno, "stat");
+	if (check_size((uint64_t)st.st_size, layer, err) < 0)
+		return -1;
+	tree = layer_read(&source, layer->tar.fd, err);
+	if (!tree)
+		return -1;
+	tree_count_links(tree);
+	if (listing_write(layer->listing.fd, &layer->head, tree) < 0)
+		return error_errno(err, errno, "write");
+	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer %s", name);
+	return 0;
+}
+
+static int read_one(void *ctx, size_t i, ducc_error **err)
+{
+	struct unpack *unpack = ctx;
+	struct layer *layer = &unpack->layers[i];
+	AUTO_FREE char *reference = reference_format(&unpack->reference);
+	struct span span;
+	int result;
+
+	if (!layer->fresh || atomic_load(&unpack->failed))
+		return 0;
+	span_begin(&span, unpack->session, "layer_conversion", reference, &layer->head.layer);
+	result = read_layer(unpack, layer, err);
+	span_end(&span, result, layer->head.size, err);
+	if (!result)
+		return 0;
+	atomic_store(&unpack->failed, true);
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
+}
+
+/* --- settling layers on those below ----------------------------------- */
+
+static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
+			 ducc_error **err)
+{
+	if (lseek(listing->fd, 0, SEEK_SET) < 0 || ftruncate(listing->fd, 0) < 0)
+		return error_errno(err, errno, "write");
+	tree_count_links(tree);
+	if (listing_write(listing->fd, head, tree) < 0)
+		return error_errno(err, errno, "write");
+	return 0;
+}
+
+static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+{
+	off_t size;
+
+	if (layer->settled && !settle_has_additions(tree))
+		return 0;
+	layer->settled = true;
+	if (settle_append(layer->tar.fd, &layer->head.layer, tree, err) < 0)
+		return -1;
+	size = lseek(layer->tar.fd, 0, SEEK_END);
+	if (size < 0)
+		return error_errno(err, errno, "seek");
+	layer->head.unpacked = (uint64_t)size;
+	return write_listing(&layer->listing, &layer->head, tree, err);
+}
+
+/* The listing last: it marks the layer as complete. */
+static int commit_fresh(struct layer *layer, ducc_error **err)
+{
+	if (staged_commit(&layer->tar, err) < 0)
+		return -1;
+	return staged_commit(&layer->listing, err);
+}
+
+static int copy_all(int from, int to, ducc_error **err)
+{
+	ssize_t n;
+
+	do
+		n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
+	while (n > 0);
+	return n < 0 ? error_errno(err, errno, "copy") : 0;
+}
+
+/*
+ * A layer that was unpacked before gets what this image needs in addition.  A new
+ * tar takes the place of the old one; a layer that is only published just gets a
+ * listing, for ducc-publish to see.
+ */
+static int settle_again(struct unpack *unpack, const struct digest *layer, struct tree *ours,
+			ducc_error **err)
+{
+	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_STAGED tar = STAGED_NONE;
+	AUTO_STAGED listing = STAGED_NONE;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	bool in_store;
+
+	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
+	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
+		return -1;
+	/* Now that we have the lock: as it is at this moment. */
+	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
+	AUTO_CLOSE int old_tar = path_open(unpack->store.fd, tar_name, O_RDONLY, 0);
+	if (old_listing < 0)
+		return error_errno(err, errno, "%s", listing_name);
+	tree = listing_read(old_listing, &head, err);
+	if (!tree)
+		return -1;
+	settle_mark(tree, false);
+	settle_add_missing(tree, ours);
+	if (old_tar >= 0) {
+		if (copy_all(old_tar, tar.fd, err) < 0 ||
+		    settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+			return -1;
+	}
+	if (write_listing(&listing, &head, tree, err) < 0)
+		return -1;
+	return staged_commit(&listing, err);
+}
+
+/* Directories of a layer that are not as they were on the layers it was unpacked on before. */
+struct differences {
+	size_t n;
+	char *first; /* its path */
+};
+
+static void on_difference(void *ctx, const char *path)
+{
+	struct differences *differences = ctx;
+
+	if (!differences->n++)
+		differences->first = xstrdup(*path ? path : "/");
+}
+
+static void report_differences(const struct unpack *unpack, const struct digest *layer,
+			       const struct differences *differences)
+{
+	AUTO_FREE char *others = NULL;
+
+	if (differences->n > 1)
+		others = format(" and %zu more", differences->n - 1);
+	if (differences->n)
+		context_notice(
+			&unpack->session->context, DUCC_WARNING,
+			"%s/%s: layer " PRI_DIGEST
+			": directory %s%s has other owner, mode or time than on the layers that "
+			"it was unpacked on before; the flat image is right, the layer keeps the "
+			"earlier one",
+			unpack->reference.registry, unpack->reference.repository, layer->hex,
+			differences->first, others ? others : "");
+}
+
+/* Reads the current listing of a layer and checks that it matches the manifest. */
+static struct tree *read_listing(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+{
+	bool fresh = layer->first->listing.fd >= 0, in_store;
+	AUTO_CLOSE int other = fresh ? -1 : open_listing(unpack, &layer->head.layer, &in_store);
+	int fd = fresh ? layer->first->listing.fd : other;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (fd < 0) {
+		error_errno(err, errno, "listing");
+		return NULL;
+	}
+	tree = listing_read(fd, &head, err);
+	if (!tree || check_size(head.size, layer, err) < 0)
+		return NULL;
+	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
+		error_set(err,
+			  "diff ID mismatch: the content is " PRI_DIGEST
+			  ", the config says " PRI_DIGEST,
+			  head.diff_id.hex, layer->head.diff_id.hex);
+		return NULL;
+	}
+	return STEAL(tree);
+}
+
+/*
+ * Charges a merged layer for what it needs in this image, said or implied, whatever other
+ * images have given it, or this one where it contains the layer before.
+ */
+static int charge_layer(struct unpack *unpack, struct layer *layer, struct tree *tree,
+			ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		bool implied = node->flags & NODE_IMPLIED;
+		const struct file *file = implied && node->peer ? node->peer->file : node->file;
+
+		if (!node->needed && (implied || (!file && !node_is_whiteout(node))))
+			continue;
+		node_path(node, &path);
+		size += listing_node_size(node, &path, file);
+	}
+	/* What it was given before is merged again, even where it is not needed again. */
+	if (layer->charged < size)
+		layer->charged = size;
+	return quota_take(&unpack->merged, layer->charged, err);
+}
+
+/* Settles a layer on those below it, and commits it if it does not occur again. */
+static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree, ducc_error **err)
+{
+	layer->left--;
+	if (layer->fresh) {
+		if (settle_fresh(layer, *tree, err) < 0)
+			return -1;
+		return layer->left ? 0 : commit_fresh(layer, err);
+	}
+	if (settle_has_additions(*tree)) {
+		if (layer->additions)
+			settle_add_missing(layer->additions, *tree);
+		else
+			layer->additions = STEAL(*tree);
+	}
+	if (layer->left || !layer->additions)
+		return 0;
+	if (settle_again(unpack, &layer->head.layer, layer->additions, err) < 0)
+		return -1;
+	tree_free(STEAL(layer->additions));
+	return 0;
+}
+
+static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
+	struct differences differences = {0};
+	AUTO_TREE *tree = read_listing(unpack, layer, err);
+	int result;
+
+	if (!tree)
+		return -1;
+	settle_mark(tree, layer->first->fresh && !layer->first->settled);
+	result = merge_layer(unpack->image, tree, on_difference, &differences, err);
+	report_differences(unpack, &layer->head.layer, &differences);
+	free(differences.first);
+	if (result < 0 || charge_layer(unpack, layer->first, tree, err) < 0)
+		return -1;
+	if (tree_count(unpack->image) > most)
+		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
+	return settle(unpack, layer->first, &tree, err);
+}
+
+static int merge_all(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE char *name = store_image_listing_name(&unpack->manifest_digest);
+	AUTO_STAGED listing = STAGED_NONE;
+
+	unpack->image = tree_new();
+	for (size_t i = 0; i < unpack->n; i++)
+		if (merge_one(unpack, &unpack->layers[i], err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST,
+					  unpack->layers[i].head.layer.hex);
+	merge_finish(unpack->image);
+	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
+		return -1;
+	if (listing_write(listing.fd, NULL, unpack->image) < 0)
+		return error_errno(err, errno, "%s", name);
+	return staged_commit(&listing, err);
+}
+
+/* --- the jobs --------------------------------------------------------- */
+
+static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
+{
+	unsigned jobs = unpack->session->jobs;
+	size_t missing = 0;
+
+	if (open_image(unpack, record, err) < 0)
+		return -1;
+	for (size_t i = 0; i < unpack->n; i++)
+		missing += unpack->layers[i].first == &unpack->layers[i] &&
+			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
+	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
+		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
+	if (unpack->session->dry_run || is_complete(unpack))
+		return 0;
+	if (store_complete(&unpack->store, err) < 0)
+		return -1;
+	store_sweep(&unpack->store);
+	if (stage_layers(unpack, err) < 0 ||
+	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, err) < 0)
+		return -1;
+	return merge_all(unpack, err);
+}
+
+static void unpack_end(struct unpack *unpack)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		staged_discard(&unpack->layers[i].listing);
+		staged_discard(&unpack->layers[i].tar);
+		tree_free(unpack->layers[i].additions);
+	}
+	free(unpack->layers);
+	free(unpack->sorted);
+	tree_free(unpack->image);
+	manifest_free(&unpack->manifest);
+	config_free(&unpack->config);
+	reference_free(&unpack->reference);
+	repository_close(&unpack->repository);
+	store_close(&unpack->store);
+}
+
+int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
+{
+	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	struct span span;
+	int result;
+
+	span_begin(&span, session, "image_unpack", ducc_record_reference(record), NULL);
+	result = unpack_image(&unpack, record, err);
+	span_end(&span, result, 0, err);
+	unpack_end(&unpack);
+	return result;
+}
+
+/* Where a layer's files are: in the store as a tar, or published. */
+static int find_layer(void *ctx, const struct digest *layer, struct extract_source *source,
+		      ducc_error **err)
+{
+	const struct unpack *unpack = ctx;
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+
+	source->how = EXTRACT_TAR;
+	source->fd = path_open(unpack->store.fd, tar, O_RDONLY, 0);
+	if (source->fd < 0) {
+		source->how = EXTRACT_COPY;
+		source->fd = repository_open_layerfs(&unpack->repository, layer);
+	}
+	return source->fd < 0 ? error_set(err, "neither unpacked in the store nor published") : 0;
+}
+
+static int extract_image(struct unpack *unpack, const ducc_record *record, const char *dir,
+			 ducc_error **err)
+{
+	AUTO_FREE char *name = NULL, *left_out = NULL;
+	AUTO_CLOSE int listing = -1, root = -1;
+	AUTO_TREE *tree = NULL;
+	struct extract_report report = {0};
+
+	if (open_image(unpack, record, err) < 0)
+		return -1;
+	name = store_image_listing_name(&unpack->manifest_digest);
+	listing = path_open(unpack->store.fd, name, O_RDONLY, 0);
+	if (listing < 0)
+		return error_errno(err, errno, "%s/%s", unpack->store.path, name);
+	tree = listing_read(listing, NULL, err);
+	if (!tree)
+		return error_wrap(err, "%s/%s", unpack->store.path, name);
+	if (path_mkdirs_named(dir, err) < 0)
+		return -1;
+	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_errno(err, errno, "%s", dir);
+	if (!path_is_empty(root))
+		return error_set(err, "%s is not an empty directory", dir);
+	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
+		return error_wrap(err, "%s", dir);
+	left_out = extract_report_text(&report);
+	if (left_out)
+		context_notice(&unpack->session->context, DUCC_WARNING,
+			       "%s: left out, not permitted: %s", dir, left_out);
+	return 0;
+}
+
+int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
+		 ducc_error **err)
+{
+	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	int result = extract_image(&unpack, record, dir, err);
+
+	unpack_end(&unpack);
+	return result;
+}

@@ -1,0 +1,310 @@
+/* The job of ducc-wish: from wish lists to the images that are wanted (ducc.h). */
+#include <search.h>
+
+#include "base/mem.h"
+#include "format/record.h"
+#include "format/reference.h"
+#include "jobs/session.h"
+#include "net/tag_survey.h"
+#include "format/thin_name.h"
+#include "jobs/wish_list.h"
+
+#define DEFAULT_JOBS 16 /* registries at a time */
+
+/* A line of a list, or a list that could not be read, in the order of the input. */
+struct item {
+	const struct wish_list *list;
+	struct wish *wish;          /* NULL: the list as a whole */
+	struct reference reference; /* or pattern */
+	struct tagset *tags;        /* what a pattern needs; NULL: nothing */
+	char *news;                 /* no wish, but the name of an image that there is news of */
+	ducc_error *error;
+};
+
+struct job {
+	ducc_session *session;
+	struct item *items;
+	size_t n, capacity;
+	size_t n_news; /* the first of them */
+	bool only_news;
+	size_t next; /* to be handed over */
+	struct survey survey;
+	void *printed; /* tree (tsearch(3)) of the records that were handed over, as text */
+	void (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
+	void *ctx;
+};
+
+/* --- what is wished for ----------------------------------------------- */
+
+static struct item *new_item(struct job *job, const struct wish_list *list)
+{
+	GROW(job->items, job->n, job->capacity);
+	job->items[job->n] = (struct item){.list = list};
+	return &job->items[job->n++];
+}
+
+static struct item *add_item(struct job *job, const struct wish_list *list, struct wish *wish,
+			     int (*parse)(struct reference *, const char *, ducc_error **))
+{
+	struct item *item = new_item(job, list);
+
+	item->wish = wish;
+	item->error = STEAL(wish->error);
+	if (!item->error)
+		parse(&item->reference, ducc_record_reference(wish->record), &item->error);
+	return item;
+}
+
+static void add_news(struct job *job, const struct wish_list *list, struct wish *wish)
+{
+	const char *event = wish->record ? ducc_record_get(wish->record, "event") : NULL;
+	struct item *item;
+
+	if (event && !strcmp(event, "delete"))
+		return;
+	item = add_item(job, list, wish, reference_parse);
+	if (!item->error)
+		item->news = reference_name(&item->reference);
+}
+
+static void add_wish(struct job *job, const struct wish_list *list, struct wish *wish)
+{
+	struct item *item = add_item(job, list, wish, reference_parse_pattern);
+
+	if (item->error || job->only_news || !reference_is_pattern(&item->reference))
+		return;
+	if (job->session->dry_run)
+		context_notice(&job->session->context, DUCC_INFO, "would ask for the tags of %s/%s",
+			       item->reference.registry, item->reference.repository);
+	else
+		item->tags = survey_add(&job->survey, &item->reference);
+}
+
+static int read_list(struct job *job, struct wish_list *list, const char *where,
+		     void (*add)(struct job *job, const struct wish_list *list, struct wish *wish))
+{
+	ducc_error *error = NULL;
+
+	if (wish_list_read(list, where, job->session->network, &error) < 0) {
+		new_item(job, list)->error = error;
+		return -1;
+	}
+	for (size_t i = 0; i < list->n; i++)
+		add(job, list, &list->wishes[i]);
+	return 0;
+}
+
+static int read_wishes(struct job *job, struct wish_list *list, const char *where)
+{
+	ducc_error *error = NULL;
+
+	if (read_list(job, list, where, add_wish) < 0)
+		return -1;
+	/* A file that was cut short must not say that nothing is wanted. */
+	if (list->n || list->output_format)
+		return 0;
+	error_set(&error, "%s: there is nothing in it", list->name);
+	new_item(job, list)->error = error;
+	return -1;
+}
+
+/* --- what is handed over ---------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* True the first time that it sees the record. */
+static bool is_new(struct job *job, const ducc_record *record)
+{
+	char *text = ducc_record_format(record);
+	char **found = xalloc(tsearch(text, &job->printed, compare));
+
+	if (*found == text)
+		return true;
+	free(text);
+	return false;
+}
+
+/* Takes record and error. */
+static void hand_over(struct job *job, const struct item *item, ducc_record *record,
+		      ducc_error *error)
+{
+	if (error && item->wish) {
+		if (item->wish->record)
+			error_wrap(&error, "%s", ducc_record_reference(item->wish->record));
+		error_wrap(&error, "%s: line %u", item->list->name, item->wish->line);
+	}
+	if (record && !is_new(job, record)) {
+		ducc_record_free(record);
+		record = NULL;
+	}
+	if (!record && !error)
+		return;
+	pthread_mutex_lock(&job->session->context.mutex);
+	job->wanted(job->ctx, record, error);
+	pthread_mutex_unlock(&job->session->context.mutex);
+}
+
+/* What the wish itself says of the repository comes before what its list does. */
+static int set_repository(const struct job *job, const struct wish_list *list, ducc_record *record,
+			  ducc_error **err)
+{
+	const char *repository = ducc_repository(job->session, record);
+
+	if (!repository)
+		repository = list->repository;
+	return repository ? ducc_record_set(record, "repo", repository, err) : 0;
+}
+
+static int set_thin(const struct wish_list *list, const struct reference *reference,
+		    ducc_record *record, ducc_error **err)
+{
+	AUTO_FREE char *thin = NULL;
+
+	if (!list->output_format || reference_is_pattern(reference))
+		return 0;
+	thin = thin_name_format(list->output_format, reference, err);
+	if (!thin || ducc_record_set(record, "thin", thin, err) < 0)
+		return -1;
+	return list->user ? ducc_record_set(record, "user", list->user, err) : 0;
+}
+
+/* NULL with *err set: it goes nowhere.  With *err set, an image that is wanted all the same. */
+static ducc_record *make_record(const struct job *job, const struct item *item,
+				const struct reference *reference, ducc_error **err)
+{
+	ducc_record *record = record_copy(item->wish->record);
+
+	record_set_reference(record, reference);
+	if (set_repository(job, item->list, record, err) < 0) {
+		ducc_record_free(record);
+		return NULL;
+	}
+	set_thin(item->list, reference, record, err);
+	return record;
+}
+
+static void hand_over_image(struct job *job, const struct item *item,
+			    const struct reference *reference)
+{
+	ducc_error *error = NULL;
+	ducc_record *record = make_record(job, item, reference, &error);
+
+	hand_over(job, item, record, error);
+}
+
+/* A pattern whose tags are not known is still wanted. */
+static void hand_over_pattern(struct job *job, const struct item *item)
+{
+	ducc_error *error = error_copy(item->tags->error);
+	ducc_record *record;
+
+	error_wrap(&error, "not expanded");
+	record = make_record(job, item, &item->reference, NULL);
+	hand_over(job, item, record, error);
+}
+
+static void expand(struct job *job, const struct item *item)
+{
+	struct reference image = item->reference;
+	size_t matches = 0;
+
+	for (size_t i = 0; i < item->tags->n; i++) {
+		if (!tag_matches(item->reference.tag, item->tags->tags[i]))
+			continue;
+		matches++;
+		image.tag = item->tags->tags[i];
+		hand_over_image(job, item, &image);
+	}
+	if (!matches)
+		context_notice(&job->session->context, DUCC_WARNING,
+			       "%s: line %u: %s: no tag matches", item->list->name,
+			       item->wish->line, ducc_record_reference(item->wish->record));
+}
+
+/*
+ * The images that there is news of, as far as they are wished for.  What a wish is
+ * pinned to does not change.
+ */
+static void hand_over_news(struct job *job, const struct item *item)
+{
+	const struct reference *wish = &item->reference;
+
+	for (size_t i = 0; i < job->n_news; i++) {
+		const struct item *news = &job->items[i];
+		struct reference image = news->reference;
+
+		if (!news->news || !reference_matches(wish, news->news) ||
+		    (reference_is_pinned(wish) && !digest_equal(&wish->digest, &image.digest)))
+			continue;
+		image.scheme = wish->scheme;
+		hand_over_image(job, item, &image);
+	}
+}
+
+static void hand_over_item(struct job *job, struct item *item)
+{
+	if (!item->wish || item->error)
+		hand_over(job, item, NULL, STEAL(item->error));
+	else if (item->news)
+		return;
+	else if (job->only_news)
+		hand_over_news(job, item);
+	else if (!item->tags)
+		hand_over_image(job, item, &item->reference);
+	else if (item->tags->error)
+		hand_over_pattern(job, item);
+	else
+		expand(job, item);
+}
+
+/* Hands over what is ready, in order. */
+static void on_ready(void *ctx)
+{
+	struct job *job = ctx;
+
+	for (; job->next < job->n; job->next++) {
+		struct item *item = &job->items[job->next];
+
+		if (item->tags && !item->tags->done)
+			return;
+		hand_over_item(job, item);
+	}
+}
+
+static void end(struct job *job)
+{
+	for (size_t i = 0; i < job->n; i++) {
+		reference_free(&job->items[i].reference);
+		free(job->items[i].news);
+	}
+	free(job->items);
+	tdestroy(job->printed, free);
+	survey_free(&job->survey);
+}
+
+int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const char *news,
+	      void (*wanted)(void *ctx, ducc_record *record, ducc_error *error), void *ctx)
+{
+	struct job job = {.session = session, .wanted = wanted, .ctx = ctx, .only_news = news};
+	AUTO_FREE struct wish_list *wishes = xcalloc(n, sizeof(*wishes));
+	struct wish_list records = {.name = NULL};
+	int result = 0;
+
+	if (news && read_list(&job, &records, news, add_news) < 0)
+		result = -1;
+	job.n_news = job.n;
+	for (size_t i = 0; i < n; i++)
+		if (read_wishes(&job, &wishes[i], lists[i]) < 0)
+			result = -1;
+	on_ready(&job);
+	survey_run(&job.survey, session->network, session->jobs ? session->jobs : DEFAULT_JOBS,
+		   on_ready, &job);
+	end(&job);
+	for (size_t i = 0; i < n; i++)
+		wish_list_free(&wishes[i]);
+	wish_list_free(&records);
+	return result;
+}

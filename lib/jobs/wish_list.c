@@ -1,0 +1,194 @@
+/* Wish lists: see wish_list.h. */
+#include "jobs/wish_list.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "net/endpoint.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/thin_name.h"
+
+#define LIST_LIMIT ((size_t)4 << 20) /* bytes */
+
+/* --- where it is ------------------------------------------------------ */
+
+static bool is_url(const char *where)
+{
+	return !strncmp(where, "http://", 7) || !strncmp(where, "https://", 8);
+}
+
+/* A URL without what may be secret: user, password and query. */
+static char *name_of_url(const char *url)
+{
+	size_t scheme = (size_t)(strstr(url, "://") - url) + 3;
+	const char *host = url + scheme, *at = memchr(host, '@', strcspn(host, "/?#"));
+
+	if (at)
+		host = at + 1;
+	return format("%.*s%.*s", (int)scheme, url, (int)strcspn(host, "?#"), host);
+}
+
+static char *name_of(const char *where)
+{
+	if (!strcmp(where, "-"))
+		return xstrdup("standard input");
+	return is_url(where) ? name_of_url(where) : xstrdup(where);
+}
+
+static int read_url(const char *url, struct network *network, struct buffer *data, ducc_error **err)
+{
+	struct endpoint anywhere = {.base = NULL}; /* without credentials */
+	struct http *http = network_take(network);
+	struct http_request request = {.url = url, .limit = LIST_LIMIT};
+	struct http_response response = {0};
+	int result = endpoint_request(&anywhere, http, &request, &response, NULL, err);
+
+	if (!result) {
+		buffer_free(data);
+		*data = response.body;
+		response.body = (struct buffer){0};
+	}
+	http_response_free(&response);
+	network_give(network, http);
+	return result;
+}
+
+static int read_data(const char *where, struct network *network, struct buffer *data,
+		     ducc_error **err)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (is_url(where))
+		return read_url(where, network, data, err);
+	if (!strcmp(where, "-"))
+		return read_stream(STDIN_FILENO, LIST_LIMIT, data, err);
+	fd = open(where, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "open") : read_stream(fd, LIST_LIMIT, data, err);
+}
+
+/* --- what it says ----------------------------------------------------- */
+
+static void add(struct wish_list *list, unsigned line, const char *text, ducc_error *error)
+{
+	struct wish wish = {.line = line, .error = error};
+
+	if (!error)
+		wish.record = ducc_record_parse(text, &wish.error);
+	GROW(list->wishes, list->n, list->capacity);
+	list->wishes[list->n++] = wish;
+}
+
+/* A line without white space around it and without its comment. */
+static void trim(char **line)
+{
+	char *end;
+
+	*line += strspn(*line, " \t");
+	for (char *p = *line; *p; p++)
+		if (*p == '#' && (p == *line || strchr(" \t", p[-1])))
+			*p = '\0';
+	end = *line + strlen(*line);
+	while (end > *line && strchr(" \t\r", end[-1]))
+		*--end = '\0';
+}
+
+/*
+ * A recipe begins with a key; a line of a plain list has no colon at its end or
+ * before a blank, and none of YAML's other first characters.
+ */
+static bool is_recipe(const char *data)
+{
+	while (*data) {
+		AUTO_FREE char *line = xstrndup(data, strcspn(data, "\n"));
+		char *text = line;
+
+		trim(&text);
+		if (*text)
+			return strchr("\"'-%{?&!\xef\xfe\xff", *text) || strstr(text, ": ") ||
+			       strstr(text, ":\t") || text[strlen(text) - 1] == ':';
+		data += strcspn(data, "\n");
+		data += *data == '\n';
+	}
+	return false;
+}
+
+static void read_plain(struct wish_list *list, char *data)
+{
+	char *next = data;
+
+	for (unsigned line = 1; next; line++) {
+		char *text = strsep(&next, "\n");
+
+		trim(&text);
+		if (*text)
+			add(list, line, text, NULL);
+	}
+}
+
+static int read_recipe(struct wish_list *list, struct context *context, const struct buffer *data,
+		       ducc_error **err)
+{
+	AUTO_RECIPE recipe = {.images = {NULL}};
+	const char *output;
+
+	if (recipe_parse(&recipe, data->data, data->len, err) < 0)
+		return -1;
+	output = recipe.output_format.text ? recipe.output_format.text : THIN_NAME_DEFAULT;
+	if (thin_name_check(output, err) < 0)
+		return error_wrap(err, "line %u: output_format", recipe.output_format.line);
+	for (size_t i = 0; i < recipe.unknown.n; i++)
+		context_notice(context, DUCC_WARNING, "%s: line %u: unknown key %s", list->name,
+			       recipe.unknown.items[i].line, recipe.unknown.items[i].text);
+	list->user = STEAL(recipe.user.text);
+	list->repository = STEAL(recipe.repository.text);
+	list->output_format = xstrdup(output);
+	for (size_t i = 0; i < recipe.images.n; i++) {
+		const struct recipe_text *image = &recipe.images.items[i];
+		ducc_error *error = NULL;
+
+		if (!image->text)
+			error_set(&error, "not a text");
+		add(list, image->line, image->text, error);
+	}
+	return 0;
+}
+
+static int read_list(struct wish_list *list, struct context *context, const struct buffer *data,
+		     ducc_error **err)
+{
+	if (is_recipe(data->data))
+		return read_recipe(list, context, data, err);
+	if (memchr(data->data, '\0', data->len))
+		return error_set(err, "neither a recipe nor a list");
+	read_plain(list, data->data);
+	return 0;
+}
+
+int wish_list_read(struct wish_list *list, const char *where, struct network *network,
+		   ducc_error **err)
+{
+	AUTO_BUFFER data = {0};
+	int result;
+
+	*list = (struct wish_list){.name = name_of(where)};
+	buffer_adds(&data, "");
+	result = read_data(where, network, &data, err);
+	if (!result)
+		result = read_list(list, network_context(network), &data, err);
+	return result < 0 ? error_wrap(err, "%s", list->name) : 0;
+}
+
+void wish_list_free(struct wish_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		ducc_record_free(list->wishes[i].record);
+		ducc_error_free(list->wishes[i].error);
+	}
+	free(list->wishes);
+	free(list->name);
+	free(list->user);
+	free(list->repository);
+	free(list->output_format);
+	*list = (struct wish_list){.name = NULL};
+}

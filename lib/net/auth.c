@@ -1,0 +1,404 @@
+/* Authentication to a registry: see auth.h. */
+#include "net/auth.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/base64.h"
+#include "format/json.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "format/url.h"
+
+#define DEFAULT_LIFE 60 /* seconds of a token that does not say */
+#define MARGIN 10       /* seconds before its end that it is not used any more */
+#define CLIENT_ID "ducc"
+
+struct auth {
+	pthread_mutex_t mutex;
+	struct reference reference;
+	struct keyring *keyring;
+	struct buffer scopes; /* &scope=..., for a query */
+	struct credentials credentials;
+	bool looked_up;      /* the credentials */
+	char *challenge;     /* the last one, or NULL */
+	char *header;        /* what to send now, or NULL */
+	time_t expires;      /* on the monotonic clock; 0: never */
+	unsigned generation; /* how often `header` was replaced */
+};
+
+static time_t monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void add_scope(struct auth *auth, const char *repository, const char *actions)
+{
+	AUTO_FREE char *scope = format("repository:%s:%s", repository, actions);
+	AUTO_FREE char *escaped = url_escape(scope);
+
+	buffer_addf(&auth->scopes, "&scope=%s", escaped);
+}
+
+struct auth *auth_new(const struct reference *reference, const struct login *login,
+		      struct keyring *keyring)
+{
+	struct auth *auth = xcalloc(1, sizeof(*auth));
+
+	pthread_mutex_init(&auth->mutex, NULL);
+	auth->reference.registry = xstrdup(reference->registry);
+	auth->reference.repository = xstrdup(reference->repository);
+	auth->reference.scheme = xstrdup(reference->scheme);
+	auth->keyring = keyring;
+	add_scope(auth, reference->repository, login->push ? "pull,push" : "pull");
+	if (login->user && login->password) {
+		auth->credentials.user = xstrdup(login->user);
+		auth->credentials.password = xstrdup(login->password);
+		auth->looked_up = true;
+	}
+	return auth;
+}
+
+void auth_free(struct auth *auth)
+{
+	if (!auth)
+		return;
+	pthread_mutex_destroy(&auth->mutex);
+	reference_free(&auth->reference);
+	buffer_free(&auth->scopes);
+	credentials_free(&auth->credentials);
+	free(auth->challenge);
+	secret_free(auth->header);
+	free(auth);
+}
+
+static void set_header(struct auth *auth, char *header, time_t expires)
+{
+	secret_free(auth->header);
+	auth->header = header;
+	auth->expires = expires;
+	auth->generation++;
+}
+
+void auth_allow_pull(struct auth *auth, const char *repository)
+{
+	AUTO_FREE char *scope = format("repository:%s:pull", repository);
+	AUTO_FREE char *escaped = url_escape(scope);
+
+	pthread_mutex_lock(&auth->mutex);
+	if (!strstr(auth->scopes.data, escaped)) {
+		add_scope(auth, repository, "pull");
+		set_header(auth, NULL, 0);
+	}
+	pthread_mutex_unlock(&auth->mutex);
+}
+
+void auth_learn(struct auth *auth, struct auth *other)
+{
+	char *challenge;
+
+	pthread_mutex_lock(&other->mutex);
+	challenge = other->challenge ? xstrdup(other->challenge) : NULL;
+	pthread_mutex_unlock(&other->mutex);
+	pthread_mutex_lock(&auth->mutex);
+	free(auth->challenge);
+	auth->challenge = challenge;
+	pthread_mutex_unlock(&auth->mutex);
+}
+
+/*
+ * The value of a parameter in `Bearer realm="...",service="..."` (RFC 9110,
+ * section 11.2), or NULL; the caller frees it.
+ */
+static char *parameter(const char *challenge, const char *name)
+{
+	const char *p = strchr(challenge, ' ');
+
+	while (p && *p) {
+		struct buffer value = {0};
+		const char *key;
+		size_t len;
+
+		p += strspn(p, " \t,");
+		key = p;
+		len = strcspn(p, "= \t,");
+		p += len;
+		p += strspn(p, " \t");
+		if (*p != '=')
+			continue;
+		p++;
+		p += strspn(p, " \t");
+		if (*p == '"') {
+			for (p++; *p && *p != '"'; p++) {
+				if (*p == '\\' && p[1])
+					p++;
+				buffer_addc(&value, *p);
+			}
+			if (*p)
+				p++;
+		} else {
+			size_t token = strcspn(p, " \t,");
+
+			buffer_add(&value, p, token);
+			p += token;
+		}
+		if (len == strlen(name) && !strncasecmp(key, name, len))
+			return buffer_steal(&value);
+		buffer_free(&value);
+	}
+	return NULL;
+}
+
+/* --- Basic ------------------------------------------------------------ */
+
+static char *basic_header(const struct credentials *credentials)
+{
+	char *plain, *encoded, *header;
+
+	if (!credentials->user || !credentials->password)
+		return NULL;
+	plain = format("%s:%s", credentials->user, credentials->password);
+	encoded = base64_encode(plain, strlen(plain));
+	header = format("Basic %s", encoded);
+	secret_free(plain);
+	secret_free(encoded);
+	return header;
+}
+
+/* --- Bearer ----------------------------------------------------------- */
+
+struct token {
+	char *header; /* "Bearer ..." */
+	time_t expires;
+};
+
+struct token_server {
+	char *realm, *service; /* service NULL: none */
+};
+
+static void token_server_free(struct token_server *server)
+{
+	free(server->realm);
+	free(server->service);
+}
+
+static int parse_challenge(struct token_server *server, const char *challenge,
+			   const struct reference *reference, ducc_error **err)
+{
+	AUTO_FREE char *host = NULL;
+
+	server->realm = parameter(challenge, "realm");
+	server->service = parameter(challenge, "service");
+	if (!server->realm || !url_is_http(server->realm))
+		return error_set(err, "the registry asks for a token, but not where from");
+	host = url_authority(server->realm);
+	/* Whoever listens on the way must not get the password. */
+	if (!strcmp(reference->scheme, "https") && strncmp(server->realm, "https:", 6) != 0 &&
+	    (!host || !registry_is_loopback(host)))
+		return error_set(err, "the token server is not https");
+	return 0;
+}
+
+static int read_token(struct token *token, const struct buffer *body, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(body->data, body->len, "token", err);
+	const char *text;
+	uint64_t life;
+
+	if (!json || json_find_string(json, "token", &text, err) < 0 ||
+	    (!text && json_get_string(json, "access_token", &text, err) < 0))
+		return -1;
+	if (!text_is_plain(text))
+		return error_set(err, "token holds a control character");
+	if (json_get_size(json, "expires_in", &life, NULL) < 0)
+		life = DEFAULT_LIFE;
+	token->header = format("Bearer %s", text);
+	token->expires = monotonic() + (time_t)(life > MARGIN ? life - MARGIN : life / 2);
+	return 0;
+}
+
+/* 0 with a token, or -1; *status is what the server answered, 0 if it did not. */
+static int ask(struct http *http, const struct http_request *request, struct token *token,
+	       bool *transient, long *status, ducc_error **err)
+{
+	struct http_response response = {0};
+	int result = http_perform(http, request, &response, transient, err);
+
+	*status = result < 0 ? 0 : response.status;
+	if (!result && response.status != 200) {
+		*transient = http_status_is_transient(response.status);
+		result = http_status_error(&response, err);
+	}
+	if (!result)
+		result = read_token(token, &response.body, err);
+	if (response.body.data)
+		explicit_bzero(response.body.data, response.body.len);
+	http_response_free(&response);
+	return result;
+}
+
+/* With user and password, or with neither. */
+static int get_token(const struct auth *auth, const struct token_server *server, struct http *http,
+		     const char *basic, struct token *token, bool *transient, long *status,
+		     ducc_error **err)
+{
+	AUTO_FREE char *service = server->service ? url_escape(server->service) : NULL;
+	AUTO_FREE char *url =
+		format("%s%c%s%s%s", server->realm, strchr(server->realm, '?') ? '&' : '?',
+		       auth->scopes.data + 1, service ? "&service=" : "", service ? service : "");
+	struct http_request request = {.url = url, .authorization = basic, .limit = JSON_LIMIT};
+
+	return ask(http, &request, token, transient, status, err);
+}
+
+/* With an identity token: OAuth2's grant type refresh_token (RFC 6749, section 6). */
+static int post_for_token(const struct auth *auth, const struct token_server *server,
+			  struct http *http, struct token *token, bool *transient, long *status,
+			  ducc_error **err)
+{
+	AUTO_FREE char *service = server->service ? url_escape(server->service) : NULL;
+	char *secret = url_escape(auth->credentials.identity_token);
+	AUTO_BUFFER scopes = {0};
+	char *body;
+	struct http_request request = {.method = "POST",
+				       .url = server->realm,
+				       .content_type = "application/x-www-form-urlencoded",
+				       .limit = JSON_LIMIT};
+	int result;
+
+	/* One parameter here, with the scopes separated by spaces. */
+	for (const char *p = auth->scopes.data; *p;) {
+		size_t len;
+
+		p += strlen("&scope=");
+		len = strcspn(p, "&");
+		buffer_addf(&scopes, "%s%.*s", scopes.len ? "%20" : "", (int)len, p);
+		p += len;
+	}
+	body = format("grant_type=refresh_token&client_id=" CLIENT_ID
+		      "&scope=%s&service=%s&refresh_token=%s",
+		      scopes.data, service ? service : "", secret);
+	request.data = body;
+	request.len = strlen(body);
+	result = ask(http, &request, token, transient, status, err);
+	secret_free(secret);
+	secret_free(body);
+	return result;
+}
+
+/*
+ * What is public needs no password, but some token servers refuse whoever comes with a
+ * wrong one.
+ */
+static int get_any_token(const struct auth *auth, const struct token_server *server,
+			 struct http *http, struct token *token, bool *transient, ducc_error **err)
+{
+	const struct credentials *credentials = &auth->credentials;
+	char *basic = basic_header(credentials);
+	bool known = basic || credentials->identity_token;
+	ducc_error *error = NULL;
+	long status = 0;
+	int result;
+
+	if (credentials->identity_token)
+		result = post_for_token(auth, server, http, token, transient, &status, &error);
+	else
+		result = get_token(auth, server, http, basic, token, transient, &status, &error);
+	secret_free(basic);
+	if (result < 0 && known && (status == 400 || status == 401 || status == 403) &&
+	    !get_token(auth, server, http, NULL, token, transient, &status, NULL)) {
+		context_notice(http_context(http), DUCC_WARNING,
+			       "%s/%s: the credentials are refused; going on without",
+			       auth->reference.registry, auth->reference.repository);
+		ducc_error_free(error);
+		return 0;
+	}
+	if (result < 0)
+		error_give(err, error);
+	return result;
+}
+
+static int bearer(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+{
+	CLEANUP(token_server_free) struct token_server server = {NULL};
+	struct token token = {NULL};
+
+	if (auth->credentials.registry_token) {
+		if (auth->header) /* and it was refused */
+			return 0;
+		set_header(auth, format("Bearer %s", auth->credentials.registry_token), 0);
+		return 1;
+	}
+	if (parse_challenge(&server, auth->challenge, &auth->reference, err) < 0)
+		return -1;
+	if (get_any_token(auth, &server, http, &token, transient, err) < 0) {
+		AUTO_FREE char *shown = url_public(server.realm);
+
+		return error_wrap(err, "token server %s", shown ? shown : "");
+	}
+	set_header(auth, token.header, token.expires);
+	return 1;
+}
+
+static int basic(struct auth *auth)
+{
+	char *header = basic_header(&auth->credentials);
+
+	if (!header || (auth->header && !strcmp(auth->header, header))) {
+		secret_free(header);
+		return 0;
+	}
+	set_header(auth, header, 0);
+	return 1;
+}
+
+/* Readies a header for the challenge that is known; results as auth_challenge(). */
+static int renew(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+{
+	if (!auth->looked_up &&
+	    keyring_find(auth->keyring, &auth->reference, &auth->credentials, err) < 0)
+		return -1;
+	auth->looked_up = true;
+	if (!strncasecmp(auth->challenge, "Bearer", 6))
+		return bearer(auth, http, transient, err);
+	if (!strncasecmp(auth->challenge, "Basic", 5))
+		return basic(auth);
+	return 0;
+}
+
+char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
+{
+	bool transient = false;
+	char *header;
+
+	pthread_mutex_lock(&auth->mutex);
+	if (auth->header && auth->expires && monotonic() >= auth->expires)
+		set_header(auth, NULL, 0);
+	/* If this fails, the registry will ask, and then it is told why. */
+	if (!auth->header && auth->challenge)
+		renew(auth, http, &transient, NULL);
+	header = auth->header ? xstrdup(auth->header) : NULL;
+	*generation = auth->generation;
+	pthread_mutex_unlock(&auth->mutex);
+	return header;
+}
+
+int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
+		   bool *transient, ducc_error **err)
+{
+	int result = 1;
+
+	pthread_mutex_lock(&auth->mutex);
+	if (auth->generation == generation) {
+		free(auth->challenge);
+		auth->challenge = challenge ? xstrdup(challenge) : NULL;
+		result = challenge ? renew(auth, http, transient, err) : 0;
+	}
+	pthread_mutex_unlock(&auth->mutex);
+	return result;
+}

@@ -1,0 +1,343 @@
+/* Credentials: see credentials.h. */
+#include "net/credentials.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include <pthread.h>
+
+#include "base/base64.h"
+#include "base/buffer.h"
+#include "net/credential_helper.h"
+#include "format/json.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+void secret_free(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+void credentials_free(struct credentials *credentials)
+{
+	free(credentials->user);
+	secret_free(credentials->password);
+	secret_free(credentials->identity_token);
+	secret_free(credentials->registry_token);
+	*credentials = (struct credentials){0};
+}
+
+/* Each file's place: a variable, and what follows its value. */
+static const struct {
+	const char *variable, *suffix;
+} files[] = {
+	{"REGISTRY_AUTH_FILE", ""},
+	{"XDG_RUNTIME_DIR", "/containers/auth.json"},
+	{"XDG_CONFIG_HOME", "/containers/auth.json"},
+	{"HOME", "/.config/containers/auth.json"},
+	{"DOCKER_CONFIG", "/config.json"},
+	{"HOME", "/.docker/config.json"},
+};
+
+struct answer {
+	char *helper, *server;
+	struct buffer text; /* empty: it has none */
+};
+
+struct keyring {
+	pthread_mutex_t mutex;
+	struct {
+		bool read;
+		cJSON *json; /* NULL: there is no such file */
+	} files[ARRAY_LEN(files)];
+	struct answer *answers;
+	size_t n, capacity;
+};
+
+struct keyring *keyring_new(void)
+{
+	struct keyring *keyring = xcalloc(1, sizeof(*keyring));
+
+	pthread_mutex_init(&keyring->mutex, NULL);
+	return keyring;
+}
+
+void keyring_free(struct keyring *keyring)
+{
+	if (!keyring)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		cJSON_Delete(keyring->files[i].json);
+	for (size_t i = 0; i < keyring->n; i++) {
+		free(keyring->answers[i].helper);
+		free(keyring->answers[i].server);
+		if (keyring->answers[i].text.data)
+			explicit_bzero(keyring->answers[i].text.data, keyring->answers[i].text.len);
+		buffer_free(&keyring->answers[i].text);
+	}
+	free(keyring->answers);
+	pthread_mutex_destroy(&keyring->mutex);
+	free(keyring);
+}
+
+/* --- the environment -------------------------------------------------- */
+
+static char *environment(const char *registry, const char *what)
+{
+	AUTO_FREE char *name = format("DUCC_%s_%s", registry, what);
+	const char *value = getenv(name);
+
+	return value ? xstrdup(value) : NULL;
+}
+
+/* What a registry is called in files; Docker Hub has many names. */
+static const char *const *names_of(const struct reference *reference, const char *own[2])
+{
+	static const char *const hub[] = {"registry.hub.docker.com", "docker.io", "index.docker.io",
+					  "registry-1.docker.io", NULL};
+
+	for (size_t i = 0; hub[i]; i++)
+		if (!strcmp(reference->registry, hub[i]))
+			return hub;
+	own[0] = reference->registry;
+	own[1] = NULL;
+	return own;
+}
+
+static bool from_environment(const struct reference *reference, struct credentials *found)
+{
+	const char *list = getenv("DUCC_AUTH_REGISTRIES");
+	AUTO_FREE char *copy = list ? xstrdup(list) : NULL;
+	char *rest = NULL;
+
+	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
+	     name = strtok_r(NULL, ", ", &rest)) {
+		AUTO_FREE char *ident = environment(name, "IDENT");
+		AUTO_FREE char *proxy = environment(name, "PROXY");
+
+		/* What is asked instead of the registry gets its credentials, too. */
+		if ((!ident || !registry_is_named(ident, reference->registry)) &&
+		    (!proxy || !registry_is_named(proxy, reference->registry)))
+			continue;
+		found->user = environment(name, "USER");
+		found->password = environment(name, "PASS");
+		if (found->user && found->password)
+			return true;
+		credentials_free(found);
+	}
+	return false;
+}
+
+/* --- helpers ---------------------------------------------------------- */
+
+static const struct answer *ask_helper(struct keyring *keyring, const char *helper,
+				       const char *server, ducc_error **err)
+{
+	struct answer *answer;
+	struct buffer text = {0};
+	int result;
+
+	for (size_t i = 0; i < keyring->n; i++)
+		if (!strcmp(keyring->answers[i].helper, helper) &&
+		    !strcmp(keyring->answers[i].server, server))
+			return &keyring->answers[i];
+	result = credential_helper_get(helper, server, &text, err);
+	if (result <= 0)
+		buffer_reset(&text);
+	if (result < 0) {
+		buffer_free(&text);
+		return NULL;
+	}
+	GROW(keyring->answers, keyring->n, keyring->capacity);
+	answer = &keyring->answers[keyring->n++];
+	*answer =
+		(struct answer){.helper = xstrdup(helper), .server = xstrdup(server), .text = text};
+	return answer;
+}
+
+/* 1 if the helper has some, 0 if not. */
+static int from_helper(struct keyring *keyring, const char *helper, const char *server,
+		       struct credentials *found, ducc_error **err)
+{
+	const struct answer *answer = ask_helper(keyring, helper, server, err);
+	AUTO_JSON *json = NULL;
+	const char *user, *secret;
+
+	if (!answer)
+		return -1;
+	if (!answer->text.len)
+		return 0;
+	json = json_parse(answer->text.data, answer->text.len, "answer", err);
+	if (!json || json_find_string(json, "Username", &user, err) < 0 ||
+	    json_find_string(json, "Secret", &secret, err) < 0)
+		return error_wrap(err, "docker-credential-%s", helper);
+	if (!user || !secret || !*secret)
+		return 0;
+	if (!strcmp(user, "<token>")) {
+		found->identity_token = xstrdup(secret);
+		return 1;
+	}
+	found->user = xstrdup(user);
+	found->password = xstrdup(secret);
+	return 1;
+}
+
+/* --- files ------------------------------------------------------------ */
+
+/* Splits base64(USER:PASSWORD). */
+static int decode(const char *text, struct credentials *found, ducc_error **err)
+{
+	size_t len = 0;
+	unsigned char *plain = base64_decode(text, &len);
+	const char *colon = plain ? strchr((const char *)plain, ':') : NULL;
+
+	if (colon) {
+		found->user = xstrndup((const char *)plain, (size_t)(colon - (const char *)plain));
+		found->password = xstrdup(colon + 1);
+	}
+	secret_free((char *)plain);
+	return colon ? 1 : error_set(err, "\"auth\" is not base64 of user:password");
+}
+
+/* The entry for a key as it is, or as older Docker versions wrote it (https://HOST/v1/). */
+static const cJSON *find_entry(const cJSON *auths, const char *key)
+{
+	const cJSON *entry = cJSON_GetObjectItemCaseSensitive(auths, key);
+
+	if (entry || strchr(key, '/'))
+		return entry;
+	cJSON_ArrayForEach(entry, auths)
+	{
+		if (strstr(entry->string, "://") && registry_is_named(entry->string, key))
+			return entry;
+	}
+	return NULL;
+}
+
+static char *copy_member(const cJSON *entry, const char *key)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, key));
+
+	return text && *text ? xstrdup(text) : NULL;
+}
+
+static int from_entry(const cJSON *entry, struct credentials *found, ducc_error **err)
+{
+	const char *auth;
+
+	if (!cJSON_IsObject(entry))
+		return 0;
+	found->identity_token = copy_member(entry, "identitytoken");
+	found->registry_token = copy_member(entry, "registrytoken");
+	if (found->identity_token || found->registry_token)
+		return 1;
+	if (json_find_string(entry, "auth", &auth, err) < 0)
+		return -1;
+	return auth && *auth ? decode(auth, found, err) : 0;
+}
+
+/* Looks for HOST/a/b/c, HOST/a/b, HOST/a, HOST. */
+static int from_auths(const cJSON *auths, const char *host, const char *repository,
+		      struct credentials *found, ducc_error **err)
+{
+	AUTO_FREE char *key = format("%s/%s", host, repository);
+
+	for (;;) {
+		int result = from_entry(find_entry(auths, key), found, err);
+		char *slash;
+
+		if (result)
+			return result < 0 ? error_wrap(err, "%s", key) : result;
+		slash = strrchr(key, '/');
+		if (!slash)
+			return 0;
+		*slash = '\0';
+	}
+}
+
+static int from_json(struct keyring *keyring, const cJSON *json, const char *host,
+		     const char *repository, struct credentials *found, ducc_error **err)
+{
+	const cJSON *auths, *helpers;
+	const char *helper, *store;
+	/* Docker keeps those of its Hub under this name. */
+	const char *server =
+		!strcmp(host, "index.docker.io") ? "https://index.docker.io/v1/" : host;
+	int result = 0;
+
+	if (json_find_object(json, "auths", &auths, err) < 0 ||
+	    json_find_object(json, "credHelpers", &helpers, err) < 0 ||
+	    json_find_string(json, "credsStore", &store, err) < 0)
+		return -1;
+	helper = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(helpers, host));
+	if (helper && *helper)
+		result = from_helper(keyring, helper, server, found, err);
+	if (!result)
+		result = from_auths(auths, host, repository, found, err);
+	if (!result && store && *store && !(helper && *helper))
+		result = from_helper(keyring, store, server, found, err);
+	return result;
+}
+
+/* The file's JSON, or NULL if there is no such file. */
+static int read_json(const char *path, cJSON **json, ducc_error **err)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *data = NULL;
+	size_t len;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0
+							   : error_errno(err, errno, "%s", path);
+	if (read_file(fd, JSON_LIMIT, &data, &len, err) < 0)
+		return error_wrap(err, "%s", path);
+	*json = json_parse(data, len, path, err);
+	explicit_bzero(data, len);
+	free(data);
+	return *json ? 0 : -1;
+}
+
+/* 1 if the file has credentials, 0 if it is not there or has none for us. */
+static int from_file(struct keyring *keyring, size_t i, const struct reference *reference,
+		     struct credentials *found, ducc_error **err)
+{
+	const char *value = getenv(files[i].variable), *own[2];
+	AUTO_FREE char *path = NULL;
+
+	if (!value || !*value)
+		return 0;
+	path = format("%s%s", value, files[i].suffix);
+	if (!keyring->files[i].read && read_json(path, &keyring->files[i].json, err) < 0)
+		return -1;
+	keyring->files[i].read = true;
+	if (!keyring->files[i].json)
+		return 0;
+	for (const char *const *name = names_of(reference, own); *name; name++) {
+		int result = from_json(keyring, keyring->files[i].json, *name,
+				       reference->repository, found, err);
+
+		if (result)
+			return result < 0 ? error_wrap(err, "%s", path) : result;
+	}
+	return 0;
+}
+
+int keyring_find(struct keyring *keyring, const struct reference *reference,
+		 struct credentials *credentials, ducc_error **err)
+{
+	int found;
+
+	*credentials = (struct credentials){0};
+	if (from_environment(reference, credentials))
+		return 0;
+	found = 0;
+	pthread_mutex_lock(&keyring->mutex);
+	for (size_t i = 0; i < ARRAY_LEN(files) && !found; i++)
+		found = from_file(keyring, i, reference, credentials, err);
+	pthread_mutex_unlock(&keyring->mutex);
+	if (found < 0)
+		credentials_free(credentials);
+	return found < 0 ? error_wrap(err, "credentials") : 0;
+}

@@ -1,0 +1,178 @@
+/* A place that answers for a repository: see endpoint.h. */
+#include "net/endpoint.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+
+#include "base/mem.h"
+
+#define TRIES 5u
+#define FIRST_PAUSE 250          /* milliseconds; doubles with each try */
+#define LONGEST_WAIT 300         /* seconds that a registry may ask us to wait */
+#define MUCH ((uint64_t)1 << 20) /* bytes that are progress for any download */
+
+char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...)
+{
+	struct buffer url = {0};
+	va_list args;
+
+	buffer_adds(&url, endpoint->base);
+	va_start(args, fmt);
+	buffer_vaddf(&url, fmt, args);
+	va_end(args);
+	return buffer_steal(&url);
+}
+
+/* From half of the pause to all of it: many who were cut off together come back one by one. */
+static uint64_t jitter(uint64_t ms)
+{
+	uint32_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return ms;
+	return ms / 2 + random % (ms / 2 + 1);
+}
+
+bool endpoint_pause(struct http *http, const struct http_response *response, unsigned attempt,
+		    const ducc_error *why)
+{
+	uint64_t ms, asked = response ? response->retry_after : 0;
+
+	if (attempt >= TRIES || asked > LONGEST_WAIT)
+		return false;
+	ms = jitter((uint64_t)FIRST_PAUSE << (attempt - 1));
+	if (ms < asked * 1000)
+		ms = asked * 1000 + jitter(FIRST_PAUSE);
+	context_notice(http_context(http), DUCC_INFO,
+		       "%s; trying again in %" PRIu64 ".%" PRIu64 " s (%u of %u)",
+		       ducc_error_message(why), ms / 1000, ms % 1000 / 100, attempt, TRIES - 1);
+	return context_wait(http_context(http), ms);
+}
+
+static void header_cleanup(char **header)
+{
+	secret_free(*header);
+}
+
+/* One try: the request, and once more with credentials where they are wanted. */
+static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
+	       struct http_response *response, bool *transient, ducc_error **err)
+{
+	bool challenged = false;
+
+	request->insecure = endpoint->insecure;
+	for (;;) {
+		unsigned generation = 0;
+		CLEANUP(header_cleanup)
+		char *header =
+			endpoint->auth ? auth_header(endpoint->auth, http, &generation) : NULL;
+		int answer;
+
+		request->authorization = header;
+		answer = http_perform(http, request, response, transient, err);
+		request->authorization = NULL;
+		if (answer < 0)
+			return -1;
+		if (response->status == 401 && response->challenge && endpoint->auth &&
+		    !challenged) {
+			challenged = true;
+			answer = auth_challenge(endpoint->auth, http, response->challenge,
+						generation, transient, err);
+			if (answer > 0)
+				continue;
+			if (answer < 0)
+				return -1;
+		}
+		if (response->rate_remaining)
+			context_notice(http_context(http), DUCC_INFO,
+				       "rate limit: %s, remaining %s",
+				       response->rate_limit ? response->rate_limit : "unknown",
+				       response->rate_remaining);
+		if (response->status / 100 == 2)
+			return 0;
+		*transient = http_status_is_transient(response->status);
+		return http_status_error(response, err);
+	}
+}
+
+int endpoint_request_once(struct endpoint *endpoint, struct http *http,
+			  struct http_request *request, struct http_response *response,
+			  ducc_error **err)
+{
+	bool transient = false;
+
+	return try(endpoint, http, request, response, &transient, err);
+}
+
+int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		     struct http_response *response, bool *missing, ducc_error **err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		ducc_error *error = NULL;
+		bool transient = false;
+
+		if (!try(endpoint, http, request, response, &transient, &error))
+			return 0;
+		if (missing && response->status == 404) {
+			ducc_error_free(error);
+			*missing = true;
+			return 0;
+		}
+		if (!transient || !endpoint_pause(http, response, attempt, error)) {
+			error_give(err, error);
+			return -1;
+		}
+		ducc_error_free(error);
+	}
+}
+
+/* Bytes that make a broken try a success of its own; few enough tries remain even so. */
+static uint64_t progress_that_counts(uint64_t size)
+{
+	return size / 16 < MUCH ? size / 16 + 1 : MUCH;
+}
+
+int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		      const uint64_t *position, long *status, ducc_error **err)
+{
+	struct http_response response = {0};
+	bool ranges = true; /* the registry can do them */
+	uint64_t best = *position;
+	int result = 0;
+
+	for (unsigned attempt = 1; *position < request->size; attempt++) {
+		ducc_error *error = NULL;
+		bool transient = false;
+		if (!ranges && request->restart(request->ctx, err) < 0) {
+			result = -1;
+			break;
+		}
+		request->offset = *position;
+		if (!try(endpoint, http, request, &response, &transient, &error)) {
+			/* A connection that just ends says so, if no length was announced. */
+			if (response.has_length || *position >= request->size)
+				break;
+			transient = true;
+			error_set(&error, "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
+				  *position, request->size);
+		}
+		if (response.wrong_range || response.status == 416) {
+			transient = ranges;
+			ranges = false;
+		}
+		if (*position >= best + progress_that_counts(request->size)) {
+			best = *position;
+			attempt = 1;
+		}
+		if (transient && endpoint_pause(http, &response, attempt, error)) {
+			ducc_error_free(error);
+			continue;
+		}
+		error_give(err, error);
+		result = -1;
+		break;
+	}
+	*status = response.status;
+	http_response_free(&response);
+	return result;
+}

@@ -1,0 +1,572 @@
+/* HTTP requests over libcurl: see http.h. */
+#include "net/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <strings.h>
+#include <time.h>
+
+#include "format/json.h"
+#include "base/mem.h"
+#include "net/tls.h"
+#include "net/http_trace.h"
+#include "format/url.h"
+
+#define CONNECT_TIMEOUT 30L /* seconds */
+#define STALL_SPEED 1024L   /* bytes a second below which a transfer counts as stalled ... */
+#define STALL_TIME 60L      /* ... when it lasts for so many seconds, unless $DUCC_TIMEOUT */
+#define MAX_REDIRECTS 10
+#define TRANSFER_BUFFER (256L << 10) /* bytes libcurl hands on at a time, at most */
+#define ERROR_BODY_LIMIT 16384
+
+struct http {
+	CURL *curl;
+	long stall_time;
+	struct context *context;
+	char *system; /* the file with the system's certificate authorities, or NULL */
+	char *host;   /* that `tls` is for, or NULL */
+	struct tls tls;
+};
+
+struct transfer {
+	struct http *http;
+	const struct http_request *request;
+	struct http_response *response;
+	const char *url;   /* of the request, or where it was redirected to */
+	bool begun;        /* the body is coming */
+	bool enough;       /* it is none that we want to the end */
+	ducc_error *error; /* what the sink said */
+};
+
+static void global_init(void)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
+}
+
+/* Where the system's certificate authorities are: $SSL_CERT_FILE as for other tools. */
+static char *system_authorities(CURL *curl)
+{
+	const char *path = getenv("SSL_CERT_FILE");
+	char *built_in = NULL;
+
+	if (!path || !*path) {
+		curl_easy_getinfo(curl, CURLINFO_CAINFO, &built_in);
+		path = built_in;
+	}
+	return path ? xstrdup(path) : NULL;
+}
+
+struct http *http_new(struct context *context)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *http = xcalloc(1, sizeof(*http));
+	const char *timeout = getenv("DUCC_TIMEOUT");
+
+	pthread_once(&once, global_init);
+	http->context = context;
+	http->curl = xalloc(curl_easy_init());
+	http->stall_time = timeout ? atol(timeout) : 0;
+	if (http->stall_time < 1 || http->stall_time > 86400)
+		http->stall_time = STALL_TIME;
+	http->system = system_authorities(http->curl);
+	return http;
+}
+
+void http_free(struct http *http)
+{
+	if (!http)
+		return;
+	curl_easy_cleanup(http->curl);
+	tls_free(&http->tls);
+	free(http->system);
+	free(http->host);
+	free(http);
+}
+
+struct context *http_context(const struct http *http)
+{
+	return http->context;
+}
+
+/* --- transfers that are followed ---------------------------------------- */
+
+/* The heads of request and answer, line by line. */
+static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void *ctx)
+{
+	struct http *http = ctx;
+	const char *mark = type == CURLINFO_HEADER_OUT ? "> " : "< ";
+
+	(void)curl;
+	if (type != CURLINFO_HEADER_OUT && type != CURLINFO_HEADER_IN)
+		return 0;
+	while (len) {
+		const char *newline = memchr(data, '\n', len);
+		size_t n = newline ? (size_t)(newline - data) + 1 : len;
+		AUTO_FREE char *line = http_trace_line(data, n);
+
+		if (line)
+			context_notice(http->context, DUCC_DEBUG, "%s%s", mark, line);
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_off_t up,
+		       curl_off_t uploaded)
+{
+	const struct http *http = ctx;
+
+	(void)down, (void)downloaded, (void)up, (void)uploaded;
+	return context_cancelled(http->context) ? 1 : 0;
+}
+
+/* --- the answer ------------------------------------------------------- */
+
+static void reset_response(struct http_response *response)
+{
+	char **headers[] = {&response->content_type, &response->content_range, &response->challenge,
+			    &response->digest,       &response->location,      &response->next,
+			    &response->rate_limit,   &response->rate_remaining};
+
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+		free(*headers[i]);
+		*headers[i] = NULL;
+	}
+	response->status = 0;
+	response->received = response->retry_after = 0;
+	response->has_length = response->wrong_range = false;
+	buffer_reset(&response->body);
+}
+
+/* The value if `line` is the header `name`, trimmed; the caller frees it. */
+static char *header_value(const char *line, size_t len, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (len <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
+		return NULL;
+	line += n + 1;
+	len -= n + 1;
+	while (len && strchr(" \t", *line)) {
+		line++;
+		len--;
+	}
+	while (len && strchr(" \t\r\n", line[len - 1]))
+		len--;
+	return xstrndup(line, len);
+}
+
+static void keep(char **slot, char *value)
+{
+	if (!value)
+		return;
+	free(*slot);
+	*slot = value;
+}
+
+/* The target of `<target>; rel="next"` (RFC 8288) among those of a Link header. */
+static char *next_link(const char *base, const char *links)
+{
+	while (links && (links = strchr(links, '<'))) {
+		const char *end = strchr(links, '>');
+		size_t parameters = end ? strcspn(end, "<") : 0;
+		AUTO_FREE char *text = end ? xstrndup(end, parameters) : NULL;
+
+		if (text && (strcasestr(text, "rel=\"next\"") || strcasestr(text, "rel=next"))) {
+			AUTO_FREE char *target = xstrndup(links + 1, (size_t)(end - links - 1));
+
+			return url_resolve(base, target);
+		}
+		links = end;
+	}
+	return NULL;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *data)
+{
+	struct transfer *transfer = data;
+	struct http_response *response = transfer->response;
+	size_t len = size * n;
+	char *challenge;
+	AUTO_FREE char *location = NULL, *links = NULL, *length = NULL;
+
+	if (len > 5 && !strncmp(line, "HTTP/", 5)) /* what came before was a 1xx */
+		reset_response(response);
+	keep(&response->content_type, header_value(line, len, "Content-Type"));
+	keep(&response->content_range, header_value(line, len, "Content-Range"));
+	keep(&response->digest, header_value(line, len, "Docker-Content-Digest"));
+	keep(&response->rate_limit, header_value(line, len, "RateLimit-Limit"));
+	keep(&response->rate_remaining, header_value(line, len, "RateLimit-Remaining"));
+	length = header_value(line, len, "Content-Length");
+	response->has_length = response->has_length || length;
+	location = header_value(line, len, "Location");
+	if (location)
+		keep(&response->location, url_resolve(transfer->url, location));
+	links = header_value(line, len, "Link");
+	keep(&response->next, next_link(transfer->url, links));
+	challenge = header_value(line, len, "WWW-Authenticate");
+	if (challenge && (!response->challenge || !strncasecmp(challenge, "Bearer", 6)))
+		keep(&response->challenge, challenge);
+	else
+		free(challenge);
+	return len;
+}
+
+/* True if a 206 answer begins where the request wanted it to. */
+static bool begins_at(const struct http_response *response, uint64_t offset)
+{
+	const char *range = response->content_range;
+	char *end;
+
+	if (!range || strncasecmp(range, "bytes ", 6) != 0)
+		return false;
+	errno = 0;
+	return strtoull(range + 6, &end, 10) == offset && *end == '-' && !errno;
+}
+
+/* The first bytes of a body are there: do they belong where the sink is? */
+static int begin_body(struct transfer *transfer, long status)
+{
+	const struct http_request *request = transfer->request;
+	curl_off_t length = -1;
+	uint64_t offset;
+
+	transfer->begun = true;
+	if (status == 206 && !begins_at(transfer->response, request->offset)) {
+		transfer->response->wrong_range = true;
+		return error_set(&transfer->error, "another part came than was asked for");
+	}
+	offset = status == 206 ? request->offset : 0;
+	curl_easy_getinfo(transfer->http->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length >= 0 && request->size && offset + (uint64_t)length != request->size)
+		return error_set(&transfer->error,
+				 "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
+				 offset + (uint64_t)length, request->size);
+	if (status == 200 && request->offset)
+		return request->restart(request->ctx, &transfer->error);
+	return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+	struct transfer *transfer = ctx;
+	struct http_response *response = transfer->response;
+	const struct http_request *request = transfer->request;
+	size_t len = size * n;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	response->received += len;
+	if (status != 200 && status != 206) {
+		transfer->enough = response->received > ERROR_BODY_LIMIT;
+		if (transfer->enough)
+			return 0;
+		buffer_add(&response->body, data, len);
+		return len;
+	}
+	if (!transfer->begun && begin_body(transfer, status) < 0)
+		return 0;
+	if (request->sink)
+		return request->sink(request->ctx, data, len, &transfer->error) ? 0 : len;
+	if (len > request->limit - response->body.len) {
+		error_set(&transfer->error, "answer of more than %zu bytes", request->limit);
+		return 0;
+	}
+	buffer_add(&response->body, data, len);
+	return len;
+}
+
+/* --- what a status means ---------------------------------------------- */
+
+bool http_status_is_transient(long status)
+{
+	return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
+	       status == 503 || status == 504;
+}
+
+static const char *status_text(long status)
+{
+	switch (status) {
+	case 401:
+	case 407:
+		return ", authentication required";
+	case 403:
+		return ", access denied";
+	case 404:
+		return ", not found";
+	case 429:
+		return ", too many requests";
+	default:
+		return "";
+	}
+}
+
+/* The first message of an error body as the OCI distribution specification has it. */
+static char *registry_message(const struct buffer *body)
+{
+	AUTO_JSON *json = body->len ? json_parse(body->data, body->len, "error", NULL) : NULL;
+	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
+	const cJSON *first = cJSON_GetArrayItem(errors, 0);
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
+
+	return text ? xstrndup(text, 200) : NULL;
+}
+
+int http_status_error(const struct http_response *response, ducc_error **err)
+{
+	AUTO_FREE char *message = registry_message(&response->body);
+	AUTO_BUFFER text = {0};
+
+	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "server",
+		    response->status, status_text(response->status));
+	if (message)
+		buffer_addf(&text, ": %s", message);
+	if (response->status == 429 && response->rate_limit)
+		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
+			    response->rate_remaining ? response->rate_remaining : "unknown");
+	if (response->retry_after)
+		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
+	return error_set(err, "%s", text.data);
+}
+
+/* --- the request ------------------------------------------------------ */
+
+static void set_body(CURL *curl, const struct http_request *request)
+{
+	const char *method = request->method ? request->method : "GET";
+
+	curl_easy_setopt(curl, CURLOPT_NOBODY, !strcmp(method, "HEAD") ? 1L : 0L);
+	if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
+		return;
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->len);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->data ? request->data : "");
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static int set_tls(struct transfer *transfer, ducc_error **err)
+{
+	struct http *http = transfer->http;
+	CURL *curl = http->curl;
+	AUTO_FREE char *authority = url_authority(transfer->url);
+	bool ours = url_same_origin(transfer->url, transfer->request->url);
+	struct curl_blob blob = {.flags = CURL_BLOB_NOCOPY};
+
+	if (authority && (!http->host || strcmp(http->host, authority) != 0)) {
+		tls_free(&http->tls);
+		free(STEAL(http->host));
+		if (tls_find(&http->tls, authority, http->system, err) < 0)
+			return -1;
+		http->host = STEAL(authority);
+	}
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (http->system) {
+		curl_easy_setopt(curl, CURLOPT_CAINFO, http->system);
+		curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, http->system);
+	}
+	if (http->tls.authorities.len) {
+		blob.data = http->tls.authorities.data;
+		blob.len = http->tls.authorities.len;
+		curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+	}
+	if (http->tls.certificate) {
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, http->tls.certificate);
+		curl_easy_setopt(curl, CURLOPT_SSLKEY, http->tls.key);
+	}
+	if (transfer->request->insecure && ours) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	return 0;
+}
+
+static void set_options(CURL *curl, const struct http_request *request, struct curl_slist *headers,
+			struct transfer *transfer)
+{
+	struct http *http = transfer->http;
+	AUTO_FREE char *range = format("%" PRIu64 "-", request->offset);
+
+	curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "ducc/" DUCC_VERSION);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_SPEED);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, http->stall_time);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER);
+	if (request->offset)
+		curl_easy_setopt(curl, CURLOPT_RANGE, range);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
+	if (http->context->notice) {
+		curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
+		curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
+		curl_easy_setopt(curl, CURLOPT_DEBUGDATA, http);
+	}
+	if (http->context->cancelled) {
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
+	}
+	set_body(curl, request);
+}
+
+static bool is_transient(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
+				     const char *value)
+{
+	AUTO_FREE char *line = NULL;
+
+	if (!value)
+		return headers;
+	line = format("%s: %s", name, value);
+	return xalloc(curl_slist_append(headers, line));
+}
+
+static struct curl_slist *make_headers(const struct http_request *request, const char *url)
+{
+	struct curl_slist *headers = NULL;
+
+	headers = add_header(headers, "Accept", request->accept);
+	headers = add_header(headers, "Content-Type", request->content_type);
+	headers = add_header(headers, "Content-Range", request->content_range);
+	/* Who was redirected elsewhere is a stranger there. */
+	if (url_same_origin(url, request->url))
+		headers = add_header(headers, "Authorization", request->authorization);
+	/* Without these, libcurl makes up what a body is, and asks whether it may come. */
+	if (!request->content_type)
+		headers = xalloc(curl_slist_append(headers, "Content-Type:"));
+	return xalloc(curl_slist_append(headers, "Expect:"));
+}
+
+static void read_outcome(CURL *curl, struct http_response *response)
+{
+	curl_off_t retry_after = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
+	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) && retry_after > 0)
+		response->retry_after = (uint64_t)retry_after;
+}
+
+/* The status by which a proxy has refused to lead to the host, or 0. */
+static long proxy_status(CURL *curl)
+{
+	long status = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status / 100 == 2 ? 0 : status;
+}
+
+/* One request to one place. */
+static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
+{
+	CURL *curl = transfer->http->curl;
+	struct curl_slist *headers;
+	char reason[CURL_ERROR_SIZE] = "";
+	CURLcode code;
+	long refused;
+
+	reset_response(transfer->response);
+	curl_easy_reset(curl); /* keeps the connections */
+	if (set_tls(transfer, err) < 0)
+		return -1;
+	headers = make_headers(transfer->request, transfer->url);
+	set_options(curl, transfer->request, headers, transfer);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
+	code = curl_easy_perform(curl);
+	read_outcome(curl, transfer->response);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	if (code == CURLE_OK || transfer->enough)
+		return 0;
+	if (transfer->error) {
+		*transient = false;
+		error_give(err, transfer->error);
+		return -1;
+	}
+	refused = proxy_status(curl);
+	*transient = refused ? http_status_is_transient(refused) : is_transient(code);
+	if (refused)
+		return error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
+	return error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
+}
+
+static bool is_redirect(const struct http_request *request, const struct http_response *response)
+{
+	long status = response->status;
+	bool gets = !request->method || !strcmp(request->method, "GET") ||
+		    !strcmp(request->method, "HEAD");
+
+	return gets && response->location &&
+	       (status == 301 || status == 302 || status == 303 || status == 307 || status == 308);
+}
+
+static int check_redirect(const char *from, const char *to, ducc_error **err)
+{
+	if (!url_is_http(to))
+		return error_set(err, "redirect to something that is not http");
+	if (!strncmp(from, "https:", 6) && strncmp(to, "https:", 6) != 0)
+		return error_set(err, "redirect from https to http");
+	return 0;
+}
+
+int http_perform(struct http *http, const struct http_request *request,
+		 struct http_response *response, bool *transient, ducc_error **err)
+{
+	AUTO_FREE char *url = xstrdup(request->url);
+	bool unused = false;
+
+	transient = transient ? transient : &unused;
+	*transient = false;
+	for (int hops = 0; hops <= MAX_REDIRECTS; hops++) {
+		struct transfer transfer = {
+			.http = http, .request = request, .response = response, .url = url};
+
+		if (perform_once(&transfer, transient, err) < 0)
+			return -1;
+		if (!is_redirect(request, response)) {
+			/* What another host asks for is not for our credentials to answer. */
+			if (!url_same_origin(url, request->url))
+				free(STEAL(response->challenge));
+			return 0;
+		}
+		if (check_redirect(url, response->location, err) < 0)
+			return -1;
+		free(url);
+		url = STEAL(response->location);
+	}
+	return error_set(err, "more than %d redirects", MAX_REDIRECTS);
+}
+
+void http_response_free(struct http_response *response)
+{
+	reset_response(response);
+	buffer_free(&response->body);
+}

@@ -1,0 +1,158 @@
+/*
+ * A repository of a registry, all its tags: see registry.h.
+ *
+ * Registries page their lists in different ways: with a Link to the next page; without
+ * one, to be asked for what comes after the last tag; or not at all, whatever number of
+ * tags was asked for.  What a list without a Link was, one more request tells.
+ */
+#include <search.h>
+
+#include "net/endpoint.h"
+#include "base/mem.h"
+#include "net/registry.h"
+#include "format/url.h"
+
+#define PAGE_TAGS 1000
+#define PAGE_LIMIT ((size_t)4 << 20) /* bytes of one page */
+#define MAX_PAGES 10000
+#define MAX_TAGS 1000000
+
+struct taglist {
+	struct endpoint *home;
+	struct http *http;
+	char **tags;
+	size_t n, capacity;
+	void *known;          /* the same, as a tree: tsearch(3) */
+	size_t on_page, news; /* on the last page: tags, and those of them that were new */
+	char *next;           /* where it says that the next page is, or NULL */
+};
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void forget(void *tag)
+{
+	(void)tag; /* it belongs to the array */
+}
+
+static int add(struct taglist *list, const char *tag, ducc_error **err)
+{
+	char *copy;
+
+	/* Others could not be asked for, nor be told from something else in a reference. */
+	if (!tag_is_valid(tag) || tfind(tag, &list->known, compare))
+		return 0;
+	if (list->n == MAX_TAGS)
+		return error_set(err, "more than %d tags", MAX_TAGS);
+	copy = xstrdup(tag);
+	GROW(list->tags, list->n, list->capacity);
+	list->tags[list->n++] = copy;
+	xalloc(tsearch(copy, &list->known, compare));
+	list->news++;
+	return 0;
+}
+
+static int read_page(struct taglist *list, const struct buffer *body, ducc_error **err)
+{
+	AUTO_JSON *json = json_parse(body->data, body->len, "tag list", err);
+	const cJSON *tags, *tag;
+
+	if (!json || json_find_array(json, "tags", &tags, err) < 0)
+		return -1;
+	list->on_page = list->news = 0;
+	cJSON_ArrayForEach(tag, tags)
+	{
+		if (!cJSON_IsString(tag))
+			return error_set(err, "tag list: a tag that is not a string");
+		list->on_page++;
+		if (add(list, tag->valuestring, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int get_page(struct taglist *list, const char *url, ducc_error **err)
+{
+	struct http_request request = {.url = url, .limit = PAGE_LIMIT};
+	struct http_response response = {0};
+	bool missing = false;
+	int result = endpoint_request(list->home, list->http, &request, &response, &missing, err);
+
+	if (!result && missing)
+		result = error_set(err, "no such repository (404)");
+	if (!result)
+		result = read_page(list, &response.body, err);
+	if (!result) {
+		free(list->next);
+		/* Behind a proxy, many registries do not know their own name. */
+		list->next = response.next ? url_moved(response.next, list->home->base) : NULL;
+	}
+	http_response_free(&response);
+	return result;
+}
+
+/*
+ * What comes after the last tag; nothing new means that we had them all.  If it was just
+ * what had come before, the registry does not know `last`: then the list is whole only if
+ * it gives them all whatever number is asked for.
+ */
+static int get_page_after_last(struct taglist *list, ducc_error **err)
+{
+	AUTO_FREE char *last = url_escape(list->tags[list->n - 1]);
+	AUTO_FREE char *url = endpoint_url(list->home, "/tags/list?n=%d&last=%s", PAGE_TAGS, last);
+	AUTO_FREE char *one = NULL;
+	size_t before = list->on_page;
+
+	if (get_page(list, url, err) < 0)
+		return -1;
+	if (list->news || list->on_page != before || before != PAGE_TAGS)
+		return 0;
+	one = endpoint_url(list->home, "/tags/list?n=1");
+	if (get_page(list, one, err) < 0)
+		return -1;
+	return list->on_page < PAGE_TAGS
+		       ? error_set(err, "the registry's list is cut off after %d tags", PAGE_TAGS)
+		       : 0;
+}
+
+static int get_all(struct taglist *list, ducc_error **err)
+{
+	AUTO_FREE char *first = endpoint_url(list->home, "/tags/list?n=%d", PAGE_TAGS);
+	bool links = false; /* it tells by links what comes next */
+
+	if (get_page(list, first, err) < 0)
+		return -1;
+	for (int page = 1; page < MAX_PAGES; page++) {
+		AUTO_FREE char *next = STEAL(list->next);
+
+		if (next && page > 1 && list->on_page && !list->news)
+			return error_set(err, "the pages of the registry's list go in circles");
+		if (!next && (links || !list->news || list->on_page > PAGE_TAGS))
+			return 0;
+		links = next != NULL;
+		if ((next ? get_page(list, next, err) : get_page_after_last(list, err)) < 0)
+			return -1;
+	}
+	return error_set(err, "more than %d pages", MAX_PAGES);
+}
+
+int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
+		       ducc_error **err)
+{
+	struct taglist list = {.home = registry_home(registry, http), .http = http};
+	int result = get_all(&list, err);
+
+	tdestroy(list.known, forget);
+	free(list.next);
+	if (!result) {
+		*tags = list.tags;
+		*n = list.n;
+		return 0;
+	}
+	while (list.n)
+		free(list.tags[--list.n]);
+	free(list.tags);
+	return error_wrap(err, "tag list");
+}

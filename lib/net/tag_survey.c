@@ -1,0 +1,166 @@
+/* The tags of many repositories: see tag_survey.h. */
+#include "net/tag_survey.h"
+
+#include <pthread.h>
+#include <search.h>
+#include <time.h>
+
+#include "net/http.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "net/registry.h"
+
+#define PATIENCE 60 /* seconds that a registry may take to fail us, all in all */
+
+static int compare(const void *one, const void *other)
+{
+	const struct reference *a = &((const struct tagset *)one)->repository;
+	const struct reference *b = &((const struct tagset *)other)->repository;
+	int order = strcmp(a->registry, b->registry);
+
+	if (!order)
+		order = strcmp(a->repository, b->repository);
+	return order ? order : strcmp(a->scheme, b->scheme);
+}
+
+struct tagset *survey_add(struct survey *survey, const struct reference *reference)
+{
+	struct tagset key = {.repository = *reference}, *list;
+	struct tagset **found = tfind(&key, &survey->tree, compare);
+
+	if (found)
+		return *found;
+	list = xcalloc(1, sizeof(*list));
+	list->repository.scheme = xstrdup(reference->scheme);
+	list->repository.registry = xstrdup(reference->registry);
+	list->repository.repository = xstrdup(reference->repository);
+	list->number = survey->n;
+	xalloc(tsearch(list, &survey->tree, compare));
+	GROW(survey->lists, survey->n, survey->capacity);
+	survey->lists[survey->n++] = list;
+	return list;
+}
+
+/* The lists of one registry. */
+struct group {
+	struct tagset **lists;
+	size_t n;
+};
+
+struct round {
+	struct network *network;
+	struct group *groups;
+	size_t n;
+	pthread_mutex_t mutex;
+	void (*ready)(void *ctx);
+	void *ctx;
+};
+
+static int fetch_list(struct network *network, struct tagset *list, struct http *http,
+		      ducc_error **err)
+{
+	static const struct login login = {.push = false};
+	struct registry *registry = network_registry(network, &list->repository, &login, err);
+
+	if (!registry || registry_list_tags(registry, http, &list->tags, &list->n, err) < 0)
+		return -1;
+	return list->n ? 0 : error_set(err, "the registry lists no tags at all");
+}
+
+static int fetch_group(void *ctx, size_t i, ducc_error **err)
+{
+	struct round *round = ctx;
+	const struct group *group = &round->groups[i];
+	struct http *http = network_take(round->network);
+	time_t wasted = 0;
+
+	(void)err;
+	for (size_t k = 0; k < group->n; k++) {
+		struct tagset *list = group->lists[k];
+		struct timespec before, after;
+
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		if (wasted >= PATIENCE)
+			error_set(&list->error,
+				  "not asked, after others there took too long to fail");
+		else
+			fetch_list(round->network, list, http, &list->error);
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		if (list->error)
+			wasted += after.tv_sec - before.tv_sec;
+		pthread_mutex_lock(&round->mutex);
+		list->done = true;
+		round->ready(round->ctx);
+		pthread_mutex_unlock(&round->mutex);
+	}
+	network_give(round->network, http);
+	return 0;
+}
+
+static int by_registry(const void *one, const void *other)
+{
+	const struct tagset *a = *(struct tagset *const *)one;
+	const struct tagset *b = *(struct tagset *const *)other;
+	int order = strcmp(a->repository.registry, b->repository.registry);
+
+	return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+static int by_first(const void *one, const void *other)
+{
+	const struct group *a = one, *b = other;
+
+	return (a->lists[0]->number > b->lists[0]->number) -
+	       (a->lists[0]->number < b->lists[0]->number);
+}
+
+/* Whoever was wished for first is asked first, in each registry and of the registries. */
+static void make_groups(struct survey *survey, struct round *round)
+{
+	round->groups = xcalloc(survey->n, sizeof(*round->groups));
+	qsort(survey->lists, survey->n, sizeof(*survey->lists), by_registry);
+	for (size_t i = 0; i < survey->n; i++) {
+		const struct reference *here = &survey->lists[i]->repository;
+
+		if (!i || strcmp(survey->lists[i - 1]->repository.registry, here->registry) != 0)
+			round->groups[round->n++].lists = &survey->lists[i];
+		round->groups[round->n - 1].n++;
+	}
+	qsort(round->groups, round->n, sizeof(*round->groups), by_first);
+}
+
+void survey_run(struct survey *survey, struct network *network, unsigned jobs,
+		void (*ready)(void *ctx), void *ctx)
+{
+	struct round round = {
+		.network = network, .mutex = PTHREAD_MUTEX_INITIALIZER, .ready = ready, .ctx = ctx};
+
+	if (!survey->n)
+		return;
+	make_groups(survey, &round);
+	parallel_run(round.n, jobs, fetch_group, &round, NULL);
+	pthread_mutex_destroy(&round.mutex);
+	free(round.groups);
+}
+
+static void no_node(void *node)
+{
+	(void)node;
+}
+
+void survey_free(struct survey *survey)
+{
+	tdestroy(survey->tree, no_node);
+	for (size_t i = 0; i < survey->n; i++) {
+		struct tagset *list = survey->lists[i];
+
+		for (size_t k = 0; k < list->n; k++)
+			free(list->tags[k]);
+		free(list->tags);
+		ducc_error_free(list->error);
+		reference_free(&list->repository);
+		free(list);
+	}
+	free(survey->lists);
+	*survey = (struct survey){0};
+}

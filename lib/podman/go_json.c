@@ -1,0 +1,318 @@
+/* What Go's JSON decoder takes: see go_json.h. */
+#include "podman/go_json.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "format/image.h"
+#include "podman/podman_list.h"
+
+#define MEDIA_DOCKER_LAYER_PLAIN "application/vnd.docker.image.rootfs.diff.tar"
+
+enum type {
+	TEXT,
+	TIME,
+	BASE64,
+	INTEGER,
+	BOOLEAN,
+	TEXTS,
+	TEXT_MAP, /* an object of texts */
+	SET,      /* an object of objects */
+	OBJECT,
+	OBJECTS,
+};
+
+struct field {
+	const char *name;
+	enum type type;
+	const struct field *fields; /* of OBJECT and OBJECTS */
+};
+
+/* The OCI image specification's image-spec/specs-go/v1, and Docker's where it has more. */
+static const struct field platform[] = {
+	{"architecture", TEXT, NULL}, {"os", TEXT, NULL},      {"os.version", TEXT, NULL},
+	{"os.features", TEXTS, NULL}, {"variant", TEXT, NULL}, {"features", TEXTS, NULL},
+	{NULL, TEXT, NULL},
+};
+
+static const struct field descriptor[] = {
+	{"mediaType", TEXT, NULL},
+	{"digest", TEXT, NULL},
+	{"size", INTEGER, NULL},
+	{"urls", TEXTS, NULL},
+	{"data", BASE64, NULL},
+	{"annotations", TEXT_MAP, NULL},
+	{"platform", OBJECT, platform},
+	{"artifactType", TEXT, NULL},
+	{NULL, TEXT, NULL},
+};
+
+static const struct field manifest_fields[] = {
+	{"schemaVersion", INTEGER, NULL}, {"mediaType", TEXT, NULL},
+	{"artifactType", TEXT, NULL},     {"config", OBJECT, descriptor},
+	{"layers", OBJECTS, descriptor},  {"subject", OBJECT, descriptor},
+	{"annotations", TEXT_MAP, NULL},  {NULL, TEXT, NULL},
+};
+
+static const struct field healthcheck[] = {
+	{"Test", TEXTS, NULL},
+	{"Interval", INTEGER, NULL},
+	{"Timeout", INTEGER, NULL},
+	{"StartPeriod", INTEGER, NULL},
+	{"StartInterval", INTEGER, NULL},
+	{"Retries", INTEGER, NULL},
+	{NULL, TEXT, NULL},
+};
+
+static const struct field container[] = {
+	{"Hostname", TEXT, NULL},
+	{"Domainname", TEXT, NULL},
+	{"User", TEXT, NULL},
+	{"AttachStdin", BOOLEAN, NULL},
+	{"AttachStdout", BOOLEAN, NULL},
+	{"AttachStderr", BOOLEAN, NULL},
+	{"ExposedPorts", SET, NULL},
+	{"Tty", BOOLEAN, NULL},
+	{"OpenStdin", BOOLEAN, NULL},
+	{"StdinOnce", BOOLEAN, NULL},
+	{"Env", TEXTS, NULL},
+	{"Cmd", TEXTS, NULL},
+	{"ArgsEscaped", BOOLEAN, NULL},
+	{"Healthcheck", OBJECT, healthcheck},
+	{"Image", TEXT, NULL},
+	{"Volumes", SET, NULL},
+	{"WorkingDir", TEXT, NULL},
+	{"Entrypoint", TEXTS, NULL},
+	{"NetworkDisabled", BOOLEAN, NULL},
+	{"MacAddress", TEXT, NULL},
+	{"OnBuild", TEXTS, NULL},
+	{"Labels", TEXT_MAP, NULL},
+	{"StopSignal", TEXT, NULL},
+	{"StopTimeout", INTEGER, NULL},
+	{"Shell", TEXTS, NULL},
+	{NULL, TEXT, NULL},
+};
+
+static const struct field rootfs[] = {
+	{"type", TEXT, NULL},
+	{"diff_ids", TEXTS, NULL},
+	{NULL, TEXT, NULL},
+};
+
+static const struct field history[] = {
+	{"created", TIME, NULL}, {"created_by", TEXT, NULL},     {"author", TEXT, NULL},
+	{"comment", TEXT, NULL}, {"empty_layer", BOOLEAN, NULL}, {NULL, TEXT, NULL},
+};
+
+static const struct field config_fields[] = {
+	{"id", TEXT, NULL},
+	{"parent", TEXT, NULL},
+	{"comment", TEXT, NULL},
+	{"created", TIME, NULL},
+	{"container", TEXT, NULL},
+	{"container_config", OBJECT, container},
+	{"docker_version", TEXT, NULL},
+	{"author", TEXT, NULL},
+	{"config", OBJECT, container},
+	{"architecture", TEXT, NULL},
+	{"variant", TEXT, NULL},
+	{"os", TEXT, NULL},
+	{"os.version", TEXT, NULL},
+	{"os.features", TEXTS, NULL},
+	{"Size", INTEGER, NULL},
+	{"rootfs", OBJECT, rootfs},
+	{"history", OBJECTS, history},
+	{NULL, TEXT, NULL},
+};
+
+/* True if the text begins like the form, in which 0 stands for any digit. */
+static bool has_form(const char *text, const char *form)
+{
+	while (*form && (*form == '0' ? isdigit((unsigned char)*text) : *text == *form)) {
+		form++;
+		text++;
+	}
+	return !*form;
+}
+
+/* True for a time zone such as +02:00. */
+static bool is_offset(const char *text)
+{
+	return (*text == '+' || *text == '-') && has_form(text + 1, "00:00") && !text[6] &&
+	       strtol(text + 1, NULL, 10) < 24 && text[4] < '6';
+}
+
+/* True for a time of RFC 3339 that Go reads. */
+static bool is_time(const char *value)
+{
+	struct tm tm = {0};
+	size_t digits;
+	int day;
+
+	if (!has_form(value, "0000-00-00T00:00:00") || !strptime(value, "%Y-%m-%dT%H:%M:%S", &tm) ||
+	    tm.tm_sec > 59)
+		return false;
+	day = tm.tm_mday;
+	timegm(&tm); /* makes 31 February a day in March */
+	if (tm.tm_mday != day)
+		return false;
+	value += strlen("0000-00-00T00:00:00");
+	if (*value == '.') {
+		digits = strspn(++value, "0123456789");
+		if (digits < 1 || digits > 9)
+			return false;
+		value += digits;
+	}
+	return !strcmp(value, "Z") || is_offset(value);
+}
+
+static bool is_base64(const char *value)
+{
+	size_t n =
+		strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	size_t padding = strspn(value + n, "=");
+
+	return !value[n + padding] && padding < 3 && (n + padding) % 4 == 0;
+}
+
+static bool is_integer(const cJSON *item)
+{
+	return cJSON_IsNumber(item) && fabs(item->valuedouble) <= 9007199254740992.0 &&
+	       item->valuedouble == floor(item->valuedouble);
+}
+
+/* True if all that is in the array or object is as `is` says, or null. */
+static bool all(const cJSON *items, cJSON_bool (*is)(const cJSON *))
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, items)
+	{
+		if (!is(item) && !cJSON_IsNull(item))
+			return false;
+	}
+	return true;
+}
+
+static bool is_of_type(const cJSON *item, enum type type)
+{
+	switch (type) {
+	case TEXT:
+		return cJSON_IsString(item);
+	case TIME:
+		return cJSON_IsString(item) && is_time(item->valuestring);
+	case BASE64:
+		return cJSON_IsString(item) && is_base64(item->valuestring);
+	case INTEGER:
+		return is_integer(item);
+	case BOOLEAN:
+		return cJSON_IsBool(item);
+	case TEXTS:
+		return cJSON_IsArray(item) && all(item, cJSON_IsString);
+	case TEXT_MAP:
+		return cJSON_IsObject(item) && all(item, cJSON_IsString);
+	case SET:
+		return cJSON_IsObject(item) && all(item, cJSON_IsObject);
+	case OBJECT:
+		return cJSON_IsObject(item);
+	case OBJECTS:
+		return cJSON_IsArray(item) && all(item, cJSON_IsObject);
+	}
+	return false;
+}
+
+static const struct field *find(const struct field *fields, const char *name)
+{
+	while (fields->name && json_compare_folded(fields->name, name) != 0)
+		fields++;
+	return fields->name ? fields : NULL;
+}
+
+static int check(const cJSON *object, const struct field *fields, ducc_error **err);
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables are */
+static int check_member(const cJSON *item, const struct field *field, ducc_error **err)
+{
+	const cJSON *object = field->type == OBJECTS ? item->child : NULL;
+
+	if (!is_of_type(item, field->type))
+		return error_set(err, "\"%s\" has a type or value that Podman can't read",
+				 item->string);
+	if (field->type == OBJECT && check(item, field->fields, err) < 0)
+		return error_wrap(err, "\"%s\"", item->string);
+	for (; object; object = object->next)
+		if (check(object, field->fields, err) < 0)
+			return error_wrap(err, "\"%s\"", item->string);
+	return 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables are */
+static int check(const cJSON *object, const struct field *fields, ducc_error **err)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object)
+	{
+		const struct field *field = find(fields, item->string);
+
+		if (field && !cJSON_IsNull(item) && check_member(item, field, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_document(const cJSON *json, const struct field *fields, const char *text,
+			  size_t len, ducc_error **err)
+{
+	if (json_has_fractions(text, len))
+		return error_set(err, "holds a number that is not an integer");
+	return check(json, fields, err);
+}
+
+/* Docker's format has its own types throughout, OCI's an OCI config. */
+static int check_media_types(const cJSON *manifest, ducc_error **err)
+{
+	const char *type = podman_list_text(manifest, "mediaType");
+	const char *of_config =
+		podman_list_text(cJSON_GetObjectItemCaseSensitive(manifest, "config"), "mediaType");
+	const cJSON *layer;
+
+	if (*type ? !strcmp(type, MEDIA_OCI_MANIFEST) : !json_has_folded(manifest, "mediaType"))
+		return !strcmp(of_config, MEDIA_OCI_CONFIG)
+			       ? 0
+			       : error_set(err, "config of type %s", of_config);
+	if (strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
+		return error_set(err, "\"mediaType\" is %s", type);
+	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(manifest, "layers"))
+	{
+		type = podman_list_text(layer, "mediaType");
+		if (strcmp(type, MEDIA_DOCKER_LAYER) != 0 &&
+		    strcmp(type, MEDIA_DOCKER_LAYER_PLAIN) != 0)
+			return error_set(err, "layer of type %s in Docker's format", type);
+	}
+	return 0;
+}
+
+int go_json_check_manifest(const char *text, size_t len, ducc_error **err)
+{
+	AUTO_JSON *manifest = json_parse(text, len, "manifest", err);
+
+	if (!manifest)
+		return -1;
+	if (check_document(manifest, manifest_fields, text, len, err) < 0 ||
+	    check_media_types(manifest, err) < 0)
+		return error_wrap(err, "manifest");
+	if (json_has_folded(manifest, "history"))
+		return error_set(err, "manifest: has a \"history\"");
+	return 0;
+}
+
+int go_json_check_config(const cJSON *config, const char *text, size_t len, ducc_error **err)
+{
+	if (check_document(config, config_fields, text, len, err) < 0)
+		return error_wrap(err, "config");
+	return 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * Removing from Podman's store (podman_store.h) what is no longer published.
+ */
+#ifndef DUCC_PODMAN_FORGET_H
+#define DUCC_PODMAN_FORGET_H
+
+#include "repo/transaction.h"
+
+/* What goes: images' names, and images by the digest of their config. */
+struct podman_gone {
+	bool (*name)(void *ctx, const char *name);
+	bool (*config)(void *ctx, const char *hex);
+	void *ctx;
+};
+
+/*
+ * Takes these names out of the lists of the repository, and these images with the
+ * layers that no other one has.
+ */
+int podman_forget(const struct podman_gone *gone, struct transaction *transaction,
+		  ducc_error **err);
+
+#endif

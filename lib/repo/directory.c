@@ -1,0 +1,556 @@
+/*
+ * A directory as a target (transaction.h).
+ *
+ * New things are made under .transaction/new.  A commit writes down what is to be
+ * renamed where (.transaction/plan), and from the moment that file has its name
+ * the transaction will be carried out: if its process is killed, by the next one
+ * that begins.  Without a plan, what is under .transaction is debris, and the
+ * next one removes it.
+ *
+ * The repository is locked from begin to end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "content/extract.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "repo/directory_plan.h"
+#include "repo/transaction.h"
+
+#define DIRECTORY ".transaction"
+#define STAGING DIRECTORY "/new"
+#define REPLACED DIRECTORY "/old"
+#define PLAN DIRECTORY "/plan"
+#define PLAN_DRAFT DIRECTORY "/plan.draft"
+#define PLAN_LIMIT ((size_t)1 << 30)
+
+/* When a step is done: names after what they lead to, and then what is removed. */
+enum order { FIRST, NAMES, LAST, N_ORDERS };
+
+struct directory {
+	struct transaction base;
+	int root;           /* of the repository; it carries the lock */
+	int staging;        /* -1: not made yet */
+	struct plan plan;   /* in the order in which things were added ... */
+	enum order *orders; /* ... and for each step, when it is done */
+	size_t orders_capacity;
+	size_t next_name;
+};
+
+/* --- carrying out a plan; every step may have been done before -------- */
+
+/* Opens the directory that is to hold `path`, made if it is not there. */
+static int make_parent(int repository, const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup("");
+
+	if (slash && path_mkdirs(repository, parent) < 0)
+		return -1;
+	return path_open_parent(repository, path, name);
+}
+
+static int run_rename(int repository, const char *from_name, const char *to)
+{
+	AUTO_FREE char *from = format(STAGING "/%s", from_name);
+	AUTO_FREE char *aside = format(REPLACED "/%s", from_name);
+	const char *name;
+	AUTO_CLOSE int parent = make_parent(repository, to, &name);
+
+	if (parent < 0)
+		return -1;
+	if (!renameat(repository, from, parent, name))
+		return 0;
+	if (errno == ENOENT)
+		return 0; /* done before */
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return -1;
+	/* A layer that is there, but is not what we know as published. */
+	if (path_mkdirs(repository, REPLACED) < 0 || path_remove(repository, aside) < 0 ||
+	    renameat(parent, name, repository, aside) < 0)
+		return -1;
+	return renameat(repository, from, parent, name);
+}
+
+/* Makes the whiteouts and implied directories of the listing that are not there. */
+static int add_to_layer(int layerfs, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	struct extract_report report = {0};
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
+		const char *name;
+
+		if (!whiteout && !(node->flags & NODE_IMPLIED && node_is_dir(node)))
+			continue;
+		node_path(node, &path);
+		AUTO_CLOSE int parent = path_open_parent(layerfs, path.data, &name);
+		if (parent < 0 ||
+		    (whiteout ? make_whiteout(parent, name) : mkdirat(parent, name, 0700)) < 0) {
+			if (parent < 0 || errno != EEXIST)
+				return -1;
+			continue;
+		}
+		node->used = node->parent->used = true;
+	}
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node->used || !node_is_dir(node))
+			continue;
+		node_path(node, &path);
+		AUTO_CLOSE int fd = path_open(layerfs, path.data, O_RDONLY | O_DIRECTORY, 0);
+		if (fd < 0 || set_metadata(fd, node->file, &report) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int run_complete(int repository, const char *name, const char *hex, ducc_error **err)
+{
+	AUTO_FREE char *from = format(STAGING "/%s", name);
+	AUTO_FREE char *layerfs = format(".layers/%.2s/%s/layerfs", hex, hex);
+	AUTO_FREE char *to = format(".layers/%.2s/%s/.metadata/layer.mtree", hex, hex);
+	AUTO_CLOSE int listing = path_open(repository, from, O_RDONLY, 0);
+	AUTO_CLOSE int directory = path_open(repository, layerfs, O_RDONLY | O_DIRECTORY, 0);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (listing < 0 && errno == ENOENT)
+		return 0; /* done before */
+	if (listing < 0 || directory < 0)
+		return error_errno(err, errno, "%s", layerfs);
+	tree = listing_read(listing, &head, err);
+	if (!tree)
+		return error_wrap(err, "%s", from);
+	if (add_to_layer(directory, tree) < 0 || renameat(repository, from, repository, to) < 0)
+		return error_errno(err, errno, "%s", layerfs);
+	return 0;
+}
+
+/* Moves what is removed aside; it goes with the directory of the transaction. */
+static int run_remove(int repository, const char *from, const char *path)
+{
+	AUTO_FREE char *aside = format(REPLACED "/%s", from);
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+
+	if (parent < 0)
+		return errno == ENOENT ? 0 : -1; /* done before */
+	if (path_mkdirs(repository, REPLACED) < 0)
+		return -1;
+	if (renameat(parent, name, repository, aside) < 0 && errno != ENOENT) {
+		/* Who isn't root must be able to write into a directory that is moved. */
+		if (errno != EACCES || fchmodat(parent, name, 0700, 0) < 0 ||
+		    renameat(parent, name, repository, aside) < 0)
+			return -1;
+	}
+	return path_prune(repository, path);
+}
+
+static int run_step(int repository, const struct plan_step *step, ducc_error **err)
+{
+	int result = 0;
+
+	switch (step->verb) {
+	case PLAN_COMPLETE:
+		return run_complete(repository, step->name, step->path, err);
+	case PLAN_RENAME:
+		result = run_rename(repository, step->name, step->path);
+		break;
+	case PLAN_REMOVE:
+		result = run_remove(repository, step->name, step->path);
+		break;
+	}
+	return result < 0 ? error_errno(err, errno, "%s", step->path) : 0;
+}
+
+/* Carries out the plan on disk, which ends the transaction. */
+static int run_plan(int repository, ducc_error **err)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_PLAN plan = {NULL};
+	size_t len;
+
+	if (path_read(repository, PLAN, PLAN_LIMIT, &text, &len, err) < 0)
+		return -1;
+	if (plan_parse(&plan, text, len, err) < 0)
+		return error_wrap(err, PLAN);
+	for (size_t i = 0; i < plan.n; i++)
+		if (run_step(repository, &plan.steps[i], err) < 0)
+			return -1;
+	if (syncfs(repository) < 0)
+		return error_errno(err, errno, "sync");
+	/* First the plan, or it would be run again without what it speaks of. */
+	if (path_remove(repository, PLAN) < 0 || path_remove(repository, DIRECTORY) < 0)
+		return error_errno(err, errno, DIRECTORY);
+	return 0;
+}
+
+/* --- steps ------------------------------------------------------------ */
+
+static struct directory *directory_of(struct transaction *transaction)
+{
+	return (struct directory *)transaction;
+}
+
+/* The staging directory, made on first use. */
+static int staging(struct directory *directory, ducc_error **err)
+{
+	if (directory->staging >= 0)
+		return directory->staging;
+	if (path_mkdirs(directory->root, STAGING) == 0)
+		directory->staging = path_open(directory->root, STAGING, O_RDONLY | O_DIRECTORY, 0);
+	if (directory->staging < 0)
+		return error_errno(err, errno, "%s/" STAGING, directory->base.repository->path);
+	return directory->staging;
+}
+
+static void add_step(struct directory *directory, enum plan_verb verb, enum order order,
+		     const char *name, const char *path)
+{
+	GROW(directory->orders, directory->plan.n, directory->orders_capacity);
+	directory->orders[directory->plan.n] = order;
+	plan_add(&directory->plan, verb, name, path);
+}
+
+/* A name that nothing in the staging directory has. */
+static char *new_name(struct directory *directory)
+{
+	return format("%zu", directory->next_name++);
+}
+
+static int write_file(int directory, const char *path, const void *data, size_t len,
+		      ducc_error **err)
+{
+	AUTO_CLOSE int fd = path_open(directory, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd < 0 || fchmod(fd, 0644) < 0 || write_all(fd, data, len) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+/* Writes a listing; what a umask would take from it stays. */
+static int write_listing(int directory, const char *path, const struct listing_head *head,
+			 struct tree *tree, ducc_error **err)
+{
+	AUTO_CLOSE int fd = path_open(directory, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	tree_count_links(tree);
+	if (fd < 0 || fchmod(fd, 0644) < 0 || listing_write(fd, head, tree) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+/* Makes a directory with the mode that users need, whatever the umask. */
+static int make_directory(int directory, const char *path, ducc_error **err)
+{
+	if (path_mkdirs(directory, path) < 0)
+		return error_errno(err, errno, "%s", path);
+	AUTO_CLOSE int fd = path_open(directory, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0 || fchmod(fd, 0755) < 0)
+		return error_errno(err, errno, "%s", path);
+	return fd < 0 ? -1 : 0;
+}
+
+/* --- layers and flat trees -------------------------------------------- */
+
+/* Where something is now that goes to `to`: staged, or in the repository. */
+static char *place_of(const struct directory *directory, const char *to)
+{
+	for (size_t i = 0; i < directory->plan.n; i++)
+		if (!strcmp(directory->plan.steps[i].path, to))
+			return format(STAGING "/%s", directory->plan.steps[i].name);
+	return xstrdup(to);
+}
+
+struct layer_context {
+	struct directory *directory;
+	const struct digest *layer; /* the one being made: its files are in its tar */
+};
+
+static int find_source(void *ctx, const struct digest *layer, struct extract_source *source,
+		       ducc_error **err)
+{
+	const struct layer_context *context = ctx;
+	struct directory *directory = context->directory;
+	AUTO_FREE char *to = layer_directory(layer), *place = NULL, *path = NULL;
+
+	if (context->layer && digest_equal(context->layer, layer)) {
+		path = store_layer_tar_name(layer);
+		source->how = EXTRACT_TAR;
+		source->fd = path_open(directory->base.store->fd, path, O_RDONLY, 0);
+	} else {
+		place = place_of(directory, to);
+		path = format("%s/layerfs", place);
+		source->how = EXTRACT_LINK;
+		source->fd = path_open(directory->root, path, O_RDONLY | O_DIRECTORY, 0);
+	}
+	return source->fd < 0 ? error_errno(err, errno, "%s", path) : 0;
+}
+
+/* Says what an unprivileged user's tree lacks. */
+static void warn_of(struct directory *directory, const char *what,
+		    const struct extract_report *report)
+{
+	AUTO_FREE char *left_out = extract_report_text(report);
+
+	if (left_out)
+		context_notice(directory->base.context, DUCC_WARNING,
+			       "%s: left out, not permitted: %s", what, left_out);
+}
+
+/* Fills the directory `name` of the staging directory. */
+static int fill(struct directory *directory, int at, const char *name, struct tree *tree,
+		const struct digest *layer, const char *what, ducc_error **err)
+{
+	struct layer_context context = {directory, layer};
+	struct extract_report report = {0};
+	AUTO_CLOSE int root = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
+
+	if (root < 0)
+		return error_errno(err, errno, "%s", name);
+	if (extract(root, tree, find_source, &context, &report, err) < 0)
+		return -1;
+	warn_of(directory, what, &report);
+	return 0;
+}
+
+static int add_layer(struct transaction *transaction, const struct listing_head *head,
+		     struct tree *tree, const char *json, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory);
+	AUTO_FREE char *layerfs = format("%s/layerfs", name);
+	AUTO_FREE char *metadata = format("%s/.metadata", name);
+	AUTO_FREE char *listing = format("%s/layer.mtree", metadata);
+	AUTO_FREE char *layers_json = format("%s/layers.json", metadata);
+	AUTO_FREE char *to = layer_directory(&head->layer);
+	int at = staging(directory, err);
+
+	if (at < 0 || make_directory(at, name, err) < 0 || make_directory(at, metadata, err) < 0 ||
+	    make_directory(at, layerfs, err) < 0 ||
+	    fill(directory, at, layerfs, tree, &head->layer, to, err) < 0 ||
+	    write_file(at, layers_json, json, strlen(json), err) < 0 ||
+	    write_listing(at, listing, head, tree, err) < 0)
+		return -1;
+	add_step(directory, PLAN_RENAME, FIRST, name, to);
+	return 0;
+}
+
+static int complete_layer(struct transaction *transaction, const struct listing_head *head,
+			  struct tree *tree, const struct tree *published, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory);
+	int at = staging(directory, err);
+
+	(void)published; /* adding what is there is no harm */
+	if (at < 0 || write_listing(at, name, head, tree, err) < 0)
+		return -1;
+	add_step(directory, PLAN_COMPLETE, FIRST, name, head->layer.hex);
+	return 0;
+}
+
+static int add_flat(struct transaction *transaction, const char *to, struct tree *tree,
+		    ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory);
+	int at = staging(directory, err);
+
+	if (at < 0 || make_directory(at, name, err) < 0 ||
+	    fill(directory, at, name, tree, NULL, to, err) < 0)
+		return -1;
+	add_step(directory, PLAN_RENAME, FIRST, name, to);
+	return 0;
+}
+
+/* --- files and links -------------------------------------------------- */
+
+static int add_file(struct transaction *transaction, const char *path, const void *data, size_t len,
+		    ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory);
+	int at = staging(directory, err);
+
+	if (at < 0 || write_file(at, name, data, len, err) < 0)
+		return -1;
+	add_step(directory, PLAN_RENAME, FIRST, name, path);
+	return 0;
+}
+
+static int add_hardlink(struct transaction *transaction, const char *path, const char *to,
+			ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory), *place = place_of(directory, to);
+	const char *last;
+	AUTO_CLOSE int parent = path_open_parent(directory->root, place, &last);
+	int at = staging(directory, err);
+
+	if (at < 0)
+		return -1;
+	if (parent < 0 || linkat(parent, last, at, name, 0) < 0)
+		return error_errno(err, errno, "%s", path);
+	add_step(directory, PLAN_RENAME, FIRST, name, path);
+	return 0;
+}
+
+static int add_symlink(struct transaction *transaction, const char *path, const char *target,
+		       ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = new_name(directory);
+	int at = staging(directory, err);
+
+	if (at < 0)
+		return -1;
+	if (symlinkat(target, at, name) < 0)
+		return error_errno(err, errno, "%s", path);
+	/* Podman's are no names: they must be there before its list of images is. */
+	add_step(directory, PLAN_RENAME, strncmp(path, "podmanStore/", 12) != 0 ? NAMES : FIRST,
+		 name, path);
+	return 0;
+}
+
+static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+
+	AUTO_FREE char *name = new_name(directory);
+
+	if (staging(directory, err) < 0)
+		return -1;
+	add_step(directory, PLAN_REMOVE, LAST, name, path);
+	return 0;
+}
+
+/* --- a transaction ---------------------------------------------------- */
+
+static void mark(const struct transaction *transaction, struct transaction_mark *mark)
+{
+	mark->steps = ((const struct directory *)transaction)->plan.n;
+}
+
+static void reset(struct transaction *transaction, const struct transaction_mark *mark)
+{
+	struct directory *directory = directory_of(transaction);
+
+	while (directory->plan.n > mark->steps) {
+		/* It makes room; what stays is removed at the end. */
+		path_remove(directory->staging, directory->plan.steps[directory->plan.n - 1].name);
+		plan_drop(&directory->plan);
+	}
+}
+
+static int lock(struct directory *directory, ducc_error **err)
+{
+	directory->root = repository_root(directory->base.repository);
+	if (directory->root < 0)
+		return error_errno(err, errno, "open");
+	if (lock_wait(directory->base.context, directory->root, directory->base.repository->name,
+		      err) < 0)
+		return -1;
+	if (path_exists(directory->root, PLAN))
+		return run_plan(directory->root, err);
+	if (path_remove(directory->root, DIRECTORY) < 0)
+		return error_errno(err, errno, DIRECTORY);
+	return 0;
+}
+
+/* It is ours since it began. */
+static int open_transaction(struct transaction *transaction, ducc_error **err)
+{
+	(void)transaction;
+	(void)err;
+	return 0;
+}
+
+/* The plan as text, its steps in the order in which they are done. */
+static char *print_plan(const struct directory *directory, ducc_error **err)
+{
+	AUTO_PLAN ordered = {NULL};
+
+	for (int order = FIRST; order < N_ORDERS; order++) {
+		for (size_t i = 0; i < directory->plan.n; i++) {
+			const struct plan_step *step = &directory->plan.steps[i];
+
+			if ((int)directory->orders[i] == order)
+				plan_add(&ordered, step->verb, step->name, step->path);
+		}
+	}
+	return plan_print(&ordered, err);
+}
+
+static int write_draft(int root, const char *text)
+{
+	AUTO_CLOSE int fd = path_open(root, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
+}
+
+static int commit(struct transaction *transaction, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *text = print_plan(directory, err);
+	int root = directory->root;
+
+	if (!text)
+		return -1;
+	/* All that was staged reaches the disk before the plan that speaks of it. */
+	if (write_draft(root, text) < 0 || syncfs(root) < 0 ||
+	    renameat(root, PLAN_DRAFT, root, PLAN) < 0 || syncfs(root) < 0)
+		return error_errno(err, errno, PLAN);
+	if (run_plan(root, err) < 0)
+		return error_wrap(err, "the next publish will go on");
+	return 0;
+}
+
+static void end(struct transaction *transaction)
+{
+	struct directory *directory = directory_of(transaction);
+
+	if (directory->root >= 0 && !path_exists(directory->root, PLAN))
+		path_remove(directory->root, DIRECTORY);
+	plan_free(&directory->plan);
+	free(directory->orders);
+	cleanup_close(&directory->staging);
+	cleanup_close(&directory->root);
+	free(directory);
+}
+
+struct transaction *directory_begin(const struct transaction *base, ducc_error **err)
+{
+	static const struct target target = {
+		.layer = add_layer,
+		.complete = complete_layer,
+		.flat = add_flat,
+		.file = add_file,
+		.hardlink = add_hardlink,
+		.symlink = add_symlink,
+		.remove = remove_path,
+		.mark = mark,
+		.reset = reset,
+		.open = open_transaction,
+		.commit = commit,
+		.end = end,
+	};
+	struct directory *directory = xcalloc(1, sizeof(*directory));
+
+	directory->base = *base;
+	directory->base.target = &target;
+	directory->staging = directory->root = -1;
+	if (lock(directory, err) == 0)
+		return &directory->base;
+	/* What an earlier one left to be done stays for the next. */
+	cleanup_close(&directory->root);
+	free(directory);
+	return NULL;
+}

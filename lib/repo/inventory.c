@@ -1,0 +1,301 @@
+/* What a repository holds: see inventory.h. */
+#include "repo/inventory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "format/json.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/text.h"
+
+#define METADATA ".metadata"
+#define MULTIARCH ".multiarch/"
+#define MANIFEST "manifest.json"
+#define DEPTH_MAX 300 /* more than a name can have directories */
+
+/* A walk through directories; visit() sees each entry, and says whether to go into a directory. */
+struct walk {
+	const char *from;
+	bool (*visit)(struct walk *walk, const char *name, const char *path, unsigned char type);
+	struct digest_set *trees; /* what visit_trees() finds */
+	struct inventory *inventory;
+	const struct repository *repository;
+	size_t n_known; /* images, when it began */
+	size_t depth;
+};
+
+static unsigned char type_of(int directory, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type;
+	if (fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return DT_UNKNOWN;
+	return S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG;
+}
+
+/* A directory on the way down. */
+struct level {
+	DIR *dir;
+	char *path; /* what it is called */
+};
+
+/* Goes into `fd`, which is closed in any case. */
+static int enter(struct level *levels, size_t *n, int fd, const char *path, ducc_error **err)
+{
+	DIR *dir = *n < DEPTH_MAX ? fdopendir(fd) : NULL;
+
+	if (!dir) {
+		error_errno(err, *n < DEPTH_MAX ? errno : ELOOP, "%s", path);
+		close(fd);
+		return -1;
+	}
+	levels[(*n)++] = (struct level){dir, xstrdup(path)};
+	return 0;
+}
+
+static void leave(struct level *level)
+{
+	closedir(level->dir);
+	free(level->path);
+}
+
+/* Looks at one entry of the directory. */
+static int look_at(struct walk *walk, struct level *levels, size_t *n, const struct dirent *entry,
+		   ducc_error **err)
+{
+	const struct level *level = &levels[*n - 1];
+	unsigned char type = type_of(dirfd(level->dir), entry);
+	AUTO_FREE char *below = NULL;
+	int fd;
+
+	if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+		return 0;
+	below = format("%s%s%s", level->path, *level->path ? "/" : "", entry->d_name);
+	walk->depth = *n - 1;
+	if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR)
+		return 0;
+	fd = openat(dirfd(level->dir), entry->d_name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "%s", below) : enter(levels, n, fd, below, err);
+}
+
+/* Walks through the directory `fd`, which is closed. */
+static int walk_directory(struct walk *walk, int fd, ducc_error **err)
+{
+	AUTO_FREE struct level *levels = xcalloc(DEPTH_MAX, sizeof(*levels));
+	size_t n = 0;
+	int result = enter(levels, &n, fd, "", err);
+
+	while (!result && n) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(levels[n - 1].dir);
+		if (entry)
+			result = look_at(walk, levels, &n, entry, err);
+		else if (errno)
+			result = error_errno(err, errno, "%s", levels[n - 1].path);
+		else
+			leave(&levels[--n]);
+	}
+	while (n)
+		leave(&levels[--n]);
+	return result;
+}
+
+static int walk_from(struct walk *walk, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(walk->repository);
+	int fd = root < 0 ? -1 : path_open(root, walk->from, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", walk->from);
+	return walk_directory(walk, fd, err);
+}
+
+/* --- images ----------------------------------------------------------- */
+
+/* The public name in a label, which may be .multiarch/PLATFORM/NAME. */
+static const char *name_in(const char *label)
+{
+	const char *slash;
+
+	if (strncmp(label, MULTIARCH, strlen(MULTIARCH)) != 0)
+		return label;
+	slash = strchr(label + strlen(MULTIARCH), '/');
+	return slash ? slash + 1 : label;
+}
+
+/* The flat tree that a public link leads to: its last component, if that is a digest. */
+static void read_link(const struct repository *repository, const char *label, struct digest *flat)
+{
+	AUTO_FREE char *target = repository_read_link(repository, label);
+	const char *last = target ? strrchr(target, '/') : NULL;
+
+	*flat = (struct digest){""};
+	if (last && strstr(target, ".flat/") && digest_is_hex(last + 1))
+		memcpy(flat->hex, last + 1, DIGEST_HEX_LEN);
+}
+
+/* The digest of a descriptor; only that: what the original publishes may have any media type. */
+static bool read_digest(const cJSON *descriptor, struct digest *digest)
+{
+	const char *text =
+		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(descriptor, "digest"));
+
+	return text && digest_parse(digest, text);
+}
+
+static bool read_manifest(const struct repository *repository, struct published *image)
+{
+	AUTO_FREE char *path = image_metadata(image->label, MANIFEST), *data = NULL;
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_JSON *json = NULL;
+	const cJSON *layers, *layer;
+	size_t len;
+
+	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
+		return false;
+	json = json_parse(data, len, path, NULL);
+	layers = cJSON_GetObjectItemCaseSensitive(json, "layers");
+	if (!cJSON_IsArray(layers) ||
+	    !read_digest(cJSON_GetObjectItemCaseSensitive(json, "config"), &image->flat))
+		return false;
+	image->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*image->layers));
+	cJSON_ArrayForEach(layer, layers)
+	{
+		if (!read_digest(layer, &image->layers[image->n_layers++]))
+			return false;
+	}
+	return true;
+}
+
+/* True for a name of ours, or of the original's: other things may be there too. */
+static bool is_label(const char *label)
+{
+	const char *last = strrchr(label, '/');
+
+	return last && strpbrk(last, ":@") && text_is_plain(label) && !strchr(label, ' ');
+}
+
+static void add_image(struct walk *walk, const char *label, bool with_manifest)
+{
+	struct inventory *inventory = walk->inventory;
+	struct published image = {NULL};
+
+	if (!is_label(label))
+		return;
+	image.name = xstrdup(name_in(label));
+	image.label = xstrdup(label);
+	read_link(walk->repository, label, &image.linked);
+	if (!with_manifest || !read_manifest(walk->repository, &image)) {
+		if (!inventory->unclear)
+			inventory->unclear = xstrdup(label);
+		inventory->unclear_flat |= !*image.linked.hex;
+		image.n_layers = 0;
+		image.flat = (struct digest){""};
+	}
+	GROW(inventory->images, inventory->n_images, inventory->images_capacity);
+	inventory->images[inventory->n_images++] = image;
+}
+
+/* In .metadata: what has a manifest is an image, what begins with a dot is not one. */
+static bool visit_metadata(struct walk *walk, const char *name, const char *path,
+			   unsigned char type)
+{
+	if (type == DT_REG && !strcmp(name, MANIFEST)) {
+		AUTO_FREE char *label = xstrndup(path, strlen(path) - strlen(MANIFEST));
+
+		if (*label) {
+			label[strlen(label) - 1] = '\0';
+			add_image(walk, label, true);
+		}
+	}
+	return name[0] != '.' || !strcmp(path, ".multiarch") || walk->depth;
+}
+
+static int compare_images(const void *a, const void *b)
+{
+	const struct published *left = a, *right = b;
+
+	return strcmp(left->label, right->label);
+}
+
+/* Links to flat trees that nothing in .metadata speaks of. */
+static bool visit_links(struct walk *walk, const char *name, const char *path, unsigned char type)
+{
+	struct inventory *inventory = walk->inventory;
+	struct published image = {.label = xstrdup(path)};
+	AUTO_FREE char *label = image.label;
+	bool known =
+		type == DT_LNK && walk->n_known &&
+		bsearch(&image, inventory->images, walk->n_known, sizeof(image), compare_images);
+
+	if (type == DT_LNK && !known && walk->depth) {
+		read_link(walk->repository, label, &image.flat);
+		if (*image.flat.hex)
+			add_image(walk, label, false);
+	}
+	return walk->depth || (name[0] != '.' && strcmp(name, "podmanStore") != 0);
+}
+
+/* --- flat trees and layers -------------------------------------------- */
+
+/* xx/HEX */
+static bool visit_trees(struct walk *walk, const char *name, const char *path, unsigned char type)
+{
+	struct digest digest;
+
+	(void)path;
+	if (walk->depth && type == DT_DIR && digest_is_hex(name)) {
+		memcpy(digest.hex, name, sizeof(digest.hex));
+		digest_set_add(walk->trees, &digest);
+	}
+	return !walk->depth;
+}
+
+int inventory_read(struct inventory *inventory, const struct repository *repository,
+		   ducc_error **err)
+{
+	struct walk walks[] = {
+		{.from = METADATA, .visit = visit_metadata},
+		{.from = "", .visit = visit_links},
+		{.from = ".flat", .visit = visit_trees, .trees = &inventory->flats},
+		{.from = ".layers", .visit = visit_trees, .trees = &inventory->layers},
+	};
+
+	*inventory = (struct inventory){NULL};
+	for (size_t i = 0; repository->path && i < ARRAY_LEN(walks); i++) {
+		walks[i].inventory = inventory;
+		walks[i].repository = repository;
+		walks[i].n_known = inventory->n_images;
+		if (walk_from(&walks[i], err) < 0)
+			return error_wrap(err, "repository %s", repository->name);
+		if (inventory->n_images)
+			qsort(inventory->images, inventory->n_images, sizeof(*inventory->images),
+			      compare_images);
+	}
+	digest_set_sort(&inventory->flats);
+	digest_set_sort(&inventory->layers);
+	return 0;
+}
+
+void inventory_free(struct inventory *inventory)
+{
+	for (size_t i = 0; i < inventory->n_images; i++) {
+		free(inventory->images[i].name);
+		free(inventory->images[i].label);
+		free(inventory->images[i].layers);
+	}
+	free(inventory->images);
+	digest_set_free(&inventory->flats);
+	digest_set_free(&inventory->layers);
+	free(inventory->unclear);
+	*inventory = (struct inventory){NULL};
+}

@@ -1,0 +1,257 @@
+/* The public names of images: see public_names.h. */
+#include "repo/public_names.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "repo/schedule.h"
+
+#define MULTIARCH ".multiarch"
+#define VARIANT_LINK MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
+
+/* Other names of the directories in .multiarch: what a machine calls itself, or its users. */
+static const struct {
+	const char *alias, *platform;
+} aliases[] = {
+	{"x86_64", "amd64"},  {"x86-64", "amd64"}, {"arm64", "arm64:v8"}, {"aarch64", "arm64:v8"},
+	{"arm", "arm:v7"},    {"armhf", "arm:v7"}, {"armv7l", "arm:v7"},  {"armel", "arm:v6"},
+	{"armv6l", "arm:v6"}, {"i386", "386"},     {"i686", "386"},
+};
+
+char *names_platform(const struct platform *platform)
+{
+	const char *architecture = platform->architecture ? platform->architecture : "unknown";
+	const char *variant = platform->variant;
+	AUTO_FREE char *plain = NULL;
+
+	/* An image may say itself what others call its architecture. */
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+		const char *meant = aliases[i].platform, *colon = strchr(meant, ':');
+
+		if (strcmp(architecture, aliases[i].alias) != 0)
+			continue;
+		if (!variant)
+			return xstrdup(meant);
+		plain = xstrndup(meant, colon ? (size_t)(colon - meant) : strlen(meant));
+		architecture = plain;
+		break;
+	}
+	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
+}
+
+char *names_of_platform(const char *platform, const char *name)
+{
+	return format(MULTIARCH "/%s/%s", platform, name);
+}
+
+int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err)
+{
+	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *metadata = image_metadata(naming->name, "");
+
+	if (!strncmp(metadata, SCHEDULE "/", strlen(SCHEDULE "/")))
+		return error_set(err, "its metadata would take the place of %s", SCHEDULE);
+	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
+		return -1;
+	return repository_check_type(repository, other, S_IFLNK, err);
+}
+
+/* A symbolic link at `path` to something at the top of the repository. */
+static int link_to(struct transaction *transaction, const char *path, const char *to,
+		   ducc_error **err)
+{
+	AUTO_BUFFER target = {0};
+
+	for (const char *p = path; (p = strchr(p, '/')); p++)
+		buffer_adds(&target, "../");
+	buffer_adds(&target, to);
+	return transaction_add_symlink(transaction, path, target.data, err);
+}
+
+static int link_flat(struct transaction *transaction, const char *path, const struct digest *config,
+		     ducc_error **err)
+{
+	AUTO_FREE char *flat = flat_directory(config);
+
+	return link_to(transaction, path, flat, err);
+}
+
+/* The image that has the name in the repository, if one has: its platform, allocated, and config. */
+static char *published_platform(const struct repository *repository, const char *name,
+				struct digest *config)
+{
+	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_CONFIG parsed = {.n = 0};
+	size_t len;
+
+	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0 ||
+	    config_parse(&parsed, data, len, NULL) < 0)
+		return NULL;
+	*config = digest_of(data, len);
+	return names_platform(&parsed.platform);
+}
+
+/* Names that are given together. */
+struct group {
+	struct transaction *transaction;
+	const struct naming *first;
+	struct naming **members; /* one a platform */
+	size_t n;
+};
+
+static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+		AUTO_FREE char *path = format(MULTIARCH "/%s", aliases[i].alias);
+
+		if (added[i] || strcmp(aliases[i].platform, platform) != 0)
+			continue;
+		added[i] = true;
+		if (transaction_add_symlink(group->transaction, path, platform, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_platform(struct group *group, const char *platform, const struct digest *config,
+			bool *added, ducc_error **err)
+{
+	AUTO_FREE char *path = names_of_platform(platform, group->first->name);
+
+	if (link_flat(group->transaction, path, config, err) < 0)
+		return -1;
+	return add_aliases(group, platform, added, err);
+}
+
+static int add_group(struct group *group, bool *added, ducc_error **err)
+{
+	const struct repository *repository = group->transaction->repository;
+	struct digest published;
+	AUTO_FREE char *first = published_platform(repository, group->first->name, &published);
+	const struct digest *config = first ? &published : group->first->config;
+	AUTO_FREE char *other = NULL, *variant = NULL;
+	bool several = group->n > 1;
+
+	if (!first)
+		first = xstrdup(group->first->platform);
+	other = names_of_platform(first, group->first->name);
+	several |= repository_has(repository, other);
+	for (size_t i = 0; i < group->n; i++) {
+		struct naming *member = group->members[i];
+
+		if (!strcmp(member->platform, first)) {
+			config = member->config;
+			member->label = xstrdup(group->first->name);
+		} else {
+			several = true;
+			member->label = names_of_platform(member->platform, group->first->name);
+		}
+	}
+	if (!several)
+		return link_flat(group->transaction, group->first->name, config, err);
+	if (add_platform(group, first, config, added, err) < 0)
+		return -1;
+	for (size_t i = 0; i < group->n; i++)
+		if (strcmp(group->members[i]->platform, first) != 0 &&
+		    add_platform(group, group->members[i]->platform, group->members[i]->config,
+				 added, err) < 0)
+			return -1;
+	if (!group->transaction->target->variants)
+		return link_flat(group->transaction, group->first->name, config, err);
+	variant = format(VARIANT_LINK, group->first->name);
+	return link_to(group->transaction, group->first->name, variant, err);
+}
+
+/* True if a later one has the same name, and the same platform too if that is asked. */
+static bool comes_again(const struct naming *namings, size_t n, size_t i)
+{
+	for (size_t later = i + 1; later < n; later++)
+		if (!strcmp(namings[later].name, namings[i].name) &&
+		    !strcmp(namings[later].platform, namings[i].platform))
+			return true;
+	return false;
+}
+
+static bool came_before(const struct naming *namings, size_t i)
+{
+	for (size_t earlier = 0; earlier < i; earlier++)
+		if (!strcmp(namings[earlier].name, namings[i].name))
+			return true;
+	return false;
+}
+
+int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
+{
+	AUTO_FREE struct naming **members = xcalloc(n, sizeof(struct naming *));
+	bool added[ARRAY_LEN(aliases)] = {false};
+
+	for (size_t i = 0; i < n; i++) {
+		struct group group = {transaction, &namings[i], members, 0};
+
+		if (came_before(namings, i))
+			continue;
+		for (size_t k = i; k < n; k++)
+			if (!strcmp(namings[k].name, namings[i].name) &&
+			    !comes_again(namings, n, k))
+				members[group.n++] = &namings[k];
+		if (add_group(&group, added, err) < 0)
+			return error_wrap(err, "%s", group.first->name);
+	}
+	return 0;
+}
+
+/* The directories of platforms in a repository, each allocated; NULL at the end. */
+static char **list_platforms(const struct repository *repository)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	int fd = root < 0 ? -1 : path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char **platforms = NULL;
+	size_t n = 0, capacity = 0;
+	struct stat st;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISDIR(st.st_mode))
+			continue;
+		GROW(platforms, n, capacity);
+		platforms[n++] = xstrdup(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	GROW(platforms, n, capacity);
+	platforms[n] = NULL;
+	return platforms;
+}
+
+/* A name is a link; whatever else is there is nobody's image. */
+static int remove_link(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
+		return -1;
+	return transaction_remove(transaction, path, err);
+}
+
+int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
+{
+	AUTO_FREE char **platforms = list_platforms(transaction->repository);
+	int result = remove_link(transaction, name, err);
+
+	for (char **platform = platforms; *platform; platform++) {
+		AUTO_FREE char *path = names_of_platform(*platform, name);
+
+		if (!result)
+			result = remove_link(transaction, path, err);
+		free(*platform);
+	}
+	return result;
+}

@@ -1,0 +1,46 @@
+/*
+ * The public names of images in a repository: symbolic links to flat trees.
+ *
+ * An image of one platform is REGISTRY/REPOSITORY:TAG.  If images for several
+ * platforms have that name, each has another, .multiarch/ARCH[:VARIANT]/REGISTRY/...,
+ * and the plain name leads to the one for the reader's machine, if the repository
+ * can do that ($(CVMFS_ARCH) in a symbolic link of CernVM-FS), else to the one that
+ * had it first.  Directories in .multiarch are also called what uname(1) calls a
+ * machine.
+ */
+#ifndef DUCC_PUBLIC_NAMES_H
+#define DUCC_PUBLIC_NAMES_H
+
+#include "format/image.h"
+#include "repo/transaction.h"
+
+struct naming {
+	const char *name;            /* REGISTRY/REPOSITORY:TAG */
+	char *platform;              /* from names_platform() */
+	const struct digest *config; /* of the image */
+	/*
+	 * Set by names_add(): the directory in .metadata for the image, which is `name` for
+	 * the one that had it first, else .multiarch/PLATFORM/NAME; to be freed.
+	 */
+	char *label;
+};
+
+/* ARCH[:VARIANT], in one form for each platform; the caller frees it. */
+char *names_platform(const struct platform *platform);
+
+/* .multiarch/PLATFORM/NAME; the caller frees it. */
+char *names_of_platform(const char *platform, const char *name);
+
+/* Refuses a name that is taken by something else, and a platform that is none. */
+int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err);
+
+/*
+ * Names all these images; of those with the same name and platform the last one gets
+ * it, and the others have no label.
+ */
+int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
+
+/* Removes the public names of an image, for all platforms. */
+int names_remove(struct transaction *transaction, const char *name, ducc_error **err);
+
+#endif

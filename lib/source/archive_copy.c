@@ -1,0 +1,94 @@
+/* An archive as a tar that can be read from any position: see archive_copy.h. */
+#include "source/archive_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "content/archive_file.h"
+#include "base/path.h"
+
+/* Images in archives compress to a third; the limits of a layer grow with what is in the archive. */
+#define RATIO_LIMIT 20
+#define SIZE_LIMIT ((uint64_t)16 << 20) /* whatever the ratio */
+
+static bool is_compressed(const struct archive_file *file)
+{
+	return archive_filter_code(file->archive, 0) != ARCHIVE_FILTER_NONE;
+}
+
+static int check_size(const struct archive_file *file, uint64_t size, ducc_error **err)
+{
+	uint64_t limit = (uint64_t)archive_filter_bytes(file->archive, -1) * RATIO_LIMIT;
+
+	if (limit < SIZE_LIMIT)
+		limit = SIZE_LIMIT;
+	if (size <= limit || !is_compressed(file))
+		return 0;
+	return error_set(err, "decompresses to more than %" PRIu64 " bytes; decompress it first",
+			 limit);
+}
+
+static int write_copy(struct archive_file *file, int copy, const char *name, const char *directory,
+		      ducc_error **err)
+{
+	const void *data;
+	size_t len;
+	uint64_t size = 0;
+	int result;
+
+	while ((result = archive_file_read(file, &data, &len, err)) > 0) {
+		size += len;
+		if (check_size(file, size, err) < 0)
+			return error_wrap(err, "%s", name);
+		if (write_all(copy, data, len) < 0)
+			return error_errno(err, errno, "%s", directory);
+	}
+	return result < 0 ? error_wrap(err, "%s", name) : 0;
+}
+
+static int make_copy(struct archive_file *file, bool empty, const char *name, ducc_error **err)
+{
+	const char *directory = getenv("TMPDIR");
+	AUTO_CLOSE int copy = -1;
+
+	if (!directory || !*directory)
+		directory = "/var/tmp";
+	copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (copy < 0)
+		return error_errno(err, errno, "%s", directory);
+	if (!empty && write_copy(file, copy, name, directory, err) < 0)
+		return -1;
+	return steal_fd(&copy);
+}
+
+int archive_copy_file(const char *path, ducc_error **err)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_ARCHIVE_FILE file = {NULL};
+	struct stat status;
+	int opened;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return error_errno(err, errno, "%s", path);
+	archive_file_init(&file, fd, S_ISREG(status.st_mode) ? 0 : -1);
+	opened = archive_file_inflate(&file, err);
+	if (opened < 0)
+		return error_wrap(err, "%s", path);
+	if (S_ISREG(status.st_mode) && !is_compressed(&file))
+		return steal_fd(&fd);
+	return make_copy(&file, opened, path, err);
+}
+
+int archive_copy_input(ducc_error **err)
+{
+	AUTO_ARCHIVE_FILE file = {NULL};
+	int opened;
+
+	archive_file_init(&file, STDIN_FILENO, -1);
+	opened = archive_file_inflate(&file, err);
+	if (opened < 0)
+		return error_wrap(err, STANDARD_INPUT);
+	return make_copy(&file, opened, STANDARD_INPUT, err);
+}

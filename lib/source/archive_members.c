@@ -1,0 +1,332 @@
+/* The members of a tar archive: see archive_members.h. */
+#include "source/archive_members.h"
+
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+
+#include "source/archive_copy.h"
+#include "content/archive_file.h"
+#include "base/buffer.h"
+#include "content/c_locale.h"
+
+#define MAX_MEMBERS 100000
+#define NAMES_LIMIT ((size_t)16 << 20) /* bytes of all names and targets */
+
+static int open_tar(const struct members *members, struct archive_file *file, int64_t offset)
+{
+	archive_file_init(file, members->fd, offset);
+	archive_read_support_format_tar(file->archive);
+	return archive_file_open(file);
+}
+
+/* A warning says that a name is not in the locale's encoding: bytes they are. */
+static bool is_entry(int result)
+{
+	return result == ARCHIVE_OK || result == ARCHIVE_WARN;
+}
+
+/* "a/../b/layer.tar" and "./b/layer.tar" are b/layer.tar; the caller frees it. */
+static char *normalize(const char *name)
+{
+	struct buffer path = {0};
+
+	while (*name) {
+		size_t len = strcspn(name, "/");
+
+		if (len == 2 && !strncmp(name, "..", 2)) {
+			char *slash = path.len ? strrchr(path.data, '/') : NULL;
+
+			buffer_truncate(&path, slash ? (size_t)(slash - path.data) : 0);
+		} else if (len && !(len == 1 && *name == '.')) {
+			if (path.len)
+				buffer_addc(&path, '/');
+			buffer_add(&path, name, len);
+		}
+		name += len + (name[len] == '/');
+	}
+	return buffer_steal(&path);
+}
+
+static int hash_member(const struct archive_file *file, struct member *member, ducc_error **err)
+{
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	const void *block;
+	la_int64_t offset;
+	size_t len;
+	int result;
+
+	while ((result = archive_read_data_block(file->archive, &block, &len, &offset)) ==
+	       ARCHIVE_OK) {
+		for (size_t i = 0; member->size + i < sizeof(member->magic) && i < len; i++)
+			member->magic[member->size + i] = ((const unsigned char *)block)[i];
+		member->size += len;
+		hasher_update(hasher, block, len);
+	}
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	digest_from_bytes(&member->digest, sha256);
+	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a;
+	const struct member *y = *(const struct member *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int is_named(const void *name, const void *member)
+{
+	return strcmp(name, (*(const struct member *const *)member)->name);
+}
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct member *x = *(const struct member *const *)a;
+	const struct member *y = *(const struct member *const *)b;
+	int order = strcmp(x->digest.hex, y->digest.hex);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int has_digest(const void *digest, const void *member)
+{
+	return strcmp(((const struct digest *)digest)->hex,
+		      (*(const struct member *const *)member)->digest.hex);
+}
+
+/* Builds the sorted lists for members_find() and members_find_digest(). */
+static void sort_members(struct members *members)
+{
+	const struct member **names = xcalloc(members->n, sizeof(const struct member *));
+	const struct member **digests = xcalloc(members->n, sizeof(const struct member *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < members->n; i++) {
+		names[i] = &members->list[i];
+		if (!members->list[i].link)
+			digests[n++] = &members->list[i];
+	}
+	qsort(names, members->n, sizeof(*names), by_name);
+	for (size_t i = 0; i < members->n; i++)
+		if (i + 1 == members->n || strcmp(names[i]->name, names[i + 1]->name) != 0)
+			names[members->n_names++] = names[i];
+	qsort(digests, n, sizeof(*digests), by_digest);
+	for (size_t i = 0; i < n; i++)
+		if (!i ||
+		    !digest_equal(&digests[members->n_digests - 1]->digest, &digests[i]->digest))
+			digests[members->n_digests++] = digests[i];
+	members->by_name = names;
+	members->by_digest = digests;
+}
+
+static int check_length(const char *name, const char *what, ducc_error **err)
+{
+	if (strlen(name) < PATH_MAX)
+		return 0;
+	return error_set(err, "%s of more than %d bytes", what, PATH_MAX - 1);
+}
+
+/* Checks a name, and charges it to what all names may take together. */
+static int charge_name(struct members *members, const char *name, const char *what,
+		       ducc_error **err)
+{
+	if (check_length(name, what, err) < 0)
+		return -1;
+	members->names_size += strlen(name);
+	if (members->names_size <= NAMES_LIMIT)
+		return 0;
+	return error_set(err, "names of more than %zu bytes together", NAMES_LIMIT);
+}
+
+/* Sets the link that the entry is, if it is one. */
+static int set_link(struct members *members, struct member *member, struct archive_entry *entry,
+		    ducc_error **err)
+{
+	const char *symlink = archive_entry_symlink(entry);
+	const char *link = symlink ? symlink : archive_entry_hardlink(entry);
+	AUTO_FREE char *full = NULL;
+
+	if (!link)
+		return 0;
+	if (charge_name(members, link, "target", err) < 0)
+		return -1;
+	/* A symbolic link is relative to its own directory. */
+	full = symlink ? format("%s/../%s", member->name, symlink) : xstrdup(link);
+	member->link = normalize(full);
+	return check_length(member->link, "target", err);
+}
+
+static int add_member(struct members *members, const struct archive_file *file, const char *name,
+		      struct archive_entry *entry, ducc_error **err)
+{
+	struct member *member;
+
+	if (charge_name(members, name, "name", err) < 0)
+		return -1;
+	GROW(members->list, members->n, members->capacity);
+	member = &members->list[members->n++];
+	*member = (struct member){.name = normalize(name),
+				  .offset = archive_read_header_position(file->archive)};
+	if (set_link(members, member, entry, err) < 0)
+		return -1;
+	if (member->link || archive_entry_filetype(entry) != S_IFREG)
+		return 0;
+	return hash_member(file, member, err);
+}
+
+static int read_members(struct members *members, struct archive_file *file, ducc_error **err)
+{
+	struct archive_entry *entry;
+	int result;
+
+	while (is_entry(result = tar_header_next(&file->header, file->archive, &entry))) {
+		const char *name = archive_entry_pathname(entry);
+
+		if (!name || members->n == MAX_MEMBERS)
+			return error_set(err, "not an archive of an image");
+		if (add_member(members, file, name, entry, err) < 0)
+			return error_wrap(err, strlen(name) < PATH_MAX ? "%s" : "%.64s...", name);
+	}
+	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
+}
+
+static int scan(struct members *members, ducc_error **err)
+{
+	PLAIN_BYTES;
+	AUTO_ARCHIVE_FILE file;
+
+	if (open_tar(members, &file, 0) != ARCHIVE_OK)
+		return archive_file_fail(&file, err);
+	if (read_members(members, &file, err) < 0)
+		return -1;
+	sort_members(members);
+	return 0;
+}
+
+/* Standard input can be read but once: *input is its copy, for all images in it. */
+static int open_input(int *input, ducc_error **err)
+{
+	int fd;
+
+	if (*input < 0)
+		*input = archive_copy_input(err);
+	if (*input < 0)
+		return -1;
+	fd = fcntl(*input, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? error_errno(err, errno, STANDARD_INPUT) : fd;
+}
+
+int members_open(struct members *members, const char *path, int *input, ducc_error **err)
+{
+	bool is_input = !strcmp(path, "-");
+
+	*members = (struct members){.name = xstrdup(is_input ? STANDARD_INPUT : path)};
+	members->fd = is_input ? open_input(input, err) : archive_copy_file(path, err);
+	if (members->fd < 0)
+		return -1;
+	return scan(members, err) < 0 ? error_wrap(err, "%s", members->name) : 0;
+}
+
+void members_close(struct members *members)
+{
+	for (size_t i = 0; i < members->n; i++) {
+		free(members->list[i].name);
+		free(members->list[i].link);
+	}
+	free(members->list);
+	free(members->by_name);
+	free(members->by_digest);
+	if (members->name)
+		cleanup_close(&members->fd);
+	free(members->name);
+	*members = (struct members){NULL};
+}
+
+const struct member *members_find(const struct members *members, const char *name)
+{
+	AUTO_FREE char *wanted = normalize(name);
+
+	for (int hops = 0; hops < 8; hops++) {
+		const struct member *const *found =
+			bsearch(wanted, members->by_name, members->n_names,
+				sizeof(*members->by_name), is_named);
+
+		if (!found)
+			return NULL;
+		if (!(*found)->link)
+			return *found;
+		free(wanted);
+		wanted = xstrdup((*found)->link);
+	}
+	return NULL;
+}
+
+const struct member *members_find_digest(const struct members *members, const struct digest *digest)
+{
+	const struct member *const *found = bsearch(digest, members->by_digest, members->n_digests,
+						    sizeof(*members->by_digest), has_digest);
+
+	return found ? *found : NULL;
+}
+
+/* Opens the archive with the member's bytes next; *file is to be closed in any case. */
+static int open_member(const struct members *members, const struct member *member,
+		       struct archive_file *file, ducc_error **err)
+{
+	PLAIN_BYTES;
+	struct archive_entry *entry;
+
+	if (open_tar(members, file, member->offset) == ARCHIVE_OK &&
+	    is_entry(tar_header_next(&file->header, file->archive, &entry)))
+		return 0;
+	if (!file->error)
+		return error_set(err, "%s changed while it was read", members->name);
+	archive_file_fail(file, err);
+	return error_wrap(err, "%s", members->name);
+}
+
+int members_read(const struct members *members, const struct member *member, size_t limit,
+		 char **data, size_t *len, ducc_error **err)
+{
+	AUTO_ARCHIVE_FILE file = {NULL};
+	AUTO_FREE char *text = NULL;
+	la_ssize_t n;
+
+	if (member->size > limit)
+		return error_set(err, "%s: more than %zu bytes", member->name, limit);
+	if (open_member(members, member, &file, err) < 0)
+		return -1;
+	text = xcalloc(member->size + 1, 1);
+	n = archive_read_data(file.archive, text, member->size);
+	if (n < 0 || (uint64_t)n != member->size)
+		return error_set(err, "%s changed while it was read", members->name);
+	*len = member->size;
+	*data = STEAL(text);
+	return 0;
+}
+
+int members_copy(const struct members *members, const struct member *member, struct blob *blob,
+		 ducc_error **err)
+{
+	AUTO_ARCHIVE_FILE file = {NULL};
+	const void *data;
+	la_int64_t offset;
+	size_t len;
+	int result;
+
+	if (open_member(members, member, &file, err) < 0 || blob_restart(blob, err) < 0)
+		return -1;
+	while ((result = archive_read_data_block(file.archive, &data, &len, &offset)) == ARCHIVE_OK)
+		if (blob_write(blob, data, len, err) < 0)
+			return -1;
+	if (result == ARCHIVE_EOF)
+		return blob_verify(blob, err);
+	archive_file_fail(&file, err);
+	return error_wrap(err, "%s", members->name);
+}

@@ -1,0 +1,56 @@
+/*
+ * The members of a tar archive, found by name or by what is in them: a first pass over the
+ * archive computes their digests, later ones take their bytes.
+ *
+ * The archive may be compressed, and may come from standard input or another pipe: see
+ * archive_copy.h.
+ */
+#ifndef DUCC_ARCHIVE_MEMBERS_H
+#define DUCC_ARCHIVE_MEMBERS_H
+
+#include "store/blob_writer.h"
+
+struct member {
+	char *name;
+	char *link; /* another member that this one is a link to, or NULL */
+	struct digest digest;
+	uint64_t size;
+	unsigned char magic[4]; /* its first bytes */
+	int64_t offset;         /* of its header */
+};
+
+struct members {
+	char *name; /* for messages */
+	int fd;     /* the tar: the file itself, or a copy */
+	struct member *list;
+	size_t n, capacity;
+	size_t names_size;             /* bytes of the names and targets, as they are in the tar */
+	const struct member **by_name; /* sorted; the last of each name */
+	const struct member **by_digest; /* sorted, without links; the first of each digest */
+	size_t n_names, n_digests;
+};
+
+/*
+ * `path` "-" is standard input, whose copy is in *input from the first time on; before, that
+ * is -1.  The caller closes it after the last members_close(), which is due in any case, and
+ * does nothing if all of *members is zero.
+ */
+int members_open(struct members *members, const char *path, int *input, ducc_error **err);
+void members_close(struct members *members);
+
+/* The member of that name, links followed, or NULL. */
+const struct member *members_find(const struct members *members, const char *name);
+
+/* The first one with that digest, or NULL. */
+const struct member *members_find_digest(const struct members *members,
+					 const struct digest *digest);
+
+/* Reads a member of at most `limit` bytes; the caller frees *data (NUL-terminated). */
+int members_read(const struct members *members, const struct member *member, size_t limit,
+		 char **data, size_t *len, ducc_error **err);
+
+/* Writes a member into the blob's file and verifies it.  Safe to call from several threads. */
+int members_copy(const struct members *members, const struct member *member, struct blob *blob,
+		 ducc_error **err);
+
+#endif

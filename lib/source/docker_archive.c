@@ -1,0 +1,187 @@
+/*
+ * The source docker-archive:FILE[:NAME]: what `docker save` wrote.  FILE may be `-`, standard
+ * input.
+ *
+ * Such an archive has no manifest of the image.  One is made here, out of the
+ * digests of the files in it.
+ */
+#include "base/buffer.h"
+#include "content/compression.h"
+#include "base/mem.h"
+#include "source/archive_members.h"
+#include "source/source.h"
+
+#define MAX_LAYERS 10000 /* what is made of them is not bounded like what is read */
+
+struct docker_archive {
+	struct members members;
+	char *manifest; /* the one made here */
+};
+
+static const char *layer_media_type(const struct member *member)
+{
+	int filter = compression_detect(member->magic, sizeof(member->magic));
+
+	return filter == ARCHIVE_FILTER_GZIP   ? MEDIA_OCI_LAYER "+gzip"
+	       : filter == ARCHIVE_FILTER_ZSTD ? MEDIA_OCI_LAYER "+zstd"
+					       : MEDIA_OCI_LAYER;
+}
+
+static cJSON *describe(const struct member *member, const char *media_type)
+{
+	cJSON *descriptor = json_object();
+	AUTO_FREE char *digest = format(PRI_DIGEST, member->digest.hex);
+
+	json_set_string(descriptor, "mediaType", media_type);
+	json_set_string(descriptor, "digest", digest);
+	json_set_size(descriptor, "size", member->size);
+	return descriptor;
+}
+
+/* Makes an OCI manifest for one image of manifest.json. */
+static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc_error **err)
+{
+	AUTO_JSON *manifest = json_object();
+	const char *config_name;
+	const struct member *config;
+	const cJSON *names, *name;
+	cJSON *layers = json_array();
+
+	json_set_size(manifest, "schemaVersion", 2);
+	json_set_string(manifest, "mediaType", MEDIA_OCI_MANIFEST);
+	json_set(manifest, "layers", layers);
+	if (json_get_string(image, "Config", &config_name, err) < 0 ||
+	    json_get_array(image, "Layers", &names, err) < 0)
+		return -1;
+	config = members_find(&docker->members, config_name);
+	if (!config)
+		return error_set(err, "\"Config\": no member %s", config_name);
+	if (cJSON_GetArraySize(names) > MAX_LAYERS)
+		return error_set(err, "\"Layers\": more than %d", MAX_LAYERS);
+	json_set(manifest, "config", describe(config, MEDIA_OCI_CONFIG));
+	cJSON_ArrayForEach(name, names)
+	{
+		const char *text = cJSON_GetStringValue(name);
+		const struct member *member = text ? members_find(&docker->members, text) : NULL;
+
+		if (!member)
+			return error_set(err, "\"Layers\": no member %s",
+					 text ? text : "for a layer");
+		json_append(layers, describe(member, layer_media_type(member)));
+	}
+	docker->manifest = json_print(manifest, false);
+	return 0;
+}
+
+/* True if the image carries the name; *carried is its first one, or NULL. */
+static bool carries(const cJSON *image, const char *name, const char **carried)
+{
+	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(image, "RepoTags"), *tag;
+
+	*carried = cJSON_GetStringValue(cJSON_GetArrayItem(tags, 0));
+	if (!name)
+		return true;
+	cJSON_ArrayForEach(tag, tags)
+	{
+		const char *text = cJSON_GetStringValue(tag);
+
+		if (!text || strcmp(text, name) != 0)
+			continue;
+		*carried = text;
+		return true;
+	}
+	return false;
+}
+
+static int choose(struct source *source, const char *wanted, ducc_error **err)
+{
+	struct docker_archive *docker = source->data;
+	const struct member *member = members_find(&docker->members, "manifest.json");
+	AUTO_JSON *images = NULL;
+	const cJSON *image, *chosen = NULL;
+	const char *name = NULL;
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	if (!member)
+		return error_set(err, "%s: no manifest.json, not an archive of docker save",
+				 docker->members.name);
+	if (members_read(&docker->members, member, JSON_LIMIT, &data, &len, err) < 0)
+		return -1;
+	images = json_parse_array(data, len, "manifest.json", err);
+	if (!images)
+		return error_wrap(err, "%s", docker->members.name);
+	cJSON_ArrayForEach(image, images)
+	{
+		const char *carried;
+
+		if (!carries(image, wanted, &carried))
+			continue;
+		if (chosen)
+			return error_set(err,
+					 "%s: more than one image: say which "
+					 "(docker-archive:FILE:NAME)",
+					 docker->members.name);
+		chosen = image;
+		name = carried;
+	}
+	if (!chosen)
+		return error_set(err, "%s: no image%s%s", docker->members.name,
+				 wanted ? " called " : "", wanted ? wanted : "");
+	if (!name)
+		return error_set(err, "%s: the image carries no name", docker->members.name);
+	if (make_manifest(docker, chosen, err) < 0)
+		return error_wrap(err, "%s: manifest.json", docker->members.name);
+	return source_set_local_name(source, name, err);
+}
+
+static int docker_open(struct source *source, const char *text, ducc_error **err)
+{
+	struct docker_archive *docker = source->data = xcalloc(1, sizeof(*docker));
+	size_t len = strcspn(text, ":");
+	AUTO_FREE char *path = xstrndup(text, len);
+
+	if (members_open(&docker->members, path, source->input, err) < 0)
+		return -1;
+	return choose(source, text[len] ? text + len + 1 : NULL, err);
+}
+
+static void docker_close(struct source *source)
+{
+	struct docker_archive *docker = source->data;
+
+	members_close(&docker->members);
+	free(docker->manifest);
+	free(docker);
+}
+
+static int docker_manifest(struct source *source, const struct digest *digest, char **data,
+			   size_t *len, ducc_error **err)
+{
+	const struct docker_archive *docker = source->data;
+
+	if (digest)
+		return error_set(err, "no manifest " PRI_DIGEST, digest->hex);
+	*data = xstrdup(docker->manifest);
+	*len = strlen(*data);
+	return 0;
+}
+
+static int docker_blob(struct source *source, struct blob *blob, ducc_error **err)
+{
+	const struct docker_archive *docker = source->data;
+	const struct member *member =
+		members_find_digest(&docker->members, &blob->descriptor->digest);
+
+	if (!member)
+		return error_set(err, "%s: not in the archive", docker->members.name);
+	return members_copy(&docker->members, member, blob, err);
+}
+
+const struct source_kind source_docker_archive = {
+	.prefix = "docker-archive:",
+	.open = docker_open,
+	.close = docker_close,
+	.manifest = docker_manifest,
+	.blob = docker_blob,
+};

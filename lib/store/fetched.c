@@ -1,0 +1,63 @@
+/* Which names an image was fetched under: see fetched.h. */
+#include "store/fetched.h"
+
+#include <errno.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+static char *directory_of(const struct digest *manifest)
+{
+	return format("images/%s.names", manifest->hex);
+}
+
+/* The file that is there if the name has brought the manifest. */
+static char *file_of(const struct digest *manifest, const char *name)
+{
+	struct digest digest = digest_of(name, strlen(name));
+
+	return format("images/%s.names/%s", manifest->hex, digest.hex);
+}
+
+static int add(struct store *store, const struct digest *manifest, const char *name,
+	       ducc_error **err)
+{
+	AUTO_FREE char *directory = directory_of(manifest), *file = file_of(manifest, name);
+	AUTO_FREE char *line = format("%s\n", name);
+
+	if (path_exists(store->fd, file))
+		return 0;
+	if (path_mkdirs(store->fd, directory) < 0)
+		return error_errno(err, errno, "%s/%s", store->path, directory);
+	return store_replace(store, file, line, strlen(line), err);
+}
+
+/* The name of any image in the repository, pinned to the manifest: what no tag is asked of. */
+static char *untagged_name(const struct reference *reference, const struct digest *manifest)
+{
+	struct reference untagged = *reference;
+
+	untagged.tag = NULL;
+	untagged.digest = *manifest;
+	return reference_name(&untagged);
+}
+
+int fetched_add(struct store *store, const struct digest *manifest,
+		const struct reference *reference, ducc_error **err)
+{
+	AUTO_FREE char *name = reference_name(reference);
+	AUTO_FREE char *untagged = untagged_name(reference, manifest);
+
+	return add(store, manifest, name, err) < 0 ? -1 : add(store, manifest, untagged, err);
+}
+
+bool fetched_under(const struct store *store, const struct digest *manifest,
+		   const struct reference *reference)
+{
+	AUTO_FREE char *name =
+		reference->tag ? reference_name(reference) : untagged_name(reference, manifest);
+	AUTO_FREE char *file = file_of(manifest, name);
+
+	return path_exists(store->fd, file) || store_lists(store, reference, manifest);
+}
