@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "format/repo_paths.h"
 #include "content/listing.h"
 #include "base/mem.h"
 #include "content/tar_writer.h"

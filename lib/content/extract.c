@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "format/repo_paths.h"
 #include "content/c_locale.h"
 #include "content/listing.h"
 #include "base/mem.h"

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <limits.h>
 
+#include "format/repo_paths.h"
 #include "content/archive_file.h"
 #include "content/c_locale.h"
 #include "content/compact.h"

@@ -6,28 +6,13 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "format/repo_paths.h"
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
 
 #define FLUSH_SIZE 65536
-
-char *layer_directory(const struct digest *layer)
-{
-	return format(".layers/%.2s/%s", layer->hex, layer->hex);
-}
-
-char *layer_listing(const struct digest *layer)
-{
-	return format(".layers/%.2s/%s/.metadata/layer.mtree", layer->hex, layer->hex);
-}
-
-char *layer_path(const struct digest *layer, const char *path)
-{
-	return format(".layers/%.2s/%s/layerfs%s%s", layer->hex, layer->hex, *path ? "/" : "",
-		      path);
-}
 
 const struct listing_tag listing_tags[LISTING_TAGS] = {
 	{"opaque", NODE_OPAQUE},

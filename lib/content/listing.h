@@ -26,13 +26,6 @@ struct listing_head {
 	uint64_t unpacked;     /* bytes of the tar that the layer holds */
 };
 
-/* ".layers/xx/HEX", for the layer HEX; the caller frees it. */
-char *layer_directory(const struct digest *layer);
-/* ".layers/xx/HEX/.metadata/layer.mtree", its listing; the caller frees it. */
-char *layer_listing(const struct digest *layer);
-/* ".layers/xx/HEX/layerfs[/PATH]"; the caller frees it. */
-char *layer_path(const struct digest *layer, const char *path);
-
 /*
  * Writes the tree, which must be sorted and have its links counted.  head may be
  * NULL (an image).  Returns 0, or -1 with errno set.

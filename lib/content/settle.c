@@ -1,6 +1,7 @@
 /* Settling a layer on those below it: see settle.h. */
 #include "content/settle.h"
 
+#include "format/repo_paths.h"
 #include "content/listing.h"
 #include "base/mem.h"
 #include "content/tar_writer.h"

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "cvmfs/catalogs.h"
 #include "base/clock.h"
@@ -30,7 +31,7 @@
 #include "cvmfs/spool.h"
 #include "repo/transaction.h"
 
-#define LOG ".metadata/.log"
+#define LOG REPO_METADATA "/.log"
 #define LOG_LAST LOG "/last"
 #define TREES_AT_A_TIME ((size_t)100)
 #define COPY_SIZE ((size_t)1 << 20)
@@ -116,7 +117,7 @@ static int add_layer(struct transaction *transaction, const struct listing_head 
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	AUTO_FREE char *directory = layer_directory(&head->layer);
 	AUTO_FREE char *layerfs = layer_path(&head->layer, "");
-	AUTO_FREE char *layers_json = format("%s/.metadata/layers.json", directory);
+	AUTO_FREE char *layers_json = layer_metadata(&head->layer, "layers.json");
 	AUTO_FREE char *tar_name = store_layer_tar_name(&head->layer);
 	AUTO_CLOSE int tar = path_open(transaction->store->fd, tar_name, O_RDONLY, 0);
 
@@ -297,16 +298,9 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
  */
 static bool is_whole_tree(const char *path)
 {
-	const char *last = strrchr(path, '/');
 	struct digest digest;
-	AUTO_FREE char *flat = NULL, *layer = NULL;
 
-	if (!last || !digest_is_hex(last + 1))
-		return false;
-	memcpy(digest.hex, last + 1, sizeof(digest.hex));
-	flat = flat_directory(&digest);
-	layer = layer_directory(&digest);
-	return !strcmp(path, flat) || !strcmp(path, layer);
+	return repo_tree_at(path, &digest) != REPO_TREE_NONE;
 }
 
 static bool has_edits(const struct cvmfs *cvmfs)
@@ -429,7 +423,7 @@ static int make_head(struct cvmfs *cvmfs, char **head, size_t *len, ducc_error *
 	if (fd < 0)
 		return error_errno(err, errno, "memfd");
 	tarball = tarball_new(fd, "");
-	if (tarball_entry(tarball, ".metadata", &directory, NULL, err) < 0 ||
+	if (tarball_entry(tarball, REPO_METADATA, &directory, NULL, err) < 0 ||
 	    tarball_entry(tarball, LOG, &directory, NULL, err) < 0 ||
 	    tarball_entry(tarball, LOG_LAST, &file, cvmfs->log, err) < 0 ||
 	    tarball_flush(tarball, err) < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "cvmfs/catalogs.h"
 #include "base/clock.h"
@@ -133,7 +134,7 @@ static int add_catalog(struct payload *payload, const char *directory, ducc_erro
  */
 static int add_top_catalog(struct payload *payload, const char *path, ducc_error **err)
 {
-	static const char *const tops[] = {".layers", ".flat", ".metadata", "podmanStore"};
+	static const char *const tops[] = {REPO_LAYERS, REPO_FLAT, REPO_METADATA, REPO_PODMAN};
 	size_t len = strcspn(path, "/");
 
 	for (size_t i = 0; i < ARRAY_LEN(tops); i++)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "content/listing.h"
 #include "base/mem.h"

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "jobs/events.h"
@@ -113,15 +114,21 @@ static void forget_plan(struct gc *gc)
 static bool is_back(void *ctx, const struct scheduled *scheduled)
 {
 	const struct gc *gc = ctx;
-	const char *last = strrchr(scheduled->path, '/');
 	AUTO_FREE char *listing = NULL;
 	struct digest digest;
 
-	if (!scheduled->removing || !last || !digest_is_hex(last + 1))
+	if (!scheduled->removing)
 		return false;
-	memcpy(digest.hex, last + 1, sizeof(digest.hex));
-	listing = !strncmp(scheduled->path, ".flat/", 6) ? flat_listing(&digest)
-							 : layer_listing(&digest);
+	switch (repo_tree_at(scheduled->path, &digest)) {
+	case REPO_TREE_LAYER:
+		listing = layer_listing(&digest);
+		break;
+	case REPO_TREE_FLAT:
+		listing = flat_listing(&digest);
+		break;
+	case REPO_TREE_NONE:
+		return false;
+	}
 	return repository_has(&gc->repository, listing);
 }
 
@@ -137,7 +144,7 @@ static int make_plan(struct gc *gc, ducc_error **err)
 		return -1;
 	if (result)
 		context_notice(&gc->session->context, DUCC_WARNING,
-			       "%s: " SCHEDULE " is not one of ours: all that is not wanted "
+			       "%s: " REPO_SCHEDULE " is not one of ours: all that is not wanted "
 			       "begins its time anew",
 			       gc->repository.name);
 	schedule_drop(&gc->schedule, is_back, gc);
@@ -168,8 +175,7 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 /* Bytes that a layer has unpacked, as far as that is published. */
 static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
 {
-	AUTO_FREE char *directory = layer_directory(layer), *data = NULL;
-	AUTO_FREE char *path = format("%s/.metadata/layers.json", directory);
+	AUTO_FREE char *path = layer_metadata(layer, "layers.json"), *data = NULL;
 	AUTO_CLOSE int root = repository_root(&gc->repository);
 	AUTO_JSON *json = NULL;
 	uint64_t size = 0;
@@ -245,7 +251,8 @@ static int remove_names(struct gc *gc, ducc_error **err)
 			return -1;
 	for (size_t i = 0; i < gc->inventory.n_images; i++)
 		if (gc->plan.removed[i] &&
-		    remove_path(gc, format(".metadata/%s", gc->inventory.images[i].label), err) < 0)
+		    remove_path(gc, format(REPO_METADATA "/%s", gc->inventory.images[i].label),
+				err) < 0)
 			return -1;
 	return 0;
 }
@@ -327,7 +334,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	schedule_free(&schedule);
 	if (!json)
 		return -1;
-	return transaction_add_file(gc->transaction, SCHEDULE, json, strlen(json), err);
+	return transaction_add_file(gc->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
 static int add_steps(struct gc *gc, ducc_error **err)

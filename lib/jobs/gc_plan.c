@@ -1,6 +1,7 @@
 /* What a garbage collection is to do: see gc_plan.h. */
 #include "jobs/gc_plan.h"
 
+#include "format/repo_paths.h"
 #include "content/listing.h"
 #include "base/mem.h"
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "jobs/events.h"
 #include "format/image.h"
@@ -313,7 +314,7 @@ static struct naming naming_of(const struct image *image)
 static bool is_published(struct publish *publish, const struct image *image,
 			 const struct naming *naming)
 {
-	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 	AUTO_FREE char *flat = flat_listing(naming->config);
 
 	if (!has_metadata(publish, image, naming->name) && !has_metadata(publish, image, other))
@@ -471,7 +472,7 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 	schedule_free(&schedule);
 	if (!json)
 		return changed ? -1 : 0;
-	return transaction_add_file(publish->transaction, SCHEDULE, json, strlen(json), err);
+	return transaction_add_file(publish->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
 /* Gives the images that are prepared their names, once all are. */

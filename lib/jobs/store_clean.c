@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "format/image.h"
@@ -82,7 +83,7 @@ static bool is_published(const struct clean *clean, const char *name, const char
 		return false;
 	architecture = names_platform(&platform);
 	platform_free(&platform);
-	label = names_of_platform(architecture, name);
+	label = platform_label(architecture, name);
 	other = image_metadata(label, "manifest.json");
 	return repository_has_file(&clean->repository, other, data, len);
 }

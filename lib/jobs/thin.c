@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "jobs/events.h"
 #include "base/mem.h"
@@ -20,7 +21,7 @@
 #include "store/store.h"
 #include "jobs/thin_image.h"
 
-#define MULTIARCH ".metadata/.multiarch"
+#define MULTIARCH REPO_METADATA "/" REPO_MULTIARCH
 
 /* An image that is published under the name, for one platform. */
 struct published {
@@ -93,7 +94,7 @@ static int add_platforms(struct push *push, int root, ducc_error **err)
 	if (!directory)
 		return errno == ENOENT ? 0 : error_errno(err, errno, MULTIARCH);
 	while (!result && (entry = readdir(directory))) {
-		AUTO_FREE char *label = names_of_platform(entry->d_name, push->name);
+		AUTO_FREE char *label = platform_label(entry->d_name, push->name);
 
 		if (entry->d_name[0] != '.')
 			result = add_published(push, root, label, err);

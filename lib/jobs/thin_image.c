@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <zlib.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "content/listing.h"
 #include "base/mem.h"

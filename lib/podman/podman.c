@@ -4,6 +4,7 @@
 #include <regex.h>
 #include <search.h>
 
+#include "format/repo_paths.h"
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "podman/go_json.h"
@@ -380,7 +381,7 @@ static void link_layer(struct podman *podman, const struct digest *id)
 	AUTO_FREE char *target = format("../%s/diff", id->hex);
 
 	if (!known->linked)
-		add_link(podman, format("podmanStore/overlay/%s", name), target);
+		add_link(podman, format(REPO_PODMAN "/overlay/%s", name), target);
 	known->linked = true;
 }
 
@@ -388,7 +389,7 @@ static void add_layer_files(struct podman *podman, const struct podman_image *im
 			    const struct digest *ids)
 {
 	const char *root = podman->root ? podman->root : "../../..";
-	AUTO_FREE char *directory = format("podmanStore/overlay/%s", ids[i].hex);
+	AUTO_FREE char *directory = format(REPO_PODMAN "/overlay/%s", ids[i].hex);
 	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");
 	AUTO_FREE char *target = format("%s/%s", root, layerfs);
 	AUTO_FREE char *name = short_name(&ids[i]);

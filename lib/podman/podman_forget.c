@@ -3,12 +3,13 @@
 
 #include <search.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "podman/podman_store.h"
 
-#define OVERLAY "podmanStore/overlay"
+#define OVERLAY REPO_PODMAN "/overlay"
 #define SHORT_NAME_LIMIT 64 /* bytes */
 
 /* A layer of the list; the original ducc has some of them twice. */

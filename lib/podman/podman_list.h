@@ -6,11 +6,12 @@
 #ifndef DUCC_PODMAN_LIST_H
 #define DUCC_PODMAN_LIST_H
 
+#include "format/repo_paths.h"
 #include "format/json.h"
 
 /* Places in a repository. */
-#define PODMAN_IMAGE_DIRECTORY "podmanStore/overlay-images"
-#define PODMAN_LAYER_DIRECTORY "podmanStore/overlay-layers"
+#define PODMAN_IMAGE_DIRECTORY REPO_PODMAN "/overlay-images"
+#define PODMAN_LAYER_DIRECTORY REPO_PODMAN "/overlay-layers"
 #define PODMAN_IMAGES PODMAN_IMAGE_DIRECTORY "/images.json"
 #define PODMAN_LAYERS PODMAN_LAYER_DIRECTORY "/layers.json"
 

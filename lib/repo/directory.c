@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "content/extract.h"
 #include "base/lock.h"
@@ -114,15 +115,21 @@ static int add_to_layer(int layerfs, struct tree *tree)
 static int run_complete(int repository, const char *name, const char *hex, ducc_error **err)
 {
 	AUTO_FREE char *from = format(STAGING "/%s", name);
-	AUTO_FREE char *layerfs = format(".layers/%.2s/%s/layerfs", hex, hex);
-	AUTO_FREE char *to = format(".layers/%.2s/%s/.metadata/layer.mtree", hex, hex);
+	AUTO_FREE char *layerfs = NULL, *to = NULL;
 	AUTO_CLOSE int listing = path_open(repository, from, O_RDONLY, 0);
-	AUTO_CLOSE int directory = path_open(repository, layerfs, O_RDONLY | O_DIRECTORY, 0);
+	AUTO_CLOSE int directory = -1;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
+	struct digest layer;
 
 	if (listing < 0 && errno == ENOENT)
 		return 0; /* done before */
+	if (!digest_is_hex(hex))
+		return error_set(err, PLAN ": not a layer: %s", hex);
+	memcpy(layer.hex, hex, sizeof(layer.hex));
+	layerfs = layer_path(&layer, "");
+	to = layer_listing(&layer);
+	directory = path_open(repository, layerfs, O_RDONLY | O_DIRECTORY, 0);
 	if (listing < 0 || directory < 0)
 		return error_errno(err, errno, "%s", layerfs);
 	tree = listing_read(listing, &head, err);

@@ -6,14 +6,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
 
-#define METADATA ".metadata"
-#define MULTIARCH ".multiarch/"
+#define MULTIARCH REPO_MULTIARCH "/"
 #define MANIFEST "manifest.json"
 #define DEPTH_MAX 300 /* more than a name can have directories */
 
@@ -139,7 +139,7 @@ static void read_link(const struct repository *repository, const char *label, st
 	const char *last = target ? strrchr(target, '/') : NULL;
 
 	*flat = (struct digest){""};
-	if (last && strstr(target, ".flat/") && digest_is_hex(last + 1))
+	if (last && strstr(target, REPO_FLAT "/") && digest_is_hex(last + 1))
 		memcpy(flat->hex, last + 1, DIGEST_HEX_LEN);
 }
 
@@ -217,7 +217,7 @@ static bool visit_metadata(struct walk *walk, const char *name, const char *path
 			add_image(walk, label, true);
 		}
 	}
-	return name[0] != '.' || !strcmp(path, ".multiarch") || walk->depth;
+	return name[0] != '.' || !strcmp(path, REPO_MULTIARCH) || walk->depth;
 }
 
 static int compare_images(const void *a, const void *b)
@@ -242,7 +242,7 @@ static bool visit_links(struct walk *walk, const char *name, const char *path, u
 		if (*image.flat.hex)
 			add_image(walk, label, false);
 	}
-	return walk->depth || (name[0] != '.' && strcmp(name, "podmanStore") != 0);
+	return walk->depth || (name[0] != '.' && strcmp(name, REPO_PODMAN) != 0);
 }
 
 /* --- flat trees and layers -------------------------------------------- */
@@ -264,10 +264,10 @@ int inventory_read(struct inventory *inventory, const struct repository *reposit
 		   ducc_error **err)
 {
 	struct walk walks[] = {
-		{.from = METADATA, .visit = visit_metadata},
+		{.from = REPO_METADATA, .visit = visit_metadata},
 		{.from = "", .visit = visit_links},
-		{.from = ".flat", .visit = visit_trees, .trees = &inventory->flats},
-		{.from = ".layers", .visit = visit_trees, .trees = &inventory->layers},
+		{.from = REPO_FLAT, .visit = visit_trees, .trees = &inventory->flats},
+		{.from = REPO_LAYERS, .visit = visit_trees, .trees = &inventory->layers},
 	};
 
 	*inventory = (struct inventory){NULL};

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "repo/schedule.h"
 
-#define MULTIARCH ".multiarch"
-#define VARIANT_LINK MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
+#define VARIANT_LINK REPO_MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
 
 /* Other names of the directories in .multiarch: what a machine calls itself, or its users. */
 static const struct {
@@ -43,18 +43,13 @@ char *names_platform(const struct platform *platform)
 	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
 }
 
-char *names_of_platform(const char *platform, const char *name)
-{
-	return format(MULTIARCH "/%s/%s", platform, name);
-}
-
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err)
 {
-	AUTO_FREE char *other = names_of_platform(naming->platform, naming->name);
+	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 	AUTO_FREE char *metadata = image_metadata(naming->name, "");
 
-	if (!strncmp(metadata, SCHEDULE "/", strlen(SCHEDULE "/")))
-		return error_set(err, "its metadata would take the place of %s", SCHEDULE);
+	if (!strncmp(metadata, REPO_SCHEDULE "/", strlen(REPO_SCHEDULE "/")))
+		return error_set(err, "its metadata would take the place of %s", REPO_SCHEDULE);
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);
@@ -107,7 +102,7 @@ struct group {
 static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		AUTO_FREE char *path = format(MULTIARCH "/%s", aliases[i].alias);
+		AUTO_FREE char *path = format(REPO_MULTIARCH "/%s", aliases[i].alias);
 
 		if (added[i] || strcmp(aliases[i].platform, platform) != 0)
 			continue;
@@ -121,7 +116,7 @@ static int add_aliases(struct group *group, const char *platform, bool *added, d
 static int add_platform(struct group *group, const char *platform, const struct digest *config,
 			bool *added, ducc_error **err)
 {
-	AUTO_FREE char *path = names_of_platform(platform, group->first->name);
+	AUTO_FREE char *path = platform_label(platform, group->first->name);
 
 	if (link_flat(group->transaction, path, config, err) < 0)
 		return -1;
@@ -139,7 +134,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 
 	if (!first)
 		first = xstrdup(group->first->platform);
-	other = names_of_platform(first, group->first->name);
+	other = platform_label(first, group->first->name);
 	several |= repository_has(repository, other);
 	for (size_t i = 0; i < group->n; i++) {
 		struct naming *member = group->members[i];
@@ -149,7 +144,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 			member->label = xstrdup(group->first->name);
 		} else {
 			several = true;
-			member->label = names_of_platform(member->platform, group->first->name);
+			member->label = platform_label(member->platform, group->first->name);
 		}
 	}
 	if (!several)
@@ -209,7 +204,7 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 static char **list_platforms(const struct repository *repository)
 {
 	AUTO_CLOSE int root = repository_root(repository);
-	int fd = root < 0 ? -1 : path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
+	int fd = root < 0 ? -1 : path_open(root, REPO_MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	char **platforms = NULL;
@@ -247,7 +242,7 @@ int names_remove(struct transaction *transaction, const char *name, ducc_error *
 	int result = remove_link(transaction, name, err);
 
 	for (char **platform = platforms; *platform; platform++) {
-		AUTO_FREE char *path = names_of_platform(*platform, name);
+		AUTO_FREE char *path = platform_label(*platform, name);
 
 		if (!result)
 			result = remove_link(transaction, path, err);

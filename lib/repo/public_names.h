@@ -28,9 +28,6 @@ struct naming {
 /* ARCH[:VARIANT], in one form for each platform; the caller frees it. */
 char *names_platform(const struct platform *platform);
 
-/* .multiarch/PLATFORM/NAME; the caller frees it. */
-char *names_of_platform(const char *platform, const char *name);
-
 /* Refuses a name that is taken by something else, and a platform that is none. */
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err);
 

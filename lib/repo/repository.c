@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "content/listing.h"
 #include "base/mem.h"
@@ -192,19 +193,4 @@ int repository_check_type(const struct repository *repository, const char *to, m
 			return 0;
 		*p = at;
 	}
-}
-
-char *flat_directory(const struct digest *config)
-{
-	return format(".flat/%.2s/%s", config->hex, config->hex);
-}
-
-char *flat_listing(const struct digest *config)
-{
-	return format(".metadata/.flat/%.2s/%s.mtree", config->hex, config->hex);
-}
-
-char *image_metadata(const char *name, const char *file)
-{
-	return format(".metadata/%s/%s", name, file);
 }

@@ -81,13 +81,4 @@ char *repository_read_link(const struct repository *repository, const char *path
 int repository_check_type(const struct repository *repository, const char *path, mode_t type,
 			  ducc_error **err);
 
-/* Names in a repository; the caller frees them. */
-
-/* ".flat/xx/ID": the flat tree of an image, called after its config. */
-char *flat_directory(const struct digest *config);
-/* ".metadata/.flat/xx/ID.mtree": its listing, which says that the tree is one of ours. */
-char *flat_listing(const struct digest *config);
-/* ".metadata/NAME/FILE": what is known about an image. */
-char *image_metadata(const char *name, const char *file);
-
 #endif

@@ -1,6 +1,7 @@
 /* What is to be removed: see schedule.h. */
 #include "repo/schedule.h"
 
+#include "format/repo_paths.h"
 #include "base/clock.h"
 #include "format/json.h"
 #include "base/mem.h"
@@ -77,7 +78,7 @@ void schedule_free(struct schedule *schedule)
 
 static bool parse(struct schedule *schedule, const char *data, size_t len)
 {
-	AUTO_JSON *json = json_parse(data, len, SCHEDULE, NULL);
+	AUTO_JSON *json = json_parse(data, len, REPO_SCHEDULE, NULL);
 	const cJSON *entries, *entry;
 	uint64_t version;
 
@@ -115,9 +116,9 @@ int schedule_read(struct schedule *schedule, const struct repository *repository
 	size_t len;
 
 	*schedule = (struct schedule){NULL};
-	if (root < 0 || !path_exists(root, SCHEDULE))
+	if (root < 0 || !path_exists(root, REPO_SCHEDULE))
 		return 0;
-	if (path_read(root, SCHEDULE, LIMIT, &data, &len, err) < 0)
+	if (path_read(root, REPO_SCHEDULE, LIMIT, &data, &len, err) < 0)
 		return -1;
 	return schedule_parse(schedule, data, len) ? 0 : 1;
 }

@@ -9,8 +9,6 @@
 
 #include "repo/repository.h"
 
-#define SCHEDULE ".metadata/remove-schedule.json"
-
 struct scheduled {
 	char *path; /* a public name, or the directory of a flat tree or layer */
 	time_t since;

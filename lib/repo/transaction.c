@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
