@@ -6,7 +6,7 @@
 #include "format/repo_paths.h"
 #include "content/listing.h"
 #include "base/mem.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 
 #define COPY_SIZE ((size_t)256 << 10)
 

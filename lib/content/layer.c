@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "content/tar_mtime.h"
 #include "base/path.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 #include "content/tar_header.h"
 
 /* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */

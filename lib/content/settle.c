@@ -4,7 +4,7 @@
 #include "format/repo_paths.h"
 #include "content/listing.h"
 #include "base/mem.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 
 void settle_mark(struct tree *tree, bool fresh)
 {

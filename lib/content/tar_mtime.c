@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 
 #define NANOSECONDS 1000000000
 

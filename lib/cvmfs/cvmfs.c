@@ -1,5 +1,5 @@
 /*
- * A CernVM-FS repository as a target (transaction.h).
+ * CernVM-FS as a kind of repository (target.h): its name has no slash in it.
  *
  * What is added goes into a tar as it comes, in a temporary file without a name:
  * flat trees as hard links onto the files of layers, metadata, links (payload.h).  A
@@ -23,12 +23,15 @@
 #include "base/clock.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/edit.h"
+#include "cvmfs/cvmfs.h"
 #include "cvmfs/ingest.h"
+#include "cvmfs/mount.h"
 #include "base/mem.h"
 #include "cvmfs/payload.h"
 #include "base/path.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/spool.h"
+#include "repo/target.h"
 #include "repo/transaction.h"
 
 #define LOG REPO_METADATA "/.log"
@@ -49,7 +52,10 @@ struct cvmfs {
 	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	struct probes probes;
-	size_t steps;
+	struct {
+		size_t layers, removals, removed, probes;
+		struct payload_mark payload;
+	} saved;
 	char *log;             /* path of the entry in the log */
 	struct ingest *ingest; /* the transaction that is open is one of these */
 	struct edit *edit;
@@ -88,56 +94,6 @@ static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree
 	return 0;
 }
 
-/*
- * The directories of a layer, before what is in them: ingest makes up those that it
- * meets first in the name of something else.  The layer's own entries are repetitions.
- */
-static int add_directories(struct cvmfs *cvmfs, const char *layerfs, struct tree *tree,
-			   ducc_error **err)
-{
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		AUTO_FREE char *name = NULL;
-
-		if (!node_is_dir(node))
-			continue;
-		node_path(node, &path);
-		name = format("%s%s%s", layerfs, path.len ? "/" : "", path.data);
-		if (tarball_entry(cvmfs->payload.tarball, name, node->file, NULL, err) < 0)
-			return error_wrap(err, "%s", name);
-	}
-	return 0;
-}
-
-static int add_layer(struct transaction *transaction, const struct listing_head *head,
-		     struct tree *tree, const char *json, ducc_error **err)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	AUTO_FREE char *directory = layer_directory(&head->layer);
-	AUTO_FREE char *layerfs = layer_path(&head->layer, "");
-	AUTO_FREE char *layers_json = layer_metadata(&head->layer, "layers.json");
-	AUTO_FREE char *tar_name = store_layer_tar_name(&head->layer);
-	AUTO_CLOSE int tar = path_open(transaction->store->fd, tar_name, O_RDONLY, 0);
-
-	if (tar < 0)
-		return error_errno(err, errno, "%s", tar_name);
-	if (repository_has(transaction->repository, directory))
-		strset_add(&cvmfs->removals, directory);
-	if (check_names(cvmfs, layerfs, tree, err) < 0 ||
-	    payload_add_file(&cvmfs->payload, layers_json, json, strlen(json), err) < 0 ||
-	    add_directories(cvmfs, layerfs, tree, err) < 0 ||
-	    payload_add_listing(&cvmfs->payload, head, tree, err) < 0 ||
-	    payload_add_catalogs(&cvmfs->payload, directory, layerfs, tree, layer_listing, err) < 0)
-		return -1;
-	GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
-	cvmfs->layers[cvmfs->n_layers++] = head->layer;
-	cvmfs->steps++;
-	probes_add_layer(&cvmfs->probes, &head->layer, tree);
-	return 0;
-}
-
 static int complete_layer(struct transaction *transaction, const struct listing_head *head,
 			  struct tree *tree, const struct tree *published, ducc_error **err)
 {
@@ -162,11 +118,18 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 		if (result < 0)
 			return error_wrap(err, "%s", name);
 	}
-	cvmfs->steps++;
 	return payload_add_listing(&cvmfs->payload, head, tree, err);
 }
 
-/* --- flat trees ------------------------------------------------------- */
+/* --- trees ------------------------------------------------------------ */
+
+/* The store must have the tar when it is sent. */
+static int check_layer_tar(const struct store *store, const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+
+	return path_exists(store->fd, name) ? 0 : error_errno(err, errno, "%s", name);
+}
 
 /* True if the published file is in chunks, and can't have another name. */
 static bool is_chunked(const struct cvmfs *cvmfs, const char *path)
@@ -210,73 +173,85 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 	return result;
 }
 
-static int add_flat_file(struct cvmfs *cvmfs, const char *path, const struct file *file,
-			 ducc_error **err)
+/*
+ * One entry of a tree.  A layer's tar brings what it has, but not its directories before what
+ * is in them: ingest makes up those that it meets first in the name of something else.
+ */
+static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
+		    const struct digest *own, ducc_error **err)
 {
-	AUTO_FREE char *from = NULL;
+	const struct file *file = node->file;
+	AUTO_CONTENT content = {.kind = CONTENT_NONE};
 
-	if (!S_ISREG(file->mode))
-		return tarball_entry(cvmfs->payload.tarball, path, file, NULL, err);
-	if (!file->layer)
-		return payload_add_data(&cvmfs->payload, path, file, file->text, err);
-	from = layer_path(file->layer, file->origin);
-	if (file->size >= CHUNK_MIN && is_chunked(cvmfs, from))
-		return add_copy(cvmfs, path, file, from, err);
-	return tarball_entry(cvmfs->payload.tarball, path, file, from, err);
+	if (own && !node_is_dir(node))
+		return 0;
+	content = content_of(file, own);
+	switch (content.kind) {
+	case CONTENT_DATA:
+		return payload_add_data(&cvmfs->payload, path, file, content.data, err);
+	case CONTENT_PUBLISHED:
+		if (file->size >= CHUNK_MIN && is_chunked(cvmfs, content.path))
+			return add_copy(cvmfs, path, file, content.path, err);
+		break;
+	case CONTENT_LAYER:
+	case CONTENT_NONE:
+		break;
+	}
+	return tarball_entry(cvmfs->payload.tarball, path, file, content.path, err);
 }
 
-static int add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
-		    ducc_error **err)
+static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
+		     const struct digest *own, ducc_error **err)
 {
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
 
-	if (repository_has(transaction->repository, directory))
-		strset_add(&cvmfs->removals, directory);
-	if (check_names(cvmfs, directory, tree, err) < 0 ||
-	    payload_add_parents(&cvmfs->payload, directory, err) < 0)
-		return -1;
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		AUTO_FREE char *name = NULL;
 
 		node_path(node, &path);
-		name = format("%s%s%s", directory, path.len ? "/" : "", path.data);
-		if (add_flat_file(cvmfs, name, node->file, err) < 0)
+		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
+		if (add_node(cvmfs, name, node, own, err) < 0)
 			return error_wrap(err, "%s", name);
 	}
-	cvmfs->steps++;
-	probes_add_flat(&cvmfs->probes, directory, tree);
-	return payload_add_catalogs(&cvmfs->payload, directory, directory, tree, flat_listing, err);
+	return 0;
 }
 
-/* --- files and links -------------------------------------------------- */
-
-static int add_file(struct transaction *transaction, const char *path, const void *data, size_t len,
-		    ducc_error **err)
+static int add_tree(struct transaction *transaction, const char *directory, const char *root,
+		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
-	cvmfs->steps++;
-	return payload_add_file(&cvmfs->payload, path, data, len, err);
+	if (repository_has(transaction->repository, directory))
+		strset_add(&cvmfs->removals, directory);
+	if (check_names(cvmfs, root, tree, err) < 0 ||
+	    (own && check_layer_tar(transaction->store, own, err) < 0) ||
+	    payload_add_parents(&cvmfs->payload, root, err) < 0 ||
+	    add_nodes(cvmfs, root, tree, own, err) < 0)
+		return -1;
+	if (own) {
+		GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
+		cvmfs->layers[cvmfs->n_layers++] = *own;
+		probes_add_layer(&cvmfs->probes, own, tree);
+	} else {
+		probes_add_flat(&cvmfs->probes, directory, tree);
+	}
+	return payload_add_catalogs(&cvmfs->payload, directory, root, tree,
+				    own ? layer_listing : flat_listing, err);
 }
 
-static int add_hardlink(struct transaction *transaction, const char *path, const char *to,
-			ducc_error **err)
+static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
+		     const struct content *content, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
-	cvmfs->steps++;
-	return payload_add_hardlink(&cvmfs->payload, path, to, err);
-}
-
-static int add_symlink(struct transaction *transaction, const char *path, const char *target,
-		       ducc_error **err)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-
-	cvmfs->steps++;
-	return payload_add_symlink(&cvmfs->payload, path, target, err);
+	if (payload_add_parents(&cvmfs->payload, path, err) < 0)
+		return -1;
+	if (content->kind == CONTENT_DATA)
+		return payload_add_data(&cvmfs->payload, path, file, content->data, err);
+	if (tarball_entry(cvmfs->payload.tarball, path, file, content->path, err) < 0)
+		return error_wrap(err, "%s", path);
+	return 0;
 }
 
 /* --- what is removed -------------------------------------------------- */
@@ -288,7 +263,6 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 	(void)err;
 	GROW(cvmfs->removed, cvmfs->n_removed, cvmfs->removed_capacity);
 	cvmfs->removed[cvmfs->n_removed++] = xstrdup(path);
-	cvmfs->steps++;
 	return 0;
 }
 
@@ -352,19 +326,12 @@ static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 	return 0;
 }
 
-/* --- a transaction ---------------------------------------------------- */
-
-static void mark(const struct transaction *transaction, struct transaction_mark *mark)
+static bool adds_something(const struct cvmfs *cvmfs)
 {
-	struct cvmfs *cvmfs = (struct cvmfs *)transaction;
-
-	mark->steps = cvmfs->steps;
-	mark->layers = cvmfs->n_layers;
-	mark->removals = cvmfs->removals.n;
-	mark->removed = cvmfs->n_removed;
-	mark->probes = cvmfs->probes.n;
-	mark->payload = payload_mark(&cvmfs->payload);
+	return cvmfs->base.steps > cvmfs->n_removed;
 }
+
+/* --- a transaction ---------------------------------------------------- */
 
 static void forget(char **paths, size_t *n, size_t left)
 {
@@ -372,16 +339,28 @@ static void forget(char **paths, size_t *n, size_t left)
 		free(paths[--*n]);
 }
 
-static void reset(struct transaction *transaction, const struct transaction_mark *mark)
+static void save(struct transaction *transaction)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
-	cvmfs->steps = mark->steps;
-	cvmfs->n_layers = mark->layers;
-	strset_cut(&cvmfs->removals, mark->removals);
-	forget(cvmfs->removed, &cvmfs->n_removed, mark->removed);
-	probes_forget(&cvmfs->probes, mark->probes);
-	payload_reset(&cvmfs->payload, mark->payload);
+	cvmfs->saved.layers = cvmfs->n_layers;
+	cvmfs->saved.removals = cvmfs->removals.n;
+	cvmfs->saved.removed = cvmfs->n_removed;
+	cvmfs->saved.probes = cvmfs->probes.n;
+	cvmfs->saved.payload = payload_mark(&cvmfs->payload);
+}
+
+static void restore(struct transaction *transaction, bool nothing)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+
+	if (nothing)
+		memset(&cvmfs->saved, 0, sizeof(cvmfs->saved));
+	cvmfs->n_layers = cvmfs->saved.layers;
+	strset_cut(&cvmfs->removals, cvmfs->saved.removals);
+	forget(cvmfs->removed, &cvmfs->n_removed, cvmfs->saved.removed);
+	probes_forget(&cvmfs->probes, cvmfs->saved.probes);
+	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
 }
 
 /* The hash of the root catalog that the publisher's mount shows; NULL: it can't be told. */
@@ -495,7 +474,7 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	AUTO_FREE char *now = NULL;
 
 	if (has_edits(cvmfs) ? open_edit(cvmfs, err) < 0
-			     : cvmfs->steps > cvmfs->n_removed && open_ingest(cvmfs, err) < 0)
+			     : adds_something(cvmfs) && open_ingest(cvmfs, err) < 0)
 		return -1;
 	now = revision(transaction->repository);
 	return removed || (now && cvmfs->revision && strcmp(now, cvmfs->revision) != 0);
@@ -531,7 +510,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (ingest_write(cvmfs->ingest, tail, len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
-	if (transaction->repository->copy)
+	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
 	else
@@ -544,8 +523,7 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
 	/* After a change by others, it may want another kind of transaction. */
-	if (!cvmfs->edit &&
-	    (has_edits(cvmfs) || (!cvmfs->ingest && cvmfs->steps > cvmfs->n_removed)))
+	if (!cvmfs->edit && (has_edits(cvmfs) || (!cvmfs->ingest && adds_something(cvmfs))))
 		return error_set(err, "somebody has changed it meanwhile; try again");
 	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
 	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
@@ -586,32 +564,16 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 			 name, base->store->path, name);
 }
 
-struct transaction *cvmfs_begin(const struct transaction *base, struct repository *repository,
-				ducc_error **err)
+static struct transaction *begin(const struct transaction *base, struct repository *repository,
+				 ducc_error **err)
 {
-	static const struct target target = {
-		.layer = add_layer,
-		.complete = complete_layer,
-		.flat = add_flat,
-		.file = add_file,
-		.hardlink = add_hardlink,
-		.symlink = add_symlink,
-		.remove = remove_path,
-		.mark = mark,
-		.reset = reset,
-		.open = open_transaction,
-		.commit = commit,
-		.end = end,
-		.variants = true,
-	};
 	struct cvmfs *cvmfs = xcalloc(1, sizeof(*cvmfs));
 
 	cvmfs->base = *base;
-	cvmfs->base.target = &target;
 	cvmfs->payload.fd = -1;
 	cvmfs->lock = spool_lock(base->context, base->repository, err);
 	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
-		repository_find(repository, base->store->path);
+		mount_find(repository, base->store->path);
 	if (cvmfs->lock >= 0 && !check_readable(base, err) &&
 	    !payload_open(&cvmfs->payload, base->context, base->store, base->repository, err)) {
 		cvmfs->revision = revision(base->repository);
@@ -620,3 +582,69 @@ struct transaction *cvmfs_begin(const struct transaction *base, struct repositor
 	end(&cvmfs->base);
 	return NULL;
 }
+
+/* --- the repository ----------------------------------------------------- */
+
+/* A fully qualified host name: an argument of cvmfs_server, and a component of paths. */
+static bool is_name(const char *name)
+{
+	return *name && *name != '.' && *name != '-' &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				  ".-_")];
+}
+
+static int find(struct repository *repository, const char *store, ducc_error **err)
+{
+	(void)err;
+	mount_find(repository, store);
+	return repository->path != NULL;
+}
+
+static char *url(const struct repository *repository, ducc_error **err)
+{
+	(void)err;
+	return format("cvmfs://%s", repository->name);
+}
+
+static char *root(const struct repository *repository)
+{
+	return format("/cvmfs/%s", repository->name);
+}
+
+/* Runs the garbage collection of CernVM-FS itself. */
+static int collect(const struct repository *repository, struct context *context, ducc_error **err)
+{
+	char *const argv[] = {CVMFS_SERVER, "gc", "-f", repository->name, NULL};
+	struct process process;
+	int result = 0;
+
+	if (process_start(&process, argv, false, err) < 0)
+		return -1;
+	while (!process_poll(&process, false))
+		;
+	if (process.status)
+		result = process_error(&process, CVMFS_SERVER " gc", err);
+	process_tell(&process, context);
+	process_close(&process);
+	return result;
+}
+
+const struct target cvmfs_target = {
+	.is_name = is_name,
+	.find = find,
+	.url = url,
+	.root = root,
+	.collect = collect,
+	.variants = true,
+	.removes_later = true,
+	.begin = begin,
+	.tree = add_tree,
+	.complete = complete_layer,
+	.entry = add_entry,
+	.remove = remove_path,
+	.save = save,
+	.restore = restore,
+	.open = open_transaction,
+	.commit = commit,
+	.end = end,
+};

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "cvmfs/metadata_copy.h"
+#include "cvmfs/mount.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/spool.h"
@@ -55,7 +56,7 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 	edit->context = context;
 	edit->repository = repository;
 	edit->note.edit = true;
-	edit->mount = repository_mount(repository);
+	edit->mount = mount_path(repository);
 	edit->open = !spool_patiently(context, repository, try_edit, edit, err);
 	if (edit->open && !spool_note_transaction(repository, &edit->note, err) &&
 	    edit->note.transaction)

@@ -150,14 +150,6 @@ int payload_add_parents(struct payload *payload, const char *path, ducc_error **
 	return add_top_catalog(payload, path, err);
 }
 
-int payload_add_file(struct payload *payload, const char *path, const void *data, size_t len,
-		     ducc_error **err)
-{
-	if (payload_add_parents(payload, path, err) < 0)
-		return -1;
-	return add_own(payload, path, data, len, err);
-}
-
 int payload_add_listing(struct payload *payload, const struct listing_head *head, struct tree *tree,
 			ducc_error **err)
 {
@@ -167,30 +159,9 @@ int payload_add_listing(struct payload *payload, const struct listing_head *head
 	tree_count_links(tree);
 	if (listing_print(head, tree, &text, &len, err) < 0)
 		return error_wrap(err, "%s", path);
-	return payload_add_file(payload, path, text, len, err);
-}
-
-int payload_add_hardlink(struct payload *payload, const char *path, const char *to,
-			 ducc_error **err)
-{
-	struct file file = {.mode = S_IFREG | 0644, .mtime = payload->now};
-
-	if (payload_add_parents(payload, path, err) < 0 ||
-	    tarball_entry(payload->tarball, path, &file, to, err) < 0)
-		return error_wrap(err, "%s", path);
-	return 0;
-}
-
-int payload_add_symlink(struct payload *payload, const char *path, const char *target,
-			ducc_error **err)
-{
-	AUTO_FREE char *copy = xstrdup(target);
-	struct file file = {.mode = S_IFLNK | 0777, .mtime = payload->now, .target = copy};
-
-	if (payload_add_parents(payload, path, err) < 0 ||
-	    tarball_entry(payload->tarball, path, &file, NULL, err) < 0)
-		return error_wrap(err, "%s", path);
-	return 0;
+	if (payload_add_parents(payload, path, err) < 0)
+		return -1;
+	return add_own(payload, path, text, len, err);
 }
 
 /* --- catalogs within layers and flat trees ---------------------------- */

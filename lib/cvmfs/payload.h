@@ -14,7 +14,7 @@
 #include "base/context.h"
 #include "store/store.h"
 #include "base/strset.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 
 struct payload {
 	struct context *context;
@@ -52,15 +52,7 @@ int payload_add_parents(struct payload *payload, const char *path, ducc_error **
 int payload_add_data(struct payload *payload, const char *path, const struct file *file,
 		     const void *data, ducc_error **err);
 
-/* Adds a file of our own, a hard link or a symbolic link, with its parents. */
-int payload_add_file(struct payload *payload, const char *path, const void *data, size_t len,
-		     ducc_error **err);
-int payload_add_hardlink(struct payload *payload, const char *path, const char *to,
-			 ducc_error **err);
-int payload_add_symlink(struct payload *payload, const char *path, const char *target,
-			ducc_error **err);
-
-/* Adds the listing of a layer. */
+/* Adds the listing of a layer, with its parents. */
 int payload_add_listing(struct payload *payload, const struct listing_head *head, struct tree *tree,
 			ducc_error **err);
 

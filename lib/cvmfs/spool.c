@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "cvmfs/mount.h"
 
 #define NOTE "ducc.transaction"
 #define EDIT "edit"
@@ -25,11 +26,6 @@
 
 /* --- the state of the repository -------------------------------------- */
 
-static char *spool_path(const struct repository *repository, const char *name)
-{
-	return format("%s/%s", repository->spool, name);
-}
-
 /*
  * Tells the open transaction from all others, or NULL if none is open; to be freed.  The
  * flag is a file of its own for each: when it was born does not change when it is
@@ -37,7 +33,7 @@ static char *spool_path(const struct repository *repository, const char *name)
  */
 static char *open_transaction(const struct repository *repository)
 {
-	AUTO_FREE char *path = spool_path(repository, "in_transaction.lock");
+	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
 	struct statx st;
 
 	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
@@ -50,7 +46,7 @@ static char *open_transaction(const struct repository *repository)
 
 char *spool_opened(const struct repository *repository)
 {
-	return spool_path(repository, "ducc.opened");
+	return mount_spool(repository, "ducc.opened");
 }
 
 static bool is_in_transaction(const struct repository *repository)
@@ -63,7 +59,7 @@ static bool is_in_transaction(const struct repository *repository)
 /* What somebody has changed in an open transaction is in this directory; an ingest leaves it empty. */
 static bool has_changes(const struct repository *repository)
 {
-	AUTO_FREE char *path = spool_path(repository, "scratch/current");
+	AUTO_FREE char *path = mount_spool(repository, "scratch/current");
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 && !path_is_empty(fd);
@@ -82,7 +78,7 @@ static char *boot_id(void)
 
 void spool_remove_note(const struct repository *repository)
 {
-	AUTO_FREE char *path = spool_path(repository, NOTE), *opened = spool_opened(repository);
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *opened = spool_opened(repository);
 
 	unlink(opened);
 	unlink(path);
@@ -98,7 +94,7 @@ static char *print_note(const struct spool_note *note, const char *boot)
 int spool_write_note(const struct repository *repository, const struct spool_note *note,
 		     ducc_error **err)
 {
-	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *draft = format("%s.new", path);
 	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
 	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
@@ -136,7 +132,7 @@ static void parse_note(struct spool_note *note, const char *text, const char *bo
 /* False if there is none.  One that is damaged says nothing: no transaction is known to be ours. */
 static bool read_note(const struct repository *repository, struct spool_note *note)
 {
-	AUTO_FREE char *path = spool_path(repository, NOTE), *boot = boot_id(), *text = NULL;
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = boot_id(), *text = NULL;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t len;
 
@@ -342,15 +338,15 @@ int spool_clear_up(struct context *context, const struct repository *repository,
 
 int spool_lock(struct context *context, const struct repository *repository, ducc_error **err)
 {
-	AUTO_CLOSE int lock = open(repository->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FREE char *spool = mount_spool(repository, "");
+	AUTO_CLOSE int lock = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct spool_note note;
 	int result = 0;
 
 	if (lock < 0 && errno == ENOENT)
-		return error_set(err, "this machine is no publisher of it: there is no %s",
-				 repository->spool);
+		return error_set(err, "this machine is no publisher of it: there is no %s", spool);
 	if (lock < 0)
-		return error_errno(err, errno, "%s", repository->spool);
+		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
 		return -1;
 	if (read_note(repository, &note))

@@ -10,6 +10,7 @@
 #include "format/record.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/targets.h"
 #include "source/source.h"
 #include "base/strset.h"
 
@@ -405,7 +406,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		session->swept = true;
 	}
 	if (result >= 0 && repository)
-		result = repository_open(&fetch->repository, repository, session->store_path, err);
+		result = targets_open(&fetch->repository, repository, session->store_path, err);
 	if (result >= 0)
 		result = resolve(fetch, &platform, err);
 	platform_free(&platform);

@@ -21,9 +21,9 @@
 #include "repo/public_names.h"
 #include "base/path.h"
 #include "podman/podman_forget.h"
-#include "base/process.h"
 #include "jobs/session.h"
-#include "cvmfs/spool.h"
+#include "jobs/targets.h"
+#include "repo/target.h"
 #include "repo/transaction.h"
 
 struct gc {
@@ -313,7 +313,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	struct schedule schedule = {NULL};
 	AUTO_FREE char *json = NULL;
 	bool changed = gc->plan.n_removed > 0;
-	bool later = gc->repository.spool != NULL;
+	bool later = gc->repository.target->removes_later;
 
 	for (size_t i = 0; i < gc->plan.n; i++) {
 		const struct gc_item *item = &gc->plan.items[i];
@@ -350,7 +350,6 @@ static int add_steps(struct gc *gc, ducc_error **err)
 
 static int commit(struct gc *gc, ducc_error **err)
 {
-	static const struct transaction_mark nothing;
 	int changed;
 
 	if (add_steps(gc, err) < 0)
@@ -359,31 +358,11 @@ static int commit(struct gc *gc, ducc_error **err)
 		return 0;
 	changed = transaction_open(gc->transaction, err);
 	if (changed > 0) {
-		transaction_reset(gc->transaction, &nothing);
+		transaction_clear(gc->transaction);
 		if (make_plan(gc, err) < 0 || check_plan(gc, err) < 0 || add_steps(gc, err) < 0)
 			return -1;
 	}
 	return changed < 0 ? -1 : transaction_commit(gc->transaction, err);
-}
-
-/* Frees the storage of what no revision has any more. */
-static int collect(struct gc *gc, ducc_error **err)
-{
-	char *const argv[] = {CVMFS_SERVER, "gc", "-f", gc->repository.name, NULL};
-	struct process process;
-	int result = 0;
-
-	if (!gc->repository.spool)
-		return 0;
-	if (process_start(&process, argv, false, err) < 0)
-		return -1;
-	while (!process_poll(&process, false))
-		;
-	if (process.status)
-		result = process_error(&process, CVMFS_SERVER " gc", err);
-	process_tell(&process, &gc->session->context);
-	process_close(&process);
-	return result;
 }
 
 /* Opens the repository, for nobody else to change it unless this is a dry run. */
@@ -404,18 +383,18 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
 	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
 		return -1;
-	found = repository_open(&gc->repository, name, gc->session->store_path, err);
+	found = targets_open(&gc->repository, name, gc->session->store_path, err);
 	if (found < 0)
 		return -1;
-	if (!found && !gc->repository.spool)
-		return error_set(err, "repository %s: there is none", name);
+	if (!found && gc->repository.target->created)
+		return error_set(err, "repository %s does not exist", name);
 	if (!gc->session->dry_run) {
 		gc->transaction =
 			transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
 		if (!gc->transaction)
 			return -1;
 	}
-	if (!gc->repository.path || gc->repository.copy)
+	if (!gc->repository.path || gc->repository.metadata_only)
 		return error_set(err, "repository %s: it is not mounted here", name);
 	return 0;
 }
@@ -450,7 +429,9 @@ static int run(struct gc *gc, ducc_error **err)
 	for (size_t i = 0; i < gc->plan.n; i++)
 		if (gc->plan.items[i].remove)
 			report(gc, gc->plan.items[i].path);
-	return options->collect ? collect(gc, err) : 0;
+	if (!options->collect || !gc->repository.target->collect)
+		return 0;
+	return gc->repository.target->collect(&gc->repository, &gc->session->context, err);
 }
 
 int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)

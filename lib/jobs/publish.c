@@ -19,6 +19,7 @@
 #include "podman/podman_store.h"
 #include "repo/schedule.h"
 #include "jobs/session.h"
+#include "jobs/targets.h"
 #include "content/settle.h"
 #include "repo/singularity.h"
 #include "base/strset.h"
@@ -357,20 +358,16 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 	return prepare_flat(publish, image, err);
 }
 
-static size_t steps(const struct publish *publish)
-{
-	return transaction_mark(publish->transaction).steps;
-}
-
 /* Adds what is missing of one image, or nothing if that fails. */
 static void prepare(struct publish *publish, size_t i)
 {
-	struct transaction_mark before = transaction_mark(publish->transaction);
+	size_t before = publish->transaction->steps;
 	struct image *image = &publish->images[i];
 
+	transaction_save(publish->transaction);
 	if (prepare_content(publish, image, &publish->errors[i]) < 0)
-		transaction_reset(publish->transaction, &before);
-	image->changed = steps(publish) != before.steps;
+		transaction_restore(publish->transaction);
+	image->changed = publish->transaction->steps != before;
 }
 
 /* Lists an image for Podman, under its name if it is the first of its platforms. */
@@ -408,7 +405,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 	}
 	result = names_add(publish->transaction, namings, n, err);
 	for (size_t i = 0; !result && i < n; i++) {
-		size_t before = steps(publish);
+		size_t before = publish->transaction->steps;
 
 		if (namings[i].label) {
 			AUTO_FREE char *there = image_metadata(namings[i].label, "manifest.json");
@@ -419,7 +416,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 		if (!result && namings[i].label)
 			add_to_podman(publish, podman, images[i],
 				      !strcmp(namings[i].label, namings[i].name));
-		images[i]->changed |= steps(publish) != before;
+		images[i]->changed |= publish->transaction->steps != before;
 		context_notice(&publish->session->context, DUCC_INFO, "%s: %s", images[i]->name,
 			       images[i]->changed ? "publishing" : "unchanged");
 	}
@@ -517,9 +514,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 /* The same again, for a repository that somebody else has changed meanwhile. */
 static int prepare_again(struct publish *publish, ducc_error **err)
 {
-	static const struct transaction_mark nothing;
-
-	transaction_reset(publish->transaction, &nothing);
+	transaction_clear(publish->transaction);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
@@ -553,9 +548,8 @@ static int open_all(struct publish *publish, ducc_error **err)
 		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
 	if (found < 0)
 		return -1;
-	return repository_open(&publish->repository, name, publish->session->store_path, err) < 0
-		       ? -1
-		       : 0;
+	return targets_open(&publish->repository, name, publish->session->store_path, err) < 0 ? -1
+											       : 0;
 }
 
 static int publish_batch(struct publish *publish, size_t n, ducc_error **err)

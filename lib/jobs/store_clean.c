@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/targets.h"
 #include "base/text.h"
 
 #define YOUNG 3600 /* seconds: somebody may be at work with it */
@@ -225,7 +226,7 @@ static int run(struct clean *clean, ducc_error **err)
 		return -1;
 	if (!found)
 		return error_set(err, "there is no store %s", path);
-	if (name && repository_open(&clean->repository, name, path, err) < 0)
+	if (name && targets_open(&clean->repository, name, path, err) < 0)
 		return -1;
 	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||
 	    list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||

@@ -18,6 +18,8 @@
 #include "net/registry.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/targets.h"
+#include "repo/target.h"
 #include "store/store.h"
 #include "jobs/thin_image.h"
 
@@ -138,20 +140,6 @@ static bool is_docker(const struct published *image)
 	return oci != NULL;
 }
 
-/* The URL of the repository. */
-static char *base_url(const struct repository *repository, ducc_error **err)
-{
-	AUTO_FREE char *path = NULL;
-
-	if (repository->spool)
-		return format("cvmfs://%s", repository->name);
-	path = realpath(repository->path, NULL);
-	if (path)
-		return format("file://%s", path);
-	error_errno(err, errno, "%s", repository->path);
-	return NULL;
-}
-
 /* What the image is called; the digest that fetching has added is none of that. */
 static char *origin_of(const struct reference *reference)
 {
@@ -172,7 +160,7 @@ static int compare_platforms(const void *a, const void *b)
 
 static int build(struct push *push, bool oci, ducc_error **err)
 {
-	AUTO_FREE char *base = base_url(&push->repository, err);
+	AUTO_FREE char *base = push->repository.target->url(&push->repository, err);
 	AUTO_FREE char *origin = origin_of(&push->reference);
 
 	if (!base)
@@ -325,6 +313,7 @@ static bool is_up_to_date(const struct push *push, const struct upload *upload)
 
 static int push_to(const struct push *push, const struct upload *upload, ducc_error **err)
 {
+	AUTO_FREE char *root = push->repository.target->root(&push->repository);
 	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
 
 	context_notice(&push->session->context, DUCC_INFO, "%s: %s%s", push->name,
@@ -334,7 +323,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 		       push->target_name);
 	if (dry_run)
 		return 0;
-	if (!there && !push->repository.spool)
+	if (!there && !root)
 		context_notice(&push->session->context, DUCC_WARNING,
 			       "%s: of use only where the directory %s is", push->target_name,
 			       push->repository.name);
@@ -382,7 +371,7 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 		return error_set(err, "thin=%s: a digest can't be known beforehand", thin);
 	push->name = reference_name(&push->reference);
 	push->target_name = thin ? reference_name(&push->target) : xstrdup(push->name);
-	switch (repository_open(&push->repository, repository, push->session->store_path, err)) {
+	switch (targets_open(&push->repository, repository, push->session->store_path, err)) {
 	case 1:
 		return 0;
 	case 0:

@@ -10,7 +10,7 @@
 #include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "content/tar_writer.h"
+#include "content/tarball.h"
 
 #define FILE_NAME "thin.json"
 #define FILE_VERSION "1.0"

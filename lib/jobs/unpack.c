@@ -29,6 +29,7 @@
 #include "content/quota.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/targets.h"
 #include "content/settle.h"
 
 struct layer {
@@ -155,8 +156,8 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 		return error_set(err, "there is no store %s (ducc-fetch makes it)",
 				 unpack->session->store_path);
 	if (found < 0 ||
-	    (repository && repository_open(&unpack->repository, repository,
-					   unpack->session->store_path, err) < 0) ||
+	    (repository &&
+	     targets_open(&unpack->repository, repository, unpack->session->store_path, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
 			       &unpack->manifest_digest, err) < 0 ||
 	    read_documents(unpack, err) < 0)

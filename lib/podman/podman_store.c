@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "repo/target.h"
 
 #define HUB "registry.hub.docker.com/"
 #define DOCKER "docker.io/"
@@ -21,13 +22,12 @@ int podman_store_read(const struct repository *repository, const char *path, cha
 
 struct podman *podman_store_open(const struct repository *repository, ducc_error **err)
 {
-	AUTO_FREE char *images = NULL, *layers = NULL, *root = NULL;
+	/* Podman wants absolute links, if there is one path for all its users. */
+	AUTO_FREE char *root = repository->target->root(repository);
+	AUTO_FREE char *images = NULL, *layers = NULL;
 	size_t images_len = 0, layers_len = 0;
 	struct podman *podman = NULL;
 
-	/* Podman wants absolute links; but a directory may be moved. */
-	if (repository->spool)
-		root = format("/cvmfs/%s", repository->name);
 	if (!podman_store_read(repository, PODMAN_IMAGES, &images, &images_len, err) &&
 	    !podman_store_read(repository, PODMAN_LAYERS, &layers, &layers_len, err))
 		podman = podman_new(root, images, images_len, layers, layers_len, err);

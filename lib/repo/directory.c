@@ -1,5 +1,5 @@
 /*
- * A directory as a target (transaction.h).
+ * A plain directory as a repository (target.h): its name has a slash in it.
  *
  * New things are made under .transaction/new.  A commit writes down what is to be
  * renamed where (.transaction/plan), and from the moment that file has its name
@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "repo/directory_plan.h"
+#include "repo/target.h"
 #include "repo/transaction.h"
 
 #define DIRECTORY ".transaction"
@@ -41,6 +42,7 @@ struct directory {
 	enum order *orders; /* ... and for each step, when it is done */
 	size_t orders_capacity;
 	size_t next_name;
+	size_t saved; /* steps of the plan */
 };
 
 /* --- carrying out a plan; every step may have been done before -------- */
@@ -242,18 +244,6 @@ static int write_file(int directory, const char *path, const void *data, size_t 
 	return 0;
 }
 
-/* Writes a listing; what a umask would take from it stays. */
-static int write_listing(int directory, const char *path, const struct listing_head *head,
-			 struct tree *tree, ducc_error **err)
-{
-	AUTO_CLOSE int fd = path_open(directory, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	tree_count_links(tree);
-	if (fd < 0 || fchmod(fd, 0644) < 0 || listing_write(fd, head, tree) < 0)
-		return error_errno(err, errno, "%s", path);
-	return 0;
-}
-
 /* Makes a directory with the mode that users need, whatever the umask. */
 static int make_directory(int directory, const char *path, ducc_error **err)
 {
@@ -328,25 +318,30 @@ static int fill(struct directory *directory, int at, const char *name, struct tr
 	return 0;
 }
 
-static int add_layer(struct transaction *transaction, const struct listing_head *head,
-		     struct tree *tree, const char *json, ducc_error **err)
+static int add_tree(struct transaction *transaction, const char *to, const char *root,
+		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
 	AUTO_FREE char *name = new_name(directory);
-	AUTO_FREE char *layerfs = format("%s/layerfs", name);
-	AUTO_FREE char *metadata = format("%s/.metadata", name);
-	AUTO_FREE char *listing = format("%s/layer.mtree", metadata);
-	AUTO_FREE char *layers_json = format("%s/layers.json", metadata);
-	AUTO_FREE char *to = layer_directory(&head->layer);
+	AUTO_FREE char *inside = format("%s%s", name, root + strlen(to));
 	int at = staging(directory, err);
 
-	if (at < 0 || make_directory(at, name, err) < 0 || make_directory(at, metadata, err) < 0 ||
-	    make_directory(at, layerfs, err) < 0 ||
-	    fill(directory, at, layerfs, tree, &head->layer, to, err) < 0 ||
-	    write_file(at, layers_json, json, strlen(json), err) < 0 ||
-	    write_listing(at, listing, head, tree, err) < 0)
+	if (at < 0 || make_directory(at, name, err) < 0 || make_directory(at, inside, err) < 0 ||
+	    fill(directory, at, inside, tree, own, to, err) < 0)
 		return -1;
 	add_step(directory, PLAN_RENAME, FIRST, name, to);
+	return 0;
+}
+
+/* Writes a listing; what a umask would take from it stays. */
+static int write_listing(int directory, const char *path, const struct listing_head *head,
+			 struct tree *tree, ducc_error **err)
+{
+	AUTO_CLOSE int fd = path_open(directory, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	tree_count_links(tree);
+	if (fd < 0 || fchmod(fd, 0644) < 0 || listing_write(fd, head, tree) < 0)
+		return error_errno(err, errno, "%s", path);
 	return 0;
 }
 
@@ -364,65 +359,64 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	return 0;
 }
 
-static int add_flat(struct transaction *transaction, const char *to, struct tree *tree,
-		    ducc_error **err)
+/* --- single entries ----------------------------------------------------- */
+
+/* Makes the entry in the staging directory `at`. */
+static int make_entry(struct directory *directory, int at, const char *name,
+		      const struct file *file, const struct content *content, ducc_error **err)
 {
-	struct directory *directory = directory_of(transaction);
-	AUTO_FREE char *name = new_name(directory);
-	int at = staging(directory, err);
-
-	if (at < 0 || make_directory(at, name, err) < 0 ||
-	    fill(directory, at, name, tree, NULL, to, err) < 0)
-		return -1;
-	add_step(directory, PLAN_RENAME, FIRST, name, to);
-	return 0;
-}
-
-/* --- files and links -------------------------------------------------- */
-
-static int add_file(struct transaction *transaction, const char *path, const void *data, size_t len,
-		    ducc_error **err)
-{
-	struct directory *directory = directory_of(transaction);
-	AUTO_FREE char *name = new_name(directory);
-	int at = staging(directory, err);
-
-	if (at < 0 || write_file(at, name, data, len, err) < 0)
-		return -1;
-	add_step(directory, PLAN_RENAME, FIRST, name, path);
-	return 0;
-}
-
-static int add_hardlink(struct transaction *transaction, const char *path, const char *to,
-			ducc_error **err)
-{
-	struct directory *directory = directory_of(transaction);
-	AUTO_FREE char *name = new_name(directory), *place = place_of(directory, to);
+	AUTO_FREE char *place = NULL;
 	const char *last;
-	AUTO_CLOSE int parent = path_open_parent(directory->root, place, &last);
-	int at = staging(directory, err);
 
-	if (at < 0)
-		return -1;
+	if (content->kind == CONTENT_DATA)
+		return write_file(at, name, content->data, file->size, err);
+	if (content->kind == CONTENT_NONE)
+		return symlinkat(file->target, at, name) < 0 ? error_errno(err, errno, "%s", name)
+							     : 0;
+	place = place_of(directory, content->path);
+	AUTO_CLOSE int parent = path_open_parent(directory->root, place, &last);
 	if (parent < 0 || linkat(parent, last, at, name, 0) < 0)
-		return error_errno(err, errno, "%s", path);
-	add_step(directory, PLAN_RENAME, FIRST, name, path);
+		return error_errno(err, errno, "%s", content->path);
 	return 0;
 }
 
-static int add_symlink(struct transaction *transaction, const char *path, const char *target,
-		       ducc_error **err)
+/* Where an entry goes that is part of the tree which was staged last: in there; else NULL. */
+static char *place_in_tree(const struct directory *directory, const char *path)
+{
+	const struct plan_step *step =
+		directory->plan.n ? &directory->plan.steps[directory->plan.n - 1] : NULL;
+	size_t len = step ? strlen(step->path) : 0;
+
+	if (!step || step->verb != PLAN_RENAME || strncmp(path, step->path, len) != 0 ||
+	    path[len] != '/')
+		return NULL;
+	return format("%s%s", step->name, path + len);
+}
+
+static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
+		     const struct content *content, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
-	AUTO_FREE char *name = new_name(directory);
+	AUTO_FREE char *inside = place_in_tree(directory, path), *name = NULL;
+	bool is_link = S_ISLNK(file->mode);
 	int at = staging(directory, err);
 
 	if (at < 0)
 		return -1;
-	if (symlinkat(target, at, name) < 0)
-		return error_errno(err, errno, "%s", path);
-	/* Podman's are no names: they must be there before its list of images is. */
-	add_step(directory, PLAN_RENAME, strncmp(path, "podmanStore/", 12) != 0 ? NAMES : FIRST,
+	if (inside) {
+		AUTO_FREE char *parent = xstrndup(inside, (size_t)(strrchr(inside, '/') - inside));
+
+		if (make_directory(at, parent, err) < 0)
+			return -1;
+		return make_entry(directory, at, inside, file, content, err);
+	}
+	name = new_name(directory);
+	if (make_entry(directory, at, name, file, content, err) < 0)
+		return error_wrap(err, "%s", path);
+	/* Podman's links are no names: they must be there before its list of images is. */
+	add_step(directory, PLAN_RENAME,
+		 is_link && strncmp(path, REPO_PODMAN "/", strlen(REPO_PODMAN "/")) != 0 ? NAMES
+											 : FIRST,
 		 name, path);
 	return 0;
 }
@@ -430,7 +424,6 @@ static int add_symlink(struct transaction *transaction, const char *path, const 
 static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
-
 	AUTO_FREE char *name = new_name(directory);
 
 	if (staging(directory, err) < 0)
@@ -441,16 +434,18 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 
 /* --- a transaction ---------------------------------------------------- */
 
-static void mark(const struct transaction *transaction, struct transaction_mark *mark)
-{
-	mark->steps = ((const struct directory *)transaction)->plan.n;
-}
-
-static void reset(struct transaction *transaction, const struct transaction_mark *mark)
+static void save(struct transaction *transaction)
 {
 	struct directory *directory = directory_of(transaction);
 
-	while (directory->plan.n > mark->steps) {
+	directory->saved = directory->plan.n;
+}
+
+static void restore(struct transaction *transaction, bool nothing)
+{
+	struct directory *directory = directory_of(transaction);
+
+	while (directory->plan.n > (nothing ? 0 : directory->saved)) {
 		/* It makes room; what stays is removed at the end. */
 		path_remove(directory->staging, directory->plan.steps[directory->plan.n - 1].name);
 		plan_drop(&directory->plan);
@@ -533,26 +528,17 @@ static void end(struct transaction *transaction)
 	free(directory);
 }
 
-struct transaction *directory_begin(const struct transaction *base, ducc_error **err)
+static struct transaction *begin(const struct transaction *base, struct repository *repository,
+				 ducc_error **err)
 {
-	static const struct target target = {
-		.layer = add_layer,
-		.complete = complete_layer,
-		.flat = add_flat,
-		.file = add_file,
-		.hardlink = add_hardlink,
-		.symlink = add_symlink,
-		.remove = remove_path,
-		.mark = mark,
-		.reset = reset,
-		.open = open_transaction,
-		.commit = commit,
-		.end = end,
-	};
-	struct directory *directory = xcalloc(1, sizeof(*directory));
+	struct directory *directory;
 
+	if (path_mkdirs_named(repository->name, err) < 0)
+		return NULL;
+	if (!repository->path)
+		repository->path = xstrdup(repository->name);
+	directory = xcalloc(1, sizeof(*directory));
 	directory->base = *base;
-	directory->base.target = &target;
 	directory->staging = directory->root = -1;
 	if (lock(directory, err) == 0)
 		return &directory->base;
@@ -561,3 +547,56 @@ struct transaction *directory_begin(const struct transaction *base, ducc_error *
 	free(directory);
 	return NULL;
 }
+
+/* --- the repository ----------------------------------------------------- */
+
+static bool is_name(const char *name)
+{
+	return strchr(name, '/') != NULL;
+}
+
+static int find(struct repository *repository, const char *store, ducc_error **err)
+{
+	AUTO_CLOSE int root = open(repository->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)store;
+	if (root < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "open");
+	repository->path = xstrdup(repository->name);
+	return 1;
+}
+
+static char *url(const struct repository *repository, ducc_error **err)
+{
+	AUTO_FREE char *path = realpath(repository->path, NULL);
+
+	if (path)
+		return format("file://%s", path);
+	error_errno(err, errno, "%s", repository->path);
+	return NULL;
+}
+
+/* It may be moved, and other hosts may mount it elsewhere. */
+static char *root(const struct repository *repository)
+{
+	(void)repository;
+	return NULL;
+}
+
+const struct target directory_target = {
+	.is_name = is_name,
+	.find = find,
+	.url = url,
+	.root = root,
+	.created = true,
+	.begin = begin,
+	.tree = add_tree,
+	.complete = complete_layer,
+	.entry = add_entry,
+	.remove = remove_path,
+	.save = save,
+	.restore = restore,
+	.open = open_transaction,
+	.commit = commit,
+	.end = end,
+};

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "repo/schedule.h"
+#include "repo/target.h"
 
 #define VARIANT_LINK REPO_MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
 

@@ -5,101 +5,27 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "repo/target.h"
 
-/* True for a mount of CernVM-FS, even of an empty repository; a mount point without it is empty. */
-static bool is_mounted(const char *path)
+int repository_open(struct repository *repository, const struct target *target, const char *name,
+		    const char *store, ducc_error **err)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int found;
 
-	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !path_is_empty(fd));
-}
-
-/* Where the machine's own directories are; "" for / itself. */
-static const char *sysroot(void)
-{
-	const char *root = getenv("DUCC_SYSROOT");
-
-	return root ? root : "";
-}
-
-char *repository_mount(const struct repository *repository)
-{
-	return format("%s/cvmfs/%s", sysroot(), repository->name);
-}
-
-void repository_find(struct repository *repository, const char *store)
-{
-	AUTO_FREE char *rdonly = NULL, *mount = NULL, *copy = NULL;
-
-	free(repository->spool);
-	free(repository->path);
-	repository->path = NULL;
-	repository->copy = false;
-	repository->spool = format("%s/var/spool/cvmfs/%s", sysroot(), repository->name);
-	rdonly = format("%s/rdonly", repository->spool);
-	mount = repository_mount(repository);
-	copy = format("%s/repositories/%s", store, repository->name);
-	if (is_mounted(rdonly)) {
-		repository->path = STEAL(rdonly);
-	} else if (is_mounted(mount)) {
-		repository->path = STEAL(mount);
-	} else if (!access(copy, F_OK)) {
-		repository->path = STEAL(copy);
-		repository->copy = true;
-	}
-}
-
-static bool is_host_name(const char *name)
-{
-	/* It is an argument of cvmfs_server, and a component of paths. */
-	return *name && *name != '.' && *name != '-' &&
-	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				  ".-_")];
-}
-
-int repository_open(struct repository *repository, const char *name, const char *store,
-		    ducc_error **err)
-{
-	int root;
-
-	*repository = (struct repository){.name = xstrdup(name)};
-	if (!strchr(name, '/')) {
-		if (!is_host_name(name))
-			return error_set(err, "repository %s: not a name of one", name);
-		repository_find(repository, store);
-		return repository->path != NULL;
-	}
-	root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 && errno == ENOENT)
-		return 0;
-	if (root < 0)
-		return error_errno(err, errno, "repository %s", name);
-	close(root);
-	repository->path = xstrdup(name);
-	return 1;
-}
-
-int repository_create(struct repository *repository, ducc_error **err)
-{
-	if (path_mkdirs_named(repository->name, err) < 0)
-		return error_wrap(err, "repository");
-	if (!repository->path)
-		repository->path = xstrdup(repository->name);
-	return 0;
+	*repository = (struct repository){.target = target, .name = xstrdup(name)};
+	found = target->find(repository, store, err);
+	return found < 0 ? error_wrap(err, "repository %s", name) : found;
 }
 
 void repository_close(struct repository *repository)
 {
 	free(repository->name);
 	free(repository->path);
-	free(repository->spool);
 	*repository = (struct repository){NULL};
 }
 

@@ -2,9 +2,6 @@
  * A repository: where images are published, and how to read what is there
  * (ducc-repository(5)).
  *
- * A name with a slash in it is a plain directory; one without is a CernVM-FS
- * repository, of which this machine is a publisher.
- *
  * What is published is read by path, and nothing is kept open: a mount of
  * CernVM-FS that somebody holds open can't move on to the next revision.
  */
@@ -13,39 +10,24 @@
 
 #include <sys/types.h>
 
-#include "format/digest.h"
 #include "base/error.h"
+#include "format/digest.h"
 
 struct repository {
+	const struct target *target; /* its kind: target.h */
 	char *name;
 	/* The directory where what is published can be read; NULL: there is none. */
 	char *path;
-	/* Of a CernVM-FS repository: the publisher's spool directory; else NULL. */
-	char *spool;
-	/* The same: only its metadata can be read, from a copy in the store. */
-	bool copy;
+	/* Only its metadata is there, not the files of layers and flat trees. */
+	bool metadata_only;
 };
 
 /*
- * Opens a repository; 1 if it can be read, 0 if not (a directory that is not there
- * yet, a CernVM-FS repository that is not mounted and of whose metadata `store`, a
- * path, has no copy), -1 on error.
+ * Opens a repository of that kind; 1 if it can be read, 0 if not, -1 on error.  `store` is
+ * the path of the store, which may have a copy of the repository's metadata.
  */
-int repository_open(struct repository *repository, const char *name, const char *store,
-		    ducc_error **err);
-
-/*
- * Finds where a CernVM-FS repository can be read: what the publisher's transactions are
- * based on; else the mount that everybody sees; else what the store knows of it.
- * While a transaction ends, there may be no mount.
- */
-void repository_find(struct repository *repository, const char *store);
-
-/* Where a CernVM-FS repository is mounted for everybody; the caller frees it. */
-char *repository_mount(const struct repository *repository);
-
-/* Makes the directory of a repository that is one. */
-int repository_create(struct repository *repository, ducc_error **err);
+int repository_open(struct repository *repository, const struct target *target, const char *name,
+		    const char *store, ducc_error **err);
 
 void repository_close(struct repository *repository);
 

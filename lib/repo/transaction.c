@@ -3,21 +3,22 @@
 
 #include <sys/stat.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/repo_paths.h"
+#include "repo/target.h"
 
 struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err)
 {
-	struct transaction base = {.context = context, .store = store, .repository = repository};
-	struct transaction *transaction;
+	struct transaction base = {.target = repository->target,
+				   .context = context,
+				   .store = store,
+				   .repository = repository};
+	struct transaction *transaction = base.target->begin(&base, repository, err);
 
-	if (!repository->spool && repository_create(repository, err) < 0)
-		return NULL;
-	transaction = repository->spool ? cvmfs_begin(&base, repository, err)
-					: directory_begin(&base, err);
 	if (!transaction)
 		error_wrap(err, "repository %s", repository->name);
 	return transaction;
@@ -28,15 +29,53 @@ bool transaction_adds(const struct transaction *transaction, const char *directo
 	return strset_has(&transaction->added, directory);
 }
 
+/* --- trees ------------------------------------------------------------ */
+
+static int add_tree(struct transaction *transaction, const char *directory, const char *root,
+		    struct tree *tree, const struct digest *own, ducc_error **err)
+{
+	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
+	    transaction->target->tree(transaction, directory, root, tree, own, err) < 0)
+		return -1;
+	strset_add(&transaction->added, directory);
+	transaction->steps++;
+	return 0;
+}
+
+/* The metadata of what is no part of an image. */
+static struct file our_file(mode_t mode)
+{
+	return (struct file){.mode = mode, .mtime = clock_now().tv_sec};
+}
+
+/* Adds a file, be it there or not: what it is in may be replaced. */
+static int put_file(struct transaction *transaction, const char *path, const void *data, size_t len,
+		    ducc_error **err)
+{
+	struct content content = {.kind = CONTENT_DATA, .data = data};
+	struct file file = our_file(S_IFREG | 0644);
+
+	file.size = len;
+	transaction->steps++;
+	return transaction->target->entry(transaction, path, &file, &content, err);
+}
+
 int transaction_add_layer(struct transaction *transaction, const struct listing_head *head,
 			  struct tree *tree, const char *json, ducc_error **err)
 {
-	AUTO_FREE char *directory = layer_directory(&head->layer);
+	const struct digest *layer = &head->layer;
+	AUTO_FREE char *directory = layer_directory(layer), *root = layer_path(layer, "");
+	AUTO_FREE char *layers_json = layer_metadata(layer, "layers.json");
+	AUTO_FREE char *listing = layer_listing(layer), *text = NULL;
+	size_t len;
 
-	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
-	    transaction->target->layer(transaction, head, tree, json, err) < 0)
+	tree_count_links(tree);
+	if (listing_print(head, tree, &text, &len, err) < 0)
+		return error_wrap(err, "%s", listing);
+	if (add_tree(transaction, directory, root, tree, layer, err) < 0 ||
+	    put_file(transaction, layers_json, json, strlen(json), err) < 0 ||
+	    put_file(transaction, listing, text, len, err) < 0)
 		return -1;
-	strset_add(&transaction->added, directory);
 	transaction->bytes += head->unpacked;
 	return 0;
 }
@@ -49,18 +88,17 @@ int transaction_complete_layer(struct transaction *transaction, const struct lis
 	if (transaction->target->complete(transaction, head, tree, published, err) < 0)
 		return -1;
 	strset_add(&transaction->added, directory);
+	transaction->steps++;
 	return 0;
 }
 
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err)
 {
-	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
-	    transaction->target->flat(transaction, directory, tree, err) < 0)
-		return -1;
-	strset_add(&transaction->added, directory);
-	return 0;
+	return add_tree(transaction, directory, directory, tree, NULL, err);
 }
+
+/* --- single entries --------------------------------------------------- */
 
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err)
@@ -69,15 +107,19 @@ int transaction_add_file(struct transaction *transaction, const char *path, cons
 		return 0;
 	if (repository_check_type(transaction->repository, path, S_IFREG, err) < 0)
 		return -1;
-	return transaction->target->file(transaction, path, data, len, err);
+	return put_file(transaction, path, data, len, err);
 }
 
 int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
 			     ducc_error **err)
 {
+	struct file file = our_file(S_IFREG | 0644);
+	AUTO_CONTENT content = {.kind = CONTENT_PUBLISHED, .path = xstrdup(to)};
+
 	if (repository_check_type(transaction->repository, path, S_IFREG, err) < 0)
 		return -1;
-	return transaction->target->hardlink(transaction, path, to, err);
+	transaction->steps++;
+	return transaction->target->entry(transaction, path, &file, &content, err);
 }
 
 /* What a client may make of $(VARIABLE) is not told from what stands for it. */
@@ -100,12 +142,17 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 			    ducc_error **err)
 {
 	AUTO_FREE char *there = repository_read_link(transaction->repository, path);
+	AUTO_FREE char *copy = xstrdup(target);
+	struct file file = our_file(S_IFLNK | 0777);
+	struct content none = {.kind = CONTENT_NONE};
 
 	if (there && is_target(there, target))
 		return 0;
 	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
 		return -1;
-	return transaction->target->symlink(transaction, path, target, err);
+	transaction->steps++;
+	file.target = copy;
+	return transaction->target->entry(transaction, path, &file, &none, err);
 }
 
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
@@ -115,27 +162,41 @@ int transaction_remove(struct transaction *transaction, const char *path, ducc_e
 		return error_set(err, "%s: not a path to remove", path);
 	if (!repository_has(transaction->repository, path))
 		return 0;
+	transaction->steps++;
 	return transaction->target->remove(transaction, path, err);
-}
-
-struct transaction_mark transaction_mark(const struct transaction *transaction)
-{
-	struct transaction_mark mark = {.added = transaction->added.n, .bytes = transaction->bytes};
-
-	transaction->target->mark(transaction, &mark);
-	return mark;
 }
 
 bool transaction_is_empty(const struct transaction *transaction)
 {
-	return !transaction_mark(transaction).steps;
+	return !transaction->steps;
 }
 
-void transaction_reset(struct transaction *transaction, const struct transaction_mark *mark)
+/* --- to and fro ------------------------------------------------------- */
+
+void transaction_save(struct transaction *transaction)
 {
-	strset_cut(&transaction->added, mark->added);
-	transaction->bytes = mark->bytes;
-	transaction->target->reset(transaction, mark);
+	transaction->saved.added = transaction->added.n;
+	transaction->saved.steps = transaction->steps;
+	transaction->saved.bytes = transaction->bytes;
+	transaction->target->save(transaction);
+}
+
+static void restore(struct transaction *transaction, bool nothing)
+{
+	strset_cut(&transaction->added, nothing ? 0 : transaction->saved.added);
+	transaction->steps = nothing ? 0 : transaction->saved.steps;
+	transaction->bytes = nothing ? 0 : transaction->saved.bytes;
+	transaction->target->restore(transaction, nothing);
+}
+
+void transaction_restore(struct transaction *transaction)
+{
+	restore(transaction, false);
+}
+
+void transaction_clear(struct transaction *transaction)
+{
+	restore(transaction, true);
 }
 
 int transaction_open(struct transaction *transaction, ducc_error **err)

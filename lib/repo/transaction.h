@@ -1,33 +1,23 @@
 /*
- * A transaction on a repository: everything that is added becomes visible, or
- * nothing.  What is removed goes after that.
+ * A transaction on a repository: everything that is added becomes visible, or nothing.
+ * What is removed goes after that.
  *
- * What a transaction is, each kind of repository says in a struct target:
- * directory.c, cvmfs.c.  One transaction at a time: begin waits for others.
+ * How it works depends on the kind of repository (target.h).  There is one transaction at
+ * a time: transaction_begin() waits for others.
  *
- * What is added for an image that fails after all is taken back with a mark.
- * Adding what is there already adds nothing.  A function that fails may have added
- * a part: the caller resets to a mark, or ends the transaction.
+ * A function that fails may have added a part: the caller restores what was saved, or ends
+ * the transaction.  Adding what is there already adds nothing.
  */
 #ifndef DUCC_TRANSACTION_H
 #define DUCC_TRANSACTION_H
 
-#include "content/listing.h"
-#include "cvmfs/payload.h"
-#include "repo/repository.h"
 #include "base/context.h"
-#include "store/store.h"
 #include "base/strset.h"
+#include "content/listing.h"
+#include "repo/repository.h"
+#include "store/store.h"
 
-struct transaction_mark {
-	size_t added, steps, layers, removals, removed, probes;
-	uint64_t bytes;
-	struct payload_mark payload;
-};
-
-struct target;
-
-/* What every transaction has; a target's own structure begins with it. */
+/* What every transaction has; a kind's own structure begins with it. */
 struct transaction {
 	const struct target *target;
 	struct context *context;
@@ -35,36 +25,16 @@ struct transaction {
 	const struct repository *repository;
 	struct strset added; /* directories of layers and flat trees */
 	uint64_t bytes;      /* that new layers have */
-};
-
-struct target {
-	/* The same as the functions below. */
-	int (*layer)(struct transaction *transaction, const struct listing_head *head,
-		     struct tree *tree, const char *json, ducc_error **err);
-	int (*complete)(struct transaction *transaction, const struct listing_head *head,
-			struct tree *tree, const struct tree *published, ducc_error **err);
-	int (*flat)(struct transaction *transaction, const char *directory, struct tree *tree,
-		    ducc_error **err);
-	int (*file)(struct transaction *transaction, const char *path, const void *data, size_t len,
-		    ducc_error **err);
-	int (*hardlink)(struct transaction *transaction, const char *path, const char *to,
-			ducc_error **err);
-	int (*symlink)(struct transaction *transaction, const char *path, const char *target,
-		       ducc_error **err);
-	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
-	/* Only what the kind itself counts. */
-	void (*mark)(const struct transaction *transaction, struct transaction_mark *mark);
-	void (*reset)(struct transaction *transaction, const struct transaction_mark *mark);
-	int (*open)(struct transaction *transaction, ducc_error **err);
-	int (*commit)(struct transaction *transaction, ducc_error **err);
-	void (*end)(struct transaction *transaction);
-	/* True if symbolic links can hold $(VARIABLE), which the reader's host fills in. */
-	bool variants;
+	size_t steps;        /* what was added or is to be removed */
+	struct {
+		size_t added, steps;
+		uint64_t bytes;
+	} saved;
 };
 
 /*
- * Begins a transaction; creates a directory that is not there.  All arguments stay
- * the caller's, and must outlive it.
+ * Begins a transaction; creates the repository if its kind is made that way.  All arguments
+ * stay the caller's, and must outlive it.
  */
 struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err);
@@ -106,22 +76,24 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 			    ducc_error **err);
 
 /*
- * Removes what is at `path`, and the directories above it that are empty then.  What
- * is removed goes in the order of these calls, together with what is added; but with
- * CernVM-FS whole layers and flat trees go afterwards, in transactions of their own:
- * if that is broken off, they are still there.  A transaction that removes something
- * adds no layers and flat trees.
+ * Removes what is at `path`, and the directories above it that are empty then.  Removals
+ * happen in the order of these calls, together with what is added (but see
+ * target->removes_later).  A transaction that removes something adds no layers and flat
+ * trees.
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
 bool transaction_is_empty(const struct transaction *transaction);
 
-struct transaction_mark transaction_mark(const struct transaction *transaction);
-void transaction_reset(struct transaction *transaction, const struct transaction_mark *mark);
+/* Notes how far the transaction is, for transaction_restore() to return to that. */
+void transaction_save(struct transaction *transaction);
+void transaction_restore(struct transaction *transaction);
+/* Takes back everything that was added, or is to be removed. */
+void transaction_clear(struct transaction *transaction);
 
 /*
  * Makes sure that nobody else changes the repository until the end.  1: somebody has,
- * since begin, and all that was added has to be added again, after a reset.
+ * since begin; all that was added has to be added again, after transaction_clear().
  */
 int transaction_open(struct transaction *transaction, ducc_error **err);
 
@@ -130,10 +102,5 @@ int transaction_commit(struct transaction *transaction, ducc_error **err);
 
 /* Takes back what is not committed, and lets others go on.  NULL is allowed. */
 void transaction_end(struct transaction *transaction);
-
-/* How the targets begin: `base` has what all have, and is copied. */
-struct transaction *directory_begin(const struct transaction *base, ducc_error **err);
-struct transaction *cvmfs_begin(const struct transaction *base, struct repository *repository,
-				ducc_error **err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Writing a plain tar: see tar_writer.h. */
-#include "content/tar_writer.h"
+/* Writing a plain tar: see tarball.h. */
+#include "content/tarball.h"
 
 #include <archive.h>
 #include <archive_entry.h>

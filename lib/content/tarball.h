@@ -6,8 +6,8 @@
  * The tar always ends with two zero blocks, which a later tarball_append()
  * overwrites.
  */
-#ifndef DUCC_TAR_WRITER_H
-#define DUCC_TAR_WRITER_H
+#ifndef DUCC_TARBALL_H
+#define DUCC_TARBALL_H
 
 #include "base/error.h"
 #include "content/tree.h"

@@ -1,0 +1,23 @@
+/* The kinds of repositories: see targets.h. */
+#include "jobs/targets.h"
+
+#include "base/mem.h"
+#include "cvmfs/cvmfs.h"
+#include "repo/target.h"
+
+static const struct target *const targets[] = {
+	&directory_target,
+	&cvmfs_target,
+};
+
+int targets_open(struct repository *repository, const char *name, const char *store,
+		 ducc_error **err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
+		if (targets[i]->is_name(name))
+			return repository_open(repository, targets[i], name, store, err);
+	return error_set(err,
+			 "repository %s: neither a directory (which needs a slash in its name) nor "
+			 "the name of a CernVM-FS repository",
+			 name);
+}

@@ -1,0 +1,26 @@
+/*
+ * A name for the content of a regular file that a repository is to get.
+ */
+#ifndef DUCC_FILE_CONTENT_H
+#define DUCC_FILE_CONTENT_H
+
+#include "content/tree.h"
+
+struct content {
+	enum content_kind {
+		CONTENT_NONE,      /* not a regular file */
+		CONTENT_DATA,      /* file->size bytes at `data` */
+		CONTENT_LAYER,     /* the store's tar of the layer that the file is published in */
+		CONTENT_PUBLISHED, /* the file at `path`, published or added: a further name of it */
+	} kind;
+	const char *data;
+	char *path; /* of the content's own */
+};
+
+/* Names the content of a file in a tree; own: the layer that the tree is, NULL if it is none. */
+struct content content_of(const struct file *file, const struct digest *own);
+void content_free(struct content *content);
+
+#define AUTO_CONTENT __attribute__((cleanup(content_free))) struct content
+
+#endif

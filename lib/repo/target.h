@@ -1,0 +1,76 @@
+/*
+ * A kind of repository: what the jobs ask of it, and how a transaction on one works.
+ *
+ * directory.c and cvmfs/cvmfs.c each define one; jobs/targets.c lists them.  A kind knows
+ * nothing of images: it gets trees and single entries, each as metadata (struct file) with
+ * a name for its content (struct content), and paths to remove.
+ */
+#ifndef DUCC_TARGET_H
+#define DUCC_TARGET_H
+
+#include "base/context.h"
+#include "content/listing.h"
+#include "repo/file_content.h"
+#include "repo/repository.h"
+#include "store/store.h"
+
+struct transaction;
+
+struct target {
+	/* --- the repository ----------------------------------------------- */
+
+	/* True if a repository of that name is of this kind. */
+	bool (*is_name)(const char *name);
+	/*
+	 * Sets repository->path and ->metadata_only; `store` is the path of the store.  Returns 1
+	 * if the repository can be read, 0 if not, -1 on error.
+	 */
+	int (*find)(struct repository *repository, const char *store, ducc_error **err);
+	/* The URL that thin images name it by, allocated; NULL on error. */
+	char *(*url)(const struct repository *repository, ducc_error **err);
+	/* The path at which every reader finds it, allocated; NULL if that depends on the reader. */
+	char *(*root)(const struct repository *repository);
+	/* Frees the storage that no revision refers to.  NULL: removal does that. */
+	int (*collect)(const struct repository *repository, struct context *context,
+		       ducc_error **err);
+	/* The first transaction creates it. */
+	bool created;
+	/* A symbolic link can hold $(VARIABLE), which the reader's host replaces. */
+	bool variants;
+	/*
+	 * Whole layers and flat trees are removed after everything else, in transactions of
+	 * their own: a process that is killed may leave them.
+	 */
+	bool removes_later;
+
+	/* --- a transaction; see transaction.h ------------------------------ */
+
+	/*
+	 * Begins one, whose structure starts with a copy of `base`.  May call find() again.
+	 * NULL on error.
+	 */
+	struct transaction *(*begin)(const struct transaction *base, struct repository *repository,
+				     ducc_error **err);
+	/*
+	 * Adds a tree with its root at `root`, which is `directory` or beneath it; `directory`
+	 * and what is in it are replaced.  own: the layer that the tree is, NULL if it is none.
+	 */
+	int (*tree)(struct transaction *transaction, const char *directory, const char *root,
+		    struct tree *tree, const struct digest *own, ducc_error **err);
+	int (*complete)(struct transaction *transaction, const struct listing_head *head,
+			struct tree *tree, const struct tree *published, ducc_error **err);
+	/* Adds a regular file or symbolic link, in place of one that is there. */
+	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
+		     const struct content *content, ducc_error **err);
+	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
+	/* Only what the kind itself counts; restore() returns to the last save, or to nothing. */
+	void (*save)(struct transaction *transaction);
+	void (*restore)(struct transaction *transaction, bool nothing);
+	int (*open)(struct transaction *transaction, ducc_error **err);
+	int (*commit)(struct transaction *transaction, ducc_error **err);
+	void (*end)(struct transaction *transaction);
+};
+
+extern const struct target directory_target;
+
+#endif
