@@ -6,9 +6,9 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "jobs/targets.h"
 #include "podman/podman_forget.h"
 #include "podman/podman_list.h"
-#include "repo/target.h"
 #include "tap.h"
 
 static bool goes(void *ctx, const char *name)
@@ -103,7 +103,7 @@ static void forget(const char *pairs, const char *want, const char *title)
 	AUTO_CLOSE int root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (write_list(root, PODMAN_IMAGES, images) && write_layers(root, pairs) &&
 	    !store_open(&store, store_name, &err) &&
-	    repository_open(&repository, &directory_target, name, store_name, &err) >= 0)
+	    targets_open(&repository, name, store_name, &err) >= 0)
 		transaction = transaction_begin(&context, &store, &repository, &err);
 	if (transaction)
 		done = !podman_forget(&gone, transaction, &err) &&

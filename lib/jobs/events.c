@@ -11,10 +11,12 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "format/json.h"
 
 #define VALUE_LIMIT 600 /* bytes; some of them in a line stay below PIPE_BUF */
 
 struct events {
+	struct context *context;
 	int fd;
 	bool failed; /* nothing can be written any more */
 	pthread_mutex_t mutex;
@@ -75,7 +77,7 @@ static int write_own(const struct events *events, const char *action, const char
 	return write_event(events, action, pairs);
 }
 
-struct events *events_open(const char *path, ducc_error **err)
+struct events *events_open(const char *path, struct context *context, ducc_error **err)
 {
 	struct events *events;
 	AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
@@ -85,6 +87,7 @@ struct events *events_open(const char *path, ducc_error **err)
 		return NULL;
 	}
 	events = xcalloc(1, sizeof(*events));
+	events->context = context;
 	events->fd = steal_fd(&fd);
 	pthread_mutex_init(&events->mutex, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &events->start);
@@ -110,9 +113,8 @@ void events_close(struct events *events)
 	free(events);
 }
 
-void event_send(ducc_session *session, const char *action, const char *const *pairs)
+void event_send(struct events *events, const char *action, const char *const *pairs)
 {
-	struct events *events = session->events;
 	int failed = 0;
 
 	if (!events)
@@ -124,7 +126,7 @@ void event_send(ducc_session *session, const char *action, const char *const *pa
 	}
 	pthread_mutex_unlock(&events->mutex);
 	if (failed)
-		context_notice(&session->context, DUCC_WARNING,
+		context_notice(events->context, DUCC_WARNING,
 			       "events: %s; there will be no more of them", strerror(failed));
 }
 
@@ -142,14 +144,14 @@ static void make_id(char id[37])
 		 random[7]);
 }
 
-void span_begin(struct span *span, ducc_session *session, const char *what, const char *reference,
+void span_begin(struct span *span, struct events *events, const char *what, const char *reference,
 		const struct digest *layer)
 {
 	AUTO_REFERENCE parsed = {NULL};
 	AUTO_FREE char *action = NULL;
 
-	*span = (struct span){.session = session->events ? session : NULL};
-	if (!span->session)
+	*span = (struct span){.events = events};
+	if (!span->events)
 		return;
 	span->what = what;
 	span->request = xstrdup(reference);
@@ -159,13 +161,13 @@ void span_begin(struct span *span, ducc_session *session, const char *what, cons
 	make_id(span->id);
 	clock_gettime(CLOCK_MONOTONIC, &span->start);
 	action = format("start_%s", what);
-	event(session, action, "image_request", span->request, "image", span->image, "layer",
+	event(events, action, "image_request", span->request, "image", span->image, "layer",
 	      span->layer, "id", span->id);
 }
 
 void span_name(struct span *span, const struct reference *reference)
 {
-	if (span->session && !span->image)
+	if (span->events && !span->image)
 		span->image = reference_name(reference);
 }
 
@@ -173,17 +175,17 @@ void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *
 {
 	AUTO_FREE char *action = NULL, *seconds = NULL, *size = NULL;
 
-	if (!span->session)
+	if (!span->events)
 		return;
 	action = format("end_%s", span->what);
 	seconds = seconds_since(&span->start);
 	size = bytes ? format("%" PRIu64, bytes) : NULL;
-	event(span->session, action, "image_request", span->request, "image", span->image, "layer",
+	event(span->events, action, "image_request", span->request, "image", span->image, "layer",
 	      span->layer, "id", span->id, "status", result < 0 ? "error" : "ok", "error",
 	      result < 0 && err && *err ? ducc_error_message(*err) : NULL, "time_elapsed_s",
 	      seconds, "size_bytes", size);
 	free(span->request);
 	free(span->image);
 	free(span->layer);
-	*span = (struct span){.session = NULL};
+	*span = (struct span){.events = NULL};
 }

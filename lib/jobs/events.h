@@ -10,23 +10,29 @@
 #ifndef DUCC_EVENTS_H
 #define DUCC_EVENTS_H
 
-#include "jobs/session.h"
+#include <time.h>
+
+#include "base/context.h"
+#include "format/reference.h"
 
 struct events;
 
-/* Opens the file, and says that the program has begun; NULL with *err set on failure. */
-struct events *events_open(const char *path, ducc_error **err);
+/*
+ * Opens the file, and says that the program has begun; NULL with *err set on failure.  The
+ * context stays the caller's.
+ */
+struct events *events_open(const char *path, struct context *context, ducc_error **err);
 /* Says that it ends; NULL is allowed. */
 void events_close(struct events *events);
 
 /* Says what has happened: action, then keys, each with its value, which may be NULL: not said. */
-#define event(session, action, ...)                                                                \
-	event_send(session, action, (const char *const[]){__VA_ARGS__, NULL})
-void event_send(ducc_session *session, const char *action, const char *const *pairs);
+#define event(events, action, ...)                                                                 \
+	event_send(events, action, (const char *const[]){__VA_ARGS__, NULL})
+void event_send(struct events *events, const char *action, const char *const *pairs);
 
 /* Something that takes its time. */
 struct span {
-	ducc_session *session; /* NULL: nobody listens */
+	struct events *events; /* NULL: nobody listens */
 	const char *what;
 	char *request, *image, *layer;
 	char id[37]; /* the same for beginning and end */
@@ -37,7 +43,7 @@ struct span {
  * Says that it begins: action start_`what`, with the reference of an image as the
  * record has it, and a layer or NULL.
  */
-void span_begin(struct span *span, ducc_session *session, const char *what, const char *reference,
+void span_begin(struct span *span, struct events *events, const char *what, const char *reference,
 		const struct digest *layer);
 
 /* What the image is called, which of a local source is known only later. */

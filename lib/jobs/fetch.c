@@ -227,7 +227,7 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 	struct span span;
 	int result;
 
-	span_begin(&span, fetch->session, "layer_fetch", reference, &descriptor->digest);
+	span_begin(&span, fetch->session->events, "layer_fetch", reference, &descriptor->digest);
 	result = fetch_blob(fetch, descriptor, err);
 	span_end(&span, result, descriptor->size, err);
 	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
@@ -446,7 +446,7 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	struct span span;
 	int result;
 
-	span_begin(&span, session, "image_fetch", ducc_record_reference(record), NULL);
+	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_image(&fetch, record, err);
 	if (fetch.source.reference.registry)
 		span_name(&span, &fetch.source.reference);

@@ -401,7 +401,7 @@ static int open_repository(struct gc *gc, ducc_error **err)
 
 static void report(const struct gc *gc, const char *path)
 {
-	event(gc->session, "remove", "repository", gc->repository.name, "path", path);
+	event(gc->session->events, "remove", "repository", gc->repository.name, "path", path);
 	if (gc->options->removed)
 		gc->options->removed(gc->options->ctx, path);
 }

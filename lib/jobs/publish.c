@@ -502,7 +502,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 	while (publish->n < n && (!publish->n || publish->transaction->bytes < limit)) {
 		size_t i = publish->n++;
 
-		span_begin(&publish->images[i].span, publish->session, "image_publish",
+		span_begin(&publish->images[i].span, publish->session->events, "image_publish",
 			   ducc_record_reference(publish->records[i]), NULL);
 		if (!read_image(publish, publish->records[i], &publish->images[i],
 				&publish->errors[i]))
@@ -584,11 +584,11 @@ static void report(struct publish *publish, size_t i)
 			NULL);
 	for (size_t k = 0; k < image->manifest.n; k++)
 		if (image->added[k])
-			event(publish->session, "publish_layer", "repository",
+			event(publish->session->events, "publish_layer", "repository",
 			      publish->repository.name, "image_request", request, "image",
 			      image->name, "layer_digest", image->manifest.layers[k].digest.hex);
 	if (image->changed)
-		event(publish->session, "publish_flat_image", "repository",
+		event(publish->session->events, "publish_flat_image", "repository",
 		      publish->repository.name, "image_request", request, "image", image->name,
 		      "public_path", image->name, "private_path", flat);
 }
@@ -600,7 +600,7 @@ static void end_image(struct publish *publish, size_t i)
 	if (i < publish->n && !*error && !publish->session->dry_run)
 		report(publish, i);
 	if (i >= publish->n) /* there is no repository, or no store: it was not begun */
-		span_begin(&publish->images[i].span, publish->session, "image_publish",
+		span_begin(&publish->images[i].span, publish->session->events, "image_publish",
 			   ducc_record_reference(publish->records[i]), NULL);
 	span_end(&publish->images[i].span, *error ? -1 : 0, 0, error);
 }

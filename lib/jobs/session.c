@@ -45,7 +45,6 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	const char *repository =
 		options->repository ? options->repository : environment("DUCC_REPO");
 	struct platform platform = {NULL};
-	struct events *events = NULL;
 	char *store;
 
 	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
@@ -59,13 +58,6 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
 		return NULL;
-	if (notify && !options->dry_run) {
-		events = events_open(notify, err);
-		if (!events) {
-			free(store);
-			return NULL;
-		}
-	}
 	session = xcalloc(1, sizeof(*session));
 	session->store_path = store;
 	session->repository = copy(repository);
@@ -75,12 +67,18 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->batch_bytes = options->batch_bytes;
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
-	session->events = events;
 	context_init(&session->context, options);
 	pthread_mutex_init(&session->pushed_mutex, NULL);
 	session->index = store_index_new();
 	session->input = -1;
 	session->network = network_new(&session->context);
+	if (notify && !options->dry_run) {
+		session->events = events_open(notify, &session->context, err);
+		if (!session->events) {
+			ducc_close(session);
+			return NULL;
+		}
+	}
 	return session;
 }
 

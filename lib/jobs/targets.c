@@ -13,9 +13,16 @@ static const struct target *const targets[] = {
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
-		if (targets[i]->is_name(name))
-			return repository_open(repository, targets[i], name, store, err);
+	*repository = (struct repository){.name = xstrdup(name)};
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+		int found;
+
+		if (!targets[i]->is_name(name))
+			continue;
+		repository->target = targets[i];
+		found = targets[i]->find(repository, store, err);
+		return found < 0 ? error_wrap(err, "repository %s", name) : found;
+	}
 	return error_set(err,
 			 "repository %s: neither a directory (which needs a slash in its name) nor "
 			 "the name of a CernVM-FS repository",

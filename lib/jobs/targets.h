@@ -6,7 +6,11 @@
 
 #include "repo/repository.h"
 
-/* repository_open() with the kind that the name is of. */
+/*
+ * Opens a repository, of the kind that its name says; 1 if it can be read, 0 if not, -1 on
+ * error.  `store` is the path of the store, which may have a copy of the repository's
+ * metadata.  Release with repository_close(), in any case.
+ */
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err);
 

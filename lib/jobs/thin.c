@@ -330,8 +330,8 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 	if (!there && upload_all(push, upload, err) < 0)
 		return error_wrap(err, "%s", push->target_name);
 	if (!there)
-		event(push->session, "publish_thin_image", "image", push->name, "thin_image",
-		      push->target_name);
+		event(push->session->events, "publish_thin_image", "image", push->name,
+		      "thin_image", push->target_name);
 	for (size_t i = 0; i < push->n; i++) {
 		session_add_pushed(push->session, &push->target, &push->thins[i].config.digest);
 		session_add_pushed(push->session, &push->target, &push->thins[i].layer.digest);
@@ -409,7 +409,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
-	span_begin(&span, session, "thin_image", ducc_record_reference(record), NULL);
+	span_begin(&span, session->events, "thin_image", ducc_record_reference(record), NULL);
 	result = open_all(&push, record, err);
 	if (!result)
 		result = read_all(&push, err);

@@ -301,7 +301,8 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 
 	if (!layer->fresh || atomic_load(&unpack->failed))
 		return 0;
-	span_begin(&span, unpack->session, "layer_conversion", reference, &layer->head.layer);
+	span_begin(&span, unpack->session->events, "layer_conversion", reference,
+		   &layer->head.layer);
 	result = read_layer(unpack, layer, err);
 	span_end(&span, result, layer->head.size, err);
 	if (!result)
@@ -591,7 +592,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	struct span span;
 	int result;
 
-	span_begin(&span, session, "image_unpack", ducc_record_reference(record), NULL);
+	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
 	result = unpack_image(&unpack, record, err);
 	span_end(&span, result, 0, err);
 	unpack_end(&unpack);

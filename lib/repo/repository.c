@@ -10,17 +10,6 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "repo/target.h"
-
-int repository_open(struct repository *repository, const struct target *target, const char *name,
-		    const char *store, ducc_error **err)
-{
-	int found;
-
-	*repository = (struct repository){.target = target, .name = xstrdup(name)};
-	found = target->find(repository, store, err);
-	return found < 0 ? error_wrap(err, "repository %s", name) : found;
-}
 
 void repository_close(struct repository *repository)
 {

@@ -22,13 +22,6 @@ struct repository {
 	bool metadata_only;
 };
 
-/*
- * Opens a repository of that kind; 1 if it can be read, 0 if not, -1 on error.  `store` is
- * the path of the store, which may have a copy of the repository's metadata.
- */
-int repository_open(struct repository *repository, const struct target *target, const char *name,
-		    const char *store, ducc_error **err);
-
 void repository_close(struct repository *repository);
 
 /* The directory repository->path, for a moment; -1 with errno set. */
