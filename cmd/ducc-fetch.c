@@ -26,7 +26,8 @@ static const struct option long_options[] = {
 
 static struct tool tool = {
 	.name = "ducc-fetch",
-	.usage = "[-N file] [-s store] [-r repo] [-j n] [-p platform | -a] [-FnqvhV] [image ...]",
+	.usage = "[-FhnqvV] [-j jobs] [-N file] [-p platform | -a]\n"
+		 "                  [-r repository] [-s store] [image ...]",
 	.letters = "aFj:p:",
 	.long_options = long_options,
 	.option = option,
@@ -36,14 +37,13 @@ static void fetch(ducc_session *session, ducc_record *record)
 {
 	ducc_error *err = NULL;
 
-	/* The record may be pinned before something fails: name it as it came. */
 	if (ducc_fetch(session, record, &err) < 0)
 		tool_fail(&tool, ducc_record_reference(record), err);
 	else
 		tool_done(&tool, record);
 }
 
-/* A copy of the record for each platform that the image is there for. */
+/* Fetches a copy of the record for each platform of the image. */
 static void fetch_all(ducc_session *session, ducc_record *record)
 {
 	ducc_error *err = NULL;

@@ -1,4 +1,4 @@
-/* ducc-gc: remove from a repository what nobody wants any more. */
+/* ducc-gc: remove images that are no longer wanted from a repository. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,10 +52,10 @@ static const struct option long_options[] = {
 
 static struct tool tool = {
 	.name = "ducc-gc",
-	.usage = "[-N file] [-s store] [-r repo] [-g days] [-m percent] [-w seconds] [-aCfnqvhV] "
-		 "[image ...]\n"
-		 "       ducc-gc --store [-N file] [-s store] [-r repo] [-g days] [-M bytes] "
-		 "[-nqvhV]",
+	.usage = "[-aCfhnqvV] [-g days] [-m percent] [-N file] [-r repository]\n"
+		 "               [-s store] [-w seconds] [image ...]\n"
+		 "       ducc-gc --store [-hnqvV] [-g days] [-M bytes] [-N file]\n"
+		 "               [-r repository] [-s store]",
 	.letters = "aCfg:M:m:Sw:",
 	.long_options = long_options,
 	.option = option,
@@ -67,7 +67,7 @@ static void on_removed(void *ctx, const char *path)
 	puts(path);
 }
 
-/* All records: what is not among them is not wanted. */
+/* Reads all records: an image that is not among them is not wanted. */
 static ducc_record **read_all(struct input *input, size_t *n)
 {
 	ducc_record **records = NULL, *record;
@@ -101,7 +101,7 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	options.n_wanted = n;
 	options.grace = (uint64_t)days * DAY;
 	options.removed = on_removed;
-	/* With a record that can't be read, who knows what is wanted? */
+	/* With a malformed record, the set of wanted images is incomplete. */
 	if (!tool.failed && !tool_is_cancelled() && ducc_gc(session, &options, &err) < 0)
 		tool_fail(&tool, NULL, err);
 	for (size_t i = 0; i < n; i++)

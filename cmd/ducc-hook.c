@@ -1,4 +1,4 @@
-/* ducc-hook: read a registry's notification, and print what was pushed and deleted. */
+/* ducc-hook: read a notification of a registry, and print the images pushed or deleted. */
 #include <unistd.h>
 
 #include "tool.h"
@@ -15,7 +15,7 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-hook",
-	.usage = "[-N file] [-r repo] [-H registry] [-nqvhV]",
+	.usage = "[-hnqvV] [-H registry] [-N file] [-r repository]",
 	.letters = "H:",
 	.option = option,
 };

@@ -1,4 +1,4 @@
-/* ducc-publish: publish unpacked images, all that are ready in one transaction. */
+/* ducc-publish: publish unpacked images, all ready ones in one transaction. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +23,8 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-N file] [-s store] [-r repo] [-b images] [-B bytes] [-w seconds] [-nqvhV] "
-		 "[image ...]",
+	.usage = "[-hnqvV] [-B bytes] [-b images] [-N file] [-r repository]\n"
+		 "                    [-s store] [-w seconds] [image ...]",
 	.letters = "B:b:w:",
 	.option = option,
 };
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 	input = tool_input(&tool, argv + first, argc - first);
 	next = input_next(input, true);
 	while (next && !tool_is_cancelled()) {
-		/* All that is waiting now, as far as it goes to the same repository. */
+		/* All records available now, up to one for another repository. */
 		do {
 			add(&batch, next);
 			next = batch.n < batch_images ? input_next(input, false) : NULL;

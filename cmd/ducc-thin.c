@@ -1,4 +1,4 @@
-/* ducc-thin: build the thin images of published ones, and push them to a registry. */
+/* ducc-thin: build thin images of published images, and push them to a registry. */
 #include "tool.h"
 
 #include <stddef.h>
@@ -15,7 +15,8 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-thin",
-	.usage = "[-N file] [-s store] [-r repo] [-o dir] [-nqvhV] [image ...]",
+	.usage = "[-hnqvV] [-N file] [-o dir] [-r repository] [-s store]\n"
+		 "                 [image ...]",
 	.letters = "o:",
 	.option = option,
 };

@@ -1,4 +1,4 @@
-/* ducc-unpack: unpack fetched images, layer by layer, and merge them. */
+/* ducc-unpack: unpack the layers of fetched images, and merge their listings. */
 #include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,7 +18,7 @@ static const struct {
 	{"depth", &tool.options.limits.depth},     {"layers", &tool.options.limits.layers},
 };
 
-/* Parses [NAME=]NUMBER; without a name it is the limit of a layer. */
+/* Parses [NAME=]LIMIT; the default name is layer. */
 static int set_limit(const char *text)
 {
 	const char *equals = strchr(text, '=');
@@ -47,13 +47,13 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-unpack",
-	.usage = "[-N file] [-s store] [-r repo] [-j n] [-x dir] [-l [name=]limit] [-nqvhV] [image "
-		 "...]",
+	.usage = "[-hnqvV] [-j jobs] [-l [name=]limit] [-N file]\n"
+		 "                   [-r repository] [-s store] [-x directory] [image ...]",
 	.letters = "j:x:l:",
 	.option = option,
 };
 
-/* Every new layer keeps two files open until it is merged, and an image may have many. */
+/* Each new layer keeps two files open until it is merged, and an image may have many layers. */
 static void raise_files(void)
 {
 	struct rlimit files;

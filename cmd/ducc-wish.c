@@ -1,4 +1,4 @@
-/* ducc-wish: read wish lists, and print the images that are wanted. */
+/* ducc-wish: read wish lists, and print the wanted images. */
 #include "tool.h"
 
 static struct tool tool;
@@ -15,12 +15,13 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-wish",
-	.usage = "[-N file] [-r repo] [-j n] [-m records] [-nqvhV] [list ...]",
+	.usage = "[-hnqvV] [-j registries] [-m records] [-N file] [-r repository]\n"
+		 "                 [list ...]",
 	.letters = "j:m:",
 	.option = option,
 };
 
-/* Who reads the records does not see our exit status, but won't do with this one. */
+/* Readers of the records do not see the exit status, but fail on this record. */
 static void print_incomplete(void)
 {
 	ducc_record *record = ducc_record_parse("?\tincomplete=yes", NULL);

@@ -1,4 +1,4 @@
-/* What the tools have in common: see tool.h. */
+/* Common code of the tools: see tool.h. */
 #include "tool.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROGRESS_INTERVAL 100 /* milliseconds between two updates of the line */
+#define PROGRESS_INTERVAL 100 /* milliseconds between updates of the progress line */
 
 /* The progress line on the terminal, if standard error is one. */
 static struct {
@@ -20,7 +20,7 @@ static struct {
 	struct timespec last;
 } line;
 
-/* The signal that is to end the program, when it has cleaned up. */
+/* The signal by which the program is to terminate after cleaning up. */
 static volatile sig_atomic_t caught;
 
 static void clear_line(void)
@@ -71,8 +71,7 @@ void tool_usage(const struct tool *tool)
 
 static void help(const struct tool *tool)
 {
-	printf("usage: %s %s\n\nThe manual, %s(1), tells more.\n", tool->name, tool->usage,
-	       tool->name);
+	printf("usage: %s %s\n\nSee %s(1) for details.\n", tool->name, tool->usage, tool->name);
 	exit(EXIT_SUCCESS);
 }
 
@@ -143,8 +142,8 @@ static void option(struct tool *tool, int letter)
 	default:
 		if (letter == '?' || tool->option(letter, optarg) < 0) {
 			if (letter != '?')
-				fprintf(stderr, "%s: -%c: not valid: %s\n", tool->name, letter,
-					optarg);
+				fprintf(stderr, "%s: -%c: invalid argument: %s\n", tool->name,
+					letter, optarg);
 			tool_usage(tool);
 		}
 	}
@@ -164,10 +163,10 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	tool->options.notice = on_notice;
 	tool->options.progress = line.enabled ? on_progress : NULL;
 	tool->options.ctx = tool;
-	/* A reader who left, or a file that may not grow, is an error like others. */
+	/* A closed pipe or a file size limit is an error like any other. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	/* Who ignores it does not learn what becomes of other programs. */
+	/* With SIGCHLD ignored, waitpid() loses exit statuses. */
 	signal(SIGCHLD, SIG_DFL);
 	return optind;
 }
@@ -189,7 +188,7 @@ struct input {
 	struct tool *tool;
 	char **operands; /* NULL: standard input */
 	int n;
-	char *data; /* what was read and not yet taken */
+	char *data; /* read, but not yet consumed */
 	size_t len, capacity;
 	bool end;
 };
@@ -212,7 +211,7 @@ void input_free(struct input *input)
 	free(input);
 }
 
-/* Reads what is there; with wait, at least something.  False: nothing came. */
+/* Reads available input; with wait, blocks for some.  False: nothing was read. */
 static bool fill(struct input *input, bool wait)
 {
 	struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -240,7 +239,7 @@ static bool fill(struct input *input, bool wait)
 	return n > 0;
 }
 
-/* The next line without its newline, allocated; NULL if there is none (yet). */
+/* The next line without its newline, allocated; NULL at the end, or if none is complete yet. */
 static char *next_line(struct input *input, bool wait)
 {
 	for (;;) {
@@ -253,8 +252,8 @@ static char *next_line(struct input *input, bool wait)
 				return NULL;
 			continue;
 		}
-		if (memchr(input->data, '\0', len)) { /* a reference that can't be one */
-			fprintf(stderr, "%s: standard input: record with a NUL\n",
+		if (memchr(input->data, '\0', len)) { /* not a record */
+			fprintf(stderr, "%s: standard input: record contains a NUL byte\n",
 				input->tool->name);
 			input->tool->failed++;
 			len += newline != NULL;
@@ -365,12 +364,12 @@ static bool on_cancelled(void *ctx)
 void tool_catch_signals(struct tool *tool)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
-	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: waiting ends */
+	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: interrupt reads */
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct sigaction old;
 
-		/* nohup(1) wants it ignored. */
+		/* Under nohup(1) it stays ignored. */
 		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}

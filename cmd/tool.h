@@ -1,5 +1,5 @@
 /*
- * What the tools have in common: options, records in and out, messages.
+ * Common code of the tools: options, input and output of records, messages.
  */
 #ifndef TOOL_H
 #define TOOL_H
@@ -15,10 +15,10 @@ enum {
 
 struct tool {
 	const char *name;                  /* "ducc-fetch" */
-	const char *usage;                 /* what follows the name in the usage line */
+	const char *usage;                 /* the usage line after the name */
 	const char *letters;               /* getopt(3) letters beyond the common nqvhVN:s:r: */
-	const struct option *long_options; /* of getopt_long(3), for some of them; or NULL */
-	int (*option)(int letter, const char *value); /* takes one of those; -1: bad value */
+	const struct option *long_options; /* long forms of some of them; or NULL */
+	int (*option)(int letter, const char *value); /* handles one of these; -1: bad value */
 	struct ducc_options options;
 	int verbosity; /* -1 quiet, 0, 1, 2 */
 	int failed;    /* images */
@@ -30,7 +30,7 @@ struct tool {
  */
 int tool_options(struct tool *tool, int argc, char **argv);
 
-/* Shows the synopsis and exits, after wrong usage. */
+/* After a usage error: prints the synopsis and exits. */
 void tool_usage(const struct tool *tool) __attribute__((noreturn));
 
 /* Parses a number from 1 to `max`, or a size in bytes with an optional K, M, G or T. */
@@ -41,8 +41,8 @@ bool tool_parse_size(const char *text, uint64_t *bytes);
 ducc_session *tool_session(struct tool *tool);
 
 /*
- * The records: from the operands, or from standard input if there are none.
- * Comments and empty lines of the input are printed as they come; bad records are
+ * The input: records from the operands or, without operands, from standard input.
+ * Comments and empty lines are copied to standard output; malformed records are
  * reported and counted as failed.
  */
 struct input;
@@ -51,33 +51,33 @@ void input_free(struct input *input);
 
 /*
  * The next record, to be freed with ducc_record_free(); NULL at the end.  With
- * wait false, also NULL when no complete line is there yet.
+ * wait false, also NULL if no complete line is available yet.
  */
 ducc_record *input_next(struct input *input, bool wait);
 
-/* Prints the record of an image that is done; exits if nobody can read it any more. */
+/* Prints the record of a processed image; exits if standard output cannot be written. */
 void tool_done(struct tool *tool, const ducc_record *record);
 
-/* Reports an image that failed, and frees the error. */
+/* Reports a failed image, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
-/* For what the library tells one by one: prints the record, reports the error, frees both. */
+/* A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both. */
 void tool_take(void *tool, ducc_record *record, ducc_error *err);
 
 /*
- * From now on, SIGINT, SIGTERM and SIGHUP make the jobs of the library give up and
- * clean up; tool_status() then ends the program by that signal.  Call it before
+ * From now on, SIGINT, SIGTERM and SIGHUP make the jobs of the library stop and
+ * clean up; tool_status() then terminates the program by that signal.  Call it before
  * tool_session().
  */
 void tool_catch_signals(struct tool *tool);
 
-/* True if there was one of these signals. */
+/* True after one of these signals. */
 bool tool_is_cancelled(void);
 
-/* For tools that know passwords: what dies leaves no core, which would hold them. */
+/* Disables core dumps, for tools that hold passwords. */
 void tool_keep_secrets(void);
 
-/* The exit status for what happened. */
+/* The exit status; does not return after a caught signal. */
 int tool_status(const struct tool *tool);
 
 #endif

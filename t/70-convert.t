@@ -120,7 +120,7 @@ mkfifo "$tmp/fifo"
 holder=$!
 read -r _ <"$tmp/fifo"
 ok "another one at work on the list is not waited for" run 75 "" "$list"
-like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: another ducc-convert is at work on it$"
+like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: locked by another ducc-convert$"
 ok "... unless with -q" run 75 "" -q "$list"
 is "... which says nothing" "$(cat "$tmp/err")" ""
 ok "... also by another name of the list" run 75 "" "$tmp/work/../recipe.yaml"
