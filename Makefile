@@ -9,7 +9,8 @@ INCLUDEDIR = $(PREFIX)/include
 MANDIR = $(PREFIX)/share/man
 
 VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
-SONAME = libducc.so.0
+# Changes with every change of ducc.h that a program built before would notice.
+SONAME = libducc.so.1
 
 TOOLS := $(patsubst cmd/%.c,%,$(wildcard cmd/ducc-*.c))
 MANUALS = $(wildcard man/*.[157])

@@ -57,8 +57,7 @@ static void fetch_all(ducc_session *session, ducc_record *record)
 	if (!*platforms)
 		fetch(session, record);
 	for (char **platform = platforms; *platform; platform++) {
-		char *text = ducc_record_format(record);
-		ducc_record *copy = ducc_record_parse(text, NULL);
+		ducc_record *copy = ducc_record_copy(record);
 
 		if (ducc_record_set(copy, "platform", *platform, &err) < 0) {
 			tool_fail(&tool, ducc_record_reference(record), err);
@@ -67,7 +66,6 @@ static void fetch_all(ducc_session *session, ducc_record *record)
 			fetch(session, copy);
 		}
 		ducc_record_free(copy);
-		free(text);
 		free(*platform);
 	}
 	free(platforms);

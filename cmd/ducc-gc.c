@@ -11,8 +11,8 @@
 
 static struct tool tool;
 static unsigned days = DEFAULT_DAYS;
-static struct ducc_gc_options options = {.share = DEFAULT_SHARE};
-static struct ducc_clean_options clean_options;
+static struct ducc_gc_options options = {.size = sizeof(options), .share = DEFAULT_SHARE};
+static struct ducc_clean_options clean_options = {.size = sizeof(clean_options)};
 static bool clean; /* the store, instead of a repository */
 
 static int option(int letter, const char *value)
@@ -35,7 +35,7 @@ static int option(int letter, const char *value)
 		return !strcmp(value, "0") || tool_parse_number(value, 100, &options.share) ? 0
 											    : -1;
 	case 'M':
-		return tool_parse_size(value, &clean_options.size) ? 0 : -1;
+		return tool_parse_size(value, &clean_options.limit) ? 0 : -1;
 	case 'S':
 		clean = true;
 		break;

@@ -7,15 +7,15 @@
 
 static struct tool tool;
 static const char *directory; /* -x */
+static struct ducc_limits chosen = {.size = sizeof(chosen)};
 
 /* The names that -l accepts. */
 static const struct {
 	const char *name;
 	uint64_t *value;
 } limits[] = {
-	{"layer", &tool.options.limits.layer},     {"image", &tool.options.limits.image},
-	{"listing", &tool.options.limits.listing}, {"entries", &tool.options.limits.entries},
-	{"depth", &tool.options.limits.depth},     {"layers", &tool.options.limits.layers},
+	{"layer", &chosen.layer},     {"image", &chosen.image}, {"listing", &chosen.listing},
+	{"entries", &chosen.entries}, {"depth", &chosen.depth}, {"layers", &chosen.layers},
 };
 
 /* Parses [NAME=]LIMIT; the default name is layer. */
@@ -25,7 +25,7 @@ static int set_limit(const char *text)
 	size_t len = equals ? (size_t)(equals - text) : 0;
 
 	if (!equals)
-		return tool_parse_size(text, &tool.options.limits.layer) ? 0 : -1;
+		return tool_parse_size(text, &chosen.layer) ? 0 : -1;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (strlen(limits[i].name) == len && !strncmp(text, limits[i].name, len))
 			return tool_parse_size(equals + 1, limits[i].value) ? 0 : -1;
@@ -50,6 +50,7 @@ static struct tool tool = {
 	.usage = "[-hnqvV] [-j jobs] [-l [name=]limit] [-N file]\n"
 		 "                   [-r repository] [-s store] [-x directory] [image ...]",
 	.letters = "j:x:l:",
+	.options = {.limits = &chosen},
 	.option = option,
 };
 

@@ -160,6 +160,7 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
 		option(tool, letter);
 	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;
+	tool->options.size = sizeof(tool->options);
 	tool->options.notice = on_notice;
 	tool->options.progress = line.enabled ? on_progress : NULL;
 	tool->options.ctx = tool;
@@ -336,13 +337,14 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	tool->failed++;
 }
 
-void tool_take(void *tool, ducc_record *record, ducc_error *err)
+bool tool_take(void *tool, ducc_record *record, ducc_error *err)
 {
 	if (err)
 		tool_fail(tool, NULL, err);
 	if (record)
 		tool_done(tool, record);
 	ducc_record_free(record);
+	return true;
 }
 
 static void on_signal(int number)

@@ -61,8 +61,8 @@ void tool_done(struct tool *tool, const ducc_record *record);
 /* Reports a failed image, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
-/* A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both. */
-void tool_take(void *tool, ducc_record *record, ducc_error *err);
+/* A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both; true. */
+bool tool_take(void *tool, ducc_record *record, ducc_error *err);
 
 /*
  * From now on, SIGINT, SIGTERM and SIGHUP make the jobs of the library stop and

@@ -1,22 +1,46 @@
 /*
  * libducc: container images, unpacked and published file by file.
  *
- * The library does the jobs of the ducc tools: it fetches an image into a
- * store, unpacks it there, and publishes it into a repository.  See ducc(7)
- * for the concepts, ducc-store(5) and ducc-repository(5) for what is on disk.
+ * The library does the work of the ducc tools: it fetches an image into a store, unpacks it
+ * there, and publishes it in a repository.  See ducc(7) for the concepts, ducc-store(5) and
+ * ducc-repository(5) for what is on disk.
  *
- * Errors are values.  A function that can fail takes a last argument
- * `ducc_error **err`, returns a negative number or NULL on failure, and then
- * sets *err (unless err is NULL) to an error that the caller releases with
- * ducc_error_free().  *err must be NULL before the call.
+ * Errors are values.  A function that can fail takes a last argument `ducc_error **err`,
+ * returns a negative number or NULL on failure, and then sets *err (unless err is NULL) to
+ * an error that the caller releases with ducc_error_free().  *err must be NULL before the
+ * call.
  *
- * The library never exits, never prints and keeps no global state; notices and
- * progress go through the callbacks of struct ducc_options.  It expects SIGPIPE
- * and SIGXFSZ to be ignored by a caller who would rather see EPIPE and EFBIG.
- * When memory is exhausted it aborts; sizes that come from outside are bounded
+ * The library never exits and never prints; notices and progress go through the callbacks of
+ * struct ducc_options.  It expects SIGPIPE and SIGXFSZ to be ignored by a caller who would
+ * rather see EPIPE and EFBIG, and SIGCHLD not to be: it waits for the programs that it
+ * starts.  When memory is exhausted it aborts; sizes that come from outside are bounded
  * before anything is allocated for them.
  *
+ * Threads: a session, record or error must not be used by two threads at the same time.
+ * Different sessions are independent, also on the same store and repository, which are
+ * locked where needed.  Callbacks may come from threads that the library has started, but
+ * never two at once for one session; they must not call functions on that session.  The
+ * library keeps no global state that could be seen, but it reads the environment, which
+ * must not be changed while one of its functions runs.
+ *
+ * The environment, read where no option is given:
+ *   DUCC_STORE, XDG_CACHE_HOME, HOME   the store
+ *   DUCC_REPO, DUCC_NOTIFY             the repository, and the file for events
+ *   DUCC_AUTH_REGISTRIES and DUCC_NAME_IDENT, _USER, _PASS, _PROXY
+ *   DUCC_OUTPUT_REGISTRY_USER, DUCC_OUTPUT_REGISTRY_PASS
+ *   REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG, HOME   credentials
+ *   CONTAINERS_REGISTRIES_CONF, XDG_CONFIG_HOME, HOME          mirrors and certificates
+ *   SSL_CERT_FILE, and the proxy variables of libcurl
+ *   DUCC_TIMEOUT                       seconds without progress that end a transfer
+ *   PATH                               for cvmfs_server and credential helpers
+ *   TMPDIR                             for archives that are read from a pipe
+ *   DUCC_CLOCK, DUCC_SYSROOT           for tests: the time, and a directory in place of /
+ *
  * Strings are NUL-terminated byte strings; they are not expected to be UTF-8.
+ *
+ * Structures with options begin with their size, which the caller sets:
+ *   struct ducc_options options = {.size = sizeof(options), .store = "/srv/ducc"};
+ * so that a library which knows further options takes them as zero, the default.
  */
 #ifndef DUCC_H
 #define DUCC_H
@@ -29,7 +53,7 @@
 extern "C" {
 #endif
 
-#define DUCC_VERSION "0.1"
+#define DUCC_VERSION "0.2"
 
 #if defined(__GNUC__)
 #define DUCC_PUBLIC __attribute__((visibility("default")))
@@ -47,6 +71,24 @@ typedef struct ducc_error ducc_error;
  * 2,000 bytes long.  Lives as long as the error.
  */
 DUCC_PUBLIC const char *ducc_error_message(const ducc_error *err);
+
+/* What a program can do something about.  More kinds may be added. */
+enum ducc_error_kind {
+	DUCC_OTHER,
+	DUCC_NOT_FOUND, /* an image, file, tag, store or repository that does not exist */
+	DUCC_DENIED,    /* by a registry, or by the permissions of a file */
+	DUCC_TRANSIENT, /* a network or registry failed; later attempts may succeed */
+	DUCC_CORRUPT,   /* data is damaged, does not have its digest, or breaks its format */
+	DUCC_BUSY,      /* others held a repository for longer than the caller would wait */
+	DUCC_CANCELLED, /* by the callback */
+	DUCC_NO_SPACE,  /* a file system or quota is full */
+	DUCC_USAGE,     /* an option, reference or record that is invalid or missing */
+	DUCC_LIMIT,     /* an image exceeds a limit (struct ducc_limits) */
+	DUCC_SYSTEM,    /* a system call failed for another reason */
+};
+
+/* The kind of the first cause. */
+DUCC_PUBLIC enum ducc_error_kind ducc_error_kind(const ducc_error *err);
 
 /* Releases an error; NULL is allowed. */
 DUCC_PUBLIC void ducc_error_free(ducc_error *err);
@@ -75,6 +117,11 @@ typedef struct ducc_record ducc_record;
  */
 DUCC_PUBLIC ducc_record *ducc_record_parse(const char *line, ducc_error **err);
 
+/* A record with that reference and no fields; NULL with *err set if it cannot be one. */
+DUCC_PUBLIC ducc_record *ducc_record_new(const char *reference, ducc_error **err);
+
+DUCC_PUBLIC ducc_record *ducc_record_copy(const ducc_record *record);
+
 DUCC_PUBLIC void ducc_record_free(ducc_record *record);
 
 /* The reference, as it stands in the first field. */
@@ -82,6 +129,13 @@ DUCC_PUBLIC const char *ducc_record_reference(const ducc_record *record);
 
 /* The value of the first field called `key`, or NULL. */
 DUCC_PUBLIC const char *ducc_record_get(const ducc_record *record, const char *key);
+
+/*
+ * Field number i, from 0, in the order of the line; false if there are not so many.  Key and
+ * value live until the record is changed or freed.
+ */
+DUCC_PUBLIC bool ducc_record_field(const ducc_record *record, size_t i, const char **key,
+				   const char **value);
 
 /*
  * Sets a field in its place, or appends it.  Returns 0, or -1 with *err set, and the
@@ -117,6 +171,7 @@ struct ducc_progress {
  * bytes, each counted once.
  */
 struct ducc_limits {
+	size_t size; /* sizeof(struct ducc_limits) */
 	/* Bytes that one layer expands to; 0: 200 x compressed, at least 1 GiB. */
 	uint64_t layer;
 	/* Bytes that all new layers expand to; 0: 200 x compressed, at least 4 GiB. */
@@ -136,18 +191,18 @@ struct ducc_limits {
 };
 
 /*
- * Zero is the default for every member.  The strings need to live only as long
- * as ducc_open() runs.  Callbacks may come from several threads, but never two
- * at once.
+ * Zero is the default for every member but the size.  Strings and limits need to live only
+ * while ducc_open() runs.
  */
 struct ducc_options {
+	size_t size;            /* sizeof(struct ducc_options) */
 	const char *store;      /* directory; NULL: $DUCC_STORE, else the default of ducc(7) */
 	const char *repository; /* NULL: $DUCC_REPO, else the record's repo= field */
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
 	const char *notify;     /* file that events are appended to (ducc(7)); NULL: $DUCC_NOTIFY */
 	unsigned jobs; /* transfers, layers or registries at a time; 0: a sensible number */
-	struct ducc_limits limits; /* of images that are unpacked */
-	uint64_t batch_bytes;      /* of new layers, after which a transaction ends; 0: 32 GiB */
+	const struct ducc_limits *limits; /* of images that are unpacked; NULL: the defaults */
+	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
 	unsigned wait; /* seconds to wait for a CernVM-FS transaction of others; 0: one hour */
 	bool dry_run;  /* say what would be done (at DUCC_INFO), change nothing */
 	bool foreign;  /* fetch layers that registries need not have from where they are */
@@ -182,11 +237,13 @@ DUCC_PUBLIC void ducc_close(ducc_session *session);
  * With dry_run, no wildcard is expanded, and no registry asked.  With `news`, the same
  * kind of name as in lists, neither, and only those images are handed over of which
  * the records there tell, and not that they were deleted.
- * Returns 0, or -1 if some list could not be read: then more may be wanted.
+ * wanted() returns true to go on.
+ * Returns 0, 1 if wanted() has stopped it, or -1 if some list could not be read: then more
+ * may be wanted.
  */
 DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
 			  const char *news,
-			  void (*wanted)(void *ctx, ducc_record *record, ducc_error *error),
+			  bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error),
 			  void *ctx);
 
 /*
@@ -197,10 +254,11 @@ DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_
  * event=delete; with a repository in the session, all have repo=.
  * `registry` ([SCHEME://]HOST[:PORT]) is what the registry is called, whatever the
  * notification says; NULL: it is to be believed.
- * Returns 0, or -1 with *err set if it is no such notification.
+ * event() returns true to go on.
+ * Returns 0, 1 if event() has stopped it, or -1 with *err set if it is no such notification.
  */
 DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
-			  void (*event)(void *ctx, ducc_record *record, ducc_error *error),
+			  bool (*event)(void *ctx, ducc_record *record, ducc_error *error),
 			  void *ctx, ducc_error **err);
 
 /*
@@ -252,6 +310,7 @@ DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *recor
 
 /* What ducc_gc() is to do; zero is the default for every member. */
 struct ducc_gc_options {
+	size_t size; /* sizeof(struct ducc_gc_options) */
 	/*
 	 * Images that somebody wants; `*` in a tag stands for any text.  One with the field
 	 * event=delete is not wanted, whatever the others say.
@@ -279,8 +338,9 @@ DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *opt
 
 /* What ducc_clean() is to do. */
 struct ducc_clean_options {
+	size_t size;    /* sizeof(struct ducc_clean_options) */
 	uint64_t grace; /* seconds that a file must be old */
-	uint64_t size;  /* bytes that the store may have; 0: any */
+	uint64_t limit; /* bytes that the store may have; 0: any */
 	/* Told of each file, or image in index.json, that was removed. */
 	void (*removed)(void *ctx, const char *what);
 	void *ctx;

@@ -20,9 +20,9 @@ ok "ducc(7) is installed" test -s "$root/usr/share/man/man7/ducc.7"
 for page in "$root"/usr/share/man/man?/*; do
 	ok "${page##*/} is a manual page without faults" mandoc -T lint -W warning "$page"
 done
-so=$(find "$root/usr" -name libducc.so.0)
+so=$(find "$root/usr" -name libducc.so.1)
 libdir=${so%/*}
-like "the library has a soname" "$(objdump -p "$so")" 'SONAME +libducc\.so\.0$'
+like "the library has a soname" "$(objdump -p "$so")" 'SONAME +libducc\.so\.1$'
 ok "... and the name that the linker looks for" test -e "$libdir/libducc.so"
 ok "the static library is installed" test -s "$libdir/libducc.a"
 is "the shared library exports nothing but ducc_ names" \
@@ -61,7 +61,7 @@ cat >"$tmp/program.c" <<'END'
 
 int main(int argc, char **argv)
 {
-	struct ducc_options options = {.store = argv[1]};
+	struct ducc_options options = {.size = sizeof(options), .store = argv[1]};
 	ducc_error *err = NULL;
 	ducc_session *session = ducc_open(&options, &err);
 	ducc_record *record = session ? ducc_record_parse(argv[argc - 1], &err) : NULL;

@@ -357,7 +357,10 @@ static void set_up(void)
 	blobs = format("mkdir -p %s/layout/blobs/sha256", directory);
 	FUZZ_CHECK(!system(blobs)); /* NOLINT(cert-env33-c): likewise */
 	write_file("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}", 30);
-	session = ducc_open(&(struct ducc_options){.store = store, .repository = repository}, NULL);
+	session = ducc_open(&(struct ducc_options){.size = sizeof(struct ducc_options),
+						   .store = store,
+						   .repository = repository},
+			    NULL);
 	FUZZ_CHECK(session);
 	atexit(remove_all);
 	write_layout("lvictim\1", VICTIM);

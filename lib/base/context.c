@@ -63,6 +63,12 @@ bool context_cancelled(struct context *context)
 	return cancelled;
 }
 
+int context_interrupted(ducc_error **err)
+{
+	error_set(err, "interrupted");
+	return error_kind(err, DUCC_CANCELLED);
+}
+
 bool context_wait(struct context *context, uint64_t milliseconds)
 {
 	while (milliseconds && !context_cancelled(context)) {

@@ -30,6 +30,9 @@ void context_progress(struct context *context, const char *what, uint64_t done, 
 /* True if the caller wants the job to be given up. */
 bool context_cancelled(struct context *context);
 
+/* The error of a job that is given up; -1. */
+int context_interrupted(ducc_error **err);
+
 /* Waits so long; false if the caller wants the job to be given up. */
 bool context_wait(struct context *context, uint64_t milliseconds);
 

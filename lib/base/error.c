@@ -1,6 +1,7 @@
 /* Errors as values: see error.h. */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 
 struct ducc_error {
+	enum ducc_error_kind kind;
 	char *message;
 };
 
@@ -46,6 +48,24 @@ void error_start(ducc_error **err, const char *fmt, ...)
 	}
 }
 
+static enum ducc_error_kind kind_of(int code)
+{
+	switch (code) {
+	case ENOENT:
+		return DUCC_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return DUCC_DENIED;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return DUCC_NO_SPACE;
+	default:
+		return DUCC_SYSTEM;
+	}
+}
+
 void error_start_errno(ducc_error **err, int code, const char *fmt, ...)
 {
 	if (err && !*err) {
@@ -53,8 +73,15 @@ void error_start_errno(ducc_error **err, int code, const char *fmt, ...)
 
 		FORMAT(text, fmt);
 		set_message(err, text.data, strerror_r(code, reason, sizeof(reason)));
+		(*err)->kind = kind_of(code);
 		buffer_free(&text);
 	}
+}
+
+void error_classify(ducc_error **err, enum ducc_error_kind kind)
+{
+	if (err && *err && (*err)->kind == DUCC_OTHER)
+		(*err)->kind = kind;
 }
 
 void error_prepend(ducc_error **err, const char *fmt, ...)
@@ -80,8 +107,14 @@ ducc_error *error_copy(const ducc_error *err)
 {
 	ducc_error *copy = xcalloc(1, sizeof(*copy));
 
+	copy->kind = err->kind;
 	copy->message = xstrdup(err->message);
 	return copy;
+}
+
+enum ducc_error_kind ducc_error_kind(const ducc_error *err)
+{
+	return err->kind;
 }
 
 const char *ducc_error_message(const ducc_error *err)

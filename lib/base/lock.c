@@ -15,7 +15,7 @@ int lock_wait(struct context *context, int fd, const char *what, ducc_error **er
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_errno(err, errno, "lock");
 		if (context_cancelled(context))
-			return error_set(err, "interrupted");
+			return context_interrupted(err);
 		if (!told)
 			context_notice(context, DUCC_INFO, "%s: waiting for another publish", what);
 		told = true;

@@ -118,7 +118,7 @@ int archive_file_fail(const struct archive_file *file, ducc_error **err)
 	const char *text = archive_error_string(file->archive);
 
 	if (file->error)
-		return error_set(err, "%s", ducc_error_message(file->error));
+		return error_give(err, error_copy(file->error));
 	return error_set(err, "%s", text ? text : "not an archive");
 }
 

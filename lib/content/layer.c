@@ -114,7 +114,7 @@ static int fail(const struct reader *reader, ducc_error **err)
 	const char *text = archive_error_string(reader->archive);
 
 	if (reader->error)
-		return error_set(err, "%s", ducc_error_message(reader->error));
+		return error_give(err, error_copy(reader->error));
 	return error_set(err, "%s", text ? text : "not a tar archive");
 }
 

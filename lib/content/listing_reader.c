@@ -511,11 +511,12 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 	buffer_free(&reader.last);
 	fclose(stream);
 	if (!good)
-		error_set(err, "listing is damaged: line %zu", number);
+		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: line %zu", number);
 	else if (has_head != (head != NULL))
-		error_set(err, "listing is damaged: %s", head ? "no head" : "a head of a layer");
+		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: %s",
+			       head ? "no head" : "a head of a layer");
 	else if (has_head && !share_files(tree, &parsed.layer))
-		error_set(err, "listing is damaged: hard links that differ");
+		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: hard links that differ");
 	else {
 		tree_sort(tree);
 		if (head)

@@ -45,8 +45,9 @@ uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t
 
 int limits_exceeded(enum limit limit, uint64_t value, ducc_error **err)
 {
-	return error_set(err, "%s %" PRIu64 " %s (raise it with -l %s=N)", limits[limit].before,
-			 value, limits[limit].after, limits[limit].option);
+	return error_set_kind(err, DUCC_LIMIT, "%s %" PRIu64 " %s (raise it with -l %s=N)",
+			      limits[limit].before, value, limits[limit].after,
+			      limits[limit].option);
 }
 
 void quota_begin(struct quota *quota, const struct ducc_limits *chosen, enum limit limit,

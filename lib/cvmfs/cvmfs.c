@@ -312,8 +312,10 @@ static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 		ducc_error *error = NULL;
 
 		now = n - done < batch ? n - done : batch;
-		if (context_cancelled(cvmfs->base.context))
-			return error_set(err, "interrupted; the next one will go on");
+		if (context_cancelled(cvmfs->base.context)) {
+			context_interrupted(err);
+			return error_wrap(err, "the next ducc-gc will continue");
+		}
 		if (!ingest_remove(cvmfs->base.context, cvmfs->base.repository, trees + done, now,
 				   &error))
 			continue;

@@ -14,11 +14,6 @@
 #define COPY_SIZE ((size_t)1 << 20)
 #define TICK_SHORT 10 /* milliseconds */
 
-static int interrupted(ducc_error **err)
-{
-	return error_set(err, "interrupted");
-}
-
 struct ingest {
 	struct context *context;
 	const struct repository *repository;
@@ -60,7 +55,7 @@ int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error
 		if (process_poll(process, true))
 			return ended(ingest, err);
 		if (context_cancelled(ingest->context))
-			return interrupted(err);
+			return context_interrupted(err);
 	}
 	return 0;
 }
@@ -106,7 +101,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 			return 1;
 		}
 		if (context_cancelled(ingest->context))
-			return interrupted(err);
+			return context_interrupted(err);
 	}
 	if (spool_is_busy(process))
 		return 0;

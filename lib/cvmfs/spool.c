@@ -195,11 +195,6 @@ static uint64_t seconds(void)
 	return (uint64_t)now.tv_sec;
 }
 
-static int interrupted(ducc_error **err)
-{
-	return error_set(err, "interrupted");
-}
-
 struct patience {
 	uint64_t until;
 	unsigned pause; /* seconds */
@@ -226,7 +221,7 @@ static int be_patient(struct context *context, struct patience *patience, const 
 	patience->pause = patience->pause * 2 < PAUSE_MAX ? patience->pause * 2 : PAUSE_MAX;
 	while (seconds() < until) {
 		if (context_cancelled(context))
-			return interrupted(err);
+			return context_interrupted(err);
 		poll(NULL, 0, PROCESS_TICK);
 	}
 	return 0;
@@ -243,9 +238,9 @@ static int wait_for_group(struct context *context, pid_t group, ducc_error **err
 		int waited = be_patient(context, &patience, what, err);
 
 		if (waited)
-			return waited < 0
-				       ? -1
-				       : error_set(err, "%s, process group %ld", what, (long)group);
+			return waited < 0 ? -1
+					  : error_set_kind(err, DUCC_BUSY, "%s, process group %ld",
+							   what, (long)group);
 	}
 	return 0;
 }
@@ -344,7 +339,8 @@ int spool_lock(struct context *context, const struct repository *repository, duc
 	int result = 0;
 
 	if (lock < 0 && errno == ENOENT)
-		return error_set(err, "this machine is no publisher of it: there is no %s", spool);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "this machine is no publisher of it: there is no %s", spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
@@ -383,8 +379,8 @@ int spool_patiently(struct context *context, const struct repository *repository
 		if (result < 0)
 			return -1;
 		if (result)
-			return error_set(
-				err,
+			return error_set_kind(
+				err, DUCC_BUSY,
 				"%s, for more than %u seconds (if nobody has: `" CVMFS_SERVER
 				" abort %s')",
 				what, context->wait, repository->name);

@@ -175,6 +175,7 @@ int manifest_parse(struct manifest *manifest, const char *data, size_t len, ducc
 		return -1;
 	if (manifest_from_json(manifest, json, err) < 0) {
 		manifest_free(manifest);
+		error_kind(err, DUCC_CORRUPT);
 		return error_wrap(err, "manifest");
 	}
 	return 0;
@@ -390,6 +391,7 @@ int config_parse(struct config *config, const char *data, size_t len, ducc_error
 		return -1;
 	if (config_from_json(config, json, err) < 0) {
 		config_free(config);
+		error_kind(err, DUCC_CORRUPT);
 		return error_wrap(err, "config");
 	}
 	return 0;

@@ -226,12 +226,13 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 	while (end < data + len && strchr(" \t\r\n", *end))
 		end++;
 	if (!is(json) || end != data + len) {
-		error_set(err, "%s: not a JSON %s", what, type);
+		error_set_kind(err, DUCC_CORRUPT, "%s: not a JSON %s", what, type);
 		return NULL;
 	}
 	twin = find_any_twin(json);
 	if (twin) {
-		error_set(err, "%s: JSON with \"%s\" twice in an object", what, twin);
+		error_set_kind(err, DUCC_CORRUPT, "%s: JSON with \"%s\" twice in an object", what,
+			       twin);
 		return NULL;
 	}
 	return STEAL(json);

@@ -242,12 +242,14 @@ int recipe_parse(struct recipe *recipe, const char *data, size_t len, ducc_error
 	result = check(&parser, err);
 	yaml_parser_delete(&parser);
 	if (result < 0)
-		return -1;
+		return error_kind(err, DUCC_CORRUPT);
 	start(&parser, data, len);
 	result = read_document(&parser, recipe, err);
 	yaml_parser_delete(&parser);
-	if (result < 0)
+	if (result < 0) {
 		recipe_free(recipe);
+		error_kind(err, DUCC_CORRUPT);
+	}
 	return result;
 }
 

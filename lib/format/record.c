@@ -66,15 +66,22 @@ static int parse_field(struct ducc_record *record, const char *text, size_t len,
 	return 0;
 }
 
+static int check_reference(const char *reference, ducc_error **err)
+{
+	if (!*reference)
+		return error_set(err, "record without a reference");
+	if (!text_is_plain(reference))
+		return error_set(err, "%s: reference holds a control character", reference);
+	return 0;
+}
+
 static int parse(struct ducc_record *record, const char *line, ducc_error **err)
 {
 	size_t len = strcspn(line, "\t");
 
 	record->reference = xstrndup(line, len);
-	if (!len)
-		return error_set(err, "record without a reference");
-	if (!text_is_plain(record->reference))
-		return error_set(err, "%s: reference holds a control character", record->reference);
+	if (check_reference(record->reference, err) < 0)
+		return -1;
 	for (line += len; *line; line += len) {
 		line++;
 		len = strcspn(line, "\t");
@@ -91,8 +98,22 @@ ducc_record *ducc_record_parse(const char *line, ducc_error **err)
 
 	if (!parse(record, line, err))
 		return record;
+	error_kind(err, DUCC_USAGE);
 	ducc_record_free(record);
 	return NULL;
+}
+
+ducc_record *ducc_record_new(const char *reference, ducc_error **err)
+{
+	struct ducc_record *record;
+
+	if (check_reference(reference, err) < 0) {
+		error_kind(err, DUCC_USAGE);
+		return NULL;
+	}
+	record = xcalloc(1, sizeof(*record));
+	record->reference = xstrdup(reference);
+	return record;
 }
 
 ducc_record *record_new(const struct reference *reference)
@@ -116,7 +137,7 @@ void ducc_record_free(ducc_record *record)
 	free(record);
 }
 
-ducc_record *record_copy(const ducc_record *record)
+ducc_record *ducc_record_copy(const ducc_record *record)
 {
 	struct ducc_record *copy = xcalloc(1, sizeof(*copy));
 
@@ -144,13 +165,22 @@ const char *ducc_record_get(const ducc_record *record, const char *key)
 	return field ? field->value : NULL;
 }
 
+bool ducc_record_field(const ducc_record *record, size_t i, const char **key, const char **value)
+{
+	if (i >= record->n)
+		return false;
+	*key = record->fields[i].key;
+	*value = record->fields[i].value;
+	return true;
+}
+
 int ducc_record_set(ducc_record *record, const char *key, const char *value, ducc_error **err)
 {
 	struct field *field = find(record, key);
 	char *copy;
 
 	if (check_field(key, value, err) < 0)
-		return -1;
+		return error_kind(err, DUCC_USAGE);
 	copy = xstrdup(value); /* which may be what is there now */
 	if (!field) {
 		add(record, xstrdup(key), copy);

@@ -4,13 +4,10 @@
 
 #include "format/reference.h"
 
-/* A record without fields; release it with ducc_record_free(). */
+/* As ducc_record_new(), which cannot fail with a reference. */
 ducc_record *record_new(const struct reference *reference);
 
 /* Replaces the reference, as ducc-fetch does when it pins one. */
 void record_set_reference(ducc_record *record, const struct reference *reference);
-
-/* The same again; release it with ducc_record_free(). */
-ducc_record *record_copy(const ducc_record *record);
 
 #endif

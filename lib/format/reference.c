@@ -223,7 +223,7 @@ static int parse_or_free(struct reference *reference, const char *text, bool pat
 	*reference = (struct reference){0};
 	if (parse(reference, text, pattern, err) < 0) {
 		reference_free(reference);
-		return -1;
+		return error_kind(err, DUCC_USAGE);
 	}
 	return 0;
 }

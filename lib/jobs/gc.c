@@ -28,7 +28,7 @@
 
 struct gc {
 	ducc_session *session;
-	const struct ducc_gc_options *options;
+	struct ducc_gc_options options;
 	struct reference *wanted; /* patterns among them */
 	char **names;             /* of those that are none, sorted */
 	size_t n_names;
@@ -63,7 +63,7 @@ static bool has_name(char *const *names, size_t n, const char *name)
 
 static int read_wanted(struct gc *gc, ducc_error **err)
 {
-	const struct ducc_gc_options *options = gc->options;
+	const struct ducc_gc_options *options = &gc->options;
 
 	gc->wanted = xcalloc(options->n_wanted, sizeof(*gc->wanted));
 	gc->names = xcalloc(options->n_wanted, sizeof(char *));
@@ -93,9 +93,9 @@ static enum gc_wanted is_wanted(void *ctx, const char *name)
 
 	if (has_name(gc->deleted, gc->n_deleted, name))
 		return GC_UNWANTED;
-	if (gc->options->all || has_name(gc->names, gc->n_names, name))
+	if (gc->options.all || has_name(gc->names, gc->n_names, name))
 		return GC_WANTED;
-	for (size_t i = 0; i < gc->options->n_wanted; i++)
+	for (size_t i = 0; i < gc->options.n_wanted; i++)
 		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
 			return GC_KEPT;
 	return GC_UNWANTED;
@@ -154,7 +154,7 @@ static int make_plan(struct gc *gc, ducc_error **err)
 			       "have it",
 			       gc->repository.name, gc->inventory.unclear);
 	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, is_wanted, gc, gc->now,
-		     gc->options->grace);
+		     gc->options.grace);
 	return 0;
 }
 
@@ -162,14 +162,14 @@ static int make_plan(struct gc *gc, ducc_error **err)
 static int check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
-	size_t allowed = (plan->n_names * gc->options->share + 99) / 100;
+	size_t allowed = (plan->n_names * gc->options.share + 99) / 100;
 
-	if (gc->options->force || plan->n_new_names <= allowed)
+	if (gc->options.force || plan->n_new_names <= allowed)
 		return 0;
 	return error_set(err,
 			 "%zu of %zu images are not wanted any more: that is more than %u percent, "
 			 "nothing is done (-f does it all the same)",
-			 plan->n_new_names, plan->n_names, gc->options->share);
+			 plan->n_new_names, plan->n_names, gc->options.share);
 }
 
 /* Bytes that a layer has unpacked, as far as that is published. */
@@ -371,8 +371,8 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	const char *name = gc->session->repository;
 	int found;
 
-	for (size_t i = 0; i < gc->options->n_wanted && !gc->session->repository; i++) {
-		const char *other = ducc_repository(gc->session, gc->options->wanted[i]);
+	for (size_t i = 0; i < gc->options.n_wanted && !gc->session->repository; i++) {
+		const char *other = ducc_repository(gc->session, gc->options.wanted[i]);
 
 		if (name && other && strcmp(name, other) != 0)
 			return error_set(err, "records for several repositories, %s and %s: say -r",
@@ -380,14 +380,15 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		name = other ? other : name;
 	}
 	if (!name)
-		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+		return error_set_kind(err, DUCC_USAGE,
+				      "no repository: say -r, $DUCC_REPO or repo=");
 	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
 		return -1;
 	found = targets_open(&gc->repository, name, gc->session->store_path, err);
 	if (found < 0)
 		return -1;
 	if (!found && gc->repository.target->created)
-		return error_set(err, "repository %s does not exist", name);
+		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	if (!gc->session->dry_run) {
 		gc->transaction =
 			transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
@@ -402,13 +403,13 @@ static int open_repository(struct gc *gc, ducc_error **err)
 static void report(const struct gc *gc, const char *path)
 {
 	event(gc->session->events, "remove", "repository", gc->repository.name, "path", path);
-	if (gc->options->removed)
-		gc->options->removed(gc->options->ctx, path);
+	if (gc->options.removed)
+		gc->options.removed(gc->options.ctx, path);
 }
 
 static int run(struct gc *gc, ducc_error **err)
 {
-	const struct ducc_gc_options *options = gc->options;
+	const struct ducc_gc_options *options = &gc->options;
 
 	if (read_wanted(gc, err) < 0)
 		return -1;
@@ -436,15 +437,15 @@ static int run(struct gc *gc, ducc_error **err)
 
 int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)
 {
-	struct gc gc = {.session = session,
-			.options = options,
-			.store = {.fd = -1},
-			.now = clock_now().tv_sec};
-	int result = run(&gc, err);
+	struct gc gc = {.session = session, .store = {.fd = -1}, .now = clock_now().tv_sec};
+	int result = options_take(&gc.options, sizeof(gc.options), options, err);
+
+	if (!result)
+		result = run(&gc, err);
 
 	transaction_end(gc.transaction);
 	forget_plan(&gc);
-	for (size_t i = 0; gc.wanted && i < options->n_wanted; i++)
+	for (size_t i = 0; gc.wanted && i < gc.options.n_wanted; i++)
 		reference_free(&gc.wanted[i]);
 	for (size_t i = 0; i < gc.n_names; i++)
 		free(gc.names[i]);

@@ -9,7 +9,8 @@
 struct hook {
 	ducc_session *session;
 	const char *registry; /* goes before the one that is told; NULL: it does not */
-	void (*event)(void *ctx, ducc_record *record, ducc_error *error);
+	bool (*event)(void *ctx, ducc_record *record, ducc_error *error);
+	bool stopped; /* by it */
 	void *ctx;
 	size_t n; /* events so far */
 };
@@ -100,7 +101,12 @@ static void hand_over(struct hook *hook, const struct event *event, ducc_error *
 		record = make_record(hook, event, &error);
 	if (error)
 		error_wrap(&error, "event %zu", hook->n);
-	hook->event(hook->ctx, record, error);
+	if (hook->stopped) {
+		ducc_record_free(record);
+		ducc_error_free(error);
+		return;
+	}
+	hook->stopped = !hook->event(hook->ctx, record, error);
 }
 
 /* --- CNCF Distribution, and GitLab ------------------------------------ */
@@ -261,7 +267,7 @@ static int read_notification(struct hook *hook, const struct buffer *data, ducc_
 }
 
 int ducc_hook(ducc_session *session, int fd, const char *registry,
-	      void (*event)(void *ctx, ducc_record *record, ducc_error *error), void *ctx,
+	      bool (*event)(void *ctx, ducc_record *record, ducc_error *error), void *ctx,
 	      ducc_error **err)
 {
 	struct hook hook = {.session = session, .registry = registry, .event = event, .ctx = ctx};
@@ -269,5 +275,7 @@ int ducc_hook(ducc_session *session, int fd, const char *registry,
 
 	if (read_stream(fd, JSON_LIMIT, &data, err) < 0)
 		return error_wrap(err, "notification");
-	return read_notification(&hook, &data, err);
+	if (read_notification(&hook, &data, err) < 0)
+		return -1;
+	return hook.stopped;
 }

@@ -154,7 +154,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 	if (transaction_adds(publish->transaction, directory) || (published && listing < 0))
 		return 0;
 	if (listing < 0 && errno == ENOENT)
-		return error_set(err, "not unpacked (ducc-unpack does that)");
+		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (ducc-unpack does that)");
 	if (listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(listing, &head, err);
@@ -234,7 +234,7 @@ static struct tree *read_tree(struct publish *publish, const struct image *image
 
 	if (fd < 0) {
 		if (errno == ENOENT)
-			error_set(err, "not unpacked (ducc-unpack does that)");
+			error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (ducc-unpack does that)");
 		else
 			error_errno(err, errno, "%s", name);
 		return NULL;
@@ -335,7 +335,7 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 		const struct digest *layer = &image->manifest.layers[i].digest;
 
 		if (context_cancelled(&publish->session->context))
-			return error_set(err, "interrupted");
+			return context_interrupted(err);
 		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
 	}
@@ -542,10 +542,12 @@ static int open_all(struct publish *publish, ducc_error **err)
 	int found = store_open_existing(&publish->store, publish->session->store_path, err);
 
 	if (!found)
-		return error_set(err, "there is no store %s (ducc-fetch makes it)",
-				 publish->session->store_path);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "there is no store %s (ducc-fetch makes it)",
+				      publish->session->store_path);
 	if (!name)
-		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+		return error_set_kind(err, DUCC_USAGE,
+				      "no repository: say -r, $DUCC_REPO or repo=");
 	if (found < 0)
 		return -1;
 	return targets_open(&publish->repository, name, publish->session->store_path, err) < 0 ? -1

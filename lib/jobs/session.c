@@ -38,32 +38,64 @@ static char *default_store(ducc_error **err)
 	return NULL;
 }
 
-ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
+int options_take(void *to, size_t size, const void *from, ducc_error **err)
 {
-	struct ducc_session *session;
-	const char *notify = options->notify ? options->notify : environment("DUCC_NOTIFY");
-	const char *repository =
-		options->repository ? options->repository : environment("DUCC_REPO");
-	struct platform platform = {NULL};
-	char *store;
+	const unsigned char *bytes = from;
+	size_t given;
 
+	memcpy(&given, from, sizeof(given));
+	if (given < sizeof(given))
+		return error_set_kind(err, DUCC_USAGE, "options: their size is not set");
+	for (size_t i = size; i < given; i++)
+		if (bytes[i])
+			return error_set_kind(
+				err, DUCC_USAGE,
+				"options: this library is too old to know all of them");
+	memcpy(to, from, given < size ? given : size);
+	return 0;
+}
+
+/* Checks options that all jobs share, and takes limits from where they are. */
+static int take_options(struct ducc_options *options, struct ducc_limits *limits,
+			const struct ducc_options *given, ducc_error **err)
+{
+	struct platform platform = {NULL};
+
+	if (options_take(options, sizeof(*options), given, err) < 0 ||
+	    (options->limits && options_take(limits, sizeof(*limits), options->limits, err) < 0))
+		return -1;
+	if (!options->notify)
+		options->notify = environment("DUCC_NOTIFY");
+	if (!options->repository)
+		options->repository = environment("DUCC_REPO");
 	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
-		return NULL;
+		return -1;
 	platform_free(&platform);
 	/* It goes into records. */
-	if (repository && !text_is_plain(repository)) {
-		error_set(err, "repository %s: its name holds a control character", repository);
+	if (options->repository && !text_is_plain(options->repository))
+		return error_set(err, "repository %s: its name holds a control character",
+				 options->repository);
+	return 0;
+}
+
+static ducc_session *open_session(const struct ducc_options *given, ducc_error **err)
+{
+	struct ducc_options taken = {0}, *options = &taken;
+	struct ducc_limits limits = {0};
+	struct ducc_session *session;
+	char *store;
+
+	if (take_options(options, &limits, given, err) < 0)
 		return NULL;
-	}
 	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
 		return NULL;
 	session = xcalloc(1, sizeof(*session));
 	session->store_path = store;
-	session->repository = copy(repository);
+	session->repository = copy(options->repository);
 	session->platform = copy(options->platform);
 	session->jobs = options->jobs;
-	session->limits = options->limits;
+	session->limits = limits;
 	session->batch_bytes = options->batch_bytes;
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
@@ -72,13 +104,22 @@ ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
 	session->index = store_index_new();
 	session->input = -1;
 	session->network = network_new(&session->context);
-	if (notify && !options->dry_run) {
-		session->events = events_open(notify, &session->context, err);
+	if (options->notify && !options->dry_run) {
+		session->events = events_open(options->notify, &session->context, err);
 		if (!session->events) {
 			ducc_close(session);
 			return NULL;
 		}
 	}
+	return session;
+}
+
+ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err)
+{
+	ducc_session *session = open_session(options, err);
+
+	if (!session)
+		error_kind(err, DUCC_USAGE);
 	return session;
 }
 
@@ -118,7 +159,8 @@ static int find_manifest(const struct store *store, const struct reference *refe
 		*manifest = reference->digest;
 		return fetched_under(store, manifest, reference)
 			       ? 0
-			       : error_set(err, "this manifest was not fetched under this name "
+			       : error_set_kind(err, DUCC_NOT_FOUND,
+						"this manifest was not fetched under this name "
 						"(run ducc-fetch first)");
 	}
 	name = reference_name(reference);

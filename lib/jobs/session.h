@@ -38,6 +38,13 @@ struct ducc_session {
 };
 
 /*
+ * Copies options of the caller's, which begin with their size, into a structure of `size`
+ * bytes: what the caller does not know of is zero.  Refuses what we do not know of, unless
+ * it is zero.
+ */
+int options_take(void *to, size_t size, const void *from, ducc_error **err);
+
+/*
  * Reads the record's reference and finds its image manifest: the digest if it is
  * pinned, and was fetched under this name; otherwise what the store lists under it.
  */

@@ -33,7 +33,7 @@ struct candidate {
 
 struct clean {
 	ducc_session *session;
-	const struct ducc_clean_options *options;
+	struct ducc_clean_options options;
 	struct store store;
 	struct repository repository;
 	struct digest_set blobs, layers, images; /* that stay, of each directory */
@@ -62,8 +62,8 @@ static void tell(const struct clean *clean, const char *what)
 {
 	if (clean->session->dry_run)
 		context_notice(&clean->session->context, DUCC_INFO, "%s: would be removed", what);
-	else if (clean->options->removed)
-		clean->options->removed(clean->options->ctx, what);
+	else if (clean->options.removed)
+		clean->options.removed(clean->options.ctx, what);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -125,8 +125,8 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	blob = store_blob_name(&manifest);
 	listing = store_image_listing_name(&manifest);
 	published = is_published(clean, name, data, len, entry);
-	old = is_older(clean, changed(clean, blob), clean->options->grace) &&
-	      is_older(clean, changed(clean, listing), clean->options->grace);
+	old = is_older(clean, changed(clean, blob), clean->options.grace) &&
+	      is_older(clean, changed(clean, listing), clean->options.grace);
 	if (old && !published) {
 		tell(clean, name ? name : listed.hex);
 		return clean->session->dry_run;
@@ -187,7 +187,7 @@ static int compare_files(const void *a, const void *b)
 
 static int remove_files(struct clean *clean, ducc_error **err)
 {
-	const struct ducc_clean_options *options = clean->options;
+	const struct ducc_clean_options *options = &clean->options;
 	uint64_t removed = 0;
 
 	if (clean->unclear)
@@ -196,7 +196,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
 	for (size_t i = 0; i < clean->n; i++) {
 		const struct candidate *file = &clean->files[i];
-		bool too_much = options->size && clean->total - removed > options->size &&
+		bool too_much = options->limit && clean->total - removed > options->limit &&
 				is_older(clean, file->changed, YOUNG);
 
 		if (!too_much && !is_older(clean, file->changed, options->grace))
@@ -209,7 +209,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	context_notice(&clean->session->context, DUCC_INFO,
 		       "%s: %" PRIu64 " of %" PRIu64 " bytes %sremoved", clean->store.path, removed,
 		       clean->total, clean->session->dry_run ? "would be " : "");
-	if (options->size && clean->total - removed > options->size)
+	if (options->limit && clean->total - removed > options->limit)
 		context_notice(&clean->session->context, DUCC_WARNING,
 			       "%s: still %" PRIu64 " bytes: images wait to be published, or are "
 			       "just being fetched",
@@ -225,7 +225,7 @@ static int run(struct clean *clean, ducc_error **err)
 	if (found < 0)
 		return -1;
 	if (!found)
-		return error_set(err, "there is no store %s", path);
+		return error_set_kind(err, DUCC_NOT_FOUND, "there is no store %s", path);
 	if (name && targets_open(&clean->repository, name, path, err) < 0)
 		return -1;
 	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||
@@ -238,12 +238,11 @@ static int run(struct clean *clean, ducc_error **err)
 
 int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, ducc_error **err)
 {
-	struct clean clean = {.session = session,
-			      .options = options,
-			      .store = {.fd = -1},
-			      .now = clock_now().tv_sec};
-	int result = run(&clean, err);
+	struct clean clean = {.session = session, .store = {.fd = -1}, .now = clock_now().tv_sec};
+	int result = options_take(&clean.options, sizeof(clean.options), options, err);
 
+	if (!result)
+		result = run(&clean, err);
 	for (size_t i = 0; i < clean.n; i++)
 		free(clean.files[i].path);
 	free(clean.files);

@@ -64,7 +64,8 @@ static int read_published(const struct push *push, int root, const char *label,
 	image->digest = digest_of(image->manifest_json, image->manifest_len);
 	digest = digest_of(image->config_json, image->config_len);
 	if (!digest_equal(&digest, &image->manifest.config.digest))
-		return error_set(err, "%s: digest mismatch: not the config of this image", config);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "%s: digest mismatch: not the config of this image", config);
 	for (size_t i = 0; i < image->manifest.n; i++) {
 		const struct digest *layer = &image->manifest.layers[i].digest;
 
@@ -115,8 +116,9 @@ static int check_is_published(const struct push *push, ducc_error **err)
 		       !digest_equal(&push->images[i].digest, &push->reference.digest))
 			i++;
 	if (i == push->n)
-		return error_set(err, "not published in %s (ducc-publish does that)",
-				 push->repository.name);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not published in %s (ducc-publish does that)",
+				      push->repository.name);
 	return 0;
 }
 
@@ -362,20 +364,23 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 	const char *repository = ducc_repository(push->session, record);
 
 	if (!repository)
-		return error_set(err, "no repository: say -r, $DUCC_REPO or repo=");
+		return error_set_kind(err, DUCC_USAGE,
+				      "no repository: say -r, $DUCC_REPO or repo=");
 	if (reference_parse(&push->reference, ducc_record_reference(record), err) < 0)
 		return -1;
 	if (thin && reference_parse(&push->target, thin, err) < 0)
 		return error_wrap(err, "thin=%s", thin);
 	if (thin && reference_is_pinned(&push->target))
-		return error_set(err, "thin=%s: a digest can't be known beforehand", thin);
+		return error_set_kind(err, DUCC_USAGE,
+				      "thin=%s: a digest can't be known beforehand", thin);
 	push->name = reference_name(&push->reference);
 	push->target_name = thin ? reference_name(&push->target) : xstrdup(push->name);
 	switch (targets_open(&push->repository, repository, push->session->store_path, err)) {
 	case 1:
 		return 0;
 	case 0:
-		return error_set(err, "repository %s: not there to be read", repository);
+		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s: not there to be read",
+				      repository);
 	default:
 		return -1;
 	}

@@ -153,8 +153,9 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
 
 	if (!found)
-		return error_set(err, "there is no store %s (ducc-fetch makes it)",
-				 unpack->session->store_path);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "there is no store %s (ducc-fetch makes it)",
+				      unpack->session->store_path);
 	if (found < 0 ||
 	    (repository &&
 	     targets_open(&unpack->repository, repository, unpack->session->store_path, err) < 0) ||
@@ -255,8 +256,9 @@ static int check_size(uint64_t actual, const struct layer *layer, ducc_error **e
 {
 	if (actual == layer->head.size)
 		return 0;
-	return error_set(err, "size mismatch: %" PRIu64 " bytes, the manifest says %" PRIu64,
-			 actual, layer->head.size);
+	return error_set_kind(err, DUCC_CORRUPT,
+			      "size mismatch: %" PRIu64 " bytes, the manifest says %" PRIu64,
+			      actual, layer->head.size);
 }
 
 static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
@@ -283,7 +285,7 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 		return -1;
 	tree = layer_read(&source, layer->tar.fd, err);
 	if (!tree)
-		return -1;
+		return error_kind(err, DUCC_CORRUPT);
 	tree_count_links(tree);
 	if (listing_write(layer->listing.fd, &layer->head, tree) < 0)
 		return error_errno(err, errno, "write");

@@ -30,7 +30,8 @@ struct job {
 	size_t next; /* to be handed over */
 	struct survey survey;
 	void *printed; /* tree (tsearch(3)) of the records that were handed over, as text */
-	void (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
+	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
+	bool stopped; /* by it */
 	void *ctx;
 };
 
@@ -140,10 +141,13 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 		ducc_record_free(record);
 		record = NULL;
 	}
-	if (!record && !error)
+	if (job->stopped || (!record && !error)) {
+		ducc_record_free(record);
+		ducc_error_free(error);
 		return;
+	}
 	pthread_mutex_lock(&job->session->context.mutex);
-	job->wanted(job->ctx, record, error);
+	job->stopped = !job->wanted(job->ctx, record, error);
 	pthread_mutex_unlock(&job->session->context.mutex);
 }
 
@@ -175,7 +179,7 @@ static int set_thin(const struct wish_list *list, const struct reference *refere
 static ducc_record *make_record(const struct job *job, const struct item *item,
 				const struct reference *reference, ducc_error **err)
 {
-	ducc_record *record = record_copy(item->wish->record);
+	ducc_record *record = ducc_record_copy(item->wish->record);
 
 	record_set_reference(record, reference);
 	if (set_repository(job, item->list, record, err) < 0) {
@@ -260,8 +264,8 @@ static void hand_over_item(struct job *job, struct item *item)
 		expand(job, item);
 }
 
-/* Hands over what is ready, in order. */
-static void on_ready(void *ctx)
+/* Hands over what is ready, in order; false if no more is wanted. */
+static bool on_ready(void *ctx)
 {
 	struct job *job = ctx;
 
@@ -269,9 +273,10 @@ static void on_ready(void *ctx)
 		struct item *item = &job->items[job->next];
 
 		if (item->tags && !item->tags->done)
-			return;
+			break;
 		hand_over_item(job, item);
 	}
+	return !job->stopped;
 }
 
 static void end(struct job *job)
@@ -286,7 +291,7 @@ static void end(struct job *job)
 }
 
 int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const char *news,
-	      void (*wanted)(void *ctx, ducc_record *record, ducc_error *error), void *ctx)
+	      bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error), void *ctx)
 {
 	struct job job = {.session = session, .wanted = wanted, .ctx = ctx, .only_news = news};
 	AUTO_FREE struct wish_list *wishes = xcalloc(n, sizeof(*wishes));
@@ -299,12 +304,12 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 	for (size_t i = 0; i < n; i++)
 		if (read_wishes(&job, &wishes[i], lists[i]) < 0)
 			result = -1;
-	on_ready(&job);
-	survey_run(&job.survey, session->network, session->jobs ? session->jobs : DEFAULT_JOBS,
-		   on_ready, &job);
+	if (on_ready(&job))
+		survey_run(&job.survey, session->network,
+			   session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
 	end(&job);
 	for (size_t i = 0; i < n; i++)
 		wish_list_free(&wishes[i]);
 	wish_list_free(&records);
-	return result;
+	return job.stopped ? 1 : result;
 }

@@ -316,6 +316,21 @@ static char *registry_message(const struct buffer *body)
 	return text ? xstrndup(text, 200) : NULL;
 }
 
+static enum ducc_error_kind status_kind(long status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+	case 407:
+		return DUCC_DENIED;
+	case 404:
+	case 410:
+		return DUCC_NOT_FOUND;
+	default:
+		return http_status_is_transient(status) ? DUCC_TRANSIENT : DUCC_OTHER;
+	}
+}
+
 int http_status_error(const struct http_response *response, ducc_error **err)
 {
 	AUTO_FREE char *message = registry_message(&response->body);
@@ -330,7 +345,8 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 			    response->rate_remaining ? response->rate_remaining : "unknown");
 	if (response->retry_after)
 		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
-	return error_set(err, "%s", text.data);
+	error_set(err, "%s", text.data);
+	return error_kind(err, status_kind(response->status));
 }
 
 /* --- the request ------------------------------------------------------ */
@@ -514,8 +530,13 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	refused = proxy_status(curl);
 	*transient = refused ? http_status_is_transient(refused) : is_transient(code);
 	if (refused)
-		return error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
-	return error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
+		error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
+	else
+		error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
+	return error_kind(err, *transient                                   ? DUCC_TRANSIENT
+			       : code == CURLE_PEER_FAILED_VERIFICATION     ? DUCC_DENIED
+			       : context_cancelled(transfer->http->context) ? DUCC_CANCELLED
+									    : DUCC_OTHER);
 }
 
 static bool is_redirect(const struct http_request *request, const struct http_response *response)

@@ -211,8 +211,9 @@ static int check_digest(const struct manifest_task *manifest, const struct http_
 	struct digest actual = digest_of(response->body.data, response->body.len), said;
 
 	if (manifest->expected && !digest_equal(&actual, manifest->expected))
-		return error_set(err, "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
-				 manifest->expected->hex, actual.hex);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
+				      manifest->expected->hex, actual.hex);
 	if (response->digest && digest_parse(&said, response->digest) &&
 	    !digest_equal(&actual, &said))
 		return error_set(err,

@@ -188,7 +188,8 @@ int registry_put_manifest(struct registry *registry, struct http *http, const ch
 	if (!result && response.digest && digest_parse(&theirs, response.digest) &&
 	    !digest_equal(&ours, &theirs))
 		result =
-			error_set(err, "digest mismatch: the registry has " PRI_DIGEST, theirs.hex);
+			error_set_kind(err, DUCC_CORRUPT,
+				       "digest mismatch: the registry has " PRI_DIGEST, theirs.hex);
 	http_response_free(&response);
 	return result < 0 ? error_wrap(err, "manifest %s", name) : 0;
 }

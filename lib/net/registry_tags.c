@@ -81,7 +81,7 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 	int result = endpoint_request(list->home, list->http, &request, &response, &missing, err);
 
 	if (!result && missing)
-		result = error_set(err, "no such repository (404)");
+		result = error_set_kind(err, DUCC_NOT_FOUND, "no such repository (404)");
 	if (!result)
 		result = read_page(list, &response.body, err);
 	if (!result) {

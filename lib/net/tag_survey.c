@@ -52,8 +52,9 @@ struct round {
 	struct group *groups;
 	size_t n;
 	pthread_mutex_t mutex;
-	void (*ready)(void *ctx);
+	bool (*ready)(void *ctx);
 	void *ctx;
+	bool stopped; /* by it */
 };
 
 static int fetch_list(struct network *network, struct tagset *list, struct http *http,
@@ -73,9 +74,10 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 	const struct group *group = &round->groups[i];
 	struct http *http = network_take(round->network);
 	time_t wasted = 0;
+	bool stopped = false;
 
 	(void)err;
-	for (size_t k = 0; k < group->n; k++) {
+	for (size_t k = 0; k < group->n && !stopped; k++) {
 		struct tagset *list = group->lists[k];
 		struct timespec before, after;
 
@@ -90,7 +92,7 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 			wasted += after.tv_sec - before.tv_sec;
 		pthread_mutex_lock(&round->mutex);
 		list->done = true;
-		round->ready(round->ctx);
+		stopped = round->stopped = round->stopped || !round->ready(round->ctx);
 		pthread_mutex_unlock(&round->mutex);
 	}
 	network_give(round->network, http);
@@ -130,7 +132,7 @@ static void make_groups(struct survey *survey, struct round *round)
 }
 
 void survey_run(struct survey *survey, struct network *network, unsigned jobs,
-		void (*ready)(void *ctx), void *ctx)
+		bool (*ready)(void *ctx), void *ctx)
 {
 	struct round round = {
 		.network = network, .mutex = PTHREAD_MUTEX_INITIALIZER, .ready = ready, .ctx = ctx};

@@ -30,10 +30,10 @@ struct tagset *survey_add(struct survey *survey, const struct reference *referen
 
 /*
  * Asks the network for all of them, `jobs` registries at a time.  Calls ready() after each, never
- * two at once.  A registry that keeps us waiting in vain is not asked any more.
+ * two at once, until it returns false.  A registry that keeps us waiting in vain is not asked any more.
  */
 void survey_run(struct survey *survey, struct network *network, unsigned jobs,
-		void (*ready)(void *ctx), void *ctx);
+		bool (*ready)(void *ctx), void *ctx);
 
 void survey_free(struct survey *survey);
 

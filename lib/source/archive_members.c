@@ -230,7 +230,10 @@ int members_open(struct members *members, const char *path, int *input, ducc_err
 	members->fd = is_input ? open_input(input, err) : archive_copy_file(path, err);
 	if (members->fd < 0)
 		return -1;
-	return scan(members, err) < 0 ? error_wrap(err, "%s", members->name) : 0;
+	if (scan(members, err) == 0)
+		return 0;
+	error_kind(err, DUCC_CORRUPT);
+	return error_wrap(err, "%s", members->name);
 }
 
 void members_close(struct members *members)

@@ -126,8 +126,8 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 		name = carried;
 	}
 	if (!chosen)
-		return error_set(err, "%s: no image%s%s", docker->members.name,
-				 wanted ? " called " : "", wanted ? wanted : "");
+		return error_set_kind(err, DUCC_NOT_FOUND, "%s: no image%s%s", docker->members.name,
+				      wanted ? " called " : "", wanted ? wanted : "");
 	if (!name)
 		return error_set(err, "%s: the image carries no name", docker->members.name);
 	if (make_manifest(docker, chosen, err) < 0)

@@ -54,7 +54,8 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 		chosen = entry;
 	}
 	if (!chosen)
-		return ref ? error_set(err, "no image called %s", ref) : error_set(err, "no image");
+		return ref ? error_set_kind(err, DUCC_NOT_FOUND, "no image called %s", ref)
+			   : error_set_kind(err, DUCC_NOT_FOUND, "no image");
 	if (descriptor_parse(&layout->manifest, chosen, err) < 0)
 		return -1;
 	if (!manifest_is_known_type(layout->manifest.media_type))
@@ -158,12 +159,14 @@ static int layout_manifest(struct source *source, const struct digest *digest, c
 	if (read_small(layout, name, JSON_LIMIT, &text, len, err) < 0)
 		return error_wrap(err, "manifest");
 	if (digest_equal(wanted, &top->digest) && *len != top->size)
-		return error_set(err, "manifest: size mismatch: %zu bytes instead of %" PRIu64,
-				 *len, top->size);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "manifest: size mismatch: %zu bytes instead of %" PRIu64,
+				      *len, top->size);
 	actual = digest_of(text, *len);
 	if (!digest_equal(&actual, wanted))
-		return error_set(err, "manifest: digest mismatch: %s is " PRI_DIGEST, name,
-				 actual.hex);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "manifest: digest mismatch: %s is " PRI_DIGEST, name,
+				      actual.hex);
 	*data = STEAL(text);
 	return 0;
 }

@@ -95,14 +95,16 @@ int blob_verify(struct blob *blob, ducc_error **err)
 
 	blob->wrong = true;
 	if (blob->done != blob->descriptor->size)
-		return error_set(err, "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
-				 blob->done, blob->descriptor->size);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
+				      blob->done, blob->descriptor->size);
 	if (blob_flush(blob, err) < 0)
 		return -1;
 	hasher_final(blob->hasher, sha256);
 	digest_from_bytes(&actual, sha256);
 	if (!digest_equal(&actual, &blob->descriptor->digest))
-		return error_set(err, "digest mismatch: the content is " PRI_DIGEST, actual.hex);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "digest mismatch: the content is " PRI_DIGEST, actual.hex);
 	blob->wrong = false;
 	return 0;
 }

@@ -135,7 +135,8 @@ int store_open_blob(const struct store *store, const struct digest *digest, ducc
 	int fd = path_open(store->fd, name, O_RDONLY, 0);
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set(err, "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not in the store %s (ducc-fetch brings it)", store->path);
 	if (fd < 0)
 		return error_errno(err, errno, "%s/%s", store->path, name);
 	return fd;
@@ -148,7 +149,8 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 	struct digest actual;
 
 	if (!path_exists(store->fd, name))
-		return error_set(err, "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not in the store %s (ducc-fetch brings it)", store->path);
 	if (path_read(store->fd, name, JSON_LIMIT, data, len, err) < 0)
 		return -1;
 	actual = digest_of(*data, *len);
@@ -487,7 +489,8 @@ int store_find(const struct store *store, const char *name, const char *platform
 		found++;
 	}
 	if (!found)
-		return error_set(err, "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not in the store %s (ducc-fetch brings it)", store->path);
 	if (found > 1)
 		return error_set(err, "several platforms in the store %s: name it by its digest",
 				 store->path);
