@@ -28,7 +28,8 @@ struct entry {
 struct mirrors {
 	struct entry *entries;
 	size_t n, capacity;
-	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* that is being read */
+	size_t first;                                 /* entry of the file that is being read */
+	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* likewise */
 };
 
 /* --- reading registries.conf ------------------------------------------ */
@@ -46,7 +47,7 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 		GROW(mirrors->entries, mirrors->n, mirrors->capacity);
 		mirrors->entries[mirrors->n++] = (struct entry){NULL};
 		mirrors->table = REGISTRY;
-	} else if (!strcmp(name, "registry.mirror") && is_array && mirrors->n) {
+	} else if (!strcmp(name, "registry.mirror") && is_array && mirrors->n > mirrors->first) {
 		entry = &mirrors->entries[mirrors->n - 1];
 		GROW(entry->mirrors, entry->n, entry->capacity);
 		entry->mirrors[entry->n++] = (struct mirror){NULL};
@@ -57,12 +58,17 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 	return 0;
 }
 
+/* Slashes at its end do not count, as for others who read this file. */
 static int set_text(char **slot, const char *text, ducc_error **err)
 {
-	if (!text || !*text)
+	size_t len = text ? strlen(text) : 0;
+
+	while (len && text[len - 1] == '/')
+		len--;
+	if (!len)
 		return error_set(err, "not a string");
 	free(*slot);
-	*slot = xstrdup(text);
+	*slot = xstrndup(text, len);
 	return 0;
 }
 
@@ -155,6 +161,7 @@ static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err
 		return errno == ENOENT || errno == ENOTDIR ? 0
 							   : error_errno(err, errno, "%s", path);
 	mirrors->table = OTHER_TABLE;
+	mirrors->first = mirrors->n;
 	if (read_file(fd, CONF_LIMIT, &data, &len, err) < 0 ||
 	    toml_read(data, len, &reader, err) < 0 || check(mirrors, err) < 0)
 		return error_wrap(err, "%s", path);
@@ -256,7 +263,10 @@ static size_t match(const char *prefix, const char *name)
 	return !strncmp(name, prefix, len) && (!name[len] || name[len] == '/') ? len : 0;
 }
 
-/* The entry with the longest prefix; of two with the same, what was read last. */
+/*
+ * The entry with the longest prefix, a host before a wildcard; of two with the same, what was
+ * read last.
+ */
 static const struct entry *find_entry(const struct mirrors *mirrors, const char *name,
 				      size_t *covered)
 {
@@ -268,7 +278,7 @@ static const struct entry *find_entry(const struct mirrors *mirrors, const char 
 		const struct entry *entry = &mirrors->entries[i];
 		size_t len = match(prefix_of(entry), name);
 		bool wild = !strncmp(prefix_of(entry), "*.", 2);
-		size_t weight = wild && len ? strlen(prefix_of(entry)) : len;
+		size_t weight = wild && len ? strlen(prefix_of(entry)) - 1 : len;
 
 		if (!len || weight < longest)
 			continue;
