@@ -228,6 +228,14 @@ static void blocks(void)
 	blocked(R "prefix = '*.org'\nblocked = true", "h.org/a/x:1");
 	blocked(R "prefix = 'docker.io'\nblocked = true", "alpine");
 	blocked(R "location = 'h.org'\nblocked = true\n" M "location = 'a.org'", "h.org/x:1");
+	/* A prefix may name one image. */
+	blocked(R "prefix = 'h.org/a:1'\nblocked = true", "h.org/a:1");
+	blocked(R "prefix = 'h.org/a:1'\nblocked = true", "h.org/a:1@sha256:" HEX);
+	blocked(R "prefix = 'h.org/a:latest'\nblocked = true", "h.org/a");
+	blocked(R "prefix = 'h.org/a@sha256:" HEX "'\nblocked = true", "h.org/a@sha256:" HEX);
+	blocked(R "prefix = 'docker.io/library/alpine:1'\nblocked = true", "alpine:1");
+	with(R "prefix = 'h.org/a:1'\nblocked = true", "h.org/a:11", "https://h.org/a");
+	with(R "prefix = 'h.org/a:1'\nblocked = true", "h.org/a/b:1", "https://h.org/a/b");
 	with(R "prefix = 'h.org/a'\nblocked = true", "h.org/b:1", "https://h.org/b");
 	with(R "prefix = 'h.org'\nblocked = true\n" R "prefix = 'h.org/a'\nlocation = 'h.org/a'",
 	     "h.org/a:1", "https://h.org/a");

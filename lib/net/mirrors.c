@@ -248,7 +248,7 @@ static const char *prefix_of(const struct entry *entry)
 	return entry->prefix ? entry->prefix : entry->location;
 }
 
-/* How much of the name HOST/REPOSITORY the prefix covers; 0: it is not one of it. */
+/* How much of the name HOST/REPOSITORY[:TAG][@DIGEST] the prefix covers; 0: it is not one of it. */
 static size_t match(const char *prefix, const char *name)
 {
 	size_t len = strlen(prefix), host = strcspn(name, "/");
@@ -260,7 +260,9 @@ static size_t match(const char *prefix, const char *name)
 			       ? host
 			       : 0;
 	}
-	return !strncmp(name, prefix, len) && (!name[len] || name[len] == '/') ? len : 0;
+	if (strncmp(name, prefix, len) != 0 || (len < host && name[len]))
+		return 0;
+	return strchr("/:@", name[len]) ? len : 0;
 }
 
 /*
@@ -341,6 +343,15 @@ static const char *proxy_for(const char *registry)
 	return NULL;
 }
 
+static char *full_name(const char *registry, const struct reference *reference)
+{
+	bool pinned = reference_is_pinned(reference);
+
+	return format("%s/%s%s%s%s%s", registry, reference->repository, reference->tag ? ":" : "",
+		      reference->tag ? reference->tag : "", pinned ? "@sha256:" : "",
+		      pinned ? reference->digest.hex : "");
+}
+
 /*
  * What is configured for the reference's repository, NULL if nothing is, and in *rest
  * what follows the prefix in its name; the caller frees that.  An error if it is blocked.
@@ -348,18 +359,18 @@ static const char *proxy_for(const char *registry)
 static int find_allowed(const struct mirrors *mirrors, const struct reference *reference,
 			const struct entry **entry, char **rest, ducc_error **err)
 {
-	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
+	AUTO_FREE char *name = full_name(reference->registry, reference);
 	size_t covered;
 
 	*entry = find_entry(mirrors, name, &covered);
 	if (!*entry && registry_is_named("docker.io", reference->registry)) {
 		free(name);
-		name = format("docker.io/%s", reference->repository);
+		name = full_name("docker.io", reference);
 		*entry = find_entry(mirrors, name, &covered);
 	}
 	if (*entry && (*entry)->blocked)
 		return error_set(err, "%s is blocked by registries.conf", prefix_of(*entry));
-	*rest = xstrdup(name + covered);
+	*rest = xstrndup(name + covered, strcspn(name + covered, ":@"));
 	return 0;
 }
 
