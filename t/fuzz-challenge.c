@@ -37,7 +37,7 @@ static void try_parameter(const char *header, const char *scheme, const char *na
 static void try_value(const char *text)
 {
 	AUTO_BUFFER header = {0};
-	AUTO_FREE char *basic = NULL, *bearer = NULL, *service = NULL;
+	AUTO_FREE char *basic = NULL, *bearer = NULL, *service = NULL, *none = NULL;
 
 	buffer_adds(&header, "Negotiate YWJj==, Basic realm=no, Bearer realm=\"");
 	for (const char *p = text; *p; p++)
@@ -46,7 +46,8 @@ static void try_value(const char *text)
 	basic = challenge_parameter(header.data, "Basic", "realm");
 	bearer = challenge_parameter(header.data, "Bearer", "realm");
 	service = challenge_parameter(header.data, "Bearer", "service");
-	FUZZ_CHECK(basic && !strcmp(basic, "no"));
+	none = challenge_parameter(header.data, "Basic", "service");
+	FUZZ_CHECK(!none && basic && !strcmp(basic, "no"));
 	FUZZ_CHECK(bearer && !strcmp(bearer, text));
 	FUZZ_CHECK(service && !strcmp(service, "yes"));
 }
