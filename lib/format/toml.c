@@ -3,16 +3,24 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/strset.h"
 
 struct parser {
 	const char *p, *end;
 	unsigned line;
 	const struct toml_reader *reader;
+	struct strset keys; /* of the table that is being read */
 };
 
 static bool at(const struct parser *parser, char c)
 {
 	return parser->p < parser->end && *parser->p == c;
+}
+
+/* Of control characters, TOML allows the tab only. */
+static bool is_control(char c)
+{
+	return ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
 }
 
 static void skip_blanks(struct parser *parser)
@@ -27,7 +35,7 @@ static void skip_space(struct parser *parser, bool newlines)
 	for (;;) {
 		skip_blanks(parser);
 		if (at(parser, '#'))
-			while (parser->p < parser->end && *parser->p != '\n')
+			while (parser->p < parser->end && !is_control(*parser->p))
 				parser->p++;
 		if (at(parser, '\r') && parser->p + 1 < parser->end && parser->p[1] == '\n')
 			parser->p++;
@@ -64,7 +72,7 @@ static int read_string(struct parser *parser, struct buffer *text, ducc_error **
 
 	buffer_adds(text, "");
 	while (parser->p < parser->end && *parser->p != quote) {
-		if ((unsigned char)*parser->p < ' ' && *parser->p != '\t')
+		if (is_control(*parser->p))
 			return unexpected(err);
 		if (quote == '"' && *parser->p == '\\') {
 			if (escape(parser, text, err) < 0)
@@ -146,6 +154,8 @@ static int read_assignment(struct parser *parser, ducc_error **err)
 		return -1;
 	if (!at(parser, '='))
 		return unexpected(err);
+	if (!strset_add(&parser->keys, key.data))
+		return error_set(err, "%s is there twice", key.data);
 	parser->p++;
 	skip_blanks(parser);
 	if (at(parser, '['))
@@ -172,27 +182,34 @@ static int read_header(struct parser *parser, ducc_error **err)
 		return -1;
 	if (!take_word(parser, is_array ? "]]" : "]"))
 		return unexpected(err);
+	strset_cut(&parser->keys, 0);
 	return parser->reader->table(parser->reader->ctx, name.data, is_array, err);
+}
+
+static int read_all(struct parser *parser, ducc_error **err)
+{
+	for (;;) {
+		int result;
+
+		skip_space(parser, true);
+		if (parser->p == parser->end)
+			return 0;
+		result = at(parser, '[') ? read_header(parser, err) : read_assignment(parser, err);
+		if (!result) {
+			skip_space(parser, false);
+			if (parser->p < parser->end && !at(parser, '\n'))
+				result = unexpected(err);
+		}
+		if (result < 0)
+			return error_wrap(err, "line %u", parser->line);
+	}
 }
 
 int toml_read(const char *data, size_t len, const struct toml_reader *reader, ducc_error **err)
 {
 	struct parser parser = {.p = data, .end = data + len, .line = 1, .reader = reader};
+	int result = read_all(&parser, err);
 
-	for (;;) {
-		int result;
-
-		skip_space(&parser, true);
-		if (parser.p == parser.end)
-			return 0;
-		result = at(&parser, '[') ? read_header(&parser, err)
-					  : read_assignment(&parser, err);
-		if (!result) {
-			skip_space(&parser, false);
-			if (parser.p < parser.end && !at(&parser, '\n'))
-				result = unexpected(err);
-		}
-		if (result < 0)
-			return error_wrap(err, "line %u", parser.line);
-	}
+	strset_free(&parser.keys);
+	return result;
 }

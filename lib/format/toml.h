@@ -1,7 +1,7 @@
 /*
  * As much of TOML as containers-registries.conf(5) needs: tables, arrays of tables, and
  * keys with strings and booleans.  Arrays of strings are read and dropped; everything
- * else is an error.
+ * else is an error, and so is a key that its table has already.
  */
 #ifndef DUCC_TOML_H
 #define DUCC_TOML_H

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "format/url.h"
+#include "net/challenge.h"
 
 #define DEFAULT_LIFE 60 /* seconds of a token that does not say */
 #define MARGIN 10       /* seconds before its end that it is not used any more */
@@ -111,49 +112,6 @@ void auth_learn(struct auth *auth, struct auth *other)
 	pthread_mutex_unlock(&auth->mutex);
 }
 
-/*
- * The value of a parameter in `Bearer realm="...",service="..."` (RFC 9110,
- * section 11.2), or NULL; the caller frees it.
- */
-static char *parameter(const char *challenge, const char *name)
-{
-	const char *p = strchr(challenge, ' ');
-
-	while (p && *p) {
-		struct buffer value = {0};
-		const char *key;
-		size_t len;
-
-		p += strspn(p, " \t,");
-		key = p;
-		len = strcspn(p, "= \t,");
-		p += len;
-		p += strspn(p, " \t");
-		if (*p != '=')
-			continue;
-		p++;
-		p += strspn(p, " \t");
-		if (*p == '"') {
-			for (p++; *p && *p != '"'; p++) {
-				if (*p == '\\' && p[1])
-					p++;
-				buffer_addc(&value, *p);
-			}
-			if (*p)
-				p++;
-		} else {
-			size_t token = strcspn(p, " \t,");
-
-			buffer_add(&value, p, token);
-			p += token;
-		}
-		if (len == strlen(name) && !strncasecmp(key, name, len))
-			return buffer_steal(&value);
-		buffer_free(&value);
-	}
-	return NULL;
-}
-
 /* --- Basic ------------------------------------------------------------ */
 
 static char *basic_header(const struct credentials *credentials)
@@ -192,8 +150,8 @@ static int parse_challenge(struct token_server *server, const char *challenge,
 {
 	AUTO_FREE char *host = NULL;
 
-	server->realm = parameter(challenge, "realm");
-	server->service = parameter(challenge, "service");
+	server->realm = challenge_parameter(challenge, "Bearer", "realm");
+	server->service = challenge_parameter(challenge, "Bearer", "service");
 	if (!server->realm || !url_is_http(server->realm))
 		return error_set(err, "the registry asks for a token, but not where from");
 	host = url_authority(server->realm);
@@ -364,9 +322,9 @@ static int renew(struct auth *auth, struct http *http, bool *transient, ducc_err
 	    keyring_find(auth->keyring, &auth->reference, &auth->credentials, err) < 0)
 		return -1;
 	auth->looked_up = true;
-	if (!strncasecmp(auth->challenge, "Bearer", 6))
+	if (challenge_offers(auth->challenge, "Bearer"))
 		return bearer(auth, http, transient, err);
-	if (!strncasecmp(auth->challenge, "Basic", 5))
+	if (challenge_offers(auth->challenge, "Basic"))
 		return basic(auth);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #define MAX_REDIRECTS 10
 #define TRANSFER_BUFFER (256L << 10) /* bytes libcurl hands on at a time, at most */
 #define ERROR_BODY_LIMIT 16384
+#define HEADER_LIMIT 16384 /* of several headers joined into one */
 
 struct http {
 	CURL *curl;
@@ -168,6 +169,17 @@ static void keep(char **slot, char *value)
 	*slot = value;
 }
 
+/*
+ * The values of a header that is there more than once, as one (RFC 9110, section 5.3);
+ * NULL if there is nothing to add.
+ */
+static char *join(const char *before, const char *value)
+{
+	if (!value || (before && strlen(before) + strlen(value) > HEADER_LIMIT))
+		return NULL;
+	return before ? format("%s, %s", before, value) : xstrdup(value);
+}
+
 /* The target of `<target>; rel="next"` (RFC 8288) among those of a Link header. */
 static char *next_link(const char *base, const char *links)
 {
@@ -191,8 +203,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	struct transfer *transfer = data;
 	struct http_response *response = transfer->response;
 	size_t len = size * n;
-	char *challenge;
-	AUTO_FREE char *location = NULL, *links = NULL, *length = NULL;
+	AUTO_FREE char *location = NULL, *links = NULL, *length = NULL, *challenge = NULL;
 
 	if (len > 5 && !strncmp(line, "HTTP/", 5)) /* what came before was a 1xx */
 		reset_response(response);
@@ -209,10 +220,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	links = header_value(line, len, "Link");
 	keep(&response->next, next_link(transfer->url, links));
 	challenge = header_value(line, len, "WWW-Authenticate");
-	if (challenge && (!response->challenge || !strncasecmp(challenge, "Bearer", 6)))
-		keep(&response->challenge, challenge);
-	else
-		free(challenge);
+	keep(&response->challenge, join(response->challenge, challenge));
 	return len;
 }
 

@@ -51,7 +51,7 @@ struct http_response {
 	long status;
 	char *content_type; /* NULL if the header is missing; so with the next ones */
 	char *content_range;
-	char *challenge;                   /* WWW-Authenticate: the last Bearer or Basic one */
+	char *challenge;                   /* WWW-Authenticate; see challenge.h */
 	char *digest;                      /* Docker-Content-Digest */
 	char *location;                    /* as an absolute URL */
 	char *next;                        /* Link with rel="next", as an absolute URL */

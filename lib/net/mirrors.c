@@ -28,7 +28,8 @@ struct entry {
 struct mirrors {
 	struct entry *entries;
 	size_t n, capacity;
-	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* that is being read */
+	size_t first;                                 /* entry of the file that is being read */
+	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* likewise */
 };
 
 /* --- reading registries.conf ------------------------------------------ */
@@ -46,7 +47,7 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 		GROW(mirrors->entries, mirrors->n, mirrors->capacity);
 		mirrors->entries[mirrors->n++] = (struct entry){NULL};
 		mirrors->table = REGISTRY;
-	} else if (!strcmp(name, "registry.mirror") && is_array && mirrors->n) {
+	} else if (!strcmp(name, "registry.mirror") && is_array && mirrors->n > mirrors->first) {
 		entry = &mirrors->entries[mirrors->n - 1];
 		GROW(entry->mirrors, entry->n, entry->capacity);
 		entry->mirrors[entry->n++] = (struct mirror){NULL};
@@ -57,12 +58,17 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 	return 0;
 }
 
+/* Slashes at its end do not count, as for others who read this file. */
 static int set_text(char **slot, const char *text, ducc_error **err)
 {
-	if (!text || !*text)
+	size_t len = text ? strlen(text) : 0;
+
+	while (len && text[len - 1] == '/')
+		len--;
+	if (!len)
 		return error_set(err, "not a string");
 	free(*slot);
-	*slot = xstrdup(text);
+	*slot = xstrndup(text, len);
 	return 0;
 }
 
@@ -155,6 +161,7 @@ static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err
 		return errno == ENOENT || errno == ENOTDIR ? 0
 							   : error_errno(err, errno, "%s", path);
 	mirrors->table = OTHER_TABLE;
+	mirrors->first = mirrors->n;
 	if (read_file(fd, CONF_LIMIT, &data, &len, err) < 0 ||
 	    toml_read(data, len, &reader, err) < 0 || check(mirrors, err) < 0)
 		return error_wrap(err, "%s", path);
@@ -241,7 +248,7 @@ static const char *prefix_of(const struct entry *entry)
 	return entry->prefix ? entry->prefix : entry->location;
 }
 
-/* How much of the name HOST/REPOSITORY the prefix covers; 0: it is not one of it. */
+/* How much of the name HOST/REPOSITORY[:TAG][@DIGEST] the prefix covers; 0: it is not one of it. */
 static size_t match(const char *prefix, const char *name)
 {
 	size_t len = strlen(prefix), host = strcspn(name, "/");
@@ -253,10 +260,15 @@ static size_t match(const char *prefix, const char *name)
 			       ? host
 			       : 0;
 	}
-	return !strncmp(name, prefix, len) && (!name[len] || name[len] == '/') ? len : 0;
+	if (strncmp(name, prefix, len) != 0 || (len < host && name[len]))
+		return 0;
+	return strchr("/:@", name[len]) ? len : 0;
 }
 
-/* The entry with the longest prefix; of two with the same, what was read last. */
+/*
+ * The entry with the longest prefix, a host before a wildcard; of two with the same, what was
+ * read last.
+ */
 static const struct entry *find_entry(const struct mirrors *mirrors, const char *name,
 				      size_t *covered)
 {
@@ -268,7 +280,7 @@ static const struct entry *find_entry(const struct mirrors *mirrors, const char 
 		const struct entry *entry = &mirrors->entries[i];
 		size_t len = match(prefix_of(entry), name);
 		bool wild = !strncmp(prefix_of(entry), "*.", 2);
-		size_t weight = wild && len ? strlen(prefix_of(entry)) : len;
+		size_t weight = wild && len ? strlen(prefix_of(entry)) - 1 : len;
 
 		if (!len || weight < longest)
 			continue;
@@ -331,6 +343,15 @@ static const char *proxy_for(const char *registry)
 	return NULL;
 }
 
+static char *full_name(const char *registry, const struct reference *reference)
+{
+	bool pinned = reference_is_pinned(reference);
+
+	return format("%s/%s%s%s%s%s", registry, reference->repository, reference->tag ? ":" : "",
+		      reference->tag ? reference->tag : "", pinned ? "@sha256:" : "",
+		      pinned ? reference->digest.hex : "");
+}
+
 /*
  * What is configured for the reference's repository, NULL if nothing is, and in *rest
  * what follows the prefix in its name; the caller frees that.  An error if it is blocked.
@@ -338,18 +359,18 @@ static const char *proxy_for(const char *registry)
 static int find_allowed(const struct mirrors *mirrors, const struct reference *reference,
 			const struct entry **entry, char **rest, ducc_error **err)
 {
-	AUTO_FREE char *name = format("%s/%s", reference->registry, reference->repository);
+	AUTO_FREE char *name = full_name(reference->registry, reference);
 	size_t covered;
 
 	*entry = find_entry(mirrors, name, &covered);
 	if (!*entry && registry_is_named("docker.io", reference->registry)) {
 		free(name);
-		name = format("docker.io/%s", reference->repository);
+		name = full_name("docker.io", reference);
 		*entry = find_entry(mirrors, name, &covered);
 	}
 	if (*entry && (*entry)->blocked)
 		return error_set(err, "%s is blocked by registries.conf", prefix_of(*entry));
-	*rest = xstrdup(name + covered);
+	*rest = xstrndup(name + covered, strcspn(name + covered, ":@"));
 	return 0;
 }
 
