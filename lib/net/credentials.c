@@ -92,20 +92,6 @@ static char *environment(const char *registry, const char *what)
 	return value ? xstrdup(value) : NULL;
 }
 
-/* What a registry is called in files; Docker Hub has many names. */
-static const char *const *names_of(const struct reference *reference, const char *own[2])
-{
-	static const char *const hub[] = {"registry.hub.docker.com", "docker.io", "index.docker.io",
-					  "registry-1.docker.io", NULL};
-
-	for (size_t i = 0; hub[i]; i++)
-		if (!strcmp(reference->registry, hub[i]))
-			return hub;
-	own[0] = reference->registry;
-	own[1] = NULL;
-	return own;
-}
-
 static bool from_environment(const struct reference *reference, struct credentials *found)
 {
 	const char *list = getenv("DUCC_AUTH_REGISTRIES");
@@ -264,7 +250,7 @@ static int from_json(struct keyring *keyring, const cJSON *json, const char *hos
 	const char *helper, *store;
 	/* Docker keeps those of its Hub under this name. */
 	const char *server =
-		!strcmp(host, "index.docker.io") ? "https://index.docker.io/v1/" : host;
+		!strcmp(host, DOCKER_HUB_INDEX) ? "https://" DOCKER_HUB_INDEX "/v1/" : host;
 	int result = 0;
 
 	if (json_find_object(json, "auths", &auths, err) < 0 ||
@@ -314,7 +300,7 @@ static int from_file(struct keyring *keyring, size_t i, const struct reference *
 	keyring->files[i].read = true;
 	if (!keyring->files[i].json)
 		return 0;
-	for (const char *const *name = names_of(reference, own); *name; name++) {
+	for (const char *const *name = registry_names(reference->registry, own); *name; name++) {
 		int result = from_json(keyring, keyring->files[i].json, *name,
 				       reference->repository, found, err);
 

@@ -342,9 +342,9 @@ static int find_allowed(const struct mirrors *mirrors, const struct reference *r
 	size_t covered;
 
 	*entry = find_entry(mirrors, name, &covered);
-	if (!*entry && registry_is_named("docker.io", reference->registry)) {
+	if (!*entry && registry_is_named(DOCKER_HUB_SHORT, reference->registry)) {
 		free(name);
-		name = format("docker.io/%s", reference->repository);
+		name = format(DOCKER_HUB_SHORT "/%s", reference->repository);
 		*entry = find_entry(mirrors, name, &covered);
 	}
 	if (*entry && (*entry)->blocked)
