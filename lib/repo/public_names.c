@@ -13,34 +13,18 @@
 #define MULTIARCH ".multiarch"
 #define VARIANT_LINK MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
 
-/* Other names of the directories in .multiarch: what a machine calls itself, or its users. */
-static const struct {
-	const char *alias, *platform;
-} aliases[] = {
-	{"x86_64", "amd64"},  {"x86-64", "amd64"}, {"arm64", "arm64:v8"}, {"aarch64", "arm64:v8"},
-	{"arm", "arm:v7"},    {"armhf", "arm:v7"}, {"armv7l", "arm:v7"},  {"armel", "arm:v6"},
-	{"armv6l", "arm:v6"}, {"i386", "386"},     {"i686", "386"},
-};
+/* The directory in .multiarch. */
+static char *platform_directory(const char *architecture, const char *variant)
+{
+	if (!variant)
+		variant = platform_usual_variant(architecture);
+	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
+}
 
 char *names_platform(const struct platform *platform)
 {
-	const char *architecture = platform->architecture ? platform->architecture : "unknown";
-	const char *variant = platform->variant;
-	AUTO_FREE char *plain = NULL;
-
-	/* An image may say itself what others call its architecture. */
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		const char *meant = aliases[i].platform, *colon = strchr(meant, ':');
-
-		if (strcmp(architecture, aliases[i].alias) != 0)
-			continue;
-		if (!variant)
-			return xstrdup(meant);
-		plain = xstrndup(meant, colon ? (size_t)(colon - meant) : strlen(meant));
-		architecture = plain;
-		break;
-	}
-	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
+	return platform_directory(platform->architecture ? platform->architecture : "unknown",
+				  platform->variant);
 }
 
 char *names_of_platform(const char *platform, const char *name)
@@ -104,12 +88,15 @@ struct group {
 	size_t n;
 };
 
+/* Other names of the directory: what a machine calls itself, or its users. */
 static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		AUTO_FREE char *path = format(MULTIARCH "/%s", aliases[i].alias);
+	for (size_t i = 0; i < MACHINE_NAMES; i++) {
+		const struct machine_name *machine = &machine_names[i];
+		AUTO_FREE char *path = format(MULTIARCH "/%s", machine->name), *meant = NULL;
 
-		if (added[i] || strcmp(aliases[i].platform, platform) != 0)
+		meant = platform_directory(machine->architecture, machine->variant);
+		if (added[i] || strcmp(meant, platform) != 0)
 			continue;
 		added[i] = true;
 		if (transaction_add_symlink(group->transaction, path, platform, err) < 0)
@@ -188,7 +175,7 @@ static bool came_before(const struct naming *namings, size_t i)
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
 {
 	AUTO_FREE struct naming **members = xcalloc(n, sizeof(struct naming *));
-	bool added[ARRAY_LEN(aliases)] = {false};
+	bool added[MACHINE_NAMES] = {false};
 
 	for (size_t i = 0; i < n; i++) {
 		struct group group = {transaction, &namings[i], members, 0};
