@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "net/credential_helper.h"
+#include "net/own_registries.h"
 #include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -84,34 +85,23 @@ void keyring_free(struct keyring *keyring)
 
 /* --- the environment -------------------------------------------------- */
 
-static char *environment(const char *registry, const char *what)
-{
-	AUTO_FREE char *name = format("DUCC_%s_%s", registry, what);
-	const char *value = getenv(name);
-
-	return value ? xstrdup(value) : NULL;
-}
-
 static bool from_environment(const struct reference *reference, struct credentials *found)
 {
-	const char *list = getenv("DUCC_AUTH_REGISTRIES");
-	AUTO_FREE char *copy = list ? xstrdup(list) : NULL;
-	char *rest = NULL;
+	size_t n;
+	AUTO_FREE struct own_registry *own = own_registries(&n);
 
-	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
-	     name = strtok_r(NULL, ", ", &rest)) {
-		AUTO_FREE char *ident = environment(name, "IDENT");
-		AUTO_FREE char *proxy = environment(name, "PROXY");
+	for (size_t i = 0; i < n; i++) {
+		const struct own_registry *each = &own[i];
 
 		/* What is asked instead of the registry gets its credentials, too. */
-		if ((!ident || !registry_is_named(ident, reference->registry)) &&
-		    (!proxy || !registry_is_named(proxy, reference->registry)))
+		if ((!each->ident || !registry_is_named(each->ident, reference->registry)) &&
+		    (!each->proxy || !registry_is_named(each->proxy, reference->registry)))
 			continue;
-		found->user = environment(name, "USER");
-		found->password = environment(name, "PASS");
-		if (found->user && found->password)
-			return true;
-		credentials_free(found);
+		if (!each->user || !each->password)
+			continue;
+		found->user = xstrdup(each->user);
+		found->password = xstrdup(each->password);
+		return true;
 	}
 	return false;
 }

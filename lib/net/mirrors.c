@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/toml.h"
+#include "net/own_registries.h"
 
 #define CONF_LIMIT ((size_t)4 << 20)
 
@@ -315,19 +316,13 @@ static int add_mirrors(const struct entry *entry, const struct reference *refere
 /* DUCC_x_PROXY of the x whose IDENT is the registry, or NULL. */
 static const char *proxy_for(const char *registry)
 {
-	const char *list = getenv("DUCC_AUTH_REGISTRIES");
-	AUTO_FREE char *copy = list ? xstrdup(list) : NULL;
-	char *rest = NULL;
+	size_t n;
+	AUTO_FREE struct own_registry *own = own_registries(&n);
 
-	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
-	     name = strtok_r(NULL, ", ", &rest)) {
-		AUTO_FREE char *ident_name = format("DUCC_%s_IDENT", name);
-		AUTO_FREE char *proxy_name = format("DUCC_%s_PROXY", name);
-		const char *ident = getenv(ident_name), *proxy = getenv(proxy_name);
-
-		if (ident && proxy && *proxy && registry_is_named(ident, registry))
-			return proxy;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (own[i].ident && own[i].proxy && *own[i].proxy &&
+		    registry_is_named(own[i].ident, registry))
+			return own[i].proxy;
 	return NULL;
 }
 
