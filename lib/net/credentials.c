@@ -13,6 +13,7 @@
 #include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/strmap.h"
 
 void secret_free(char *secret)
 {
@@ -42,19 +43,13 @@ static const struct {
 	{"HOME", "/.docker/config.json"},
 };
 
-struct answer {
-	char *helper, *server;
-	struct buffer text; /* empty: it has none */
-};
-
 struct keyring {
 	pthread_mutex_t mutex;
 	struct {
 		bool read;
 		cJSON *json; /* NULL: there is no such file */
 	} files[ARRAY_LEN(files)];
-	struct answer *answers;
-	size_t n, capacity;
+	struct strmap answers; /* of "HELPER SERVER": struct buffer, empty if it has none */
 };
 
 struct keyring *keyring_new(void)
@@ -65,20 +60,23 @@ struct keyring *keyring_new(void)
 	return keyring;
 }
 
+static void free_answer(void *answer)
+{
+	struct buffer *text = answer;
+
+	if (text->data)
+		explicit_bzero(text->data, text->len);
+	buffer_free(text);
+	free(text);
+}
+
 void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		cJSON_Delete(keyring->files[i].json);
-	for (size_t i = 0; i < keyring->n; i++) {
-		free(keyring->answers[i].helper);
-		free(keyring->answers[i].server);
-		if (keyring->answers[i].text.data)
-			explicit_bzero(keyring->answers[i].text.data, keyring->answers[i].text.len);
-		buffer_free(&keyring->answers[i].text);
-	}
-	free(keyring->answers);
+	strmap_free_values(&keyring->answers, free_answer);
 	pthread_mutex_destroy(&keyring->mutex);
 	free(keyring);
 }
@@ -108,28 +106,24 @@ static bool from_environment(const struct reference *reference, struct credentia
 
 /* --- helpers ---------------------------------------------------------- */
 
-static const struct answer *ask_helper(struct keyring *keyring, const char *helper,
+static const struct buffer *ask_helper(struct keyring *keyring, const char *helper,
 				       const char *server, ducc_error **err)
 {
-	struct answer *answer;
-	struct buffer text = {0};
+	AUTO_FREE char *key = format("%s %s", helper, server);
+	struct buffer *answer = strmap_get(&keyring->answers, key);
 	int result;
 
-	for (size_t i = 0; i < keyring->n; i++)
-		if (!strcmp(keyring->answers[i].helper, helper) &&
-		    !strcmp(keyring->answers[i].server, server))
-			return &keyring->answers[i];
-	result = credential_helper_get(helper, server, &text, err);
-	if (result <= 0)
-		buffer_reset(&text);
+	if (answer)
+		return answer;
+	answer = xcalloc(1, sizeof(*answer));
+	result = credential_helper_get(helper, server, answer, err);
 	if (result < 0) {
-		buffer_free(&text);
+		free_answer(answer);
 		return NULL;
 	}
-	GROW(keyring->answers, keyring->n, keyring->capacity);
-	answer = &keyring->answers[keyring->n++];
-	*answer =
-		(struct answer){.helper = xstrdup(helper), .server = xstrdup(server), .text = text};
+	if (!result)
+		buffer_reset(answer);
+	strmap_put(&keyring->answers, key, answer);
 	return answer;
 }
 
@@ -137,15 +131,15 @@ static const struct answer *ask_helper(struct keyring *keyring, const char *help
 static int from_helper(struct keyring *keyring, const char *helper, const char *server,
 		       struct credentials *found, ducc_error **err)
 {
-	const struct answer *answer = ask_helper(keyring, helper, server, err);
+	const struct buffer *answer = ask_helper(keyring, helper, server, err);
 	AUTO_JSON *json = NULL;
 	const char *user, *secret;
 
 	if (!answer)
 		return -1;
-	if (!answer->text.len)
+	if (!answer->len)
 		return 0;
-	json = json_parse(answer->text.data, answer->text.len, "answer", err);
+	json = json_parse(answer->data, answer->len, "answer", err);
 	if (!json || json_find_string(json, "Username", &user, err) < 0 ||
 	    json_find_string(json, "Secret", &secret, err) < 0)
 		return error_wrap(err, "docker-credential-%s", helper);
