@@ -1,7 +1,6 @@
 /* Paths beneath a directory descriptor: see path.h. */
 #include "base/path.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/entries.h"
 #include "base/mem.h"
 
 #define WRITEBACK ((uint64_t)8 << 20) /* bytes */
@@ -193,31 +193,20 @@ struct removal {
 /* Removes files and empty directories, and lists the other directories. */
 static int remove_entries(const struct removal *removal, struct level *level)
 {
-	int copy = openat(removal->current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-	const struct dirent *entry;
-	int result = 0;
+	AUTO_ENTRIES entries = entries_open(removal->current, "");
+	const char *name;
 
-	if (!stream) {
-		cleanup_close(&copy);
-		return -1;
-	}
-	while (!result && (entry = readdir(stream))) {
-		const char *name = entry->d_name;
-
-		if (!strcmp(name, ".") || !strcmp(name, "..") ||
-		    !unlinkat(removal->current, name, 0) ||
+	while ((name = entries_next(&entries))) {
+		if (!unlinkat(removal->current, name, 0) ||
 		    !unlinkat(removal->current, name, AT_REMOVEDIR))
 			continue;
-		if (errno != ENOTEMPTY && errno != EEXIST) {
-			result = -1;
-			continue;
-		}
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return -1;
 		GROW(level->directories, level->n, level->capacity);
 		level->directories[level->n++] = xstrdup(name);
 	}
-	closedir(stream);
-	return result;
+	errno = entries.error;
+	return errno ? -1 : 0;
 }
 
 /* Descends into the directory `fd`, which it takes over, and removes its entries. */
@@ -438,16 +427,7 @@ void write_behind(int fd, uint64_t before, uint64_t after)
 
 bool path_is_empty(int directory)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	size_t n = 0;
+	AUTO_ENTRIES entries = entries_open(directory, "");
 
-	if (!stream) {
-		cleanup_close(&fd);
-		return false;
-	}
-	while (n < 3 && readdir(stream))
-		n++;
-	closedir(stream);
-	return n == 2; /* "." and ".." */
+	return !entries_next(&entries) && !entries.error;
 }

@@ -1,7 +1,6 @@
 /* The spool directory of a publisher of CernVM-FS: see spool.h. */
 #include "cvmfs/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/lock.h"
 #include "base/mem.h"
@@ -176,17 +176,16 @@ static bool is_in_group(const char *pid, pid_t group)
 /* kill(2) would find zombies too, which may stay as long as the machine is up. */
 static bool group_is_alive(pid_t group)
 {
-	DIR *proc = group && !kill(-group, 0) ? opendir("/proc") : NULL;
-	const struct dirent *entry;
-	bool alive = false;
+	AUTO_ENTRIES entries = {.stream = NULL};
+	const char *name;
 
-	if (!proc)
+	if (!group || kill(-group, 0) < 0)
 		return false;
-	while (!alive && (entry = readdir(proc)))
-		alive = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-			is_in_group(entry->d_name, group);
-	closedir(proc);
-	return alive;
+	entries = entries_of(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	while ((name = entries_next(&entries)))
+		if (name[0] >= '1' && name[0] <= '9' && is_in_group(name, group))
+			return true;
+	return false;
 }
 
 /* --- waiting ---------------------------------------------------------- */

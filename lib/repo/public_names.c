@@ -1,10 +1,10 @@
 /* The public names of images: see public_names.h. */
 #include "repo/public_names.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <sys/stat.h>
 
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -192,34 +192,6 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 	return 0;
 }
 
-/* The directories of platforms in a repository, each allocated; NULL at the end. */
-static char **list_platforms(const struct repository *repository)
-{
-	AUTO_CLOSE int root = repository_root(repository);
-	int fd = root < 0 ? -1 : path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	char **platforms = NULL;
-	size_t n = 0, capacity = 0;
-	struct stat st;
-
-	if (fd >= 0 && !dir)
-		close(fd);
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISDIR(st.st_mode))
-			continue;
-		GROW(platforms, n, capacity);
-		platforms[n++] = xstrdup(entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	GROW(platforms, n, capacity);
-	platforms[n] = NULL;
-	return platforms;
-}
-
 /* A name is a link; whatever else is there is nobody's image. */
 static int remove_link(struct transaction *transaction, const char *path, ducc_error **err)
 {
@@ -230,15 +202,20 @@ static int remove_link(struct transaction *transaction, const char *path, ducc_e
 
 int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
 {
-	AUTO_FREE char **platforms = list_platforms(transaction->repository);
-	int result = remove_link(transaction, name, err);
+	AUTO_CLOSE int root = repository_root(transaction->repository);
+	AUTO_ENTRIES entries = entries_open(root, MULTIARCH);
+	const char *platform;
 
-	for (char **platform = platforms; *platform; platform++) {
-		AUTO_FREE char *path = names_of_platform(*platform, name);
+	if (remove_link(transaction, name, err) < 0)
+		return -1;
+	while ((platform = entries_next(&entries))) {
+		AUTO_FREE char *path = names_of_platform(platform, name);
 
-		if (!result)
-			result = remove_link(transaction, path, err);
-		free(*platform);
+		if (platform[0] != '.' && entries_type(&entries, platform) == DT_DIR &&
+		    remove_link(transaction, path, err) < 0)
+			return -1;
 	}
-	return result;
+	if (entries.error && entries.error != ENOENT)
+		return error_errno(err, entries.error, MULTIARCH);
+	return 0;
 }
