@@ -5,14 +5,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/entries.h"
 #include "base/mem.h"
-
-#define WRITEBACK ((uint64_t)8 << 20) /* bytes */
 
 bool path_is_clean(const char *path)
 {
@@ -341,32 +338,6 @@ bool path_exists(int root, const char *path)
 	return fd >= 0;
 }
 
-int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
-{
-	AUTO_FREE char *text = NULL;
-	size_t have = 0;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, errno, "stat");
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
-		return error_set(err, "not a regular file of at most %zu bytes", limit);
-	text = xmalloc((size_t)st.st_size + 1);
-	while (have < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
-
-		if (n < 0)
-			return error_errno(err, errno, "read");
-		if (!n)
-			break;
-		have += (size_t)n;
-	}
-	text[have] = '\0';
-	*len = have;
-	*data = STEAL(text);
-	return 0;
-}
-
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)
 {
 	AUTO_CLOSE int fd = path_open_file(root, path);
@@ -378,51 +349,6 @@ int path_read(int root, const char *path, size_t limit, char **data, size_t *len
 	if (read_file(fd, limit, data, len, err) < 0)
 		return error_wrap(err, "%s", path);
 	return 0;
-}
-
-int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err)
-{
-	char piece[16384];
-
-	for (;;) {
-		ssize_t n = read(fd, piece, sizeof(piece));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(err, errno, "read");
-		if (!n)
-			return 0;
-		if ((size_t)n > limit - data->len)
-			return error_set(err, "more than %zu bytes", limit);
-		buffer_add(data, piece, (size_t)n);
-	}
-}
-
-int write_all(int fd, const void *data, size_t len)
-{
-	const char *p = data;
-
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-void write_behind(int fd, uint64_t before, uint64_t after)
-{
-	uint64_t from = before / WRITEBACK, to = after / WRITEBACK;
-
-	if (from != to)
-		sync_file_range(fd, (off_t)(from * WRITEBACK), (off_t)((to - from) * WRITEBACK),
-				SYNC_FILE_RANGE_WRITE);
 }
 
 bool path_is_empty(int directory)

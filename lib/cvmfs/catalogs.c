@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-#define READ_SIZE ((size_t)1 << 20)
-
 static bool is_entry(const struct node *node)
 {
 	return node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID));
@@ -99,12 +97,12 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 
 static uint64_t count_lines(int fd)
 {
-	AUTO_FREE char *data = xmalloc(READ_SIZE);
+	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
 	uint64_t lines = 0;
-	ssize_t n;
 
-	while ((n = read(fd, data, READ_SIZE)) > 0)
-		for (const char *p = data; (p = memchr(p, '\n', (size_t)(data + n - p))); p++)
+	while (pieces_next(&pieces))
+		for (const char *p = pieces.data, *end = p + pieces.len;
+		     (p = memchr(p, '\n', (size_t)(end - p))); p++)
 			lines++;
 	return lines;
 }

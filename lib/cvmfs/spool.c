@@ -98,12 +98,10 @@ static char *print_note(const struct spool_note *note, const char *boot)
 int spool_write_note(const struct repository *repository, const struct spool_note *note,
 		     ducc_error **err)
 {
-	AUTO_FREE char *path = spool_path(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *path = spool_path(repository, NOTE);
 	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
-	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
-	    rename(draft, path) < 0)
+	if (file_replace(AT_FDCWD, path, text, strlen(text)) < 0)
 		return error_errno(err, errno, "%s", path);
 	return 0;
 }
