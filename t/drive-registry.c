@@ -17,16 +17,12 @@
 
 static int tags(struct registry *registry, struct http *http, ducc_error **err)
 {
-	char **list;
-	size_t n;
+	AUTO_STRSET list = {NULL};
 
-	if (registry_list_tags(registry, http, &list, &n, err) < 0)
+	if (registry_list_tags(registry, http, &list, err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		puts(list[i]);
-		free(list[i]);
-	}
-	free(list);
+	for (size_t i = 0; i < list.n; i++)
+		puts(list.list[i]);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
-/* A set of strings: insertion, lookup, order, and removal of the latest. */
+/* Sets of strings, with order and removal of the latest, and maps from strings. */
 #include <stdlib.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "base/strset.h"
+#include "base/strmap.h"
 #include "tap.h"
 
 #define MANY 5000
@@ -34,6 +34,34 @@ static void add(struct strset *set, size_t from, size_t to)
 	}
 }
 
+static void test_map(void)
+{
+	struct strmap map = {.values = NULL};
+	int one, two;
+
+	ok(!strmap_get(&map, "a"), "an empty map has nothing");
+	ok(!strmap_put(&map, "a", &one) && !strmap_put(&map, "b", &two), "values are put into it");
+	ok(strmap_get(&map, "a") == &one && strmap_get(&map, "b") == &two && !strmap_get(&map, "c"),
+	   "... and are under their keys");
+	ok(strmap_put(&map, "a", &two) == &one && strmap_get(&map, "a") == &two, "... or replaced");
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO_FREE char *text = name(i);
+
+		strmap_put(&map, text, xstrdup(text));
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO_FREE char *text = name(i);
+		const char *value = strmap_get(&map, text);
+
+		if (!value || strcmp(value, text) != 0)
+			ok(false, "%s is in it", text);
+	}
+	ok(map.keys.n == MANY + 2 && !strcmp(map.keys.list[1], "b"), "many are, in their order");
+	map.values[0] = map.values[1] = NULL;
+	strmap_free_values(&map, free);
+	ok(!strmap_get(&map, "b"), "and all are forgotten");
+}
+
 int main(void)
 {
 	struct strset set = {NULL};
@@ -56,5 +84,6 @@ int main(void)
 	add(&set, MANY / 3, MANY);
 	ok(has_first(&set, MANY), "... and added again");
 	strset_free(&set);
+	test_map();
 	return done_testing();
 }

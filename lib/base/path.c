@@ -1,18 +1,15 @@
 /* Paths beneath a directory descriptor: see path.h. */
 #include "base/path.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/entries.h"
 #include "base/mem.h"
-
-#define WRITEBACK ((uint64_t)8 << 20) /* bytes */
 
 bool path_is_clean(const char *path)
 {
@@ -193,31 +190,20 @@ struct removal {
 /* Removes files and empty directories, and lists the other directories. */
 static int remove_entries(const struct removal *removal, struct level *level)
 {
-	int copy = openat(removal->current, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-	const struct dirent *entry;
-	int result = 0;
+	AUTO_ENTRIES entries = entries_open(removal->current, "");
+	const char *name;
 
-	if (!stream) {
-		cleanup_close(&copy);
-		return -1;
-	}
-	while (!result && (entry = readdir(stream))) {
-		const char *name = entry->d_name;
-
-		if (!strcmp(name, ".") || !strcmp(name, "..") ||
-		    !unlinkat(removal->current, name, 0) ||
+	while ((name = entries_next(&entries))) {
+		if (!unlinkat(removal->current, name, 0) ||
 		    !unlinkat(removal->current, name, AT_REMOVEDIR))
 			continue;
-		if (errno != ENOTEMPTY && errno != EEXIST) {
-			result = -1;
-			continue;
-		}
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return -1;
 		GROW(level->directories, level->n, level->capacity);
 		level->directories[level->n++] = xstrdup(name);
 	}
-	closedir(stream);
-	return result;
+	errno = entries.error;
+	return errno ? -1 : 0;
 }
 
 /* Descends into the directory `fd`, which it takes over, and removes its entries. */
@@ -352,32 +338,6 @@ bool path_exists(int root, const char *path)
 	return fd >= 0;
 }
 
-int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
-{
-	AUTO_FREE char *text = NULL;
-	size_t have = 0;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, errno, "stat");
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
-		return error_set(err, "not a regular file of at most %zu bytes", limit);
-	text = xmalloc((size_t)st.st_size + 1);
-	while (have < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + have, (size_t)st.st_size - have);
-
-		if (n < 0)
-			return error_errno(err, errno, "read");
-		if (!n)
-			break;
-		have += (size_t)n;
-	}
-	text[have] = '\0';
-	*len = have;
-	*data = STEAL(text);
-	return 0;
-}
-
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)
 {
 	AUTO_CLOSE int fd = path_open_file(root, path);
@@ -391,63 +351,9 @@ int path_read(int root, const char *path, size_t limit, char **data, size_t *len
 	return 0;
 }
 
-int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err)
-{
-	char piece[16384];
-
-	for (;;) {
-		ssize_t n = read(fd, piece, sizeof(piece));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(err, errno, "read");
-		if (!n)
-			return 0;
-		if ((size_t)n > limit - data->len)
-			return error_set(err, "more than %zu bytes", limit);
-		buffer_add(data, piece, (size_t)n);
-	}
-}
-
-int write_all(int fd, const void *data, size_t len)
-{
-	const char *p = data;
-
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-void write_behind(int fd, uint64_t before, uint64_t after)
-{
-	uint64_t from = before / WRITEBACK, to = after / WRITEBACK;
-
-	if (from != to)
-		sync_file_range(fd, (off_t)(from * WRITEBACK), (off_t)((to - from) * WRITEBACK),
-				SYNC_FILE_RANGE_WRITE);
-}
-
 bool path_is_empty(int directory)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	size_t n = 0;
+	AUTO_ENTRIES entries = entries_open(directory, "");
 
-	if (!stream) {
-		cleanup_close(&fd);
-		return false;
-	}
-	while (n < 3 && readdir(stream))
-		n++;
-	closedir(stream);
-	return n == 2; /* "." and ".." */
+	return !entries_next(&entries) && !entries.error;
 }

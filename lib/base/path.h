@@ -11,11 +11,9 @@
 #define DUCC_PATH_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-#include "base/buffer.h"
-#include "base/error.h"
+#include "base/file.h"
 
 /* True for a path as above that is not "": of names of at most 255 bytes. */
 bool path_is_clean(const char *path);
@@ -66,24 +64,7 @@ bool path_exists(int root, const char *path);
 /* True if the directory holds nothing. */
 bool path_is_empty(int directory);
 
-/* Reads a whole regular file of at most `limit` bytes; the caller frees *data (NUL-terminated). */
-int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err);
+/* Reads a whole regular file, as read_file() does (file.h). */
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err);
-
-/*
- * Reads what there is to read until the end, of anything that can be read.  More
- * than `limit` bytes are an error.
- */
-int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err);
-
-/* Writes everything, however often write(2) stops short. */
-int write_all(int fd, const void *data, size_t len);
-
-/*
- * Call after writing from `before` to `after` in a file that grows: every few
- * megabytes they are sent on their way to the disk, so that the final fsync(2)
- * has little left to wait for.
- */
-void write_behind(int fd, uint64_t before, uint64_t after);
 
 #endif

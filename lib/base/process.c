@@ -27,8 +27,7 @@ void process_close(struct process *process)
 	process->pidfd = process->in = process->out = -1;
 }
 
-/* In a group of its own, so that a terminal's ^C is ours to deal with; no signal ignored. */
-static int spawn(pid_t *pid, char *const *argv, int in, int out)
+int process_spawn(pid_t *pid, const struct child *child)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -44,15 +43,19 @@ static int spawn(pid_t *pid, char *const *argv, int in, int out)
 	sigaddset(&signals, SIGXFSZ);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+	posix_spawnattr_setflags(&attributes, (child->own_group ? POSIX_SPAWN_SETPGROUP : 0) |
+						      POSIX_SPAWN_SETSIGDEF |
 						      POSIX_SPAWN_SETSIGMASK);
-	if (in < 0)
+	if (child->in < 0)
 		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	else
-		posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	result = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
+		posix_spawn_file_actions_adddup2(&actions, child->in, STDIN_FILENO);
+	if (child->out >= 0)
+		posix_spawn_file_actions_adddup2(&actions, child->out, STDOUT_FILENO);
+	if (child->err >= 0)
+		posix_spawn_file_actions_adddup2(&actions, child->err, STDERR_FILENO);
+	result = posix_spawnp(pid, child->argv[0], &actions, &attributes, child->argv,
+			      child->environment ? child->environment : environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return result;
@@ -70,7 +73,11 @@ int process_start(struct process *process, char *const *argv, bool with_input, d
 		process_close(process);
 		return error_errno(err, result, "%s", argv[0]);
 	}
-	result = spawn(&process->pid, argv, in[0], process->out);
+	result = process_spawn(&process->pid, &(struct child){.argv = argv,
+							      .in = in[0],
+							      .out = process->out,
+							      .err = process->out,
+							      .own_group = true});
 	cleanup_close(&in[0]);
 	process->in = in[1];
 	if (with_input) {

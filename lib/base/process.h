@@ -2,7 +2,7 @@
  * Another program at work: fed by us if it wants to, and listened to.
  *
  * It leads a process group of its own, so that a terminal's ^C is for its caller to
- * deal with, and has no signals blocked.  What it says, on standard output
+ * deal with.  What it says, on standard output
  * and error alike, goes into a file in memory, not into a pipe: if we are killed, it
  * must be able to go on.  The end of it is kept.
  */
@@ -27,6 +27,17 @@ struct process {
 	int status; /* as wait(2) has it */
 	struct buffer output;
 };
+
+/* How a child is started: argv[0], from $PATH, with no signal ignored or blocked. */
+struct child {
+	char *const *argv;
+	char *const *environment; /* NULL: ours */
+	int in, out, err;         /* -1: /dev/null for input, ours for output and errors */
+	bool own_group;           /* it leads a process group */
+};
+
+/* Returns 0, or an errno value. */
+int process_spawn(pid_t *pid, const struct child *child);
 
 /* Starts argv[0], from $PATH.  Without input, it reads /dev/null.  End with process_close(). */
 int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err);

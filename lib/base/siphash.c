@@ -1,6 +1,7 @@
 /* SipHash-1-3: see siphash.h. */
 #include "base/siphash.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -40,9 +41,9 @@ static inline uint64_t load(const unsigned char *bytes, size_t n)
 {
 	uint64_t word = 0;
 
-	for (size_t i = 0; i < n; i++)
-		word |= (uint64_t)bytes[i] << 8 * i;
-	return word;
+	if (n)
+		memcpy(&word, bytes, n);
+	return le64toh(word);
 }
 
 struct siphash_key siphash_new_key(void)

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS 64 /* a power of two, as all later numbers of them */
 
 /* The slot of the string, or the free slot where it belongs. */
 static size_t *find(const struct strset *set, const char *text)
@@ -13,7 +13,7 @@ static size_t *find(const struct strset *set, const char *text)
 	uint64_t i = siphash(&set->key, 0, text, strlen(text));
 
 	for (;; i++) {
-		size_t *slot = &set->slots[i % set->n_slots];
+		size_t *slot = &set->slots[i & (set->n_slots - 1)];
 
 		if (!*slot || !strcmp(set->list[*slot - 1], text))
 			return slot;
@@ -48,9 +48,16 @@ bool strset_add(struct strset *set, const char *text)
 	return true;
 }
 
+size_t strset_find(const struct strset *set, const char *text)
+{
+	size_t number = set->n ? *find(set, text) : 0;
+
+	return number ? number - 1 : set->n;
+}
+
 bool strset_has(const struct strset *set, const char *text)
 {
-	return set->n && *find(set, text);
+	return strset_find(set, text) < set->n;
 }
 
 void strset_cut(struct strset *set, size_t n)

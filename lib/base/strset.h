@@ -23,6 +23,9 @@ struct strset {
 /* Adds a copy of the string; returns false if the set has it already. */
 bool strset_add(struct strset *set, const char *text);
 
+/* Where the string is in the list; n if it isn't. */
+size_t strset_find(const struct strset *set, const char *text);
+
 bool strset_has(const struct strset *set, const char *text);
 
 /* Removes all but the first n strings. */

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 
+#include "base/file.h"
 #include "content/compression.h"
 
 #define BARREN_LIMIT ((size_t)64 << 20)
@@ -21,12 +22,8 @@ static ssize_t read_ahead(struct archive_file *file)
 {
 	char *end = file->buffer + file->ahead;
 	size_t room = TAR_HEADER_PIECE - file->ahead;
-	ssize_t n;
+	ssize_t n = file_read(file->fd, end, room, file->offset);
 
-	do
-		n = file->offset < 0 ? read(file->fd, end, room)
-				     : pread(file->fd, end, room, (off_t)file->offset);
-	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		file->ahead += (size_t)n;
 		file->offset += file->offset < 0 ? 0 : n;

@@ -4,11 +4,10 @@
 #include <errno.h>
 
 #include "format/repo_paths.h"
+#include "base/file.h"
 #include "content/listing.h"
 #include "base/mem.h"
 #include "content/tarball.h"
-
-#define COPY_SIZE ((size_t)256 << 10)
 
 void compact_origins(struct tree *tree, const struct digest *layer)
 {
@@ -29,20 +28,12 @@ void compact_origins(struct tree *tree, const struct digest *layer)
 static int copy_range(int from, uint64_t offset, uint64_t size, struct tarball *to,
 		      ducc_error **err)
 {
-	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+	AUTO_PIECES pieces = pieces_of(from, offset, size);
 
-	while (size) {
-		size_t want = size < COPY_SIZE ? (size_t)size : COPY_SIZE;
-		ssize_t n = pread(from, buffer, want, (off_t)offset);
-
-		if (n <= 0)
-			return error_errno(err, n ? errno : EIO, "read");
-		if (tarball_data(to, buffer, (size_t)n, err) < 0)
+	while (pieces_next(&pieces))
+		if (tarball_data(to, pieces.data, pieces.len, err) < 0)
 			return -1;
-		offset += (uint64_t)n;
-		size -= (uint64_t)n;
-	}
-	return 0;
+	return pieces.error ? error_errno(err, pieces.error, "read") : 0;
 }
 
 /* Adds all that the tree has now, with the contents of the first tar at `fd`. */
@@ -72,16 +63,15 @@ static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_
 /* Moves what is in the file from `offset` on to its beginning. */
 static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
 {
-	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
+	AUTO_PIECES pieces = pieces_of(fd, offset, size);
 
-	for (uint64_t done = 0; done < size;) {
-		size_t want = size - done < COPY_SIZE ? (size_t)(size - done) : COPY_SIZE;
-		ssize_t n = pread(fd, buffer, want, (off_t)(offset + done));
-
-		if (n <= 0 || pwrite(fd, buffer, (size_t)n, (off_t)done) != n)
-			return error_errno(err, n ? errno : EIO, "copy");
-		done += (uint64_t)n;
-	}
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, errno, "seek");
+	while (pieces_next(&pieces))
+		if (write_all(fd, pieces.data, pieces.len) < 0)
+			return error_errno(err, errno, "copy");
+	if (pieces.error)
+		return error_errno(err, pieces.error, "copy");
 	if (ftruncate(fd, (off_t)size) < 0 || lseek(fd, 0, SEEK_END) < 0)
 		return error_errno(err, errno, "truncate");
 	return 0;

@@ -381,26 +381,15 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 		     ducc_error **err)
 {
 	const struct file *file = first->node->file;
-	uint64_t left = file->size;
 	const char *name;
 	int parent = beneath_parent(from, file->origin, &name);
 	AUTO_CLOSE int in =
 		parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int out = in < 0 ? -1 : create(x, first->node);
 
-	if (out < 0)
+	if (out < 0 || file_copy(in, out, file->size) < 0 || set_metadata(out, file, x->report) < 0)
 		return fail(x, first->node, err);
-	while (left) {
-		ssize_t n = copy_file_range(in, NULL, out, NULL,
-					    left < COPY_SIZE ? (size_t)left : COPY_SIZE, 0);
-
-		if (n <= 0) {
-			errno = n ? errno : EIO;
-			return fail(x, first->node, err);
-		}
-		left -= (uint64_t)n;
-	}
-	return set_metadata(out, file, x->report) < 0 ? fail(x, first->node, err) : 0;
+	return 0;
 }
 
 /*

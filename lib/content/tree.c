@@ -1,10 +1,9 @@
 /* A tree of files in memory: see tree.h. */
 #include "content/tree.h"
 
-#include <search.h>
-
 #include "base/mem.h"
 #include "base/siphash.h"
+#include "base/strmap.h"
 
 #define FIRST_BUCKETS 1024
 
@@ -13,7 +12,7 @@ struct tree {
 	struct node **buckets; /* children of all directories, by parent and name */
 	size_t n_buckets, n_nodes;
 	struct siphash_key key;
-	void *digests;                    /* tree of struct digest, with tsearch(3) */
+	struct strmap digests;            /* by their hex digits */
 	const struct digest *last_digest; /* the last one looked up, or NULL */
 };
 
@@ -144,7 +143,7 @@ void tree_free(struct tree *tree)
 		return;
 	tree_remove_children(tree, tree->root);
 	node_free(tree->root);
-	tdestroy(tree->digests, free);
+	strmap_free_values(&tree->digests, free);
 	free(tree->buckets);
 	free(tree);
 }
@@ -409,24 +408,17 @@ size_t tree_count(const struct tree *tree)
 	return tree->n_nodes;
 }
 
-static int compare_digests(const void *a, const void *b)
-{
-	const struct digest *x = a, *y = b;
-
-	return strcmp(x->hex, y->hex);
-}
-
 const struct digest *tree_intern(struct tree *tree, const struct digest *digest)
 {
-	struct digest **found;
-
 	/* Most files are in the same layer as the one before. */
 	if (tree->last_digest && digest_equal(tree->last_digest, digest))
 		return tree->last_digest;
-	found = tfind(digest, &tree->digests, compare_digests);
-	if (!found)
-		found = xalloc(
-			tsearch(xmemdup(digest, sizeof(*digest)), &tree->digests, compare_digests));
-	tree->last_digest = *found;
-	return *found;
+	tree->last_digest = strmap_get(&tree->digests, digest->hex);
+	if (!tree->last_digest) {
+		struct digest *copy = xmemdup(digest, sizeof(*digest));
+
+		strmap_put(&tree->digests, digest->hex, copy);
+		tree->last_digest = copy;
+	}
+	return tree->last_digest;
 }

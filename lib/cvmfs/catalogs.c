@@ -1,13 +1,9 @@
 /* Where nested catalogs go: see catalogs.h. */
 #include "cvmfs/catalogs.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
-
-#define READ_SIZE ((size_t)1 << 20)
 
 static bool is_entry(const struct node *node)
 {
@@ -101,12 +97,12 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 
 static uint64_t count_lines(int fd)
 {
-	AUTO_FREE char *data = xmalloc(READ_SIZE);
+	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
 	uint64_t lines = 0;
-	ssize_t n;
 
-	while ((n = read(fd, data, READ_SIZE)) > 0)
-		for (const char *p = data; (p = memchr(p, '\n', (size_t)(data + n - p))); p++)
+	while (pieces_next(&pieces))
+		for (const char *p = pieces.data, *end = p + pieces.len;
+		     (p = memchr(p, '\n', (size_t)(end - p))); p++)
 			lines++;
 	return lines;
 }
@@ -115,28 +111,22 @@ uint64_t catalogs_count_small(const struct repository *repository, const char *d
 			      char *(*listing)(const struct digest *digest))
 {
 	AUTO_CLOSE int root = repository_root(repository);
-	int fd = root < 0 ? -1 : path_open(root, directory, O_RDONLY | O_DIRECTORY, 0);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	uint64_t entries = 0;
+	AUTO_ENTRIES entries = entries_open(root, directory);
+	const char *name;
+	uint64_t count = 0;
 
-	if (!stream) {
-		cleanup_close(&fd);
-		return 0;
-	}
-	while ((entry = readdir(stream))) {
-		AUTO_FREE char *marker = format("%s/%s/" CATALOG_MARKER, directory, entry->d_name);
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *marker = format("%s/%s/" CATALOG_MARKER, directory, name);
 		AUTO_FREE char *path = NULL;
 		struct digest digest;
 
-		if (!digest_is_hex(entry->d_name) || path_exists(root, marker))
+		if (!digest_is_hex(name) || path_exists(root, marker))
 			continue;
-		memcpy(digest.hex, entry->d_name, sizeof(digest.hex));
+		memcpy(digest.hex, name, sizeof(digest.hex));
 		path = listing(&digest);
 		AUTO_CLOSE int lines = path_open_file(root, path);
 		if (lines >= 0)
-			entries += count_lines(lines);
+			count += count_lines(lines);
 	}
-	closedir(stream);
-	return entries;
+	return count;
 }

@@ -37,7 +37,6 @@
 #define LOG REPO_METADATA "/.log"
 #define LOG_LAST LOG "/last"
 #define TREES_AT_A_TIME ((size_t)100)
-#define COPY_SIZE ((size_t)1 << 20)
 /* Files that CernVM-FS may have cut into chunks: its settings begin at 4 MB by default. */
 #define CHUNK_MIN ((uint64_t)1 << 20)
 
@@ -148,24 +147,18 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 {
 	AUTO_CLOSE int root = repository_root(cvmfs->base.repository);
 	AUTO_CLOSE int fd = root < 0 ? -1 : path_open_file(root, from);
-	AUTO_FREE char *data = xmalloc(COPY_SIZE);
+	AUTO_PIECES pieces = pieces_of(fd, 0, file->size);
 	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
-	uint64_t left = file->size;
 	int result = fd < 0 ? error_errno(err, errno, "%s", from)
 			    : tarball_entry(cvmfs->payload.tarball, path, file, NULL, err);
 
-	while (!result && left) {
-		ssize_t n = read(fd, data, left < COPY_SIZE ? (size_t)left : COPY_SIZE);
-
-		if (n <= 0) {
-			result = error_errno(err, n ? errno : EIO, "%s", from);
-			break;
-		}
-		hasher_update(hasher, data, (size_t)n);
-		result = tarball_data(cvmfs->payload.tarball, data, (size_t)n, err);
-		left -= (uint64_t)n;
+	while (!result && pieces_next(&pieces)) {
+		hasher_update(hasher, pieces.data, pieces.len);
+		result = tarball_data(cvmfs->payload.tarball, pieces.data, pieces.len, err);
 	}
+	if (!result && pieces.error)
+		result = error_errno(err, pieces.error, "%s", from);
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
 	if (!result && memcmp(sha256, file->sha256, sizeof(sha256)) != 0)

@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "cvmfs/spool.h"
 
-#define COPY_SIZE ((size_t)1 << 20)
 #define TICK_SHORT 10 /* milliseconds */
 
 struct ingest {
@@ -62,22 +62,12 @@ int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error
 
 int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err)
 {
-	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
-	uint64_t done = 0;
+	AUTO_PIECES pieces = pieces_of(fd, 0, size);
 
-	while (done < size) {
-		size_t want = size - done < COPY_SIZE ? (size_t)(size - done) : COPY_SIZE;
-		ssize_t n = pread(fd, buffer, want, (off_t)done);
-
-		if (n < 0)
-			return error_errno(err, errno, "read");
-		if (!n)
-			return error_set(err, "shorter than it was");
-		if (ingest_write(ingest, buffer, (size_t)n, err) < 0)
+	while (pieces_next(&pieces))
+		if (ingest_write(ingest, pieces.data, pieces.len, err) < 0)
 			return -1;
-		done += (uint64_t)n;
-	}
-	return 0;
+	return pieces.error ? error_errno(err, pieces.error, "read") : 0;
 }
 
 /* Writes the head and waits until it is taken: 1 if it was, 0 if somebody else is at it. */

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-#define READ_SIZE ((size_t)1 << 20)
 /* Files that CernVM-FS may cut into chunks, and those that it would: by default 4 to 16 MB. */
 #define LARGE ((uint64_t)1 << 20)
 #define LARGE_ENOUGH ((uint64_t)32 << 20)
@@ -67,16 +66,15 @@ void probes_add_flat(struct probes *probes, const char *directory, struct tree *
 
 static bool is_readable(int fd, const struct probe *probe)
 {
-	AUTO_FREE char *data = xmalloc(READ_SIZE);
+	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
 	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
-	ssize_t n;
 
-	while ((n = read(fd, data, READ_SIZE)) > 0)
-		hasher_update(hasher, data, (size_t)n);
+	while (pieces_next(&pieces))
+		hasher_update(hasher, pieces.data, pieces.len);
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
-	return !n && !memcmp(sha256, probe->sha256, sizeof(sha256));
+	return !pieces.error && !memcmp(sha256, probe->sha256, sizeof(sha256));
 }
 
 void probes_look(const struct probes *probes, struct context *context,

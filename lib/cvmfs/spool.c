@@ -1,7 +1,6 @@
 /* The spool directory of a publisher of CernVM-FS: see spool.h. */
 #include "cvmfs/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/lock.h"
 #include "base/mem.h"
@@ -94,12 +94,10 @@ static char *print_note(const struct spool_note *note, const char *boot)
 int spool_write_note(const struct repository *repository, const struct spool_note *note,
 		     ducc_error **err)
 {
-	AUTO_FREE char *path = mount_spool(repository, NOTE), *draft = format("%s.new", path);
+	AUTO_FREE char *path = mount_spool(repository, NOTE);
 	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
-	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
-	    rename(draft, path) < 0)
+	if (file_replace(AT_FDCWD, path, text, strlen(text)) < 0)
 		return error_errno(err, errno, "%s", path);
 	return 0;
 }
@@ -172,17 +170,16 @@ static bool is_in_group(const char *pid, pid_t group)
 /* kill(2) would find zombies too, which may stay as long as the machine is up. */
 static bool group_is_alive(pid_t group)
 {
-	DIR *proc = group && !kill(-group, 0) ? opendir("/proc") : NULL;
-	const struct dirent *entry;
-	bool alive = false;
+	AUTO_ENTRIES entries = {.stream = NULL};
+	const char *name;
 
-	if (!proc)
+	if (!group || kill(-group, 0) < 0)
 		return false;
-	while (!alive && (entry = readdir(proc)))
-		alive = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-			is_in_group(entry->d_name, group);
-	closedir(proc);
-	return alive;
+	entries = entries_of(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	while ((name = entries_next(&entries)))
+		if (name[0] >= '1' && name[0] <= '9' && is_in_group(name, group))
+			return true;
+	return false;
 }
 
 /* --- waiting ---------------------------------------------------------- */

@@ -10,27 +10,35 @@
 
 #define PART_LIMIT 64 /* bytes */
 
-/* What kernels and distributions call a machine, and what images do. */
-static const struct {
-	const char *machine, *architecture, *variant;
-} machines[] = {
-	{"x86_64", "amd64", NULL}, {"x86-64", "amd64", NULL}, {"aarch64", "arm64", NULL},
-	{"armv7l", "arm", "v7"},   {"armhf", "arm", "v7"},    {"armv6l", "arm", "v6"},
-	{"armel", "arm", "v6"},    {"i386", "386", NULL},     {"i686", "386", NULL},
+const struct machine_name machine_names[MACHINE_NAMES] = {
+	{"x86_64", "amd64", NULL},  {"x86-64", "amd64", NULL}, {"arm64", "arm64", NULL},
+	{"aarch64", "arm64", NULL}, {"arm", "arm", NULL},      {"armhf", "arm", "v7"},
+	{"armv7l", "arm", "v7"},    {"armel", "arm", "v6"},    {"armv6l", "arm", "v6"},
+	{"i386", "386", NULL},      {"i686", "386", NULL},
 };
+
+/* Architectures whose newer variants run what is made for the older ones. */
+static const struct {
+	const char *name;
+	unsigned of_none;  /* the number of the variant that no variant means */
+	const char *usual; /* its name, if it is ever given */
+} ordered[] = {{"amd64", 1, NULL}, {"arm", 7, "v7"}, {"arm64", 8, "v8"}};
 
 /* Gives the architecture the name that images have for it, and a number the v of a variant. */
 static void normalize(struct platform *platform)
 {
 	char *variant = platform->variant;
 
-	for (size_t i = 0; platform->architecture && i < ARRAY_LEN(machines); i++) {
-		if (strcmp(platform->architecture, machines[i].machine) != 0)
+	for (size_t i = 0; platform->architecture && i < MACHINE_NAMES; i++) {
+		const struct machine_name *machine = &machine_names[i];
+
+		if (strcmp(platform->architecture, machine->name) != 0)
 			continue;
 		free(platform->architecture);
-		platform->architecture = xstrdup(machines[i].architecture);
-		if (!platform->variant && machines[i].variant)
-			platform->variant = xstrdup(machines[i].variant);
+		platform->architecture = xstrdup(machine->architecture);
+		if (!platform->variant && machine->variant)
+			platform->variant = xstrdup(machine->variant);
+		break;
 	}
 	if (variant && *variant >= '0' && *variant <= '9') {
 		platform->variant = format("v%s", variant);
@@ -173,7 +181,6 @@ static bool read_variant(const char *variant, unsigned of_none, unsigned *major,
 	return !variant[end];
 }
 
-/* Of an architecture whose newer variants run what is made for the older ones. */
 static unsigned rank_variants(const struct platform *wanted, const struct platform *have,
 			      unsigned of_none)
 {
@@ -190,17 +197,20 @@ static unsigned rank_variants(const struct platform *wanted, const struct platfo
 	return is * 10 + is_minor + 1;
 }
 
+const char *platform_usual_variant(const char *architecture)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ordered); i++)
+		if (!strcmp(architecture, ordered[i].name))
+			return ordered[i].usual;
+	return NULL;
+}
+
 unsigned platform_rank(const struct platform *wanted, const struct platform *have)
 {
-	static const struct {
-		const char *architecture;
-		unsigned of_none;
-	} ordered[] = {{"amd64", 1}, {"arm", 7}, {"arm64", 8}};
-
 	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(ordered); i++)
-		if (!strcmp(wanted->architecture, ordered[i].architecture))
+		if (!strcmp(wanted->architecture, ordered[i].name))
 			return rank_variants(wanted, have, ordered[i].of_none);
 	return !wanted->variant || same(wanted->variant, have->variant);
 }

@@ -35,6 +35,18 @@ void platform_free(struct platform *platform);
  */
 unsigned platform_rank(const struct platform *wanted, const struct platform *have);
 
+/*
+ * What kernels, distributions and users call a machine, and what that means.  Also `arm` and
+ * `arm64` are such names: of the directories of their usual variants (public_names.h).
+ */
+#define MACHINE_NAMES 11
+extern const struct machine_name {
+	const char *name, *architecture, *variant; /* variant may be NULL */
+} machine_names[MACHINE_NAMES];
+
+/* The variant that people mean who give only the architecture, or NULL if it needs none. */
+const char *platform_usual_variant(const char *architecture);
+
 /* OS/ARCH[/VARIANT]; the caller frees it. */
 char *platform_format(const struct platform *platform);
 

@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define DOCKER_HUB "registry.hub.docker.com"
-
 static bool is_lower_alnum(char c)
 {
 	return text_is_alnum(c) && !(c >= 'A' && c <= 'Z');
@@ -103,28 +101,31 @@ bool tag_is_valid(const char *text)
 	return valid_tag(text, false);
 }
 
-static bool is_docker_hub(const char *name, size_t len)
+const char *const *registry_names(const char *registry, const char *own[2])
 {
-	static const char *const names[] = {DOCKER_HUB, "docker.io", "index.docker.io",
-					    "registry-1.docker.io"};
+	static const char *const hub[] = {DOCKER_HUB, DOCKER_HUB_SHORT, DOCKER_HUB_INDEX,
+					  "registry-1.docker.io", NULL};
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strlen(names[i]) == len && !strncmp(name, names[i], len))
-			return true;
-	return false;
+	for (size_t i = 0; hub[i]; i++)
+		if (!strcmp(registry, hub[i]))
+			return hub;
+	own[0] = registry;
+	own[1] = NULL;
+	return own;
 }
 
 bool registry_is_named(const char *ident, const char *registry)
 {
-	const char *separator = strstr(ident, "://");
+	const char *separator = strstr(ident, "://"), *own[2];
 	size_t len;
 
 	if (separator)
 		ident = separator + 3;
 	len = strcspn(ident, "/");
-	if (is_docker_hub(ident, len) && is_docker_hub(registry, strlen(registry)))
-		return true;
-	return strlen(registry) == len && !strncmp(ident, registry, len);
+	for (const char *const *name = registry_names(registry, own); *name; name++)
+		if (strlen(*name) == len && !strncmp(ident, *name, len))
+			return true;
+	return false;
 }
 
 bool registry_is_loopback(const char *registry)
@@ -173,8 +174,8 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 		if (separator)
 			return error_set(err, "reference without a repository");
 		reference->registry = xstrdup(DOCKER_HUB);
-	} else if (!strcmp(reference->registry, "docker.io") ||
-		   !strcmp(reference->registry, "index.docker.io")) {
+	} else if (!strcmp(reference->registry, DOCKER_HUB_SHORT) ||
+		   !strcmp(reference->registry, DOCKER_HUB_INDEX)) {
 		free(reference->registry);
 		reference->registry = xstrdup(DOCKER_HUB);
 	}

@@ -18,6 +18,14 @@
 #include "format/digest.h"
 #include "base/error.h"
 
+/*
+ * Docker Hub: its name in references, thus in stores and repositories; the one that its users
+ * know; and the one that Docker keeps credentials under.
+ */
+#define DOCKER_HUB "registry.hub.docker.com"
+#define DOCKER_HUB_SHORT "docker.io"
+#define DOCKER_HUB_INDEX "index.docker.io"
+
 struct reference {
 	char *scheme;         /* "http" or "https" */
 	char *registry;       /* HOST[:PORT] */
@@ -65,9 +73,11 @@ char *reference_name(const struct reference *reference);
 bool tag_is_valid(const char *text);
 
 /*
- * True if `ident`, with or without a scheme and what follows the host, means the registry.
- * Docker Hub has many names.
+ * All names of a registry, NULL at the end: those of Docker Hub, or only its own, in `own`.
  */
+const char *const *registry_names(const char *registry, const char *own[2]);
+
+/* True if `ident`, with or without a scheme and what follows the host, means the registry. */
 bool registry_is_named(const char *ident, const char *registry);
 
 /* True for HOST[:PORT], as the registry of a reference is. */

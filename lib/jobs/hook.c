@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/record.h"
+#include "format/reference.h"
 #include "jobs/session.h"
 
 struct hook {
@@ -229,7 +230,7 @@ static int read_quay(struct hook *hook, const cJSON *json, ducc_error **err)
 
 static int read_docker_hub(struct hook *hook, const cJSON *json, ducc_error **err)
 {
-	struct event event = {.registry = "registry.hub.docker.com"};
+	struct event event = {.registry = DOCKER_HUB};
 	const cJSON *data, *repository;
 
 	if (json_get_object(json, "push_data", &data, err) < 0 ||

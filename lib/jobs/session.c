@@ -129,11 +129,7 @@ void ducc_close(ducc_session *session)
 		return;
 	events_close(session->events);
 	cleanup_close(&session->input);
-	for (size_t i = 0; i < session->n_pushed; i++) {
-		free(session->pushed[i].registry);
-		free(session->pushed[i].repository);
-	}
-	free(session->pushed);
+	strmap_free_values(&session->pushed, free);
 	pthread_mutex_destroy(&session->pushed_mutex);
 	store_index_free(session->index);
 	network_free(session->network);
@@ -187,24 +183,21 @@ int session_find_image(ducc_session *session, const struct store *store, const d
 void session_add_pushed(ducc_session *session, const struct reference *where,
 			const struct digest *digest)
 {
+	AUTO_FREE char *key = format("%s %s", where->registry, digest->hex);
+
 	pthread_mutex_lock(&session->pushed_mutex);
-	GROW(session->pushed, session->n_pushed, session->pushed_capacity);
-	session->pushed[session->n_pushed++] =
-		(struct pushed){.digest = *digest,
-				.registry = xstrdup(where->registry),
-				.repository = xstrdup(where->repository)};
+	if (!strmap_get(&session->pushed, key))
+		strmap_put(&session->pushed, key, xstrdup(where->repository));
 	pthread_mutex_unlock(&session->pushed_mutex);
 }
 
 const char *session_pushed(ducc_session *session, const char *registry, const struct digest *digest)
 {
-	const char *repository = NULL;
+	AUTO_FREE char *key = format("%s %s", registry, digest->hex);
+	const char *repository;
 
 	pthread_mutex_lock(&session->pushed_mutex);
-	for (size_t i = 0; i < session->n_pushed && !repository; i++)
-		if (digest_equal(&session->pushed[i].digest, digest) &&
-		    !strcmp(session->pushed[i].registry, registry))
-			repository = session->pushed[i].repository;
+	repository = strmap_get(&session->pushed, key);
 	pthread_mutex_unlock(&session->pushed_mutex);
 	return repository;
 }

@@ -9,14 +9,9 @@
 
 #include "base/context.h"
 #include "base/error.h"
+#include "base/strmap.h"
 #include "net/network.h"
 #include "store/store.h"
-
-/* A blob that is in a repository of a registry since we have pushed it there. */
-struct pushed {
-	struct digest digest;
-	char *registry, *repository;
-};
 
 struct ducc_session {
 	char *store_path;
@@ -28,8 +23,8 @@ struct ducc_session {
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: nobody listens */
-	struct pushed *pushed;
-	size_t n_pushed, pushed_capacity;
+	struct strmap
+		pushed; /* blobs, "REGISTRY HEX": a repository that has it since we pushed it */
 	pthread_mutex_t pushed_mutex;
 	struct network *network;
 	struct store_index *index;

@@ -5,13 +5,13 @@
  * published.  A tool that misses something all the same fails with its image, and
  * finds it again the next time.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
 #include "format/repo_paths.h"
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "format/image.h"
@@ -148,33 +148,27 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 static int list_files(struct clean *clean, const char *directory, struct digest_set *stay,
 		      ducc_error **err)
 {
-	int fd = path_open(clean->store.fd, directory, O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	AUTO_ENTRIES entries = entries_open(clean->store.fd, directory);
+	const char *name;
 
-	if (!dir) {
-		error_errno(err, errno, "%s/%s", clean->store.path, directory);
-		cleanup_close(&fd);
-		return -1;
-	}
 	digest_set_sort(stay);
-	while ((entry = readdir(dir))) {
+	while ((name = entries_next(&entries))) {
 		struct digest digest = {""};
 		struct stat st;
 
-		memcpy(digest.hex, entry->d_name, strnlen(entry->d_name, DIGEST_HEX_LEN));
+		memcpy(digest.hex, name, strnlen(name, DIGEST_HEX_LEN));
 		if (!digest_is_hex(digest.hex) ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		    fstatat(entries.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		clean->total += (uint64_t)st.st_size;
 		if (digest_set_has(stay, &digest))
 			continue;
 		GROW(clean->files, clean->n, clean->capacity);
-		clean->files[clean->n++] =
-			(struct candidate){format("%s/%s", directory, entry->d_name),
-					   (uint64_t)st.st_size, st.st_mtime};
+		clean->files[clean->n++] = (struct candidate){format("%s/%s", directory, name),
+							      (uint64_t)st.st_size, st.st_mtime};
 	}
-	closedir(dir);
+	if (entries.error)
+		return error_errno(err, entries.error, "%s/%s", clean->store.path, directory);
 	return 0;
 }
 

@@ -4,11 +4,10 @@
  *
  * All that it needs is what the repository says of itself in .metadata.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 
 #include "format/repo_paths.h"
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "jobs/events.h"
 #include "base/mem.h"
@@ -89,21 +88,18 @@ static int add_published(struct push *push, int root, const char *label, ducc_er
 /* The images that have the name as well, for other platforms. */
 static int add_platforms(struct push *push, int root, ducc_error **err)
 {
-	int fd = path_open(root, MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	int result = 0;
+	AUTO_ENTRIES entries = entries_open(root, MULTIARCH);
+	const char *platform;
 
-	if (!directory)
-		return errno == ENOENT ? 0 : error_errno(err, errno, MULTIARCH);
-	while (!result && (entry = readdir(directory))) {
-		AUTO_FREE char *label = platform_label(entry->d_name, push->name);
+	while ((platform = entries_next(&entries))) {
+		AUTO_FREE char *label = platform_label(platform, push->name);
 
-		if (entry->d_name[0] != '.')
-			result = add_published(push, root, label, err);
+		if (platform[0] != '.' && add_published(push, root, label, err) < 0)
+			return -1;
 	}
-	closedir(directory);
-	return result;
+	if (entries.error && entries.error != ENOENT)
+		return error_errno(err, entries.error, MULTIARCH);
+	return 0;
 }
 
 /* A thin image must not refer to what is not there (yet). */

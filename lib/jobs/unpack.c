@@ -352,16 +352,6 @@ static int commit_fresh(struct layer *layer, ducc_error **err)
 	return staged_commit(&layer->listing, err);
 }
 
-static int copy_all(int from, int to, ducc_error **err)
-{
-	ssize_t n;
-
-	do
-		n = copy_file_range(from, NULL, to, NULL, (size_t)1 << 30, 0);
-	while (n > 0);
-	return n < 0 ? error_errno(err, errno, "copy") : 0;
-}
-
 /*
  * A layer that was unpacked before gets what this image needs in addition.  A new
  * tar takes the place of the old one; a layer that is only published just gets a
@@ -392,8 +382,9 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	settle_mark(tree, false);
 	settle_add_missing(tree, ours);
 	if (old_tar >= 0) {
-		if (copy_all(old_tar, tar.fd, err) < 0 ||
-		    settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
+			return error_errno(err, errno, "copy");
+		if (settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
 			return -1;
 	}
 	if (write_listing(&listing, &head, tree, err) < 0)

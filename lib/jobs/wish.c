@@ -1,6 +1,4 @@
 /* The job of ducc-wish: from wish lists to the images that are wanted (ducc.h). */
-#include <search.h>
-
 #include "base/mem.h"
 #include "format/record.h"
 #include "format/reference.h"
@@ -29,7 +27,7 @@ struct job {
 	bool only_news;
 	size_t next; /* to be handed over */
 	struct survey survey;
-	void *printed; /* tree (tsearch(3)) of the records that were handed over, as text */
+	struct strset printed; /* the records that were handed over, as text */
 	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
 	bool stopped; /* by it */
 	void *ctx;
@@ -111,21 +109,12 @@ static int read_wishes(struct job *job, struct wish_list *list, const char *wher
 
 /* --- what is handed over ---------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 /* True the first time that it sees the record. */
 static bool is_new(struct job *job, const ducc_record *record)
 {
-	char *text = ducc_record_format(record);
-	char **found = xalloc(tsearch(text, &job->printed, compare));
+	AUTO_FREE char *text = ducc_record_format(record);
 
-	if (*found == text)
-		return true;
-	free(text);
-	return false;
+	return strset_add(&job->printed, text);
 }
 
 /* Takes record and error. */
@@ -215,11 +204,11 @@ static void expand(struct job *job, const struct item *item)
 	struct reference image = item->reference;
 	size_t matches = 0;
 
-	for (size_t i = 0; i < item->tags->n; i++) {
-		if (!tag_matches(item->reference.tag, item->tags->tags[i]))
+	for (size_t i = 0; i < item->tags->tags.n; i++) {
+		image.tag = item->tags->tags.list[i];
+		if (!tag_matches(item->reference.tag, image.tag))
 			continue;
 		matches++;
-		image.tag = item->tags->tags[i];
 		hand_over_image(job, item, &image);
 	}
 	if (!matches)
@@ -286,7 +275,7 @@ static void end(struct job *job)
 		free(job->items[i].news);
 	}
 	free(job->items);
-	tdestroy(job->printed, free);
+	strset_free(&job->printed);
 	survey_free(&job->survey);
 }
 

@@ -3,28 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "base/mem.h"
-#include "base/path.h"
+#include "base/file.h"
+#include "base/process.h"
 
 #define ANSWER_LIMIT ((size_t)1 << 20)
 
 extern char **environ;
-
-struct pipes {
-	int to[2], from[2];
-};
-
-static void close_pipes(struct pipes *pipes)
-{
-	cleanup_close(&pipes->to[0]);
-	cleanup_close(&pipes->to[1]);
-	cleanup_close(&pipes->from[0]);
-	cleanup_close(&pipes->from[1]);
-}
 
 /* The environment without other passwords of ours; the caller frees the array. */
 static char **helper_environment(void)
@@ -45,29 +32,37 @@ static char **helper_environment(void)
 	return copy;
 }
 
-/* Its standard error is ours: it may have something to tell the user, or to ask. */
-static int spawn(pid_t *pid, char *program, const struct pipes *pipes)
+/* A file in memory for the helper to read, or -1 with errno set. */
+static int make_input(const char *text)
+{
+	AUTO_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
+
+	if (fd < 0 || write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+/*
+ * Starts the helper; *out is what it says.  Its standard error is ours: it may have something
+ * to tell the user, or to ask.
+ */
+static int start(pid_t *pid, char *program, const char *server, int *out, ducc_error **err)
 {
 	char *const argv[] = {program, "get", NULL};
 	AUTO_FREE char **environment = helper_environment();
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t signals;
-	int result;
+	AUTO_CLOSE int in = make_input(server);
+	int pipe[2], result;
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGPIPE);
-	sigaddset(&signals, SIGXFSZ);
-	posix_spawnattr_setsigdefault(&attributes, &signals);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_adddup2(&actions, pipes->to[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, pipes->from[1], STDOUT_FILENO);
-	result = posix_spawnp(pid, program, &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return result;
+	if (in < 0 || pipe2(pipe, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "%s", program);
+	result = process_spawn(pid, &(struct child){.argv = argv,
+						    .environment = environment,
+						    .in = in,
+						    .out = pipe[1],
+						    .err = -1});
+	close(pipe[1]);
+	*out = pipe[0];
+	return result ? error_errno(err, result, "%s", program) : 0;
 }
 
 static void read_answer(int fd, struct buffer *answer)
@@ -75,8 +70,8 @@ static void read_answer(int fd, struct buffer *answer)
 	char data[4096];
 	ssize_t n;
 
-	while ((n = read(fd, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0 && answer->len < ANSWER_LIMIT)
+	while ((n = file_read(fd, data, sizeof(data), -1)) > 0)
+		if (answer->len < ANSWER_LIMIT)
 			buffer_add(answer, data, (size_t)n);
 	explicit_bzero(data, sizeof(data));
 }
@@ -91,25 +86,15 @@ int credential_helper_get(const char *name, const char *server, struct buffer *a
 			  ducc_error **err)
 {
 	AUTO_FREE char *program = format("docker-credential-%s", name);
-	CLEANUP(close_pipes) struct pipes pipes = {{-1, -1}, {-1, -1}};
+	AUTO_CLOSE int out = -1;
+	int status = 0;
 	pid_t pid;
-	int status = 0, result;
 
 	if (!is_program_name(name))
 		return error_set(err, "not the name of a credential helper: %s", name);
-	if (pipe2(pipes.to, O_CLOEXEC) < 0 || pipe2(pipes.from, O_CLOEXEC) < 0)
-		return error_errno(err, errno, "%s", program);
-	result = spawn(&pid, program, &pipes);
-	if (result)
-		return error_errno(err, result, "%s", program);
-	close(pipes.to[0]);
-	close(pipes.from[1]);
-	pipes.to[0] = pipes.from[1] = -1;
-	/* Less than a pipe holds; and if it does not want to know, its answer tells. */
-	write_all(pipes.to[1], server, strlen(server));
-	close(pipes.to[1]);
-	pipes.to[1] = -1;
-	read_answer(pipes.from[0], answer);
+	if (start(&pid, program, server, &out, err) < 0)
+		return -1;
+	read_answer(out, answer);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))

@@ -9,9 +9,11 @@
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "net/credential_helper.h"
+#include "net/own_registries.h"
 #include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/strmap.h"
 
 void secret_free(char *secret)
 {
@@ -41,19 +43,13 @@ static const struct {
 	{"HOME", "/.docker/config.json"},
 };
 
-struct answer {
-	char *helper, *server;
-	struct buffer text; /* empty: it has none */
-};
-
 struct keyring {
 	pthread_mutex_t mutex;
 	struct {
 		bool read;
 		cJSON *json; /* NULL: there is no such file */
 	} files[ARRAY_LEN(files)];
-	struct answer *answers;
-	size_t n, capacity;
+	struct strmap answers; /* of "HELPER SERVER": struct buffer, empty if it has none */
 };
 
 struct keyring *keyring_new(void)
@@ -64,96 +60,70 @@ struct keyring *keyring_new(void)
 	return keyring;
 }
 
+static void free_answer(void *answer)
+{
+	struct buffer *text = answer;
+
+	if (text->data)
+		explicit_bzero(text->data, text->len);
+	buffer_free(text);
+	free(text);
+}
+
 void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		cJSON_Delete(keyring->files[i].json);
-	for (size_t i = 0; i < keyring->n; i++) {
-		free(keyring->answers[i].helper);
-		free(keyring->answers[i].server);
-		if (keyring->answers[i].text.data)
-			explicit_bzero(keyring->answers[i].text.data, keyring->answers[i].text.len);
-		buffer_free(&keyring->answers[i].text);
-	}
-	free(keyring->answers);
+	strmap_free_values(&keyring->answers, free_answer);
 	pthread_mutex_destroy(&keyring->mutex);
 	free(keyring);
 }
 
 /* --- the environment -------------------------------------------------- */
 
-static char *environment(const char *registry, const char *what)
-{
-	AUTO_FREE char *name = format("DUCC_%s_%s", registry, what);
-	const char *value = getenv(name);
-
-	return value ? xstrdup(value) : NULL;
-}
-
-/* What a registry is called in files; Docker Hub has many names. */
-static const char *const *names_of(const struct reference *reference, const char *own[2])
-{
-	static const char *const hub[] = {"registry.hub.docker.com", "docker.io", "index.docker.io",
-					  "registry-1.docker.io", NULL};
-
-	for (size_t i = 0; hub[i]; i++)
-		if (!strcmp(reference->registry, hub[i]))
-			return hub;
-	own[0] = reference->registry;
-	own[1] = NULL;
-	return own;
-}
-
 static bool from_environment(const struct reference *reference, struct credentials *found)
 {
-	const char *list = getenv("DUCC_AUTH_REGISTRIES");
-	AUTO_FREE char *copy = list ? xstrdup(list) : NULL;
-	char *rest = NULL;
+	size_t n;
+	AUTO_FREE struct own_registry *own = own_registries(&n);
 
-	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
-	     name = strtok_r(NULL, ", ", &rest)) {
-		AUTO_FREE char *ident = environment(name, "IDENT");
-		AUTO_FREE char *proxy = environment(name, "PROXY");
+	for (size_t i = 0; i < n; i++) {
+		const struct own_registry *each = &own[i];
 
 		/* What is asked instead of the registry gets its credentials, too. */
-		if ((!ident || !registry_is_named(ident, reference->registry)) &&
-		    (!proxy || !registry_is_named(proxy, reference->registry)))
+		if ((!each->ident || !registry_is_named(each->ident, reference->registry)) &&
+		    (!each->proxy || !registry_is_named(each->proxy, reference->registry)))
 			continue;
-		found->user = environment(name, "USER");
-		found->password = environment(name, "PASS");
-		if (found->user && found->password)
-			return true;
-		credentials_free(found);
+		if (!each->user || !each->password)
+			continue;
+		found->user = xstrdup(each->user);
+		found->password = xstrdup(each->password);
+		return true;
 	}
 	return false;
 }
 
 /* --- helpers ---------------------------------------------------------- */
 
-static const struct answer *ask_helper(struct keyring *keyring, const char *helper,
+static const struct buffer *ask_helper(struct keyring *keyring, const char *helper,
 				       const char *server, ducc_error **err)
 {
-	struct answer *answer;
-	struct buffer text = {0};
+	AUTO_FREE char *key = format("%s %s", helper, server);
+	struct buffer *answer = strmap_get(&keyring->answers, key);
 	int result;
 
-	for (size_t i = 0; i < keyring->n; i++)
-		if (!strcmp(keyring->answers[i].helper, helper) &&
-		    !strcmp(keyring->answers[i].server, server))
-			return &keyring->answers[i];
-	result = credential_helper_get(helper, server, &text, err);
-	if (result <= 0)
-		buffer_reset(&text);
+	if (answer)
+		return answer;
+	answer = xcalloc(1, sizeof(*answer));
+	result = credential_helper_get(helper, server, answer, err);
 	if (result < 0) {
-		buffer_free(&text);
+		free_answer(answer);
 		return NULL;
 	}
-	GROW(keyring->answers, keyring->n, keyring->capacity);
-	answer = &keyring->answers[keyring->n++];
-	*answer =
-		(struct answer){.helper = xstrdup(helper), .server = xstrdup(server), .text = text};
+	if (!result)
+		buffer_reset(answer);
+	strmap_put(&keyring->answers, key, answer);
 	return answer;
 }
 
@@ -161,15 +131,15 @@ static const struct answer *ask_helper(struct keyring *keyring, const char *help
 static int from_helper(struct keyring *keyring, const char *helper, const char *server,
 		       struct credentials *found, ducc_error **err)
 {
-	const struct answer *answer = ask_helper(keyring, helper, server, err);
+	const struct buffer *answer = ask_helper(keyring, helper, server, err);
 	AUTO_JSON *json = NULL;
 	const char *user, *secret;
 
 	if (!answer)
 		return -1;
-	if (!answer->text.len)
+	if (!answer->len)
 		return 0;
-	json = json_parse(answer->text.data, answer->text.len, "answer", err);
+	json = json_parse(answer->data, answer->len, "answer", err);
 	if (!json || json_find_string(json, "Username", &user, err) < 0 ||
 	    json_find_string(json, "Secret", &secret, err) < 0)
 		return error_wrap(err, "docker-credential-%s", helper);
@@ -264,7 +234,7 @@ static int from_json(struct keyring *keyring, const cJSON *json, const char *hos
 	const char *helper, *store;
 	/* Docker keeps those of its Hub under this name. */
 	const char *server =
-		!strcmp(host, "index.docker.io") ? "https://index.docker.io/v1/" : host;
+		!strcmp(host, DOCKER_HUB_INDEX) ? "https://" DOCKER_HUB_INDEX "/v1/" : host;
 	int result = 0;
 
 	if (json_find_object(json, "auths", &auths, err) < 0 ||
@@ -314,7 +284,7 @@ static int from_file(struct keyring *keyring, size_t i, const struct reference *
 	keyring->files[i].read = true;
 	if (!keyring->files[i].json)
 		return 0;
-	for (const char *const *name = names_of(reference, own); *name; name++) {
+	for (const char *const *name = registry_names(reference->registry, own); *name; name++) {
 		int result = from_json(keyring, keyring->files[i].json, *name,
 				       reference->repository, found, err);
 

@@ -2,8 +2,7 @@
  * Credentials for a registry, from where container tools and the original ducc
  * have them.
  *
- * In this order: DUCC_AUTH_REGISTRIES=a,b with DUCC_a_IDENT (HOST[:PORT]),
- * DUCC_a_USER and DUCC_a_PASS; $REGISTRY_AUTH_FILE; containers/auth.json in
+ * In this order: the environment (own_registries.h); $REGISTRY_AUTH_FILE; containers/auth.json in
  * $XDG_RUNTIME_DIR, $XDG_CONFIG_HOME, ~/.config; config.json in $DOCKER_CONFIG or
  * ~/.docker (containers-auth.json(5)).  In a file, a helper for just this host comes
  * first, then the most specific path, HOST/a/b/c, HOST/a/b, HOST/a, HOST, then the

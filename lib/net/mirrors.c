@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/toml.h"
+#include "net/own_registries.h"
 
 #define CONF_LIMIT ((size_t)4 << 20)
 
@@ -327,19 +328,13 @@ static int add_mirrors(const struct entry *entry, const struct reference *refere
 /* DUCC_x_PROXY of the x whose IDENT is the registry, or NULL. */
 static const char *proxy_for(const char *registry)
 {
-	const char *list = getenv("DUCC_AUTH_REGISTRIES");
-	AUTO_FREE char *copy = list ? xstrdup(list) : NULL;
-	char *rest = NULL;
+	size_t n;
+	AUTO_FREE struct own_registry *own = own_registries(&n);
 
-	for (char *name = copy ? strtok_r(copy, ", ", &rest) : NULL; name;
-	     name = strtok_r(NULL, ", ", &rest)) {
-		AUTO_FREE char *ident_name = format("DUCC_%s_IDENT", name);
-		AUTO_FREE char *proxy_name = format("DUCC_%s_PROXY", name);
-		const char *ident = getenv(ident_name), *proxy = getenv(proxy_name);
-
-		if (ident && proxy && *proxy && registry_is_named(ident, registry))
-			return proxy;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (own[i].ident && own[i].proxy && *own[i].proxy &&
+		    registry_is_named(own[i].ident, registry))
+			return own[i].proxy;
 	return NULL;
 }
 
@@ -363,9 +358,9 @@ static int find_allowed(const struct mirrors *mirrors, const struct reference *r
 	size_t covered;
 
 	*entry = find_entry(mirrors, name, &covered);
-	if (!*entry && registry_is_named("docker.io", reference->registry)) {
+	if (!*entry && registry_is_named(DOCKER_HUB_SHORT, reference->registry)) {
 		free(name);
-		name = full_name("docker.io", reference);
+		name = full_name(DOCKER_HUB_SHORT, reference);
 		*entry = find_entry(mirrors, name, &covered);
 	}
 	if (*entry && (*entry)->blocked)

@@ -8,6 +8,7 @@
 #ifndef DUCC_REGISTRY_H
 #define DUCC_REGISTRY_H
 
+#include "base/strset.h"
 #include "net/auth.h"
 #include "store/blob_writer.h"
 #include "net/http.h"
@@ -54,11 +55,10 @@ int registry_get_blob(struct registry *registry, struct http *http, struct blob 
 		      ducc_error **err);
 
 /*
- * All tags of the repository, as they come, each once.  The caller frees each and the
- * array.  It is an error if the registry has no such repository, or if the list is
- * cut off.
+ * Adds all tags of the repository, as they come.  It is an error if the registry has no
+ * such repository, or if the list is cut off.
  */
-int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
+int registry_list_tags(struct registry *registry, struct http *http, struct strset *tags,
 		       ducc_error **err);
 
 /* --- pushing ---------------------------------------------------------- */

@@ -5,8 +5,6 @@
  * one, to be asked for what comes after the last tag; or not at all, whatever number of
  * tags was asked for.  What a list without a Link was, one more request tells.
  */
-#include <search.h>
-
 #include "net/endpoint.h"
 #include "base/mem.h"
 #include "net/registry.h"
@@ -20,38 +18,18 @@
 struct taglist {
 	struct endpoint *home;
 	struct http *http;
-	char **tags;
-	size_t n, capacity;
-	void *known;          /* the same, as a tree: tsearch(3) */
+	struct strset *tags;
 	size_t on_page, news; /* on the last page: tags, and those of them that were new */
 	char *next;           /* where it says that the next page is, or NULL */
 };
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static void forget(void *tag)
-{
-	(void)tag; /* it belongs to the array */
-}
-
 static int add(struct taglist *list, const char *tag, ducc_error **err)
 {
-	char *copy;
-
 	/* Others could not be asked for, nor be told from something else in a reference. */
-	if (!tag_is_valid(tag) || tfind(tag, &list->known, compare))
+	if (!tag_is_valid(tag) || !strset_add(list->tags, tag))
 		return 0;
-	if (list->n == MAX_TAGS)
-		return error_set(err, "more than %d tags", MAX_TAGS);
-	copy = xstrdup(tag);
-	GROW(list->tags, list->n, list->capacity);
-	list->tags[list->n++] = copy;
-	xalloc(tsearch(copy, &list->known, compare));
 	list->news++;
-	return 0;
+	return list->tags->n > MAX_TAGS ? error_set(err, "more than %d tags", MAX_TAGS) : 0;
 }
 
 static int read_page(struct taglist *list, const struct buffer *body, ducc_error **err)
@@ -100,7 +78,7 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
  */
 static int get_page_after_last(struct taglist *list, ducc_error **err)
 {
-	AUTO_FREE char *last = url_escape(list->tags[list->n - 1]);
+	AUTO_FREE char *last = url_escape(list->tags->list[list->tags->n - 1]);
 	AUTO_FREE char *url = endpoint_url(list->home, "/tags/list?n=%d&last=%s", PAGE_TAGS, last);
 	AUTO_FREE char *one = NULL;
 	size_t before = list->on_page;
@@ -138,21 +116,12 @@ static int get_all(struct taglist *list, ducc_error **err)
 	return error_set(err, "more than %d pages", MAX_PAGES);
 }
 
-int registry_list_tags(struct registry *registry, struct http *http, char ***tags, size_t *n,
+int registry_list_tags(struct registry *registry, struct http *http, struct strset *tags,
 		       ducc_error **err)
 {
-	struct taglist list = {.home = registry_home(registry, http), .http = http};
+	struct taglist list = {.home = registry_home(registry, http), .http = http, .tags = tags};
 	int result = get_all(&list, err);
 
-	tdestroy(list.known, forget);
 	free(list.next);
-	if (!result) {
-		*tags = list.tags;
-		*n = list.n;
-		return 0;
-	}
-	while (list.n)
-		free(list.tags[--list.n]);
-	free(list.tags);
-	return error_wrap(err, "tag list");
+	return result < 0 ? error_wrap(err, "tag list") : 0;
 }

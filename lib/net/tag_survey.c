@@ -2,9 +2,9 @@
 #include "net/tag_survey.h"
 
 #include <pthread.h>
-#include <search.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "net/http.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -12,30 +12,20 @@
 
 #define PATIENCE 60 /* seconds that a registry may take to fail us, all in all */
 
-static int compare(const void *one, const void *other)
-{
-	const struct reference *a = &((const struct tagset *)one)->repository;
-	const struct reference *b = &((const struct tagset *)other)->repository;
-	int order = strcmp(a->registry, b->registry);
-
-	if (!order)
-		order = strcmp(a->repository, b->repository);
-	return order ? order : strcmp(a->scheme, b->scheme);
-}
-
 struct tagset *survey_add(struct survey *survey, const struct reference *reference)
 {
-	struct tagset key = {.repository = *reference}, *list;
-	struct tagset **found = tfind(&key, &survey->tree, compare);
+	AUTO_FREE char *key =
+		format("%s://%s/%s", reference->scheme, reference->registry, reference->repository);
+	struct tagset *list = strmap_get(&survey->known, key);
 
-	if (found)
-		return *found;
+	if (list)
+		return list;
 	list = xcalloc(1, sizeof(*list));
 	list->repository.scheme = xstrdup(reference->scheme);
 	list->repository.registry = xstrdup(reference->registry);
 	list->repository.repository = xstrdup(reference->repository);
 	list->number = survey->n;
-	xalloc(tsearch(list, &survey->tree, compare));
+	strmap_put(&survey->known, key, list);
 	GROW(survey->lists, survey->n, survey->capacity);
 	survey->lists[survey->n++] = list;
 	return list;
@@ -63,9 +53,9 @@ static int fetch_list(struct network *network, struct tagset *list, struct http 
 	static const struct login login = {.push = false};
 	struct registry *registry = network_registry(network, &list->repository, &login, err);
 
-	if (!registry || registry_list_tags(registry, http, &list->tags, &list->n, err) < 0)
+	if (!registry || registry_list_tags(registry, http, &list->tags, err) < 0)
 		return -1;
-	return list->n ? 0 : error_set(err, "the registry lists no tags at all");
+	return list->tags.n ? 0 : error_set(err, "the registry lists no tags at all");
 }
 
 static int fetch_group(void *ctx, size_t i, ducc_error **err)
@@ -145,20 +135,13 @@ void survey_run(struct survey *survey, struct network *network, unsigned jobs,
 	free(round.groups);
 }
 
-static void no_node(void *node)
-{
-	(void)node;
-}
-
 void survey_free(struct survey *survey)
 {
-	tdestroy(survey->tree, no_node);
+	strmap_free(&survey->known);
 	for (size_t i = 0; i < survey->n; i++) {
 		struct tagset *list = survey->lists[i];
 
-		for (size_t k = 0; k < list->n; k++)
-			free(list->tags[k]);
-		free(list->tags);
+		strset_free(&list->tags);
 		ducc_error_free(list->error);
 		reference_free(&list->repository);
 		free(list);

@@ -6,23 +6,23 @@
 #ifndef DUCC_TAG_SURVEY_H
 #define DUCC_TAG_SURVEY_H
 
+#include "base/strmap.h"
 #include "net/network.h"
 #include "format/reference.h"
 
 struct tagset {
 	struct reference repository; /* without tag and digest */
-	char **tags;                 /* as the registry has them, which need not be tags */
-	size_t n;
-	ducc_error *error; /* why there are none */
-	bool done;         /* asked, with or without success */
-	size_t number;     /* in the order of survey_add() */
+	struct strset tags;          /* as the registry has them */
+	ducc_error *error;           /* why there are none */
+	bool done;                   /* asked, with or without success */
+	size_t number;               /* in the order of survey_add() */
 };
 
 /* `struct survey survey = {0}` is one of nothing. */
 struct survey {
 	struct tagset **lists;
 	size_t n, capacity;
-	void *tree; /* of tsearch(3), to find them by repository */
+	struct strmap known; /* the same, by SCHEME://REGISTRY/REPOSITORY */
 };
 
 /* The list of the reference's repository, new or not; it belongs to the survey. */

@@ -10,6 +10,7 @@
 #include "podman/go_json.h"
 #include "content/listing.h"
 #include "base/mem.h"
+#include "format/reference.h"
 
 /* The kernel stacks no more. */
 #define LAYERS_MAX 500
@@ -132,7 +133,7 @@ static bool is_name(const char *value)
 		"(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$";
 	size_t registry = strcspn(value, "/");
 
-	return registry + strcspn(value + registry, ":@") <= 255 - strlen("docker.io/") &&
+	return registry + strcspn(value + registry, ":@") <= 255 - strlen(DOCKER_HUB_SHORT "/") &&
 	       matches(value, pattern);
 }
 

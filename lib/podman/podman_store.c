@@ -5,9 +5,10 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "repo/target.h"
+#include "format/reference.h"
 
-#define HUB "registry.hub.docker.com/"
-#define DOCKER "docker.io/"
+#define HUB DOCKER_HUB "/"
+#define DOCKER DOCKER_HUB_SHORT "/"
 #define LIST_LIMIT ((size_t)1 << 30) /* bytes */
 
 int podman_store_read(const struct repository *repository, const char *path, char **data,

@@ -28,7 +28,6 @@
 #define STAGING DIRECTORY "/new"
 #define REPLACED DIRECTORY "/old"
 #define PLAN DIRECTORY "/plan"
-#define PLAN_DRAFT DIRECTORY "/plan.draft"
 #define PLAN_LIMIT ((size_t)1 << 30)
 
 /* When a step is done: names after what they lead to, and then what is removed. */
@@ -491,11 +490,12 @@ static char *print_plan(const struct directory *directory, ducc_error **err)
 	return plan_print(&ordered, err);
 }
 
-static int write_draft(int root, const char *text)
+static int write_plan(int root, const char *text)
 {
-	AUTO_CLOSE int fd = path_open(root, PLAN_DRAFT, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(root, PLAN, &name);
 
-	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
+	return parent < 0 ? -1 : file_replace(parent, name, text, strlen(text));
 }
 
 static int commit(struct transaction *transaction, ducc_error **err)
@@ -507,8 +507,7 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	if (!text)
 		return -1;
 	/* All that was staged reaches the disk before the plan that speaks of it. */
-	if (write_draft(root, text) < 0 || syncfs(root) < 0 ||
-	    renameat(root, PLAN_DRAFT, root, PLAN) < 0 || syncfs(root) < 0)
+	if (syncfs(root) < 0 || write_plan(root, text) < 0 || syncfs(root) < 0)
 		return error_errno(err, errno, PLAN);
 	if (run_plan(root, err) < 0)
 		return error_wrap(err, "the next publish will go on");

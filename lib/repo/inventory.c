@@ -1,12 +1,10 @@
 /* What a repository holds: see inventory.h. */
 #include "repo/inventory.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include "format/repo_paths.h"
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "format/json.h"
 #include "base/mem.h"
@@ -28,79 +26,57 @@ struct walk {
 	size_t depth;
 };
 
-static unsigned char type_of(int directory, const struct dirent *entry)
-{
-	struct stat st;
-
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type;
-	if (fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return DT_UNKNOWN;
-	return S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG;
-}
-
 /* A directory on the way down. */
 struct level {
-	DIR *dir;
+	struct entries entries;
 	char *path; /* what it is called */
 };
 
-/* Goes into `fd`, which is closed in any case. */
-static int enter(struct level *levels, size_t *n, int fd, const char *path, ducc_error **err)
+/* Goes into the directory `name` of `parent`; `path` is what it is called. */
+static int enter(struct level *levels, size_t *n, int parent, const char *name, const char *path,
+		 ducc_error **err)
 {
-	DIR *dir = *n < DEPTH_MAX ? fdopendir(fd) : NULL;
-
-	if (!dir) {
-		error_errno(err, *n < DEPTH_MAX ? errno : ELOOP, "%s", path);
-		close(fd);
-		return -1;
-	}
-	levels[(*n)++] = (struct level){dir, xstrdup(path)};
+	if (*n == DEPTH_MAX)
+		return error_errno(err, ELOOP, "%s", path);
+	levels[(*n)++] = (struct level){entries_open(parent, name), xstrdup(path)};
 	return 0;
 }
 
 static void leave(struct level *level)
 {
-	closedir(level->dir);
+	entries_close(&level->entries);
 	free(level->path);
 }
 
 /* Looks at one entry of the directory. */
-static int look_at(struct walk *walk, struct level *levels, size_t *n, const struct dirent *entry,
+static int look_at(struct walk *walk, struct level *levels, size_t *n, const char *name,
 		   ducc_error **err)
 {
 	const struct level *level = &levels[*n - 1];
-	unsigned char type = type_of(dirfd(level->dir), entry);
-	AUTO_FREE char *below = NULL;
-	int fd;
+	unsigned char type = entries_type(&level->entries, name);
+	AUTO_FREE char *below = format("%s%s%s", level->path, *level->path ? "/" : "", name);
 
-	if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-		return 0;
-	below = format("%s%s%s", level->path, *level->path ? "/" : "", entry->d_name);
 	walk->depth = *n - 1;
-	if (!walk->visit(walk, entry->d_name, below, type) || type != DT_DIR)
+	if (!walk->visit(walk, name, below, type) || type != DT_DIR)
 		return 0;
-	fd = openat(dirfd(level->dir), entry->d_name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? error_errno(err, errno, "%s", below) : enter(levels, n, fd, below, err);
+	return enter(levels, n, level->entries.fd, name, below, err);
 }
 
-/* Walks through the directory `fd`, which is closed. */
-static int walk_directory(struct walk *walk, int fd, ducc_error **err)
+static int walk_directory(struct walk *walk, int root, ducc_error **err)
 {
 	AUTO_FREE struct level *levels = xcalloc(DEPTH_MAX, sizeof(*levels));
 	size_t n = 0;
-	int result = enter(levels, &n, fd, "", err);
+	int result = enter(levels, &n, root, walk->from, "", err);
 
 	while (!result && n) {
-		const struct dirent *entry;
+		struct level *level = &levels[n - 1];
+		const char *name = entries_next(&level->entries);
 
-		errno = 0;
-		entry = readdir(levels[n - 1].dir);
-		if (entry)
-			result = look_at(walk, levels, &n, entry, err);
-		else if (errno)
-			result = error_errno(err, errno, "%s", levels[n - 1].path);
+		if (name)
+			result = look_at(walk, levels, &n, name, err);
+		else if (level->entries.error && (n > 1 || level->entries.error != ENOENT))
+			result = error_errno(err, level->entries.error, "%s",
+					     n > 1 ? level->path : walk->from);
 		else
 			leave(&levels[--n]);
 	}
@@ -112,11 +88,10 @@ static int walk_directory(struct walk *walk, int fd, ducc_error **err)
 static int walk_from(struct walk *walk, ducc_error **err)
 {
 	AUTO_CLOSE int root = repository_root(walk->repository);
-	int fd = root < 0 ? -1 : path_open(root, walk->from, O_RDONLY | O_DIRECTORY, 0);
 
-	if (fd < 0)
+	if (root < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", walk->from);
-	return walk_directory(walk, fd, err);
+	return walk_directory(walk, root, err);
 }
 
 /* --- images ----------------------------------------------------------- */

@@ -1,11 +1,11 @@
 /* The public names of images: see public_names.h. */
 #include "repo/public_names.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "format/repo_paths.h"
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -14,34 +14,18 @@
 
 #define VARIANT_LINK REPO_MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
 
-/* Other names of the directories in .multiarch: what a machine calls itself, or its users. */
-static const struct {
-	const char *alias, *platform;
-} aliases[] = {
-	{"x86_64", "amd64"},  {"x86-64", "amd64"}, {"arm64", "arm64:v8"}, {"aarch64", "arm64:v8"},
-	{"arm", "arm:v7"},    {"armhf", "arm:v7"}, {"armv7l", "arm:v7"},  {"armel", "arm:v6"},
-	{"armv6l", "arm:v6"}, {"i386", "386"},     {"i686", "386"},
-};
+/* The directory in .multiarch. */
+static char *platform_directory(const char *architecture, const char *variant)
+{
+	if (!variant)
+		variant = platform_usual_variant(architecture);
+	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
+}
 
 char *names_platform(const struct platform *platform)
 {
-	const char *architecture = platform->architecture ? platform->architecture : "unknown";
-	const char *variant = platform->variant;
-	AUTO_FREE char *plain = NULL;
-
-	/* An image may say itself what others call its architecture. */
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		const char *meant = aliases[i].platform, *colon = strchr(meant, ':');
-
-		if (strcmp(architecture, aliases[i].alias) != 0)
-			continue;
-		if (!variant)
-			return xstrdup(meant);
-		plain = xstrndup(meant, colon ? (size_t)(colon - meant) : strlen(meant));
-		architecture = plain;
-		break;
-	}
-	return format("%s%s%s", architecture, variant ? ":" : "", variant ? variant : "");
+	return platform_directory(platform->architecture ? platform->architecture : "unknown",
+				  platform->variant);
 }
 
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err)
@@ -100,12 +84,15 @@ struct group {
 	size_t n;
 };
 
+/* Other names of the directory: what a machine calls itself, or its users. */
 static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
-		AUTO_FREE char *path = format(REPO_MULTIARCH "/%s", aliases[i].alias);
+	for (size_t i = 0; i < MACHINE_NAMES; i++) {
+		const struct machine_name *machine = &machine_names[i];
+		AUTO_FREE char *path = format(REPO_MULTIARCH "/%s", machine->name), *meant = NULL;
 
-		if (added[i] || strcmp(aliases[i].platform, platform) != 0)
+		meant = platform_directory(machine->architecture, machine->variant);
+		if (added[i] || strcmp(meant, platform) != 0)
 			continue;
 		added[i] = true;
 		if (transaction_add_symlink(group->transaction, path, platform, err) < 0)
@@ -184,7 +171,7 @@ static bool came_before(const struct naming *namings, size_t i)
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
 {
 	AUTO_FREE struct naming **members = xcalloc(n, sizeof(struct naming *));
-	bool added[ARRAY_LEN(aliases)] = {false};
+	bool added[MACHINE_NAMES] = {false};
 
 	for (size_t i = 0; i < n; i++) {
 		struct group group = {transaction, &namings[i], members, 0};
@@ -201,34 +188,6 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 	return 0;
 }
 
-/* The directories of platforms in a repository, each allocated; NULL at the end. */
-static char **list_platforms(const struct repository *repository)
-{
-	AUTO_CLOSE int root = repository_root(repository);
-	int fd = root < 0 ? -1 : path_open(root, REPO_MULTIARCH, O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	char **platforms = NULL;
-	size_t n = 0, capacity = 0;
-	struct stat st;
-
-	if (fd >= 0 && !dir)
-		close(fd);
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISDIR(st.st_mode))
-			continue;
-		GROW(platforms, n, capacity);
-		platforms[n++] = xstrdup(entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	GROW(platforms, n, capacity);
-	platforms[n] = NULL;
-	return platforms;
-}
-
 /* A name is a link; whatever else is there is nobody's image. */
 static int remove_link(struct transaction *transaction, const char *path, ducc_error **err)
 {
@@ -239,15 +198,20 @@ static int remove_link(struct transaction *transaction, const char *path, ducc_e
 
 int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
 {
-	AUTO_FREE char **platforms = list_platforms(transaction->repository);
-	int result = remove_link(transaction, name, err);
+	AUTO_CLOSE int root = repository_root(transaction->repository);
+	AUTO_ENTRIES entries = entries_open(root, REPO_MULTIARCH);
+	const char *platform;
 
-	for (char **platform = platforms; *platform; platform++) {
-		AUTO_FREE char *path = platform_label(*platform, name);
+	if (remove_link(transaction, name, err) < 0)
+		return -1;
+	while ((platform = entries_next(&entries))) {
+		AUTO_FREE char *path = platform_label(platform, name);
 
-		if (!result)
-			result = remove_link(transaction, path, err);
-		free(*platform);
+		if (platform[0] != '.' && entries_type(&entries, platform) == DT_DIR &&
+		    remove_link(transaction, path, err) < 0)
+			return -1;
 	}
-	return result;
+	if (entries.error && entries.error != ENOENT)
+		return error_errno(err, entries.error, REPO_MULTIARCH);
+	return 0;
 }

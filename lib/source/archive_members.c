@@ -71,58 +71,15 @@ static int hash_member(const struct archive_file *file, struct member *member, d
 	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
 }
 
-static int by_name(const void *a, const void *b)
+static void index_members(struct members *members)
 {
-	const struct member *x = *(const struct member *const *)a;
-	const struct member *y = *(const struct member *const *)b;
-	int order = strcmp(x->name, y->name);
-
-	return order ? order : (x > y) - (x < y);
-}
-
-static int is_named(const void *name, const void *member)
-{
-	return strcmp(name, (*(const struct member *const *)member)->name);
-}
-
-static int by_digest(const void *a, const void *b)
-{
-	const struct member *x = *(const struct member *const *)a;
-	const struct member *y = *(const struct member *const *)b;
-	int order = strcmp(x->digest.hex, y->digest.hex);
-
-	return order ? order : (x > y) - (x < y);
-}
-
-static int has_digest(const void *digest, const void *member)
-{
-	return strcmp(((const struct digest *)digest)->hex,
-		      (*(const struct member *const *)member)->digest.hex);
-}
-
-/* Builds the sorted lists for members_find() and members_find_digest(). */
-static void sort_members(struct members *members)
-{
-	const struct member **names = xcalloc(members->n, sizeof(const struct member *));
-	const struct member **digests = xcalloc(members->n, sizeof(const struct member *));
-	size_t n = 0;
-
 	for (size_t i = 0; i < members->n; i++) {
-		names[i] = &members->list[i];
-		if (!members->list[i].link)
-			digests[n++] = &members->list[i];
+		struct member *member = &members->list[i];
+
+		strmap_put(&members->by_name, member->name, member);
+		if (!member->link && !strmap_get(&members->by_digest, member->digest.hex))
+			strmap_put(&members->by_digest, member->digest.hex, member);
 	}
-	qsort(names, members->n, sizeof(*names), by_name);
-	for (size_t i = 0; i < members->n; i++)
-		if (i + 1 == members->n || strcmp(names[i]->name, names[i + 1]->name) != 0)
-			names[members->n_names++] = names[i];
-	qsort(digests, n, sizeof(*digests), by_digest);
-	for (size_t i = 0; i < n; i++)
-		if (!i ||
-		    !digest_equal(&digests[members->n_digests - 1]->digest, &digests[i]->digest))
-			digests[members->n_digests++] = digests[i];
-	members->by_name = names;
-	members->by_digest = digests;
 }
 
 static int check_length(const char *name, const char *what, ducc_error **err)
@@ -205,7 +162,7 @@ static int scan(struct members *members, ducc_error **err)
 		return archive_file_fail(&file, err);
 	if (read_members(members, &file, err) < 0)
 		return -1;
-	sort_members(members);
+	index_members(members);
 	return 0;
 }
 
@@ -243,8 +200,8 @@ void members_close(struct members *members)
 		free(members->list[i].link);
 	}
 	free(members->list);
-	free(members->by_name);
-	free(members->by_digest);
+	strmap_free(&members->by_name);
+	strmap_free(&members->by_digest);
 	if (members->name)
 		cleanup_close(&members->fd);
 	free(members->name);
@@ -256,26 +213,19 @@ const struct member *members_find(const struct members *members, const char *nam
 	AUTO_FREE char *wanted = normalize(name);
 
 	for (int hops = 0; hops < 8; hops++) {
-		const struct member *const *found =
-			bsearch(wanted, members->by_name, members->n_names,
-				sizeof(*members->by_name), is_named);
+		const struct member *found = strmap_get(&members->by_name, wanted);
 
-		if (!found)
-			return NULL;
-		if (!(*found)->link)
-			return *found;
+		if (!found || !found->link)
+			return found;
 		free(wanted);
-		wanted = xstrdup((*found)->link);
+		wanted = xstrdup(found->link);
 	}
 	return NULL;
 }
 
 const struct member *members_find_digest(const struct members *members, const struct digest *digest)
 {
-	const struct member *const *found = bsearch(digest, members->by_digest, members->n_digests,
-						    sizeof(*members->by_digest), has_digest);
-
-	return found ? *found : NULL;
+	return strmap_get(&members->by_digest, digest->hex);
 }
 
 /* Opens the archive with the member's bytes next; *file is to be closed in any case. */

@@ -8,6 +8,7 @@
 #ifndef DUCC_ARCHIVE_MEMBERS_H
 #define DUCC_ARCHIVE_MEMBERS_H
 
+#include "base/strmap.h"
 #include "store/blob_writer.h"
 
 struct member {
@@ -24,10 +25,9 @@ struct members {
 	int fd;     /* the tar: the file itself, or a copy */
 	struct member *list;
 	size_t n, capacity;
-	size_t names_size;             /* bytes of the names and targets, as they are in the tar */
-	const struct member **by_name; /* sorted; the last of each name */
-	const struct member **by_digest; /* sorted, without links; the first of each digest */
-	size_t n_names, n_digests;
+	size_t names_size;       /* bytes of the names and targets, as they are in the tar */
+	struct strmap by_name;   /* the last of each name */
+	struct strmap by_digest; /* the first of each, without links */
 };
 
 /*

@@ -14,7 +14,6 @@
 
 /* Of a directory, which may be a store; a compressed archive can hold megabytes in a few bytes. */
 #define INDEX_LIMIT ((size_t)64 << 20)
-#define COPY_SIZE ((size_t)256 << 10)
 
 struct layout {
 	int fd; /* the directory, or -1 */
@@ -175,7 +174,6 @@ static int layout_blob(struct source *source, struct blob *blob, ducc_error **er
 {
 	const struct layout *layout = source->data;
 	AUTO_FREE char *name = store_blob_name(&blob->descriptor->digest);
-	AUTO_FREE char *buffer = xmalloc(COPY_SIZE);
 	AUTO_CLOSE int fd = path_open_file(layout->fd, name);
 
 	if (fd < 0 && errno == EINVAL)
@@ -184,16 +182,13 @@ static int layout_blob(struct source *source, struct blob *blob, ducc_error **er
 		return error_errno(err, errno, "%s", name);
 	if (blob_restart(blob, err) < 0)
 		return -1;
-	for (;;) {
-		ssize_t n = read(fd, buffer, COPY_SIZE);
-
-		if (n < 0)
-			return error_errno(err, errno, "%s", name);
-		if (!n)
-			return blob_verify(blob, err);
-		if (blob_write(blob, buffer, (size_t)n, err) < 0)
+	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
+	while (pieces_next(&pieces))
+		if (blob_write(blob, pieces.data, pieces.len, err) < 0)
 			return -1;
-	}
+	if (pieces.error)
+		return error_errno(err, pieces.error, "%s", name);
+	return blob_verify(blob, err);
 }
 
 static int archive_blob(struct source *source, struct blob *blob, ducc_error **err)

@@ -31,7 +31,7 @@ int blob_resume(struct blob *blob, ducc_error **err)
 
 	if (lseek(blob->fd, 0, SEEK_SET) < 0)
 		return error_errno(err, errno, "read");
-	while ((n = read(blob->fd, blob->buffer, BUFFER_SIZE)) > 0) {
+	while ((n = file_read(blob->fd, blob->buffer, BUFFER_SIZE, -1)) > 0) {
 		if ((uint64_t)n > size - blob->done)
 			return blob_restart(blob, err);
 		hasher_update(blob->hasher, blob->buffer, (size_t)n);

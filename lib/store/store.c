@@ -1,13 +1,13 @@
 /* The store: see store.h. */
 #include "store/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "format/image.h"
@@ -248,23 +248,16 @@ static bool is_resumable(int fd, const char *name)
 
 void store_sweep(struct store *store)
 {
-	int fd = path_open(store->fd, "tmp", O_RDONLY | O_DIRECTORY, 0);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	AUTO_ENTRIES entries = entries_open(store->fd, "tmp");
+	const char *name;
 
-	if (!stream) {
-		cleanup_close(&fd);
-		return;
-	}
-	while ((entry = readdir(stream))) {
-		AUTO_CLOSE int file = path_open_file(fd, entry->d_name);
+	while ((name = entries_next(&entries))) {
+		AUTO_CLOSE int file = path_open_file(entries.fd, name);
 
 		/* Its writer checks, once it has the lock, that the name is still there. */
-		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) &&
-		    !is_resumable(file, entry->d_name))
-			unlinkat(fd, entry->d_name, 0);
+		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) && !is_resumable(file, name))
+			unlinkat(entries.fd, name, 0);
 	}
-	closedir(stream);
 }
 
 static int sync_parent(int root, const char *path)

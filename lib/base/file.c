@@ -1,0 +1,148 @@
+/* Contents of files: see file.h. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define WRITEBACK ((uint64_t)8 << 20) /* bytes */
+
+ssize_t file_read(int fd, void *data, size_t len, int64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = offset < 0 ? read(fd, data, len) : pread(fd, data, len, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+struct pieces pieces_of(int fd, uint64_t offset, uint64_t size)
+{
+	return (struct pieces){.data = xmalloc(size < PIECE_SIZE ? (size_t)size : PIECE_SIZE),
+			       .fd = fd,
+			       .offset = offset,
+			       .left = size};
+}
+
+bool pieces_next(struct pieces *pieces)
+{
+	size_t want = pieces->left < PIECE_SIZE ? (size_t)pieces->left : PIECE_SIZE;
+	ssize_t n = file_read(pieces->fd, pieces->data, want, (int64_t)pieces->offset);
+
+	if (n < 0)
+		pieces->error = errno;
+	else if (!n && want && pieces->left != TO_THE_END)
+		pieces->error = EIO;
+	if (n <= 0)
+		return false;
+	pieces->len = (size_t)n;
+	pieces->offset += (uint64_t)n;
+	pieces->left -= pieces->left == TO_THE_END ? 0 : (uint64_t)n;
+	return true;
+}
+
+void pieces_free(struct pieces *pieces)
+{
+	free(pieces->data);
+}
+
+int file_copy(int from, int to, uint64_t size)
+{
+	while (size) {
+		size_t want = size < (uint64_t)1 << 30 ? (size_t)size : (size_t)1 << 30;
+		ssize_t n = copy_file_range(from, NULL, to, NULL, want, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (!n && size == TO_THE_END)
+			return 0;
+		if (!n)
+			errno = EIO;
+		if (n <= 0)
+			return -1;
+		size -= size == TO_THE_END ? 0 : (uint64_t)n;
+	}
+	return 0;
+}
+
+int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
+{
+	AUTO_FREE char *text = NULL;
+	size_t have = 0;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "stat");
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
+		return error_set(err, "not a regular file of at most %zu bytes", limit);
+	text = xmalloc((size_t)st.st_size + 1);
+	while (have < (size_t)st.st_size) {
+		ssize_t n = file_read(fd, text + have, (size_t)st.st_size - have, -1);
+
+		if (n < 0)
+			return error_errno(err, errno, "read");
+		if (!n)
+			break;
+		have += (size_t)n;
+	}
+	text[have] = '\0';
+	*len = have;
+	*data = STEAL(text);
+	return 0;
+}
+
+int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err)
+{
+	char piece[16384];
+
+	for (;;) {
+		ssize_t n = file_read(fd, piece, sizeof(piece), -1);
+
+		if (n < 0)
+			return error_errno(err, errno, "read");
+		if (!n)
+			return 0;
+		if ((size_t)n > limit - data->len)
+			return error_set(err, "more than %zu bytes", limit);
+		buffer_add(data, piece, (size_t)n);
+	}
+}
+
+int write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+void write_behind(int fd, uint64_t before, uint64_t after)
+{
+	uint64_t from = before / WRITEBACK, to = after / WRITEBACK;
+
+	if (from != to)
+		sync_file_range(fd, (off_t)(from * WRITEBACK), (off_t)((to - from) * WRITEBACK),
+				SYNC_FILE_RANGE_WRITE);
+}
+
+int file_replace(int directory, const char *name, const void *data, size_t len)
+{
+	AUTO_FREE char *draft = format("%s.new", name);
+	AUTO_CLOSE int fd = openat(directory, draft,
+				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0 || write_all(fd, data, len) < 0 || fsync(fd) < 0)
+		return -1;
+	return renameat(directory, draft, directory, name);
+}
