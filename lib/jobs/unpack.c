@@ -417,20 +417,6 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	return staged_commit(&listing, err);
 }
 
-/* Directories of a layer that are not as they were on the layers it was unpacked on before. */
-struct differences {
-	size_t n;
-	char *first; /* its path */
-};
-
-static void on_difference(void *ctx, const char *path)
-{
-	struct differences *differences = ctx;
-
-	if (!differences->n++)
-		differences->first = xstrdup(*path ? path : "/");
-}
-
 static void report_differences(const struct unpack *unpack, const struct digest *layer,
 			       const struct differences *differences)
 {
@@ -527,16 +513,15 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
-	struct differences differences = {0};
+	AUTO_DIFFERENCES differences = {0};
 	AUTO_TREE *tree = layer->tree ? STEAL(layer->tree) : read_listing(unpack, layer, err);
 	int result;
 
 	if (!tree)
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
-	result = merge_layer(unpack->image, tree, on_difference, &differences, err);
+	result = merge_layer(unpack->image, tree, &differences, err);
 	report_differences(unpack, &layer->head.layer, &differences);
-	free(differences.first);
 	if (result < 0 || charge_layer(unpack, layer->first, tree, err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
