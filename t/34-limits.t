@@ -505,4 +505,49 @@ for when in fresh 'unpacked before'; do
 	is '... in one copy of it' "$(find "$store/layers" "$store/tmp" -name "*$layer*" | wc -l)" 2
 done
 
+# A layer whose tree is too large to be kept in memory until it is merged (130 MiB of it are replaced again).
+stacked() { # [LINE...]: of the second layer
+	cat <<-'L'
+		layer
+		dir ./
+		dir d uid=3
+		file d/e/below data=below
+		layer
+		file d/f data=f
+		file d/f/.wh.gone
+		dir d/f mode=700
+		file d/e/.wh..wh..opq
+		file d/e/new data=new
+		hard d/e/link to=d/e/new
+		hard up to=d/e/below
+		sym d/.wh.x to=x
+	L
+	printf '%s\n' "$@"
+	cat <<-'L'
+		file x data=x
+		file y data=y
+		layer
+		file d/e/.wh.new
+		file d/g/h data=h
+	L
+}
+replaced="file x xattr.user.x=$(repeat 60000 v)
+$(for _ in $(seq 1700); do printf 'hard y to=x\nfile y\n'; done)"
+listings() { # without what follows from the digests of the layers
+	for digest in $(jq -r '.layers[].digest[7:]' "$corpus/part/manifest"); do
+		sed '/^# layer=/d; s/ contents=[^ ]*layerfs/ contents=/' "$store/layers/$digest.mtree"
+	done
+	sed 's/ contents=[^ ]*layerfs/ contents=/' "$store"/images/*.mtree
+}
+stacked | image kept
+fetch kept
+unpack >"$tmp/out"
+listings >"$tmp/kept"
+stacked "$replaced" | image large
+fetch large
+ok 'a layer with a very large tree is unpacked' unpack -l listing=1G
+listings >"$tmp/large"
+like '... into listings' "$(cat "$tmp/large")" '^\./up .* hardlink=d/e/below'
+ok '... which are those without what was replaced' diff "$tmp/kept" "$tmp/large"
+
 done_testing

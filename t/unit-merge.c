@@ -45,7 +45,7 @@ static void on_top(struct tree *image, struct tree *upper)
 {
 	ducc_error *err = NULL;
 
-	if (merge_layer(image, upper, NULL, NULL, &err) < 0)
+	if (merge_layer(image, upper, NULL, &err) < 0)
 		printf("# %s\n", ducc_error_message(err));
 	ducc_error_free(err);
 }
@@ -134,9 +134,9 @@ static void refusals(void)
 	link->flags = 0;
 	link->lower_link = xstrdup("nowhere");
 	on_top(image, lower);
-	ok(merge_layer(image, through, NULL, NULL, &err) < 0, "a file as parent is refused");
+	ok(merge_layer(image, through, NULL, &err) < 0, "a file as parent is refused");
 	says(&err, "s, a parent", "... by name");
-	ok(merge_layer(image, dangling, NULL, NULL, &err) < 0, "a hard link to nothing is refused");
+	ok(merge_layer(image, dangling, NULL, &err) < 0, "a hard link to nothing is refused");
 	says(&err, "l: hard link to nowhere", "... by name");
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+#define FORMATTED_SIZE 128 /* bytes that printf most often stays below */
+
 static void reserve(struct buffer *buffer, size_t more)
 {
 	size_t need = buffer->len + more + 1;
@@ -38,12 +40,19 @@ void buffer_truncate(struct buffer *buffer, size_t len)
 		buffer->data[len] = '\0';
 }
 
-void buffer_add(struct buffer *buffer, const void *data, size_t len)
+char *buffer_extend(struct buffer *buffer, size_t len)
 {
 	reserve(buffer, len);
-	if (len)
-		memcpy(buffer->data + buffer->len, data, len);
 	buffer_truncate(buffer, buffer->len + len);
+	return buffer->data + buffer->len - len;
+}
+
+void buffer_add(struct buffer *buffer, const void *data, size_t len)
+{
+	char *end = buffer_extend(buffer, len);
+
+	if (len)
+		memcpy(end, data, len);
 }
 
 void buffer_adds(struct buffer *buffer, const char *text)
@@ -59,14 +68,19 @@ void buffer_addc(struct buffer *buffer, char c)
 void buffer_vaddf(struct buffer *buffer, const char *fmt, va_list args)
 {
 	va_list again;
+	size_t room;
 	int len;
 
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, fmt, args);
+	reserve(buffer, FORMATTED_SIZE);
+	room = buffer->capacity - buffer->len;
+	len = vsnprintf(buffer->data + buffer->len, room, fmt, args);
 	if (len < 0)
 		abort();
-	reserve(buffer, (size_t)len);
-	vsnprintf(buffer->data + buffer->len, (size_t)len + 1, fmt, again);
+	if ((size_t)len >= room) {
+		reserve(buffer, (size_t)len);
+		vsnprintf(buffer->data + buffer->len, (size_t)len + 1, fmt, again);
+	}
 	va_end(again);
 	buffer->len += (size_t)len;
 }

@@ -26,6 +26,9 @@ void buffer_addf(struct buffer *buffer, const char *fmt, ...) __attribute__((for
 void buffer_vaddf(struct buffer *buffer, const char *fmt, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
+/* Makes the buffer len bytes longer.  Returns where they begin, for the caller to fill. */
+char *buffer_extend(struct buffer *buffer, size_t len);
+
 /* Cuts the buffer to len bytes, which must not be more than it has. */
 void buffer_truncate(struct buffer *buffer, size_t len);
 

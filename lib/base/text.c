@@ -18,11 +18,18 @@ static bool is_special(unsigned char c, const char *special)
 
 void text_add_escaped(struct buffer *out, const char *text, const char *special)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (is_special(*p, special))
-			buffer_addf(out, "\\%03o", *p);
-		else
-			buffer_addc(out, (char)*p);
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (;;) {
+		size_t plain = 0;
+
+		while (!is_special(p[plain], special)) /* NUL is */
+			plain++;
+		buffer_add(out, p, plain);
+		p += plain;
+		if (!*p)
+			return;
+		buffer_addf(out, "\\%03o", *p++);
 	}
 }
 

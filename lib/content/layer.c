@@ -645,6 +645,19 @@ static int rewrite(struct reader *reader, int fd, ducc_error **err)
 	return compact(fd, reader->tree, layer, err);
 }
 
+/* Leaves the flags that a listing has: those that still mean something. */
+static void settle_flags(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (node_is_whiteout(node))
+			node->flags = NODE_WHITEOUT;
+		else
+			node->flags = node_is_opaque(node) ? NODE_OPAQUE : 0;
+	}
+}
+
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
 	int opened = open_archives(reader, err);
@@ -656,11 +669,13 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
 	    charge_bytes(reader, err) < 0)
 		return -1;
+	settle_flags(reader->tree);
 	tree_sort(reader->tree);
 	return reader->rewrite ? rewrite(reader, fd, err) : 0;
 }
 
-struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err)
+struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *listing,
+			ducc_error **err)
 {
 	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
 	struct reader reader = {.source = source,
@@ -675,6 +690,7 @@ struct tree *layer_read(const struct layer_source *source, int tar, ducc_error *
 	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
 	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
 	result = read_layer(&reader, tar, err);
+	*listing = reader.listing.used;
 
 	archive_read_free(reader.archive);
 	archive_file_close(&reader.blob);

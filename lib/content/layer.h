@@ -6,7 +6,8 @@
  * twice the last one wins.  Whiteouts and opaque markers become flags of the nodes.
  * Parents that the layer does not name stay nodes without a file, hard links
  * into lower layers stay node->lower_link: both are settled when the layer is
- * merged onto those below (merge.h).
+ * merged onto those below (merge.h).  It is the tree that listing_read() would make
+ * of its listing.
  */
 #ifndef DUCC_LAYER_H
 #define DUCC_LAYER_H
@@ -30,7 +31,11 @@ struct layer_source {
  * The diff ID is verified.  Returns the tree, sorted, its files with layer and
  * origin set; NULL with *err set on failure.  A layer that exceeds a limit fails before it
  * has used more than the limit allows.
+ *
+ * *listing is set to the bytes charged for its listing, which bound the memory of the
+ * tree as well (listing_size.h).
  */
-struct tree *layer_read(const struct layer_source *source, int tar, ducc_error **err);
+struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *listing,
+			ducc_error **err);
 
 #endif

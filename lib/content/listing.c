@@ -45,9 +45,11 @@ const char *listing_type(mode_t mode)
 
 static void add_file(struct buffer *out, const struct file *file)
 {
-	buffer_addf(out, " type=%s mode=%04o uid=%" PRIu32 " gid=%" PRIu32,
-		    listing_type(file->mode), (unsigned)file->mode & 07777, file->uid, file->gid);
-	buffer_addf(out, " time=%" PRId64 ".%09" PRIu32, file->mtime, file->mtime_nsec);
+	buffer_addf(out,
+		    " type=%s mode=%04o uid=%" PRIu32 " gid=%" PRIu32 " time=%" PRId64
+		    ".%09" PRIu32,
+		    listing_type(file->mode), (unsigned)file->mode & 07777, file->uid, file->gid,
+		    file->mtime, file->mtime_nsec);
 	if (!S_ISDIR(file->mode) && file->links > 1)
 		buffer_addf(out, " nlink=%u", file->links);
 	if (S_ISREG(file->mode)) {

@@ -7,9 +7,8 @@
 
 struct merge {
 	struct tree *image, *layer;
-	void (*differs)(void *ctx, const char *path);
-	void *ctx;
-	struct node *detached; /* what opaque directories hid, linked through ->next */
+	struct differences *differences; /* or NULL */
+	struct node *detached;           /* what opaque directories hid, linked through ->next */
 	struct buffer path;
 	ducc_error **err;
 };
@@ -89,12 +88,12 @@ static void hide(struct merge *merge, struct node *dir, struct node *old)
 	}
 }
 
-static void compare_implied(struct merge *merge, const struct node *node, const struct file *now)
+static void add_difference(struct merge *merge, const struct node *node)
 {
-	if (!node->file || !merge->differs || file_same_metadata(node->file, now))
+	if (!merge->differences)
 		return;
 	node_path(node, &merge->path);
-	merge->differs(merge->ctx, merge->path.data);
+	differences_add(merge->differences, merge->path.data);
 }
 
 /* The file of a directory on top of `below` (NULL: nothing), for the image. */
@@ -105,7 +104,8 @@ static struct file *directory_file(struct merge *merge, struct node *node, const
 	if (node->file && !(node->flags & NODE_IMPLIED))
 		return share(merge, node->file);
 	file = below ? file_ref(below->file) : file_new(DEFAULT_DIRECTORY);
-	compare_implied(merge, node, file);
+	if (node->file && !file_same_metadata(node->file, file))
+		add_difference(merge, node);
 	if (!node->file)
 		node_set_file(node, file_ref(file));
 	node->flags |= NODE_IMPLIED;
@@ -140,9 +140,7 @@ static void leave_out(struct merge *merge, struct node *node, const struct node 
 		return;
 	}
 	if (node->file) { /* settled elsewhere, where it did have a meaning */
-		node_path(node, &merge->path);
-		if (merge->differs)
-			merge->differs(merge->ctx, merge->path.data);
+		add_difference(merge, node);
 		return;
 	}
 	for (struct node *n = tree_next(node, node); n; n = tree_next(node, n))
@@ -224,12 +222,12 @@ static void merge_root(struct merge *merge)
 	node_set_file(image, directory_file(merge, root, image->file ? image : NULL));
 }
 
-int merge_layer(struct tree *image, struct tree *layer,
-		void (*differs)(void *ctx, const char *path), void *ctx, ducc_error **err)
+int merge_layer(struct tree *image, struct tree *layer, struct differences *differences,
+		ducc_error **err)
 {
 	ducc_error *error = NULL;
 	struct merge merge = {
-		.image = image, .layer = layer, .differs = differs, .ctx = ctx, .err = &error};
+		.image = image, .layer = layer, .differences = differences, .err = &error};
 	struct node *root = tree_root(layer);
 	int result = resolve_links(&merge, err);
 

@@ -11,6 +11,7 @@
 #define DUCC_MERGE_H
 
 #include "base/error.h"
+#include "content/differences.h"
 #include "content/tree.h"
 
 /*
@@ -18,14 +19,14 @@
  *
  * Afterwards every node of the layer that needs a file has one, and additions of
  * ours carry NODE_IMPLIED.  Where the layer was settled before, on other layers,
- * and one of its implied directories would look different on these, `differs`
- * (may be NULL) is told its path; the image gets what is right for it.  A hard
+ * and one of its implied directories would look different on these, it is added
+ * to `differences` (may be NULL); the image gets what is right for it.  A hard
  * link that would lead to another file than before is an error.
  *
  * Both trees share files after that; image interns the digests it needs.
  */
-int merge_layer(struct tree *image, struct tree *layer,
-		void (*differs)(void *ctx, const char *path), void *ctx, ducc_error **err);
+int merge_layer(struct tree *image, struct tree *layer, struct differences *differences,
+		ducc_error **err);
 
 /* Ends a merge: gives the image a root if no layer did, sorts it, counts links. */
 void merge_finish(struct tree *image);

@@ -137,12 +137,30 @@ static void node_free(struct node *node)
 	free(node);
 }
 
+/* Frees the root and all beneath it, the leaves first, with no regard to the hash table. */
+static void free_nodes(struct node *root)
+{
+	struct node *node = root;
+
+	while (node) {
+		struct node *parent = node->parent;
+
+		if (node->children) {
+			node = node->children;
+			continue;
+		}
+		if (parent)
+			parent->children = node->next;
+		node_free(node);
+		node = parent;
+	}
+}
+
 void tree_free(struct tree *tree)
 {
 	if (!tree)
 		return;
-	tree_remove_children(tree, tree->root);
-	node_free(tree->root);
+	free_nodes(tree->root);
 	strmap_free_values(&tree->digests, free);
 	free(tree->buckets);
 	free(tree);
@@ -375,19 +393,12 @@ void node_path(const struct node *node, struct buffer *path)
 	for (const struct node *n = node; n->parent; n = n->parent)
 		len += n->name_len + (n->parent->parent != NULL);
 	buffer_reset(path);
-	/* Make room, then fill it from the end. */
-	for (size_t i = 0; i < len; i++)
-		buffer_addc(path, '/');
-	if (!len) {
-		buffer_adds(path, "");
-		return;
-	}
-	end = path->data + len;
+	end = buffer_extend(path, len) + len;
 	for (const struct node *n = node; n->parent; n = n->parent) {
 		end -= n->name_len;
 		memcpy(end, n->name, n->name_len);
 		if (n->parent->parent)
-			end--;
+			*--end = '/';
 	}
 }
 

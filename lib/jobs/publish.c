@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "jobs/events.h"
 #include "format/image.h"
+#include "content/differences.h"
 #include "content/listing.h"
 #include "base/mem.h"
 #include "repo/public_names.h"
@@ -93,8 +94,7 @@ static void report_differences(struct publish *publish, const struct digest *lay
 {
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
-	AUTO_FREE char *first = NULL;
-	size_t n = 0;
+	AUTO_DIFFERENCES differences = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		const struct node *there;
@@ -103,15 +103,15 @@ static void report_differences(struct publish *publish, const struct digest *lay
 			continue;
 		node_path(node, &path);
 		there = tree_find(published, path.data);
-		if (node_is_dir(there) && !file_same_metadata(node->file, there->file) && !n++)
-			first = xstrdup(*path.data ? path.data : "/");
+		if (node_is_dir(there) && !file_same_metadata(node->file, there->file))
+			differences_add(&differences, path.data);
 	}
-	if (n)
+	if (differences.n)
 		context_notice(&publish->session->context, DUCC_WARNING,
 			       "layer " PRI_DIGEST
 			       ": %zu directories, first %s, are published with other owner, mode "
 			       "or time than in this image; they stay, the flat image is right",
-			       layer->hex, n, first);
+			       layer->hex, differences.n, differences.first);
 }
 
 /* A layer that is published may need more whiteouts for this image. */

@@ -6,6 +6,9 @@
  * tells what each of them takes from those below; that is added to the tars, and
  * only then do they get their names.
  *
+ * The trees of layers just read stay in memory until they are merged, up to a total of
+ * KEEP_LIMIT; those of the others are read back from their listings, one at a time.
+ *
  * An image may contain a layer several times.  Its listing is merged each time, but its
  * tar is copied at most once, after the last time.
  */
@@ -32,10 +35,14 @@
 #include "jobs/targets.h"
 #include "content/settle.h"
 
+/* Bytes of trees, counted as listing_size.h does: of some 300,000 files. */
+#define KEEP_LIMIT ((uint64_t)128 << 20)
+
 struct layer {
 	struct listing_head head;
 	struct staged tar, listing; /* fresh: not finished */
 	bool fresh;
+	struct tree *tree; /* fresh: not merged yet, and not listed either; or NULL */
 
 	/* The lowest layer with the same blob, often this one.  Only that one uses the rest. */
 	struct layer *first;
@@ -59,6 +66,7 @@ struct unpack {
 	struct tree *image;
 
 	atomic_bool failed;           /* a layer could not be read */
+	_Atomic uint64_t kept;        /* bytes of trees of fresh layers in memory */
 	struct quota bytes;           /* of new layers, unpacked */
 	struct quota written, merged; /* bytes of listings, new and merged */
 };
@@ -261,6 +269,26 @@ static int check_size(uint64_t actual, const struct layer *layer, ducc_error **e
 			      actual, layer->head.size);
 }
 
+static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
+			 ducc_error **err)
+{
+	if (lseek(listing->fd, 0, SEEK_SET) < 0 || ftruncate(listing->fd, 0) < 0)
+		return error_errno(err, errno, "write");
+	tree_count_links(tree);
+	if (listing_write(listing->fd, head, tree) < 0)
+		return error_errno(err, errno, "write");
+	return 0;
+}
+
+/* True if there is room in memory for a tree of so many bytes, which is taken then. */
+static bool keep_tree(struct unpack *unpack, uint64_t size)
+{
+	if (atomic_fetch_add(&unpack->kept, size) + size <= KEEP_LIMIT)
+		return true;
+	atomic_fetch_sub(&unpack->kept, size);
+	return false;
+}
+
 static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
@@ -274,7 +302,7 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 				      .image_listing = &unpack->written,
 				      .progress = on_progress,
 				      .ctx = &progress};
-
+	uint64_t size;
 	struct stat st;
 
 	if (blob < 0)
@@ -283,12 +311,13 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 		return error_errno(err, errno, "stat");
 	if (check_size((uint64_t)st.st_size, layer, err) < 0)
 		return -1;
-	tree = layer_read(&source, layer->tar.fd, err);
+	tree = layer_read(&source, layer->tar.fd, &size, err);
 	if (!tree)
 		return error_kind(err, DUCC_CORRUPT);
-	tree_count_links(tree);
-	if (listing_write(layer->listing.fd, &layer->head, tree) < 0)
-		return error_errno(err, errno, "write");
+	if (keep_tree(unpack, size))
+		layer->tree = STEAL(tree);
+	else if (write_listing(&layer->listing, &layer->head, tree, err) < 0)
+		return -1;
 	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer %s", name);
 	return 0;
 }
@@ -316,17 +345,6 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 }
 
 /* --- settling layers on those below ----------------------------------- */
-
-static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
-			 ducc_error **err)
-{
-	if (lseek(listing->fd, 0, SEEK_SET) < 0 || ftruncate(listing->fd, 0) < 0)
-		return error_errno(err, errno, "write");
-	tree_count_links(tree);
-	if (listing_write(listing->fd, head, tree) < 0)
-		return error_errno(err, errno, "write");
-	return 0;
-}
 
 static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
 {
@@ -390,20 +408,6 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	if (write_listing(&listing, &head, tree, err) < 0)
 		return -1;
 	return staged_commit(&listing, err);
-}
-
-/* Directories of a layer that are not as they were on the layers it was unpacked on before. */
-struct differences {
-	size_t n;
-	char *first; /* its path */
-};
-
-static void on_difference(void *ctx, const char *path)
-{
-	struct differences *differences = ctx;
-
-	if (!differences->n++)
-		differences->first = xstrdup(*path ? path : "/");
 }
 
 static void report_differences(const struct unpack *unpack, const struct digest *layer,
@@ -502,16 +506,15 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
-	struct differences differences = {0};
-	AUTO_TREE *tree = read_listing(unpack, layer, err);
+	AUTO_DIFFERENCES differences = {0};
+	AUTO_TREE *tree = layer->tree ? STEAL(layer->tree) : read_listing(unpack, layer, err);
 	int result;
 
 	if (!tree)
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
-	result = merge_layer(unpack->image, tree, on_difference, &differences, err);
+	result = merge_layer(unpack->image, tree, &differences, err);
 	report_differences(unpack, &layer->head.layer, &differences);
-	free(differences.first);
 	if (result < 0 || charge_layer(unpack, layer->first, tree, err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
@@ -567,6 +570,7 @@ static void unpack_end(struct unpack *unpack)
 	for (size_t i = 0; i < unpack->n; i++) {
 		staged_discard(&unpack->layers[i].listing);
 		staged_discard(&unpack->layers[i].tar);
+		tree_free(unpack->layers[i].tree);
 		tree_free(unpack->layers[i].additions);
 	}
 	free(unpack->layers);
