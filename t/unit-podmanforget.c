@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "jobs/targets.h"
 #include "podman/podman_forget.h"
 #include "podman/podman_list.h"

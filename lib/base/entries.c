@@ -59,3 +59,10 @@ void entries_close(struct entries *entries)
 		closedir(entries->stream);
 	entries->stream = NULL;
 }
+
+bool directory_is_empty(int root, const char *path)
+{
+	AUTO_ENTRIES entries = entries_open(root, path);
+
+	return !entries_next(&entries) && !entries.error;
+}

@@ -13,6 +13,7 @@
 #define DUCC_ENTRIES_H
 
 #include <dirent.h>
+#include <stdbool.h>
 
 #include "base/mem.h"
 
@@ -36,6 +37,9 @@ const char *entries_next(struct entries *entries);
 unsigned char entries_type(const struct entries *entries, const char *name);
 
 void entries_close(struct entries *entries);
+
+/* True if the directory `path` beneath root holds nothing; false if that can not be told. */
+bool directory_is_empty(int root, const char *path);
 
 #define AUTO_ENTRIES CLEANUP(entries_close) struct entries
 

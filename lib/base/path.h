@@ -52,17 +52,8 @@ int path_mkdirs(int root, const char *path);
 /* Makes a directory by its name in the file system, and those above it. */
 int path_mkdirs_named(const char *path, ducc_error **err);
 
-/* Removes `path`, with all beneath it if it is a directory.  A missing one is no error. */
-int path_remove(int root, const char *path);
-
-/* Removes the directories above `path` that are empty, up to `root`. */
-int path_prune(int root, const char *path);
-
 /* True if `path` exists beneath root, whatever it is. */
 bool path_exists(int root, const char *path);
-
-/* True if the directory holds nothing. */
-bool path_is_empty(int directory);
 
 /* Reads a whole regular file, as read_file() does (file.h). */
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err);

@@ -9,6 +9,7 @@
 #include "cvmfs/mount.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "cvmfs/spool.h"
 
 struct edit {

@@ -10,6 +10,7 @@
 #include "content/c_locale.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 
 #define BLOCK_SIZE ((size_t)64 << 10)
 #define TEMPORARY ".new"

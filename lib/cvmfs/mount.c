@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/entries.h"
 #include "base/path.h"
 
 /* True for a mount of CernVM-FS, even of an empty repository; a mount point without it is empty. */
@@ -15,7 +16,7 @@ static bool is_mounted(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !path_is_empty(fd));
+	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !directory_is_empty(fd, ""));
 }
 
 /* Where the machine's own directories are; "" for / itself. */

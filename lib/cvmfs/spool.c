@@ -62,7 +62,7 @@ static bool has_changes(const struct repository *repository)
 	AUTO_FREE char *path = mount_spool(repository, "scratch/current");
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && !path_is_empty(fd);
+	return fd >= 0 && !directory_is_empty(fd, "");
 }
 
 /* Tells this boot of the machine from others; process numbers begin anew. */

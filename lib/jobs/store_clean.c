@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "repo/public_names.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"

@@ -28,6 +28,7 @@
 #include "base/mem.h"
 #include "content/merge.h"
 #include "base/parallel.h"
+#include "base/entries.h"
 #include "base/path.h"
 #include "content/quota.h"
 #include "repo/repository.h"
@@ -634,7 +635,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return error_errno(err, errno, "%s", dir);
-	if (!path_is_empty(root))
+	if (!directory_is_empty(root, ""))
 		return error_set(err, "%s is not an empty directory", dir);
 	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
 		return error_wrap(err, "%s", dir);

@@ -20,6 +20,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "repo/directory_plan.h"
 #include "repo/target.h"
 #include "repo/transaction.h"

@@ -1,0 +1,169 @@
+/* Removing files and whole directories: see removal.h. */
+#include "base/removal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+/* A directory that is being emptied: its identity, and the subdirectories left in it. */
+struct level {
+	dev_t device;
+	ino_t inode;
+	char **directories; /* that are not empty */
+	size_t n, capacity;
+};
+
+struct removal {
+	int current; /* the directory of the last level */
+	struct level *levels;
+	size_t n, capacity;
+};
+
+/* Removes files and empty directories, and lists the other directories. */
+static int remove_entries(const struct removal *removal, struct level *level)
+{
+	AUTO_ENTRIES entries = entries_open(removal->current, "");
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		if (!unlinkat(removal->current, name, 0) ||
+		    !unlinkat(removal->current, name, AT_REMOVEDIR))
+			continue;
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return -1;
+		GROW(level->directories, level->n, level->capacity);
+		level->directories[level->n++] = xstrdup(name);
+	}
+	errno = entries.error;
+	return errno ? -1 : 0;
+}
+
+/* Descends into the directory `fd`, which it takes over, and removes its entries. */
+static int go_down(struct removal *removal, int fd)
+{
+	struct stat st;
+
+	cleanup_close(&removal->current);
+	removal->current = fd;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	GROW(removal->levels, removal->n, removal->capacity);
+	removal->levels[removal->n] = (struct level){.device = st.st_dev, .inode = st.st_ino};
+	return remove_entries(removal, &removal->levels[removal->n++]);
+}
+
+/* Climbs out of an empty directory and removes it. */
+static int go_up(struct removal *removal)
+{
+	struct level *level;
+	struct stat st;
+	int up = openat(removal->current, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (up < 0)
+		return -1;
+	close(removal->current);
+	removal->current = up;
+	free(removal->levels[--removal->n].directories);
+	level = &removal->levels[removal->n - 1];
+	if (fstat(up, &st) < 0)
+		return -1;
+	if (st.st_dev != level->device || st.st_ino != level->inode) { /* moved meanwhile */
+		errno = ESTALE;
+		return -1;
+	}
+	AUTO_FREE char *name = level->directories[--level->n];
+	return unlinkat(up, name, AT_REMOVEDIR);
+}
+
+static int remove_levels(struct removal *removal, int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || go_down(removal, fd) < 0)
+		return -1;
+	for (;;) {
+		const struct level *level = &removal->levels[removal->n - 1];
+		const char *name;
+
+		if (!level->n && removal->n == 1)
+			return 0;
+		if (!level->n) {
+			if (go_up(removal) < 0)
+				return -1;
+			continue;
+		}
+		name = level->directories[level->n - 1];
+		/* An unprivileged user may have a directory without write permission. */
+		fchmodat(removal->current, name, 0700, 0);
+		fd = openat(removal->current, name,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || go_down(removal, fd) < 0)
+			return -1;
+	}
+}
+
+/*
+ * Empties a directory of any depth, with one descriptor at a time.  Each directory is read
+ * once: on many file systems, reading past removed entries takes time.
+ */
+static int remove_below(int dir)
+{
+	struct removal removal = {.current = -1};
+	int result = remove_levels(&removal, dir), code = errno;
+
+	cleanup_close(&removal.current);
+	for (size_t i = 0; i < removal.n; i++) {
+		struct level *level = &removal.levels[i];
+
+		while (level->n)
+			free(level->directories[--level->n]);
+		free(level->directories);
+	}
+	free(removal.levels);
+	errno = code;
+	return result;
+}
+
+int path_remove(int root, const char *path)
+{
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(root, path, &name);
+
+	if (parent < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!unlinkat(parent, name, 0) || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -1;
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
+		fchmodat(parent, name, 0700, 0);
+		AUTO_CLOSE int dir = path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
+
+		if (dir < 0 || remove_below(dir) < 0)
+			return -1;
+		return unlinkat(parent, name, AT_REMOVEDIR);
+	}
+	return 0;
+}
+
+int path_prune(int root, const char *path)
+{
+	AUTO_FREE char *parent = xstrdup(path);
+	const char *name;
+	char *slash;
+
+	while ((slash = strrchr(parent, '/'))) {
+		*slash = '\0';
+		AUTO_CLOSE int fd = path_open_parent(root, parent, &name);
+		if (fd < 0 && errno != ENOENT)
+			return -1;
+		if (fd >= 0 && unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return errno == ENOTEMPTY || errno == EEXIST ? 0 : -1;
+	}
+	return 0;
+}
