@@ -16,7 +16,8 @@ static bool is_mounted(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !directory_is_empty(fd, ""));
+	return fd >= 0 &&
+	       (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !directory_is_empty(fd, ""));
 }
 
 /* Where the machine's own directories are; "" for / itself. */

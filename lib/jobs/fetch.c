@@ -13,6 +13,8 @@
 #include "jobs/targets.h"
 #include "source/source.h"
 #include "base/strset.h"
+#include "store/staged.h"
+#include "store/index.h"
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4

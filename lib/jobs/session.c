@@ -7,6 +7,7 @@
 #include "format/image.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/index.h"
 
 static const char *environment(const char *name)
 {

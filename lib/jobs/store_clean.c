@@ -23,6 +23,7 @@
 #include "jobs/session.h"
 #include "jobs/targets.h"
 #include "base/text.h"
+#include "store/index.h"
 
 #define YOUNG 3600 /* seconds: somebody may be at work with it */
 

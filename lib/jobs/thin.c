@@ -21,6 +21,8 @@
 #include "repo/target.h"
 #include "store/store.h"
 #include "jobs/thin_image.h"
+#include "store/staged.h"
+#include "store/index.h"
 
 #define MULTIARCH REPO_METADATA "/" REPO_MULTIARCH
 

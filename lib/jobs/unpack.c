@@ -35,6 +35,7 @@
 #include "jobs/session.h"
 #include "jobs/targets.h"
 #include "content/settle.h"
+#include "store/staged.h"
 
 /* Bytes of trees, counted as listing_size.h does: of some 300,000 files. */
 #define KEEP_LIMIT ((uint64_t)128 << 20)

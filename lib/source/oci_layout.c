@@ -11,6 +11,7 @@
 #include "source/archive_members.h"
 #include "base/path.h"
 #include "source/source.h"
+#include "store/index.h"
 
 /* Of a directory, which may be a store; a compressed archive can hold megabytes in a few bytes. */
 #define INDEX_LIMIT ((size_t)64 << 20)

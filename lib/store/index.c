@@ -1,0 +1,248 @@
+/* The images that a store lists: see index.h. */
+#include "store/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/image.h"
+#include "store/staged.h"
+
+/* Our own index.json, some hundred bytes an image. */
+#define INDEX_LIMIT ((size_t)1 << 30)
+
+static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_error **err)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_JSON *index = NULL;
+	const cJSON *array;
+	size_t len;
+
+	if (path_read(store->fd, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
+		return NULL;
+	index = json_parse(data, len, "index.json", err);
+	if (!index || json_get_array(index, "manifests", &array, err) < 0)
+		return NULL;
+	*manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests");
+	return STEAL(index);
+}
+
+struct store_index {
+	dev_t dev;
+	ino_t ino;
+	struct timespec mtime;
+	cJSON *json;
+};
+
+struct store_index *store_index_new(void)
+{
+	return xcalloc(1, sizeof(struct store_index));
+}
+
+void store_index_free(struct store_index *index)
+{
+	if (!index)
+		return;
+	cJSON_Delete(index->json);
+	free(index);
+}
+
+static int stat_index(const struct store *store, struct stat *st)
+{
+	AUTO_CLOSE int fd = path_open(store->fd, "index.json", O_PATH, 0);
+
+	return fd < 0 ? -1 : fstat(fd, st);
+}
+
+/* Takes what is remembered of index.json, if that is what the file is now. */
+static cJSON *recall_index(const struct store *store, cJSON **manifests)
+{
+	struct store_index *index = store->index;
+	cJSON *json;
+	struct stat st;
+
+	if (!index || !index->json)
+		return NULL;
+	json = STEAL(index->json);
+	if (stat_index(store, &st) < 0 || st.st_ino != index->ino || st.st_dev != index->dev ||
+	    st.st_mtim.tv_sec != index->mtime.tv_sec ||
+	    st.st_mtim.tv_nsec != index->mtime.tv_nsec) {
+		cJSON_Delete(json);
+		return NULL;
+	}
+	*manifests = cJSON_GetObjectItemCaseSensitive(json, "manifests");
+	return json;
+}
+
+static void remember_index(const struct store *store, cJSON **json)
+{
+	struct store_index *index = store->index;
+	struct stat st;
+
+	if (!index || stat_index(store, &st) < 0)
+		return;
+	index->dev = st.st_dev;
+	index->ino = st.st_ino;
+	index->mtime = st.st_mtim;
+	index->json = STEAL(*json);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Removes the entries that `entry` is to replace; true if it is there already. */
+static bool make_room(cJSON *manifests, const cJSON *entry, const char *name)
+{
+	AUTO_FREE char *platform = platform_of_descriptor(entry);
+	cJSON *next;
+
+	for (cJSON *other = manifests->child; other; other = next) {
+		AUTO_FREE char *other_platform = NULL;
+
+		next = other->next;
+		if (!same(json_annotation(other, ANNOTATION_NAME), name))
+			continue;
+		if (cJSON_Compare(other, entry, true))
+			return true;
+		other_platform = platform_of_descriptor(other);
+		if (same(other_platform, platform))
+			cJSON_Delete(cJSON_DetachItemViaPointer(manifests, other));
+	}
+	return false;
+}
+
+int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
+{
+	AUTO_JSON *index = NULL, *entry = json_copy(descriptor);
+	AUTO_FREE char *text = NULL;
+	cJSON *manifests, *annotations;
+	AUTO_CLOSE int lock = store_lock(store);
+
+	if (lock < 0)
+		return error_errno(err, errno, "%s: lock", store->path);
+	index = recall_index(store, &manifests);
+	if (!index)
+		index = read_index(store, &manifests, err);
+	if (!index)
+		return error_wrap(err, "store %s", store->path);
+	annotations = cJSON_GetObjectItemCaseSensitive(entry, "annotations");
+	if (!annotations) {
+		annotations = json_object();
+		json_set(entry, "annotations", annotations);
+	}
+	json_set_string(annotations, ANNOTATION_NAME, name);
+	if (!make_room(manifests, entry, name)) {
+		json_append(manifests, STEAL(entry));
+		text = json_print(index, true);
+		if (store_replace(store, "index.json", text, strlen(text), err) < 0)
+			return -1;
+	}
+	remember_index(store, &index);
+	return 0;
+}
+
+/* The manifest that the registry has, of an entry of index.json. */
+static int entry_manifest(const struct store *store, const cJSON *entry, struct digest *manifest,
+			  ducc_error **err)
+{
+	const char *text = json_annotation(entry, ANNOTATION_MANIFEST);
+
+	if (!text && json_get_string(entry, "digest", &text, err) < 0)
+		return error_wrap(err, "store %s: index.json", store->path);
+	if (!digest_parse(manifest, text))
+		return error_set(err, "store %s: index.json: not a digest: %s", store->path, text);
+	return 0;
+}
+
+int store_find(const struct store *store, const char *name, const char *platform,
+	       struct digest *manifest, ducc_error **err)
+{
+	AUTO_JSON *index = NULL;
+	cJSON *manifests, *entry;
+	size_t found = 0;
+
+	index = read_index(store, &manifests, err);
+	if (!index)
+		return error_wrap(err, "store %s", store->path);
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		AUTO_FREE char *of_entry = platform_of_descriptor(entry);
+
+		if (!same(json_annotation(entry, ANNOTATION_NAME), name) ||
+		    (platform && !same(of_entry, platform)))
+			continue;
+		if (entry_manifest(store, entry, manifest, err) < 0)
+			return -1;
+		found++;
+	}
+	if (!found)
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not in the store %s (ducc-fetch brings it)", store->path);
+	if (found > 1)
+		return error_set(err, "several platforms in the store %s: name it by its digest",
+				 store->path);
+	return 0;
+}
+
+/* True if `name` is what the reference asks for; without a tag, any name of its repository is. */
+static bool is_asked_for(const struct reference *reference, const char *name)
+{
+	return name && (reference->tag ? reference_matches(reference, name)
+				       : reference_has_repository_of(reference, name));
+}
+
+bool store_lists(const struct store *store, const struct reference *reference,
+		 const struct digest *manifest)
+{
+	AUTO_JSON *index = NULL;
+	cJSON *manifests, *entry;
+	struct digest listed;
+
+	index = read_index(store, &manifests, NULL);
+	if (!index)
+		return false;
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		if (!entry_manifest(store, entry, &listed, NULL) &&
+		    digest_equal(&listed, manifest) &&
+		    is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME)))
+			return true;
+	}
+	return false;
+}
+
+int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
+		 ducc_error **err)
+{
+	AUTO_CLOSE int lock = store_lock(store);
+	AUTO_JSON *index = NULL;
+	AUTO_FREE char *text = NULL;
+	cJSON *manifests, *next;
+	bool changed = false;
+
+	if (lock < 0)
+		return error_errno(err, errno, "%s: lock", store->path);
+	index = read_index(store, &manifests, err);
+	if (!index)
+		return error_wrap(err, "store %s", store->path);
+	for (cJSON *entry = manifests->child; entry; entry = next) {
+		next = entry->next;
+		if (keep(ctx, entry))
+			continue;
+		cJSON_Delete(cJSON_DetachItemViaPointer(manifests, entry));
+		changed = true;
+	}
+	if (!changed)
+		return 0;
+	text = json_print(index, true);
+	return store_replace(store, "index.json", text, strlen(text), err);
+}

@@ -1,0 +1,172 @@
+/* Files of the store that are being written: see staged.h. */
+#include "store/staged.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/image.h"
+
+#define DOWNLOAD_LIFE (7 * 86400) /* seconds that what came of a blob is kept */
+
+int store_write_blob(struct store *store, const void *data, size_t len, struct digest *digest,
+		     ducc_error **err)
+{
+	AUTO_FREE char *name = NULL;
+	AUTO_STAGED staged = STAGED_NONE;
+	int begun;
+
+	*digest = digest_of(data, len);
+	name = store_blob_name(digest);
+	begun = staged_begin(&staged, store, name, true, err);
+	if (begun != 0)
+		return begun < 0 ? -1 : 0;
+	if (write_all(staged.fd, data, len) < 0)
+		return error_errno(err, errno, "%s/%s", store->path, staged.temporary);
+	return staged_commit(&staged, err);
+}
+
+/* tmp/ and the final name with its slashes replaced. */
+static char *temporary_name(const char *final)
+{
+	char *name = format("tmp/%s", final);
+
+	for (char *p = name + strlen("tmp/"); *p; p++)
+		if (*p == '/')
+			*p = '-';
+	return name;
+}
+
+static int begin(struct staged *staged, const struct store *store, const char *final,
+		 bool keep_existing, bool resume, ducc_error **err)
+{
+	AUTO_FREE char *temporary = temporary_name(final);
+
+	for (;;) {
+		AUTO_CLOSE int fd = -1, named = -1;
+		struct stat ours, there;
+
+		if (keep_existing && path_exists(store->fd, final))
+			return 1;
+		fd = path_open(store->fd, temporary, O_RDWR | O_CREAT, 0644);
+		if (fd < 0)
+			return error_errno(err, errno, "%s/%s", store->path, temporary);
+		while (flock(fd, LOCK_EX) < 0)
+			if (errno != EINTR)
+				return error_errno(err, errno, "%s/%s: lock", store->path,
+						   temporary);
+		/* While we waited, its writer may have renamed or removed the file. */
+		named = path_open(store->fd, temporary, O_PATH, 0);
+		if (named < 0 || fstat(fd, &ours) < 0 || fstat(named, &there) < 0 ||
+		    ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+			continue;
+		if (keep_existing && path_exists(store->fd, final)) {
+			unlinkat(store->fd, temporary, 0);
+			return 1;
+		}
+		if (!resume && ftruncate(fd, 0) < 0)
+			return error_errno(err, errno, "%s/%s", store->path, temporary);
+		*staged = (struct staged){.fd = steal_fd(&fd),
+					  .temporary = STEAL(temporary),
+					  .final = xstrdup(final),
+					  .store = store};
+		return 0;
+	}
+}
+
+int staged_begin(struct staged *staged, const struct store *store, const char *final,
+		 bool keep_existing, ducc_error **err)
+{
+	return begin(staged, store, final, keep_existing, false, err);
+}
+
+int staged_resume(struct staged *staged, const struct store *store, const char *final,
+		  ducc_error **err)
+{
+	return begin(staged, store, final, true, true, err);
+}
+
+/* True for what is left of a download that may be resumed. */
+static bool is_resumable(int fd, const char *name)
+{
+	struct stat st;
+
+	return !strncmp(name, "blobs-", 6) && !fstat(fd, &st) && st.st_size > 0 &&
+	       st.st_mtime > clock_now().tv_sec - DOWNLOAD_LIFE;
+}
+
+void store_sweep(struct store *store)
+{
+	AUTO_ENTRIES entries = entries_open(store->fd, "tmp");
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_CLOSE int file = path_open_file(entries.fd, name);
+
+		/* Its writer checks, once it has the lock, that the name is still there. */
+		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) && !is_resumable(file, name))
+			unlinkat(entries.fd, name, 0);
+	}
+}
+
+static int sync_parent(int root, const char *path)
+{
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(root, path, &name);
+
+	return parent < 0 ? -1 : fsync(parent);
+}
+
+static void staged_end(struct staged *staged)
+{
+	cleanup_close(&staged->fd);
+	free(staged->temporary);
+	free(staged->final);
+	*staged = (struct staged)STAGED_NONE;
+}
+
+int staged_commit(struct staged *staged, ducc_error **err)
+{
+	int root = staged->store->fd;
+
+	if (fsync(staged->fd) < 0 || renameat(root, staged->temporary, root, staged->final) < 0 ||
+	    sync_parent(root, staged->final) < 0) {
+		error_errno(err, errno, "%s/%s", staged->store->path, staged->final);
+		staged_discard(staged);
+		return -1;
+	}
+	staged_end(staged);
+	return 0;
+}
+
+void staged_leave(struct staged *staged)
+{
+	staged_end(staged);
+}
+
+void staged_discard(struct staged *staged)
+{
+	if (staged->fd < 0)
+		return;
+	unlinkat(staged->store->fd, staged->temporary, 0);
+	staged_end(staged);
+}
+
+int store_replace(struct store *store, const char *final, const void *data, size_t len,
+		  ducc_error **err)
+{
+	AUTO_STAGED staged = STAGED_NONE;
+
+	if (staged_begin(&staged, store, final, false, err) < 0)
+		return -1;
+	if (write_all(staged.fd, data, len) < 0)
+		return error_errno(err, errno, "%s/%s", store->path, staged.temporary);
+	return staged_commit(&staged, err);
+}
