@@ -30,7 +30,7 @@
 #include "cvmfs/payload.h"
 #include "base/path.h"
 #include "cvmfs/probes.h"
-#include "cvmfs/spool.h"
+#include "cvmfs/runner.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
 
@@ -566,7 +566,7 @@ static struct transaction *begin(const struct transaction *base, struct reposito
 
 	cvmfs->base = *base;
 	cvmfs->payload.fd = -1;
-	cvmfs->lock = spool_lock(base->context, base->repository, err);
+	cvmfs->lock = runner_lock(base->context, base->repository, err);
 	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
 		mount_find(repository, base->store->path);
 	if (cvmfs->lock >= 0 && !check_readable(base, err) &&

@@ -10,12 +10,12 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
-#include "cvmfs/spool.h"
+#include "cvmfs/runner.h"
 
 struct edit {
 	struct context *context;
 	const struct repository *repository;
-	struct spool_note note;
+	struct journal note;
 	char *mount; /* where it can be changed */
 	bool open;
 };
@@ -36,16 +36,16 @@ static int try_edit(void *ctx, ducc_error **err)
 {
 	struct edit *edit = ctx;
 	AUTO_FREE char *name = xstrdup(edit->repository->name);
-	AUTO_FREE char *opened = spool_opened(edit->repository);
+	AUTO_FREE char *opened = journal_opened(edit->repository);
 	char script[] = CVMFS_SERVER " transaction \"$1\" && : >\"$2\"";
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
-	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
+	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
 
 	if (!result) { /* what was noted may be somebody else's */
 		free(STEAL(edit->note.transaction));
-		spool_remove_note(edit->repository);
+		journal_remove(edit->repository);
 	} else if (result < 0)
-		spool_clear_up(edit->context, edit->repository, &edit->note, NULL);
+		runner_clear_up(edit->context, edit->repository, &edit->note, NULL);
 	return result;
 }
 
@@ -58,8 +58,8 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 	edit->repository = repository;
 	edit->note.edit = true;
 	edit->mount = mount_path(repository);
-	edit->open = !spool_patiently(context, repository, try_edit, edit, err);
-	if (edit->open && !spool_note_transaction(repository, &edit->note, err) &&
+	edit->open = !runner_patiently(context, repository, try_edit, edit, err);
+	if (edit->open && !journal_note_transaction(repository, &edit->note, err) &&
 	    edit->note.transaction)
 		return edit;
 	if (edit->open)
@@ -90,14 +90,14 @@ int edit_finish(struct edit *edit, ducc_error **err)
 {
 	AUTO_FREE char *name = xstrdup(edit->repository->name);
 	char *const argv[] = {CVMFS_SERVER, "publish", name, NULL};
-	int result = spool_run(edit->context, edit->repository, &edit->note, argv, err);
+	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
 
 	if (!result)
 		return error_set(err, CVMFS_SERVER " publish: the repository is busy");
 	if (result < 0)
 		return -1;
 	edit->open = false;
-	spool_remove_note(edit->repository);
+	journal_remove(edit->repository);
 	return 0;
 }
 
@@ -107,7 +107,7 @@ void edit_free(struct edit *edit)
 
 	if (!edit)
 		return;
-	if (edit->open && spool_clear_up(edit->context, edit->repository, &edit->note, &err) < 0)
+	if (edit->open && runner_clear_up(edit->context, edit->repository, &edit->note, &err) < 0)
 		context_notice(edit->context, DUCC_WARNING, "%s: %s", edit->repository->name,
 			       ducc_error_message(err));
 	ducc_error_free(err);

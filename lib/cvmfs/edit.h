@@ -2,7 +2,7 @@
  * A transaction of CernVM-FS in which files are changed by hand: `cvmfs_server
  * transaction', changes under /cvmfs/NAME, `cvmfs_server publish'.  It does what an
  * ingest can't: remove names with a colon in them.  The caller has the lock of the
- * spool directory (spool.h).
+ * spool directory (runner.h).
  *
  * It copies what is changed, and takes long where much is: whole trees are for
  * ingest_remove().

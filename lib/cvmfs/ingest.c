@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
-#include "cvmfs/spool.h"
+#include "cvmfs/runner.h"
 
 #define TICK_SHORT 10 /* milliseconds */
 
@@ -18,7 +18,7 @@ struct ingest {
 	struct context *context;
 	const struct repository *repository;
 	struct process process;
-	struct spool_note note;
+	struct journal note;
 	const void *head; /* what the tar begins with */
 	size_t head_len;
 };
@@ -82,7 +82,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 		return error_errno(err, errno, CVMFS_SERVER " ingest: write");
 	process->tick = TICK_SHORT;
 	while (!process_poll(process, false)) {
-		if (spool_note_transaction(ingest->repository, &ingest->note, err) < 0)
+		if (journal_note_transaction(ingest->repository, &ingest->note, err) < 0)
 			return -1;
 		if (ioctl(process->in, FIONREAD, &left) < 0)
 			return error_errno(err, errno, CVMFS_SERVER " ingest: pipe");
@@ -93,7 +93,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 		if (context_cancelled(ingest->context))
 			return context_interrupted(err);
 	}
-	if (spool_is_busy(process))
+	if (runner_is_busy(process))
 		return 0;
 	return ended(ingest, err);
 }
@@ -102,7 +102,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 static int end(struct ingest *ingest, bool busy, ducc_error **err)
 {
 	struct process *process = &ingest->process;
-	struct spool_note *note = &ingest->note;
+	struct journal *note = &ingest->note;
 	int result = 0;
 
 	cleanup_close(&process->in);
@@ -111,14 +111,14 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 		;
 	process_tell(process, ingest->context);
 	if (busy) {
-		spool_remove_note(ingest->repository);
+		journal_remove(ingest->repository);
 	} else {
 		/* If the script was killed, what it has started goes on without an aim. */
 		if (WIFSIGNALED(process->status))
 			kill(-note->group, SIGKILL);
 		/* Killed between opening the transaction and our next look: it is the one. */
-		spool_note_transaction(ingest->repository, note, NULL);
-		result = spool_clear_up(ingest->context, ingest->repository, note, err);
+		journal_note_transaction(ingest->repository, note, NULL);
+		result = runner_clear_up(ingest->context, ingest->repository, note, err);
 	}
 	free(STEAL(note->transaction));
 	process_close(process);
@@ -134,14 +134,14 @@ static int try_ingest(void *ctx, ducc_error **err)
 	int result;
 
 	ingest->note.group = 0;
-	if (spool_write_note(ingest->repository, &ingest->note, err) < 0)
+	if (journal_write(ingest->repository, &ingest->note, err) < 0)
 		return -1;
 	if (process_start(&ingest->process, argv, true, err) < 0) {
-		spool_remove_note(ingest->repository);
+		journal_remove(ingest->repository);
 		return -1;
 	}
 	ingest->note.group = ingest->process.pid;
-	result = spool_write_note(ingest->repository, &ingest->note, err);
+	result = journal_write(ingest->repository, &ingest->note, err);
 	if (!result)
 		result = feed_head(ingest, err);
 	if (result != 1)
@@ -158,7 +158,7 @@ struct ingest *ingest_begin(struct context *context, const struct repository *re
 	ingest->repository = repository;
 	ingest->head = head;
 	ingest->head_len = len;
-	if (!spool_patiently(context, repository, try_ingest, ingest, err))
+	if (!runner_patiently(context, repository, try_ingest, ingest, err))
 		return ingest;
 	free(ingest);
 	return NULL;
@@ -175,7 +175,7 @@ int ingest_finish(struct ingest *ingest, ducc_error **err)
 		;
 	if (process->status)
 		return ended(ingest, err);
-	spool_remove_note(ingest->repository);
+	journal_remove(ingest->repository);
 	process_tell(process, ingest->context);
 	free(STEAL(ingest->note.transaction));
 	process_close(process);
@@ -207,13 +207,13 @@ struct removal {
 static int try_remove(void *ctx, ducc_error **err)
 {
 	const struct removal *removal = ctx;
-	struct spool_note note = {0};
-	int result = spool_run(removal->context, removal->repository, &note, removal->argv, err);
+	struct journal note = {0};
+	int result = runner_run(removal->context, removal->repository, &note, removal->argv, err);
 
 	if (result >= 0)
-		spool_remove_note(removal->repository);
+		journal_remove(removal->repository);
 	else
-		spool_clear_up(removal->context, removal->repository, &note, NULL);
+		runner_clear_up(removal->context, removal->repository, &note, NULL);
 	free(note.transaction);
 	return result;
 }
@@ -232,7 +232,7 @@ int ingest_remove(struct context *context, const struct repository *repository,
 		removal.argv[argc++] = xstrdup(paths[i]);
 	}
 	removal.argv[argc] = xstrdup(repository->name);
-	result = spool_patiently(context, repository, try_remove, &removal, err);
+	result = runner_patiently(context, repository, try_remove, &removal, err);
 	for (size_t i = 0; i <= argc; i++)
 		free(removal.argv[i]);
 	free(removal.argv);

@@ -1,6 +1,6 @@
 /*
  * A transaction of CernVM-FS that adds: `cvmfs_server ingest`, fed with a tar.  The
- * caller has the lock of the spool directory (spool.h).
+ * caller has the lock of the spool directory (runner.h).
  */
 #ifndef DUCC_INGEST_H
 #define DUCC_INGEST_H

@@ -1,6 +1,7 @@
-/* The spool directory of a publisher of CernVM-FS: see spool.h. */
-#include "cvmfs/spool.h"
+/* Running cvmfs_server: see runner.h. */
+#include "cvmfs/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,48 +11,19 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "base/entries.h"
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/mount.h"
 
-#define NOTE "ducc.transaction"
-#define EDIT "edit"
-#define INGEST "ingest"
-#define NOTE_LIMIT ((size_t)4096)
 #define TICK_SHORT 10 /* milliseconds */
 #define PAUSE_MAX 60  /* seconds */
 
-/* --- the state of the repository -------------------------------------- */
-
-/*
- * Tells the open transaction from all others, or NULL if none is open; to be freed.  The
- * flag is a file of its own for each: when it was born does not change when it is
- * written or renamed.
- */
-static char *open_transaction(const struct repository *repository)
-{
-	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
-	struct statx st;
-
-	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
-		return NULL;
-	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
-		st.stx_btime = st.stx_mtime;
-	return format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
-		      (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
-}
-
-char *spool_opened(const struct repository *repository)
-{
-	return mount_spool(repository, "ducc.opened");
-}
-
 static bool is_in_transaction(const struct repository *repository)
 {
-	AUTO_FREE char *transaction = open_transaction(repository);
+	AUTO_FREE char *transaction = journal_open_transaction(repository);
 
 	return transaction != NULL;
 }
@@ -63,92 +35,6 @@ static bool has_changes(const struct repository *repository)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 && !directory_is_empty(fd, "");
-}
-
-/* Tells this boot of the machine from others; process numbers begin anew. */
-static char *boot_id(void)
-{
-	char id[64] = "";
-	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
-
-	id[n > 0 ? strcspn(id, "\n") : 0] = '\0';
-	return xstrdup(id);
-}
-
-void spool_remove_note(const struct repository *repository)
-{
-	AUTO_FREE char *path = mount_spool(repository, NOTE), *opened = spool_opened(repository);
-
-	unlink(opened);
-	unlink(path);
-}
-
-/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
-static char *print_note(const struct spool_note *note, const char *boot)
-{
-	return format("%ld %s %s %s\n", (long)note->group, boot,
-		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST);
-}
-
-int spool_write_note(const struct repository *repository, const struct spool_note *note,
-		     ducc_error **err)
-{
-	AUTO_FREE char *path = mount_spool(repository, NOTE);
-	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
-
-	if (file_replace(AT_FDCWD, path, text, strlen(text)) < 0)
-		return error_errno(err, errno, "%s", path);
-	return 0;
-}
-
-/*
- * Reads a note of this boot, or of an earlier one, whose processes are gone.  What
- * print_note() does not make leaves the note empty.
- */
-static void parse_note(struct spool_note *note, const char *text, const char *boot)
-{
-	AUTO_FREE char *copy = xstrdup(text), *again = NULL;
-	char *next = copy;
-	const char *group = strsep(&next, " "), *of_boot = strsep(&next, " ");
-	const char *transaction = strsep(&next, " "), *kind = strsep(&next, "\n");
-
-	if (!kind)
-		return;
-	note->group = (pid_t)atol(group);
-	note->edit = !strcmp(kind, EDIT);
-	note->transaction = strcmp(transaction, "-") != 0 ? xstrdup(transaction) : NULL;
-	again = print_note(note, of_boot);
-	if (strcmp(again, text) != 0 || note->group < 0 || note->group == 1) {
-		free(STEAL(note->transaction));
-		*note = (struct spool_note){0};
-	} else if (strcmp(of_boot, boot) != 0) {
-		note->group = 0;
-	}
-}
-
-/* False if there is none.  One that is damaged says nothing: no transaction is known to be ours. */
-static bool read_note(const struct repository *repository, struct spool_note *note)
-{
-	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = boot_id(), *text = NULL;
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t len;
-
-	*note = (struct spool_note){0};
-	if (fd < 0)
-		return false;
-	if (!read_file(fd, NOTE_LIMIT, &text, &len, NULL))
-		parse_note(note, text, boot);
-	return true;
-}
-
-int spool_note_transaction(const struct repository *repository, struct spool_note *note,
-			   ducc_error **err)
-{
-	if (note->transaction)
-		return 0;
-	note->transaction = open_transaction(repository);
-	return note->transaction ? spool_write_note(repository, note, err) : 0;
 }
 
 /* True if /proc/PID/stat speaks of a process of the group that is not a zombie. */
@@ -242,35 +128,22 @@ static int wait_for_group(struct context *context, pid_t group, ducc_error **err
 	return 0;
 }
 
-/* True if the transaction that is open now is that of the note. */
-static bool is_ours(const struct repository *repository, const struct spool_note *note)
-{
-	AUTO_FREE char *transaction = open_transaction(repository);
-	AUTO_FREE char *opened = spool_opened(repository);
-
-	if (!transaction)
-		return false;
-	if (note->transaction)
-		return !strcmp(transaction, note->transaction);
-	return note->edit && !access(opened, F_OK);
-}
-
 /*
  * Aborts the transaction that is open, which is that of the note.  The note says so: if
  * we are killed, the abort goes on.
  */
 static int abort_transaction(struct context *context, const struct repository *repository,
-			     const struct spool_note *note, ducc_error **err)
+			     const struct journal *note, ducc_error **err)
 {
 	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
-	struct spool_note aborting = *note;
+	struct journal aborting = *note;
 	struct process process;
 	int result = 0;
 
 	if (process_start(&process, argv, false, err) < 0)
 		return -1;
 	aborting.group = process.pid;
-	spool_write_note(repository, &aborting, NULL);
+	journal_write(repository, &aborting, NULL);
 	while (!process_poll(&process, false))
 		;
 	if (process.status)
@@ -285,7 +158,7 @@ static int abort_transaction(struct context *context, const struct repository *r
  * before it could note that.
  */
 static int abort_patiently(struct context *context, const struct repository *repository,
-			   const struct spool_note *note, ducc_error **err)
+			   const struct journal *note, ducc_error **err)
 {
 	static const char what[] = "another abort of the transaction still runs";
 	struct patience patience = {0};
@@ -295,7 +168,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
-		if (!is_ours(repository, note)) {
+		if (!journal_is_ours(repository, note)) {
 			ducc_error_free(error);
 			return 0;
 		}
@@ -306,13 +179,13 @@ static int abort_patiently(struct context *context, const struct repository *rep
 	}
 }
 
-int spool_clear_up(struct context *context, const struct repository *repository,
-		   const struct spool_note *note, ducc_error **err)
+int runner_clear_up(struct context *context, const struct repository *repository,
+		    const struct journal *note, ducc_error **err)
 {
 	if (wait_for_group(context, note->group, err) < 0)
 		return -1;
-	if (!is_ours(repository, note)) {
-		spool_remove_note(repository);
+	if (!journal_is_ours(repository, note)) {
+		journal_remove(repository);
 		return 0;
 	}
 	if (!note->edit && has_changes(repository))
@@ -324,15 +197,15 @@ int spool_clear_up(struct context *context, const struct repository *repository,
 		       repository->name);
 	if (abort_patiently(context, repository, note, err) < 0)
 		return error_wrap(err, "a transaction of ours was broken off and must be aborted");
-	spool_remove_note(repository);
+	journal_remove(repository);
 	return 0;
 }
 
-int spool_lock(struct context *context, const struct repository *repository, ducc_error **err)
+int runner_lock(struct context *context, const struct repository *repository, ducc_error **err)
 {
 	AUTO_FREE char *spool = mount_spool(repository, "");
 	AUTO_CLOSE int lock = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct spool_note note;
+	struct journal note;
 	int result = 0;
 
 	if (lock < 0 && errno == ENOENT)
@@ -342,15 +215,15 @@ int spool_lock(struct context *context, const struct repository *repository, duc
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
 		return -1;
-	if (read_note(repository, &note))
-		result = spool_clear_up(context, repository, &note, err);
+	if (journal_read(repository, &note))
+		result = runner_clear_up(context, repository, &note, err);
 	free(note.transaction);
 	return result < 0 ? -1 : steal_fd(&lock);
 }
 
 /* --- a turn ----------------------------------------------------------- */
 
-bool spool_is_busy(const struct process *process)
+bool runner_is_busy(const struct process *process)
 {
 	static const char *const words[] = {"already open", "path busy", "lease busy",
 					    "currently publishing"};
@@ -361,8 +234,8 @@ bool spool_is_busy(const struct process *process)
 	return false;
 }
 
-int spool_patiently(struct context *context, const struct repository *repository,
-		    int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err)
+int runner_patiently(struct context *context, const struct repository *repository,
+		     int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err)
 {
 	static const char what[] = "somebody else has a transaction open";
 	struct patience patience = {0};
@@ -384,31 +257,31 @@ int spool_patiently(struct context *context, const struct repository *repository
 	}
 }
 
-int spool_run(struct context *context, const struct repository *repository, struct spool_note *note,
-	      char *const *argv, ducc_error **err)
+int runner_run(struct context *context, const struct repository *repository, struct journal *note,
+	       char *const *argv, ducc_error **err)
 {
 	struct process process;
 	int result;
 
 	note->group = 0;
-	if (spool_write_note(repository, note, err) < 0 ||
+	if (journal_write(repository, note, err) < 0 ||
 	    process_start(&process, argv, false, err) < 0)
 		return -1;
 	note->group = process.pid;
 	process.tick = TICK_SHORT;
-	result = spool_write_note(repository, note, err);
+	result = journal_write(repository, note, err);
 	while (!process_poll(&process, false))
 		if (!result)
-			result = spool_note_transaction(repository, note, err);
+			result = journal_note_transaction(repository, note, err);
 	if (WIFSIGNALED(process.status)) {
 		/* What it has started goes on without an aim; what it has opened stays open. */
 		kill(-note->group, SIGKILL);
-		spool_note_transaction(repository, note, NULL);
+		journal_note_transaction(repository, note, NULL);
 	}
 	if (!result)
-		result = !process.status           ? 1
-			 : spool_is_busy(&process) ? 0
-						   : process_error(&process, CVMFS_SERVER, err);
+		result = !process.status            ? 1
+			 : runner_is_busy(&process) ? 0
+						    : process_error(&process, CVMFS_SERVER, err);
 	process_tell(&process, context);
 	process_close(&process);
 	return result;

@@ -1,0 +1,139 @@
+/* The journal of a publisher of CernVM-FS: see journal.h. */
+#include "cvmfs/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "cvmfs/mount.h"
+
+#define NOTE "ducc.transaction"
+#define EDIT "edit"
+#define INGEST "ingest"
+#define NOTE_LIMIT ((size_t)4096)
+
+/* The flag is a file of its own for each: its birth does not change when it is written or renamed. */
+char *journal_open_transaction(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
+		return NULL;
+	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
+		st.stx_btime = st.stx_mtime;
+	return format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
+		      (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+}
+
+char *journal_opened(const struct repository *repository)
+{
+	return mount_spool(repository, "ducc.opened");
+}
+
+/* Tells this boot of the machine from others; process numbers begin anew. */
+static char *boot_id(void)
+{
+	char id[64] = "";
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+
+	id[n > 0 ? strcspn(id, "\n") : 0] = '\0';
+	return xstrdup(id);
+}
+
+void journal_remove(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *opened = journal_opened(repository);
+
+	unlink(opened);
+	unlink(path);
+}
+
+/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
+static char *print_note(const struct journal *note, const char *boot)
+{
+	return format("%ld %s %s %s\n", (long)note->group, boot,
+		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST);
+}
+
+int journal_write(const struct repository *repository, const struct journal *note, ducc_error **err)
+{
+	AUTO_FREE char *path = mount_spool(repository, NOTE);
+	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
+
+	if (file_replace(AT_FDCWD, path, text, strlen(text)) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+/*
+ * Reads a note of this boot, or of an earlier one, whose processes are gone.  What
+ * print_note() does not make leaves the note empty.
+ */
+static void parse_note(struct journal *note, const char *text, const char *boot)
+{
+	AUTO_FREE char *copy = xstrdup(text), *again = NULL;
+	char *next = copy;
+	const char *group = strsep(&next, " "), *of_boot = strsep(&next, " ");
+	const char *transaction = strsep(&next, " "), *kind = strsep(&next, "\n");
+
+	if (!kind)
+		return;
+	note->group = (pid_t)atol(group);
+	note->edit = !strcmp(kind, EDIT);
+	note->transaction = strcmp(transaction, "-") != 0 ? xstrdup(transaction) : NULL;
+	again = print_note(note, of_boot);
+	if (strcmp(again, text) != 0 || note->group < 0 || note->group == 1) {
+		free(STEAL(note->transaction));
+		*note = (struct journal){0};
+	} else if (strcmp(of_boot, boot) != 0) {
+		note->group = 0;
+	}
+}
+
+bool journal_read(const struct repository *repository, struct journal *note)
+{
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = boot_id(), *text = NULL;
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len;
+
+	*note = (struct journal){0};
+	if (fd < 0)
+		return false;
+	if (!read_file(fd, NOTE_LIMIT, &text, &len, NULL))
+		parse_note(note, text, boot);
+	return true;
+}
+
+int journal_note_transaction(const struct repository *repository, struct journal *note,
+			     ducc_error **err)
+{
+	if (note->transaction)
+		return 0;
+	note->transaction = journal_open_transaction(repository);
+	return note->transaction ? journal_write(repository, note, err) : 0;
+}
+
+bool journal_is_ours(const struct repository *repository, const struct journal *note)
+{
+	AUTO_FREE char *transaction = journal_open_transaction(repository);
+	AUTO_FREE char *opened = journal_opened(repository);
+
+	if (!transaction)
+		return false;
+	if (note->transaction)
+		return !strcmp(transaction, note->transaction);
+	return note->edit && !access(opened, F_OK);
+}
