@@ -49,7 +49,8 @@ struct source_kind {
 	int (*blob)(struct source *source, struct blob *blob, ducc_error **err);
 };
 
-extern const struct source_kind source_oci, source_oci_archive, source_docker_archive;
+extern const struct source_kind source_registry, source_oci, source_oci_archive,
+	source_docker_archive;
 
 /*
  * Opens the source that the text names (an image reference, oci:..., docker-archive:...).
