@@ -85,6 +85,17 @@ int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_erro
 	return 0;
 }
 
+cJSON *descriptor_to_json(const char *media_type, const struct digest *digest, uint64_t size)
+{
+	AUTO_FREE char *text = format(PRI_DIGEST, digest->hex);
+	cJSON *json = json_object();
+
+	json_set_string(json, "mediaType", media_type);
+	json_set_string(json, "digest", text);
+	json_set_size(json, "size", size);
+	return json;
+}
+
 void descriptor_free(struct descriptor *descriptor)
 {
 	free(descriptor->media_type);

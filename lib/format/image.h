@@ -33,6 +33,9 @@ struct descriptor {
 int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err);
 void descriptor_free(struct descriptor *descriptor);
 
+/* A new descriptor in JSON, without what it may have in addition. */
+cJSON *descriptor_to_json(const char *media_type, const struct digest *digest, uint64_t size);
+
 struct manifest {
 	struct descriptor config;
 	struct descriptor *layers; /* the lowest first */

@@ -148,6 +148,18 @@ int platform_from_json(struct platform *platform, const cJSON *json, ducc_error 
 	return 0;
 }
 
+cJSON *platform_to_json(const struct platform *platform)
+{
+	cJSON *json = json_object();
+
+	json_set_string(json, "os", platform->os ? platform->os : "unknown");
+	json_set_string(json, "architecture",
+			platform->architecture ? platform->architecture : "unknown");
+	if (platform->variant)
+		json_set_string(json, "variant", platform->variant);
+	return json;
+}
+
 char *platform_of_descriptor(const cJSON *descriptor)
 {
 	const cJSON *json = cJSON_GetObjectItemCaseSensitive(descriptor, "platform");

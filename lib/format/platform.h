@@ -23,6 +23,8 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
  * zeroed platform.  It is to be freed even if that fails.
  */
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err);
+/* The reverse; what is not said is "unknown", but for the variant. */
+cJSON *platform_to_json(const struct platform *platform);
 void platform_free(struct platform *platform);
 
 /*

@@ -1,7 +1,7 @@
 /* URLs: see url.h. */
 #include "format/url.h"
 
-#include <curl/urlapi.h>
+#include <curl/curl.h>
 #include <strings.h>
 
 #include "base/buffer.h"
@@ -14,15 +14,21 @@ static void handle_cleanup(CURLU **handle)
 
 #define AUTO_URL CLEANUP(handle_cleanup) CURLU
 
-static char *part(CURLU *handle, CURLUPart which, unsigned flags)
+/* A copy that is ours of libcurl's text, which may be a secret. */
+static char *take(char *text)
 {
-	char *text = NULL, *copy;
+	char *copy = xstrdup(text);
 
-	if (curl_url_get(handle, which, &text, flags))
-		return NULL;
-	copy = xstrdup(text);
+	explicit_bzero(text, strlen(text));
 	curl_free(text);
 	return copy;
+}
+
+static char *part(CURLU *handle, CURLUPart which, unsigned flags)
+{
+	char *text;
+
+	return curl_url_get(handle, which, &text, flags) ? NULL : take(text);
 }
 
 static char *part_of(const char *url, CURLUPart which, unsigned flags)
@@ -108,14 +114,5 @@ char *url_public(const char *url)
 
 char *url_escape(const char *text)
 {
-	struct buffer escaped = {0};
-
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-		    (*p >= '0' && *p <= '9') || strchr("-._~", *p))
-			buffer_addc(&escaped, (char)*p);
-		else
-			buffer_addf(&escaped, "%%%02X", *p);
-	}
-	return buffer_steal(&escaped);
+	return take(xalloc(curl_easy_escape(NULL, text, 0)));
 }

@@ -312,9 +312,8 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	const struct document *manifest = &fetch->manifest_document;
 	const struct platform *platform = &fetch->config.platform;
 	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
-	AUTO_FREE char *name = reference_name(&fetch->source.reference), *digest_text = NULL;
-	AUTO_JSON *descriptor = json_object();
-	cJSON *json;
+	AUTO_FREE char *name = reference_name(&fetch->source.reference);
+	AUTO_JSON *descriptor = NULL;
 	struct digest digest;
 
 	for (size_t i = 0; i < fetch->n_indexes; i++)
@@ -323,27 +322,19 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 			return -1;
 	if (store_write_blob(store, manifest->data, manifest->len, &digest, err) < 0)
 		return -1;
+	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
+		return -1;
+	descriptor =
+		descriptor_to_json(MEDIA_OCI_MANIFEST, &digest, oci ? strlen(oci) : manifest->len);
 	if (oci) {
-		json = json_object();
-		digest_text = format(PRI_DIGEST, digest.hex);
-		json_set_string(json, ANNOTATION_MANIFEST, digest_text);
-		json_set(descriptor, "annotations", json);
-		free(digest_text);
-		if (store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
-			return -1;
+		AUTO_FREE char *original = format(PRI_DIGEST, manifest->digest.hex);
+		cJSON *annotations = json_object();
+
+		json_set_string(annotations, ANNOTATION_MANIFEST, original);
+		json_set(descriptor, "annotations", annotations);
 	}
-	digest_text = format(PRI_DIGEST, digest.hex);
-	json_set_string(descriptor, "mediaType", MEDIA_OCI_MANIFEST);
-	json_set_string(descriptor, "digest", digest_text);
-	json_set_size(descriptor, "size", oci ? strlen(oci) : manifest->len);
-	if (platform->os && platform->architecture) {
-		json = json_object();
-		json_set_string(json, "os", platform->os);
-		json_set_string(json, "architecture", platform->architecture);
-		if (platform->variant)
-			json_set_string(json, "variant", platform->variant);
-		json_set(descriptor, "platform", json);
-	}
+	if (platform->os && platform->architecture)
+		json_set(descriptor, "platform", platform_to_json(platform));
 	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, descriptor, err);
 }
 

@@ -204,8 +204,7 @@ static int write_part(struct store *layout, const struct thin_part *part, ducc_e
 
 static int write_all_parts(const struct push *push, struct store *layout, ducc_error **err)
 {
-	AUTO_JSON *descriptor = json_object();
-	AUTO_FREE char *digest = NULL;
+	AUTO_JSON *descriptor = NULL;
 	const struct thin_part *part;
 	const char *media_type;
 
@@ -217,10 +216,7 @@ static int write_all_parts(const struct push *push, struct store *layout, ducc_e
 	part = top(push, &media_type);
 	if (push->n > 1 && write_part(layout, part, err) < 0)
 		return -1;
-	digest = format(PRI_DIGEST, part->digest.hex);
-	json_set_string(descriptor, "mediaType", media_type);
-	json_set_string(descriptor, "digest", digest);
-	json_set_size(descriptor, "size", part->len);
+	descriptor = descriptor_to_json(media_type, &part->digest, part->len);
 	return store_tag(layout, push->target_name, descriptor, err);
 }
 

@@ -42,14 +42,12 @@ void thin_free(struct thin *thin)
 	platform_free(&thin->platform);
 }
 
+/* The digest last, as Docker has it, and every thin image so far: theirs would change. */
 static cJSON *descriptor(const char *media_type, const struct thin_part *part)
 {
-	AUTO_FREE char *digest = format(PRI_DIGEST, part->digest.hex);
-	cJSON *json = json_object();
+	cJSON *json = descriptor_to_json(media_type, &part->digest, part->len);
 
-	json_set_string(json, "mediaType", media_type);
-	json_set_size(json, "size", part->len);
-	json_set_string(json, "digest", digest);
+	json_set(json, "digest", cJSON_DetachItemFromObjectCaseSensitive(json, "digest"));
 	return json;
 }
 
@@ -253,18 +251,6 @@ int thin_build(struct thin *thin, const struct thin_source *source, bool oci, du
 	return 0;
 }
 
-static cJSON *platform_json(const struct platform *platform)
-{
-	cJSON *json = json_object();
-
-	json_set_string(json, "os", platform->os ? platform->os : "unknown");
-	json_set_string(json, "architecture",
-			platform->architecture ? platform->architecture : "unknown");
-	if (platform->variant)
-		json_set_string(json, "variant", platform->variant);
-	return json;
-}
-
 void thin_build_index(struct thin_part *index, const struct thin *thins, size_t n)
 {
 	AUTO_JSON *json = json_object();
@@ -275,7 +261,7 @@ void thin_build_index(struct thin_part *index, const struct thin *thins, size_t 
 	for (size_t i = 0; i < n; i++) {
 		cJSON *entry = descriptor(thin_manifest_type(&thins[i]), &thins[i].manifest);
 
-		json_set(entry, "platform", platform_json(&thins[i].platform));
+		json_set(entry, "platform", platform_to_json(&thins[i].platform));
 		json_append(manifests, entry);
 	}
 	json_set(json, "manifests", manifests);

@@ -129,9 +129,9 @@ static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_o
 
 static void reset_response(struct http_response *response)
 {
-	char **headers[] = {&response->content_type, &response->content_range, &response->challenge,
-			    &response->digest,       &response->location,      &response->next,
-			    &response->rate_limit,   &response->rate_remaining};
+	char **headers[] = {&response->content_type,  &response->challenge, &response->digest,
+			    &response->location,      &response->next,      &response->rate_limit,
+			    &response->rate_remaining};
 
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
 		free(*headers[i]);
@@ -143,41 +143,44 @@ static void reset_response(struct http_response *response)
 	buffer_reset(&response->body);
 }
 
-/* The value if `line` is the header `name`, trimmed; the caller frees it. */
-static char *header_value(const char *line, size_t len, const char *name)
+/* One of the headers of that name, counted from 0, or NULL; libcurl's. */
+static const struct curl_header *header_at(CURL *curl, const char *name, size_t i)
 {
-	size_t n = strlen(name);
+	struct curl_header *header;
 
-	if (len <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
-		return NULL;
-	line += n + 1;
-	len -= n + 1;
-	while (len && strchr(" \t", *line)) {
-		line++;
-		len--;
-	}
-	while (len && strchr(" \t\r\n", line[len - 1]))
-		len--;
-	return xstrndup(line, len);
+	return curl_easy_header(curl, name, i, CURLH_HEADER, -1, &header) ? NULL : header;
 }
 
-static void keep(char **slot, char *value)
+/* The value of the last one. */
+static const char *last_header(CURL *curl, const char *name)
 {
-	if (!value)
-		return;
-	free(*slot);
-	*slot = value;
+	const struct curl_header *header = header_at(curl, name, 0);
+
+	if (header)
+		header = header_at(curl, name, header->amount - 1);
+	return header ? header->value : NULL;
+}
+
+static char *copy_header(CURL *curl, const char *name)
+{
+	const char *value = last_header(curl, name);
+
+	return value ? xstrdup(value) : NULL;
 }
 
 /*
  * The values of a header that is there more than once, as one (RFC 9110, section 5.3);
- * NULL if there is nothing to add.
+ * NULL if there is none.
  */
-static char *join(const char *before, const char *value)
+static char *join_headers(CURL *curl, const char *name)
 {
-	if (!value || (before && strlen(before) + strlen(value) > HEADER_LIMIT))
-		return NULL;
-	return before ? format("%s, %s", before, value) : xstrdup(value);
+	const struct curl_header *header;
+	struct buffer values = {0};
+
+	for (size_t i = 0; (header = header_at(curl, name, i)); i++)
+		if (values.len + strlen(header->value) <= HEADER_LIMIT)
+			buffer_addf(&values, "%s%s", values.len ? ", " : "", header->value);
+	return values.data ? buffer_steal(&values) : NULL;
 }
 
 /* The target of `<target>; rel="next"` (RFC 8288) among those of a Link header. */
@@ -198,36 +201,34 @@ static char *next_link(const char *base, const char *links)
 	return NULL;
 }
 
-static size_t on_header(char *line, size_t size, size_t n, void *data)
+static char *find_next(CURL *curl, const char *base)
 {
-	struct transfer *transfer = data;
-	struct http_response *response = transfer->response;
-	size_t len = size * n;
-	AUTO_FREE char *location = NULL, *links = NULL, *length = NULL, *challenge = NULL;
+	const struct curl_header *header;
+	char *next = NULL;
 
-	if (len > 5 && !strncmp(line, "HTTP/", 5)) /* what came before was a 1xx */
-		reset_response(response);
-	keep(&response->content_type, header_value(line, len, "Content-Type"));
-	keep(&response->content_range, header_value(line, len, "Content-Range"));
-	keep(&response->digest, header_value(line, len, "Docker-Content-Digest"));
-	keep(&response->rate_limit, header_value(line, len, "RateLimit-Limit"));
-	keep(&response->rate_remaining, header_value(line, len, "RateLimit-Remaining"));
-	length = header_value(line, len, "Content-Length");
-	response->has_length = response->has_length || length;
-	location = header_value(line, len, "Location");
-	if (location)
-		keep(&response->location, url_resolve(transfer->url, location));
-	links = header_value(line, len, "Link");
-	keep(&response->next, next_link(transfer->url, links));
-	challenge = header_value(line, len, "WWW-Authenticate");
-	keep(&response->challenge, join(response->challenge, challenge));
-	return len;
+	for (size_t i = 0; !next && (header = header_at(curl, "Link", i)); i++)
+		next = next_link(base, header->value);
+	return next;
+}
+
+static void read_headers(CURL *curl, const char *url, struct http_response *response)
+{
+	const char *location = last_header(curl, "Location");
+
+	response->content_type = copy_header(curl, "Content-Type");
+	response->digest = copy_header(curl, "Docker-Content-Digest");
+	response->rate_limit = copy_header(curl, "RateLimit-Limit");
+	response->rate_remaining = copy_header(curl, "RateLimit-Remaining");
+	response->has_length = header_at(curl, "Content-Length", 0);
+	response->location = location ? url_resolve(url, location) : NULL;
+	response->next = find_next(curl, url);
+	response->challenge = join_headers(curl, "WWW-Authenticate");
 }
 
 /* True if a 206 answer begins where the request wanted it to. */
-static bool begins_at(const struct http_response *response, uint64_t offset)
+static bool begins_at(CURL *curl, uint64_t offset)
 {
-	const char *range = response->content_range;
+	const char *range = last_header(curl, "Content-Range");
 	char *end;
 
 	if (!range || strncasecmp(range, "bytes ", 6) != 0)
@@ -244,7 +245,7 @@ static int begin_body(struct transfer *transfer, long status)
 	uint64_t offset;
 
 	transfer->begun = true;
-	if (status == 206 && !begins_at(transfer->response, request->offset)) {
+	if (status == 206 && !begins_at(transfer->http->curl, request->offset)) {
 		transfer->response->wrong_range = true;
 		return error_set(&transfer->error, "another part came than was asked for");
 	}
@@ -425,8 +426,6 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER);
 	if (request->offset)
 		curl_easy_setopt(curl, CURLOPT_RANGE, range);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
 	if (http->context->notice) {
@@ -489,13 +488,14 @@ static struct curl_slist *make_headers(const struct http_request *request, const
 	return xalloc(curl_slist_append(headers, "Expect:"));
 }
 
-static void read_outcome(CURL *curl, struct http_response *response)
+static void read_outcome(CURL *curl, const char *url, struct http_response *response)
 {
 	curl_off_t retry_after = 0;
 
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
 	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) && retry_after > 0)
 		response->retry_after = (uint64_t)retry_after;
+	read_headers(curl, url, response);
 }
 
 /* The status by which a proxy has refused to lead to the host, or 0. */
@@ -524,7 +524,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	set_options(curl, transfer->request, headers, transfer);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
-	read_outcome(curl, transfer->response);
+	read_outcome(curl, transfer->url, transfer->response);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);

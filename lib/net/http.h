@@ -50,11 +50,10 @@ struct http_request {
 struct http_response {
 	long status;
 	char *content_type; /* NULL if the header is missing; so with the next ones */
-	char *content_range;
-	char *challenge;                   /* WWW-Authenticate; see challenge.h */
-	char *digest;                      /* Docker-Content-Digest */
-	char *location;                    /* as an absolute URL */
-	char *next;                        /* Link with rel="next", as an absolute URL */
+	char *challenge;    /* WWW-Authenticate; see challenge.h */
+	char *digest;       /* Docker-Content-Digest */
+	char *location;     /* as an absolute URL */
+	char *next;         /* Link with rel="next", as an absolute URL */
 	char *rate_limit, *rate_remaining; /* RateLimit-... */
 	uint64_t retry_after;              /* seconds; 0: not said */
 	bool has_length;                   /* it was said how long the body is */

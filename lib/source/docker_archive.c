@@ -29,13 +29,7 @@ static const char *layer_media_type(const struct member *member)
 
 static cJSON *describe(const struct member *member, const char *media_type)
 {
-	cJSON *descriptor = json_object();
-	AUTO_FREE char *digest = format(PRI_DIGEST, member->digest.hex);
-
-	json_set_string(descriptor, "mediaType", media_type);
-	json_set_string(descriptor, "digest", digest);
-	json_set_size(descriptor, "size", member->size);
-	return descriptor;
+	return descriptor_to_json(media_type, &member->digest, member->size);
 }
 
 /* Makes an OCI manifest for one image of manifest.json. */
