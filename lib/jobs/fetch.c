@@ -10,6 +10,7 @@
 #include "format/record.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/stored_image.h"
 #include "jobs/targets.h"
 #include "source/source.h"
 #include "base/strset.h"
@@ -38,8 +39,7 @@ struct fetch {
 	size_t n_indexes, n_documents; /* how many of them are there, and were looked at */
 	size_t documents_size;         /* bytes of those */
 	struct document manifest_document;
-	struct manifest manifest;
-	struct config config;
+	struct stored_image image;
 
 	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
@@ -117,7 +117,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 	if (!json)
 		return -1;
 	if (!manifest_is_index(json))
-		return manifest_parse(&fetch->manifest, document->data, document->len, err);
+		return manifest_parse(&fetch->image.manifest, document->data, document->len, err);
 	if (fetch->n_indexes == MAX_INDEX_DEPTH)
 		return error_set(err, "index in an index in an index, too deep");
 	if (index_select(json, platform, &found, &n, err) < 0)
@@ -224,7 +224,7 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 {
 	struct fetch *fetch = ctx;
-	const struct descriptor *descriptor = &fetch->manifest.layers[fetch->wanted[i]];
+	const struct descriptor *descriptor = &fetch->image.manifest.layers[fetch->wanted[i]];
 	AUTO_FREE char *reference = reference_format(&fetch->source.reference);
 	struct span span;
 	int result;
@@ -238,29 +238,18 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 /* Gets and reads the config: small, and needed to know whether the image is sane. */
 static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
-	const struct descriptor *descriptor = &fetch->manifest.config;
-	AUTO_FREE char *data = NULL;
-	size_t len;
+	const struct descriptor *descriptor = &fetch->image.manifest.config;
 
-	if ((!store_has_blob(&fetch->store, &descriptor->digest) &&
-	     fetch_blob(fetch, descriptor, err) < 0) ||
-	    store_read_blob(&fetch->store, &descriptor->digest, &data, &len, err) < 0)
+	if (!store_has_blob(&fetch->store, &descriptor->digest) &&
+	    fetch_blob(fetch, descriptor, err) < 0)
 		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
-	if (len != descriptor->size)
-		return error_set(err, "config " PRI_DIGEST ": %zu bytes instead of %" PRIu64,
-				 descriptor->digest.hex, len, descriptor->size);
-	if (config_parse(&fetch->config, data, len, err) < 0)
-		return -1;
-	if (fetch->config.n != fetch->manifest.n)
-		return error_set(err, "config has %zu diff IDs for %zu layers", fetch->config.n,
-				 fetch->manifest.n);
-	return 0;
+	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
 
 /* Lists the layers that neither store nor repository has, each once. */
 static void choose_layers(struct fetch *fetch)
 {
-	const struct manifest *manifest = &fetch->manifest;
+	const struct manifest *manifest = &fetch->image.manifest;
 	struct strset known = {NULL};
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
@@ -282,14 +271,14 @@ static void choose_layers(struct fetch *fetch)
 static int check_platform(const struct fetch *fetch, const char *wanted, ducc_error **err)
 {
 	struct platform platform = {NULL};
-	AUTO_FREE char *have = platform_format(&fetch->config.platform);
+	AUTO_FREE char *have = platform_format(&fetch->image.config.platform);
 	bool matches;
 
 	if (!wanted || fetch->n_indexes)
 		return 0;
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	matches = platform_rank(&platform, &fetch->config.platform) > 0;
+	matches = platform_rank(&platform, &fetch->image.config.platform) > 0;
 	platform_free(&platform);
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
 }
@@ -310,7 +299,7 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 {
 	struct store *store = &fetch->store;
 	const struct document *manifest = &fetch->manifest_document;
-	const struct platform *platform = &fetch->config.platform;
+	const struct platform *platform = &fetch->image.config.platform;
 	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
 	AUTO_JSON *descriptor = NULL;
@@ -340,7 +329,7 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 {
-	AUTO_FREE char *platform = platform_format(&fetch->config.platform);
+	AUTO_FREE char *platform = platform_format(&fetch->image.config.platform);
 
 	if (ducc_record_set(record, "platform", platform, err) < 0)
 		return -1;
@@ -353,7 +342,7 @@ static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 static int check_foreign(const struct fetch *fetch, ducc_error **err)
 {
 	for (size_t i = 0; i < fetch->n_wanted; i++) {
-		const struct descriptor *layer = &fetch->manifest.layers[fetch->wanted[i]];
+		const struct descriptor *layer = &fetch->image.manifest.layers[fetch->wanted[i]];
 
 		if (layer_is_foreign(layer) && !fetch->session->foreign)
 			return error_set(err,
@@ -369,11 +358,11 @@ static void say_what_is_missing(struct fetch *fetch)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < fetch->n_wanted; i++)
-		bytes += fetch->manifest.layers[fetch->wanted[i]].size;
+		bytes += fetch->image.manifest.layers[fetch->wanted[i]].size;
 	context_notice(&fetch->session->context, DUCC_INFO,
 		       "%s %zu of %zu layers, %" PRIu64 " bytes",
 		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
-		       fetch->manifest.n, bytes);
+		       fetch->image.manifest.n, bytes);
 }
 
 static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
@@ -426,8 +415,7 @@ static void fetch_end(struct fetch *fetch)
 		free(fetch->indexes[i].data);
 	free(fetch->wanted);
 	free(fetch->manifest_document.data);
-	manifest_free(&fetch->manifest);
-	config_free(&fetch->config);
+	stored_image_free(&fetch->image);
 	source_close(&fetch->source);
 	repository_close(&fetch->repository);
 	store_close(&fetch->store);

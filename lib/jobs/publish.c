@@ -20,6 +20,7 @@
 #include "podman/podman_store.h"
 #include "repo/schedule.h"
 #include "jobs/session.h"
+#include "jobs/stored_image.h"
 #include "jobs/targets.h"
 #include "content/settle.h"
 #include "repo/singularity.h"
@@ -31,11 +32,7 @@
 struct image {
 	struct reference reference;
 	char *name; /* REGISTRY/REPOSITORY:TAG */
-	struct digest digest;
-	char *manifest_json, *config_json;
-	size_t manifest_len, config_len;
-	struct manifest manifest;
-	struct config config;
+	struct stored_image stored;
 	struct platform platform;
 	uint64_t *unpacked; /* bytes of each layer; 0: not known */
 	bool *added;        /* of each layer: the transaction brings it */
@@ -142,7 +139,7 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 
 static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)
 {
-	const struct descriptor *descriptor = &image->manifest.layers[i];
+	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
 	bool published = repository_has_layer(&publish->repository, layer);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
@@ -177,7 +174,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
  */
 static int choose_platform(struct image *image, const char *of_record, ducc_error **err)
 {
-	const struct platform *of_config = &image->config.platform;
+	const struct platform *of_config = &image->stored.config.platform;
 	AUTO_FREE char *own = platform_format(of_config), *normalized = NULL;
 	bool known = of_config->os && of_config->architecture;
 
@@ -192,22 +189,16 @@ static int choose_platform(struct image *image, const char *of_record, ducc_erro
 static int read_image(struct publish *publish, const ducc_record *record, struct image *image,
 		      ducc_error **err)
 {
+	struct digest digest;
+
 	if (session_find_image(publish->session, &publish->store, record, &image->reference,
-			       &image->digest, err) < 0)
+			       &digest, err) < 0)
 		return -1;
 	image->name = reference_name(&image->reference);
-	if (store_read_blob(&publish->store, &image->digest, &image->manifest_json,
-			    &image->manifest_len, err) < 0)
-		return error_wrap(err, "manifest " PRI_DIGEST, image->digest.hex);
-	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
+	if (stored_image_read(&image->stored, &publish->store, &digest, err) < 0)
 		return -1;
-	if (store_read_blob(&publish->store, &image->manifest.config.digest, &image->config_json,
-			    &image->config_len, err) < 0)
-		return error_wrap(err, "config " PRI_DIGEST, image->manifest.config.digest.hex);
-	if (config_parse(&image->config, image->config_json, image->config_len, err) < 0)
-		return -1;
-	image->unpacked = xcalloc(image->manifest.n, sizeof(*image->unpacked));
-	image->added = xcalloc(image->manifest.n, sizeof(*image->added));
+	image->unpacked = xcalloc(image->stored.manifest.n, sizeof(*image->unpacked));
+	image->added = xcalloc(image->stored.manifest.n, sizeof(*image->added));
 	return choose_platform(image, ducc_record_get(record, "platform"), err);
 }
 
@@ -215,10 +206,7 @@ static void image_end(struct image *image)
 {
 	reference_free(&image->reference);
 	free(image->name);
-	free(image->manifest_json);
-	free(image->config_json);
-	manifest_free(&image->manifest);
-	config_free(&image->config);
+	stored_image_free(&image->stored);
 	platform_free(&image->platform);
 	free(image->unpacked);
 	free(image->added);
@@ -228,7 +216,7 @@ static void image_end(struct image *image)
 /* The root file system, with what Singularity needs, from the store. */
 static struct tree *read_tree(struct publish *publish, const struct image *image, ducc_error **err)
 {
-	AUTO_FREE char *name = store_image_listing_name(&image->digest);
+	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
 	AUTO_CLOSE int fd = path_open(publish->store.fd, name, O_RDONLY, 0);
 	struct tree *tree;
 
@@ -244,14 +232,14 @@ static struct tree *read_tree(struct publish *publish, const struct image *image
 		error_wrap(err, "%s", name);
 		return NULL;
 	}
-	singularity_add(tree, &image->config);
+	singularity_add(tree, &image->stored.config);
 	tree_count_links(tree);
 	return tree;
 }
 
 static int prepare_flat(struct publish *publish, const struct image *image, ducc_error **err)
 {
-	const struct digest *config = &image->manifest.config.digest;
+	const struct digest *config = &image->stored.manifest.config.digest;
 	AUTO_FREE char *directory = flat_directory(config), *path = flat_listing(config);
 	AUTO_FREE char *listing = NULL;
 	AUTO_TREE *tree = NULL;
@@ -274,10 +262,10 @@ static bool has_metadata(struct publish *publish, const struct image *image, con
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 
-	return repository_has_file(&publish->repository, manifest, image->manifest_json,
-				   image->manifest_len) &&
-	       repository_has_file(&publish->repository, config, image->config_json,
-				   image->config_len) &&
+	return repository_has_file(&publish->repository, manifest, image->stored.manifest_json,
+				   image->stored.manifest_len) &&
+	       repository_has_file(&publish->repository, config, image->stored.config_json,
+				   image->stored.config_len) &&
 	       repository_has(&publish->repository, listing);
 }
 
@@ -287,14 +275,14 @@ static int prepare_metadata(struct publish *publish, const struct image *image, 
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
-	AUTO_FREE char *flat = flat_listing(&image->manifest.config.digest);
+	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
 
 	if (has_metadata(publish, image, label))
 		return 0;
-	if (transaction_add_file(publish->transaction, manifest, image->manifest_json,
-				 image->manifest_len, err) < 0 ||
-	    transaction_add_file(publish->transaction, config, image->config_json,
-				 image->config_len, err) < 0)
+	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
+				 image->stored.manifest_len, err) < 0 ||
+	    transaction_add_file(publish->transaction, config, image->stored.config_json,
+				 image->stored.config_len, err) < 0)
 		return -1;
 	return transaction_add_hardlink(publish->transaction, listing, flat, err);
 }
@@ -305,7 +293,7 @@ static struct naming naming_of(const struct image *image)
 {
 	return (struct naming){.name = image->name,
 			       .platform = names_platform(&image->platform),
-			       .config = &image->manifest.config.digest};
+			       .config = &image->stored.manifest.config.digest};
 }
 
 /*
@@ -320,8 +308,9 @@ static bool is_published(struct publish *publish, const struct image *image,
 
 	if (!has_metadata(publish, image, naming->name) && !has_metadata(publish, image, other))
 		return false;
-	for (size_t i = 0; i < image->manifest.n; i++)
-		if (!repository_has_layer(&publish->repository, &image->manifest.layers[i].digest))
+	for (size_t i = 0; i < image->stored.manifest.n; i++)
+		if (!repository_has_layer(&publish->repository,
+					  &image->stored.manifest.layers[i].digest))
 			return false;
 	return repository_has(&publish->repository, flat);
 }
@@ -331,8 +320,8 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 {
 	AUTO_STRSET seen = {NULL};
 
-	for (size_t i = 0; i < image->manifest.n; i++) {
-		const struct digest *layer = &image->manifest.layers[i].digest;
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct digest *layer = &image->stored.manifest.layers[i].digest;
 
 		if (context_cancelled(&publish->session->context))
 			return context_interrupted(err);
@@ -350,7 +339,7 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 	bool published = !result && is_published(publish, image, &naming);
 
 	free(naming.platform);
-	memset(image->added, 0, image->manifest.n * sizeof(*image->added));
+	memset(image->added, 0, image->stored.manifest.n * sizeof(*image->added));
 	if (published)
 		return 0;
 	if (result < 0 || prepare_layers(publish, image, err) < 0)
@@ -374,13 +363,13 @@ static void prepare(struct publish *publish, size_t i)
 static void add_to_podman(struct publish *publish, struct podman *podman, const struct image *image,
 			  bool named)
 {
-	struct podman_image entry = {.manifest = &image->manifest,
-				     .manifest_json = image->manifest_json,
-				     .manifest_len = image->manifest_len,
-				     .digest = &image->digest,
-				     .config = &image->config,
-				     .config_json = image->config_json,
-				     .config_len = image->config_len,
+	struct podman_image entry = {.manifest = &image->stored.manifest,
+				     .manifest_json = image->stored.manifest_json,
+				     .manifest_len = image->stored.manifest_len,
+				     .digest = &image->stored.digest,
+				     .config = &image->stored.config,
+				     .config_json = image->stored.config_json,
+				     .config_len = image->stored.config_len,
 				     .unpacked = image->unpacked};
 
 	podman_store_add(&publish->session->context, podman, image->name, named, &entry);
@@ -460,10 +449,10 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 				       image->name);
 			changed = true;
 		}
-		changed |= take(&schedule, flat_directory(&image->manifest.config.digest));
-		for (size_t k = 0; k < image->manifest.n; k++)
-			changed |=
-				take(&schedule, layer_directory(&image->manifest.layers[k].digest));
+		changed |= take(&schedule, flat_directory(&image->stored.manifest.config.digest));
+		for (size_t k = 0; k < image->stored.manifest.n; k++)
+			changed |= take(&schedule,
+					layer_directory(&image->stored.manifest.layers[k].digest));
 	}
 	json = changed ? schedule_print(&schedule, err) : NULL;
 	schedule_free(&schedule);
@@ -482,14 +471,15 @@ static int prepare_rest(struct publish *publish, ducc_error **err)
 static void say_what_is_missing(struct publish *publish, const struct image *image)
 {
 	const struct repository *repository = &publish->repository;
-	AUTO_FREE char *flat = flat_listing(&image->manifest.config.digest);
+	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
 	size_t layers = 0;
 
-	for (size_t i = 0; i < image->manifest.n; i++)
-		layers += !repository_has_layer(repository, &image->manifest.layers[i].digest);
+	for (size_t i = 0; i < image->stored.manifest.n; i++)
+		layers +=
+			!repository_has_layer(repository, &image->stored.manifest.layers[i].digest);
 	context_notice(&publish->session->context, DUCC_INFO,
 		       "%s: would publish %zu of %zu layers%s", image->name, layers,
-		       image->manifest.n,
+		       image->stored.manifest.n,
 		       repository_has(repository, flat) ? "" : " and the flat image");
 }
 
@@ -577,18 +567,19 @@ static void report(struct publish *publish, size_t i)
 {
 	struct image *image = &publish->images[i];
 	const char *request = ducc_record_reference(publish->records[i]);
-	AUTO_FREE char *flat = flat_directory(&image->manifest.config.digest);
+	AUTO_FREE char *flat = flat_directory(&image->stored.manifest.config.digest);
 
 	ducc_record_set(publish->records[i], "state",
 			!image->changed ? "unchanged"
 			: image->known  ? "updated"
 					: "added",
 			NULL);
-	for (size_t k = 0; k < image->manifest.n; k++)
+	for (size_t k = 0; k < image->stored.manifest.n; k++)
 		if (image->added[k])
 			event(publish->session->events, "publish_layer", "repository",
 			      publish->repository.name, "image_request", request, "image",
-			      image->name, "layer_digest", image->manifest.layers[k].digest.hex);
+			      image->name, "layer_digest",
+			      image->stored.manifest.layers[k].digest.hex);
 	if (image->changed)
 		event(publish->session->events, "publish_flat_image", "repository",
 		      publish->repository.name, "image_request", request, "image", image->name,

@@ -17,6 +17,7 @@
 #include "net/registry.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/stored_image.h"
 #include "jobs/targets.h"
 #include "repo/target.h"
 #include "store/store.h"
@@ -26,22 +27,14 @@
 
 #define MULTIARCH REPO_METADATA "/" REPO_MULTIARCH
 
-/* An image that is published under the name, for one platform. */
-struct published {
-	char *manifest_json, *config_json;
-	size_t manifest_len, config_len;
-	struct digest digest;
-	struct manifest manifest;
-};
-
 struct push {
 	ducc_session *session;
 	struct repository repository;
-	struct reference reference; /* of the image */
-	struct reference target;    /* of the thin one; registry NULL: the record has none */
-	char *name;                 /* REGISTRY/REPOSITORY:TAG of the image */
-	char *target_name;          /* the same of the thin one, or `name` */
-	struct published *images;
+	struct reference reference;  /* of the image */
+	struct reference target;     /* of the thin one; registry NULL: the record has none */
+	char *name;                  /* REGISTRY/REPOSITORY:TAG of the image */
+	char *target_name;           /* the same of the thin one, or `name` */
+	struct stored_image *images; /* those published under the name */
 	size_t n, capacity;
 	struct thin *thins;     /* of them */
 	struct thin_part index; /* if there are several */
@@ -50,23 +43,10 @@ struct push {
 /* --- what is published ------------------------------------------------ */
 
 static int read_published(const struct push *push, int root, const char *label,
-			  struct published *image, ducc_error **err)
+			  struct stored_image *image, ducc_error **err)
 {
-	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
-	AUTO_FREE char *config = image_metadata(label, "config.json");
-	struct digest digest;
-
-	if (path_read(root, manifest, JSON_LIMIT, &image->manifest_json, &image->manifest_len,
-		      err) < 0 ||
-	    path_read(root, config, JSON_LIMIT, &image->config_json, &image->config_len, err) < 0)
+	if (stored_image_read_published(image, root, label, err) < 0)
 		return -1;
-	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
-		return error_wrap(err, "%s", manifest);
-	image->digest = digest_of(image->manifest_json, image->manifest_len);
-	digest = digest_of(image->config_json, image->config_len);
-	if (!digest_equal(&digest, &image->manifest.config.digest))
-		return error_set_kind(err, DUCC_CORRUPT,
-				      "%s: digest mismatch: not the config of this image", config);
 	for (size_t i = 0; i < image->manifest.n; i++) {
 		const struct digest *layer = &image->manifest.layers[i].digest;
 
@@ -83,7 +63,7 @@ static int add_published(struct push *push, int root, const char *label, ducc_er
 	if (!path_exists(root, manifest))
 		return 0;
 	GROW(push->images, push->n, push->capacity);
-	push->images[push->n] = (struct published){.manifest_json = NULL};
+	push->images[push->n] = (struct stored_image){.manifest_json = NULL};
 	return read_published(push, root, label, &push->images[push->n++], err);
 }
 
@@ -133,7 +113,7 @@ static int read_all(struct push *push, ducc_error **err)
 
 /* --- building --------------------------------------------------------- */
 
-static bool is_docker(const struct published *image)
+static bool is_docker(const struct stored_image *image)
 {
 	AUTO_FREE char *oci = manifest_to_oci(image->manifest_json, image->manifest_len);
 
@@ -170,7 +150,7 @@ static int build(struct push *push, bool oci, ducc_error **err)
 		oci |= !is_docker(&push->images[i]);
 	push->thins = xcalloc(push->n, sizeof(*push->thins));
 	for (size_t i = 0; i < push->n; i++) {
-		const struct published *image = &push->images[i];
+		const struct stored_image *image = &push->images[i];
 		struct thin_source source = {.origin = origin,
 					     .base = base,
 					     .manifest = &image->manifest,
@@ -383,9 +363,7 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 static void push_end(struct push *push)
 {
 	for (size_t i = 0; i < push->n; i++) {
-		free(push->images[i].manifest_json);
-		free(push->images[i].config_json);
-		manifest_free(&push->images[i].manifest);
+		stored_image_free(&push->images[i]);
 		if (push->thins)
 			thin_free(&push->thins[i]);
 	}

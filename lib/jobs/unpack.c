@@ -33,6 +33,7 @@
 #include "content/quota.h"
 #include "repo/repository.h"
 #include "jobs/session.h"
+#include "jobs/stored_image.h"
 #include "jobs/targets.h"
 #include "content/settle.h"
 #include "store/staged.h"
@@ -59,9 +60,7 @@ struct unpack {
 	struct store store;
 	struct repository repository; /* path NULL: none, or it is not there yet */
 	struct reference reference;
-	struct digest manifest_digest;
-	struct manifest manifest;
-	struct config config;
+	struct stored_image stored;
 	struct layer *layers;  /* as in the manifest */
 	struct layer **sorted; /* by digest, the lowest of the same ones first */
 	size_t n;
@@ -74,26 +73,6 @@ struct unpack {
 };
 
 /* --- the image as it is in the store ---------------------------------- */
-
-static int read_documents(struct unpack *unpack, ducc_error **err)
-{
-	AUTO_FREE char *manifest = NULL, *config = NULL;
-	size_t len;
-
-	if (store_read_blob(&unpack->store, &unpack->manifest_digest, &manifest, &len, err) < 0)
-		return error_wrap(err, "manifest " PRI_DIGEST, unpack->manifest_digest.hex);
-	if (manifest_parse(&unpack->manifest, manifest, len, err) < 0)
-		return -1;
-	if (store_read_blob(&unpack->store, &unpack->manifest.config.digest, &config, &len, err) <
-	    0)
-		return error_wrap(err, "config " PRI_DIGEST, unpack->manifest.config.digest.hex);
-	if (config_parse(&unpack->config, config, len, err) < 0)
-		return -1;
-	if (unpack->config.n != unpack->manifest.n)
-		return error_set(err, "config has %zu diff IDs for %zu layers", unpack->config.n,
-				 unpack->manifest.n);
-	return 0;
-}
 
 static int by_digest(const void *a, const void *b)
 {
@@ -134,16 +113,17 @@ static int list_layers(struct unpack *unpack, ducc_error **err)
 	const struct ducc_limits *limits = &unpack->session->limits;
 	uint64_t most = limits_get(limits, LIMIT_LAYERS, 0), compressed;
 
-	if (unpack->manifest.n > most)
+	if (unpack->stored.manifest.n > most)
 		return limits_exceeded(LIMIT_LAYERS, most, err);
-	unpack->n = unpack->manifest.n;
+	unpack->n = unpack->stored.manifest.n;
 	unpack->layers = xcalloc(unpack->n, sizeof(*unpack->layers));
 	for (size_t i = 0; i < unpack->n; i++) {
 		struct layer *layer = &unpack->layers[i];
 
-		layer->head = (struct listing_head){.layer = unpack->manifest.layers[i].digest,
-						    .diff_id = unpack->config.diff_ids[i],
-						    .size = unpack->manifest.layers[i].size};
+		layer->head =
+			(struct listing_head){.layer = unpack->stored.manifest.layers[i].digest,
+					      .diff_id = unpack->stored.config.diff_ids[i],
+					      .size = unpack->stored.manifest.layers[i].size};
 		layer->tar = layer->listing = (struct staged)STAGED_NONE;
 	}
 	for (size_t i = 0; i < unpack->n; i++)
@@ -161,6 +141,7 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 {
 	const char *repository = ducc_repository(unpack->session, record);
 	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
+	struct digest manifest;
 
 	if (!found)
 		return error_set_kind(err, DUCC_NOT_FOUND,
@@ -170,8 +151,8 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 	    (repository &&
 	     targets_open(&unpack->repository, repository, unpack->session->store_path, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
-			       &unpack->manifest_digest, err) < 0 ||
-	    read_documents(unpack, err) < 0)
+			       &manifest, err) < 0 ||
+	    stored_image_read(&unpack->stored, &unpack->store, &manifest, err) < 0)
 		return -1;
 	return list_layers(unpack, err);
 }
@@ -211,7 +192,7 @@ static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
 
 static bool is_complete(const struct unpack *unpack)
 {
-	AUTO_FREE char *listing = store_image_listing_name(&unpack->manifest_digest);
+	AUTO_FREE char *listing = store_image_listing_name(&unpack->stored.digest);
 
 	for (size_t i = 0; i < unpack->n; i++)
 		if (!is_unpacked(unpack, &unpack->layers[i].head.layer))
@@ -526,7 +507,7 @@ static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **er
 
 static int merge_all(struct unpack *unpack, ducc_error **err)
 {
-	AUTO_FREE char *name = store_image_listing_name(&unpack->manifest_digest);
+	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_STAGED listing = STAGED_NONE;
 
 	unpack->image = tree_new();
@@ -578,8 +559,7 @@ static void unpack_end(struct unpack *unpack)
 	free(unpack->layers);
 	free(unpack->sorted);
 	tree_free(unpack->image);
-	manifest_free(&unpack->manifest);
-	config_free(&unpack->config);
+	stored_image_free(&unpack->stored);
 	reference_free(&unpack->reference);
 	repository_close(&unpack->repository);
 	store_close(&unpack->store);
@@ -624,7 +604,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 
 	if (open_image(unpack, record, err) < 0)
 		return -1;
-	name = store_image_listing_name(&unpack->manifest_digest);
+	name = store_image_listing_name(&unpack->stored.digest);
 	listing = path_open(unpack->store.fd, name, O_RDONLY, 0);
 	if (listing < 0)
 		return error_errno(err, errno, "%s/%s", unpack->store.path, name);
