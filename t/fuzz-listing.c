@@ -4,9 +4,9 @@
  */
 #include <inttypes.h>
 
-#include "fuzz.h"
-#include "content/listing.h"
 #include "base/path.h"
+#include "content/listing.h"
+#include "fuzz.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"

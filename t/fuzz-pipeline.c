@@ -8,9 +8,9 @@
 #include <fts.h>
 #include <sys/stat.h>
 
-#include "fuzz.h"
 #include "format/image.h"
 #include "format/record.h"
+#include "fuzz.h"
 
 #define NAME "localhost/evil/app:v1"
 #define VICTIM "localhost/victim/app:v1"

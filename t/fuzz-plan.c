@@ -2,8 +2,8 @@
  * Plans: a text is just what is written for its steps, or none; and whatever paths there
  * are, the steps that are read are those that were written.
  */
-#include "fuzz.h"
 #include "base/path.h"
+#include "fuzz.h"
 #include "repo/directory_plan.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

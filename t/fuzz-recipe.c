@@ -2,9 +2,9 @@
  * Recipes: what comes out of one is text that fits into a record, from a line that there is;
  * and a text that is written as YAML wants it comes out as it went in, or not at all.
  */
-#include "fuzz.h"
 #include "base/text.h"
 #include "format/recipe.h"
+#include "fuzz.h"
 
 static const char *const seeds[] = {
 	"version: 1\nuser: me\ncvmfs_repo: './r'\noutput_format: $(image)\ninput:\n- a\n- "

@@ -2,9 +2,9 @@
  * Records: what enters one is one line, with the reference that it had, and means the same
  * when it is read again; whatever stands in a line, in a field or in an image's config.
  */
-#include "fuzz.h"
 #include "format/image.h"
 #include "format/record.h"
+#include "fuzz.h"
 
 #define REFERENCE "https://example.org/app:1"
 

@@ -1,6 +1,6 @@
 /* Schedules: what is written is read again, entry for entry, and nothing else is. */
-#include "fuzz.h"
 #include "base/path.h"
+#include "fuzz.h"
 #include "repo/schedule.h"
 
 static const char *const seeds[] = {

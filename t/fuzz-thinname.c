@@ -2,8 +2,8 @@
  * Names of thin images: of whatever format and image, a full reference with a tag and no digest,
  * or an error; and a format that is refused makes no name of any image.
  */
-#include "fuzz.h"
 #include "format/thin_name.h"
+#include "fuzz.h"
 
 #define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -3,9 +3,9 @@
  * its table, and no control character that was not escaped; what is not, is an error in a line
  * that there is.
  */
-#include "fuzz.h"
 #include "base/strset.h"
 #include "format/toml.h"
+#include "fuzz.h"
 
 static const char *const seeds[] = {
 	"unqualified-search-registries = [\"a\", # one\n\t'b',\n]\n[aliases]\n\"x\" = 'y'\n",

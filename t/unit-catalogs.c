@@ -1,8 +1,8 @@
 /* Nested catalogs: where they begin, and how many entries each gets. */
 #include <stdlib.h>
 
-#include "cvmfs/catalogs.h"
 #include "base/mem.h"
+#include "cvmfs/catalogs.h"
 #include "tap.h"
 
 struct placed {

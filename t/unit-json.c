@@ -1,7 +1,7 @@
 /* JSON from outside: what other readers might take for another document is refused. */
 #include "base/buffer.h"
-#include "format/json.h"
 #include "base/mem.h"
+#include "format/json.h"
 #include "tap.h"
 
 static void refused(const char *data, size_t len, const char *says_this)

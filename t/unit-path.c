@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "base/mem.h"
 #include "base/entries.h"
+#include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
 #include "tap.h"
@@ -59,7 +59,8 @@ int main(void)
 	ok(!path_exists(root, "top"), "... all of it");
 	ok(path_exists(root, "kept/inside"), "... and nothing else");
 	ok(!path_remove(root, "top"), "what is not there is no error");
-	ok(!path_remove(root, "kept") && directory_is_empty(root, ""), "nothing is left in the end");
+	ok(!path_remove(root, "kept") && directory_is_empty(root, ""),
+	   "nothing is left in the end");
 	rmdir(directory);
 	return done_testing();
 }

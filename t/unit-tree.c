@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "tap.h"
 #include "content/tree.h"
+#include "tap.h"
 
 /* The names of the children, in their order, and again from the last to the first. */
 static char *children(const struct node *dir)

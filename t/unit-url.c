@@ -1,8 +1,8 @@
 /* URLs as registries hand them out: whose they are, and what becomes of them. */
 #include <stdlib.h>
 
-#include "tap.h"
 #include "format/url.h"
+#include "tap.h"
 
 #define PATH "/v2/a%2Fb%C3%A9/"
 

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 
-#include "format/repo_paths.h"
 #include "base/file.h"
-#include "content/listing.h"
 #include "base/mem.h"
+#include "content/listing.h"
 #include "content/tarball.h"
+#include "format/repo_paths.h"
 
 void compact_origins(struct tree *tree, const struct digest *layer)
 {

@@ -9,11 +9,11 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "format/repo_paths.h"
-#include "content/c_locale.h"
-#include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/c_locale.h"
+#include "content/listing.h"
+#include "format/repo_paths.h"
 
 #define COPY_SIZE ((size_t)1 << 20)
 

@@ -7,17 +7,17 @@
 #include <inttypes.h>
 #include <limits.h>
 
-#include "format/repo_paths.h"
+#include "base/mem.h"
+#include "base/path.h"
 #include "content/archive_file.h"
 #include "content/c_locale.h"
 #include "content/compact.h"
 #include "content/layer_name.h"
 #include "content/listing_size.h"
-#include "base/mem.h"
-#include "content/tar_mtime.h"
-#include "base/path.h"
-#include "content/tarball.h"
 #include "content/tar_header.h"
+#include "content/tar_mtime.h"
+#include "content/tarball.h"
+#include "format/repo_paths.h"
 
 /* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
 #define XATTR_NAME_LIMIT 255

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include "format/repo_paths.h"
 #include "base/base64.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/repo_paths.h"
 
 #define FLUSH_SIZE 65536
 

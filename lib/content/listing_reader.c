@@ -9,10 +9,10 @@
 #include <stdio.h>
 
 #include "base/base64.h"
-#include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "content/listing.h"
 
 struct line {
 	struct tree *tree;

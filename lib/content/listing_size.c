@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "content/listing.h"
 #include "base/text.h"
+#include "content/listing.h"
 
 uint64_t listing_text_size(const char *text, size_t len)
 {

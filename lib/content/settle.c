@@ -1,10 +1,10 @@
 /* Settling a layer on those below it: see settle.h. */
 #include "content/settle.h"
 
-#include "format/repo_paths.h"
-#include "content/listing.h"
 #include "base/mem.h"
+#include "content/listing.h"
 #include "content/tarball.h"
+#include "format/repo_paths.h"
 
 void settle_mark(struct tree *tree, bool fresh)
 {

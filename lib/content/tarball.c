@@ -8,9 +8,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/buffer.h"
-#include "content/c_locale.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/c_locale.h"
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 

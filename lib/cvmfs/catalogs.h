@@ -8,8 +8,8 @@
 #ifndef DUCC_CATALOGS_H
 #define DUCC_CATALOGS_H
 
-#include "repo/repository.h"
 #include "content/tree.h"
+#include "repo/repository.h"
 
 #define CATALOG_MARKER ".cvmfscatalog"
 /* Entries that make a catalog of its own worth while. */

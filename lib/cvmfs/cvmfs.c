@@ -17,20 +17,21 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "format/repo_paths.h"
-#include "base/buffer.h"
-#include "cvmfs/catalogs.h"
-#include "base/clock.h"
-#include "cvmfs/metadata_copy.h"
-#include "cvmfs/edit.h"
 #include "cvmfs/cvmfs.h"
-#include "cvmfs/ingest.h"
-#include "cvmfs/mount.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "base/mem.h"
-#include "cvmfs/payload.h"
 #include "base/path.h"
+#include "cvmfs/catalogs.h"
+#include "cvmfs/edit.h"
+#include "cvmfs/ingest.h"
+#include "cvmfs/metadata_copy.h"
+#include "cvmfs/mount.h"
+#include "cvmfs/payload.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
+#include "format/repo_paths.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
 

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 
 #include "base/buffer.h"
-#include "cvmfs/metadata_copy.h"
-#include "cvmfs/mount.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "cvmfs/metadata_copy.h"
+#include "cvmfs/mount.h"
 #include "cvmfs/runner.h"
 
 struct edit {

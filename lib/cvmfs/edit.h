@@ -10,8 +10,8 @@
 #ifndef DUCC_EDIT_H
 #define DUCC_EDIT_H
 
-#include "repo/repository.h"
 #include "base/context.h"
+#include "repo/repository.h"
 
 struct edit;
 

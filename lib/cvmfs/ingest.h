@@ -5,8 +5,8 @@
 #ifndef DUCC_INGEST_H
 #define DUCC_INGEST_H
 
-#include "repo/repository.h"
 #include "base/context.h"
+#include "repo/repository.h"
 
 struct ingest;
 

@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "content/c_locale.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "content/c_locale.h"
 
 #define BLOCK_SIZE ((size_t)64 << 10)
 #define TEMPORARY ".new"

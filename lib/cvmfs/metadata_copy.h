@@ -6,8 +6,8 @@
 #ifndef DUCC_METADATA_COPY_H
 #define DUCC_METADATA_COPY_H
 
-#include "repo/repository.h"
 #include "base/context.h"
+#include "repo/repository.h"
 #include "store/store.h"
 
 /* Puts what the tar at `fd` holds into the directory `root`, each file whole or not at all. */

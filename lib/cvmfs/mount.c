@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/mem.h"
 #include "base/entries.h"
+#include "base/mem.h"
 #include "base/path.h"
 
 /* True for a mount of CernVM-FS, even of an empty repository; a mount point without it is empty. */

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "cvmfs/catalogs.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "cvmfs/catalogs.h"
+#include "format/repo_paths.h"
 
 /* A file without a name, which not every file system can make in one go. */
 static int open_temporary(const struct store *store)

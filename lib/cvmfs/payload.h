@@ -9,12 +9,12 @@
 #ifndef DUCC_PAYLOAD_H
 #define DUCC_PAYLOAD_H
 
-#include "content/listing.h"
-#include "repo/repository.h"
 #include "base/context.h"
-#include "store/store.h"
 #include "base/strset.h"
+#include "content/listing.h"
 #include "content/tarball.h"
+#include "repo/repository.h"
+#include "store/store.h"
 
 struct payload {
 	struct context *context;

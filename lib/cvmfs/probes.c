@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/listing.h"
+#include "format/repo_paths.h"
 
 /* Files that CernVM-FS may cut into chunks, and those that it would: by default 4 to 16 MB. */
 #define LARGE ((uint64_t)1 << 20)

@@ -5,9 +5,9 @@
 #ifndef DUCC_PROBES_H
 #define DUCC_PROBES_H
 
-#include "repo/repository.h"
 #include "base/context.h"
 #include "content/tree.h"
+#include "repo/repository.h"
 
 struct probe {
 	char *path;   /* a whiteout of a new layer, or a large file of a flat tree */

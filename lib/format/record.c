@@ -1,8 +1,9 @@
 /* Records: one image on its way through a pipeline (ducc.h). */
+#include "format/record.h"
+
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "format/record.h"
 #include "base/text.h"
 
 struct field {

@@ -15,8 +15,8 @@
 #ifndef DUCC_REFERENCE_H
 #define DUCC_REFERENCE_H
 
-#include "format/digest.h"
 #include "base/error.h"
+#include "format/digest.h"
 
 /*
  * Docker Hub: its name in references, thus in stores and repositories; the one that its users

@@ -2,20 +2,20 @@
 #include <inttypes.h>
 
 #include "base/buffer.h"
-#include "jobs/events.h"
-#include "store/fetched.h"
-#include "format/image.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/strset.h"
+#include "format/image.h"
 #include "format/record.h"
-#include "repo/repository.h"
+#include "jobs/events.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
+#include "repo/repository.h"
 #include "source/source.h"
-#include "base/strset.h"
-#include "store/staged.h"
+#include "store/fetched.h"
 #include "store/index.h"
+#include "store/staged.h"
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4

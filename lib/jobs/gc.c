@@ -10,19 +10,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "content/listing.h"
+#include "format/json.h"
+#include "format/repo_paths.h"
 #include "jobs/events.h"
 #include "jobs/gc_plan.h"
-#include "format/json.h"
-#include "content/listing.h"
-#include "base/mem.h"
-#include "repo/public_names.h"
-#include "base/path.h"
-#include "podman/podman_forget.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
+#include "podman/podman_forget.h"
+#include "repo/public_names.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
 

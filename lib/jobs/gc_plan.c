@@ -1,9 +1,9 @@
 /* What a garbage collection is to do: see gc_plan.h. */
 #include "jobs/gc_plan.h"
 
-#include "format/repo_paths.h"
-#include "content/listing.h"
 #include "base/mem.h"
+#include "content/listing.h"
+#include "format/repo_paths.h"
 
 struct planner {
 	struct gc_plan *plan;

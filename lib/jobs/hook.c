@@ -1,8 +1,8 @@
 /* The job of ducc-hook: from a registry's notification to records (ducc.h). */
 #include "base/buffer.h"
-#include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/json.h"
 #include "format/record.h"
 #include "format/reference.h"
 #include "jobs/session.h"

@@ -8,23 +8,23 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "jobs/events.h"
-#include "format/image.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/strset.h"
 #include "content/differences.h"
 #include "content/listing.h"
-#include "base/mem.h"
-#include "repo/public_names.h"
-#include "base/path.h"
-#include "podman/podman_store.h"
-#include "repo/schedule.h"
+#include "content/settle.h"
+#include "format/image.h"
+#include "format/repo_paths.h"
+#include "jobs/events.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
-#include "content/settle.h"
+#include "podman/podman_store.h"
+#include "repo/public_names.h"
+#include "repo/schedule.h"
 #include "repo/singularity.h"
-#include "base/strset.h"
 #include "repo/transaction.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)

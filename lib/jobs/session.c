@@ -2,11 +2,11 @@
 #include "jobs/session.h"
 
 #include "base/buffer.h"
-#include "jobs/events.h"
-#include "store/fetched.h"
-#include "format/image.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "format/image.h"
+#include "jobs/events.h"
+#include "store/fetched.h"
 #include "store/index.h"
 
 static const char *environment(const char *name)

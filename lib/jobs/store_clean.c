@@ -10,19 +10,19 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "format/repo_paths.h"
-#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "format/image.h"
+#include "base/entries.h"
 #include "base/mem.h"
-#include "repo/public_names.h"
 #include "base/path.h"
 #include "base/removal.h"
-#include "repo/repository.h"
+#include "base/text.h"
+#include "format/image.h"
+#include "format/repo_paths.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
-#include "base/text.h"
+#include "repo/public_names.h"
+#include "repo/repository.h"
 #include "store/index.h"
 
 #define YOUNG 3600 /* seconds: somebody may be at work with it */

@@ -6,24 +6,24 @@
  */
 #include <errno.h>
 
-#include "format/repo_paths.h"
-#include "base/entries.h"
 #include "base/buffer.h"
-#include "jobs/events.h"
+#include "base/entries.h"
 #include "base/mem.h"
-#include "repo/public_names.h"
-#include "net/network.h"
 #include "base/path.h"
-#include "net/registry.h"
-#include "repo/repository.h"
+#include "format/repo_paths.h"
+#include "jobs/events.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
-#include "repo/target.h"
-#include "store/store.h"
 #include "jobs/thin_image.h"
-#include "store/staged.h"
+#include "net/network.h"
+#include "net/registry.h"
+#include "repo/public_names.h"
+#include "repo/repository.h"
+#include "repo/target.h"
 #include "store/index.h"
+#include "store/staged.h"
+#include "store/store.h"
 
 #define MULTIARCH REPO_METADATA "/" REPO_MULTIARCH
 

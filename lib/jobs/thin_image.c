@@ -5,12 +5,12 @@
 #include <sys/mman.h>
 #include <zlib.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "content/listing.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/listing.h"
 #include "content/tarball.h"
+#include "format/repo_paths.h"
 
 #define FILE_NAME "thin.json"
 #define FILE_VERSION "1.0"

@@ -2,10 +2,10 @@
 #include "base/mem.h"
 #include "format/record.h"
 #include "format/reference.h"
-#include "jobs/session.h"
-#include "net/tag_survey.h"
 #include "format/thin_name.h"
+#include "jobs/session.h"
 #include "jobs/wish_list.h"
+#include "net/tag_survey.h"
 
 #define DEFAULT_JOBS 16 /* registries at a time */
 

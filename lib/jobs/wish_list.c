@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "net/endpoint.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/thin_name.h"
+#include "net/endpoint.h"
 
 #define LIST_LIMIT ((size_t)4 << 20) /* bytes */
 

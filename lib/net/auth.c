@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "base/base64.h"
-#include "format/json.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "format/json.h"
 #include "format/url.h"
 #include "net/challenge.h"
 

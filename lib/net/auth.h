@@ -9,9 +9,9 @@
 #ifndef DUCC_AUTH_H
 #define DUCC_AUTH_H
 
+#include "format/reference.h"
 #include "net/credentials.h"
 #include "net/http.h"
-#include "format/reference.h"
 
 struct auth;
 

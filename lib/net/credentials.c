@@ -8,12 +8,12 @@
 
 #include "base/base64.h"
 #include "base/buffer.h"
-#include "net/credential_helper.h"
-#include "net/own_registries.h"
-#include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/strmap.h"
+#include "format/json.h"
+#include "net/credential_helper.h"
+#include "net/own_registries.h"
 
 void secret_free(char *secret)
 {

@@ -8,9 +8,9 @@
 #ifndef DUCC_ENDPOINT_H
 #define DUCC_ENDPOINT_H
 
+#include "format/reference.h"
 #include "net/auth.h"
 #include "net/http.h"
-#include "format/reference.h"
 
 struct endpoint {
 	char *base; /* SCHEME://HOST[:PORT]/v2/REPOSITORY */

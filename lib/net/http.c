@@ -8,11 +8,11 @@
 #include <strings.h>
 #include <time.h>
 
-#include "format/json.h"
 #include "base/mem.h"
-#include "net/tls.h"
-#include "net/http_trace.h"
+#include "format/json.h"
 #include "format/url.h"
+#include "net/http_trace.h"
+#include "net/tls.h"
 
 #define CONNECT_TIMEOUT 30L /* seconds */
 #define STALL_SPEED 1024L   /* bytes a second below which a transfer counts as stalled ... */

@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 
-#include "net/credentials.h"
 #include "base/mem.h"
+#include "net/credentials.h"
 #include "net/mirrors.h"
 
 struct known {

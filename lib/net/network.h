@@ -7,8 +7,8 @@
 #ifndef DUCC_NETWORK_H
 #define DUCC_NETWORK_H
 
-#include "net/http.h"
 #include "format/reference.h"
+#include "net/http.h"
 #include "net/registry.h"
 
 struct network;

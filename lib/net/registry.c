@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#include "net/endpoint.h"
 #include "base/mem.h"
-#include "net/mirrors.h"
 #include "format/url.h"
+#include "net/endpoint.h"
+#include "net/mirrors.h"
 
 struct candidate {
 	struct endpoint endpoint;

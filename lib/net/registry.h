@@ -9,10 +9,10 @@
 #define DUCC_REGISTRY_H
 
 #include "base/strset.h"
-#include "net/auth.h"
-#include "store/blob_writer.h"
-#include "net/http.h"
 #include "format/reference.h"
+#include "net/auth.h"
+#include "net/http.h"
+#include "store/blob_writer.h"
 
 struct registry;
 struct endpoint;

@@ -1,8 +1,8 @@
 /* A repository of a registry, pushing: see registry.h. */
-#include "net/endpoint.h"
 #include "base/mem.h"
-#include "net/registry.h"
 #include "format/url.h"
+#include "net/endpoint.h"
+#include "net/registry.h"
 
 #define OCTETS "application/octet-stream"
 

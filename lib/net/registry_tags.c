@@ -5,10 +5,10 @@
  * one, to be asked for what comes after the last tag; or not at all, whatever number of
  * tags was asked for.  What a list without a Link was, one more request tells.
  */
-#include "net/endpoint.h"
 #include "base/mem.h"
-#include "net/registry.h"
 #include "format/url.h"
+#include "net/endpoint.h"
+#include "net/registry.h"
 
 #define PAGE_TAGS 1000
 #define PAGE_LIMIT ((size_t)4 << 20) /* bytes of one page */

@@ -5,9 +5,9 @@
 #include <time.h>
 
 #include "base/buffer.h"
-#include "net/http.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "net/http.h"
 #include "net/registry.h"
 
 #define PATIENCE 60 /* seconds that a registry may take to fail us, all in all */

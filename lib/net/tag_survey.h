@@ -7,8 +7,8 @@
 #define DUCC_TAG_SURVEY_H
 
 #include "base/strmap.h"
-#include "net/network.h"
 #include "format/reference.h"
+#include "net/network.h"
 
 struct tagset {
 	struct reference repository; /* without tag and digest */

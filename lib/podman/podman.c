@@ -4,13 +4,13 @@
 #include <regex.h>
 #include <search.h>
 
-#include "format/repo_paths.h"
 #include "base/base64.h"
 #include "base/buffer.h"
-#include "podman/go_json.h"
-#include "content/listing.h"
 #include "base/mem.h"
+#include "content/listing.h"
 #include "format/reference.h"
+#include "format/repo_paths.h"
+#include "podman/go_json.h"
 
 /* The kernel stacks no more. */
 #define LAYERS_MAX 500

@@ -3,10 +3,10 @@
 
 #include <search.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/repo_paths.h"
 #include "podman/podman_store.h"
 
 #define OVERLAY REPO_PODMAN "/overlay"

@@ -2,8 +2,8 @@
 #include "podman/podman_list.h"
 
 #include "base/buffer.h"
-#include "format/digest.h"
 #include "base/mem.h"
+#include "format/digest.h"
 
 const char *podman_list_text(const cJSON *object, const char *key)
 {

@@ -6,8 +6,8 @@
 #ifndef DUCC_PODMAN_LIST_H
 #define DUCC_PODMAN_LIST_H
 
-#include "format/repo_paths.h"
 #include "format/json.h"
+#include "format/repo_paths.h"
 
 /* Places in a repository. */
 #define PODMAN_IMAGE_DIRECTORY REPO_PODMAN "/overlay-images"

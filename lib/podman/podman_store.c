@@ -4,8 +4,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "repo/target.h"
 #include "format/reference.h"
+#include "repo/target.h"
 
 #define HUB DOCKER_HUB "/"
 #define DOCKER DOCKER_HUB_SHORT "/"

@@ -4,8 +4,8 @@
 #ifndef DUCC_PODMAN_STORE_H
 #define DUCC_PODMAN_STORE_H
 
-#include "podman/podman.h"
 #include "base/context.h"
+#include "podman/podman.h"
 #include "repo/transaction.h"
 
 /* Reads one of the lists as it is published; NULL if it is not there.  The caller frees *data. */

@@ -14,13 +14,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
-#include "content/extract.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "content/extract.h"
+#include "format/repo_paths.h"
 #include "repo/directory_plan.h"
 #include "repo/target.h"
 #include "repo/transaction.h"

@@ -2,10 +2,10 @@
 #include "repo/directory_plan.h"
 
 #include "base/buffer.h"
-#include "format/digest.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/digest.h"
 
 #define OWN_DIRECTORY ".transaction" /* nothing in it is ever the aim of a step */
 #define NAME_LIMIT 20                /* digits */

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 
-#include "format/repo_paths.h"
-#include "base/entries.h"
 #include "base/buffer.h"
-#include "format/json.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/json.h"
+#include "format/repo_paths.h"
 
 #define MULTIARCH REPO_MULTIARCH "/"
 #define MANIFEST "manifest.json"

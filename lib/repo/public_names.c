@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "format/repo_paths.h"
-#include "base/entries.h"
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/repo_paths.h"
 #include "repo/schedule.h"
 #include "repo/target.h"
 

@@ -6,10 +6,10 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "format/repo_paths.h"
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/repo_paths.h"
 
 void repository_close(struct repository *repository)
 {

@@ -1,11 +1,11 @@
 /* What is to be removed: see schedule.h. */
 #include "repo/schedule.h"
 
-#include "format/repo_paths.h"
 #include "base/clock.h"
-#include "format/json.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/json.h"
+#include "format/repo_paths.h"
 
 #define LIMIT ((size_t)1 << 28) /* bytes */
 #define VERSION 1

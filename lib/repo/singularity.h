@@ -6,8 +6,8 @@
 #ifndef DUCC_SINGULARITY_H
 #define DUCC_SINGULARITY_H
 
-#include "format/image.h"
 #include "content/tree.h"
+#include "format/image.h"
 
 /* Adds it to the tree of an image; what the image has stays as it is. */
 void singularity_add(struct tree *tree, const struct config *config);

@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "content/archive_file.h"
 #include "base/path.h"
+#include "content/archive_file.h"
 
 /* Images in archives compress to a third; the limits of a layer grow with what is in the archive. */
 #define RATIO_LIMIT 20

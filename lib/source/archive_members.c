@@ -6,10 +6,10 @@
 #include <fcntl.h>
 #include <limits.h>
 
-#include "source/archive_copy.h"
-#include "content/archive_file.h"
 #include "base/buffer.h"
+#include "content/archive_file.h"
 #include "content/c_locale.h"
+#include "source/archive_copy.h"
 
 #define MAX_MEMBERS 100000
 #define NAMES_LIMIT ((size_t)16 << 20) /* bytes of all names and targets */

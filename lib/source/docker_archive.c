@@ -6,8 +6,8 @@
  * digests of the files in it.
  */
 #include "base/buffer.h"
-#include "content/compression.h"
 #include "base/mem.h"
+#include "content/compression.h"
 #include "source/archive_members.h"
 #include "source/source.h"
 

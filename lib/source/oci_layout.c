@@ -8,8 +8,8 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "source/archive_members.h"
 #include "base/path.h"
+#include "source/archive_members.h"
 #include "source/source.h"
 #include "store/index.h"
 

@@ -7,10 +7,10 @@
 #ifndef DUCC_SOURCE_H
 #define DUCC_SOURCE_H
 
-#include "store/blob_writer.h"
 #include "format/image.h"
-#include "net/network.h"
 #include "format/reference.h"
+#include "net/network.h"
+#include "store/blob_writer.h"
 #include "store/store.h"
 
 struct source {

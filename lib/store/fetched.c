@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "store/staged.h"
 #include "store/index.h"
+#include "store/staged.h"
 
 static char *directory_of(const struct digest *manifest)
 {

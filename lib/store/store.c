@@ -7,12 +7,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "base/entries.h"
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "format/image.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/image.h"
 
 static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}\n";
