@@ -34,6 +34,7 @@ struct image {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
 	struct stored_image stored;
 	struct platform platform;
+	char *there;        /* the label under which its metadata is published, or NULL */
 	uint64_t *unpacked; /* bytes of each layer; 0: not known */
 	bool *added;        /* of each layer: the transaction brings it */
 	bool changed;       /* something was added for it */
@@ -208,6 +209,7 @@ static void image_end(struct image *image)
 	free(image->name);
 	stored_image_free(&image->stored);
 	platform_free(&image->platform);
+	free(image->there);
 	free(image->unpacked);
 	free(image->added);
 	*image = (struct image){.name = NULL};
@@ -277,7 +279,7 @@ static int prepare_metadata(struct publish *publish, const struct image *image, 
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
 
-	if (has_metadata(publish, image, label))
+	if (image->there && !strcmp(image->there, label))
 		return 0;
 	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
 				 image->stored.manifest_len, err) < 0 ||
@@ -300,13 +302,17 @@ static struct naming naming_of(const struct image *image)
  * True if just this image is published, under its name: then its layers have been made
  * complete for it.  This is all that is looked at when nothing has changed.
  */
-static bool is_published(struct publish *publish, const struct image *image,
-			 const struct naming *naming)
+static bool is_published(struct publish *publish, struct image *image, const struct naming *naming)
 {
 	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 	AUTO_FREE char *flat = flat_listing(naming->config);
 
-	if (!has_metadata(publish, image, naming->name) && !has_metadata(publish, image, other))
+	free(STEAL(image->there));
+	if (has_metadata(publish, image, naming->name))
+		image->there = xstrdup(naming->name);
+	else if (has_metadata(publish, image, other))
+		image->there = xstrdup(other);
+	else
 		return false;
 	for (size_t i = 0; i < image->stored.manifest.n; i++)
 		if (!repository_has_layer(&publish->repository,
