@@ -33,7 +33,7 @@ static struct tool tool = {
 	.option = option,
 };
 
-static void fetch(ducc_session *session, ducc_record *record)
+static void fetch_one(ducc_session *session, ducc_record *record)
 {
 	ducc_error *err = NULL;
 
@@ -43,54 +43,39 @@ static void fetch(ducc_session *session, ducc_record *record)
 		tool_done(&tool, record);
 }
 
-/* Fetches a copy of the record for each platform of the image. */
-static void fetch_all(ducc_session *session, ducc_record *record)
+/* Fetches the image, or a copy of the record for each platform of the image. */
+static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	ducc_error *err = NULL;
 	char **platforms;
 
-	platforms = ducc_platforms(session, record, &err);
-	if (!platforms) {
-		tool_fail(&tool, ducc_record_reference(record), err);
-		return;
-	}
+	if (!all_platforms)
+		return ducc_fetch(session, record, err);
+	platforms = ducc_platforms(session, record, err);
+	if (!platforms)
+		return -1;
 	if (!*platforms)
-		fetch(session, record);
+		fetch_one(session, record);
 	for (char **platform = platforms; *platform; platform++) {
 		ducc_record *copy = ducc_record_copy(record);
+		ducc_error *error = NULL;
 
-		if (ducc_record_set(copy, "platform", *platform, &err) < 0) {
-			tool_fail(&tool, ducc_record_reference(record), err);
-			err = NULL;
-		} else {
-			fetch(session, copy);
-		}
+		if (ducc_record_set(copy, "platform", *platform, &error) < 0)
+			tool_fail(&tool, ducc_record_reference(record), error);
+		else
+			fetch_one(session, copy);
 		ducc_record_free(copy);
 		free(*platform);
 	}
 	free(platforms);
+	return 1;
 }
 
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session;
-	struct input *input;
-	ducc_record *record;
 
 	if (all_platforms && tool.options.platform)
 		tool_usage(&tool);
 	tool_keep_secrets();
-	session = tool_session(&tool);
-	input = tool_input(&tool, argv + first, argc - first);
-	while ((record = input_next(input, true))) {
-		if (all_platforms)
-			fetch_all(session, record);
-		else
-			fetch(session, record);
-		ducc_record_free(record);
-	}
-	input_free(input);
-	ducc_close(session);
-	return tool_status(&tool);
+	return tool_each(&tool, argv + first, argc - first, fetch);
 }

@@ -21,26 +21,15 @@ static struct tool tool = {
 	.option = option,
 };
 
+static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
+{
+	return ducc_thin(session, record, layout, err);
+}
+
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session;
-	struct input *input;
-	ducc_record *record;
 
 	tool_keep_secrets();
-	session = tool_session(&tool);
-	input = tool_input(&tool, argv + first, argc - first);
-	while ((record = input_next(input, true))) {
-		ducc_error *err = NULL;
-
-		if (ducc_thin(session, record, layout, &err) < 0)
-			tool_fail(&tool, ducc_record_reference(record), err);
-		else
-			tool_done(&tool, record);
-		ducc_record_free(record);
-	}
-	input_free(input);
-	ducc_close(session);
-	return tool_status(&tool);
+	return tool_each(&tool, argv + first, argc - first, thin);
 }

@@ -65,7 +65,7 @@ static void raise_files(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static int unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
+static int unpack(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	if (ducc_unpack(session, record, err) < 0)
 		return -1;
@@ -77,21 +77,7 @@ static int unpack(ducc_session *session, const ducc_record *record, ducc_error *
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
-	ducc_session *session = tool_session(&tool);
-	struct input *input = tool_input(&tool, argv + first, argc - first);
-	ducc_record *record;
 
 	raise_files();
-	while ((record = input_next(input, true))) {
-		ducc_error *err = NULL;
-
-		if (unpack(session, record, &err) < 0)
-			tool_fail(&tool, ducc_record_reference(record), err);
-		else
-			tool_done(&tool, record);
-		ducc_record_free(record);
-	}
-	input_free(input);
-	ducc_close(session);
-	return tool_status(&tool);
+	return tool_each(&tool, argv + first, argc - first, unpack);
 }

@@ -337,6 +337,28 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	tool->failed++;
 }
 
+int tool_each(struct tool *tool, char **operands, int n,
+	      int (*work)(ducc_session *session, ducc_record *record, ducc_error **err))
+{
+	ducc_session *session = tool_session(tool);
+	struct input *input = tool_input(tool, operands, n);
+	ducc_record *record;
+
+	while ((record = input_next(input, true))) {
+		ducc_error *err = NULL;
+		int result = work(session, record, &err);
+
+		if (result < 0)
+			tool_fail(tool, ducc_record_reference(record), err);
+		else if (!result)
+			tool_done(tool, record);
+		ducc_record_free(record);
+	}
+	input_free(input);
+	ducc_close(session);
+	return tool_status(tool);
+}
+
 bool tool_take(void *tool, ducc_record *record, ducc_error *err)
 {
 	if (err)
