@@ -110,7 +110,7 @@ oci:
 docker-archive:
 END
 ok "refused: an empty reference" refused ""
-is "no registry was asked about a reference that isn't one" "$(cat "$nginx_log" 2>/dev/null)" ""
+is "no registry was asked about a reference that isn't one" "$(requests)" ""
 
 status=0
 printf '%s\n' "$r/../x" "localhost/app@$digest${tab}key=value" "no${tab}equals sign" "" "# a comment" |

@@ -91,7 +91,7 @@ done
 start_registry token
 push "$tmp/oci:app" "$registry/public/app:1" --dest-creds "$creds"
 push "$tmp/oci:app" "$registry/private/app:1" --dest-creds "$creds" 2>"$out"
-: >"$nginx_log"
+clear_log "$nginx_log"
 ok "Bearer: a public repository wants no credentials" fetch -- "$registry/public/app:1"
 is "Bearer: ... and one token is enough for the whole image" "$(requests | wc -l)" 1
 fails "Bearer: a private one does" fetch -- "$registry/private/app:1"
@@ -102,7 +102,7 @@ like "Bearer: ... that names image and cause" "$(cat "$out")" "^ducc-fetch: .*$r
 ok "Bearer: the right one opens it" fetch DUCC_AUTH_REGISTRIES=r "DUCC_r_IDENT=$registry" \
 	"DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" -- "$registry/private/app:1"
 auths "$registry" "$creds" >"$tmp/auth.json"
-: >"$nginx_log"
+clear_log "$nginx_log"
 ok "Bearer: several repositories in one run" \
 	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/public/app:1" "$registry/private/app:1"
 is "Bearer: ... each with a token of its own" "$(requests | sed 's/.*scope=\([^& ]*\).*/\1/; s/%3A/:/g; s,%2F,/,g' | sort -u | tr '\n' ' ')" \
@@ -119,11 +119,11 @@ is "... with one token for all that is transferred" "$(cat "$tokens/log")" \
 	"GET repository:private/app:pull Basic 200 OK"
 echo 1 >"$tokens/says"
 : >"$tokens/log"
-: >"$registry_log"
+clear_log "$registry_log"
 ok "tokens that are over at once" fetch "DUCC_AUTH_REGISTRIES=r" "DUCC_r_IDENT=$registry" \
 	"DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" -- "$registry/private/app:1"
 ok "... are renewed" test "$(grep -c 'Basic 200 OK' "$tokens/log")" -gt 2
-is "... before the registry refuses them" "$(grep -c ' 401 ' "$registry_log")" 1
+is "... before the registry refuses them" "$(read_log "$registry_log" | grep -c '" 401 ')" 1
 rm "$tokens/says"
 
 jq -nc --arg h "$registry" --arg t "$(cat "$tokens/identity")" \

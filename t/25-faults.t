@@ -26,19 +26,15 @@ faults() { # SEED CUT STALL CORRUPT SPAN: start a proxy that has them; sets $pro
 	echo "$registry" >"$proxy_dir/upstream"
 	echo "$*" >"$proxy_dir/faults"
 	: >"$proxy_dir/log"
-	while :; do
-		free_port >"$proxy_dir/port"
-		setpriv --pdeathsig KILL perl "$top/t/fault-proxy.pl" "$proxy_dir" 2>"$proxy_dir/err" &
-		proxy_pid=$!
-		proxy=127.0.0.1:$(cat "$proxy_dir/port")
-		wait_for proxy_is_up || break
-		! kill -0 "$proxy_pid" 2>/dev/null || break
-	done
-	at_exit "kill $proxy_pid 2>/dev/null"
+	new_port
+	echo "$port" >"$proxy_dir/port"
+	proxy=127.0.0.1:$port
+	setpriv --pdeathsig KILL perl "$top/t/fault-proxy.pl" "$proxy_dir" 2>"$proxy_dir/err" &
+	at_exit "kill $! 2>/dev/null"
+	wait_for proxy_is_up
 }
 proxy_is_up() {
-	perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(shift)' "$proxy" ||
-		! kill -0 "$proxy_pid" 2>/dev/null
+	perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(shift)' "$proxy"
 }
 blob_bytes() { # STORE: of what was downloaded
 	find "$1/blobs" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'

@@ -62,7 +62,7 @@ is "... with nothing left" "$(find "$tmp/store/tmp" -type f)" ""
 # What is there is not trusted
 rm "$tmp/store/blobs/sha256/${layer#*:}"
 head -c 100000 /dev/zero >"$partial"
-: >"$nginx_log"
+clear_log "$nginx_log"
 ok "what is there may be wrong" ducc-fetch -v -s "$tmp/store" "$nginx/slow:1"
 is "... then the layer is downloaded anew" "$(ranges | tr '\n' ' ')" "206 bytes=100000- 200 - "
 like "... which is said" "$(cat "$out")" "$layer: digest mismatch: .*; once more"
@@ -72,7 +72,7 @@ head -c $((size + 1)) /dev/zero >"$partial"
 ok "... or too long" ducc-fetch -q -s "$tmp/store" "$nginx/slow:1"
 rm "$tmp/store/blobs/sha256/${layer#*:}"
 cp "$tmp/oci/blobs/sha256/${layer#*:}" "$partial"
-: >"$nginx_log"
+clear_log "$nginx_log"
 ok "... or all of it" ducc-fetch -q -s "$tmp/store" "$nginx/slow:1"
 is "... when nothing is downloaded" "$(ranges)" ""
 head -c 100000 /dev/zero >"$tmp/store/tmp/blobs-sha256-$(printf %064d 0)"
@@ -233,8 +233,8 @@ like "... and where it goes" "$(cat "$out")" "< Location: http://$elsewhere/v2/a
 like "... and that is asked" "$(cat "$out")" '> GET /v2/app/blobs/sha256:[0-9a-f]*\?\(hidden\) HTTP/1.1'
 is "... but no signature" "$(grep -c s1gned "$out")" 0
 is "... and no password" "$(grep -c -F -e "$registry_password" -e "$(printf %s "$registry_user:$registry_password" | base64 -w 0)" "$out")" 0
-like "... while the other server has seen the signature" "$(cat "$elsewhere_log")" 'X-Signature=s1gned 200 "-"'
-is "... and no credentials" "$(grep -v '"-"$' "$elsewhere_log")" ""
+like "... while the other server has seen the signature" "$(read_log "$elsewhere_log")" 'X-Signature=s1gned 200 "-"'
+is "... and no credentials" "$(read_log "$elsewhere_log" | grep -v '"-"$')" ""
 
 # A server that a blob is redirected to asks for a token: that is not for us to get
 start_nginx <<END
@@ -249,7 +249,7 @@ END
 export DUCC_r_IDENT="$nginx"
 fails "another server's demand for a token" ducc-fetch -s "$tmp/foreign" "$nginx/app:1"
 like "... is an answer like any other" "$(cat "$out")" "answered 401"
-is "... it was asked for nothing but the blob" "$(grep -v '/blobs/.* 401 "-"$' "$elsewhere_log")" ""
+is "... it was asked for nothing but the blob" "$(read_log "$elsewhere_log" | grep -v '/blobs/.* 401 "-"$')" ""
 
 # The body of an error that never ends
 cat >"$tmp/endless" <<'END'

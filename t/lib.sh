@@ -168,9 +168,10 @@ need() {
 	done
 }
 
-# wait_for COMMAND...: until it succeeds, ten seconds at most.
+# wait_for COMMAND...: until it succeeds, for a minute at least: much longer than anything takes, on a machine that
+# has other work to do.
 wait_for() {
-	tries=200
+	tries=1200
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
@@ -181,10 +182,70 @@ wait_for() {
 # Servers: all on loopback, all die with the test, however it ends
 
 servers=0
+ports=
+first_port=
 
-free_port() {
-	perl -MIO::Socket::INET -e \
-		'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+# take_ports: reserve a row of ports for this test. They are below those that the kernel picks for others, and the
+# row is taken by whoever has bound its first port. Nobody listens there: connections to it are refused.
+take_ports() {
+	mkfifo "$tmp/.ports"
+	setpriv --pdeathsig KILL perl -MSocket -e '
+		sub bound {
+			my ($port, $reuse) = @_;
+			socket my $s, PF_INET, SOCK_STREAM, 0 or die "socket: $!\n";
+			setsockopt $s, SOL_SOCKET, SO_REUSEADDR, $reuse;
+			return bind($s, sockaddr_in($port, INADDR_ANY)) ? $s : undef;
+		}
+		my ($low, $length, $first, $taken) = (10240, 64);
+		my $rows = (32768 - $low) / $length;
+		for (my $n = int rand $rows; !$taken; $n = ($n + 1) % $rows) {
+			$first = $low + $n * $length;
+			$taken = bound($first, 0);
+		}
+		print join(" ", $first, grep { bound($_, 1) } $first + 1 .. $first + $length - 1), " \n";
+		close STDOUT;
+		sleep' >"$tmp/.ports" &
+	at_exit "kill $! 2>/dev/null"
+	read -r first_port ports <"$tmp/.ports"
+	rm "$tmp/.ports"
+}
+
+# new_port: set $port to a port for a server of this test.
+new_port() {
+	[ -n "$ports" ] || take_ports
+	port=${ports%% *}
+	ports=${ports#"$port"}
+	ports=${ports# }
+}
+
+# dead_port: set $port to one on which nobody listens.
+dead_port() {
+	[ -n "$first_port" ] || take_ports
+	port=$first_port
+}
+
+# settle: wait until the servers of this test have written down all that they were asked. They do so after the client
+# has got its answer, but before they close the connection. Only for tests that have no client running.
+settle() {
+	[ -z "$first_port" ] || wait_for no_connections
+}
+no_connections() { # established, or closed only by the client
+	awk -v first="$(printf '%04X' "$first_port")" -v last="$(printf '%04X' $((first_port + 63)))" '
+		{ port = substr($2, 10) "" }
+		port >= first && port <= last && $4 ~ /^0[138]$/ { open = 1 }
+		END { exit open }' /proc/net/tcp
+}
+
+# read_log LOG: print it when it is complete.
+read_log() {
+	settle
+	cat "$1"
+}
+
+# clear_log LOG...: empty it, when all that belongs there is in it.
+clear_log() {
+	settle
+	for log; do : >"$log"; done
 }
 
 server_answers() { # URL ID: it is ours that answers, not somebody else's on the same port
@@ -198,8 +259,8 @@ start_server() {
 	server_log=$1 server_path=$2
 	shift 2
 	for attempt in 1 2 3 4 5; do
-		server_port=$(free_port)
-		server=127.0.0.1:$server_port
+		new_port
+		server=127.0.0.1:$port
 		server_id=ducc-${tmp##*.}-$servers-$attempt
 		configure_server "$server" "$server_id"
 		: >"$server_log"
@@ -253,11 +314,9 @@ start_nginx() {
 	nginx=$server
 }
 
-# requests: what nginx has been asked for, as in $nginx_log. It writes a line after its answer, but before it answers
-# anybody else.
+# requests: those that nginx has got, as in $nginx_log.
 requests() {
-	curl -s -m 5 "http://$nginx/.id" >/dev/null || :
-	cat "$nginx_log"
+	read_log "$nginx_log"
 }
 
 registry_user=user
