@@ -18,7 +18,7 @@ canary=$tmp/outside/canary
 mkdir -p "$tmp/outside/directory" "$tmp/good"
 echo alive >"$canary"
 
-run() { timeout 30 "$@"; }
+run() { timeout 300 "$@"; }
 
 # through DIR SOURCE...: the pipe, a step at a time; what each said is in DIR/err, and how each ended in DIR/status.
 through() {

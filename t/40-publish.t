@@ -149,7 +149,7 @@ ok "... and no transaction is left open" test ! -e "$tmp/repo7/.transaction"
 
 # A lock that somebody holds
 mkdir "$tmp/locked"
-flock -o "$tmp/locked" setpriv --pdeathsig KILL sleep 30 &
+flock -o "$tmp/locked" setpriv --pdeathsig KILL sleep 600 &
 holder=$!
 locked() { ! flock -n "$tmp/locked" true; }
 wait_for locked
