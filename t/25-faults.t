@@ -1,10 +1,10 @@
 #!/bin/sh
 # Downloads over a line that breaks, stalls and flips bits, anywhere: what ends in the store is right, or
-# nothing is, and little is sent twice. $FAULTS is the number of images.
+# nothing is, and little is sent twice. $FAULTS is the number of images, by default 48, or 500 with $SOAK.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 
-downloads=${FAULTS:-48}
+downloads=${FAULTS:-$(amount 48 500 32)}
 images=8 workers=16
 umoci init --layout "$tmp/oci"
 start_registry open

@@ -207,14 +207,14 @@ server {
 	}
 	location ~ /blobs/ {
 		limit_conn all 2; limit_conn_status 503;
-		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 1m;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 2m;
 	}
 	rewrite ^/v2/crawl/manifests/(.*) /v2/app/manifests/\$1;
 }
 END
 ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
 is "... were never more" "$(requests | grep -c ' 503 ')" 0
-ducc-fetch -s "$tmp/six" "$nginx/crawl:many" >"$out" 2>&1 &
+ducc-fetch -s "$tmp/six" "$nginx/crawl:many" >"$tmp/six.said" 2>&1 &
 pid=$!
 ok "six at a time were" wait_for grep -q ' 503 ' "$nginx_log"
 kill $pid

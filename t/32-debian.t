@@ -8,6 +8,7 @@ proxy=${http_proxy-}
 . "${0%/*}/lib.sh"
 . "${0%/*}/trees.sh"
 need umoci debootstrap mtree jq
+[ $sanitized = 0 ] || only_in_soak "debootstrap and apt take most of the time"
 
 # Debian from where this machine's apt has it.
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)

@@ -3,7 +3,7 @@
 # directories and in CernVM-FS.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-KILLS=${KILLS:-40}
+KILLS=${KILLS:-$(amount 16 120)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
 need umoci jq

@@ -4,6 +4,7 @@
 . "${0%/*}/lib.sh"
 
 need make pkg-config mandoc
+[ $sanitized = 0 ] || only_in_soak "what it installs is the build without the sanitizers"
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
 cc=${CC:-cc}
 tools=$(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g')

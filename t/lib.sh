@@ -29,6 +29,41 @@ UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
 LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
 export HOME LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 
+# How much a test does
+#
+# All tests together are to take minutes. Where one tries the same thing again and again - kills, faults, days, similar
+# cases - it does less of it, unless $SOAK is set, as scripts/soak does: then nothing is left out.
+
+case $bin in
+*/san) sanitized=1 ;;
+*) sanitized=0 ;;
+esac
+
+# amount CHECK SOAK [SANITIZED]: print how often: CHECK times, or SANITIZED times under the sanitizers, where all is
+# slower, or with $SOAK, SOAK times.
+amount() {
+	if [ -n "${SOAK-}" ]; then
+		echo "$2"
+	elif [ $sanitized = 1 ]; then
+		echo "${3:-$1}"
+	else
+		echo "$1"
+	fi
+}
+
+# my_turn: whether to try the next one of many similar cases: every other one, or with $SOAK all. The tests under the
+# sanitizers try those that the others leave out.
+turn=0
+my_turn() {
+	turn=$((1 - turn))
+	[ -n "${SOAK-}" ] || [ $turn = $sanitized ]
+}
+
+# only_in_soak WHY: skip the whole test, unless $SOAK is set.
+only_in_soak() {
+	[ -n "${SOAK-}" ] || skip_all "$1; with SOAK=1 it runs"
+}
+
 # Cleaning up
 
 at_exit_commands=
