@@ -2,8 +2,8 @@
 # ducc-hook: what registries' notifications mean, and hook.cgi, which takes them for a web server.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry lighttpd openssl skopeo umoci
 
-need lighttpd
 tab=$(printf '\t')
 hex=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 

@@ -2,6 +2,7 @@
 # ducc-fetch against a registry: what arrives in the store, what is printed, and what isn't downloaded.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry jq skopeo umoci
 
 # Three images that share two layers, and one in Docker's own format.
 make_image "$tmp/oci" one

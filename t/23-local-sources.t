@@ -2,7 +2,7 @@
 # Images that don't come from a registry: OCI layouts and docker-archive files.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need zstd
+need busybox jq skopeo umoci zstd
 
 L=$tmp/layout
 S=$tmp/store

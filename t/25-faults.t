@@ -3,6 +3,7 @@
 # nothing is, and little is sent twice. $FAULTS is the number of images, by default 48, or 500 with $SOAK.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need curl docker-registry jq skopeo umoci
 
 downloads=${FAULTS:-$(amount 48 500 32)}
 images=8 workers=16

@@ -2,6 +2,7 @@
 # Mirrors and proxies: who is asked instead of the registry, and when.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry jq nginx openssl skopeo socat tinyproxy umoci
 
 make_image "$tmp/oci" app
 start_registry open
@@ -206,7 +207,6 @@ is "... and holds" "$(asked)" "mirror "
 unset XDG_CONFIG_HOME
 
 # Proxies for HTTP: one that wants a password, and one before it that is spoken to by TLS
-need tinyproxy socat
 proxy_password=pr0xy-${tmp##*.}
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$tmp/tls.key" -out "$tmp/tls.crt" 2>/dev/null

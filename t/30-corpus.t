@@ -7,7 +7,7 @@ unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts ne
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/trees.sh"
-need umoci jq zstd mtree
+need jq mtree umoci zstd
 
 # deep_tree DIR: what the image of paths over 4096 bytes is to be. umoci can't: it uses whole paths.
 deep_tree() {

@@ -6,6 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=corpus.sh
 . "${0%/*}/corpus.sh"
+need busybox flock jq umoci zstd
 
 L=$tmp/layout
 S=$tmp/store

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/podman.sh"
-need umoci jq skopeo flock
+need busybox flock jq podman skopeo umoci zstd
 need_podman
 
 L=$tmp/layout

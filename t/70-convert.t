@@ -2,7 +2,7 @@
 # ducc-convert: what it counts and how it exits, that it works alone, and what a signal does to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need umoci jq bash flock
+need bash busybox curl docker-registry flock jq nginx skopeo umoci
 
 stand_in
 convert=$top/scripts/ducc-convert

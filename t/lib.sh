@@ -196,8 +196,11 @@ done_testing() {
 	[ "$tap_failed" = 0 ] || exit 1
 }
 
-# need PROGRAM...: skip the whole test where one of them isn't there.
+# need PROGRAM...: skip the whole test where one of them isn't there. Stands at its top: after the first ok it is too late.
+# What the functions here need is for the test to say, too: add_layer umoci; make_image umoci and busybox; push and
+# manifest_of skopeo; servers curl, and themselves.
 need() {
+	[ "$tap_count" = 0 ] || { echo 'Bail out! need stands at the top'; exit 1; }
 	for p; do
 		command -v "$p" >/dev/null || skip_all "$p is not installed"
 	done
@@ -323,7 +326,6 @@ stop_server() {
 # block and @ADDRESS@ where its own HOST:PORT is wanted. Sets $nginx to HOST:PORT, and $nginx_log:
 # one line per request, METHOD PATH STATUS "AUTHORIZATION".
 start_nginx() {
-	need nginx
 	servers=$((servers + 1))
 	nginx_dir=$tmp/nginx-$servers
 	nginx_log=$nginx_dir/access.log
@@ -365,7 +367,6 @@ token_repositories='public/app private/app'
 # tokens has the token server t/token-server.pl, whose files are in $tokens.
 # $registry_settings, if set, is more of its configuration.
 start_registry() {
-	need docker-registry
 	registry_auth=
 	case ${1:-open} in
 	open) ;;
@@ -404,7 +405,6 @@ start_registry() {
 }
 
 make_htpasswd() {
-	need htpasswd
 	[ -e "$tmp/htpasswd" ] ||
 		htpasswd -nbB -C 5 "$registry_user" "$registry_password" >"$tmp/htpasswd"
 }
@@ -541,7 +541,6 @@ add_layer() {
 # /bin/sh: with a whiteout, a setuid file, and an entry point, command and environment that
 # need careful quoting.
 make_image() {
-	need umoci busybox
 	[ -e "$1/oci-layout" ] || umoci init --layout "$1"
 	umoci new --image "$1:$2"
 	mi=$tmp/make_image

@@ -9,7 +9,6 @@
 
 # live_through REPOSITORY PATH: PATH is where it can be read
 live_through() {
-	need umoci skopeo jq nginx docker-registry pkill
 	start_registry open
 	behind=$registry behind_dir=$registry_dir
 	# Half of all requests fail on days when there is a file $tmp/bad.
