@@ -4,7 +4,7 @@
 . "${0%/*}/lib.sh"
 need busybox make mandoc pkg-config umoci
 
-[ $sanitized = 0 ] || only_in_soak "what it installs is the build without the sanitizers"
+[ $sanitized = 0 ] || only_in_soak "it installs the build without the sanitizers"
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
 cc=${CC:-cc}
 tools=$(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g')
