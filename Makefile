@@ -92,8 +92,16 @@ $B/t/libfuzzer-%: t/fuzz-%.c $(LIB_OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -DLIBFUZZER -fsanitize=fuzzer -MMD -MP -o $@ $< \
 		$(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
 
+# Many tests wait for something most of the time. The slow ones have the higher numbers, and begin first.
 check: all $(UNIT_TESTS)
-	DUCC_BIN=$(CURDIR)/$B prove -j2 $(UNIT_TESTS:%=./%) t/*.t
+	DUCC_BIN=$(CURDIR)/$B prove --timer --reverse -j $$((2 * $$(nproc))) $(UNIT_TESTS:%=./%) t/*.t
+
+# Everything at full length, which takes hours.
+soak:
+	scripts/soak
+
+lint:
+	scripts/lint
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
@@ -119,7 +127,7 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all check fuzz install uninstall clean
+.PHONY: all check soak lint fuzz install uninstall clean
 .SECONDARY:
 
 -include $(wildcard $B/lib/*/*.d $B/cmd/*.d $B/t/*.d)

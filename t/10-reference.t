@@ -2,6 +2,7 @@
 # Image references: what each form means, and which ones are refused before anybody is asked.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl nginx umoci
 
 store=$tmp/store
 make_image "$tmp/oci" app
@@ -110,7 +111,7 @@ oci:
 docker-archive:
 END
 ok "refused: an empty reference" refused ""
-is "no registry was asked about a reference that isn't one" "$(cat "$nginx_log" 2>/dev/null)" ""
+is "no registry was asked about a reference that isn't one" "$(requests)" ""
 
 status=0
 printf '%s\n' "$r/../x" "localhost/app@$digest${tab}key=value" "no${tab}equals sign" "" "# a comment" |

@@ -2,6 +2,7 @@
 # ducc-wish: what recipes and plain lists mean, wildcards, and what becomes of them on a registry's bad day.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry htpasswd nginx openssl skopeo umoci
 
 tab=$(printf '\t')
 hub=https://registry.hub.docker.com
@@ -297,11 +298,11 @@ http://$registry/team/app:1.10 repo=r thin=https://thin.org/team/app:1.10 user=m
 http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me
 http://$registry/team/app:2.0-rc1 repo=r thin=https://thin.org/team/app:2.0-rc1 user=me
 http://$registry/team/app:stable-1 repo=r thin=https://thin.org/team/app:stable-1 user=me"
-cp "$registry_log" "$tmp/log"
+clear_log "$registry_log"
 wish -n "$tmp/wild.yaml"
 is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"0 http://$registry/team/app:1.1* http://$registry/team/app:latest http://$registry/team/app:*1 "
-ok "... asks nobody" cmp "$registry_log" "$tmp/log"
+is "... asks nobody" "$(read_log "$registry_log")" ""
 is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would ask for the tags of $registry/team/app"
 
 # News: only images that records tell of
@@ -311,12 +312,12 @@ printf '%s\n' "http://$registry/team/app:1.7" "https://$registry/team/app:latest
 cp "$tmp/wild.yaml" "$tmp/newswild.yaml"
 echo "    - $registry/team/app:pinned@sha256:$hex" >>"$tmp/newswild.yaml"
 sed -i 's/1\.1\*/1.*/' "$tmp/newswild.yaml"
-cp "$registry_log" "$tmp/log"
+clear_log "$registry_log"
 wish -m "$tmp/news" "$tmp/newswild.yaml"
 is "-m: of the images in the records, those that are wished for" "$status $(wished)" "0 \
 http://$registry/team/app:1.7 repo=r thin=https://thin.org/team/app:1.7 user=me
 http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me"
-ok "... no registry is asked" cmp "$registry_log" "$tmp/log"
+is "... no registry is asked" "$(read_log "$registry_log")" ""
 wish -m - "$tmp/newswild.yaml" </dev/null
 is "... there may be no news" "$status $(cat "$tmp/records" "$tmp/said")" "0 "
 printf '%s\n' "quay.io/a/b:*" "$registry/team/app:latest" >"$tmp/news"
@@ -328,7 +329,8 @@ is "... without the file nothing is new" "$status $(cut -f1 "$tmp/records")" "1 
 
 # Bad days: the wildcard stays in the list, the others go on.
 good="$registry/team/app:1.1*"
-dead=127.0.0.1:$(free_port)
+dead_port
+dead=127.0.0.1:$port
 open_registry=$registry
 start_registry htpasswd
 denied=$registry
@@ -439,7 +441,8 @@ is "two registries are asked at the same time" "$status $(tr '\n' ' ' <"$tmp/rec
 	"0 http://127.0.0.1:$one/x:both http://127.0.0.1:$two/x:both "
 
 # Lists from a web server
-tls_port=$(free_port)
+new_port
+tls_port=$port
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$tmp/tls.key" -out "$tmp/tls.crt" 2>/dev/null
 mkdir "$tmp/www"
 cp "$tmp/recipe.yaml" "$tmp/huge" "$tmp/www"

@@ -2,8 +2,8 @@
 # ducc-hook: what registries' notifications mean, and hook.cgi, which takes them for a web server.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry lighttpd openssl skopeo umoci
 
-need lighttpd
 tab=$(printf '\t')
 hex=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 
@@ -260,7 +260,10 @@ is "... as one record" "$(spooled)" "http://$registry/team/app:1.0"
 manifest_of "$registry/team/app:1.0" >"$tmp/manifest"
 digest=$(digest_of "$tmp/manifest")
 curl -fsS -X DELETE "http://$registry/v2/team/app/manifests/$digest"
-ok "a deletion arrives" wait_for grep -q ":1.0${tab}event=" "$spool/records"
+deletions_arrive() {
+	[ "$(grep -c "${tab}event=delete" "$spool/records")" = 2 ]
+}
+ok "a deletion arrives" wait_for deletions_arrive
 is "... as one of the digest, and one of the tag" "$(sed 1d "$spool/records" | sort)" \
 	"http://$registry/team/app:1.0${tab}event=delete
 http://$registry/team/app@$digest${tab}event=delete"

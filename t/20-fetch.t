@@ -2,6 +2,7 @@
 # ducc-fetch against a registry: what arrives in the store, what is printed, and what isn't downloaded.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry jq skopeo umoci
 
 # Three images that share two layers, and one in Docker's own format.
 make_image "$tmp/oci" one
@@ -16,7 +17,7 @@ push "$tmp/oci:two" "$registry/app:two"
 push "$tmp/oci:one" "$registry/docker:v1" --format v2s2
 
 blob_gets() { # the blobs that the registry was asked for
-	sed -n 's,.*"GET /v2/.*/blobs/\(sha256:[0-9a-f]*\) .*,\1,p' "$registry_log"
+	read_log "$registry_log" | sed -n 's,.*"GET /v2/.*/blobs/\(sha256:[0-9a-f]*\) .*,\1,p'
 }
 layers() { # MANIFEST-FILE
 	jq -r '.layers[].digest' "$1"
@@ -63,7 +64,7 @@ is "an image that fails doesn't stop the others, and is told by status 1" \
 	"1 http://$registry/app:two@$two http://$registry/app:latest@$one "
 is "one line of error for each image that failed" \
 	"$(grep -c "^ducc-fetch: .*$registry/\(app:none\|none:x\): " "$tmp/err") $(wc -l <"$tmp/err")" "2 2"
-port=$(free_port)
+dead_port
 fails "a registry that isn't there is an error" ducc-fetch -s "$S" "127.0.0.1:$port/app"
 like "... which names the image and the cause" "$(cat "$out")" "127.0.0.1:$port/app.*: .*[Cc]onnect"
 
@@ -112,7 +113,7 @@ is "a layer of two images is downloaded once" \
 	"$(blob_gets | sed "1,${before}d" | sort | uniq -d)" ""
 
 pids=
-: >"$registry_log"
+clear_log "$registry_log"
 for i in 1 2 3 4 5; do
 	ducc-fetch -s "$tmp/S6" "$registry/app:two" >"$tmp/fetch.$i" 2>&1 &
 	pids="$pids $!"
@@ -126,7 +127,7 @@ is "... and download each blob once" "$(blob_gets | sort | uniq -d)" ""
 ok "... and leave a sound store" sound "$tmp/S6"
 
 ducc-fetch -q -s "$S" "$registry/app" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/repo" >"$tmp/records"
-: >"$registry_log"
+clear_log "$registry_log"
 ok "-r looks into the repository" ducc-fetch -s "$tmp/S7" -r "$tmp/repo" "$registry/app:two"
 manifest_of "$registry/app:latest" >"$tmp/manifest"
 is "-r skips the layers that the repository has" \

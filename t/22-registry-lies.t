@@ -2,6 +2,7 @@
 # Registries that lie, break or mislead: each gives one line of error, and nothing wrong is stored.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl htpasswd jq nginx umoci
 
 # A registry of plain files: $www/v2/NAME/{manifests,blobs}/..., the image always at the tag `tag`.
 www=$tmp/www/v2
@@ -238,7 +239,7 @@ ok "a redirect to a local file" refuses tofile '[Rr]edirect|[Pp]rotocol|scheme|3
 
 lie redirect
 ok "a redirect to another port is followed" ducc-fetch -s "$tmp/redirect" "$nginx/redirect:tag"
-like "... as that server has seen" "$(cat "$elsewhere_log")" "GET /v2/redirect/blobs/$layer 200"
+like "... as that server has seen" "$(read_log "$elsewhere_log")" "GET /v2/redirect/blobs/$layer 200"
 lie secret
 export DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT="$nginx" DUCC_r_USER="$registry_user" DUCC_r_PASS="$registry_password"
 ok "a redirect of a registry with a password is followed" ducc-fetch -s "$tmp/secret" "$nginx/secret:tag"
@@ -247,8 +248,8 @@ ok "a redirect of a registry with tokens is followed" ducc-fetch -s "$tmp/bearer
 unset DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
 like "... with the password" "$(requests)" 'GET /v2/secret/blobs/.* 307 "Basic '
 like "... with the token" "$(requests)" 'GET /v2/bearer/blobs/.* 307 "Bearer t0ken"'
-is "... but neither is shown to the other server" "$(grep -v '"-"$' "$elsewhere_log")" ""
-is "... which gave the blobs" "$(grep -c 'GET /v2/\(secret\|bearer\)/blobs/.* 200 ' "$elsewhere_log")" 8
+is "... but neither is shown to the other server" "$(read_log "$elsewhere_log" | grep -v '"-"$')" ""
+is "... which gave the blobs" "$(read_log "$elsewhere_log" | grep -c 'GET /v2/\(secret\|bearer\)/blobs/.* 200 ')" 8
 
 # What only a server without manners does
 raw=$tmp/raw

@@ -2,7 +2,7 @@
 # Images that don't come from a registry: OCI layouts and docker-archive files.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need zstd
+need busybox jq skopeo umoci zstd
 
 L=$tmp/layout
 S=$tmp/store
@@ -235,14 +235,14 @@ mkfifo "$tmp/fifo"
 S=$tmp/from-copies
 blobs() { # ARCHIVE: the digests of the blobs of its image two
 	rm -rf "$S"
-	timeout 20 ducc-fetch -q -s "$S" "oci-archive:$1:two" >"$tmp/out" 2>&1 && sound "$S" && ls "$S/blobs/sha256" || echo "not $1"
+	timeout 100 ducc-fetch -q -s "$S" "oci-archive:$1:two" >"$tmp/out" 2>&1 && sound "$S" && ls "$S/blobs/sha256" || echo "not $1"
 }
 all=$(blobs "$tmp/layout.tar")
 for kind in gz gzz zst; do
 	is "an archive compressed as $kind has the same blobs" "$(blobs "$tmp/layout.tar.$kind")" "$all"
 done
 for kind in tar tar.gz tar.zst; do
-	timeout 20 dd status=none if="$tmp/layout.$kind" of="$tmp/fifo" &
+	timeout 100 dd status=none if="$tmp/layout.$kind" of="$tmp/fifo" &
 	is "... so has a $kind from a FIFO" "$(blobs "$tmp/fifo")" "$all"
 	is "... and from a pipe of the shell" "$(dd status=none if="$tmp/layout.$kind" | blobs /dev/fd/0)" "$all"
 done

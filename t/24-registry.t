@@ -2,6 +2,7 @@
 # What the tools above ducc-fetch want of a registry: its tags, and to push to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 drive=$bin/t/drive-registry
 [ -x "$drive" ] || skip_all "no $drive"
@@ -24,14 +25,14 @@ ok "an image is pushed" push_image "$open/app:1"
 is "... byte by byte what it was" "$(manifest_of "$open/app:1" | sha256sum)" "$(sha256sum <"$manifest")"
 is "... and its blob is there" "$("$drive" has "$open/app" "$layer")" yes
 ok "... and all of it can be fetched" ducc-fetch -s "$tmp/store" "$open/app:1"
-: >"$open_log"
+clear_log "$open_log"
 ok "pushed again, no blob is uploaded" push_image "$open/app:2"
-is "... as the registry has seen" "$(grep -c '"\(POST\|PATCH\) ' "$open_log")" 0
+is "... as the registry has seen" "$(read_log "$open_log" | grep -c '"\(POST\|PATCH\) ')" 0
 ok "another repository can give blobs" push_image "$open/other:1" app
-is "... so that nothing is uploaded" "$(grep -c '"PUT /v2/other/blobs' "$open_log")" 0
+is "... so that nothing is uploaded" "$(read_log "$open_log" | grep -c '"PUT /v2/other/blobs')" 0
 ok "... nor does it fail when that one hasn't got them" push_image "$open/third:1" nothing/here
 ok "a manifest may be put by its digest" "$drive" manifest "$open/app" "$(digest_of "$manifest")" "$type" "$manifest"
-jq -c '.layers[0].digest |= .[:-1] + "x"' "$manifest" | tr x 0 >"$tmp/unknown"
+jq -c '.layers[0].digest = "sha256:" + "0" * 64' "$manifest" >"$tmp/unknown"
 fails "one of a layer that the registry hasn't got is refused" "$drive" manifest "$open/app" 3 "$type" "$tmp/unknown"
 like "... with the registry's words" "$(cat "$out")" '^manifest 3: the server answered 40.*: .*blob'
 
@@ -82,12 +83,12 @@ ok "Bearer: a token to push is asked for" push_image "$registry/private/app:1"
 is "Bearer: ... by its scope" "$(cut -d' ' -f2 "$tokens/log" | sort -u)" repository:private/app:pull,push
 ok "Bearer: an image is pushed to another repository" push_image "$registry/public/app:1"
 : >"$tokens/log"
-: >"$registry_log"
+clear_log "$registry_log"
 ok "Bearer: mounting asks for both repositories" push_image "$registry/third:1" public/app
 is "Bearer: ... in one token" "$(sort -u "$tokens/log")" \
 	"$(printf '%s\n' 'GET repository:third:pull,push Basic 200 OK' \
 		'GET repository:third:pull,push,repository:public/app:pull Basic 200 OK')"
-is "Bearer: ... and nothing is uploaded" "$(grep -c '"PUT /v2/third/blobs' "$registry_log")" 0
+is "Bearer: ... and nothing is uploaded" "$(read_log "$registry_log" | grep -c '"PUT /v2/third/blobs')" 0
 unset DRIVE_USER DRIVE_PASSWORD
 fails "Bearer: without credentials nothing is pushed" push_image "$registry/public/app:1"
 like "Bearer: ... and that is said" "$(cat "$out")" 'the server answered 401'
@@ -107,10 +108,10 @@ add_tags 1 998
 ok "1,000 tags, as many as are asked for, are listed" tags "$open/app"
 is "... each once" "$(sort -u "$tmp/tags" | wc -l) $(wc -l <"$tmp/tags")" "1000 1000"
 add_tags 999 10000
-: >"$open_log"
+clear_log "$open_log"
 ok "10,000 tags are listed" tags "$open/app"
 is "... each once" "$(sort -u "$tmp/tags" | wc -l) $(wc -l <"$tmp/tags")" "10002 10002"
-is "... in one request, as the registry gave them all" "$(grep -c 'GET /v2/app/tags' "$open_log")" 1
+is "... in one request, as the registry gave them all" "$(read_log "$open_log" | grep -c 'GET /v2/app/tags')" 1
 
 # Registries that page: plain files, one for each page
 www=$tmp/www/v2

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Downloads over a line that breaks, stalls and flips bits, anywhere: what ends in the store is right, or
-# nothing is, and little is sent twice. $FAULTS is the number of images.
+# nothing is, and little is sent twice. $FAULTS is the number of images, by default 48, or 500 with $SOAK.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need curl docker-registry jq skopeo umoci
 
-downloads=${FAULTS:-48}
+downloads=${FAULTS:-$(amount 48 500 32)}
 images=8 workers=16
 umoci init --layout "$tmp/oci"
 start_registry open
@@ -26,19 +27,15 @@ faults() { # SEED CUT STALL CORRUPT SPAN: start a proxy that has them; sets $pro
 	echo "$registry" >"$proxy_dir/upstream"
 	echo "$*" >"$proxy_dir/faults"
 	: >"$proxy_dir/log"
-	while :; do
-		free_port >"$proxy_dir/port"
-		setpriv --pdeathsig KILL perl "$top/t/fault-proxy.pl" "$proxy_dir" 2>"$proxy_dir/err" &
-		proxy_pid=$!
-		proxy=127.0.0.1:$(cat "$proxy_dir/port")
-		wait_for proxy_is_up || break
-		! kill -0 "$proxy_pid" 2>/dev/null || break
-	done
-	at_exit "kill $proxy_pid 2>/dev/null"
+	new_port
+	echo "$port" >"$proxy_dir/port"
+	proxy=127.0.0.1:$port
+	setpriv --pdeathsig KILL perl "$top/t/fault-proxy.pl" "$proxy_dir" 2>"$proxy_dir/err" &
+	at_exit "kill $! 2>/dev/null"
+	wait_for proxy_is_up
 }
 proxy_is_up() {
-	perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(shift)' "$proxy" ||
-		! kill -0 "$proxy_pid" 2>/dev/null
+	perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(shift)' "$proxy"
 }
 blob_bytes() { # STORE: of what was downloaded
 	find "$1/blobs" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'

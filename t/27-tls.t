@@ -2,6 +2,7 @@
 # TLS: whom ducc-fetch trusts, whom it shows a certificate, and when it does without.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry htpasswd nginx openssl skopeo umoci
 
 make_image "$tmp/oci" app
 start_registry open
@@ -28,7 +29,8 @@ new_certificate client ca DNS:client
 # start_tls CERTIFICATE: nginx with that certificate and what standard input has for the server; sets
 # $tls to its HOST:PORT.
 start_tls() {
-	tls_port=$(free_port)
+	new_port
+	tls_port=$port
 	start_nginx <<-END
 		log_format tls '\$server_protocol \$ssl_protocol \$request_method \$uri \$status "\$ssl_client_s_dn" "\$http_authorization"';
 		server { @LISTEN@ }
@@ -57,13 +59,13 @@ $pass
 END
 fails "a certificate of an unknown authority is refused" fetch "https://$tls/app:1"
 like "... which is said" "$(cat "$out")" "app:1: manifest: .*certificate"
-is "... at once" "$(cat "$tls_log")" ""
+is "... at once" "$(read_log "$tls_log")" ""
 trust "$tls" other
 fails "... also if another authority is trusted for the registry" fetch "https://$tls/app:1"
 trust "$tls" ca
 ok "the authority in certs.d is trusted" fetch "https://$tls/app:1"
-is "HTTP/2 is spoken" "$(cut -d' ' -f1 "$tls_log" | sort -u)" HTTP/2.0
-ok "... over TLS 1.2 or later" test "$(cut -d' ' -f2 "$tls_log" | sort -u | grep -cv 'TLSv1\.[23]')" = 0
+is "HTTP/2 is spoken" "$(read_log "$tls_log" | cut -d' ' -f1 | sort -u)" HTTP/2.0
+ok "... over TLS 1.2 or later" test "$(read_log "$tls_log" | cut -d' ' -f2 | sort -u | grep -cv 'TLSv1\.[23]')" = 0
 fails "... for that registry alone" fetch "https://localhost:$tls_port/app:1"
 rm -r "$certs"
 SSL_CERT_FILE=$tmp/ca.crt
@@ -89,9 +91,9 @@ cp client.crt "$certs/$tls/client.cert"
 fails "a client certificate without a key is an error" fetch "https://$tls/app:1"
 like "... that says so" "$(cat "$out")" "$certs/$tls/client.key: "
 cp client.key "$certs/$tls/client.key"
-: >"$tls_log"
+clear_log "$tls_log"
 ok "a client certificate in certs.d is shown" fetch "https://$tls/app:1"
-is "... for all that is asked" "$(cut -d' ' -f6 "$tls_log" | sort -u)" '"CN=client"'
+is "... for all that is asked" "$(read_log "$tls_log" | cut -d' ' -f6 | sort -u)" '"CN=client"'
 
 # Redirects
 start_tls server <<END
@@ -108,8 +110,8 @@ mkdir -p "$certs/$tls"
 cp client.crt "$certs/$tls/client.cert"
 cp client.key "$certs/$tls/client.key"
 ok "a redirect to another host is followed" fetch "https://$tls/app:1"
-like "... from one that is shown the certificate" "$(cat "$tls_log")" '/manifests/.* "CN=client"'
-is "... to one that isn't" "$(cut -d' ' -f6 "$elsewhere_log" | sort -u)" '"-"'
+like "... from one that is shown the certificate" "$(read_log "$tls_log")" '/manifests/.* "CN=client"'
+is "... to one that isn't" "$(read_log "$elsewhere_log" | cut -d' ' -f6 | sort -u)" '"-"'
 
 start_tls server <<END
 location ~ /blobs/ { return 307 http://$open\$uri; }
@@ -124,7 +126,8 @@ registry_auth="auth: { htpasswd: { realm: test, path: $tmp/htpasswd } }"
 servers=$((servers + 1))
 registry_dir=$tmp/registry-$servers
 mkdir "$registry_dir"
-tls_port=$(free_port)
+new_port
+tls_port=$port
 cat >"$registry_dir/config.yml" <<END
 version: 0.1
 log: { level: error }
@@ -159,8 +162,8 @@ END
 conf "$tls" insecure
 ok "an insecure registry is pulled from" fetch "https://$tls/app:1"
 ok "... and pushed to" "$drive" put "https://$tls/pushed" "$tmp/oci/oci-layout"
-like "... by TLS" "$(cat "$tls_log")" '^HTTP/2.0 TLS.* PUT /v2/pushed/blobs/uploads/.* 201 '
-is "... and nothing else" "$(cat "$nginx_log")" ""
+like "... by TLS" "$(read_log "$tls_log")" '^HTTP/2.0 TLS.* PUT /v2/pushed/blobs/uploads/.* 201 '
+is "... and nothing else" "$(read_log "$nginx_log")" ""
 ok "... its tags are listed" "$drive" tags "https://$tls/app"
 conf "$open" insecure
 ok "one without TLS is pulled from" fetch "https://$open/app:1"
@@ -179,7 +182,7 @@ fails "what an insecure registry hasn't got" "$drive" tags "https://$tls/missing
 fails "... or is asked to pull" env DUCC_AUTH_REGISTRIES=r "DUCC_r_IDENT=$tls" "DUCC_r_USER=$registry_user" \
 	"DUCC_r_PASS=$registry_password" ducc-fetch -s "$tmp/store" "https://$tls/missing:1"
 like "... is missing" "$(cat "$out")" 'missing:1: manifest: the server answered 404'
-is "... and not asked for without TLS" "$(grep -v ' TLSv1' "$tls_log")" ""
+is "... and not asked for without TLS" "$(read_log "$tls_log" | grep -v ' TLSv1')" ""
 unset DRIVE_USER DRIVE_PASSWORD
 conf "$tls" blocked
 fails "a blocked one is not pushed to" "$drive" put "https://$tls/blocked" "$tmp/oci/oci-layout"

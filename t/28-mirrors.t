@@ -2,6 +2,7 @@
 # Mirrors and proxies: who is asked instead of the registry, and when.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry jq nginx openssl skopeo socat tinyproxy umoci
 
 make_image "$tmp/oci" app
 start_registry open
@@ -16,19 +17,19 @@ mirror=$registry mirror_log=$registry_log
 # One that has nothing, and one that is not there
 start_registry open
 empty=$registry empty_log=$registry_log
-nobody=127.0.0.1:$(free_port)
+dead_port
+nobody=127.0.0.1:$port
 
 conf() { # standard input: registries.conf
 	cat >"$tmp/registries.conf"
 }
 fetch() { # ARGUMENT...: into a fresh store, with that configuration
 	rm -rf "$tmp/store"
-	: >"$home_log"
-	: >"$mirror_log"
-	: >"$empty_log"
+	clear_log "$home_log" "$mirror_log" "$empty_log"
 	CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf ducc-fetch -s "$tmp/store" "$@"
 }
 asked() { # who was, of home, mirror and empty
+	settle
 	for who in "home $home_log" "mirror $mirror_log" "empty $empty_log"; do
 		! grep -q '"\(GET\|HEAD\) /v2/.*/' "${who#* }" || printf '%s ' "${who%% *}"
 	done
@@ -98,7 +99,7 @@ mirror-by-digest-only = true
 location = "$mirror"
 END
 ok "mirrors for digests only" fetch "$image"
-is "... are not asked what a tag is" "$(grep -c 'manifests/1 ' "$mirror_log")" 0
+is "... are not asked what a tag is" "$(read_log "$mirror_log" | grep -c 'manifests/1 ')" 0
 is "... but for the rest" "$(asked)" "home mirror "
 conf <<END
 [[registry]]
@@ -108,7 +109,7 @@ location = "$mirror"
 pull-from-mirror = "digest-only"
 END
 ok "... as each mirror may say" fetch "$image"
-is "... of itself" "$(grep -c 'manifests/1 ' "$mirror_log") $(asked)" "0 home mirror "
+is "... of itself" "$(read_log "$mirror_log" | grep -c 'manifests/1 ') $(asked)" "0 home mirror "
 conf <<END
 [[registry]]
 location = "$home"
@@ -160,7 +161,7 @@ location = "$home"
 location = "$nginx"
 END
 ok "a mirror with a bad moment" fetch "$image"
-is "... is asked again" "$(requests | grep -c 'GET .*/\(manifests\|blobs\)/sha256:[0-9a-f]* 200') $(grep -c '"GET ' "$home_log")" "5 0"
+is "... is asked again" "$(requests | grep -c 'GET .*/\(manifests\|blobs\)/sha256:[0-9a-f]* 200') $(read_log "$home_log" | grep -c '"GET ')" "5 0"
 
 # Whoever writes a password where it does not belong is told so without it
 conf <<END
@@ -200,18 +201,17 @@ export XDG_CONFIG_HOME="$tmp/config"
 mkdir -p "$tmp/config/containers/registries.conf.d"
 printf '[[registry]]\nlocation = "%s"\n[[registry.mirror]]\nlocation = "%s"\n' "$home" "$mirror" \
 	>"$tmp/config/containers/registries.conf.d/mirror.conf"
-: >"$home_log"
-: >"$mirror_log"
+clear_log "$home_log" "$mirror_log"
 ok "registries.conf.d of the user is read" ducc-fetch -s "$tmp/own" "$image"
 is "... and holds" "$(asked)" "mirror "
 unset XDG_CONFIG_HOME
 
 # Proxies for HTTP: one that wants a password, and one before it that is spoken to by TLS
-need tinyproxy socat
 proxy_password=pr0xy-${tmp##*.}
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$tmp/tls.key" -out "$tmp/tls.crt" 2>/dev/null
-tls=127.0.0.1:$(free_port)
+new_port
+tls=127.0.0.1:$port
 start_nginx <<END
 server { @LISTEN@ }
 server {
@@ -233,7 +233,8 @@ configure_server() {
 }
 start_server "$tmp/tinyproxy.err" / tinyproxy -d -c "$tmp/tinyproxy.conf"
 proxy=$server
-tls_proxy=127.0.0.1:$(free_port)
+new_port
+tls_proxy=127.0.0.1:$port
 setpriv --pdeathsig KILL socat \
 	"OPENSSL-LISTEN:${tls_proxy#*:},bind=127.0.0.1,fork,reuseaddr,verify=0,cert=$tmp/tls.crt,key=$tmp/tls.key" \
 	"TCP:$proxy" 2>"$tmp/socat.err" &

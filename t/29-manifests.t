@@ -2,6 +2,7 @@
 # Indexes in indexes, platforms and their variants, foreign layers, artifacts.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox curl docker-registry htpasswd jq nginx skopeo umoci
 
 index_type=application/vnd.oci.image.index.v1+json
 type=application/vnd.oci.image.manifest.v1+json
@@ -97,7 +98,7 @@ fails "a foreign layer is not fetched" ducc-fetch -s "$tmp/none" "$registry/sour
 like "... which is said, and how it would be" "$(cat "$out")" "source:foreign: layer $layer: a foreign layer .*-F"
 is "... before anything is downloaded" "$(find "$tmp/none/blobs" -type f | wc -l)" 0
 ok "with -F it is" ducc-fetch -F -s "$tmp/F" "$registry/source:foreign"
-like "... from where it is" "$(cat "$foreign_log")" '^GET /layer 200 "-"'
+like "... from where it is" "$(read_log "$foreign_log")" '^GET /layer 200 "-"'
 ok "... and the store is sound" sound "$tmp/F"
 ok "... and it can be unpacked" ducc-unpack -s "$tmp/F" "$registry/source:foreign"
 echo wrong >"$tmp/www/layer"

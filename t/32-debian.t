@@ -7,7 +7,8 @@ unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts ne
 proxy=${http_proxy-}
 . "${0%/*}/lib.sh"
 . "${0%/*}/trees.sh"
-need umoci debootstrap mtree jq
+need debootstrap jq mtree umoci
+[ $sanitized = 0 ] || only_in_soak "debootstrap and apt take most of the time"
 
 # Debian from where this machine's apt has it.
 codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -44,7 +45,7 @@ first_layer() {
 
 # Files with capabilities and setuid bits, new users.
 second_layer() {
-	inside apt-get install -qy --no-install-recommends libcap2-bin iputils-ping sudo busybox less &&
+	inside apt-get -o Acquire::Retries=3 install -qy --no-install-recommends libcap2-bin iputils-ping sudo busybox less &&
 		inside adduser --quiet --disabled-password --gecos '' someone &&
 		tree_becomes_layer
 }
@@ -63,7 +64,12 @@ third_layer() {
 /usr/lib/apt/apt-helper download-file "$mirror/dists/$codename/Release" "$tmp/Release" >"$tmp/log" 2>&1 ||
 	skip_all "no Debian archive at the address that apt has"
 for step in first_layer second_layer third_layer; do
-	$step >"$tmp/log" 2>&1 || { diag <"$tmp/log" >&2; echo "Bail out! $step"; exit 1; }
+	! $step >"$tmp/log" 2>&1 || continue
+	diag <"$tmp/log" >&2
+	! grep -qE "^[EW]: (Failed to fetch|Couldn't download)|Could not (resolve|connect)" "$tmp/log" ||
+		skip_all "the Debian archive has ceased to answer"
+	echo "Bail out! $step"
+	exit 1
 done
 umoci raw unpack --image "$layout:debian" "$tmp/want" >"$tmp/log" 2>&1
 rm -rf "$bundle"

@@ -3,10 +3,9 @@
 # every evil that a text can hold, through all tools, into a directory and into CernVM-FS. Nothing of another name suffers.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need jq nginx
-# The sanitizers take their time.
-case $bin in */san) EVIL_STEP=${EVIL_STEP:-4} ;; esac
-export EVIL_STEP
+need curl jq
+EVIL_STEP=${EVIL_STEP:-$(amount 8 1 12)} EVIL_FIRST=$(amount 0 0 4)
+export EVIL_STEP EVIL_FIRST
 
 evil=$tmp/evil
 work=$tmp/work		# what this test itself writes

@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=corpus.sh
 . "${0%/*}/corpus.sh"
-need jq zstd time
+need jq time zstd
 
 corpus "$tmp/corpus"
 store=$tmp/store

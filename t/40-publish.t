@@ -6,6 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=corpus.sh
 . "${0%/*}/corpus.sh"
+need busybox flock jq umoci zstd
 
 L=$tmp/layout
 S=$tmp/store
@@ -149,7 +150,7 @@ ok "... and no transaction is left open" test ! -e "$tmp/repo7/.transaction"
 
 # A lock that somebody holds
 mkdir "$tmp/locked"
-flock -o "$tmp/locked" setpriv --pdeathsig KILL sleep 30 &
+flock -o "$tmp/locked" setpriv --pdeathsig KILL sleep 600 &
 holder=$!
 locked() { ! flock -n "$tmp/locked" true; }
 wait_for locked

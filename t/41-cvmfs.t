@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/trees.sh"
-need umoci jq
+need busybox jq umoci zstd
 
 stand_in
 L=$tmp/layout
@@ -157,7 +157,7 @@ cvmfs_server transaction $n
 echo mine >"$R/file"
 forget_log
 impatient() {
-	timeout 10 ducc-publish -s "$S" -r $n -w 3 <"$tmp/batch"
+	timeout 24 ducc-publish -s "$S" -r $n -w 5 <"$tmp/batch"
 }
 fails "somebody else has a transaction open for longer than -w, which counts for all images together" impatient
 like "... which the error says" "$(cat "$out")" "^ducc-publish: http://localhost/b1:latest@.*: repository $n: somebody else has a transaction open"

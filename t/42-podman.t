@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/podman.sh"
-need umoci jq skopeo
+need busybox flock jq podman skopeo umoci zstd
 need_podman
 
 L=$tmp/layout
@@ -199,7 +199,9 @@ ducc-fetch -q -s "$S" "oci:$L:two" "oci:$L:base" | ducc-unpack -q -s "$S" >"$tmp
 ok "images in a CernVM-FS repository" ducc-publish -q -s "$S" -r $n <"$tmp/records"
 is "... lead podman to where clients mount it" "$(readlink "$tmp/sys/cvmfs/$n"/podmanStore/overlay/*/diff | grep -cv "^/cvmfs/$n/.layers/../[0-9a-f]*/layerfs$")" 0
 ok "... the repository is sound" cvmfs_server check $n
-# A client's mount point, which nobody else sees
+# A client's mount point, which nobody else sees. It is made for that, by one test at a time.
+exec 9</
+flock 9
 [ -d /cvmfs ] || { mkdir /cvmfs; at_exit "rmdir /cvmfs"; }
 on_client() { # NAME IMAGE FILE
 	# shellcheck disable=SC2016 # for the inner shell

@@ -2,7 +2,7 @@
 # Images of one name for several platforms, in whatever order they come.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need umoci jq
+need jq umoci
 
 stand_in
 L=$tmp/layout

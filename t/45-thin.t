@@ -2,7 +2,7 @@
 # ducc-thin: what is in a thin image, that it points at what is there, and how it gets to a registry.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need umoci skopeo jq
+need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 stand_in
 L=$tmp/layout
@@ -34,6 +34,7 @@ points_at_what_is_there() {
 	done <"$tmp/urls"
 }
 reads_and_writes() { # LOG: how many requests were to read, and how many to write
+	settle
 	echo "$(grep -c '"\(GET\|HEAD\) /v2/' "$1") $(grep -c '"\(PUT\|POST\|PATCH\) /v2/' "$1")"
 }
 
@@ -100,7 +101,7 @@ to() { # TARGET FILE: the records with another thin=
 	sed "s,thin=[^$tab]*,thin=$1," "$2"
 }
 to "$target" "$tmp/app" >"$tmp/records"
-: >"$open_log"
+clear_log "$open_log"
 ok "-n asks the registry" thin "$tmp/records" -n
 like "... says what would be pushed" "$(cat "$out")" "localhost/app:latest: would push $target"
 is "... and sends nothing" "$(reads_and_writes "$open_log")" "1 0"
@@ -112,26 +113,26 @@ ok "... with all its blobs" skopeo copy -q --insecure-policy --src-tls-verify=fa
 is "... under its media type" "$(curl -fsSI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
 	"http://$open/v2/org/app_thin/manifests/1" | tr -d '\r' | sed -n 's/^Content-Type: //p')" \
 	application/vnd.oci.image.manifest.v1+json
-: >"$open_log"
+clear_log "$open_log"
 ok "pushed again" thin "$tmp/records" -v
 like "... there is nothing to do" "$(cat "$out")" "localhost/app:latest: unchanged in $target"
 is "... but one question" "$(reads_and_writes "$open_log")" "1 0"
-: >"$open_log"
+clear_log "$open_log"
 to "$open/org/app_thin:2" "$tmp/app" >"$tmp/records"
 ok "under another tag" thin "$tmp/records"
-is "... no blob is sent again" "$(grep -c '"\(POST\|PATCH\|PUT\) /v2/.*/blobs/' "$open_log")" 0
+is "... no blob is sent again" "$(read_log "$open_log" | grep -c '"\(POST\|PATCH\|PUT\) /v2/.*/blobs/')" 0
 is "... only the manifest" "$(reads_and_writes "$open_log" | cut -d' ' -f2)" 1
-: >"$open_log"
+clear_log "$open_log"
 { to "$target" "$tmp/app"; to "$open/other/app_thin" "$tmp/app"; } >"$tmp/records"
 ok "in another repository of the registry" thin "$tmp/records"
-is "... blobs are mounted" "$(grep -c '"POST /v2/other/.*mount=' "$open_log")" 2
-is "... not sent" "$(grep -c '"\(PATCH\|PUT\) /v2/.*/blobs/' "$open_log")" 0
+is "... blobs are mounted" "$(read_log "$open_log" | grep -c '"POST /v2/other/.*mount=')" 2
+is "... not sent" "$(read_log "$open_log" | grep -c '"\(PATCH\|PUT\) /v2/.*/blobs/')" 0
 ok "... and are there" skopeo copy -q --insecure-policy --src-tls-verify=false "docker://$open/other/app_thin:latest" "oci:$tmp/pulled:y"
-: >"$open_log"
+clear_log "$open_log"
 sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"
 ok "without thin= there is nothing to push" thin "$tmp/records"
 is "... the record is passed on" "$(cat "$out")" "$(cat "$tmp/records")"
-is "... and no registry asked" "$(cat "$open_log")" ""
+is "... and no registry asked" "$(read_log "$open_log")" ""
 to "$open/org/app_thin@sha256:$layer" "$tmp/app" >"$tmp/records"
 fails "a digest is no name to push to" thin "$tmp/records"
 for cannot in "$open/Org:1" "ftp://$open/a"; do
@@ -185,13 +186,13 @@ ok "of one platform" thin "$tmp/s390x.record"
 is "... there is a plain image" "$(manifest_of "$open/org/multi_thin:1" | jq -c '[.layers | length]')" '[1]'
 cat "$tmp/amd64.record" "$tmp/arm64.record" >"$tmp/both"
 publish "$tmp/both"
-: >"$open_log"
+clear_log "$open_log"
 ok "of several" thin "$tmp/both"
 manifest_of "$open/org/multi_thin:1" >"$tmp/index"
 is "... an index of all that are published" "$(jq -c '[.manifests[].platform | "\(.os)/\(.architecture)"]' "$tmp/index")" \
 	'["linux/amd64","linux/arm64","linux/s390x"]'
 is "... of the OCI's kind" "$(jq -r .mediaType "$tmp/index")" application/vnd.oci.image.index.v1+json
-is "... pushed once" "$(grep -c 'PUT /v2/org/multi_thin/manifests/1 ' "$open_log")" 1
+is "... pushed once" "$(read_log "$open_log" | grep -c 'PUT /v2/org/multi_thin/manifests/1 ')" 1
 for a in amd64 arm64 s390x; do
 	ok "$a: its image can be had" skopeo copy -q --insecure-policy --src-tls-verify=false --override-arch $a \
 		"docker://$open/org/multi_thin:1" "oci:$tmp/pulled:$a"
@@ -199,7 +200,7 @@ for a in amd64 arm64 s390x; do
 	ok "... and points at what is there" points_at_what_is_there "$tmp/un-$a/thin.json"
 done
 is "each points at other layers" "$(cat "$tmp"/un-*/thin.json | jq -r '.layers[].digest' | sort -u | wc -l)" 3
-: >"$open_log"
+clear_log "$open_log"
 ok "the first again" thin "$tmp/s390x.record"
 is "... changes nothing" "$(reads_and_writes "$open_log")" "1 0"
 ok "a layout has the index, too" thin "$tmp/s390x.record" -o "$tmp/multi-thin"

@@ -3,10 +3,10 @@
 # directories and in CernVM-FS.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-KILLS=${KILLS:-40}
+KILLS=${KILLS:-$(amount 16 120 8)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need umoci jq
+need busybox jq umoci
 
 stand_in
 S=$tmp/store

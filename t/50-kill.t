@@ -1,9 +1,10 @@
 #!/bin/sh
-# kill -9 at a hundred random moments: nothing half-done is ever seen, and the next run sets things right.
+# kill -9 at random moments: nothing half-done is ever seen, and the next run sets things right.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
+need busybox curl docker-registry jq skopeo umoci
 
 third=$((kills / 3))
 

@@ -2,8 +2,9 @@
 # make install and uninstall: what is installed works from where it is, and a program can be linked to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+need busybox make mandoc pkg-config umoci
 
-need make pkg-config mandoc
+[ $sanitized = 0 ] || only_in_soak "it installs the build without the sanitizers"
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
 cc=${CC:-cc}
 tools=$(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g')

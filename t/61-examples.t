@@ -3,7 +3,7 @@
 # ducc-hook(1) have their place in the tests of wish lists and webhooks.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need umoci skopeo nginx bash
+need bash busybox curl docker-registry nginx skopeo umoci
 
 stand_in
 cvmfs_server mkfs unpacked.example.org

@@ -2,7 +2,7 @@
 # ducc-convert: what it counts and how it exits, that it works alone, and what a signal does to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need umoci jq bash flock
+need bash busybox curl docker-registry flock jq nginx skopeo umoci
 
 stand_in
 convert=$top/scripts/ducc-convert
@@ -157,17 +157,17 @@ is_free() {
 recipe "http://$slow/slow:1" >"$list"
 for signal in HUP=129 INT=130 TERM=143; do
 	# A shell starts its background jobs without SIGINT, and under nohup all is without SIGHUP.
-	perl -e '$SIG{INT} = $SIG{HUP} = "DEFAULT"; exec @ARGV' "$convert" -G "$list" >"$out" 2>&1 &
+	perl -e '$SIG{INT} = $SIG{HUP} = "DEFAULT"; exec @ARGV' "$convert" -G "$list" >"$tmp/interrupted" 2>&1 &
 	pid=$!
 	wait_for is_fetching
 	kill -s ${signal%=*} $pid
 	ok "SIG${signal%=*} ends it, as such" convert_died ${signal#*=}
-	like "... which it says" "$(cat "$out")" "1 failed, 0 removed \(interrupted\)$"
+	like "... which it says" "$(cat "$tmp/interrupted")" "1 failed, 0 removed \(interrupted\)$"
 	ok "... with all that it had started" is_free
 	is "... and nothing of it is left" "$(ls "$TMPDIR")" ""
 	rm -rf "$S/tmp"
 done
-"$convert" -G "$list" >"$out" 2>&1 &
+"$convert" -G "$list" >"$tmp/interrupted" 2>&1 &
 pid=$!
 wait_for is_fetching
 kill -9 $pid
@@ -181,7 +181,7 @@ rm -rf "${TMPDIR:?}"/*
 
 # A signal while it publishes, or pauses
 recipe "http://$registry/app:one" "http://$registry/app:tw*" "http://$registry/app:three" "http://$registry/slow:1" >"$list"
-CVMFS_STANDIN_PAUSE=4 "$convert" "$list" >"$out" 2>&1 &
+CVMFS_STANDIN_PAUSE=8 "$convert" "$list" >"$tmp/interrupted" 2>&1 &
 pid=$!
 wait_for test -e "$spool/paused"
 kill -s TERM $pid

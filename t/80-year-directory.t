@@ -5,6 +5,7 @@
 . "${0%/*}/podman.sh"
 . "${0%/*}/year.sh"
 
+need curl docker-registry jq nginx pkill skopeo umoci
 need_podman
 live_through "$tmp/repo" "$tmp/repo"
 is_a_good_year "$tmp/repo"

@@ -4,6 +4,8 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/year.sh"
 
+need busybox curl docker-registry jq nginx pkill skopeo umoci
+
 stand_in
 cvmfs_server mkfs year.example.org
 live_through year.example.org "$tmp/sys/cvmfs/year.example.org"

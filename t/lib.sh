@@ -29,6 +29,41 @@ UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
 LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
 export HOME LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 
+# How much a test does
+#
+# All tests together are to take minutes. Where one tries the same thing again and again - kills, faults, days, similar
+# cases - it does less of it, unless $SOAK is set, as scripts/soak does: then nothing is left out.
+
+case $bin in
+*/san) sanitized=1 ;;
+*) sanitized=0 ;;
+esac
+
+# amount CHECK SOAK [SANITIZED]: print how often: CHECK times, or SANITIZED times under the sanitizers, where all is
+# slower, or with $SOAK, SOAK times.
+amount() {
+	if [ -n "${SOAK-}" ]; then
+		echo "$2"
+	elif [ $sanitized = 1 ]; then
+		echo "${3:-$1}"
+	else
+		echo "$1"
+	fi
+}
+
+# my_turn: whether to try the next one of many similar cases: every other one, or with $SOAK all. The tests under the
+# sanitizers try those that the others leave out.
+turn=0
+my_turn() {
+	turn=$((1 - turn))
+	[ -n "${SOAK-}" ] || [ $turn = $sanitized ]
+}
+
+# only_in_soak WHY: skip the whole test, unless $SOAK is set.
+only_in_soak() {
+	[ -n "${SOAK-}" ] || skip_all "$1; with SOAK=1 it runs"
+}
+
 # Cleaning up
 
 at_exit_commands=
@@ -161,16 +196,20 @@ done_testing() {
 	[ "$tap_failed" = 0 ] || exit 1
 }
 
-# need PROGRAM...: skip the whole test where one of them isn't there.
+# need PROGRAM...: skip the whole test where one of them isn't there. Stands at its top: after the first ok it is too late.
+# What the functions here need is for the test to say, too: add_layer umoci; make_image umoci and busybox; push and
+# manifest_of skopeo; servers curl, and themselves.
 need() {
+	[ "$tap_count" = 0 ] || { echo 'Bail out! need stands at the top'; exit 1; }
 	for p; do
 		command -v "$p" >/dev/null || skip_all "$p is not installed"
 	done
 }
 
-# wait_for COMMAND...: until it succeeds, ten seconds at most.
+# wait_for COMMAND...: until it succeeds, for a minute at least: much longer than anything takes, on a machine that
+# has other work to do.
 wait_for() {
-	tries=200
+	tries=1200
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
@@ -181,10 +220,70 @@ wait_for() {
 # Servers: all on loopback, all die with the test, however it ends
 
 servers=0
+ports=
+first_port=
 
-free_port() {
-	perl -MIO::Socket::INET -e \
-		'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+# take_ports: reserve a row of ports for this test. They are below those that the kernel picks for others, and the
+# row is taken by whoever has bound its first port. Nobody listens there: connections to it are refused.
+take_ports() {
+	mkfifo "$tmp/.ports"
+	setpriv --pdeathsig KILL perl -MSocket -e '
+		sub bound {
+			my ($port, $reuse) = @_;
+			socket my $s, PF_INET, SOCK_STREAM, 0 or die "socket: $!\n";
+			setsockopt $s, SOL_SOCKET, SO_REUSEADDR, $reuse;
+			return bind($s, sockaddr_in($port, INADDR_ANY)) ? $s : undef;
+		}
+		my ($low, $length, $first, $taken) = (10240, 64);
+		my $rows = (32768 - $low) / $length;
+		for (my $n = int rand $rows; !$taken; $n = ($n + 1) % $rows) {
+			$first = $low + $n * $length;
+			$taken = bound($first, 0);
+		}
+		print join(" ", $first, grep { bound($_, 1) } $first + 1 .. $first + $length - 1), " \n";
+		close STDOUT;
+		sleep' >"$tmp/.ports" &
+	at_exit "kill $! 2>/dev/null"
+	read -r first_port ports <"$tmp/.ports"
+	rm "$tmp/.ports"
+}
+
+# new_port: set $port to a port for a server of this test.
+new_port() {
+	[ -n "$ports" ] || take_ports
+	port=${ports%% *}
+	ports=${ports#"$port"}
+	ports=${ports# }
+}
+
+# dead_port: set $port to one on which nobody listens.
+dead_port() {
+	[ -n "$first_port" ] || take_ports
+	port=$first_port
+}
+
+# settle: wait until the servers of this test have written down all that they were asked. They do so after the client
+# has got its answer, but before they close the connection. Only for tests that have no client running.
+settle() {
+	[ -z "$first_port" ] || wait_for no_connections
+}
+no_connections() { # established, or closed only by the client
+	awk -v first="$(printf '%04X' "$first_port")" -v last="$(printf '%04X' $((first_port + 63)))" '
+		{ port = substr($2, 10) "" }
+		port >= first && port <= last && $4 ~ /^0[138]$/ { open = 1 }
+		END { exit open }' /proc/net/tcp
+}
+
+# read_log LOG: print it when it is complete.
+read_log() {
+	settle
+	cat "$1"
+}
+
+# clear_log LOG...: empty it, when all that belongs there is in it.
+clear_log() {
+	settle
+	for log; do : >"$log"; done
 }
 
 server_answers() { # URL ID: it is ours that answers, not somebody else's on the same port
@@ -198,8 +297,8 @@ start_server() {
 	server_log=$1 server_path=$2
 	shift 2
 	for attempt in 1 2 3 4 5; do
-		server_port=$(free_port)
-		server=127.0.0.1:$server_port
+		new_port
+		server=127.0.0.1:$port
 		server_id=ducc-${tmp##*.}-$servers-$attempt
 		configure_server "$server" "$server_id"
 		: >"$server_log"
@@ -227,7 +326,6 @@ stop_server() {
 # block and @ADDRESS@ where its own HOST:PORT is wanted. Sets $nginx to HOST:PORT, and $nginx_log:
 # one line per request, METHOD PATH STATUS "AUTHORIZATION".
 start_nginx() {
-	need nginx
 	servers=$((servers + 1))
 	nginx_dir=$tmp/nginx-$servers
 	nginx_log=$nginx_dir/access.log
@@ -253,11 +351,9 @@ start_nginx() {
 	nginx=$server
 }
 
-# requests: what nginx has been asked for, as in $nginx_log. It writes a line after its answer, but before it answers
-# anybody else.
+# requests: those that nginx has got, as in $nginx_log.
 requests() {
-	curl -s -m 5 "http://$nginx/.id" >/dev/null || :
-	cat "$nginx_log"
+	read_log "$nginx_log"
 }
 
 registry_user=user
@@ -271,7 +367,6 @@ token_repositories='public/app private/app'
 # tokens has the token server t/token-server.pl, whose files are in $tokens.
 # $registry_settings, if set, is more of its configuration.
 start_registry() {
-	need docker-registry
 	registry_auth=
 	case ${1:-open} in
 	open) ;;
@@ -310,7 +405,6 @@ start_registry() {
 }
 
 make_htpasswd() {
-	need htpasswd
 	[ -e "$tmp/htpasswd" ] ||
 		htpasswd -nbB -C 5 "$registry_user" "$registry_password" >"$tmp/htpasswd"
 }
@@ -447,7 +541,6 @@ add_layer() {
 # /bin/sh: with a whiteout, a setuid file, and an entry point, command and environment that
 # need careful quoting.
 make_image() {
-	need umoci busybox
 	[ -e "$1/oci-layout" ] || umoci init --layout "$1"
 	umoci new --image "$1:$2"
 	mi=$tmp/make_image

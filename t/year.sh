@@ -2,13 +2,13 @@
 # kind of repository. Tags appear, move and vanish in a real registry, lines come and go in the wish list, and each
 # day the cron jobs run with the clock moved on; some days the registry fails half of its requests, the disk is full,
 # or everything is killed. year.pl keeps the account of what there must be.
-# YEAR_SEED repeats a run's events, YEAR_STEP is the number of days from one run of the jobs to the next.
+# YEAR_SEED repeats a run's events, YEAR_STEP is the number of days from one run of the jobs to the next: some weeks, or
+# one day with $SOAK.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # lib.sh sets what is not set here
 
 # live_through REPOSITORY PATH: PATH is where it can be read
 live_through() {
-	need umoci skopeo jq nginx docker-registry pkill
 	start_registry open
 	behind=$registry behind_dir=$registry_dir
 	# Half of all requests fail on days when there is a file $tmp/bad.
@@ -45,11 +45,7 @@ live_through() {
 		push "$year_layout:$i" "$behind/all:$i"
 	done
 	year_seed=${YEAR_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-	# The sanitizers take their time.
-	case $bin in
-	*/san) year_step=${YEAR_STEP:-7} ;;
-	*) year_step=${YEAR_STEP:-1} ;;
-	esac
+	year_step=${YEAR_STEP:-$(amount 14 1 28)}
 	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
 	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events TMPDIR=$tmp
 	export DUCC_STORE DUCC_NOTIFY TMPDIR

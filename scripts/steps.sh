@@ -1,0 +1,65 @@
+# steps.sh: what scripts/check and scripts/soak share: steps, each of which may fail without keeping the others from
+# being taken, and what is said of them at the end. Sourced in the source tree.
+# shellcheck shell=sh
+
+steps_tmp=$(mktemp -d)
+steps_start=$(date +%s)
+steps_failed=
+steps_beside=
+trap 'rm -rf "$steps_tmp"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+failed() { # COMMAND
+	steps_failed="$steps_failed
+	$1"
+}
+
+# step COMMAND...: run it, and keep the times that prove gives.
+step() {
+	echo
+	echo "=== $*"
+	rm -f "$steps_tmp/failed"
+	{ "$@" || : >"$steps_tmp/failed"; } | tee "$steps_tmp/out"
+	sed -n "s/^\[[0-9:]*\] \([^ ]*\) .* \([0-9]*\) ms .*/\2 \1 ($*)/p" "$steps_tmp/out" >>"$steps_tmp/times"
+	[ ! -e "$steps_tmp/failed" ] || failed "$*"
+}
+
+# beside COMMAND: run it in the time that the steps that follow leave to it.
+beside() {
+	steps_beside=$1
+	nice "$1" >"$steps_tmp/beside" 2>&1 &
+	steps_pid=$!
+	trap 'kill "$steps_pid" 2>/dev/null; rm -rf "$steps_tmp"' EXIT
+}
+
+# build_all: both builds; warnings are errors.
+build_all() {
+	step make -s -B -j "$(nproc)" WERROR=1
+	step make -s -j "$(nproc)" WERROR=1 SAN=1
+}
+
+# finish: say which tests were the slowest, and what has failed; exit.
+finish() {
+	if [ -n "$steps_beside" ]; then
+		echo
+		echo "=== $steps_beside"
+		wait "$steps_pid" || failed "$steps_beside"
+		cat "$steps_tmp/beside"
+	fi
+	echo
+	echo '=== The slowest tests, in seconds'
+	sort -rn "$steps_tmp/times" | head -n 10 | while read -r steps_ms steps_test; do
+		printf '%5d  %s\n' $((steps_ms / 1000)) "$steps_test"
+	done
+	echo
+	steps_took=$(($(date +%s) - steps_start))
+	echo "It took $((steps_took / 60)) min $((steps_took % 60)) s."
+	if [ -n "$steps_failed" ]; then
+		echo "failed:$steps_failed"
+		exit 1
+	fi
+	echo 'all is well'
+	exit 0
+}
