@@ -48,6 +48,18 @@ void pieces_free(struct pieces *pieces)
 	free(pieces->data);
 }
 
+/* Through memory, for file systems between which the kernel does not copy. */
+static int copy_pieces(int from, int to, uint64_t size)
+{
+	AUTO_PIECES pieces = pieces_of(from, (uint64_t)lseek(from, 0, SEEK_CUR), size);
+
+	while (pieces.left && pieces_next(&pieces))
+		if (write_all(to, pieces.data, pieces.len) < 0)
+			return -1;
+	errno = pieces.error;
+	return errno ? -1 : 0;
+}
+
 int file_copy(int from, int to, uint64_t size)
 {
 	while (size) {
@@ -56,6 +68,9 @@ int file_copy(int from, int to, uint64_t size)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 &&
+		    (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+			return copy_pieces(from, to, size);
 		if (!n && size == TO_THE_END)
 			return 0;
 		if (!n)
