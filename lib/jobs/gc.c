@@ -20,7 +20,7 @@
 #include "base/mem.h"
 #include "repo/public_names.h"
 #include "base/path.h"
-#include "podman/podman_forget.h"
+#include "podman/podman_remove.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
 #include "repo/target.h"
@@ -343,7 +343,7 @@ static int add_steps(struct gc *gc, ducc_error **err)
 
 	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0)
 		return -1;
-	if (gc->plan.n_removed && podman_forget(&gone, gc->transaction, err) < 0)
+	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
 		return -1;
 	return remove_listings(gc, err) < 0 ? -1 : remove_trees(gc, err);
 }

@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "repo/public_names.h"
 #include "base/path.h"
-#include "podman/podman_store.h"
+#include "podman/podman_add.h"
 #include "repo/schedule.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
@@ -383,7 +383,7 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .config_len = image->config_len,
 				     .unpacked = image->unpacked};
 
-	podman_store_add(&publish->session->context, podman, image->name, named, &entry);
+	podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
 /* Gives the images that are prepared their names, and says what there is to say of them. */
@@ -391,7 +391,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 {
 	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
 	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
-	struct podman *podman = podman_store_open(&publish->repository, err);
+	struct podman *podman = podman_open(&publish->repository, err);
 	size_t n = 0;
 	int result;
 
@@ -421,7 +421,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 			       images[i]->changed ? "publishing" : "unchanged");
 	}
 	if (!result)
-		result = podman_store_save(podman, publish->transaction, err);
+		result = podman_save(podman, publish->transaction, err);
 	podman_free(podman);
 	for (size_t i = 0; i < n; i++) {
 		free(namings[i].platform);
