@@ -8,8 +8,8 @@
 #include "base/path.h"
 #include "base/removal.h"
 #include "jobs/targets.h"
-#include "podman/podman_forget.h"
 #include "podman/podman_list.h"
+#include "podman/podman_remove.h"
 #include "tap.h"
 
 static bool goes(void *ctx, const char *name)
@@ -62,18 +62,13 @@ static bool write_layers(int root, const char *pairs)
 }
 
 /* The first letters of the IDs that are listed now. */
-static char *layers_left(int root)
+static char *layers_left(const struct repository *repository)
 {
 	struct buffer letters = {0};
-	AUTO_FREE char *data = NULL;
+	AUTO_JSON *list = podman_list_read(repository, PODMAN_LAYERS, NULL);
 	const cJSON *entry;
-	size_t len = 0;
-	cJSON *list;
 
-	path_read(root, PODMAN_LAYERS, 1 << 20, &data, &len, NULL);
-	list = podman_list_read(data, len, "layers.json", NULL);
 	cJSON_ArrayForEach(entry, list) buffer_add(&letters, podman_list_text(entry, "id"), 1);
-	cJSON_Delete(list);
 	return buffer_steal(&letters);
 }
 
@@ -107,14 +102,14 @@ static void forget(const char *pairs, const char *want, const char *title)
 	    targets_open(&repository, name, store_name, &err) >= 0)
 		transaction = transaction_begin(&context, &store, &repository, &err);
 	if (transaction)
-		done = !podman_forget(&gone, transaction, &err) &&
+		done = !podman_remove(&gone, transaction, &err) &&
 		       !transaction_open(transaction, &err) &&
 		       !transaction_commit(transaction, &err);
 	transaction_end(transaction);
 	if (!done)
 		printf("# %s\n", err ? ducc_error_message(err) : "not done");
 	ducc_error_free(err);
-	left = layers_left(root);
+	left = layers_left(&repository);
 	is_string(left, want, title);
 	repository_close(&repository);
 	store_close(&store);

@@ -21,7 +21,7 @@
 #include "jobs/gc_plan.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
-#include "podman/podman_forget.h"
+#include "podman/podman_remove.h"
 #include "repo/public_names.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
@@ -343,7 +343,7 @@ static int add_steps(struct gc *gc, ducc_error **err)
 
 	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0)
 		return -1;
-	if (gc->plan.n_removed && podman_forget(&gone, gc->transaction, err) < 0)
+	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
 		return -1;
 	return remove_listings(gc, err) < 0 ? -1 : remove_trees(gc, err);
 }

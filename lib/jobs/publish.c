@@ -21,7 +21,7 @@
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
-#include "podman/podman_store.h"
+#include "podman/podman_add.h"
 #include "repo/public_names.h"
 #include "repo/schedule.h"
 #include "repo/singularity.h"
@@ -378,7 +378,7 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .config_len = image->stored.config_len,
 				     .unpacked = image->unpacked};
 
-	podman_store_add(&publish->session->context, podman, image->name, named, &entry);
+	podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
 /* Gives the images that are prepared their names, and says what there is to say of them. */
@@ -386,7 +386,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 {
 	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
 	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
-	struct podman *podman = podman_store_open(&publish->repository, err);
+	struct podman *podman = podman_open(&publish->repository, err);
 	size_t n = 0;
 	int result;
 
@@ -416,7 +416,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 			       images[i]->changed ? "publishing" : "unchanged");
 	}
 	if (!result)
-		result = podman_store_save(podman, publish->transaction, err);
+		result = podman_save(podman, publish->transaction, err);
 	podman_free(podman);
 	for (size_t i = 0; i < n; i++) {
 		free(namings[i].platform);

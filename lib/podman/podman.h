@@ -15,60 +15,86 @@
  * name twice.  An image of the original's that loses its name that way is dropped,
  * as the original did: it kept no manifest but that of the name.
  *
- * A struct podman owns all of its memory; release it with podman_free().
+ * This is the model of the two lists, read and indexed once.  podman_add.h adds images to
+ * it, podman_remove.h removes them; podman_save() writes what has changed.  The model owns
+ * all of its memory; release it with podman_free().
  */
 #ifndef DUCC_PODMAN_H
 #define DUCC_PODMAN_H
 
-#include "format/image.h"
+#include "base/strmap.h"
 #include "podman/podman_list.h"
 
-struct podman;
+/* images.json or layers.json. */
+struct indexed_list {
+	cJSON *entries;
+	struct strmap by_id; /* of struct listed_image or listed_layer */
+	bool changed;
+};
 
-/*
- * Reads the two lists.  One that is not there (NULL) is empty.
- *
- * `root` is where clients have the repository, as in "/cvmfs/NAME".  If that is
- * not known (NULL) the links to the layers are relative: Podman runs the images
- * then, but can't build on them, commit or compare ("linkpath must be absolute").
- */
-struct podman *podman_new(const char *root, const char *images_json, size_t images_len,
-			  const char *layers_json, size_t layers_len, ducc_error **err);
-void podman_free(struct podman *podman);
-
-/* An image whose layers are published, or will be together with the store. */
-struct podman_image {
-	const struct manifest *manifest;
-	const char *manifest_json;
-	size_t manifest_len;
-	const struct digest *digest; /* of the manifest */
-	const struct config *config;
-	const char *config_json;
-	size_t config_len;
-	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: not known; or NULL */
+struct listed_image {
+	cJSON *entry;  /* NULL: not listed any more */
+	bool forsaken; /* one of the original's that has lost a name */
 };
 
 /*
- * Lists the image, under `name` (as reference_name() makes it) if that is not NULL;
- * no other image has the name then.  An image that is listed already gets the name.
- *
- * Returns 0; 1 if it is listed without the name, because Podman can't parse that;
- * or -1 with *err set and nothing changed, if Podman can't have the image: too many
- * layers, or a manifest or config that Go can't read (go_json.h).  With such a name or image
- * in the list `podman images` fails.
+ * The original ducc calls a layer after its diff ID whatever it lies on, and lists it again
+ * for each base.
  */
-int podman_add(struct podman *podman, const char *name, const struct podman_image *image,
-	       ducc_error **err);
+struct listed_layer {
+	cJSON *entry;              /* NULL: not listed any more */
+	struct listed_layer *same; /* NULL, or another entry with this ID */
+	bool linked;               /* its short name is among the outputs */
+	unsigned marks;            /* podman_remove's */
+};
 
-/* The contrary, for an image that Podman can't have: nothing has the name, nor the ID, then. */
-void podman_drop(struct podman *podman, const char *name, const struct podman_image *image);
+/* A file or a symbolic link to write, beside the lists. */
+struct podman_output {
+	bool link;
+	char *path, *data;
+	size_t len;
+};
+
+struct podman {
+	char *root; /* where clients have the repository; NULL: not known */
+	struct indexed_list images, layers;
+	struct strmap by_name; /* entry of the last image that took the name */
+	cJSON *detached;       /* images that by_name may still have */
+	struct podman_output *outputs;
+	size_t n, capacity;
+};
+
+/* Reads and indexes the lists as they are published, with names that several images have. */
+struct podman *podman_read(const struct repository *repository, ducc_error **err);
+
+/* The same for adding images: each name belongs to one image only. */
+struct podman *podman_open(const struct repository *repository, ducc_error **err);
+
+void podman_free(struct podman *podman);
+
+/* Appends an entry to a list; the caller has set its ID, which no other entry has. */
+void podman_append_image(struct podman *podman, cJSON *entry);
+void podman_append_layer(struct podman *podman, cJSON *entry);
+
+/* Take an image, or all entries of a layer, off the list. */
+void podman_detach_image(struct podman *podman, cJSON *entry);
+void podman_detach_layer(struct podman *podman, struct listed_layer *layer);
+
+/* Makes the name that image's alone. */
+void podman_claim_name(struct podman *podman, cJSON *image, const char *name);
+
+/* Takes the name from the image that has it. */
+void podman_drop_name(struct podman *podman, const char *name);
+
+/* Notes what to write beside the lists.  They take ownership of path. */
+void podman_add_file(struct podman *podman, char *path, const char *data, size_t len);
+void podman_add_link(struct podman *podman, char *path, const char *target);
 
 /*
- * Hands over what is new or changed, each path once, and some links that may be
- * there already; nothing, if nothing is new.  images.json comes at the end: what
- * it leads to should be in place before it is.  Returns 0, or -1 as soon as the
- * target does.
+ * Adds to the transaction what is new or changed, and some links that may be there already;
+ * nothing, if nothing is new.  images.json comes at the end: what it leads to should be in
+ * place before it is.
  */
-int podman_save(const struct podman *podman, const struct podman_target *target, ducc_error **err);
+int podman_save(const struct podman *podman, struct transaction *transaction, ducc_error **err);
 
 #endif

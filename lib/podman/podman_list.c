@@ -3,7 +3,10 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "format/digest.h"
+
+#define LIST_LIMIT ((size_t)1 << 30) /* bytes */
 
 const char *podman_list_text(const cJSON *object, const char *key)
 {
@@ -55,12 +58,19 @@ static int check_entry(const cJSON *entry, ducc_error **err)
 	return check_strings(entry, "names", err);
 }
 
-cJSON *podman_list_read(const char *data, size_t len, const char *what, ducc_error **err)
+cJSON *podman_list_read(const struct repository *repository, const char *path, ducc_error **err)
 {
-	AUTO_JSON *list = data && len ? json_parse_array(data, len, what, err) : json_array();
+	const char *what = strrchr(path, '/') + 1;
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_FREE char *data = NULL;
+	AUTO_JSON *list = NULL;
 	const cJSON *entry;
-	size_t n = 0;
+	size_t len = 0, n = 0;
 
+	if (root >= 0 && path_exists(root, path) &&
+	    path_read(root, path, LIST_LIMIT, &data, &len, err) < 0)
+		return NULL;
+	list = len ? json_parse_array(data, len, what, err) : json_array();
 	cJSON_ArrayForEach(entry, list)
 	{
 		n++;
@@ -104,7 +114,7 @@ bool podman_list_has_manifest(const cJSON *image)
 				       "manifest");
 }
 
-int podman_list_mend(const cJSON *image, const struct podman_target *target, ducc_error **err)
+int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err)
 {
 	const char *id = podman_list_text(image, "id"), *name = podman_list_first_name(image);
 	AUTO_FREE char *path = NULL, *manifest = NULL;
@@ -113,11 +123,11 @@ int podman_list_mend(const cJSON *image, const struct podman_target *target, duc
 		return 0;
 	path = format(PODMAN_IMAGE_DIRECTORY "/%s/manifest", id);
 	manifest = format("../../../.metadata/%s/manifest.json", name);
-	return target->link(target->ctx, path, manifest, err);
+	return transaction_add_symlink(transaction, path, manifest, err);
 }
 
 static int save(const cJSON *entries, bool images, const char *path, const char *lock_path,
-		const struct podman_target *target, ducc_error **err)
+		struct transaction *transaction, ducc_error **err)
 {
 	AUTO_BUFFER json = {0};
 	struct digest digest;
@@ -133,21 +143,19 @@ static int save(const cJSON *entries, bool images, const char *path, const char 
 	}
 	buffer_adds(&json, json.len ? "\n]\n" : "[]\n");
 	digest = digest_of(json.data, json.len);
-	if (target->file(target->ctx, path, json.data, json.len, err) < 0)
+	if (transaction_add_file(transaction, path, json.data, json.len, err) < 0)
 		return -1;
-	return target->file(target->ctx, lock_path, digest.hex, DIGEST_HEX_LEN, err);
+	return transaction_add_file(transaction, lock_path, digest.hex, DIGEST_HEX_LEN, err);
 }
 
-int podman_list_save_images(const cJSON *images, const struct podman_target *target,
-			    ducc_error **err)
+int podman_list_save_images(const cJSON *images, struct transaction *transaction, ducc_error **err)
 {
-	return save(images, true, PODMAN_IMAGES, PODMAN_IMAGE_DIRECTORY "/images.lock", target,
+	return save(images, true, PODMAN_IMAGES, PODMAN_IMAGE_DIRECTORY "/images.lock", transaction,
 		    err);
 }
 
-int podman_list_save_layers(const cJSON *layers, const struct podman_target *target,
-			    ducc_error **err)
+int podman_list_save_layers(const cJSON *layers, struct transaction *transaction, ducc_error **err)
 {
-	return save(layers, false, PODMAN_LAYERS, PODMAN_LAYER_DIRECTORY "/layers.lock", target,
-		    err);
+	return save(layers, false, PODMAN_LAYERS, PODMAN_LAYER_DIRECTORY "/layers.lock",
+		    transaction, err);
 }

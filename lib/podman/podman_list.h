@@ -1,41 +1,33 @@
 /*
  * The lists of Podman's store, images.json and layers.json (containers/storage), as JSON
- * arrays whose entries have been checked as far as they are used here, and the way to
- * write what belongs to them.
+ * arrays whose entries have been checked as far as they are used here.
  */
 #ifndef DUCC_PODMAN_LIST_H
 #define DUCC_PODMAN_LIST_H
 
 #include "format/json.h"
 #include "format/repo_paths.h"
+#include "repo/transaction.h"
 
 /* Places in a repository. */
 #define PODMAN_IMAGE_DIRECTORY REPO_PODMAN "/overlay-images"
 #define PODMAN_LAYER_DIRECTORY REPO_PODMAN "/overlay-layers"
 #define PODMAN_IMAGES PODMAN_IMAGE_DIRECTORY "/images.json"
 #define PODMAN_LAYERS PODMAN_LAYER_DIRECTORY "/layers.json"
+#define PODMAN_OVERLAY REPO_PODMAN "/overlay"
 
 /* Of a layer in layers.json: the blob whose files it has.  Podman does not know this member. */
 #define PODMAN_BLOB "ducc-blob"
 
-/* Where files and links go; paths are relative to the repository. */
-struct podman_target {
-	int (*file)(void *ctx, const char *path, const void *data, size_t len, ducc_error **err);
-	int (*link)(void *ctx, const char *path, const char *target, ducc_error **err);
-	void *ctx;
-};
-
-/* Reads a list, empty if data is NULL; `what` names it in errors. */
-cJSON *podman_list_read(const char *data, size_t len, const char *what, ducc_error **err);
+/* Reads one of the lists as it is published; it is empty if it does not exist. */
+cJSON *podman_list_read(const struct repository *repository, const char *path, ducc_error **err);
 
 /*
  * Writes one of the lists, one entry a line, and its lock.  A process that has the store
  * open reads the list again when the lock's content has changed.
  */
-int podman_list_save_images(const cJSON *images, const struct podman_target *target,
-			    ducc_error **err);
-int podman_list_save_layers(const cJSON *layers, const struct podman_target *target,
-			    ducc_error **err);
+int podman_list_save_images(const cJSON *images, struct transaction *transaction, ducc_error **err);
+int podman_list_save_layers(const cJSON *layers, struct transaction *transaction, ducc_error **err);
 
 /* The string in an entry, or "" if it is not there. */
 const char *podman_list_text(const cJSON *entry, const char *key);
@@ -55,6 +47,6 @@ const char *podman_list_config(const cJSON *image);
  * Where it has lost that name, the one that is left must do for it.
  */
 bool podman_list_has_manifest(const cJSON *image);
-int podman_list_mend(const cJSON *image, const struct podman_target *target, ducc_error **err);
+int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Removing from Podman's store (podman_store.h) what is no longer published.
+ * Removing from Podman's store (podman.h) what is no longer published.
  */
-#ifndef DUCC_PODMAN_FORGET_H
-#define DUCC_PODMAN_FORGET_H
+#ifndef DUCC_PODMAN_REMOVE_H
+#define DUCC_PODMAN_REMOVE_H
 
 #include "repo/transaction.h"
 
@@ -17,7 +17,7 @@ struct podman_gone {
  * Takes these names out of the lists of the repository, and these images with the
  * layers that no other one has.
  */
-int podman_forget(const struct podman_gone *gone, struct transaction *transaction,
+int podman_remove(const struct podman_gone *gone, struct transaction *transaction,
 		  ducc_error **err);
 
 #endif

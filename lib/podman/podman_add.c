@@ -1,0 +1,216 @@
+/* Adding images to Podman's store: see podman_add.h. */
+#include "podman/podman_add.h"
+
+#include "base/base64.h"
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "podman/go_json.h"
+#include "podman/podman_name.h"
+
+/* The kernel stacks no more. */
+#define LAYERS_MAX 500
+
+static void set_digest(cJSON *object, const char *key, const struct digest *digest)
+{
+	AUTO_FREE char *value = format(PRI_DIGEST, digest->hex);
+
+	json_set_string(object, key, value);
+}
+
+/* The member, made if it isn't there. */
+static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
+{
+	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (item && !cJSON_IsNull(item))
+		return item;
+	json_set(object, key, make());
+	return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* Adds a string to the array; false if it is in there already. */
+static bool add_string(cJSON *array, const char *value)
+{
+	if (podman_list_find_string(array, value))
+		return false;
+	json_append(array, xalloc(cJSON_CreateString(value)));
+	return true;
+}
+
+/*
+ * Checks that Podman can have the image: one that it can't read makes `podman images` fail for
+ * all.  Sets *created to when it was made, as its config says; the caller frees it.
+ */
+static int check_image(const struct podman_image *image, char **created, ducc_error **err)
+{
+	AUTO_JSON *config = json_parse(image->config_json, image->config_len, "config", err);
+	size_t n = image->manifest->n;
+	const char *text;
+
+	if (!config ||
+	    go_json_check_config(config, image->config_json, image->config_len, err) < 0 ||
+	    go_json_check_manifest(image->manifest_json, image->manifest_len, err) < 0)
+		return -1;
+	if (n != image->config->n)
+		return error_set(err, "%zu layers, but %zu diff IDs", n, image->config->n);
+	if (n > LAYERS_MAX)
+		return error_set(err, "%zu layers: no more than %d can be stacked", n, LAYERS_MAX);
+	text = podman_list_text(config, "created");
+	*created = xstrdup(*text ? text : "1970-01-01T00:00:00Z");
+	return 0;
+}
+
+/* What containers/storage calls the file of a document that is kept with an image. */
+static char *data_path(const cJSON *image, const char *key)
+{
+	AUTO_FREE char *encoded = base64_encode(key, strlen(key));
+	bool plain = !strcmp(key, "manifest");
+
+	return format(PODMAN_IMAGE_DIRECTORY "/%s/%s%s", podman_list_text(image, "id"),
+		      plain ? "" : "=", plain ? key : encoded);
+}
+
+/* Notes that there is a document; false if it is noted already. */
+static bool note_data(struct podman *podman, cJSON *image, const char *key, size_t len,
+		      const struct digest *digest)
+{
+	if (!add_string(member(image, "big-data-names", json_array), key))
+		return false;
+	json_set_size(member(image, "big-data-sizes", json_object), key, len);
+	set_digest(member(image, "big-data-digests", json_object), key, digest);
+	podman->images.changed = true;
+	return true;
+}
+
+/* Keeps manifest and config with the image, beside those that there are. */
+static void add_documents(struct podman *podman, cJSON *entry, const struct podman_image *image,
+			  bool new)
+{
+	const struct digest *id = &image->manifest->config.digest;
+	AUTO_FREE char *config = format(PRI_DIGEST, id->hex);
+	AUTO_FREE char *manifest = format("manifest-" PRI_DIGEST, image->digest->hex);
+	size_t len = image->manifest_len;
+
+	if (note_data(podman, entry, config, image->config_len, id))
+		podman_add_file(podman, data_path(entry, config), image->config_json,
+				image->config_len);
+	if (note_data(podman, entry, manifest, len, image->digest))
+		podman_add_file(podman, data_path(entry, manifest), image->manifest_json, len);
+	if (!note_data(podman, entry, "manifest", len, image->digest))
+		return;
+	if (new) {
+		podman_add_file(podman, data_path(entry, "manifest"), image->manifest_json, len);
+	} else {
+		AUTO_FREE char *target = data_path(entry, manifest);
+
+		podman_add_link(podman, data_path(entry, "manifest"), strrchr(target, '/') + 1);
+	}
+}
+
+/* True if the entry has a manifest, and another one: the original keeps none. */
+static bool is_other_image(const cJSON *entry, const struct digest *manifest)
+{
+	const cJSON *digests = cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests");
+	const char *digest = podman_list_text(digests, "manifest");
+	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
+
+	return *digest && strcmp(digest, own) != 0;
+}
+
+/*
+ * The ID of an image: the digest of its config, as Podman has it.  A manifest of the same config
+ * may say other things, to containers too, so it is another image: chained as often as there is
+ * one of that ID.
+ */
+static struct digest image_id(const struct podman *podman, const struct podman_image *image)
+{
+	struct digest id = image->manifest->config.digest;
+	const struct listed_image *listed;
+
+	while ((listed = strmap_get(&podman->images.by_id, id.hex)) &&
+	       is_other_image(listed->entry, image->digest))
+		id = podman_chain_id(id.hex, image->digest);
+	return id;
+}
+
+/* Lists a new image, as yet without layers and documents. */
+static cJSON *new_image(struct podman *podman, const struct podman_image *image,
+			const struct digest *id, const char *created)
+{
+	cJSON *entry = json_object();
+
+	json_set_string(entry, "id", id->hex);
+	set_digest(entry, "digest", image->digest);
+	json_set_string(entry, "created", created);
+	podman_append_image(podman, entry);
+	return entry;
+}
+
+/* Lists the image without a name; returns its entry, or NULL with nothing changed. */
+static cJSON *add_image(struct podman *podman, const struct podman_image *image, ducc_error **err)
+{
+	const struct digest id = image_id(podman, image);
+	const struct listed_image *listed = strmap_get(&podman->images.by_id, id.hex);
+	cJSON *entry = listed ? listed->entry : NULL;
+	AUTO_FREE char *created = NULL;
+	bool new = !entry;
+
+	if (check_image(image, &created, err) < 0)
+		return NULL;
+	if (new)
+		entry = new_image(podman, image, &id, created);
+	if (image->manifest->n &&
+	    !strmap_get(&podman->layers.by_id, podman_list_text(entry, "layer"))) {
+		json_set_string(entry, "layer", podman_add_layers(podman, image, created).hex);
+		podman->images.changed = true;
+	}
+	add_documents(podman, entry, image, new);
+	return entry;
+}
+
+/* Gives the image a name; false if Podman can't parse that. */
+static bool add_name(struct podman *podman, cJSON *entry, const char *name)
+{
+	if (!podman_name_is_valid(name))
+		return false;
+	if (add_string(member(entry, "names", json_array), name)) {
+		podman_claim_name(podman, entry, name);
+		podman->images.changed = true;
+	}
+	return true;
+}
+
+/* Takes the image off the list, if it is there. */
+static void drop_image(struct podman *podman, const struct podman_image *image)
+{
+	const struct digest id = image_id(podman, image);
+	const struct listed_image *listed = strmap_get(&podman->images.by_id, id.hex);
+
+	if (listed && listed->entry)
+		podman_detach_image(podman, listed->entry);
+}
+
+void podman_add(struct context *context, struct podman *podman, const char *name, bool named,
+		const struct podman_image *image)
+{
+	AUTO_FREE char *other = podman_name_to_podman(name);
+	ducc_error *err = NULL;
+	cJSON *entry = add_image(podman, image, &err);
+
+	if (!entry)
+		context_notice(context, DUCC_WARNING, "%s: not for Podman: %s", name,
+			       ducc_error_message(err));
+	ducc_error_free(err);
+	if (!named)
+		return;
+	if (!entry) {
+		podman_drop_name(podman, name);
+		if (other)
+			podman_drop_name(podman, other);
+		drop_image(podman, image);
+	} else if (!add_name(podman, entry, name) || (other && !add_name(podman, entry, other))) {
+		context_notice(context, DUCC_WARNING,
+			       "%s: for Podman only by its digest: it would not take that name",
+			       name);
+	}
+}

@@ -1,0 +1,151 @@
+/* The layers of an image in Podman's store: see podman_layers.h. */
+#include "podman/podman_layers.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+struct digest podman_chain_id(const char *parent, const struct digest *diff_id)
+{
+	AUTO_FREE char *chain = format("%s+%s", parent, diff_id->hex);
+
+	return *parent ? digest_of(chain, strlen(chain)) : *diff_id;
+}
+
+/* "l/SHORT", a layer's name in `lower`: 130 bits, as many as containers/storage has. */
+static char *short_name(const struct digest *id)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	char name[] = "l/00000000000000000000000000";
+
+	hasher_update(hasher, id->hex, DIGEST_HEX_LEN);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	for (size_t i = 0; name[i + 2]; i++)
+		name[i + 2] = letters[sha256[i] % 32];
+	return xstrdup(name);
+}
+
+/*
+ * What lies below layer i, the uppermost first.  Where the same layer is there
+ * twice only the upper one counts: it hides all of the other, and overlayfs does
+ * not take a directory twice.
+ */
+static char *lower_text(const struct podman_image *image, size_t i, const struct digest *ids)
+{
+	const struct digest *diff_ids = image->config->diff_ids;
+	struct buffer lower = {0};
+
+	for (size_t j = i; j-- > 0;) {
+		AUTO_FREE char *name = short_name(&ids[j]);
+		size_t above = j + 1;
+
+		while (above <= i && !digest_equal(&diff_ids[above], &diff_ids[j]))
+			above++;
+		if (above > i)
+			buffer_addf(&lower, "%s%s", lower.len ? ":" : "", name);
+	}
+	return buffer_steal(&lower);
+}
+
+/* True if all entries of the layer have this base, and its files are those of the blob. */
+static bool is_layer(const struct listed_layer *layer, const char *parent, const char *diff_digest,
+		     const struct digest *blob)
+{
+	const char *of = podman_list_text(layer->entry, PODMAN_BLOB);
+
+	/* The original does not say of which blob a layer's files are. */
+	if (*of && strcmp(of, blob->hex) != 0)
+		return false;
+	for (; layer; layer = layer->same)
+		if (strcmp(podman_list_text(layer->entry, "parent"), parent) != 0 ||
+		    strcmp(podman_list_text(layer->entry, "diff-digest"), diff_digest) != 0)
+			return false;
+	return true;
+}
+
+/* The ID of layer i; one that something else has already is chained once more. */
+static struct digest choose_id(const struct podman *podman, const char *parent,
+			       const struct digest *diff_id, const struct digest *blob)
+{
+	AUTO_FREE char *diff_digest = format(PRI_DIGEST, diff_id->hex);
+	struct digest id = podman_chain_id(parent, diff_id);
+	const struct listed_layer *layer;
+
+	while ((layer = strmap_get(&podman->layers.by_id, id.hex)) &&
+	       !is_layer(layer, parent, diff_digest, blob))
+		id = podman_chain_id(id.hex, diff_id);
+	return id;
+}
+
+/*
+ * Lists a layer.  Its compressed digest is not told to Podman, which would use the files
+ * for that blob on any other base, but they are what it is on this one (whiteouts
+ * stand for opaque directories); PODMAN_BLOB is for ourselves.
+ */
+static void list_layer(struct podman *podman, const struct podman_image *image, size_t i,
+		       const struct digest *ids, const char *created)
+{
+	AUTO_FREE char *diff_digest = format(PRI_DIGEST, image->config->diff_ids[i].hex);
+	cJSON *entry = json_object();
+
+	json_set_string(entry, "id", ids[i].hex);
+	if (i)
+		json_set_string(entry, "parent", ids[i - 1].hex);
+	json_set_string(entry, "created", created);
+	json_set_string(entry, "diff-digest", diff_digest);
+	json_set_string(entry, PODMAN_BLOB, image->manifest->layers[i].digest.hex);
+	if (image->unpacked && image->unpacked[i])
+		json_set_size(entry, "diff-size", image->unpacked[i]);
+	podman_append_layer(podman, entry);
+}
+
+/* The link that `lower` names.  A layer that is listed may have another one, not by us. */
+static void link_layer(struct podman *podman, const struct digest *id)
+{
+	struct listed_layer *layer = strmap_get(&podman->layers.by_id, id->hex);
+	AUTO_FREE char *name = short_name(id);
+	AUTO_FREE char *target = format("../%s/diff", id->hex);
+
+	if (!layer->linked)
+		podman_add_link(podman, format(PODMAN_OVERLAY "/%s", name), target);
+	layer->linked = true;
+}
+
+static void add_layer_files(struct podman *podman, const struct podman_image *image, size_t i,
+			    const struct digest *ids)
+{
+	/* Podman runs images with relative links, but can't build on them, commit or compare. */
+	const char *root = podman->root ? podman->root : "../../..";
+	AUTO_FREE char *directory = format(PODMAN_OVERLAY "/%s", ids[i].hex);
+	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");
+	AUTO_FREE char *target = format("%s/%s", root, layerfs);
+	AUTO_FREE char *name = short_name(&ids[i]);
+	AUTO_FREE char *lower = lower_text(image, i, ids);
+	const char *short_id = name + strlen("l/");
+
+	podman_add_link(podman, format("%s/diff", directory), target);
+	podman_add_file(podman, format("%s/link", directory), short_id, strlen(short_id));
+	if (*lower)
+		podman_add_file(podman, format("%s/lower", directory), lower, strlen(lower));
+}
+
+struct digest podman_add_layers(struct podman *podman, const struct podman_image *image,
+				const char *created)
+{
+	AUTO_FREE struct digest *ids = xcalloc(image->manifest->n, sizeof(*ids));
+
+	for (size_t i = 0; i < image->manifest->n; i++) {
+		const char *parent = i ? ids[i - 1].hex : "";
+
+		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i],
+				   &image->manifest->layers[i].digest);
+		if (!strmap_get(&podman->layers.by_id, ids[i].hex)) {
+			list_layer(podman, image, i, ids, created);
+			add_layer_files(podman, image, i, ids);
+		}
+		link_layer(podman, &ids[i]);
+	}
+	return ids[image->manifest->n - 1];
+}

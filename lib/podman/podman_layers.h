@@ -1,0 +1,27 @@
+/* The layers of an image in the model of Podman's store (podman.h). */
+#ifndef DUCC_PODMAN_LAYERS_H
+#define DUCC_PODMAN_LAYERS_H
+
+#include "format/image.h"
+#include "podman/podman.h"
+
+/* An image whose layers are published, or will be together with the store. */
+struct podman_image {
+	const struct manifest *manifest;
+	const char *manifest_json;
+	size_t manifest_len;
+	const struct digest *digest; /* of the manifest */
+	const struct config *config;
+	const char *config_json;
+	size_t config_len;
+	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: not known; or NULL */
+};
+
+/* As containers/image has it: what lies on `parent`, or on nothing if that is "". */
+struct digest podman_chain_id(const char *parent, const struct digest *diff_id);
+
+/* Adds all layers of an image that has some; returns the ID of the top one. */
+struct digest podman_add_layers(struct podman *podman, const struct podman_image *image,
+				const char *created);
+
+#endif

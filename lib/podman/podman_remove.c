@@ -1,0 +1,175 @@
+/* Removing from Podman's store: see podman_remove.h. */
+#include "podman/podman_remove.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "podman/podman.h"
+#include "podman/podman_name.h"
+
+#define SHORT_NAME_LIMIT 64 /* bytes */
+
+/* Marks of layers. */
+enum {
+	CANDIDATE = 1, /* of an image that goes */
+	USED = 2,      /* of one that stays */
+};
+
+struct removal {
+	const struct podman_gone *gone;
+	struct transaction *transaction;
+	struct podman *podman;
+};
+
+/* --- images ----------------------------------------------------------- */
+
+static bool is_gone(const struct removal *removal, const char *name)
+{
+	AUTO_FREE char *hub = podman_name_from_podman(name);
+
+	return removal->gone->name(removal->gone->ctx, name) ||
+	       (hub && !repository_has(removal->transaction->repository, name) &&
+		removal->gone->name(removal->gone->ctx, hub));
+}
+
+/* Takes the names that go from an image; true if there were some. */
+static bool remove_names(const struct removal *removal, const cJSON *image)
+{
+	cJSON *names = podman_list_names(image), *next;
+	bool any = false;
+
+	for (cJSON *name = names ? names->child : NULL; name; name = next) {
+		next = name->next;
+		if (!is_gone(removal, name->valuestring))
+			continue;
+		cJSON_Delete(cJSON_DetachItemViaPointer(names, name));
+		any = true;
+	}
+	return any;
+}
+
+static void mark_top(const struct removal *removal, const cJSON *image, unsigned as)
+{
+	struct listed_layer *layer =
+		strmap_get(&removal->podman->layers.by_id, podman_list_text(image, "layer"));
+
+	if (layer)
+		layer->marks |= as;
+}
+
+/* Removes the image, or the names of it that go, and marks its top layer. */
+static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
+{
+	const char *id = podman_list_text(image, "id");
+	AUTO_FREE char *directory = format(PODMAN_IMAGE_DIRECTORY "/%s", id);
+	bool ours = digest_is_hex(id);
+	bool all = ours && removal->gone->config(removal->gone->ctx, podman_list_config(image));
+
+	if (!all && !remove_names(removal, image)) {
+		mark_top(removal, image, USED);
+		return 0;
+	}
+	removal->podman->images.changed = true;
+	if (!all && (podman_list_first_name(image) || podman_list_has_manifest(image))) {
+		mark_top(removal, image, USED);
+		return podman_list_mend(image, removal->transaction, err);
+	}
+	mark_top(removal, image, CANDIDATE);
+	podman_detach_image(removal->podman, image);
+	return ours ? transaction_remove(removal->transaction, directory, err) : 0;
+}
+
+/* --- layers ----------------------------------------------------------- */
+
+/*
+ * Marks every layer below a marked one.  A layer that is listed several times may have
+ * several parents, and parents may form a circle.
+ */
+static void mark_below(const struct strmap *layers, unsigned as)
+{
+	AUTO_FREE struct listed_layer **marked = xcalloc(layers->keys.n, sizeof(*marked));
+	size_t n = 0;
+
+	for (size_t i = 0; i < layers->keys.n; i++) {
+		struct listed_layer *layer = layers->values[i];
+
+		if (layer->marks & as)
+			marked[n++] = layer;
+	}
+	/* A layer is added once, when it is marked. */
+	while (n) {
+		for (const struct listed_layer *above = marked[--n]; above; above = above->same) {
+			struct listed_layer *below =
+				strmap_get(layers, podman_list_text(above->entry, "parent"));
+
+			if (!below || below->marks & as)
+				continue;
+			below->marks |= as;
+			marked[n++] = below;
+		}
+	}
+}
+
+/* Removes the link to a layer, by the short name that the layer has itself. */
+static int remove_link(const struct removal *removal, const char *directory, ducc_error **err)
+{
+	AUTO_FREE char *file = format("%s/link", directory), *name = NULL, *link = NULL;
+	AUTO_CLOSE int root = repository_root(removal->transaction->repository);
+	size_t len = 0;
+
+	if (root >= 0 && path_exists(root, file))
+		path_read(root, file, SHORT_NAME_LIMIT, &name, &len, NULL);
+	if (!len || len != strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
+		return 0;
+	link = format(PODMAN_OVERLAY "/l/%s", name);
+	return transaction_remove(removal->transaction, link, err);
+}
+
+/* Removes what no image has any more of the layers that removed ones had. */
+static int remove_layers(const struct removal *removal, ducc_error **err)
+{
+	const struct strmap *layers = &removal->podman->layers.by_id;
+
+	mark_below(layers, CANDIDATE);
+	mark_below(layers, USED);
+	for (size_t i = 0; i < layers->keys.n; i++) {
+		const char *id = layers->keys.list[i];
+		AUTO_FREE char *directory = format(PODMAN_OVERLAY "/%s", id);
+		struct listed_layer *layer = layers->values[i];
+
+		if (layer->marks != CANDIDATE || !digest_is_hex(id))
+			continue;
+		if (remove_link(removal, directory, err) < 0 ||
+		    transaction_remove(removal->transaction, directory, err) < 0)
+			return -1;
+		podman_detach_layer(removal->podman, layer);
+	}
+	return 0;
+}
+
+static int remove_all(struct removal *removal, ducc_error **err)
+{
+	cJSON *next;
+
+	for (cJSON *image = removal->podman->images.entries->child; image; image = next) {
+		next = image->next;
+		if (remove_image(removal, image, err) < 0)
+			return -1;
+	}
+	if (removal->podman->images.changed && remove_layers(removal, err) < 0)
+		return -1;
+	return podman_save(removal->podman, removal->transaction, err);
+}
+
+int podman_remove(const struct podman_gone *gone, struct transaction *transaction, ducc_error **err)
+{
+	struct removal removal = {.gone = gone, .transaction = transaction};
+	int result;
+
+	removal.podman = podman_read(transaction->repository, err);
+	if (!removal.podman)
+		return -1;
+	result = remove_all(&removal, err);
+	podman_free(removal.podman);
+	return result < 0 ? error_wrap(err, "podmanStore") : 0;
+}
