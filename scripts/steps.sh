@@ -6,7 +6,8 @@ steps_tmp=$(mktemp -d)
 steps_start=$(date +%s)
 steps_failed=
 steps_beside=
-trap 'rm -rf "$steps_tmp"' EXIT
+steps_pid=
+trap '[ -z "$steps_pid" ] || kill "$steps_pid"; rm -rf "$steps_tmp"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -31,7 +32,6 @@ beside() {
 	steps_beside=$1
 	nice "$1" >"$steps_tmp/beside" 2>&1 &
 	steps_pid=$!
-	trap 'kill "$steps_pid" 2>/dev/null; rm -rf "$steps_tmp"' EXIT
 }
 
 # build_all: both builds; warnings are errors.
@@ -46,6 +46,7 @@ finish() {
 		echo
 		echo "=== $steps_beside"
 		wait "$steps_pid" || failed "$steps_beside"
+		steps_pid=
 		cat "$steps_tmp/beside"
 	fi
 	echo

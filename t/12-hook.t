@@ -236,7 +236,7 @@ rm "$spool/records"
 # What does not depend on the web server
 cgi() { # FILE
 	REQUEST_METHOD=POST CONTENT_LENGTH=$(wc -c <"$1") HTTP_AUTHORIZATION="Bearer $secret" DUCC_HOOK_SECRET=$tmp/secret \
-		DUCC_HOOK_SPOOL=$spool "$top/scripts/hook.cgi" <"$1" | sed -n 's/^Status: \([0-9]*\).*/\1/p'
+		DUCC_HOOK_SPOOL=$spool "$top/scripts/hook.cgi" <"$1" 2>"$tmp/said" | sed -n 's/^Status: \([0-9]*\).*/\1/p'
 }
 cat >"$tmp/n" <<-END
 	{"events": [{"action": "delete", "target": {"repository": "a/b", "tag": "1"}, "request": {"host": "h.org"}},

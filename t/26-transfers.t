@@ -219,7 +219,7 @@ ducc-fetch -s "$tmp/six" "$nginx/crawl:many" >"$tmp/six.said" 2>&1 &
 pid=$!
 ok "six at a time were" wait_for grep -q ' 503 ' "$nginx_log"
 kill $pid
-wait $pid || :
+wait $pid 2>/dev/null || :
 rm -r "$tmp/two"
 ok "on a terminal" script -qec "ducc-fetch -j 1 -s '$tmp/two' $nginx/app:many" "$tmp/typescript"
 like "... there is progress" "$(tr '\r' '\n' <"$tmp/typescript")" '^.\[Ksha256:[0-9a-f]{12}  *[0-9.]+ MB of [0-9.]+ MB \([0-9]+ %\)'

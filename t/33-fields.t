@@ -18,7 +18,8 @@ export NO_XATTR
 setfattr -n user.x -v x "$tmp/in/outside" 2>/dev/null || NO_XATTR=1
 tab=$(printf '\t')
 
-run() { timeout 300 "$@"; }
+patience=$(amount 300 3000)
+run() { timeout "$patience" "$@"; }
 
 run_with() { # FILE COMMAND...
 	run_input=$1

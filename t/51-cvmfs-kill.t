@@ -92,7 +92,7 @@ CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 
 pid=$!
 ok "an ingest is about to commit" wait_for test -e "$spool/paused"
 kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-wait $pid || :
+wait $pid 2>/dev/null || :
 ok "... when everything is killed the transaction stays open" test -e "$spool/in_transaction.lock"
 ok "... nothing is seen of it" whole_repository
 ok "... the next run aborts it and succeeds" publish_again
@@ -104,7 +104,7 @@ for change in no yes; do
 	pid=$!
 	wait_for test -e "$spool/paused"
 	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid || :
+	wait $pid 2>/dev/null || :
 	cvmfs_server abort -f $n
 	cvmfs_server transaction $n
 	[ $change = no ] || { mkdir -p "$spool/scratch/current"; : >"$spool/scratch/current/changed"; }
