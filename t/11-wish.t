@@ -130,31 +130,31 @@ version: 1
 input:
 #    - alpine
 END
-recipe_error "a user that is no text" 'line 2: user is not a text$' <<'END'
+recipe_error "a user that is no text" 'line 2: user is not a string$' <<'END'
 version: 1
 user: {name: me}
 input: [alpine]
 END
-recipe_error "a repository that is two fields" 'line 2: cvmfs_repo is not a text$' <<'END'
+recipe_error "a repository that is two fields" 'line 2: cvmfs_repo is not a string$' <<'END'
 version: 1
 cvmfs_repo: "a\tthin=b"
 input: [alpine]
 END
-recipe_error "a text with a NUL" 'line 2: output_format is not a text$' <<'END'
+recipe_error "a text with a NUL" 'line 2: output_format is not a string$' <<'END'
 version: 1
 output_format: "https://thin.org/$(image)\0x"
 input: [alpine]
 END
-recipe_error "a key twice" 'line 3: input is in line 2 already$' <<'END'
+recipe_error "a key twice" 'line 3: input already set in line 2$' <<'END'
 version: 1
 input: [alpine]
 input: [debian]
 END
-recipe_error "a list" 'line 1: not keys and values$' <<'END'
+recipe_error "a list" 'line 1: expected a mapping$' <<'END'
 - version: 1
 - input: [alpine]
 END
-recipe_error "two documents" 'line 3: a second document$' <<'END'
+recipe_error "two documents" 'line 3: more than one document$' <<'END'
 version: 1
 input: [alpine]
 ---
@@ -173,7 +173,7 @@ END
 printf 'version: 1\ninput: [\377\376]\n' >"$tmp/latin"
 recipe_error "what is not Unicode" 'byte [0-9]*: ' <"$tmp/latin"
 perl -e 'print "version: 1\ninput: ", "[" x 100000' >"$tmp/deep"
-recipe_error "a tower of brackets" 'line 2: nested too deep$' <"$tmp/deep"
+recipe_error "a tower of brackets" 'line 2: nested too deeply$' <"$tmp/deep"
 perl -e 'print "version: 1\ninput:\n"; print "- &a$_ x\n" for 1 .. 200000' >"$tmp/anchors"
 recipe_error "a sea of anchors" 'line [0-9]*: too many anchors$' <"$tmp/anchors"
 perl -e 'print "version: 1\nx0: &x0 [a, a]\n"; print "x$_: &x$_ [*x", $_ - 1, ", *x", $_ - 1, "]\n" for 1 .. 60; print "input: *x60\n"' >"$tmp/laughs"

@@ -143,7 +143,7 @@ auths "$registry" "$registry_user:wrong" >"$tmp/auth.json"
 : >"$tokens/log"
 ok "a public image can be had though the credentials are wrong" \
 	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/public/app:1"
-like "... with a warning" "$(cat "$out")" "^ducc-fetch: warning: $registry/public/app: the credentials are refused; going on without"
+like "... with a warning" "$(cat "$out")" "^ducc-fetch: warning: $registry/public/app: credentials refused; continuing anonymously"
 is "... when the token server has refused them" "$(cut -d' ' -f3- "$tokens/log" | tr '\n' ' ')" "Basic 401 Unauthorized - 200 OK "
 fails "... but no private one" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/private/app:1"
 
@@ -197,7 +197,7 @@ like "... that says so" "$(cat "$out")" 'private/app:1: .*docker-credential-brok
 fails "one that isn't there, too" helped '{"credsStore":"nowhere"}' "$registry/private/app:1"
 like "... that says so" "$(cat "$out")" 'docker-credential-nowhere: No such file'
 fails "a helper is no path" helped '{"credsStore":"/../../bin/sh"}' "$registry/private/app:1"
-like "... which is said" "$(cat "$out")" 'not the name of a credential helper'
+like "... which is said" "$(cat "$out")" 'invalid credential helper name'
 
 # Secrets stay secret. Through a slow proxy, so that there is time to look at the command lines.
 start_nginx <<END

@@ -332,7 +332,7 @@ cp "$www/good/manifests/tag" "$tmp/spoiled"
 flip "$tmp/spoiled" 100
 answer "$tmp/spoiled" '200 OK' "Docker-Content-Digest: $manifest" >"$raw/v2/spoiled/manifests/tag.once"
 ok "a manifest that is spoiled on the way" ducc-fetch -v -s "$tmp/passes" "$nginx/spoiled:tag"
-like "... is asked for again" "$(cat "$out")" 'digest mismatch: .*; once more'
+like "... is asked for again" "$(cat "$out")" 'digest mismatch: .*; retrying'
 
 # What a registry says is shown without what terminals obey
 rude escapes

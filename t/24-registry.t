@@ -66,7 +66,7 @@ server {
 }
 END
 fails "an upload doesn't leave the registry" "$drive" put "$nginx/app" "$tmp/oci/oci-layout"
-like "... and that is said" "$(cat "$out")" 'blob sha256:.*: the registry wants the upload elsewhere'
+like "... and that is said" "$(cat "$out")" 'blob sha256:.*: registry redirects the upload to another host'
 
 # Credentials
 start_registry htpasswd
@@ -167,17 +167,17 @@ is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 3002
 ok "pages smaller than asked for, without a Link" tags "$nginx/short"
 is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 200
 fails "links that go in circles are an error" "$drive" tags "$nginx/circle"
-like "... that says so" "$(cat "$out")" 'circles'
+like "... that says so" "$(cat "$out")" 'pages link in a loop'
 ok "one of exactly as many as were asked for, from a registry that gives them all, is whole" tags "$nginx/full"
 is "... are all there" "$(sort -u "$tmp/tags" | wc -l)" 1000
 fails "one from a registry that gives so many and no more is cut off" "$drive" tags "$nginx/few"
-like "... which is said" "$(cat "$out")" 'cut off after 1000 tags'
+like "... which is said" "$(cat "$out")" 'truncated after 1000 tags'
 ok "one of 50, whatever is asked for, is whole" tags "$nginx/own"
 ok "... as is one of 1,001" tags "$nginx/over"
 is "no tags at all" "$(tags "$nginx/null")" ""
 seq -f 't%.0f' 600000 | jq -cRn '{name: "x", tags: [inputs]}' >"$www/vast/0"
 fails "a page of more than 4 MiB is an error" "$drive" tags "$nginx/vast"
-like "... that says so" "$(cat "$out")" 'tag list: answer of more than 4194304 bytes'
+like "... that says so" "$(cat "$out")" 'tag list: response of more than 4194304 bytes'
 fails "a tag that is a number is an error" "$drive" tags "$nginx/bad"
 is "what can't be a tag is left out" "$(tags "$nginx/odd")" "good "
 

@@ -6,7 +6,7 @@
 
 /* The caller frees it. */
 char *base64_encode(const void *data, size_t len);
-/* NULL if the text is not base64; the caller frees the bytes (NUL-terminated). */
+/* Returns NULL if the text is not base64; the caller frees the bytes (NUL-terminated). */
 unsigned char *base64_decode(const char *text, size_t *len);
 
 #endif

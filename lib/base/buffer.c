@@ -1,4 +1,4 @@
-/* A byte string that grows: see buffer.h. */
+/* A growing byte string: see buffer.h. */
 #include "base/buffer.h"
 
 #include <stdint.h>
@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define FORMATTED_SIZE 128 /* bytes that printf most often stays below */
+#define FORMATTED_SIZE 128 /* bytes; most formatted text is shorter */
 
 static void reserve(struct buffer *buffer, size_t more)
 {

@@ -1,8 +1,8 @@
 /*
- * A byte string that grows.  `struct buffer b = {0}` is an empty one.
+ * A growing byte string.  `struct buffer b = {0}` is empty.
  *
- * data is always NUL-terminated once something was added, and may hold NUL
- * bytes before len.  Release with buffer_free(), or take the string with
+ * data is NUL-terminated after the first addition, and may contain NUL bytes
+ * before len.  Release it with buffer_free(), or take the string with
  * buffer_steal().
  */
 #ifndef DUCC_BUFFER_H
@@ -26,16 +26,16 @@ void buffer_addf(struct buffer *buffer, const char *fmt, ...) __attribute__((for
 void buffer_vaddf(struct buffer *buffer, const char *fmt, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
-/* Makes the buffer len bytes longer.  Returns where they begin, for the caller to fill. */
+/* Extends the buffer by len bytes.  Returns a pointer to them; the caller fills them. */
 char *buffer_extend(struct buffer *buffer, size_t len);
 
-/* Cuts the buffer to len bytes, which must not be more than it has. */
+/* Truncates the buffer to len bytes, which must not exceed its length. */
 void buffer_truncate(struct buffer *buffer, size_t len);
 
-/* Gives the string to the caller ("" if nothing was added) and empties the buffer. */
+/* Transfers the string to the caller ("" if nothing was added) and empties the buffer. */
 char *buffer_steal(struct buffer *buffer);
 
-/* printf into a new string. */
+/* printf() into a new string, which the caller frees. */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define AUTO_BUFFER __attribute__((cleanup(buffer_free))) struct buffer

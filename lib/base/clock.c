@@ -42,6 +42,6 @@ bool clock_parse(const char *text, time_t *when)
 	if (!end || *end)
 		return false;
 	*when = timegm(&tm);
-	again = clock_format(*when); /* strptime(3) takes more than strftime(3) makes */
+	again = clock_format(*when); /* strptime(3) accepts more than strftime(3) writes */
 	return !strcmp(again, text);
 }

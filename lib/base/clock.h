@@ -1,8 +1,8 @@
 /*
- * The time of day, from one place.
+ * The time of day.
  *
- * $DUCC_CLOCK, seconds since 1970, stands in for the real one: so that a test can live
- * through a year.
+ * $DUCC_CLOCK, in seconds since 1970, overrides the real time, so that a test can
+ * simulate a year.
  */
 #ifndef DUCC_CLOCK_H
 #define DUCC_CLOCK_H
@@ -15,7 +15,7 @@ struct timespec clock_now(void);
 /* "2026-11-24T12:00:00Z" (RFC 3339, UTC); the caller frees it. */
 char *clock_format(time_t when);
 
-/* The reverse; false if the text is not such a time. */
+/* Parses that format; returns false if the text does not match it. */
 bool clock_parse(const char *text, time_t *when);
 
 #endif

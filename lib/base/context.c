@@ -1,4 +1,4 @@
-/* What a job runs in: see context.h. */
+/* The context of a job: see context.h. */
 #include "base/context.h"
 
 #include "base/buffer.h"

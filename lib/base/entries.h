@@ -1,5 +1,5 @@
 /*
- * The entries of a directory, one after the other, without `.` and `..`:
+ * Iterates over the entries of a directory, except `.` and `..`:
  *
  *	AUTO_ENTRIES entries = entries_open(root, path);
  *	while ((name = entries_next(&entries)))
@@ -7,7 +7,7 @@
  *	if (entries.error)
  *		return error_errno(err, entries.error, ...);
  *
- * Entries may be removed meanwhile.
+ * Entries may be removed during the iteration.
  */
 #ifndef DUCC_ENTRIES_H
 #define DUCC_ENTRIES_H
@@ -19,26 +19,26 @@
 
 struct entries {
 	DIR *stream;
-	int fd;    /* the directory, as long as the entries are open; -1: it could not be opened */
-	int error; /* why it could not be opened, or not be read to the end; 0: nothing is wrong */
-	unsigned char type; /* of the last entry, DT_UNKNOWN if the file system does not say */
+	int fd;             /* the directory, valid until entries_close(); -1: open failed */
+	int error;          /* errno value of a failed open or read; 0: no error */
+	unsigned char type; /* of the last entry; DT_UNKNOWN if readdir(3) does not report it */
 };
 
-/* Of an open directory, which is closed with the entries; fd < 0: errno says why it isn't open. */
+/* Takes ownership of an open directory; if fd < 0, errno holds the reason. */
 struct entries entries_of(int fd);
 
-/* Of the directory `path` beneath root (path.h); root < 0: as above. */
+/* Opens the directory `path` beneath root (path.h); root < 0: as above. */
 struct entries entries_open(int root, const char *path);
 
-/* The name of the next entry, until the one after that; NULL: none is left, or an error. */
+/* The next entry's name, valid until the next call; NULL at the end or on error. */
 const char *entries_next(struct entries *entries);
 
-/* The type of the last entry, from the file system if need be: DT_DIR, DT_LNK or another. */
+/* The type of the last entry, with fstatat(2) if necessary: DT_DIR, DT_LNK ... */
 unsigned char entries_type(const struct entries *entries, const char *name);
 
 void entries_close(struct entries *entries);
 
-/* True if the directory `path` beneath root holds nothing; false if that can not be told. */
+/* True if the directory `path` beneath root is empty; false on error. */
 bool directory_is_empty(int root, const char *path);
 
 #define AUTO_ENTRIES CLEANUP(entries_close) struct entries

@@ -1,4 +1,4 @@
-/* Contents of files: see file.h. */
+/* Reading, copying, writing and replacing files: see file.h. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -91,7 +91,7 @@ int read_file(int fd, size_t limit, char **data, size_t *len, ducc_error **err)
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, errno, "stat");
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > limit)
-		return error_set(err, "not a regular file of at most %zu bytes", limit);
+		return error_set(err, "not a regular file, or larger than %zu bytes", limit);
 	text = xmalloc((size_t)st.st_size + 1);
 	while (have < (size_t)st.st_size) {
 		ssize_t n = file_read(fd, text + have, (size_t)st.st_size - have, -1);

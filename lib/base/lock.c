@@ -19,7 +19,7 @@ int lock_wait(struct context *context, int fd, const char *what, ducc_error **er
 		if (!told)
 			context_notice(context, DUCC_INFO, "%s: waiting for another publish", what);
 		told = true;
-		/* A signal may come just before a call that blocks, which then would not end. */
+		/* No blocking flock(): a signal that arrives just before it would be missed. */
 		poll(NULL, 0, TICK);
 	}
 	return 0;

@@ -1,5 +1,5 @@
 /*
- * Locks that are waited for as long as the context is not cancelled.
+ * Waiting for a lock until the context is cancelled.
  */
 #ifndef DUCC_LOCK_H
 #define DUCC_LOCK_H
@@ -7,8 +7,8 @@
 #include "base/context.h"
 
 /*
- * Takes an exclusive lock (flock(2)) on an open file or directory; `what` is what is
- * waited for, in a notice.
+ * Takes an exclusive lock (flock(2)) on an open file or directory; `what` names it in
+ * the notice.
  */
 int lock_wait(struct context *context, int fd, const char *what, ducc_error **err);
 

@@ -1,9 +1,9 @@
 /*
  * Memory and scope: allocation that cannot fail, and cleanup at the end of a
- * scope (GCC's cleanup attribute), so that every early return is a clean one.
+ * scope (GCC's cleanup attribute), so that early returns leak nothing.
  *
- * Running out of memory aborts: no caller could do better, and every size that
- * comes from outside is bounded before it gets here.
+ * Out of memory aborts: no caller could recover, and every size from outside is
+ * bounded before allocation.
  */
 #ifndef DUCC_MEM_H
 #define DUCC_MEM_H
@@ -66,7 +66,7 @@ static inline void *xmemdup(const void *data, size_t len)
 	return memcpy(xmalloc(len), data, len);
 }
 
-/* Grows *array so that it holds at least one more than n elements. */
+/* Ensures that `array` has capacity for at least n + 1 elements. */
 #define GROW(array, n, capacity)                                                                   \
 	do {                                                                                       \
 		if ((n) == (capacity)) {                                                           \
@@ -75,7 +75,7 @@ static inline void *xmemdup(const void *data, size_t len)
 		}                                                                                  \
 	} while (0)
 
-/* Takes what a pointer or descriptor owns and leaves nothing behind. */
+/* Transfers ownership of a pointer, or descriptor: returns it and leaves NULL, or -1. */
 #define STEAL(pointer)                                                                             \
 	__extension__({                                                                            \
 		__typeof__(pointer) stolen_ = (pointer);                                           \

@@ -1,4 +1,4 @@
-/* Work on several items at a time: see parallel.h. */
+/* Processing items in parallel: see parallel.h. */
 #include "base/parallel.h"
 
 #include <pthread.h>
@@ -44,7 +44,7 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 	if (jobs > n)
 		jobs = (unsigned)n;
 	threads = xcalloc(jobs, sizeof(*threads));
-	/* The caller is one of the crew; fewer helpers than wished for will do. */
+	/* The calling thread works too; fewer threads than requested are acceptable. */
 	while (started + 1 < jobs && !pthread_create(&threads[started], NULL, worker, &crew))
 		started++;
 	worker(&crew);

@@ -1,10 +1,10 @@
 /*
- * Work on several items at a time.
+ * Processing items in parallel.
  *
  * parallel_run() calls work(ctx, i) for each i < n on at most `jobs` threads,
  * lower numbers first, and returns when all are done: 0, or -1 if any failed;
  * *err is then the error of the lowest item that failed.  A failure does not
- * stop the others: what they achieve is kept.
+ * stop the other items.
  */
 #ifndef DUCC_PARALLEL_H
 #define DUCC_PARALLEL_H

@@ -33,7 +33,7 @@ static int open_beneath(int root, const char *path, int flags, mode_t mode)
 	};
 	long fd;
 
-	/* EAGAIN: something was renamed meanwhile, the kernel could not be sure. */
+	/* EAGAIN: a concurrent rename prevented the kernel from verifying the path. */
 	do
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	while (fd < 0 && (errno == EAGAIN || errno == EINTR));
@@ -47,7 +47,7 @@ int path_open(int root, const char *path, int flags, mode_t mode)
 
 	if (!len)
 		return open_beneath(root, ".", flags, mode);
-	/* The kernel takes at most PATH_MAX bytes at a time: go down in long steps. */
+	/* A system call accepts at most PATH_MAX bytes: descend in long steps. */
 	while (len >= PATH_MAX) {
 		AUTO_FREE char *step = NULL;
 		size_t cut = PATH_MAX - 1;

@@ -3,9 +3,9 @@
  *
  * A path here is relative, its components separated by single slashes, without
  * "." or ".."; "" is the directory itself.  It may be longer than PATH_MAX.
- * Symbolic links are never followed, in no component: an image can plant them.
+ * Symbolic links are not followed in any component: an image can plant them.
  *
- * Functions return -1 with errno set where they have no err argument.
+ * Functions without an err argument return -1 and set errno.
  */
 #ifndef DUCC_PATH_H
 #define DUCC_PATH_H
@@ -15,21 +15,21 @@
 
 #include "base/file.h"
 
-/* True for a path as above that is not "": of names of at most 255 bytes. */
+/* True for a nonempty path as above with components of at most 255 bytes. */
 bool path_is_clean(const char *path);
 
 /* Opens `path` beneath `root` (openat2, RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). */
 int path_open(int root, const char *path, int flags, mode_t mode);
 
-/* Opens a regular file for reading; anything else is EINVAL, and a fifo does not block. */
+/* Opens a regular file for reading; other types fail with EINVAL, FIFOs without blocking. */
 int path_open_file(int root, const char *path);
 
-/* Opens the directory that holds `path`; *name is its last component, within path. */
+/* Opens the parent directory of `path`; *name points to the last component within path. */
 int path_open_parent(int root, const char *path, const char **name);
 
 /*
- * The same for many paths in a row: remembers the last parent.  Zero-initialise
- * with BENEATH(root); release with beneath_close().
+ * The same for a sequence of paths: caches the last parent.  Initialise with
+ * BENEATH(root); release with beneath_close().
  */
 struct beneath {
 	int root;
@@ -42,17 +42,17 @@ struct beneath {
 		.root = (fd), .parent = -1                                                         \
 	}
 
-/* The descriptor stays the property of `beneath`. */
+/* `beneath` owns the returned descriptor. */
 int beneath_parent(struct beneath *beneath, const char *path, const char **name);
 void beneath_close(struct beneath *beneath);
 
-/* Makes `path` and what is missing above it, with mode 0755 less the umask. */
+/* Creates the directory `path` and its missing parents, with mode 0755 less the umask. */
 int path_mkdirs(int root, const char *path);
 
-/* Makes a directory by its name in the file system, and those above it. */
+/* Creates a directory and its parents; `path` is an ordinary path, as for mkdir(2). */
 int path_mkdirs_named(const char *path, ducc_error **err);
 
-/* True if `path` exists beneath root, whatever it is. */
+/* True if `path` exists beneath root, whatever its type. */
 bool path_exists(int root, const char *path);
 
 /* Reads a whole regular file, as read_file() does (file.h). */

@@ -1,4 +1,4 @@
-/* Another program: see process.h. */
+/* Child processes: see process.h. */
 #include "base/process.h"
 
 #include <errno.h>
@@ -111,7 +111,7 @@ static void read_output(struct process *process)
 	}
 }
 
-/* Waits a tick at most for something to happen; true if the process has ended. */
+/* Waits at most a tick for an event; true if the process has exited. */
 bool process_poll(struct process *process, bool to_write)
 {
 	struct pollfd fds[2] = {
@@ -128,7 +128,7 @@ bool process_poll(struct process *process, bool to_write)
 	pid = waitpid(process->pid, &process->status, WNOHANG);
 	if (!pid)
 		return false;
-	if (pid < 0) /* somebody else has reaped it, and knows what became of it */
+	if (pid < 0) /* reaped elsewhere: its status is lost */
 		process->status = W_EXITCODE(EXIT_UNKNOWN, 0);
 	process->pid = 0;
 	read_output(process);
@@ -136,8 +136,8 @@ bool process_poll(struct process *process, bool to_write)
 }
 
 /*
- * What it has to say of a failure, on one line: that the disk is full, else the first
- * line that looks like an error, else the last one.
+ * The line of output that explains a failure: a full disk, else the first line that
+ * looks like an error, else the last line.
  */
 static char *cause(const struct process *process)
 {
@@ -151,7 +151,7 @@ static char *cause(const struct process *process)
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		line += strspn(line, " .");
-		if (!*line || strstr(line, "[[: not found")) /* a slip of the script's own */
+		if (!*line || strstr(line, "[[: not found")) /* a bug in the script itself */
 			continue;
 		last = line;
 		if (strcasestr(line, "no space") || panic)
@@ -173,7 +173,6 @@ int process_error(const struct process *process, const char *what, ducc_error **
 	return error_set(err, "%s: %s (exit status %d)", what, text, WEXITSTATUS(process->status));
 }
 
-/* Tells each line of the output to who wants to know it. */
 void process_tell(struct process *process, struct context *context)
 {
 	char *rest = NULL;

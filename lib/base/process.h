@@ -1,10 +1,9 @@
 /*
- * Another program at work: fed by us if it wants to, and listened to.
+ * Child processes: optional input, captured output.
  *
- * It leads a process group of its own, so that a terminal's ^C is for its caller to
- * deal with.  What it says, on standard output
- * and error alike, goes into a file in memory, not into a pipe: if we are killed, it
- * must be able to go on.  The end of it is kept.
+ * A child leads its own process group, so that ^C in a terminal reaches only its
+ * caller.  Its standard output and error go to a file in memory rather than a pipe, so
+ * that it can continue if we are killed.  Only the end of its output is kept.
  */
 #ifndef DUCC_PROCESS_H
 #define DUCC_PROCESS_H
@@ -14,49 +13,50 @@
 #include "base/buffer.h"
 #include "base/context.h"
 
-#define PROCESS_TICK 100 /* milliseconds between two looks at what has no event */
+#define PROCESS_TICK 100 /* milliseconds between polls of whatever has no event */
 
 struct process {
 	const char *name;
-	pid_t pid; /* and its process group; 0: it has ended */
+	pid_t pid; /* also its process group; 0: it has exited */
 	int pidfd;
-	int in;  /* to its standard input, not blocking; -1: none, or closed */
-	int out; /* what it says */
+	int in;  /* to its standard input, nonblocking; -1: none, or closed */
+	int out; /* memfd with its standard output and error */
 	off_t heard;
-	int tick;   /* milliseconds that process_poll() waits at most; PROCESS_TICK at first */
-	int status; /* as wait(2) has it */
+	int tick;   /* the most milliseconds that process_poll() waits; initially PROCESS_TICK */
+	int status; /* as from wait(2) */
 	struct buffer output;
 };
 
-/* How a child is started: argv[0], from $PATH, with no signal ignored or blocked. */
+/* How to start a child: argv[0], from $PATH, with no signal ignored or blocked. */
 struct child {
 	char *const *argv;
 	char *const *environment; /* NULL: ours */
-	int in, out, err;         /* -1: /dev/null for input, ours for output and errors */
-	bool own_group;           /* it leads a process group */
+	int in, out, err;         /* -1: /dev/null for input; output and errors are inherited */
+	bool own_group;           /* make it a process group leader */
 };
 
 /* Returns 0, or an errno value. */
 int process_spawn(pid_t *pid, const struct child *child);
 
-/* Starts argv[0], from $PATH.  Without input, it reads /dev/null.  End with process_close(). */
+/* Starts argv[0], from $PATH; without input, it reads /dev/null.  Release with process_close(). */
 int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err);
 
 /*
- * Listens to it, for a tick at most, or with to_write until it takes input; true if it has ended.
+ * Reads its output, waiting at most a tick, or with to_write until it accepts input; true if it
+ * has exited.
  */
 bool process_poll(struct process *process, bool to_write);
 
 /*
- * Sets an error of one line from what it said, or from the signal that killed it;
- * `what` tells which command this was.
+ * Sets a one-line error from its output, or from the signal that killed it; `what`
+ * names the command.
  */
 int process_error(const struct process *process, const char *what, ducc_error **err);
 
-/* Hands all lines that it said to the context, as DUCC_DEBUG. */
+/* Passes each line of its output to the context as a DUCC_DEBUG notice. */
 void process_tell(struct process *process, struct context *context);
 
-/* Releases everything; it should have ended. */
+/* Releases everything; the process should have exited. */
 void process_close(struct process *process);
 
 #endif

@@ -1,4 +1,4 @@
-/* Removing files and whole directories: see removal.h. */
+/* Removing files and directory trees: see removal.h. */
 #include "base/removal.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 struct level {
 	dev_t device;
 	ino_t inode;
-	char **directories; /* that are not empty */
+	char **directories; /* the nonempty ones */
 	size_t n, capacity;
 };
 
@@ -24,7 +24,7 @@ struct removal {
 	size_t n, capacity;
 };
 
-/* Removes files and empty directories, and lists the other directories. */
+/* Removes files and empty directories; records the other directories. */
 static int remove_entries(const struct removal *removal, struct level *level)
 {
 	AUTO_ENTRIES entries = entries_open(removal->current, "");
@@ -43,7 +43,7 @@ static int remove_entries(const struct removal *removal, struct level *level)
 	return errno ? -1 : 0;
 }
 
-/* Descends into the directory `fd`, which it takes over, and removes its entries. */
+/* Descends into the directory `fd`, taking ownership of it, and removes its entries. */
 static int go_down(struct removal *removal, int fd)
 {
 	struct stat st;
@@ -57,7 +57,7 @@ static int go_down(struct removal *removal, int fd)
 	return remove_entries(removal, &removal->levels[removal->n++]);
 }
 
-/* Climbs out of an empty directory and removes it. */
+/* Ascends from an empty directory and removes it. */
 static int go_up(struct removal *removal)
 {
 	struct level *level;
@@ -72,7 +72,7 @@ static int go_up(struct removal *removal)
 	level = &removal->levels[removal->n - 1];
 	if (fstat(up, &st) < 0)
 		return -1;
-	if (st.st_dev != level->device || st.st_ino != level->inode) { /* moved meanwhile */
+	if (st.st_dev != level->device || st.st_ino != level->inode) { /* moved in the meantime */
 		errno = ESTALE;
 		return -1;
 	}
@@ -98,7 +98,7 @@ static int remove_levels(struct removal *removal, int dir)
 			continue;
 		}
 		name = level->directories[level->n - 1];
-		/* An unprivileged user may have a directory without write permission. */
+		/* Without privileges, a directory needs write permission to be emptied. */
 		fchmodat(removal->current, name, 0700, 0);
 		fd = openat(removal->current, name,
 			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -108,8 +108,8 @@ static int remove_levels(struct removal *removal, int dir)
 }
 
 /*
- * Empties a directory of any depth, with one descriptor at a time.  Each directory is read
- * once: on many file systems, reading past removed entries takes time.
+ * Empties a directory of any depth, holding one descriptor at a time.  Each directory is read
+ * only once: many file systems are slow at skipping removed entries.
  */
 static int remove_below(int dir)
 {

@@ -1,15 +1,15 @@
 /*
- * Removing files and whole directories, by paths as in path.h.
+ * Removing files and directory trees; paths are as in path.h.
  *
- * Functions return -1 with errno set.
+ * Functions return 0, or -1 with errno set.
  */
 #ifndef DUCC_REMOVAL_H
 #define DUCC_REMOVAL_H
 
-/* Removes `path`, with all beneath it if it is a directory.  A missing one is no error. */
+/* Removes `path`, recursively if it is a directory.  A missing path is not an error. */
 int path_remove(int root, const char *path);
 
-/* Removes the directories above `path` that are empty, up to `root`. */
+/* Removes the empty parent directories of `path`, up to `root`. */
 int path_prune(int root, const char *path);
 
 #endif

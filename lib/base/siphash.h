@@ -1,9 +1,9 @@
 /*
- * SipHash-1-3, a hash for tables with keys from outside: who does not know the key cannot
- * choose names that collide.
+ * SipHash-1-3, a hash for tables with untrusted keys: without the secret key, an attacker
+ * cannot choose names that collide.
  *
  * J.-P. Aumasson, D. J. Bernstein: SipHash, a fast short-input PRF (2012), with one round
- * for a word and three at the end.
+ * per word and three at the end.
  */
 #ifndef DUCC_SIPHASH_H
 #define DUCC_SIPHASH_H
@@ -15,7 +15,7 @@ struct siphash_key {
 	uint64_t k[2];
 };
 
-/* A key that nobody can know.  Aborts if the kernel has none. */
+/* A random key.  Aborts if getrandom(2) fails. */
 struct siphash_key siphash_new_key(void);
 
 /* The hash of eight bytes, `first` in little-endian order, and the len bytes at `data`. */

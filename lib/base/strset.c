@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-#define FIRST_SLOTS 64 /* a power of two, as all later numbers of them */
+#define FIRST_SLOTS 64 /* a power of two, as is every later size */
 
 /* The slot of the string, or the free slot where it belongs. */
 static size_t *find(const struct strset *set, const char *text)
@@ -62,7 +62,7 @@ bool strset_has(const struct strset *set, const char *text)
 
 void strset_cut(struct strset *set, size_t n)
 {
-	/* Latest first: then no string depends on the slot that becomes free. */
+	/* Latest first: then no remaining string was probed past the slot that becomes free. */
 	while (set->n > n) {
 		char *last = set->list[set->n - 1];
 

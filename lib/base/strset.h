@@ -1,7 +1,7 @@
 /*
- * A set of strings in the order of insertion, from which the latest can be removed again.
- * `struct strset set = {NULL}` is an empty set.  Insertion, lookup and removal take constant
- * time.  Release with strset_free().
+ * A set of strings in order of insertion; only the latest can be removed.
+ * `struct strset set = {NULL}` is empty.  Insertion, lookup and removal take constant
+ * time.  Release it with strset_free().
  */
 #ifndef DUCC_STRSET_H
 #define DUCC_STRSET_H
@@ -13,17 +13,17 @@
 #include "base/siphash.h"
 
 struct strset {
-	char **list; /* n strings of the set's own, the earliest first */
+	char **list; /* n strings, owned by the set, earliest first */
 	size_t n, capacity;
-	size_t *slots; /* hash table: a number in the list, counted from 1; 0 is free */
+	size_t *slots; /* hash table: index into list plus 1; 0: free */
 	size_t n_slots;
 	struct siphash_key key;
 };
 
-/* Adds a copy of the string; returns false if the set has it already. */
+/* Adds a copy of the string; returns false if the set already contains it. */
 bool strset_add(struct strset *set, const char *text);
 
-/* Where the string is in the list; n if it isn't. */
+/* The string's index in the list; n if it is absent. */
 size_t strset_find(const struct strset *set, const char *text);
 
 bool strset_has(const struct strset *set, const char *text);

@@ -1,17 +1,17 @@
-/* Text from outside: see text.h. */
+/* Untrusted text: see text.h. */
 #include "base/text.h"
 
 #include <string.h>
 
 #include "ducc.h"
 
-/* Bytes that stay of the beginning of a message, which names things, and of its end, the cause. */
+/* Bytes kept from a message's beginning, which names things, and its end, the cause. */
 #define HEAD_LIMIT ((size_t)1500)
 #define TAIL_LIMIT ((size_t)500)
 
 static bool is_special(unsigned char c, const char *special)
 {
-	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) /* nearly all of them */
+	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) /* the common case */
 		return false;
 	return c <= ' ' || c >= 0x7f || c == '\\' || strchr(special, c);
 }
@@ -43,7 +43,7 @@ size_t text_escaped_size(const char *text, size_t len, const char *special)
 	return size;
 }
 
-/* The character of \ooo, or 0 if it is none, or one that needs no escape. */
+/* The character of \ooo; 0 if that is malformed, or the character needs no escape. */
 static unsigned char unescape(const char *p, const char *special)
 {
 	unsigned value = 0;
@@ -85,7 +85,7 @@ static size_t sequence_len(unsigned char first)
 	return (size_t)2 + (first >= 0xe0) + (first >= 0xf0);
 }
 
-/* The length of the UTF-8 sequence (RFC 3629) at p, and its code point; 0: it is none. */
+/* The length of the UTF-8 sequence (RFC 3629) at p, and its code point; 0: invalid. */
 static size_t decode(const unsigned char *p, unsigned *code)
 {
 	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -101,7 +101,7 @@ static size_t decode(const unsigned char *p, unsigned *code)
 											     : len;
 }
 
-/* Characters that move the cursor, end a line, or turn the direction of what follows. */
+/* True for characters that move the cursor, end a line, or change the writing direction. */
 static bool steers(unsigned code)
 {
 	return code < ' ' || (code >= 0x7f && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
@@ -149,7 +149,7 @@ char *text_shorten(char *text)
 
 	if (len <= HEAD_LIMIT + TAIL_LIMIT + strlen("..."))
 		return text;
-	/* Not within a character. */
+	/* Do not split a UTF-8 character. */
 	while (head && (text[head] & 0xc0) == 0x80)
 		head--;
 	while (tail < len && (text[tail] & 0xc0) == 0x80)

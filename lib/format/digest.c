@@ -12,7 +12,7 @@ struct hasher {
 
 static void check(int result)
 {
-	/* SHA-256 without a provider or memory: nothing can be verified any more. */
+	/* SHA-256 fails only without a provider or memory: nothing can be verified. */
 	if (result != 1)
 		abort();
 }
@@ -28,7 +28,7 @@ struct hasher *hasher_new(void)
 
 void hasher_reset(struct hasher *hasher)
 {
-	/* The same algorithm again, without looking it up. */
+	/* Reuses the algorithm without another lookup. */
 	check(EVP_DigestInit_ex(hasher->context, NULL, NULL));
 }
 

@@ -1,4 +1,4 @@
-/* What an image says of itself: see image.h. */
+/* Image metadata: see image.h. */
 #include "format/image.h"
 
 #include "base/buffer.h"
@@ -9,7 +9,7 @@
 const char image_accept[] =
 	MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX;
 
-/* Docker's media types and the OCI's that mean the same. */
+/* Docker's media types and their OCI equivalents. */
 static const struct {
 	const char *docker, *oci;
 } equivalents[] = {
@@ -20,7 +20,7 @@ static const struct {
 	{"application/vnd.docker.image.rootfs.diff.tar.zstd", MEDIA_OCI_LAYER "+zstd"},
 };
 
-/* Beside them, those of layers that registries need not have. */
+/* The media types of non-distributable (foreign) layers. */
 static const char *const foreign_types[] = {
 	"application/vnd.docker.image.rootfs.foreign.diff.tar",
 	"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
@@ -45,7 +45,7 @@ static const char *oci_media_type(const char *media_type)
 	return media_type;
 }
 
-/* One half of a media type: a restricted-name of RFC 6838, section 4.2. */
+/* Type or subtype of a media type: a restricted-name (RFC 6838, section 4.2). */
 static bool is_restricted_name(const char *text, size_t len)
 {
 	if (!len || len > 127)
@@ -149,10 +149,10 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 	if (json_find_string(json, "mediaType", &type, err) < 0)
 		return -1;
 	if (type && !manifest_is_known_type(type))
-		return error_set(err, "\"mediaType\" is unknown: %s", type);
-	/* A document that can be read both ways means mischief (CVE-2021-41190). */
+		return error_set(err, "unknown \"mediaType\": %s", type);
+	/* A document that can be parsed both ways is an attack (CVE-2021-41190). */
 	if (manifest_is_index(json))
-		return error_set(err, "neither an index nor an image manifest");
+		return error_set(err, "\"manifests\" is only valid in an index");
 	if (json_get_object(json, "config", &config, err) < 0 ||
 	    json_get_array(json, "layers", &layers, err) < 0)
 		return -1;
@@ -201,7 +201,7 @@ void manifest_free(struct manifest *manifest)
 	*manifest = (struct manifest){0};
 }
 
-/* The rank of an index's entry; 0 too if it does not say what it is for. */
+/* The rank of an index entry; 0 also if it specifies no platform. */
 static int rank_entry(const cJSON *entry, const struct platform *platform, unsigned *rank,
 		      struct buffer *others, ducc_error **err)
 {
@@ -229,7 +229,7 @@ static bool is_index_type(const cJSON *entry)
 	return type && (!strcmp(type, MEDIA_OCI_INDEX) || !strcmp(type, MEDIA_DOCKER_INDEX));
 }
 
-/* What does not say what it is for: indexes, or a manifest if there is nothing else. */
+/* Selects entries without a platform: indexes, or a manifest that is the only entry. */
 static int select_silent(const cJSON *manifests, struct descriptor *found, size_t *n,
 			 ducc_error **err)
 {
@@ -275,7 +275,7 @@ static int select_entries(const cJSON *manifests, const struct platform *platfor
 	if (select_silent(manifests, found, n, err) < 0)
 		return -1;
 	return *n ? 0
-		  : error_set(err, "no image for platform %s (there is: %s)", wanted,
+		  : error_set(err, "no image for platform %s (available: %s)", wanted,
 			      others.len ? others.data : "none");
 }
 
@@ -285,7 +285,7 @@ int index_select(const cJSON *index, const struct platform *platform, struct des
 	const cJSON *manifests;
 
 	if (cJSON_HasObjectItem(index, "layers"))
-		return error_set(err, "index: neither an index nor an image manifest");
+		return error_set(err, "index: \"layers\" is only valid in an image manifest");
 	if (json_get_array(index, "manifests", &manifests, err) < 0)
 		return error_wrap(err, "index");
 	*n = 0;
@@ -298,7 +298,7 @@ int index_select(const cJSON *index, const struct platform *platform, struct des
 	return -1;
 }
 
-/* Adds the platform of an entry, if it says one that is. */
+/* Adds the platform of an entry, unless it has none or unknown/unknown. */
 static int add_platform(struct strset *platforms, const cJSON *entry, ducc_error **err)
 {
 	struct platform platform = {NULL};
@@ -310,7 +310,7 @@ static int add_platform(struct strset *platforms, const cJSON *entry, ducc_error
 		result = platform_from_json(&platform, json, err);
 	text = platform_format(&platform);
 	platform_free(&platform);
-	/* Attestations and the like say they are for unknown/unknown. */
+	/* Attestations and similar entries have the platform unknown/unknown. */
 	if (!result && strncmp(text, "unknown/", strlen("unknown/")) != 0)
 		strset_add(platforms, text);
 	return result;
@@ -359,7 +359,8 @@ static int find_strings(const cJSON *object, const char *key, char ***list, ducc
 	cJSON_ArrayForEach(item, array)
 	{
 		if (!cJSON_IsString(item))
-			return error_set(err, "\"%s\" holds something that is not a string", key);
+			return error_set(err, "\"%s\" contains an element that is not a string",
+					 key);
 	}
 	*list = strings(array);
 	return 0;

@@ -1,4 +1,4 @@
-/* JSON from outside: see json.h. */
+/* Untrusted JSON: see json.h. */
 #include "format/json.h"
 
 #include <ctype.h>
@@ -7,9 +7,9 @@
 #include "base/mem.h"
 
 /*
- * cJSON takes 80 bytes for a value that may be two bytes of JSON, and as much again for its
- * key and text.  Manifests, configs and indexes have 25 bytes and more for each value; what
- * is mostly brackets and commas is refused before it becomes 40 times its size.
+ * cJSON allocates 80 bytes for a value that may be two bytes of JSON, and as much again for
+ * its key and text.  Manifests, configs and indexes have at least 25 bytes per value; documents
+ * that are mostly brackets and commas are refused before they grow to 40 times their size.
  */
 #define MANY_VALUES ((size_t)200000)
 #define BYTES_PER_VALUE 16
@@ -22,8 +22,8 @@ static size_t most_values(size_t len)
 }
 
 /*
- * Strings are cut short by a NUL, escaped or not; and cJSON takes control characters for
- * blanks, and within strings, where JSON has none (RFC 8259, sections 2 and 7).
+ * A NUL, escaped or not, truncates a string; and cJSON accepts control characters as
+ * whitespace and within strings, where JSON forbids them (RFC 8259, sections 2 and 7).
  */
 static bool is_strange(const char *at, size_t len, bool in_string)
 {
@@ -44,7 +44,7 @@ static size_t count_digits(const char *at, size_t len)
 }
 
 /*
- * The length of the number there, 0 if JSON has none such (RFC 8259, section 6); clears *whole if
+ * The length of the number at `at`, 0 if it is malformed (RFC 8259, section 6); clears *whole if
  * it has a fraction or exponent.
  */
 static size_t number_length(const char *at, size_t len, bool *whole)
@@ -74,8 +74,8 @@ static size_t number_length(const char *at, size_t len, bool *whole)
 }
 
 /*
- * What cJSON is not to see: bytes and numbers that others read otherwise, and more values than
- * there is sense in.  *whole: all numbers are without fraction and exponent.
+ * Refuses input before cJSON parses it: bytes and numbers that other parsers read differently,
+ * and too many values.  *whole: no number has a fraction or exponent.
  */
 static int check_bytes(const char *data, size_t len, const char *what, bool *whole,
 		       ducc_error **err)
@@ -85,25 +85,26 @@ static int check_bytes(const char *data, size_t len, const char *what, bool *who
 
 	*whole = true;
 	if (len >= 3 && !memcmp(data, "\xef\xbb\xbf", 3))
-		return error_set(err, "%s: not valid JSON: a byte order mark", what);
+		return error_set(err, "%s: not valid JSON: byte order mark", what);
 	for (size_t i = 0; i < len; i++) {
 		char c = data[i];
 
 		if (is_strange(data + i, len - i, in_string))
 			return error_set(
-				err, "%s: not valid JSON: a control character, or NUL in a string",
+				err, "%s: not valid JSON: control character, or NUL in a string",
 				what);
 		if (c == '"')
 			in_string = !in_string;
 		else if (in_string)
-			i += c == '\\'; /* what is escaped begins and ends nothing */
+			i += c == '\\'; /* skip the escaped character */
 		else if ((c == ',' || c == '[' || c == '{') && ++values > most)
 			return error_set(err, "%s: JSON with more than %zu values", what, most);
 		else if (c == '-' || isdigit((unsigned char)c)) {
 			size_t n = number_length(data + i, len - i, whole);
 
 			if (!n)
-				return error_set(err, "%s: not valid JSON: a number at byte %zu",
+				return error_set(err,
+						 "%s: not valid JSON: malformed number at byte %zu",
 						 what, i);
 			i += n - 1;
 		}
@@ -119,8 +120,8 @@ bool json_has_fractions(const char *data, size_t len)
 }
 
 /*
- * The next character of a key as Go compares keys: without regard to case, for which there are
- * two letters beyond ASCII, U+017F (long s) and U+212A (the unit Kelvin).
+ * The next character of a key as Go compares keys: ignoring case, which folds two characters
+ * outside ASCII, U+017F (long s) and U+212A (the Kelvin sign).
  */
 static int next_folded(const char **key)
 {
@@ -160,7 +161,7 @@ static int by_folded_key(const void *a, const void *b)
 	return json_compare_folded(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* True for an object whose keys are data: nobody compares those without regard to case. */
+/* True for an object whose keys are data: their case is significant. */
 static bool is_map(const cJSON *object)
 {
 	static const char *const maps[] = {"annotations",  "labels", "volumes",
@@ -172,7 +173,7 @@ static bool is_map(const cJSON *object)
 	return false;
 }
 
-/* A member that is there twice, of which other readers may take the other one; or NULL. */
+/* A duplicate member, of which other parsers may use the other value; or NULL. */
 static const char *find_twin(const cJSON *object)
 {
 	int (*compare)(const void *, const void *) = is_map(object) ? by_key : by_folded_key;
@@ -192,7 +193,7 @@ static const char *find_twin(const cJSON *object)
 	return NULL;
 }
 
-/* The same for all objects in the document, which cJSON has let be nested so deep only. */
+/* The same for all objects in the document, whose depth cJSON limits. */
 /* NOLINTNEXTLINE(misc-no-recursion) */
 static const char *find_any_twin(const cJSON *item)
 {
@@ -220,7 +221,7 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 
-		error_set(err, "%s: not valid JSON, or nested too deep, at byte %zu", what, at);
+		error_set(err, "%s: not valid JSON, or nested too deeply, at byte %zu", what, at);
 		return NULL;
 	}
 	while (end < data + len && strchr(" \t\r\n", *end))
@@ -231,8 +232,8 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 	}
 	twin = find_any_twin(json);
 	if (twin) {
-		error_set_kind(err, DUCC_CORRUPT, "%s: JSON with \"%s\" twice in an object", what,
-			       twin);
+		error_set_kind(err, DUCC_CORRUPT, "%s: duplicate member \"%s\" in a JSON object",
+			       what, twin);
 		return NULL;
 	}
 	return STEAL(json);
@@ -248,7 +249,7 @@ cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_err
 	return parse(data, len, cJSON_IsArray, "array", what, err);
 }
 
-/* The member if it is there and not null. */
+/* The member, or NULL if it is missing or null. */
 static const cJSON *member(const cJSON *object, const char *key)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -321,7 +322,7 @@ int json_get_size(const cJSON *object, const char *key, uint64_t *value, ducc_er
 
 	if (get(object, key, cJSON_IsNumber, "a number", &item, err) < 0)
 		return -1;
-	/* written so that NaN fails too */
+	/* written so that NaN fails as well */
 	if (!(item->valuedouble >= 0 && item->valuedouble <= 9007199254740992.0) ||
 	    item->valuedouble != floor(item->valuedouble))
 		return error_set(err, "\"%s\" is not a size", key);

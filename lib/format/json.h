@@ -1,5 +1,5 @@
 /*
- * JSON from outside: cJSON with types and ranges checked.
+ * Untrusted JSON: cJSON with checked types and ranges.
  *
  * Every getter returns 0, or -1 with an error that names the member.  `what`
  * names the document in messages.  Strings and nodes belong to the document;
@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 
-/* The most bytes of JSON that are read from a registry or a store (as in containerd). */
+/* The maximum size of a JSON document from a registry or a store (as in containerd). */
 #define JSON_LIMIT ((size_t)4 << 20)
 
 static inline void json_free(cJSON **json)
@@ -26,17 +26,17 @@ static inline void json_free(cJSON **json)
 #define AUTO_JSON __attribute__((cleanup(json_free))) cJSON
 
 /*
- * A document that must be one object, or array, and nothing after it.  Stricter than cJSON
- * where other readers would see another document: no NUL, no control characters but blanks
- * between words, no member twice in an object, in whatever case.  And its memory is in
- * proportion to its size: no more than 200,000 values, or one for each 16 bytes if that is more.
+ * Parses a document that must be a single object or array.  Stricter than cJSON where other
+ * parsers would read a different document: no NUL, no control characters except whitespace
+ * between tokens, no duplicate members, ignoring case.  Memory is proportional to the
+ * document's size: at most 200,000 values, or one for each 16 bytes if that is more.
  */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
 
 /* A required member; `null` counts as missing. */
 int json_get_string(const cJSON *object, const char *key, const char **value, ducc_error **err);
-/* A whole number from 0 to 2^53. */
+/* An integer from 0 to 2^53. */
 int json_get_size(const cJSON *object, const char *key, uint64_t *value, ducc_error **err);
 int json_get_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 int json_get_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
@@ -46,22 +46,22 @@ int json_find_string(const cJSON *object, const char *key, const char **value, d
 int json_find_object(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 int json_find_array(const cJSON *object, const char *key, const cJSON **value, ducc_error **err);
 
-/* Compares keys as Go's readers do, without regard to case, in strcmp(3)'s way. */
+/* Compares keys like strcmp(3), but ignoring case, as Go's encoding/json does. */
 int json_compare_folded(const char *a, const char *b);
 
-/* True if a number in the text has a fraction or an exponent, which Go takes for no integer. */
+/* True if a number in the text has a fraction or exponent, which Go rejects in an integer. */
 bool json_has_fractions(const char *data, size_t len);
 
-/* True if the object has the member, in whatever case (as Go's readers find it). */
+/* True if the object has the member, ignoring case (as Go's encoding/json does). */
 bool json_has_folded(const cJSON *object, const char *key);
 
-/* The string of annotations.KEY or labels of that form, or NULL; never an error. */
+/* The string annotations.KEY, or NULL if absent or not a string; never an error. */
 const char *json_annotation(const cJSON *object, const char *key);
 
-/* The document as text; the caller frees it with free(). */
+/* Serialises the document; the caller frees the text with free(). */
 char *json_print(const cJSON *json, bool pretty);
 
-/* cJSON items for building; abort instead of returning NULL. */
+/* Building documents: these abort instead of returning NULL. */
 cJSON *json_object(void);
 cJSON *json_array(void);
 void json_set_string(cJSON *object, const char *key, const char *value);

@@ -1,4 +1,4 @@
-/* What an image runs on: see platform.h. */
+/* Platforms: see platform.h. */
 #include "format/platform.h"
 
 #include <stdio.h>
@@ -17,14 +17,14 @@ const struct machine_name machine_names[MACHINE_NAMES] = {
 	{"i386", "386", NULL},      {"i686", "386", NULL},
 };
 
-/* Architectures whose newer variants run what is made for the older ones. */
+/* Architectures whose newer variants run code for the older ones. */
 static const struct {
 	const char *name;
-	unsigned of_none;  /* the number of the variant that no variant means */
-	const char *usual; /* its name, if it is ever given */
+	unsigned of_none;  /* variant number assumed if there is none */
+	const char *usual; /* its name, if it is ever written */
 } ordered[] = {{"amd64", 1, NULL}, {"arm", 7, "v7"}, {"arm64", 8, "v8"}};
 
-/* Gives the architecture the name that images have for it, and a number the v of a variant. */
+/* Replaces aliases of the architecture, and adds the `v` that a numeric variant lacks. */
 static void normalize(struct platform *platform)
 {
 	char *variant = platform->variant;
@@ -58,7 +58,7 @@ static void platform_of_host(struct platform *platform)
 
 /*
  * True for a part of a platform: letters, digits, and `.`, `_` and `-` within it.
- * Directories are called after it, and it goes into records.
+ * It is used in directory names and records.
  */
 static bool is_part(const char *text, size_t len)
 {
@@ -123,7 +123,7 @@ int platform_normalize(const char *text, char **normalized, ducc_error **err)
 	return 0;
 }
 
-/* Reads a part; an empty one is as good as none. */
+/* Reads a part; an empty one counts as missing. */
 static int take_part(const cJSON *json, const char *key, char **part, ducc_error **err)
 {
 	const char *text;
@@ -133,7 +133,7 @@ static int take_part(const cJSON *json, const char *key, char **part, ducc_error
 	if (!text || !*text)
 		return 0;
 	if (!is_part(text, strlen(text)))
-		return error_set(err, "\"%s\" cannot be part of a platform: %s", key, text);
+		return error_set(err, "invalid platform \"%s\": %s", key, text);
 	*part = xstrdup(text);
 	return 0;
 }
@@ -177,7 +177,7 @@ static bool same(const char *a, const char *b)
 	return a && b && !strcmp(a, b);
 }
 
-/* The numbers in vMAJOR[.MINOR], or those of no variant; false: it is something else. */
+/* The numbers in vMAJOR[.MINOR], or the default without a variant; false: malformed. */
 static bool read_variant(const char *variant, unsigned of_none, unsigned *major, unsigned *minor)
 {
 	int end = 0;
@@ -203,7 +203,7 @@ static unsigned rank_variants(const struct platform *wanted, const struct platfo
 		return !wanted->variant || same(wanted->variant, have->variant);
 	if (is > limit || (is == limit && is_minor > limit_minor))
 		return 0;
-	/* ARMv9.0 has come from ARMv8.5. */
+	/* ARMv9.0 is based on ARMv8.5. */
 	if (limit == 9 && is == 8 && is_minor > limit_minor + 5)
 		return 0;
 	return is * 10 + is_minor + 1;

@@ -9,7 +9,7 @@
 #define MAX_DEPTH 16
 #define MAX_ANCHORS 1000
 
-/* What was seen of the document, before anything is made of it. */
+/* Statistics of the document, from its events, before it is loaded. */
 struct shape {
 	unsigned documents, depth, anchors;
 };
@@ -17,7 +17,7 @@ struct shape {
 struct reader {
 	yaml_document_t document;
 	struct recipe *recipe;
-	unsigned version; /* line; 0: none yet */
+	unsigned version; /* line of the key; 0: not seen */
 	unsigned images;  /* likewise */
 };
 
@@ -31,7 +31,7 @@ static const char *value_of(const yaml_node_t *node)
 	return (const char *)node->data.scalar.value;
 }
 
-/* Nothing, as YAML has it: only where no quotes say that it is a text. */
+/* True for YAML's null: only a plain scalar, as quotes make it a string. */
 static bool is_null(const yaml_node_t *node)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
@@ -44,7 +44,7 @@ static bool is_null(const yaml_node_t *node)
 	return false;
 }
 
-/* A text that can go into a record: no control character, and no NUL. */
+/* True for a string that is safe in a record: no control characters, no NUL. */
 static bool is_text(const yaml_node_t *node)
 {
 	return node->type == YAML_SCALAR_NODE && !is_null(node) &&
@@ -59,7 +59,7 @@ static void add(struct recipe_texts *texts, char *text, unsigned line)
 
 static int twice(const char *key, unsigned line, unsigned before, ducc_error **err)
 {
-	return error_set(err, "line %u: %s is in line %u already", line, key, before);
+	return error_set(err, "line %u: %s already set in line %u", line, key, before);
 }
 
 static int read_text(struct recipe_text *text, const char *key, const yaml_node_t *value,
@@ -71,7 +71,7 @@ static int read_text(struct recipe_text *text, const char *key, const yaml_node_
 	if (is_null(value))
 		return 0;
 	if (!is_text(value))
-		return error_set(err, "line %u: %s is not a text", text->line, key);
+		return error_set(err, "line %u: %s is not a string", text->line, key);
 	text->text = xstrdup(value_of(value));
 	return 0;
 }
@@ -113,7 +113,7 @@ static int read_member(struct reader *reader, const yaml_node_t *key, const yaml
 	const char *name;
 
 	if (!is_text(key))
-		return error_set(err, "line %u: not a key", line_of(key));
+		return error_set(err, "line %u: key is not a string", line_of(key));
 	name = value_of(key);
 	if (!strcmp(name, "version"))
 		return read_version(reader, value, err);
@@ -134,9 +134,9 @@ static int read_root(struct reader *reader, ducc_error **err)
 	const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
 
 	if (!root)
-		return error_set(err, "there is nothing in it");
+		return error_set(err, "empty document");
 	if (root->type != YAML_MAPPING_NODE)
-		return error_set(err, "line %u: not keys and values", line_of(root));
+		return error_set(err, "line %u: expected a mapping", line_of(root));
 	for (const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
 	     pair < root->data.mapping.pairs.top; pair++)
 		if (read_member(reader, yaml_document_get_node(&reader->document, pair->key),
@@ -158,9 +158,9 @@ static int syntax_error(const yaml_parser_t *parser, ducc_error **err)
 }
 
 /*
- * Looks at one event.  libyaml's time grows with the square of depth and of the number of anchors: a
- * recipe needs little of either.  There must be one document only: nobody would
- * miss the images of another.
+ * Checks one event.  libyaml's time is quadratic in the depth and the number of anchors, of
+ * which a recipe needs few.  A second document is refused: its images would be ignored
+ * silently.
  */
 static int check_event(const yaml_event_t *event, struct shape *shape, ducc_error **err)
 {
@@ -168,7 +168,8 @@ static int check_event(const yaml_event_t *event, struct shape *shape, ducc_erro
 
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		return shape->documents++ ? error_set(err, "line %zu: a second document", line) : 0;
+		return shape->documents++ ? error_set(err, "line %zu: more than one document", line)
+					  : 0;
 	case YAML_SEQUENCE_START_EVENT:
 		shape->anchors += event->data.sequence_start.anchor != NULL;
 		shape->depth++;
@@ -188,7 +189,7 @@ static int check_event(const yaml_event_t *event, struct shape *shape, ducc_erro
 		break;
 	}
 	if (shape->depth > MAX_DEPTH)
-		return error_set(err, "line %zu: nested too deep", line);
+		return error_set(err, "line %zu: nested too deeply", line);
 	if (shape->anchors > MAX_ANCHORS)
 		return error_set(err, "line %zu: too many anchors", line);
 	return 0;

@@ -1,9 +1,8 @@
 /*
  * Recipes: DUCC's wish lists in YAML, version 1 (ducc-recipe(5)).
  *
- * Only what a recipe says; what its texts mean is found out elsewhere.  None of
- * them holds a control character.  Errors begin with "line N: " where one is to
- * blame.
+ * Parses the recipe only; its strings are interpreted elsewhere.  They contain no
+ * control characters.  Errors begin with "line N: " where a line is at fault.
  */
 #ifndef DUCC_RECIPE_H
 #define DUCC_RECIPE_H
@@ -12,7 +11,7 @@
 
 #include "base/error.h"
 
-/* Something in the recipe, and its line, from 1. */
+/* A string in the recipe, and its line, from 1. */
 struct recipe_text {
 	char *text;
 	unsigned line;
@@ -24,9 +23,9 @@ struct recipe_texts {
 };
 
 struct recipe {
-	struct recipe_text user, repository, output_format; /* text NULL: not there */
-	struct recipe_texts images;                         /* text NULL: not a plain text */
-	struct recipe_texts unknown;                        /* keys that mean nothing here */
+	struct recipe_text user, repository, output_format; /* text NULL: missing */
+	struct recipe_texts images;                         /* text NULL: not a plain string */
+	struct recipe_texts unknown;                        /* unknown keys */
 };
 
 int recipe_parse(struct recipe *recipe, const char *data, size_t len, ducc_error **err);

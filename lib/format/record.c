@@ -1,4 +1,4 @@
-/* Records: one image on its way through a pipeline (ducc.h). */
+/* Records: one image in a pipeline (ducc.h). */
 #include "format/record.h"
 
 #include "base/buffer.h"
@@ -31,7 +31,7 @@ static struct field *find(const ducc_record *record, const char *key)
 	return NULL;
 }
 
-/* Printable ASCII, without the blank and what ends a key. */
+/* True for printable ASCII without the blank and `=`, which ends a key. */
 static bool is_key(const char *key)
 {
 	for (const char *p = key; *p; p++)
@@ -43,13 +43,13 @@ static bool is_key(const char *key)
 static int check_field(const char *key, const char *value, ducc_error **err)
 {
 	if (!is_key(key))
-		return error_set(err, "%s: not a key of a field", key);
+		return error_set(err, "%s: invalid field key", key);
 	if (!text_is_plain(value))
-		return error_set(err, "field %s= holds a control character: %s", key, value);
+		return error_set(err, "field %s= contains a control character: %s", key, value);
 	return 0;
 }
 
-/* Adds the field that a line has, `key=value`. */
+/* Adds a field of a line, `key=value`. */
 static int parse_field(struct ducc_record *record, const char *text, size_t len, ducc_error **err)
 {
 	size_t end = strcspn(text, "=");
@@ -62,7 +62,7 @@ static int parse_field(struct ducc_record *record, const char *text, size_t len,
 	if (check_field(key, value, err) < 0)
 		return -1;
 	if (find(record, key))
-		return error_set(err, "field %s= is there twice", key);
+		return error_set(err, "duplicate field %s=", key);
 	add(record, STEAL(key), STEAL(value));
 	return 0;
 }
@@ -72,7 +72,7 @@ static int check_reference(const char *reference, ducc_error **err)
 	if (!*reference)
 		return error_set(err, "record without a reference");
 	if (!text_is_plain(reference))
-		return error_set(err, "%s: reference holds a control character", reference);
+		return error_set(err, "%s: reference contains a control character", reference);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static int parse(struct ducc_record *record, const char *line, ducc_error **err)
 	for (line += len; *line; line += len) {
 		line++;
 		len = strcspn(line, "\t");
-		/* People leave blanks at the end of a line, tabs too. */
+		/* Trailing whitespace, including tabs, is accepted. */
 		if (len && parse_field(record, line, len, err) < 0)
 			return error_wrap(err, "%s", record->reference);
 	}
@@ -182,7 +182,7 @@ int ducc_record_set(ducc_record *record, const char *key, const char *value, duc
 
 	if (check_field(key, value, err) < 0)
 		return error_kind(err, DUCC_USAGE);
-	copy = xstrdup(value); /* which may be what is there now */
+	copy = xstrdup(value); /* first: it may be the current value */
 	if (!field) {
 		add(record, xstrdup(key), copy);
 		return 0;

@@ -4,10 +4,10 @@
 
 #include "format/reference.h"
 
-/* As ducc_record_new(), which cannot fail with a reference. */
+/* Like ducc_record_new(), but cannot fail: the reference is valid. */
 ducc_record *record_new(const struct reference *reference);
 
-/* Replaces the reference, as ducc-fetch does when it pins one. */
+/* Replaces the reference, e.g. when ducc-fetch pins it. */
 void record_set_reference(ducc_record *record, const struct reference *reference);
 
 #endif

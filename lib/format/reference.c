@@ -12,7 +12,7 @@ static bool is_lower_alnum(char c)
 	return text_is_alnum(c) && !(c >= 'A' && c <= 'Z');
 }
 
-/* The length of the host in HOST[:PORT], brackets of an IPv6 address included. */
+/* The length of the host in HOST[:PORT], including the brackets of an IPv6 address. */
 static size_t host_len(const char *registry)
 {
 	return registry[0] == '[' ? strcspn(registry, "]") + 1 : strcspn(registry, ":");
@@ -137,7 +137,7 @@ bool registry_is_loopback(const char *registry)
 	       (!strncmp(registry, "127.", 4) && strspn(registry, "0123456789.") == len);
 }
 
-/* Splits the registry off *text; false if the text has none. */
+/* Splits the registry off *text; returns NULL if the text has none. */
 static char *take_registry(const char **text, bool explicit)
 {
 	size_t len = strcspn(*text, "/");
@@ -179,8 +179,8 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 		free(reference->registry);
 		reference->registry = xstrdup(DOCKER_HUB);
 	}
-	if (strchr(reference->registry, '@')) /* which may be a password */
-		return error_set(err, "a registry with a user in its name");
+	if (strchr(reference->registry, '@')) /* may contain a password: do not print it */
+		return error_set(err, "registry must not contain a user name");
 	if (!registry_is_valid(reference->registry))
 		return error_set(err, "not a registry: %s", reference->registry);
 	if (!reference->scheme)
@@ -200,10 +200,10 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 		if (!valid_tag(colon, true))
 			return error_set(err, "not a tag: %s", colon);
 		if (!valid_tag(colon, pattern))
-			return error_set(err, "the tag %s stands for many: ducc-wish tells which",
+			return error_set(err, "tag %s is a wildcard: expand it with ducc-wish",
 					 colon);
 		if (at && strchr(colon, '*'))
-			return error_set(err, "both a digest and the tag %s, which stands for many",
+			return error_set(err, "wildcard tag %s cannot be combined with a digest",
 					 colon);
 		reference->tag = xstrdup(colon);
 	} else if (!at) {
@@ -258,7 +258,7 @@ bool reference_is_pattern(const struct reference *reference)
 	return reference->tag && strchr(reference->tag, '*');
 }
 
-/* Backtracks to the last `*` only, so that no pattern takes more than its length times the text's. */
+/* Backtracks to the last `*` only: time is bounded by the product of both lengths. */
 static bool matches(const char *pattern, const char *tag)
 {
 	const char *star = NULL, *resume = NULL;
@@ -287,7 +287,7 @@ bool tag_matches(const char *pattern, const char *tag)
 	return tag_is_valid(tag) && matches(pattern, tag);
 }
 
-/* What follows REGISTRY/REPOSITORY in a name that begins with those of the reference, or NULL. */
+/* The rest of a name after the reference's REGISTRY/REPOSITORY; NULL if they differ. */
 static const char *after_repository(const struct reference *reference, const char *name)
 {
 	size_t registry = strlen(reference->registry), repository = strlen(reference->repository);

@@ -3,14 +3,14 @@
  *
  * A parsed reference is safe to use in URLs and as a path: the registry is a
  * host name or address in lower case, repository and tag follow the grammar of
- * the OCI distribution specification, none has "." or ".." as a component.
+ * the OCI distribution specification, no component is "." or "..".
  *
- * Without a scheme, a loopback host means http, every other one https.  Without
- * a registry (a first component that has no dot, no colon and is not
- * `localhost`) Docker Hub is meant; one-component names there are in `library`.
+ * Without a scheme, loopback hosts default to http, all others to https.  Without
+ * a registry (the first component has no dot, no colon and is not `localhost`)
+ * the default is Docker Hub; one-component names there are in `library`.
  *
- * A pattern is a reference whose tag may hold `*`, which stands for any text, none
- * included.  Only who says so takes one.
+ * A pattern is a reference whose tag may contain `*`, which matches any text,
+ * including none.  Functions accept patterns only where documented.
  */
 #ifndef DUCC_REFERENCE_H
 #define DUCC_REFERENCE_H
@@ -19,8 +19,8 @@
 #include "format/digest.h"
 
 /*
- * Docker Hub: its name in references, thus in stores and repositories; the one that its users
- * know; and the one that Docker keeps credentials under.
+ * Docker Hub's names: in references, thus in stores and repositories; as its users know it; and
+ * the key of its credentials in Docker's files.
  */
 #define DOCKER_HUB "registry.hub.docker.com"
 #define DOCKER_HUB_SHORT "docker.io"
@@ -30,13 +30,13 @@ struct reference {
 	char *scheme;         /* "http" or "https" */
 	char *registry;       /* HOST[:PORT] */
 	char *repository;     /* a/b/c */
-	char *tag;            /* NULL: none; "latest" if neither tag nor digest were given */
+	char *tag;            /* NULL: none; "latest" if neither tag nor digest was given */
 	struct digest digest; /* hex[0] == '\0': none */
 };
 
 int reference_parse(struct reference *reference, const char *text, ducc_error **err);
 
-/* The same for a pattern; reference_is_pattern() tells whether there is a `*` in it. */
+/* The same for a pattern; reference_is_pattern() is true if it contains `*`. */
 int reference_parse_pattern(struct reference *reference, const char *text, ducc_error **err);
 
 void reference_free(struct reference *reference);
@@ -47,17 +47,17 @@ bool reference_is_pinned(const struct reference *reference);
 
 bool reference_is_pattern(const struct reference *reference);
 
-/* True if the pattern of a tag stands for the tag; never for what can't be a tag. */
+/* True if the tag is valid and matches the pattern. */
 bool tag_matches(const char *pattern, const char *tag);
 
 /*
- * True if the reference, or pattern, is about the image that a repository calls
- * `name`: REGISTRY/REPOSITORY:TAG, or REGISTRY/REPOSITORY@DIGEST.  Of a pinned
- * reference with a tag the digest does not matter, as it does not in names.
+ * True if the reference, or pattern, matches the image whose name in a repository is
+ * `name`: REGISTRY/REPOSITORY:TAG, or REGISTRY/REPOSITORY@DIGEST.  If a pinned reference
+ * has a tag, its digest is ignored, as in names.
  */
 bool reference_matches(const struct reference *pattern, const char *name);
 
-/* True if the name, as above, is of an image in the repository of the reference. */
+/* True if the name, as above, belongs to the reference's REGISTRY/REPOSITORY. */
 bool reference_has_repository_of(const struct reference *reference, const char *name);
 
 /* SCHEME://REGISTRY/REPOSITORY[:TAG][@DIGEST]; the caller frees it. */
@@ -69,21 +69,21 @@ char *reference_format(const struct reference *reference);
  */
 char *reference_name(const struct reference *reference);
 
-/* True if the text follows the grammar of tags. */
+/* True if the text is a valid tag. */
 bool tag_is_valid(const char *text);
 
 /*
- * All names of a registry, NULL at the end: those of Docker Hub, or only its own, in `own`.
+ * All names of a registry, NULL-terminated: those of Docker Hub, or just `registry`, in `own`.
  */
 const char *const *registry_names(const char *registry, const char *own[2]);
 
-/* True if `ident`, with or without a scheme and what follows the host, means the registry. */
+/* True if `ident` names the registry; it may have a scheme, and a path after the host. */
 bool registry_is_named(const char *ident, const char *registry);
 
-/* True for HOST[:PORT], as the registry of a reference is. */
+/* True for HOST[:PORT] as in a reference. */
 bool registry_is_valid(const char *text);
 
-/* True for a host (with or without port) that is this machine. */
+/* True for a loopback host, with or without port. */
 bool registry_is_loopback(const char *registry);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Where things are in a repository: the paths of ducc-repository(5).
+ * Paths in a repository, as defined in ducc-repository(5).
  *
- * The caller frees what a function returns.
+ * The caller frees the returned strings.
  */
 #ifndef DUCC_REPO_PATHS_H
 #define DUCC_REPO_PATHS_H
@@ -15,26 +15,26 @@
 #define REPO_PODMAN "podmanStore"
 #define REPO_SCHEDULE REPO_METADATA "/remove-schedule.json"
 
-/* ".layers/xx/HEX", for the layer whose blob has that digest. */
+/* ".layers/xx/HEX", the directory of the layer whose blob has that digest. */
 char *layer_directory(const struct digest *layer);
 /* ".layers/xx/HEX/layerfs[/PATH]": the layer's root directory, or an entry of it. */
 char *layer_path(const struct digest *layer, const char *path);
 /* ".layers/xx/HEX/.metadata/FILE" */
 char *layer_metadata(const struct digest *layer, const char *file);
-/* The layer's listing, which marks the layer as complete and published by ducc. */
+/* The layer's listing; it marks the layer as complete and published by ducc. */
 char *layer_listing(const struct digest *layer);
 
 /* ".flat/xx/ID": the flat tree of an image; ID is the digest of its config. */
 char *flat_directory(const struct digest *config);
-/* ".metadata/.flat/xx/ID.mtree": its listing, which marks it as complete and ours. */
+/* ".metadata/.flat/xx/ID.mtree": its listing; it marks the tree as complete and ours. */
 char *flat_listing(const struct digest *config);
 
-/* ".metadata/LABEL/FILE": what is known about an image. */
+/* ".metadata/LABEL/FILE": metadata of an image. */
 char *image_metadata(const char *label, const char *file);
 /* ".multiarch/PLATFORM/NAME": the label and public name of an image for one platform. */
 char *platform_label(const char *platform, const char *name);
 
-/* Which tree has its directory just at `path`, and its digest. */
+/* The kind of tree whose directory is exactly `path`, and its digest. */
 enum repo_tree { REPO_TREE_NONE, REPO_TREE_LAYER, REPO_TREE_FLAT };
 enum repo_tree repo_tree_at(const char *path, struct digest *digest);
 

@@ -24,7 +24,7 @@ static void add_reference(struct buffer *text, const struct reference *image)
 		buffer_addf(text, "@" PRI_DIGEST, image->digest.hex);
 }
 
-/* False if there is no variable of that name. */
+/* Appends the value of a variable; false if the name is unknown. */
 static bool add_variable(struct buffer *text, const char *name, const struct reference *image)
 {
 	if (!strcmp(name, "scheme")) {
@@ -62,7 +62,7 @@ static int expand(struct buffer *text, const char *format, const struct referenc
 		}
 		len = strcspn(format, ")");
 		if (!format[len])
-			return error_set(err, "variable without an end: %s", format);
+			return error_set(err, "unterminated variable: %s", format);
 		name = xstrndup(format + 2, len - 2);
 		if (!add_variable(text, name, image))
 			return error_set(err, "unknown variable $(%s)", name);

@@ -9,7 +9,7 @@ struct parser {
 	const char *p, *end;
 	unsigned line;
 	const struct toml_reader *reader;
-	struct strset keys; /* of the table that is being read */
+	struct strset keys; /* of the current table */
 };
 
 static bool at(const struct parser *parser, char c)
@@ -17,7 +17,7 @@ static bool at(const struct parser *parser, char c)
 	return parser->p < parser->end && *parser->p == c;
 }
 
-/* Of control characters, TOML allows the tab only. */
+/* TOML allows no control characters except the tab. */
 static bool is_control(char c)
 {
 	return ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
@@ -29,7 +29,7 @@ static void skip_blanks(struct parser *parser)
 		parser->p++;
 }
 
-/* Blanks, comments and, inside of an array, line ends. */
+/* Skips blanks, comments and, inside an array, line ends. */
 static void skip_space(struct parser *parser, bool newlines)
 {
 	for (;;) {
@@ -48,7 +48,7 @@ static void skip_space(struct parser *parser, bool newlines)
 
 static int unexpected(ducc_error **err)
 {
-	return error_set(err, "not understood");
+	return error_set(err, "syntax error");
 }
 
 static int escape(struct parser *parser, struct buffer *text, ducc_error **err)
@@ -82,7 +82,7 @@ static int read_string(struct parser *parser, struct buffer *text, ducc_error **
 		buffer_addc(text, *parser->p++);
 	}
 	if (!at(parser, quote))
-		return error_set(err, "a string without an end");
+		return error_set(err, "unterminated string");
 	parser->p++;
 	return 0;
 }
@@ -155,7 +155,7 @@ static int read_assignment(struct parser *parser, ducc_error **err)
 	if (!at(parser, '='))
 		return unexpected(err);
 	if (!strset_add(&parser->keys, key.data))
-		return error_set(err, "%s is there twice", key.data);
+		return error_set(err, "duplicate key %s", key.data);
 	parser->p++;
 	skip_blanks(parser);
 	if (at(parser, '['))

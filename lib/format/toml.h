@@ -1,7 +1,7 @@
 /*
- * As much of TOML as containers-registries.conf(5) needs: tables, arrays of tables, and
- * keys with strings and booleans.  Arrays of strings are read and dropped; everything
- * else is an error, and so is a key that its table has already.
+ * The subset of TOML that containers-registries.conf(5) needs: tables, arrays of tables,
+ * and keys with strings and booleans.  Arrays of strings are parsed and ignored; everything
+ * else is an error, and so is a duplicate key in a table.
  */
 #ifndef DUCC_TOML_H
 #define DUCC_TOML_H
@@ -9,9 +9,9 @@
 #include "base/error.h"
 
 struct toml_reader {
-	/* A header [name], or [[name]] if it is one of several. */
+	/* A header [name], or [[name]] for an element of an array of tables. */
 	int (*table)(void *ctx, const char *name, bool is_array, ducc_error **err);
-	/* A key of the last table; the text of a string, or for a boolean NULL. */
+	/* A key of the last table; `text` is the string, or NULL for a boolean. */
 	int (*key)(void *ctx, const char *name, const char *text, bool boolean, ducc_error **err);
 	void *ctx;
 };

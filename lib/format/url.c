@@ -14,7 +14,7 @@ static void handle_cleanup(CURLU **handle)
 
 #define AUTO_URL CLEANUP(handle_cleanup) CURLU
 
-/* A copy that is ours of libcurl's text, which may be a secret. */
+/* Copies a libcurl string to our heap and wipes the original, which may be a secret. */
 static char *take(char *text)
 {
 	char *copy = xstrdup(text);

@@ -13,8 +13,8 @@
 #include "format/url.h"
 #include "net/challenge.h"
 
-#define DEFAULT_LIFE 60 /* seconds of a token that does not say */
-#define MARGIN 10       /* seconds before its end that it is not used any more */
+#define DEFAULT_LIFE 60 /* seconds, for a token without expires_in */
+#define MARGIN 10       /* seconds before expiry during which a token is not used */
 #define CLIENT_ID "ducc"
 
 struct auth {
@@ -27,7 +27,7 @@ struct auth {
 	char *challenge;     /* the last one, or NULL */
 	char *header;        /* what to send now, or NULL */
 	time_t expires;      /* on the monotonic clock; 0: never */
-	unsigned generation; /* how often `header` was replaced */
+	unsigned generation; /* the number of times that `header` was replaced */
 };
 
 static time_t monotonic(void)
@@ -153,12 +153,12 @@ static int parse_challenge(struct token_server *server, const char *challenge,
 	server->realm = challenge_parameter(challenge, "Bearer", "realm");
 	server->service = challenge_parameter(challenge, "Bearer", "service");
 	if (!server->realm || !url_is_http(server->realm))
-		return error_set(err, "the registry asks for a token, but not where from");
+		return error_set(err, "registry requires a token but names no token server");
 	host = url_authority(server->realm);
-	/* Whoever listens on the way must not get the password. */
+	/* Do not send the password in clear text. */
 	if (!strcmp(reference->scheme, "https") && strncmp(server->realm, "https:", 6) != 0 &&
 	    (!host || !registry_is_loopback(host)))
-		return error_set(err, "the token server is not https");
+		return error_set(err, "token server does not use https");
 	return 0;
 }
 
@@ -172,7 +172,7 @@ static int read_token(struct token *token, const struct buffer *body, ducc_error
 	    (!text && json_get_string(json, "access_token", &text, err) < 0))
 		return -1;
 	if (!text_is_plain(text))
-		return error_set(err, "token holds a control character");
+		return error_set(err, "token contains a control character");
 	if (json_get_size(json, "expires_in", &life, NULL) < 0)
 		life = DEFAULT_LIFE;
 	token->header = format("Bearer %s", text);
@@ -180,7 +180,7 @@ static int read_token(struct token *token, const struct buffer *body, ducc_error
 	return 0;
 }
 
-/* 0 with a token, or -1; *status is what the server answered, 0 if it did not. */
+/* 0 with a token, or -1; *status is the HTTP status, 0 without a response. */
 static int ask(struct http *http, const struct http_request *request, struct token *token,
 	       bool *transient, long *status, ducc_error **err)
 {
@@ -200,7 +200,7 @@ static int ask(struct http *http, const struct http_request *request, struct tok
 	return result;
 }
 
-/* With user and password, or with neither. */
+/* With user and password (`basic`), or anonymously. */
 static int get_token(const struct auth *auth, const struct token_server *server, struct http *http,
 		     const char *basic, struct token *token, bool *transient, long *status,
 		     ducc_error **err)
@@ -229,7 +229,7 @@ static int post_for_token(const struct auth *auth, const struct token_server *se
 				       .limit = JSON_LIMIT};
 	int result;
 
-	/* One parameter here, with the scopes separated by spaces. */
+	/* In a POST, the scopes are one parameter, separated by spaces. */
 	for (const char *p = auth->scopes.data; *p;) {
 		size_t len;
 
@@ -250,8 +250,8 @@ static int post_for_token(const struct auth *auth, const struct token_server *se
 }
 
 /*
- * What is public needs no password, but some token servers refuse whoever comes with a
- * wrong one.
+ * Public images need no password, but some token servers refuse requests with a wrong
+ * one: those are repeated anonymously.
  */
 static int get_any_token(const struct auth *auth, const struct token_server *server,
 			 struct http *http, struct token *token, bool *transient, ducc_error **err)
@@ -271,7 +271,7 @@ static int get_any_token(const struct auth *auth, const struct token_server *ser
 	if (result < 0 && known && (status == 400 || status == 401 || status == 403) &&
 	    !get_token(auth, server, http, NULL, token, transient, &status, NULL)) {
 		context_notice(http_context(http), DUCC_WARNING,
-			       "%s/%s: the credentials are refused; going on without",
+			       "%s/%s: credentials refused; continuing anonymously",
 			       auth->reference.registry, auth->reference.repository);
 		ducc_error_free(error);
 		return 0;
@@ -315,7 +315,7 @@ static int basic(struct auth *auth)
 	return 1;
 }
 
-/* Readies a header for the challenge that is known; results as auth_challenge(). */
+/* Prepares a header for the known challenge; returns as auth_challenge() does. */
 static int renew(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
 {
 	if (!auth->looked_up &&
@@ -337,7 +337,7 @@ char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
 	pthread_mutex_lock(&auth->mutex);
 	if (auth->header && auth->expires && monotonic() >= auth->expires)
 		set_header(auth, NULL, 0);
-	/* If this fails, the registry will ask, and then it is told why. */
+	/* On failure the registry sends a challenge, and auth_challenge() reports the error. */
 	if (!auth->header && auth->challenge)
 		renew(auth, http, &transient, NULL);
 	header = auth->header ? xstrdup(auth->header) : NULL;

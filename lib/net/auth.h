@@ -2,9 +2,9 @@
  * Authentication to a registry: Basic, and Bearer tokens (the distribution
  * project's token authentication, with OAuth2 for identity tokens).
  *
- * One struct auth serves all transfers from one repository of one registry,
- * from any thread: a token that one of them got serves the others, until shortly
- * before it expires.  Credentials are looked up when the registry asks for some.
+ * One struct auth serves all transfers with one repository of one registry, from
+ * any thread: they share a token until shortly before it expires.  Credentials
+ * are looked up when the registry requires them.
  */
 #ifndef DUCC_AUTH_H
 #define DUCC_AUTH_H
@@ -15,34 +15,34 @@
 
 struct auth;
 
-/* Who comes to a repository, and what for. */
+/* The credentials and the access to request for a repository. */
 struct login {
-	bool push;                   /* tokens are asked for that allow this, too */
-	const char *user, *password; /* NULL: what the keyring has for the repository */
+	bool push;                   /* request tokens that allow pushing as well */
+	const char *user, *password; /* NULL: use the keyring's for the repository */
 };
 
-/* The keyring must live as long. */
+/* The keyring must outlive the struct auth. */
 struct auth *auth_new(const struct reference *reference, const struct login *login,
 		      struct keyring *keyring);
 void auth_free(struct auth *auth);
 
-/* From now on, tokens are also to allow pulling from another repository of the registry. */
+/* Makes later tokens also allow pulling from another repository of the registry. */
 void auth_allow_pull(struct auth *auth, const char *repository);
 
-/* Lets `auth` expect the challenge that another one for the same registry had to answer. */
+/* Copies the challenge that another struct auth received from the same registry. */
 void auth_learn(struct auth *auth, struct auth *other);
 
 /*
- * The Authorization header to send now, or NULL for none; secret_free() it.
- * *generation tells which answer to auth_challenge() it stems from.
+ * The Authorization header to send now, or NULL for none; the caller passes it to
+ * secret_free().  *generation is for auth_challenge().
  */
 char *auth_header(struct auth *auth, struct http *http, unsigned *generation);
 
 /*
- * Answers a 401: gets a token, or readies Basic credentials.  `generation` is
- * that of the header which was refused: if another thread has answered since,
- * there is nothing to do.  Returns 1 if another try makes sense, 0 if we have
- * nothing better to offer, -1 on error (*transient: it may go better another time).
+ * Responds to a 401: gets a token, or prepares Basic credentials.  `generation` is
+ * that of the refused header: if another thread has responded since, nothing is
+ * done.  Returns 1 if the request should be retried, 0 if no other credentials are
+ * available, -1 on error (*transient: a later attempt may succeed).
  */
 int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
 		   bool *transient, ducc_error **err);

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 
-/* A scheme, a parameter, or the token68 of a scheme, which means nothing to us. */
+/* A scheme, a parameter, or the token68 of a scheme, which is ignored. */
 struct item {
 	enum { SCHEME, PARAMETER, TOKEN68 } kind;
 	const char *name;
@@ -24,7 +24,7 @@ static bool is_named(const struct item *item, const char *name)
 	return item->len == strlen(name) && !strncasecmp(item->name, name, item->len);
 }
 
-/* A quoted-string (RFC 9110, section 5.6.4), without its quotes. */
+/* Reads a quoted-string (RFC 9110, section 5.6.4) without its quotes. */
 static char *read_quoted(const char **rest)
 {
 	AUTO_BUFFER value = {0};
@@ -48,7 +48,7 @@ static char *read_value(const char **rest)
 	return *p == '"' ? read_quoted(rest) : xstrndup(p, len);
 }
 
-/* False at the end. */
+/* Reads the next item; false at the end. */
 static bool next_item(const char *header, const char **rest, struct item *item)
 {
 	const char *p = *rest + strspn(*rest, " \t,");

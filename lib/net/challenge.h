@@ -2,8 +2,8 @@
  * Challenges: the value of WWW-Authenticate (RFC 9110, section 11.6.1).
  *
  * A server may offer several schemes, in several headers or separated by commas in one;
- * each scheme is followed by its own parameters.  Names are compared without regard to case.
- * Of a scheme or parameter that is repeated, the first counts.
+ * each scheme is followed by its own parameters.  Names are case-insensitive.  If a scheme
+ * or parameter is repeated, the first counts.
  */
 #ifndef DUCC_CHALLENGE_H
 #define DUCC_CHALLENGE_H
@@ -14,8 +14,8 @@
 bool challenge_offers(const char *header, const char *scheme);
 
 /*
- * The value of a parameter of that scheme, without its quotes; NULL if it is missing or
- * its quotes do not end.  The caller frees it.
+ * The unquoted value of a parameter of that scheme; NULL if it is missing or its quotes
+ * are unterminated.  The caller frees it.
  */
 char *challenge_parameter(const char *header, const char *scheme, const char *name);
 

@@ -13,7 +13,7 @@
 
 extern char **environ;
 
-/* The environment without other passwords of ours; the caller frees the array. */
+/* The environment without our other passwords; the caller frees the array. */
 static char **helper_environment(void)
 {
 	size_t n = 0, kept = 0;
@@ -43,8 +43,8 @@ static int make_input(const char *text)
 }
 
 /*
- * Starts the helper; *out is what it says.  Its standard error is ours: it may have something
- * to tell the user, or to ask.
+ * Starts the helper; *out is its standard output.  It inherits standard error, so that it can
+ * print messages and prompts for the user.
  */
 static int start(pid_t *pid, char *program, const char *server, int *out, ducc_error **err)
 {
@@ -91,7 +91,7 @@ int credential_helper_get(const char *name, const char *server, struct buffer *a
 	pid_t pid;
 
 	if (!is_program_name(name))
-		return error_set(err, "not the name of a credential helper: %s", name);
+		return error_set(err, "invalid credential helper name: %s", name);
 	if (start(&pid, program, server, &out, err) < 0)
 		return -1;
 	read_answer(out, answer);
@@ -99,7 +99,7 @@ int credential_helper_get(const char *name, const char *server, struct buffer *a
 		;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 1;
-	/* The protocol has no better way to say it. */
+	/* The protocol has no better indication. */
 	if (WIFEXITED(status) && answer->len && strstr(answer->data, "not found"))
 		return 0;
 	if (WIFSIGNALED(status))

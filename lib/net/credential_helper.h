@@ -1,5 +1,5 @@
 /*
- * Credential helpers: programs docker-credential-NAME that know passwords
+ * Credential helpers: programs docker-credential-NAME that supply passwords
  * (the Docker project's credential helper protocol).
  */
 #ifndef DUCC_CREDENTIAL_HELPER_H
@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 /*
- * Asks docker-credential-`name` for `server`.  Returns 1 with what it answered, a secret,
- * 0 if it has nothing for that server, -1 on error.
+ * Queries docker-credential-`name` for `server`.  Returns 1 with its output, a secret, in
+ * `answer`, 0 if it has no credentials for that server, -1 on error.
  */
 int credential_helper_get(const char *name, const char *server, struct buffer *answer,
 			  ducc_error **err);

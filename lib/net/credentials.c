@@ -31,7 +31,7 @@ void credentials_free(struct credentials *credentials)
 	*credentials = (struct credentials){0};
 }
 
-/* Each file's place: a variable, and what follows its value. */
+/* Each file's location: a variable and a suffix to its value. */
 static const struct {
 	const char *variable, *suffix;
 } files[] = {
@@ -47,9 +47,9 @@ struct keyring {
 	pthread_mutex_t mutex;
 	struct {
 		bool read;
-		cJSON *json; /* NULL: there is no such file */
+		cJSON *json; /* NULL: the file does not exist */
 	} files[ARRAY_LEN(files)];
-	struct strmap answers; /* of "HELPER SERVER": struct buffer, empty if it has none */
+	struct strmap answers; /* "HELPER SERVER" -> struct buffer, empty: no credentials */
 };
 
 struct keyring *keyring_new(void)
@@ -91,7 +91,7 @@ static bool from_environment(const struct reference *reference, struct credentia
 	for (size_t i = 0; i < n; i++) {
 		const struct own_registry *each = &own[i];
 
-		/* What is asked instead of the registry gets its credentials, too. */
+		/* The registry's proxy receives the same credentials. */
 		if ((!each->ident || !registry_is_named(each->ident, reference->registry)) &&
 		    (!each->proxy || !registry_is_named(each->proxy, reference->registry)))
 			continue;
@@ -127,7 +127,7 @@ static const struct buffer *ask_helper(struct keyring *keyring, const char *help
 	return answer;
 }
 
-/* 1 if the helper has some, 0 if not. */
+/* 1 if the helper has credentials, 0 if not. */
 static int from_helper(struct keyring *keyring, const char *helper, const char *server,
 		       struct credentials *found, ducc_error **err)
 {
@@ -156,7 +156,7 @@ static int from_helper(struct keyring *keyring, const char *helper, const char *
 
 /* --- files ------------------------------------------------------------ */
 
-/* Splits base64(USER:PASSWORD). */
+/* Decodes base64(USER:PASSWORD). */
 static int decode(const char *text, struct credentials *found, ducc_error **err)
 {
 	size_t len = 0;
@@ -171,7 +171,7 @@ static int decode(const char *text, struct credentials *found, ducc_error **err)
 	return colon ? 1 : error_set(err, "\"auth\" is not base64 of user:password");
 }
 
-/* The entry for a key as it is, or as older Docker versions wrote it (https://HOST/v1/). */
+/* The entry for a key as given, or as older Docker versions wrote it (https://HOST/v1/). */
 static const cJSON *find_entry(const cJSON *auths, const char *key)
 {
 	const cJSON *entry = cJSON_GetObjectItemCaseSensitive(auths, key);
@@ -208,7 +208,7 @@ static int from_entry(const cJSON *entry, struct credentials *found, ducc_error 
 	return auth && *auth ? decode(auth, found, err) : 0;
 }
 
-/* Looks for HOST/a/b/c, HOST/a/b, HOST/a, HOST. */
+/* Looks up HOST/a/b/c, HOST/a/b, HOST/a, HOST. */
 static int from_auths(const cJSON *auths, const char *host, const char *repository,
 		      struct credentials *found, ducc_error **err)
 {
@@ -232,7 +232,7 @@ static int from_json(struct keyring *keyring, const cJSON *json, const char *hos
 {
 	const cJSON *auths, *helpers;
 	const char *helper, *store;
-	/* Docker keeps those of its Hub under this name. */
+	/* Docker stores Docker Hub's credentials under this name. */
 	const char *server =
 		!strcmp(host, DOCKER_HUB_INDEX) ? "https://" DOCKER_HUB_INDEX "/v1/" : host;
 	int result = 0;
@@ -251,7 +251,7 @@ static int from_json(struct keyring *keyring, const cJSON *json, const char *hos
 	return result;
 }
 
-/* The file's JSON, or NULL if there is no such file. */
+/* The file's JSON, or NULL if the file does not exist. */
 static int read_json(const char *path, cJSON **json, ducc_error **err)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -269,7 +269,7 @@ static int read_json(const char *path, cJSON **json, ducc_error **err)
 	return *json ? 0 : -1;
 }
 
-/* 1 if the file has credentials, 0 if it is not there or has none for us. */
+/* 1 if the file has matching credentials, 0 if it is missing or has none. */
 static int from_file(struct keyring *keyring, size_t i, const struct reference *reference,
 		     struct credentials *found, ducc_error **err)
 {

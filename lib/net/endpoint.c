@@ -1,4 +1,4 @@
-/* A place that answers for a repository: see endpoint.h. */
+/* Requests to a repository: see endpoint.h. */
 #include "net/endpoint.h"
 
 #include <inttypes.h>
@@ -7,9 +7,9 @@
 #include "base/mem.h"
 
 #define TRIES 5u
-#define FIRST_PAUSE 250          /* milliseconds; doubles with each try */
-#define LONGEST_WAIT 300         /* seconds that a registry may ask us to wait */
-#define MUCH ((uint64_t)1 << 20) /* bytes that are progress for any download */
+#define FIRST_PAUSE 250          /* milliseconds; doubles with each attempt */
+#define LONGEST_WAIT 300         /* seconds; the longest accepted Retry-After */
+#define MUCH ((uint64_t)1 << 20) /* bytes that count as progress in any download */
 
 char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...)
 {
@@ -23,7 +23,7 @@ char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...)
 	return buffer_steal(&url);
 }
 
-/* From half of the pause to all of it: many who were cut off together come back one by one. */
+/* A random pause from half of `ms` to all of it: spreads out clients that failed together. */
 static uint64_t jitter(uint64_t ms)
 {
 	uint32_t random;
@@ -54,7 +54,7 @@ static void header_cleanup(char **header)
 	secret_free(*header);
 }
 
-/* One try: the request, and once more with credentials where they are wanted. */
+/* One attempt: the request, repeated once with credentials if they are required. */
 static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
 	       struct http_response *response, bool *transient, ducc_error **err)
 {
@@ -126,7 +126,7 @@ int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_r
 	}
 }
 
-/* Bytes that make a broken try a success of its own; few enough tries remain even so. */
+/* Bytes of progress that reset the count of attempts; the total number stays small. */
 static uint64_t progress_that_counts(uint64_t size)
 {
 	return size / 16 < MUCH ? size / 16 + 1 : MUCH;
@@ -136,7 +136,7 @@ int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_
 		      const uint64_t *position, long *status, ducc_error **err)
 {
 	struct http_response response = {0};
-	bool ranges = true; /* the registry can do them */
+	bool ranges = true; /* the registry supports ranges */
 	uint64_t best = *position;
 	int result = 0;
 
@@ -149,11 +149,11 @@ int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_
 		}
 		request->offset = *position;
 		if (!try(endpoint, http, request, &response, &transient, &error)) {
-			/* A connection that just ends says so, if no length was announced. */
+			/* Without a Content-Length, a lost connection looks like success. */
 			if (response.has_length || *position >= request->size)
 				break;
 			transient = true;
-			error_set(&error, "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
+			error_set(&error, "response ended after %" PRIu64 " of %" PRIu64 " bytes",
 				  *position, request->size);
 		}
 		if (response.wrong_range || response.status == 416) {

@@ -15,19 +15,19 @@
 #include "net/tls.h"
 
 #define CONNECT_TIMEOUT 30L /* seconds */
-#define STALL_SPEED 1024L   /* bytes a second below which a transfer counts as stalled ... */
-#define STALL_TIME 60L      /* ... when it lasts for so many seconds, unless $DUCC_TIMEOUT */
+#define STALL_SPEED 1024L   /* bytes per second; a slower transfer counts as stalled ... */
+#define STALL_TIME 60L      /* ... after this many seconds, or $DUCC_TIMEOUT */
 #define MAX_REDIRECTS 10
-#define TRANSFER_BUFFER (256L << 10) /* bytes libcurl hands on at a time, at most */
+#define TRANSFER_BUFFER (256L << 10) /* the most bytes that libcurl delivers at a time */
 #define ERROR_BODY_LIMIT 16384
-#define HEADER_LIMIT 16384 /* of several headers joined into one */
+#define HEADER_LIMIT 16384 /* for several headers joined into one */
 
 struct http {
 	CURL *curl;
 	long stall_time;
 	struct context *context;
 	char *system; /* the file with the system's certificate authorities, or NULL */
-	char *host;   /* that `tls` is for, or NULL */
+	char *host;   /* the host that `tls` applies to, or NULL */
 	struct tls tls;
 };
 
@@ -35,10 +35,10 @@ struct transfer {
 	struct http *http;
 	const struct http_request *request;
 	struct http_response *response;
-	const char *url;   /* of the request, or where it was redirected to */
-	bool begun;        /* the body is coming */
-	bool enough;       /* it is none that we want to the end */
-	ducc_error *error; /* what the sink said */
+	const char *url;   /* of the request, or of its redirect */
+	bool begun;        /* the body has begun */
+	bool enough;       /* the rest of the body is not needed */
+	ducc_error *error; /* from the sink */
 };
 
 static void global_init(void)
@@ -47,7 +47,7 @@ static void global_init(void)
 		abort();
 }
 
-/* Where the system's certificate authorities are: $SSL_CERT_FILE as for other tools. */
+/* The file of the system's certificate authorities: $SSL_CERT_FILE, as in other tools. */
 static char *system_authorities(CURL *curl)
 {
 	const char *path = getenv("SSL_CERT_FILE");
@@ -92,9 +92,9 @@ struct context *http_context(const struct http *http)
 	return http->context;
 }
 
-/* --- transfers that are followed ---------------------------------------- */
+/* --- tracing ------------------------------------------------------------ */
 
-/* The heads of request and answer, line by line. */
+/* Receives the headers of request and response, line by line. */
 static int on_debug(CURL *curl, curl_infotype type, char *data, size_t len, void *ctx)
 {
 	struct http *http = ctx;
@@ -125,7 +125,7 @@ static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_o
 	return context_cancelled(http->context) ? 1 : 0;
 }
 
-/* --- the answer ------------------------------------------------------- */
+/* --- responses -------------------------------------------------------- */
 
 static void reset_response(struct http_response *response)
 {
@@ -143,7 +143,7 @@ static void reset_response(struct http_response *response)
 	buffer_reset(&response->body);
 }
 
-/* One of the headers of that name, counted from 0, or NULL; libcurl's. */
+/* The header of that name and index, from 0, or NULL; libcurl owns it. */
 static const struct curl_header *header_at(CURL *curl, const char *name, size_t i)
 {
 	struct curl_header *header;
@@ -151,7 +151,7 @@ static const struct curl_header *header_at(CURL *curl, const char *name, size_t 
 	return curl_easy_header(curl, name, i, CURLH_HEADER, -1, &header) ? NULL : header;
 }
 
-/* The value of the last one. */
+/* The value of the last header of that name. */
 static const char *last_header(CURL *curl, const char *name)
 {
 	const struct curl_header *header = header_at(curl, name, 0);
@@ -169,8 +169,8 @@ static char *copy_header(CURL *curl, const char *name)
 }
 
 /*
- * The values of a header that is there more than once, as one (RFC 9110, section 5.3);
- * NULL if there is none.
+ * The values of a repeated header, joined (RFC 9110, section 5.3); NULL if it is
+ * missing.
  */
 static char *join_headers(CURL *curl, const char *name)
 {
@@ -183,7 +183,7 @@ static char *join_headers(CURL *curl, const char *name)
 	return values.data ? buffer_steal(&values) : NULL;
 }
 
-/* The target of `<target>; rel="next"` (RFC 8288) among those of a Link header. */
+/* The target of `<target>; rel="next"` (RFC 8288) in a Link header. */
 static char *next_link(const char *base, const char *links)
 {
 	while (links && (links = strchr(links, '<'))) {
@@ -225,7 +225,7 @@ static void read_headers(CURL *curl, const char *url, struct http_response *resp
 	response->challenge = join_headers(curl, "WWW-Authenticate");
 }
 
-/* True if a 206 answer begins where the request wanted it to. */
+/* True if a 206 response begins at the requested offset. */
 static bool begins_at(CURL *curl, uint64_t offset)
 {
 	const char *range = last_header(curl, "Content-Range");
@@ -237,7 +237,7 @@ static bool begins_at(CURL *curl, uint64_t offset)
 	return strtoull(range + 6, &end, 10) == offset && *end == '-' && !errno;
 }
 
-/* The first bytes of a body are there: do they belong where the sink is? */
+/* Checks, before the first bytes of a body, that they belong at the sink's position. */
 static int begin_body(struct transfer *transfer, long status)
 {
 	const struct http_request *request = transfer->request;
@@ -247,7 +247,7 @@ static int begin_body(struct transfer *transfer, long status)
 	transfer->begun = true;
 	if (status == 206 && !begins_at(transfer->http->curl, request->offset)) {
 		transfer->response->wrong_range = true;
-		return error_set(&transfer->error, "another part came than was asked for");
+		return error_set(&transfer->error, "server sent the wrong byte range");
 	}
 	offset = status == 206 ? request->offset : 0;
 	curl_easy_getinfo(transfer->http->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
@@ -282,14 +282,14 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	if (request->sink)
 		return request->sink(request->ctx, data, len, &transfer->error) ? 0 : len;
 	if (len > request->limit - response->body.len) {
-		error_set(&transfer->error, "answer of more than %zu bytes", request->limit);
+		error_set(&transfer->error, "response of more than %zu bytes", request->limit);
 		return 0;
 	}
 	buffer_add(&response->body, data, len);
 	return len;
 }
 
-/* --- what a status means ---------------------------------------------- */
+/* --- statuses --------------------------------------------------------- */
 
 bool http_status_is_transient(long status)
 {
@@ -314,7 +314,7 @@ static const char *status_text(long status)
 	}
 }
 
-/* The first message of an error body as the OCI distribution specification has it. */
+/* The first message of an error body in the format of the OCI distribution specification. */
 static char *registry_message(const struct buffer *body)
 {
 	AUTO_JSON *json = body->len ? json_parse(body->data, body->len, "error", NULL) : NULL;
@@ -479,10 +479,10 @@ static struct curl_slist *make_headers(const struct http_request *request, const
 	headers = add_header(headers, "Accept", request->accept);
 	headers = add_header(headers, "Content-Type", request->content_type);
 	headers = add_header(headers, "Content-Range", request->content_range);
-	/* Who was redirected elsewhere is a stranger there. */
+	/* Another origin does not receive the credentials. */
 	if (url_same_origin(url, request->url))
 		headers = add_header(headers, "Authorization", request->authorization);
-	/* Without these, libcurl makes up what a body is, and asks whether it may come. */
+	/* Suppresses libcurl's default Content-Type and `Expect: 100-continue`. */
 	if (!request->content_type)
 		headers = xalloc(curl_slist_append(headers, "Content-Type:"));
 	return xalloc(curl_slist_append(headers, "Expect:"));
@@ -498,7 +498,7 @@ static void read_outcome(CURL *curl, const char *url, struct http_response *resp
 	read_headers(curl, url, response);
 }
 
-/* The status by which a proxy has refused to lead to the host, or 0. */
+/* The status with which a proxy refused to connect to the host, or 0. */
 static long proxy_status(CURL *curl)
 {
 	long status = 0;
@@ -507,7 +507,7 @@ static long proxy_status(CURL *curl)
 	return status / 100 == 2 ? 0 : status;
 }
 
-/* One request to one place. */
+/* One request to one URL, without redirects. */
 static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
 {
 	CURL *curl = transfer->http->curl;
@@ -560,7 +560,7 @@ static bool is_redirect(const struct http_request *request, const struct http_re
 static int check_redirect(const char *from, const char *to, ducc_error **err)
 {
 	if (!url_is_http(to))
-		return error_set(err, "redirect to something that is not http");
+		return error_set(err, "redirect to a non-HTTP URL");
 	if (!strncmp(from, "https:", 6) && strncmp(to, "https:", 6) != 0)
 		return error_set(err, "redirect from https to http");
 	return 0;
@@ -581,7 +581,7 @@ int http_perform(struct http *http, const struct http_request *request,
 		if (perform_once(&transfer, transient, err) < 0)
 			return -1;
 		if (!is_redirect(request, response)) {
-			/* What another host asks for is not for our credentials to answer. */
+			/* Our credentials do not answer a challenge from another origin. */
 			if (!url_same_origin(url, request->url))
 				free(STEAL(response->challenge));
 			return 0;

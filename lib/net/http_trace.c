@@ -1,4 +1,4 @@
-/* What may be told of a request and its answer: see http_trace.h. */
+/* Traces of requests and responses: see http_trace.h. */
 #include "net/http_trace.h"
 
 #include <stdbool.h>
@@ -46,7 +46,7 @@ static bool is_harmless(const char *name)
 	return false;
 }
 
-/* "GET /path?query HTTP/1.1" without the query, or a status line as it is. */
+/* "GET /path?query HTTP/1.1" without the query, or a status line unchanged. */
 static char *first_line(const char *line)
 {
 	const char *query = strchr(line, '?');

@@ -1,4 +1,4 @@
-/* Where else a repository may be asked for: see mirrors.h. */
+/* Alternative locations of a repository: see mirrors.h. */
 #include "net/mirrors.h"
 
 #include <dirent.h>
@@ -20,7 +20,7 @@ struct mirror {
 
 /* One [[registry]] with its [[registry.mirror]]s. */
 struct entry {
-	char *prefix, *location; /* NULL: as the other one */
+	char *prefix, *location; /* NULL: same as the other one */
 	bool insecure, blocked, digests_only;
 	struct mirror *mirrors;
 	size_t n, capacity;
@@ -29,7 +29,7 @@ struct entry {
 struct mirrors {
 	struct entry *entries;
 	size_t n, capacity;
-	size_t first;                                 /* entry of the file that is being read */
+	size_t first;                                 /* entry of the current file */
 	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* likewise */
 };
 
@@ -42,8 +42,7 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 
 	mirrors->table = OTHER_TABLE;
 	if (!strncmp(name, "registries.", strlen("registries.")))
-		return error_set(err, "[%s] is of version 1 of this file, which nobody reads now",
-				 name);
+		return error_set(err, "[%s]: version 1 of the file format is not supported", name);
 	if (!strcmp(name, "registry") && is_array) {
 		GROW(mirrors->entries, mirrors->n, mirrors->capacity);
 		mirrors->entries[mirrors->n++] = (struct entry){NULL};
@@ -54,12 +53,12 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 		entry->mirrors[entry->n++] = (struct mirror){NULL};
 		mirrors->table = MIRROR;
 	} else if (!strncmp(name, "registry", strlen("registry"))) {
-		return error_set(err, "[%s]: not understood", name);
+		return error_set(err, "[%s]: unexpected table", name);
 	}
 	return 0;
 }
 
-/* Slashes at its end do not count, as for others who read this file. */
+/* Trailing slashes are ignored, as by other readers of this file. */
 static int set_text(char **slot, const char *text, ducc_error **err)
 {
 	size_t len = text ? strlen(text) : 0;
@@ -67,7 +66,7 @@ static int set_text(char **slot, const char *text, ducc_error **err)
 	while (len && text[len - 1] == '/')
 		len--;
 	if (!len)
-		return error_set(err, "not a string");
+		return error_set(err, "expected a nonempty string");
 	free(*slot);
 	*slot = xstrndup(text, len);
 	return 0;
@@ -76,7 +75,7 @@ static int set_text(char **slot, const char *text, ducc_error **err)
 static int set_flag(bool *slot, const char *text, bool boolean, ducc_error **err)
 {
 	if (text)
-		return error_set(err, "neither true nor false");
+		return error_set(err, "expected true or false");
 	*slot = boolean;
 	return 0;
 }
@@ -85,7 +84,7 @@ static int set_pulls(struct mirror *mirror, const char *text, ducc_error **err)
 {
 	if (!text || (strcmp(text, "all") != 0 && strcmp(text, "digest-only") != 0 &&
 		      strcmp(text, "tag-only") != 0))
-		return error_set(err, "none of all, digest-only and tag-only");
+		return error_set(err, "expected all, digest-only or tag-only");
 	mirror->digests_only = !strcmp(text, "digest-only");
 	mirror->tags_only = !strcmp(text, "tag-only");
 	return 0;
@@ -141,16 +140,16 @@ static int check(const struct mirrors *mirrors, ducc_error **err)
 		const struct entry *entry = &mirrors->entries[i];
 
 		if (!entry->prefix && !entry->location)
-			return error_set(err, "a registry without prefix and location");
+			return error_set(err, "registry without prefix or location");
 		for (size_t k = 0; k < entry->n; k++)
 			if (!entry->mirrors[k].location)
-				return error_set(err, "%s: a mirror without a location",
+				return error_set(err, "%s: mirror without a location",
 						 entry->prefix ? entry->prefix : entry->location);
 	}
 	return 0;
 }
 
-/* A missing file is an empty one. */
+/* A missing file counts as empty. */
 static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -176,7 +175,7 @@ static int is_conf(const struct dirent *entry)
 	return len > 5 && !strcmp(entry->d_name + len - 5, ".conf");
 }
 
-/* The files of a directory, which may be missing, in the order of their names. */
+/* Reads the files of a directory, which may be missing, in order of their names. */
 static int read_directory(struct mirrors *mirrors, const char *directory, ducc_error **err)
 {
 	struct dirent **names;
@@ -242,19 +241,19 @@ void mirrors_free(struct mirrors *mirrors)
 	free(mirrors);
 }
 
-/* --- which entry, and what it makes of a name ------------------------- */
+/* --- finding the entry, and rewriting a name -------------------------- */
 
 static const char *prefix_of(const struct entry *entry)
 {
 	return entry->prefix ? entry->prefix : entry->location;
 }
 
-/* How much of the name HOST/REPOSITORY[:TAG][@DIGEST] the prefix covers; 0: it is not one of it. */
+/* The length of the prefix in the name HOST/REPOSITORY[:TAG][@DIGEST]; 0: no match. */
 static size_t match(const char *prefix, const char *name)
 {
 	size_t len = strlen(prefix), host = strcspn(name, "/");
 
-	if (!strncmp(prefix, "*.", 2)) { /* any host beneath a domain */
+	if (!strncmp(prefix, "*.", 2)) { /* any subdomain */
 		len--;
 		return !strchr(prefix, '/') && host > len &&
 				       !strncmp(name + host - len, prefix + 1, len)
@@ -267,8 +266,8 @@ static size_t match(const char *prefix, const char *name)
 }
 
 /*
- * The entry with the longest prefix, a host before a wildcard; of two with the same, what was
- * read last.
+ * The entry with the longest matching prefix, a host before a wildcard; among equals, the
+ * last one read.
  */
 static const struct entry *find_entry(const struct mirrors *mirrors, const char *name,
 				      size_t *covered)
@@ -325,7 +324,7 @@ static int add_mirrors(const struct entry *entry, const struct reference *refere
 	return 0;
 }
 
-/* DUCC_x_PROXY of the x whose IDENT is the registry, or NULL. */
+/* DUCC_x_PROXY of the x whose DUCC_x_IDENT is the registry, or NULL. */
 static const char *proxy_for(const char *registry)
 {
 	size_t n;
@@ -348,8 +347,8 @@ static char *full_name(const char *registry, const struct reference *reference)
 }
 
 /*
- * What is configured for the reference's repository, NULL if nothing is, and in *rest
- * what follows the prefix in its name; the caller frees that.  An error if it is blocked.
+ * The configuration of the reference's repository, or NULL, and in *rest its name after the
+ * prefix; the caller frees that.  A blocked registry is an error.
  */
 static int find_allowed(const struct mirrors *mirrors, const struct reference *reference,
 			const struct entry **entry, char **rest, ducc_error **err)

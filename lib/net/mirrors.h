@@ -1,7 +1,6 @@
 /*
- * Where else a repository may be asked for: DUCC_x_PROXY beside DUCC_x_IDENT, and
- * containers-registries.conf(5), version 2, with its mirrors, locations and blocked
- * registries.
+ * Alternative locations of a repository: DUCC_x_PROXY of DUCC_x_IDENT, and mirrors,
+ * locations and blocked registries of containers-registries.conf(5), version 2.
  */
 #ifndef DUCC_MIRRORS_H
 #define DUCC_MIRRORS_H
@@ -10,21 +9,21 @@
 
 struct mirrors;
 
-/* Reads what is configured.  NULL on error. */
+/* Reads the configuration.  NULL on error. */
 struct mirrors *mirrors_load(ducc_error **err);
 void mirrors_free(struct mirrors *mirrors);
 
 struct place {
 	struct reference reference; /* without tag and digest */
-	bool insecure;              /* its certificate may be anybody's; if that is of https,
-				       it may have no TLS at all */
-	bool digests_only;          /* it is not to be asked what a tag is */
+	bool insecure;              /* any certificate is accepted; with https, HTTP without
+				       TLS is tried too */
+	bool digests_only;          /* it must not be asked to resolve tags */
 };
 
 /*
- * The places to ask for the reference's repository, one after the other.  The last is
- * the registry itself; to push, it is the only one, under its own name.  An error if the
- * registry is blocked.  Release with places_free().
+ * The places to try for the reference's repository, in order.  The last is the registry
+ * itself; for a push, the only one, under its own name.  A blocked registry is an error.
+ * Release with places_free().
  */
 int mirrors_find(const struct mirrors *mirrors, const struct reference *reference, bool push,
 		 struct place **places, size_t *n, ducc_error **err);

@@ -1,4 +1,4 @@
-/* What a session keeps of the network: see network.h. */
+/* A session's network state: see network.h. */
 #include "net/network.h"
 
 #include <pthread.h>
@@ -17,7 +17,7 @@ struct known {
 struct network {
 	pthread_mutex_t mutex;
 	struct context *context;
-	struct http **idle; /* the last one given back first: its connections are the freshest */
+	struct http **idle; /* last in, first out: the latest has the freshest connections */
 	size_t n_idle, idle_capacity;
 	struct known *known;
 	size_t n_known, known_capacity;

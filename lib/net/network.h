@@ -1,8 +1,8 @@
 /*
- * What a session keeps of the network, for all its images: idle clients with their open
+ * A session's network state, shared by its images: idle clients with their open
  * connections, and repositories of registries with their tokens.
  *
- * Safe to use from any thread.
+ * Thread-safe.
  */
 #ifndef DUCC_NETWORK_H
 #define DUCC_NETWORK_H
@@ -16,15 +16,15 @@ struct network;
 struct network *network_new(struct context *context);
 void network_free(struct network *network);
 
-/* The one given to network_new(). */
+/* The context passed to network_new(). */
 struct context *network_context(const struct network *network);
 
-/* A client for the calling thread, to be given back. */
+/* A client for the calling thread, to be returned with network_give(). */
 struct http *network_take(struct network *network);
 void network_give(struct network *network, struct http *http);
 
 /*
- * A repository to pull from, or what the login is for; it belongs to the network.  NULL on
+ * A repository, for the access that the login requests; owned by the network.  NULL on
  * error.
  */
 struct registry *network_registry(struct network *network, const struct reference *reference,

@@ -1,19 +1,19 @@
 /*
- * Registries that the environment describes, as for the original ducc:
+ * Registries configured in the environment, as for the original ducc:
  * DUCC_AUTH_REGISTRIES=a,b with DUCC_a_IDENT (HOST[:PORT]), DUCC_a_USER, DUCC_a_PASS and
- * DUCC_a_PROXY (what is asked instead).
+ * DUCC_a_PROXY (used instead of the registry).
  */
 #ifndef DUCC_OWN_REGISTRIES_H
 #define DUCC_OWN_REGISTRIES_H
 
 #include <stddef.h>
 
-/* Members are the environment's, or NULL. */
+/* Members point into the environment, or are NULL. */
 struct own_registry {
 	const char *ident, *proxy, *user, *password;
 };
 
-/* All of them; the caller frees the array. */
+/* All configured registries; the caller frees the array. */
 struct own_registry *own_registries(size_t *n);
 
 #endif

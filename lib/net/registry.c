@@ -11,14 +11,14 @@
 
 struct candidate {
 	struct endpoint endpoint;
-	struct endpoint plain; /* the same without TLS, if it may have none; base NULL: it must */
-	_Atomic(struct endpoint *) found; /* which of them it is; NULL: not known yet */
+	struct endpoint plain; /* the same without TLS, if permitted; base NULL: TLS required */
+	_Atomic(struct endpoint *) found; /* the one in use; NULL: not known yet */
 	bool digests_only;
-	atomic_bool failed; /* for another reason than that something is not there */
+	atomic_bool failed; /* for a reason other than missing content */
 };
 
 struct registry {
-	struct candidate *places; /* in the order to ask; the last is the registry itself */
+	struct candidate *places; /* in the order to try; the last is the registry itself */
 	size_t n;
 };
 
@@ -86,7 +86,7 @@ void registry_learn(struct registry *registry, struct registry *other)
 				   other->places[i].endpoint.auth);
 }
 
-/* What it answers to whoever asks whether it is a registry; 0: nothing. */
+/* The status of GET /v2/, which identifies a registry; 0: no response. */
 static long ask_version(const struct endpoint *endpoint, struct http *http)
 {
 	AUTO_FREE char *url = url_resolve(endpoint->base, "/v2/");
@@ -101,8 +101,8 @@ static long ask_version(const struct endpoint *endpoint, struct http *http)
 }
 
 /*
- * What is insecure is asked with TLS, and only if no registry answers there, but one without,
- * without.  As long as neither does, it is not settled.
+ * An insecure place is tried with TLS first, and used without TLS only if a registry responds
+ * without TLS but none with it.  While neither responds, the choice stays open.
  */
 static struct endpoint *settle(struct candidate *place, struct http *http)
 {
@@ -118,7 +118,8 @@ static struct endpoint *settle(struct candidate *place, struct http *http)
 	status = ask_version(&place->plain, http);
 	if (status != 200 && status != 401)
 		return &place->endpoint;
-	context_notice(http_context(http), DUCC_INFO, "%s: without TLS", place->plain.base);
+	context_notice(http_context(http), DUCC_INFO, "%s: connecting without TLS",
+		       place->plain.base);
 	place->found = &place->plain;
 	return &place->plain;
 }
@@ -128,13 +129,13 @@ struct endpoint *registry_home(struct registry *registry, struct http *http)
 	return settle(&registry->places[registry->n - 1], http);
 }
 
-/* --- from one place or another ---------------------------------------- */
+/* --- trying mirrors in turn ------------------------------------------- */
 
 struct task {
 	struct http *http;
-	bool by_tag; /* what is asked is which manifest a tag means now */
-	bool once;   /* it is asked without a second try, which means little */
-	/* Asks one place; *missing: it answers, but has no such thing. */
+	bool by_tag; /* the request resolves a tag */
+	bool once;   /* there are no retries, so a failure means little */
+	/* Performs the request at one place; *missing: it responds, but lacks the content. */
 	int (*ask)(struct task *task, struct endpoint *endpoint, bool *missing, ducc_error **err);
 	void *ctx;
 };
@@ -167,7 +168,7 @@ static int ask_all(struct registry *registry, struct task *task, ducc_error **er
 
 struct manifest_task {
 	const char *name;
-	const struct digest *expected; /* NULL: whatever it is */
+	const struct digest *expected; /* NULL: any */
 	struct digest digest;
 	char *data;
 	size_t len;
@@ -204,7 +205,7 @@ int registry_head_manifest(struct registry *registry, struct http *http, const c
 	return result < 0 ? error_wrap(err, "manifest") : result;
 }
 
-/* What the registry says of a digest, and what was asked for, against what came. */
+/* Checks the content against the requested digest and the one that the registry reports. */
 static int check_digest(const struct manifest_task *manifest, const struct http_response *response,
 			ducc_error **err)
 {
@@ -212,13 +213,13 @@ static int check_digest(const struct manifest_task *manifest, const struct http_
 
 	if (manifest->expected && !digest_equal(&actual, manifest->expected))
 		return error_set_kind(err, DUCC_CORRUPT,
-				      "digest mismatch: asked for " PRI_DIGEST ", got " PRI_DIGEST,
+				      "digest mismatch: requested " PRI_DIGEST ", got " PRI_DIGEST,
 				      manifest->expected->hex, actual.hex);
 	if (response->digest && digest_parse(&said, response->digest) &&
 	    !digest_equal(&actual, &said))
 		return error_set(err,
-				 "digest mismatch: the registry says " PRI_DIGEST
-				 ", the content is " PRI_DIGEST,
+				 "digest mismatch: registry reports " PRI_DIGEST
+				 ", content is " PRI_DIGEST,
 				 said.hex, actual.hex);
 	return 0;
 }
@@ -234,9 +235,9 @@ static int ask_manifest(struct task *task, struct endpoint *endpoint, bool *miss
 	int result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
 
 	*missing = response.status == 404;
-	/* Twice if need be, as with blobs. */
+	/* One retry, as for blobs. */
 	if (!result && check_digest(manifest, &response, &error) < 0) {
-		context_notice(http_context(task->http), DUCC_INFO, "%s; once more",
+		context_notice(http_context(task->http), DUCC_INFO, "%s; retrying",
 			       ducc_error_message(error));
 		ducc_error_free(error);
 		result = endpoint_request(endpoint, task->http, &request, &response, NULL, err);
@@ -291,7 +292,7 @@ static int download(struct endpoint *endpoint, struct http *http, const char *ur
 	return blob_verify(blob, err);
 }
 
-/* Twice if need be: on the way, bytes can be spoiled, but hardly once more. */
+/* Retries once: data corrupted in transit is unlikely to be corrupted again. */
 static int download_right(struct endpoint *endpoint, struct http *http, const char *url,
 			  struct blob *blob, long *status, ducc_error **err)
 {
@@ -303,7 +304,7 @@ static int download_right(struct endpoint *endpoint, struct http *http, const ch
 		error_give(err, error);
 		return -1;
 	}
-	context_notice(http_context(http), DUCC_INFO, PRI_DIGEST ": %s; once more",
+	context_notice(http_context(http), DUCC_INFO, PRI_DIGEST ": %s; retrying",
 		       blob->descriptor->digest.hex, ducc_error_message(error));
 	ducc_error_free(error);
 	if (blob_restart(blob, err) < 0)
@@ -319,14 +320,14 @@ static int ask_blob(struct task *task, struct endpoint *endpoint, bool *missing,
 	long status = 0;
 	int result;
 
-	if (blob->wrong && blob_restart(blob, err) < 0) /* what another place had */
+	if (blob->wrong && blob_restart(blob, err) < 0) /* discard another place's data */
 		return -1;
 	result = download_right(endpoint, task->http, url, blob, &status, err);
 	*missing = status == 404;
 	return result;
 }
 
-/* From where the manifest says it is: nobody there is known, nor are we. */
+/* Downloads from the URL in the manifest: without mirrors or credentials. */
 static int get_foreign(struct http *http, struct blob *blob, ducc_error **err)
 {
 	struct endpoint stranger = {NULL};
@@ -334,7 +335,7 @@ static int get_foreign(struct http *http, struct blob *blob, ducc_error **err)
 	long status;
 
 	if (!url_is_http(url))
-		return error_set(err, "not at an http URL");
+		return error_set(err, "layer URL is not http or https");
 	return download_right(&stranger, http, url, blob, &status, err);
 }
 
@@ -347,7 +348,7 @@ int registry_get_blob(struct registry *registry, struct http *http, struct blob 
 	if (blob->descriptor->url && layer_is_foreign(blob->descriptor)) {
 		if (!get_foreign(http, blob, &error))
 			return 0;
-		context_notice(http_context(http), DUCC_INFO, "%s; asking the registry",
+		context_notice(http_context(http), DUCC_INFO, "%s; trying the registry",
 			       ducc_error_message(error));
 		ducc_error_free(error);
 	}

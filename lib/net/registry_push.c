@@ -27,13 +27,13 @@ struct upload {
 	size_t len;
 	const struct digest *digest;
 	struct http_response response;
-	char *location; /* where it goes on */
+	char *location; /* URL of the next request */
 };
 
 /*
- * The answer to a request of an upload says where the next one goes to; one that leads
- * away from the registry would take the credentials along.  Behind a proxy, though, many
- * do not know that it is https by which they are reached.  1: it is complete.
+ * The response to each request of an upload gives the URL of the next one, which must not
+ * take the credentials to another host.  Registries behind a proxy, though, often report the
+ * wrong scheme, unaware that https is used.  1: the upload is complete.
  */
 static int follow(struct upload *upload, ducc_error **err)
 {
@@ -43,12 +43,13 @@ static int follow(struct upload *upload, ducc_error **err)
 	if (upload->response.status == 201)
 		return 1;
 	if (!location)
-		return error_set(err, "the registry does not say where to upload to");
+		return error_set(err, "registry sent no upload location");
 	if (url_same_origin(location, home))
 		upload->location = xstrdup(location);
 	else if (url_same_host(location, home) && url_is_http(location))
 		upload->location = url_moved(location, home);
-	return upload->location ? 0 : error_set(err, "the registry wants the upload elsewhere");
+	return upload->location ? 0
+				: error_set(err, "registry redirects the upload to another host");
 }
 
 static int step(struct upload *upload, struct http_request *request, ducc_error **err)
@@ -58,7 +59,7 @@ static int step(struct upload *upload, struct http_request *request, ducc_error 
 	return follow(upload, err);
 }
 
-/* Opens an upload: 0, or 1 if there is nothing to send because the blob was mounted. */
+/* Opens an upload: 0, or 1 if the blob was mounted and nothing remains to send. */
 static int begin(struct upload *upload, const char *mount_from, ducc_error **err)
 {
 	AUTO_FREE char *from = mount_from ? url_escape(mount_from) : NULL;
@@ -73,7 +74,7 @@ static int begin(struct upload *upload, const char *mount_from, ducc_error **err
 	return follow(upload, err);
 }
 
-/* Closes it, with the blob as the body or none if it is there already. */
+/* Closes the upload, with the blob as body, or none if it was already sent. */
 static int finish(struct upload *upload, const void *data, size_t len, ducc_error **err)
 {
 	AUTO_FREE char *url =
@@ -85,7 +86,7 @@ static int finish(struct upload *upload, const void *data, size_t len, ducc_erro
 	return step(upload, &request, err) < 0 ? -1 : 0;
 }
 
-/* All of it in one chunk; 1 if the registry then takes it for complete. */
+/* Sends the blob as one chunk; 1 if the registry then considers it complete. */
 static int send_chunk(struct upload *upload, ducc_error **err)
 {
 	AUTO_FREE char *url = xstrdup(upload->location);
@@ -100,7 +101,7 @@ static int send_chunk(struct upload *upload, ducc_error **err)
 	return step(upload, &request, err);
 }
 
-/* Statuses of registries that want a blob by PATCH before the PUT. */
+/* Statuses of registries that require a PATCH with the blob before the PUT. */
 static bool wants_chunks(long status)
 {
 	return status == 400 || status == 404 || status == 405 || status == 411 || status == 415 ||
@@ -127,7 +128,7 @@ static int put_in_chunks(struct upload *upload, ducc_error **err)
 	return finish(upload, NULL, 0, err);
 }
 
-/* Where a broken try has left the upload, nobody knows: the next one begins anew. */
+/* The state of a failed upload is unknown: each attempt starts a new one. */
 static int put(struct upload *upload, const char *mount_from, ducc_error **err)
 {
 	bool in_chunks = false;
@@ -189,7 +190,7 @@ int registry_put_manifest(struct registry *registry, struct http *http, const ch
 	    !digest_equal(&ours, &theirs))
 		result =
 			error_set_kind(err, DUCC_CORRUPT,
-				       "digest mismatch: the registry has " PRI_DIGEST, theirs.hex);
+				       "digest mismatch: registry reports " PRI_DIGEST, theirs.hex);
 	http_response_free(&response);
 	return result < 0 ? error_wrap(err, "manifest %s", name) : 0;
 }

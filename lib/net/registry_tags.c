@@ -1,9 +1,9 @@
 /*
- * A repository of a registry, all its tags: see registry.h.
+ * A repository of a registry, listing its tags: see registry.h.
  *
- * Registries page their lists in different ways: with a Link to the next page; without
- * one, to be asked for what comes after the last tag; or not at all, whatever number of
- * tags was asked for.  What a list without a Link was, one more request tells.
+ * Registries paginate in different ways: with a Link to the next page; without one, so that
+ * the client requests the tags after the last; or not at all, whatever page size was
+ * requested.  After a list without a Link, one more request distinguishes the latter two.
  */
 #include "base/mem.h"
 #include "format/url.h"
@@ -19,13 +19,13 @@ struct taglist {
 	struct endpoint *home;
 	struct http *http;
 	struct strset *tags;
-	size_t on_page, news; /* on the last page: tags, and those of them that were new */
-	char *next;           /* where it says that the next page is, or NULL */
+	size_t on_page, news; /* on the last page: tags, and new ones among them */
+	char *next;           /* URL of the next page, or NULL */
 };
 
 static int add(struct taglist *list, const char *tag, ducc_error **err)
 {
-	/* Others could not be asked for, nor be told from something else in a reference. */
+	/* Invalid tags cannot be requested, and would be ambiguous in a reference. */
 	if (!tag_is_valid(tag) || !strset_add(list->tags, tag))
 		return 0;
 	list->news++;
@@ -43,7 +43,7 @@ static int read_page(struct taglist *list, const struct buffer *body, ducc_error
 	cJSON_ArrayForEach(tag, tags)
 	{
 		if (!cJSON_IsString(tag))
-			return error_set(err, "tag list: a tag that is not a string");
+			return error_set(err, "tag list: tag is not a string");
 		list->on_page++;
 		if (add(list, tag->valuestring, err) < 0)
 			return -1;
@@ -64,7 +64,7 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 		result = read_page(list, &response.body, err);
 	if (!result) {
 		free(list->next);
-		/* Behind a proxy, many registries do not know their own name. */
+		/* Registries behind a proxy often do not know their own name. */
 		list->next = response.next ? url_moved(response.next, list->home->base) : NULL;
 	}
 	http_response_free(&response);
@@ -72,9 +72,9 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 }
 
 /*
- * What comes after the last tag; nothing new means that we had them all.  If it was just
- * what had come before, the registry does not know `last`: then the list is whole only if
- * it gives them all whatever number is asked for.
+ * Requests the tags after the last one; without new tags, the list is complete.  If the same
+ * page is returned, the registry ignores `last`: then the list is complete only if the
+ * registry ignores the page size as well.
  */
 static int get_page_after_last(struct taglist *list, ducc_error **err)
 {
@@ -91,14 +91,14 @@ static int get_page_after_last(struct taglist *list, ducc_error **err)
 	if (get_page(list, one, err) < 0)
 		return -1;
 	return list->on_page < PAGE_TAGS
-		       ? error_set(err, "the registry's list is cut off after %d tags", PAGE_TAGS)
+		       ? error_set(err, "list is truncated after %d tags", PAGE_TAGS)
 		       : 0;
 }
 
 static int get_all(struct taglist *list, ducc_error **err)
 {
 	AUTO_FREE char *first = endpoint_url(list->home, "/tags/list?n=%d", PAGE_TAGS);
-	bool links = false; /* it tells by links what comes next */
+	bool links = false; /* the registry links to next pages */
 
 	if (get_page(list, first, err) < 0)
 		return -1;
@@ -106,7 +106,7 @@ static int get_all(struct taglist *list, ducc_error **err)
 		AUTO_FREE char *next = STEAL(list->next);
 
 		if (next && page > 1 && list->on_page && !list->news)
-			return error_set(err, "the pages of the registry's list go in circles");
+			return error_set(err, "pages link in a loop");
 		if (!next && (links || !list->news || list->on_page > PAGE_TAGS))
 			return 0;
 		links = next != NULL;

@@ -1,4 +1,4 @@
-/* The tags of many repositories: see tag_survey.h. */
+/* Listing the tags of many repositories: see tag_survey.h. */
 #include "net/tag_survey.h"
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 #include "net/http.h"
 #include "net/registry.h"
 
-#define PATIENCE 60 /* seconds that a registry may take to fail us, all in all */
+#define PATIENCE 60 /* seconds that a registry's failed requests may take in total */
 
 struct tagset *survey_add(struct survey *survey, const struct reference *reference)
 {
@@ -44,7 +44,7 @@ struct round {
 	pthread_mutex_t mutex;
 	bool (*ready)(void *ctx);
 	void *ctx;
-	bool stopped; /* by it */
+	bool stopped; /* by ready() */
 };
 
 static int fetch_list(struct network *network, struct tagset *list, struct http *http,
@@ -55,7 +55,7 @@ static int fetch_list(struct network *network, struct tagset *list, struct http 
 
 	if (!registry || registry_list_tags(registry, http, &list->tags, err) < 0)
 		return -1;
-	return list->tags.n ? 0 : error_set(err, "the registry lists no tags at all");
+	return list->tags.n ? 0 : error_set(err, "registry lists no tags");
 }
 
 static int fetch_group(void *ctx, size_t i, ducc_error **err)
@@ -74,7 +74,7 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 		clock_gettime(CLOCK_MONOTONIC, &before);
 		if (wasted >= PATIENCE)
 			error_set(&list->error,
-				  "not asked, after others there took too long to fail");
+				  "skipped: other requests to this registry took too long to fail");
 		else
 			fetch_list(round->network, list, http, &list->error);
 		clock_gettime(CLOCK_MONOTONIC, &after);
@@ -106,7 +106,7 @@ static int by_first(const void *one, const void *other)
 	       (a->lists[0]->number < b->lists[0]->number);
 }
 
-/* Whoever was wished for first is asked first, in each registry and of the registries. */
+/* Groups the lists by registry; both lists and groups are in order of survey_add(). */
 static void make_groups(struct survey *survey, struct round *round)
 {
 	round->groups = xcalloc(survey->n, sizeof(*round->groups));

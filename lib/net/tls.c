@@ -1,4 +1,4 @@
-/* Whom to trust, and who we are, in TLS: see tls.h. */
+/* Certificates for TLS: see tls.h. */
 #include "net/tls.h"
 
 #include <dirent.h>
@@ -12,10 +12,10 @@
 
 #define PEM_LIMIT ((size_t)16 << 20)
 
-/* The directory with what is special for this registry, or NULL. */
+/* The certificate directory of this registry, or NULL. */
 static char *find_directory(const char *authority)
 {
-	/* Each place: a variable, or NULL, and what follows its value. */
+	/* Each location: a variable, or NULL, and a suffix to its value. */
 	static const struct {
 		const char *variable, *suffix;
 	} places[] = {
@@ -24,7 +24,7 @@ static char *find_directory(const char *authority)
 		{NULL, "/etc/docker/certs.d"},
 	};
 
-	/* It may be what a registry has redirected to: nothing that leads elsewhere. */
+	/* A redirect may supply the authority: it must not escape the directory. */
 	for (size_t i = 0; registry_is_valid(authority) && i < ARRAY_LEN(places); i++) {
 		const char *home = places[i].variable ? getenv(places[i].variable) : "";
 		struct stat st;

@@ -1,4 +1,4 @@
-/* A blob on its way into a file: see blob_writer.h. */
+/* Writing a blob to a file: see blob_writer.h. */
 #include "store/blob_writer.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-/* Few large writes: libcurl hands on 16 KiB at a time. */
+/* For few large writes: libcurl delivers 16 KiB at a time. */
 #define BUFFER_SIZE ((size_t)512 << 10)
 
 void blob_begin(struct blob *blob, const struct descriptor *descriptor, int fd)
@@ -69,8 +69,7 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 {
 	if (len > blob->descriptor->size - blob->done) {
 		blob->wrong = true;
-		return error_set(err,
-				 "size mismatch: more than the %" PRIu64 " bytes it should have",
+		return error_set(err, "size mismatch: more than the expected %" PRIu64 " bytes",
 				 blob->descriptor->size);
 	}
 	while (len) {
@@ -103,8 +102,8 @@ int blob_verify(struct blob *blob, ducc_error **err)
 	hasher_final(blob->hasher, sha256);
 	digest_from_bytes(&actual, sha256);
 	if (!digest_equal(&actual, &blob->descriptor->digest))
-		return error_set_kind(err, DUCC_CORRUPT,
-				      "digest mismatch: the content is " PRI_DIGEST, actual.hex);
+		return error_set_kind(err, DUCC_CORRUPT, "digest mismatch: content is " PRI_DIGEST,
+				      actual.hex);
 	blob->wrong = false;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * A blob on its way into a file: hashed while it is written, and verified
- * against its descriptor when it is whole.
+ * Writing a blob to a file: hashed while it is written, and verified against its
+ * descriptor when complete.
  */
 #ifndef DUCC_BLOB_WRITER_H
 #define DUCC_BLOB_WRITER_H
@@ -11,32 +11,32 @@ struct blob {
 	const struct descriptor *descriptor;
 	int fd;
 	struct hasher *hasher;
-	uint64_t done; /* bytes that came */
-	char *buffer;  /* of them, what is neither hashed nor written yet */
+	uint64_t done; /* bytes received */
+	char *buffer;  /* of them, those neither hashed nor written yet */
 	size_t buffered;
-	bool wrong;                                 /* what came is not what the descriptor says */
-	bool unwritable;                            /* the file can't take it */
+	bool wrong;                                 /* the data does not match the descriptor */
+	bool unwritable;                            /* writing the file failed */
 	void (*progress)(void *ctx, uint64_t done); /* may be NULL */
 	void *ctx;
 };
 
-/* The file must be empty; release with blob_end(). */
+/* The file must be empty.  Release the blob with blob_end(). */
 void blob_begin(struct blob *blob, const struct descriptor *descriptor, int fd);
 void blob_end(struct blob *blob);
 
-/* Goes on with what the file has already, and does not trust it more than what comes. */
+/* Resumes with the file's present contents, which are hashed like new data. */
 int blob_resume(struct blob *blob, ducc_error **err);
 
-/* Makes the file hold all that came, for somebody else to resume. */
+/* Writes buffered data to the file, so that another process can resume. */
 int blob_flush(struct blob *blob, ducc_error **err);
 
-/* Starts over with an empty file. */
+/* Truncates the file and starts over. */
 int blob_restart(struct blob *blob, ducc_error **err);
 
-/* Takes the next bytes; more than the descriptor's size is an error. */
+/* Appends data; exceeding the descriptor's size is an error. */
 int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err);
 
-/* Checks size and digest of what came. */
+/* Verifies the size and digest of the data. */
 int blob_verify(struct blob *blob, ducc_error **err);
 
 #endif

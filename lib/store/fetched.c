@@ -1,4 +1,4 @@
-/* Which names an image was fetched under: see fetched.h. */
+/* The names under which an image was fetched: see fetched.h. */
 #include "store/fetched.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ static char *directory_of(const struct digest *manifest)
 	return format("images/%s.names", manifest->hex);
 }
 
-/* The file that is there if the name has brought the manifest. */
+/* The file that exists if the manifest was fetched under the name. */
 static char *file_of(const struct digest *manifest, const char *name)
 {
 	struct digest digest = digest_of(name, strlen(name));
@@ -35,7 +35,7 @@ static int add(struct store *store, const struct digest *manifest, const char *n
 	return store_replace(store, file, line, strlen(line), err);
 }
 
-/* The name of any image in the repository, pinned to the manifest: what no tag is asked of. */
+/* REGISTRY/REPOSITORY@DIGEST of the manifest: the name for references without a tag. */
 static char *untagged_name(const struct reference *reference, const struct digest *manifest)
 {
 	struct reference untagged = *reference;

@@ -1,4 +1,4 @@
-/* The images that a store lists: see index.h. */
+/* The list of images in a store: see index.h. */
 #include "store/index.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "format/image.h"
 #include "store/staged.h"
 
-/* Our own index.json, some hundred bytes an image. */
+/* The store's index.json has some hundred bytes per image. */
 #define INDEX_LIMIT ((size_t)1 << 30)
 
 static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_error **err)
@@ -61,7 +61,7 @@ static int stat_index(const struct store *store, struct stat *st)
 	return fd < 0 ? -1 : fstat(fd, st);
 }
 
-/* Takes what is remembered of index.json, if that is what the file is now. */
+/* Takes the cached index.json, if the file has not changed since. */
 static cJSON *recall_index(const struct store *store, cJSON **manifests)
 {
 	struct store_index *index = store->index;
@@ -99,7 +99,7 @@ static bool same(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Removes the entries that `entry` is to replace; true if it is there already. */
+/* Removes the entries that `entry` replaces; true if it is already present. */
 static bool make_room(cJSON *manifests, const cJSON *entry, const char *name)
 {
 	AUTO_FREE char *platform = platform_of_descriptor(entry);
@@ -150,7 +150,7 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 	return 0;
 }
 
-/* The manifest that the registry has, of an entry of index.json. */
+/* The digest of the registry's manifest, of an entry in index.json. */
 static int entry_manifest(const struct store *store, const cJSON *entry, struct digest *manifest,
 			  ducc_error **err)
 {
@@ -185,15 +185,15 @@ int store_find(const struct store *store, const char *name, const char *platform
 		found++;
 	}
 	if (!found)
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND, "not in store %s (run ducc-fetch first)",
+				      store->path);
 	if (found > 1)
-		return error_set(err, "several platforms in the store %s: name it by its digest",
+		return error_set(err, "several platforms in store %s: name the image by its digest",
 				 store->path);
 	return 0;
 }
 
-/* True if `name` is what the reference asks for; without a tag, any name of its repository is. */
+/* True if `name` matches the reference; without a tag, any name of its repository does. */
 static bool is_asked_for(const struct reference *reference, const char *name)
 {
 	return name && (reference->tag ? reference_matches(reference, name)

@@ -1,4 +1,4 @@
-/* Files of the store that are being written: see staged.h. */
+/* Writing files of the store atomically: see staged.h. */
 #include "store/staged.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "base/path.h"
 #include "format/image.h"
 
-#define DOWNLOAD_LIFE (7 * 86400) /* seconds that what came of a blob is kept */
+#define DOWNLOAD_LIFE (7 * 86400) /* seconds for which a partial download is kept */
 
 int store_write_blob(struct store *store, const void *data, size_t len, struct digest *digest,
 		     ducc_error **err)
@@ -33,7 +33,7 @@ int store_write_blob(struct store *store, const void *data, size_t len, struct d
 	return staged_commit(&staged, err);
 }
 
-/* tmp/ and the final name with its slashes replaced. */
+/* tmp/ and the final name, with its slashes replaced. */
 static char *temporary_name(const char *final)
 {
 	char *name = format("tmp/%s", final);
@@ -62,7 +62,7 @@ static int begin(struct staged *staged, const struct store *store, const char *f
 			if (errno != EINTR)
 				return error_errno(err, errno, "%s/%s: lock", store->path,
 						   temporary);
-		/* While we waited, its writer may have renamed or removed the file. */
+		/* Another writer may have renamed or removed the file while we waited. */
 		named = path_open(store->fd, temporary, O_PATH, 0);
 		if (named < 0 || fstat(fd, &ours) < 0 || fstat(named, &there) < 0 ||
 		    ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
@@ -93,7 +93,7 @@ int staged_resume(struct staged *staged, const struct store *store, const char *
 	return begin(staged, store, final, true, true, err);
 }
 
-/* True for what is left of a download that may be resumed. */
+/* True for a partial download that may be resumed. */
 static bool is_resumable(int fd, const char *name)
 {
 	struct stat st;
@@ -110,7 +110,7 @@ void store_sweep(struct store *store)
 	while ((name = entries_next(&entries))) {
 		AUTO_CLOSE int file = path_open_file(entries.fd, name);
 
-		/* Its writer checks, once it has the lock, that the name is still there. */
+		/* A writer checks, once it holds the lock, that the name still exists. */
 		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) && !is_resumable(file, name))
 			unlinkat(entries.fd, name, 0);
 	}

@@ -19,7 +19,7 @@ static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}\n";
 
 int store_lock(const struct store *store)
 {
-	/* A descriptor of its own: locks belong to open file descriptions. */
+	/* A separate descriptor: flock(2) locks belong to open file descriptions. */
 	int lock = openat(store->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (lock < 0)
@@ -34,7 +34,7 @@ int store_lock(const struct store *store)
 }
 
 static const char *const directories[] = {"blobs/sha256", "tmp", "layers", "images"};
-#define N_OF_LAYOUT 2 /* of them */
+#define N_OF_LAYOUT 2 /* those of an OCI image layout */
 
 static int prepare(struct store *store, size_t n, ducc_error **err)
 {
@@ -132,8 +132,8 @@ int store_open_blob(const struct store *store, const struct digest *digest, ducc
 	int fd = path_open(store->fd, name, O_RDONLY, 0);
 
 	if (fd < 0 && errno == ENOENT)
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND, "not in store %s (run ducc-fetch first)",
+				      store->path);
 	if (fd < 0)
 		return error_errno(err, errno, "%s/%s", store->path, name);
 	return fd;
@@ -146,8 +146,8 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 	struct digest actual;
 
 	if (!path_exists(store->fd, name))
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "not in the store %s (ducc-fetch brings it)", store->path);
+		return error_set_kind(err, DUCC_NOT_FOUND, "not in store %s (run ducc-fetch first)",
+				      store->path);
 	if (path_read(store->fd, name, JSON_LIMIT, data, len, err) < 0)
 		return -1;
 	actual = digest_of(*data, *len);

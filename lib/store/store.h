@@ -17,21 +17,21 @@ struct store {
 	struct store_index *index; /* index.h; may be NULL */
 };
 
-/* Opens the store at `path`, creating it if need be. */
+/* Opens the store at `path`; creates it if it does not exist. */
 int store_open(struct store *store, const char *path, ducc_error **err);
 
-/* The same for an OCI image layout that is to be no store: for blobs and names of images only. */
+/* The same for a plain OCI image layout: only blobs and image names, no additions. */
 int store_open_layout(struct store *store, const char *path, ducc_error **err);
 
-/* Opens a store that is there already; 0 if there is none, 1 if there is, -1 on error. */
+/* Opens an existing store; returns 1, 0 if it does not exist, or -1 on error. */
 int store_open_existing(struct store *store, const char *path, ducc_error **err);
 
-/* Makes what is missing in one that is there: all of it can be removed while no tool runs. */
+/* Creates missing files and directories: users may remove any of them while no tool runs. */
 int store_complete(struct store *store, ducc_error **err);
 
 void store_close(struct store *store);
 
-/* Locks the store for changes of its lists until the descriptor is closed; -1 with errno set. */
+/* Locks the store's lists until the returned descriptor is closed; -1 with errno set. */
 int store_lock(const struct store *store);
 
 /* Names beneath the store; the caller frees them. */
