@@ -201,19 +201,10 @@ static char *next_link(const char *base, const char *links)
 	return NULL;
 }
 
-static char *find_next(CURL *curl, const char *base)
-{
-	const struct curl_header *header;
-	char *next = NULL;
-
-	for (size_t i = 0; !next && (header = header_at(curl, "Link", i)); i++)
-		next = next_link(base, header->value);
-	return next;
-}
-
 static void read_headers(CURL *curl, const char *url, struct http_response *response)
 {
 	const char *location = last_header(curl, "Location");
+	AUTO_FREE char *links = join_headers(curl, "Link");
 
 	response->content_type = copy_header(curl, "Content-Type");
 	response->digest = copy_header(curl, "Docker-Content-Digest");
@@ -221,7 +212,7 @@ static void read_headers(CURL *curl, const char *url, struct http_response *resp
 	response->rate_remaining = copy_header(curl, "RateLimit-Remaining");
 	response->has_length = header_at(curl, "Content-Length", 0);
 	response->location = location ? url_resolve(url, location) : NULL;
-	response->next = find_next(curl, url);
+	response->next = next_link(url, links);
 	response->challenge = join_headers(curl, "WWW-Authenticate");
 }
 
