@@ -43,9 +43,10 @@ int process_spawn(pid_t *pid, const struct child *child)
 	sigaddset(&signals, SIGXFSZ);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, (child->own_group ? POSIX_SPAWN_SETPGROUP : 0) |
-						      POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(&attributes,
+				 child->own_group ? POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETSIGMASK
+						  : POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	if (child->in < 0)
 		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	else

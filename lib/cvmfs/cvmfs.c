@@ -560,19 +560,22 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 			 name, base->store->path, name);
 }
 
-static struct transaction *begin(const struct transaction *base, struct repository *repository,
-				 ducc_error **err)
+static struct transaction *begin(struct context *context, const struct store *store,
+				 struct repository *repository, ducc_error **err)
 {
 	struct cvmfs *cvmfs = xcalloc(1, sizeof(*cvmfs));
 
-	cvmfs->base = *base;
+	cvmfs->base = (struct transaction){.target = &cvmfs_target,
+					   .context = context,
+					   .store = store,
+					   .repository = repository};
 	cvmfs->payload.fd = -1;
-	cvmfs->lock = runner_lock(base->context, base->repository, err);
+	cvmfs->lock = runner_lock(context, repository, err);
 	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
-		mount_find(repository, base->store->path);
-	if (cvmfs->lock >= 0 && !check_readable(base, err) &&
-	    !payload_open(&cvmfs->payload, base->context, base->store, base->repository, err)) {
-		cvmfs->revision = revision(base->repository);
+		mount_find(repository, store->path);
+	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
+	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
+		cvmfs->revision = revision(repository);
 		return &cvmfs->base;
 	}
 	end(&cvmfs->base);

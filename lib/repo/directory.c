@@ -528,8 +528,8 @@ static void end(struct transaction *transaction)
 	free(directory);
 }
 
-static struct transaction *begin(const struct transaction *base, struct repository *repository,
-				 ducc_error **err)
+static struct transaction *begin(struct context *context, const struct store *store,
+				 struct repository *repository, ducc_error **err)
 {
 	struct directory *directory;
 
@@ -538,7 +538,10 @@ static struct transaction *begin(const struct transaction *base, struct reposito
 	if (!repository->path)
 		repository->path = xstrdup(repository->name);
 	directory = xcalloc(1, sizeof(*directory));
-	directory->base = *base;
+	directory->base = (struct transaction){.target = &directory_target,
+					       .context = context,
+					       .store = store,
+					       .repository = repository};
 	directory->staging = directory->root = -1;
 	if (lock(directory, err) == 0)
 		return &directory->base;

@@ -46,11 +46,11 @@ struct target {
 	/* --- a transaction; see transaction.h ------------------------------ */
 
 	/*
-	 * Begins one, whose structure starts with a copy of `base`.  May call find() again.
-	 * NULL on error.
+	 * Begins one; its structure starts with a struct transaction, in which everything but
+	 * the arguments and the target is zero.  May call find() again.  NULL on error.
 	 */
-	struct transaction *(*begin)(const struct transaction *base, struct repository *repository,
-				     ducc_error **err);
+	struct transaction *(*begin)(struct context *context, const struct store *store,
+				     struct repository *repository, ducc_error **err);
 	/*
 	 * Adds a tree with its root at `root`, which is `directory` or beneath it; `directory`
 	 * and what is in it are replaced.  own: the layer that the tree is, NULL if it is none.

@@ -13,11 +13,8 @@
 struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err)
 {
-	struct transaction base = {.target = repository->target,
-				   .context = context,
-				   .store = store,
-				   .repository = repository};
-	struct transaction *transaction = base.target->begin(&base, repository, err);
+	struct transaction *transaction =
+		repository->target->begin(context, store, repository, err);
 
 	if (!transaction)
 		error_wrap(err, "repository %s", repository->name);
