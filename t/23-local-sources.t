@@ -202,7 +202,7 @@ is "oci-archive:FILE takes the only image" "$(fetch "oci-archive:$tmp/two.tar")"
 ok "... all of it" ducc-unpack -s "$S" "localhost/org/two:1"
 tar -C "$L" -czf "$tmp/layout.tar.gz" .
 is "... a compressed one of several by name" "$(fetch "oci-archive:$tmp/layout.tar.gz:one")" "http://localhost/one:latest@$one"
-ok "oci-archive: several without a name" refuses 'say which' "oci-archive:$tmp/layout.tar.gz"
+ok "oci-archive: several without a name" refuses 'specify one' "oci-archive:$tmp/layout.tar.gz"
 ok "oci-archive: no such name" refuses 'no image called x' "oci-archive:$tmp/layout.tar.gz:x"
 tar -C "$L" -cf "$tmp/part.tar" index.json oci-layout blobs/sha256/"${one#*:}"
 S=$tmp/from-part

@@ -135,7 +135,7 @@ static void refusals(void)
 	link->lower_link = xstrdup("nowhere");
 	on_top(image, lower);
 	ok(merge_layer(image, through, NULL, &err) < 0, "a file as parent is refused");
-	says(&err, "s, a parent", "... by name");
+	says(&err, "s is a parent", "... by name");
 	ok(merge_layer(image, dangling, NULL, &err) < 0, "a hard link to nothing is refused");
 	says(&err, "l: hard link to nowhere", "... by name");
 }

@@ -17,7 +17,7 @@ void archive_file_init(struct archive_file *file, int fd, int64_t offset)
 				      .buffer = xmalloc(TAR_HEADER_PIECE)};
 }
 
-/* Reads more behind what is there.  Returns as read(2) does. */
+/* Appends more data to the buffer.  Returns as read(2) does. */
 static ssize_t read_ahead(struct archive_file *file)
 {
 	char *end = file->buffer + file->ahead;
@@ -31,7 +31,7 @@ static ssize_t read_ahead(struct archive_file *file)
 	return n;
 }
 
-/* libarchive keeps the name in a gzip header in memory, and that has no limit. */
+/* libarchive buffers the name in a gzip header, whose length is unlimited. */
 static int check_barren(struct archive_file *file, size_t len, ducc_error **err)
 {
 	file->barren += len;
@@ -57,7 +57,7 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	return (la_ssize_t)len;
 }
 
-/* Sets *filter to how the file is compressed. */
+/* Sets *filter to the compression of the file. */
 static int detect(struct archive_file *file, int *filter, ducc_error **err)
 {
 	ssize_t n = 1;
@@ -82,7 +82,7 @@ int archive_file_inflate(struct archive_file *file, ducc_error **err)
 	archive_read_support_format_empty(file->archive);
 	file->inflates = true;
 	file->gzip = filter == ARCHIVE_FILTER_GZIP;
-	/* Where decompression fails at once, only the error says that this is no empty file. */
+	/* If decompression fails at once, only the error distinguishes this from an empty file. */
 	if (archive_file_open(file) != ARCHIVE_OK || file->error || archive_errno(file->archive))
 		return archive_file_fail(file, err);
 	result = archive_read_next_header(file->archive, &entry);

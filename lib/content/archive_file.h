@@ -1,5 +1,5 @@
 /*
- * A file that libarchive reads from any position, so that readers can share a descriptor.
+ * A file that libarchive reads with explicit offsets, so that readers can share a descriptor.
  *
  * Call archive_file_init(), choose formats and filters (archive_read_support_...), call
  * archive_file_open(), and read entries with tar_header_next(), which bounds their headers.
@@ -16,14 +16,14 @@
 struct archive_file {
 	struct archive *archive;
 	struct tar_header header;
-	int fd;            /* stays the caller's */
-	int64_t offset;    /* of the next byte; -1: the descriptor's own, as in a pipe */
-	char *buffer;      /* holds what libarchive was given last */
-	size_t ahead;      /* bytes there that it has not been given yet */
+	int fd;            /* owned by the caller */
+	int64_t offset;    /* of the next byte; -1: use the descriptor's own, e.g. of a pipe */
+	char *buffer;      /* the data last passed to libarchive */
+	size_t ahead;      /* bytes in it not yet passed to libarchive */
 	bool inflates;     /* archive_file_inflate() */
-	bool gzip;         /* ... what gzip has compressed */
-	size_t barren;     /* bytes that have gone into decompression since some came out */
-	ducc_error *error; /* from within the callback */
+	bool gzip;         /* ... and the data is gzip */
+	size_t barren;     /* compressed bytes consumed since the last output */
+	ducc_error *error; /* from the callback */
 };
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset);
@@ -32,13 +32,13 @@ void archive_file_init(struct archive_file *file, int fd, int64_t offset);
 int archive_file_open(struct archive_file *file);
 
 /*
- * Instead of that, after archive_file_init(): opens the file for reading it decompressed, once, as
- * a stream.  Returns 0; 1 if it has no bytes, so that there is nothing to read; or -1 with *err
+ * Alternative to archive_file_open(): opens the file as a decompressed stream, which can be read
+ * once.  Returns 0; 1 if the file is empty, so that there is nothing to read; or -1 with *err
  * set.
  */
 int archive_file_inflate(struct archive_file *file, ducc_error **err);
 
-/* The next piece of it: 1, 0 at the end, or -1 with *err set. */
+/* Reads the next piece of the stream: 1, 0 at the end, or -1 with *err set. */
 int archive_file_read(struct archive_file *file, const void **data, size_t *len, ducc_error **err);
 
 /* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */

@@ -1,9 +1,9 @@
 /*
  * Names are bytes.  libarchive converts them between the archive's encoding and
- * that of the thread's locale; in the C locale it leaves them alone.
+ * that of the thread's locale, except in the C locale.
  *
- * PLAIN_BYTES; at the beginning of a scope puts the thread into the C locale
- * until the scope ends.
+ * PLAIN_BYTES; at the beginning of a scope switches the thread to the C locale
+ * until the end of the scope.
  */
 #ifndef DUCC_C_LOCALE_H
 #define DUCC_C_LOCALE_H

@@ -1,4 +1,4 @@
-/* Writing the tar of a layer again: see compact.h. */
+/* Rewriting the tar of a layer: see compact.h. */
 #include "content/compact.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static int copy_range(int from, uint64_t offset, uint64_t size, struct tarball *
 	return pieces.error ? error_errno(err, pieces.error, "read") : 0;
 }
 
-/* Adds all that the tree has now, with the contents of the first tar at `fd`. */
+/* Writes the whole tree, with the contents from the old tar at `fd`. */
 static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_error **err)
 {
 	struct node *root = tree_root(tree);
@@ -60,7 +60,7 @@ static int write_again(struct tarball *tarball, struct tree *tree, int fd, ducc_
 	return tarball_finish(tarball, err);
 }
 
-/* Moves what is in the file from `offset` on to its beginning. */
+/* Moves `size` bytes at `offset` to the beginning of the file, and truncates it. */
 static int shift_down(int fd, uint64_t offset, uint64_t size, ducc_error **err)
 {
 	AUTO_PIECES pieces = pieces_of(fd, offset, size);

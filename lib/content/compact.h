@@ -1,6 +1,6 @@
 /*
- * Writing the tar of a layer again: some paths came more than once, which is rare, and the
- * tar is to hold each once.
+ * Rewriting the tar of a layer, in the rare case that it has duplicate paths, so that each
+ * path occurs once.
  */
 #ifndef DUCC_COMPACT_H
 #define DUCC_COMPACT_H
@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "content/tree.h"
 
-/* Before compact(): the origin of each file becomes the first of its names. */
+/* Call before compact(): sets the origin of each file to the first of its names. */
 void compact_origins(struct tree *tree, const struct digest *layer);
 
 /*
- * Writes what the tree has behind the tar in the file, each path once, with the contents
- * from there (file->data), and moves it to the front.
+ * Appends a new tar of the tree to the file, each path once, with the contents from the
+ * old tar (file->data), and moves it over the old one.
  */
 int compact(int fd, struct tree *tree, const struct digest *layer, ducc_error **err);
 

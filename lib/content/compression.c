@@ -1,11 +1,11 @@
-/* How a blob or archive is compressed: see compression.h. */
+/* The compression of a blob or archive: see compression.h. */
 #include "content/compression.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2: a frame may be one to skip. */
+/* RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2 (including skippable frames). */
 static bool is_gzip(const unsigned char *magic)
 {
 	return magic[0] == 0x1f && magic[1] == 0x8b && magic[2] == 8;

@@ -1,8 +1,8 @@
 /*
- * How a blob or archive is compressed: gzip, zstd or not at all, as its first bytes say.
+ * The compression of a blob or archive: gzip, zstd or none, detected from its first bytes.
  *
- * libarchive would find that out itself, but go on to look into what it has decompressed, up to
- * 25 times.  No container engine does, and nobody counts what passes between two.
+ * libarchive could detect it, but also decompresses nested compression, up to 25 levels.  No
+ * container engine does that, and data between the levels would not count towards limits.
  */
 #ifndef DUCC_COMPRESSION_H
 #define DUCC_COMPRESSION_H
@@ -10,13 +10,13 @@
 #include <archive.h>
 #include <stddef.h>
 
-/* So many bytes tell; fewer if there are no more. */
+/* Bytes needed for detection; fewer only if the file is shorter. */
 #define COMPRESSION_MAGIC 4
 
 /* Returns ARCHIVE_FILTER_GZIP, _ZSTD or _NONE. */
 int compression_detect(const void *data, size_t len);
 
-/* Makes the archive decompress that, once. */
+/* Makes the archive decompress one level of that filter. */
 void compression_undo(struct archive *archive, int filter);
 
 #endif

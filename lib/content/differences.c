@@ -1,4 +1,4 @@
-/* Directories that differ: see differences.h. */
+/* Differing directories: see differences.h. */
 #include "content/differences.h"
 
 #include "base/mem.h"

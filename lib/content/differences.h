@@ -1,16 +1,16 @@
 /*
- * Directories that a layer implies, and that were different on the layers it was settled on
- * before.  The layer keeps the earlier ones; what is counted here is for a warning.
+ * Implied directories of a layer whose metadata differ from those of the layers on which it
+ * was settled before.  The layer keeps the earlier metadata; these are counted for a warning.
  */
 #ifndef DUCC_DIFFERENCES_H
 #define DUCC_DIFFERENCES_H
 
 #include <stddef.h>
 
-/* Begins as {0}. */
+/* Initialise with {0}. */
 struct differences {
 	size_t n;
-	char *first; /* its path, "/" for the root; NULL if there is none */
+	char *first; /* path of the first one, "/" for the root; NULL: none */
 };
 
 /* Counts the directory at `path`. */

@@ -1,4 +1,4 @@
-/* Putting a tree of files into a directory: see extract.h. */
+/* Extracting a tree of files into a directory: see extract.h. */
 #include "content/extract.h"
 
 #include <archive.h>
@@ -17,7 +17,7 @@
 
 #define COPY_SIZE ((size_t)1 << 20)
 
-/* A name of a file that comes from a layer. */
+/* A name of a file to extract from a layer. */
 struct want {
 	const struct node *node;
 	bool done;
@@ -29,7 +29,7 @@ struct extraction {
 	struct extract_report *report;
 	struct want *wants; /* sorted by layer and origin */
 	size_t n, capacity;
-	struct buffer path; /* of the node at hand */
+	struct buffer path; /* of the current node */
 };
 
 static int fail(struct extraction *x, const struct node *node, ducc_error **err)
@@ -63,7 +63,7 @@ static int set_xattrs(struct extract_report *report, const struct file *file, in
 	return 0;
 }
 
-/* The mode that the file may have: never setuid for somebody else than it says. */
+/* The permitted mode: files lose setuid and setgid bits if their owner could not be set. */
 static mode_t permitted_mode(struct extract_report *report, const struct file *file,
 			     bool owner_failed)
 {
@@ -78,7 +78,7 @@ static mode_t permitted_mode(struct extract_report *report, const struct file *f
 	return mode & ~(mode_t)(S_ISUID | S_ISGID);
 }
 
-/* Owner, mode, xattrs and time, in this order: each may clear those after it. */
+/* Owner, mode, xattrs and time, in this order: setting one may clear later ones. */
 int set_metadata(int fd, const struct file *file, struct extract_report *report)
 {
 	struct timespec times[2] = {
@@ -95,7 +95,7 @@ int set_metadata(int fd, const struct file *file, struct extract_report *report)
 	return 0;
 }
 
-/* The same for what can't be opened: symbolic links, devices, fifos. */
+/* The same for files that cannot be opened: symbolic links, devices, FIFOs. */
 static int set_metadata_at(struct extraction *x, const struct file *file, int parent,
 			   const char *name)
 {
@@ -128,7 +128,7 @@ static int open_target(struct extraction *x, const struct node *node, const char
 	return beneath_parent(&x->to, x->path.data, name);
 }
 
-/* Makes an empty regular file; the caller fills it and sets its metadata. */
+/* Creates an empty regular file; the caller writes it and sets its metadata. */
 static int create(struct extraction *x, const struct node *node)
 {
 	const char *name;
@@ -143,13 +143,13 @@ int make_whiteout(int parent, const char *name)
 {
 	static const struct timespec epoch[2];
 
-	/* Any user may make this device. */
+	/* Any user may create this device. */
 	if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
 		return -1;
 	return utimensat(parent, name, epoch, AT_SYMLINK_NOFOLLOW);
 }
 
-/* Makes anything but a regular file. */
+/* Creates anything except a regular file. */
 static int make_special(struct extraction *x, const struct node *node, ducc_error **err)
 {
 	const struct file *file = node->file;
@@ -161,7 +161,7 @@ static int make_special(struct extraction *x, const struct node *node, ducc_erro
 	if (!file)
 		return make_whiteout(parent, name) < 0 ? fail(x, node, err) : 0;
 	switch (file->mode & S_IFMT) {
-	case S_IFDIR: /* its metadata come last, when all is in it */
+	case S_IFDIR: /* metadata are set last, once it is filled */
 		return mkdirat(parent, name, 0700) < 0 ? fail(x, node, err) : 0;
 	case S_IFLNK:
 		result = symlinkat(file->target, parent, name);
@@ -192,7 +192,7 @@ static int make_text(struct extraction *x, const struct node *node, ducc_error *
 	return 0;
 }
 
-/* Directories, and all that does not come from a layer's files. */
+/* Creates directories, and everything that does not come from a layer's files. */
 static int make_skeleton(struct extraction *x, ducc_error **err)
 {
 	struct node *root = tree_root(x->tree);
@@ -230,7 +230,7 @@ static int finish_directories(struct extraction *x, ducc_error **err)
 		GROW(directories, n, capacity);
 		directories[n++] = node;
 	}
-	/* From the bottom: an unprivileged user may lock himself out of the upper ones. */
+	/* Bottom-up: without privileges, setting a mode may make a directory inaccessible. */
 	while (n) {
 		const struct node *node = directories[--n];
 
@@ -258,7 +258,7 @@ static int compare_wants(const void *a, const void *b)
 	return compare_key(x->node->file, y->node->file->layer, y->node->file->origin);
 }
 
-/* The first name wanted of layer and origin, or NULL; its other names come right after. */
+/* The first name for a layer and origin, or NULL; its other names follow it. */
 static struct want *find_want(const struct extraction *x, const struct digest *layer,
 			      const char *origin)
 {
@@ -282,7 +282,7 @@ static bool same_file(const struct extraction *x, const struct want *want, const
 	return want < x->wants + x->n && !compare_wants(want, first);
 }
 
-/* Makes the other names of a file that is there now under its first. */
+/* Links the other names of a file that exists under its first name. */
 static int link_others(struct extraction *x, struct want *first, ducc_error **err)
 {
 	const char *from_name, *name;
@@ -393,8 +393,8 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 }
 
 /*
- * Gives the layer's own file one more name; 1 if it has too many already, or is
- * a device that could not be made there.
+ * Hard-links the layer's own file; returns 1 if it has too many links, or is a device
+ * that could not be created there.
  */
 static int link_file(struct extraction *x, struct beneath *from, const struct want *want,
 		     ducc_error **err)
@@ -411,7 +411,7 @@ static int link_file(struct extraction *x, struct beneath *from, const struct wa
 	return fail(x, want->node, err);
 }
 
-/* Takes the wants of one layer from its directory. */
+/* Extracts the files of one layer from its directory. */
 static int extract_directory(struct extraction *x, struct want *want, const struct want *end,
 			     struct extract_source *source, ducc_error **err)
 {
@@ -443,7 +443,7 @@ static int extract_layer(struct extraction *x, struct want *first, struct want *
 
 	if (source->how != EXTRACT_TAR)
 		return extract_directory(x, first, end, source, err);
-	/* What has no content needs no tar. */
+	/* Files without content need no tar. */
 	for (struct want *want = first; want < end; want++) {
 		if (S_ISREG(want->node->file->mode) || want->done)
 			continue;
@@ -454,7 +454,7 @@ static int extract_layer(struct extraction *x, struct want *first, struct want *
 		return -1;
 	for (struct want *want = first; want < end; want++)
 		if (!want->done)
-			return error_set(err, "%s: its layer's tar does not have it",
+			return error_set(err, "%s: missing from its layer's tar",
 					 want->node->file->origin);
 	return 0;
 }

@@ -29,26 +29,26 @@ struct reader {
 	struct archive_file blob; /* decompressed */
 	struct archive *archive;  /* the tar in it */
 	struct tar_header header;
-	const char *block; /* of the inflater: what is left to hand to the tar reader */
+	const char *block; /* decompressed data not yet passed to the tar reader */
 	size_t left;
 	struct hasher *diff_id, *content;
 	uint64_t unpacked; /* bytes of tar so far */
-	bool at_end;       /* there are no more */
-	bool unfilled;     /* it ends with the last byte of a file, where a record does not */
+	bool at_end;       /* end of the stream */
+	bool unfilled;     /* the tar ends with a file's last byte, without padding */
 	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
 	struct quota bytes, listing, entries;
-	ducc_error *error; /* from within a callback */
+	ducc_error *error; /* from a callback */
 
 	struct tree *tree;
 	struct tarball *tarball;
-	bool rewrite; /* something that is in the tarball already was replaced */
+	bool rewrite; /* an entry already in the tarball was replaced */
 };
 
 /* --- limits ----------------------------------------------------------- */
 
 /*
  * Charges the bytes read or written since the last call, whichever are more: a sparse file
- * is larger in the tar that is written.
+ * is larger in the output tar.
  */
 static int charge_bytes(struct reader *reader, ducc_error **err)
 {
@@ -71,7 +71,7 @@ static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err
 
 /* --- bytes ------------------------------------------------------------ */
 
-/* Takes the next block from the inflater, through the hash; there is none at the end. */
+/* Gets and hashes the next decompressed block; sets at_end if there is none. */
 static int next_block(struct reader *reader)
 {
 	const void *data;
@@ -91,7 +91,7 @@ static int next_block(struct reader *reader)
 	return charge_bytes(reader, &reader->error);
 }
 
-/* Hands the tar reader a piece of tar. */
+/* Passes a piece of the tar to libarchive. */
 static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 {
 	struct reader *reader = ctx;
@@ -118,7 +118,7 @@ static int fail(const struct reader *reader, ducc_error **err)
 	return error_set(err, "%s", text ? text : "not a tar archive");
 }
 
-/* Returns 1 for a blob of no bytes. */
+/* Returns 1 for an empty blob. */
 static int open_archives(struct reader *reader, ducc_error **err)
 {
 	int opened;
@@ -135,7 +135,7 @@ static int open_archives(struct reader *reader, ducc_error **err)
 	return 0;
 }
 
-/* Reads what follows the tar's end marker, for it is part of the diff ID. */
+/* Reads the data after the tar's end marker: it is part of the diff ID. */
 static int drain(struct reader *reader, ducc_error **err)
 {
 	const void *data;
@@ -166,16 +166,15 @@ static int verify(struct reader *reader, ducc_error **err)
 	hasher_final(reader->diff_id, sha256);
 	digest_from_bytes(&actual, sha256);
 	if (!digest_equal(&actual, &reader->source->head->diff_id))
-		return error_set(err,
-				 "diff ID mismatch: the content is " PRI_DIGEST
-				 ", the config says " PRI_DIGEST,
-				 actual.hex, reader->source->head->diff_id.hex);
+		return error_set(
+			err, "diff ID mismatch: content is " PRI_DIGEST ", config has " PRI_DIGEST,
+			actual.hex, reader->source->head->diff_id.hex);
 	return 0;
 }
 
 /* --- nodes ------------------------------------------------------------ */
 
-/* What was made before is in the tarball, and is not wanted there any more. */
+/* Removes earlier content of the node; the tarball still has it and must be rewritten. */
 static void drop(struct reader *reader, struct node *node)
 {
 	if (node->file || node->children)
@@ -186,7 +185,7 @@ static void drop(struct reader *reader, struct node *node)
 	node->lower_link = NULL;
 }
 
-/* Finds or makes the child of that name; its path takes `size` bytes in a listing. */
+/* Finds or adds the child of that name; its path takes `size` bytes in a listing. */
 static struct node *make_child(struct reader *reader, struct node *parent, const char *name,
 			       size_t len, uint64_t size, ducc_error **err)
 {
@@ -201,9 +200,10 @@ static struct node *make_child(struct reader *reader, struct node *parent, const
 }
 
 /*
- * The node for the parent of `path`, its missing ones made.  Whiteouts as
- * directories and parents that are none are refused; but *hidden is set where a
- * whiteout only names what such a parent hides anyway (umoci writes those).
+ * The node of the parent of `path`; adds missing directories.  Whiteouts used as
+ * directories and parents that are not directories are refused; except that
+ * *hidden is set for a whiteout beneath such a parent, which hides the path
+ * anyway (umoci writes those).
  */
 static struct node *parent_node(struct reader *reader, const char *path, bool *hidden,
 				ducc_error **err)
@@ -232,8 +232,7 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 			*hidden = whiteout;
 			if (whiteout)
 				return NULL;
-			error_set(err, "its parent %.*s is not a directory but a %s", (int)len,
-				  path,
+			error_set(err, "parent %.*s is not a directory but a %s", (int)len, path,
 				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
 									    : "file");
 			return NULL;
@@ -257,7 +256,7 @@ static int add_whiteout(struct reader *reader, struct node *parent, const char *
 	}
 	name += strlen(WHITEOUT_PREFIX);
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-		return error_set(err, "whiteout of nothing");
+		return error_set(err, "whiteout without a name");
 	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
 			  err);
 	if (!node)
@@ -288,8 +287,8 @@ static int check_xattr_names(const struct file *file, ducc_error **err)
 		size += strlen(file->xattrs[i].name) + 1;
 		if (size > XATTR_NAMES_LIMIT)
 			return error_set(err,
-					 "extended attribute %s: the names of all have more than "
-					 "%d bytes",
+					 "extended attribute %s: names of more than %d bytes "
+					 "together",
 					 file->xattrs[i].name, XATTR_NAMES_LIMIT);
 	}
 	return 0;
@@ -303,7 +302,7 @@ static int copy_xattrs(struct file *file, struct archive_entry *entry, ducc_erro
 
 	archive_entry_xattr_reset(entry);
 	while (archive_entry_xattr_next(entry, &name, &value, &len) == ARCHIVE_OK) {
-		/* An image must not steer the overlayfs that it will be a part of. */
+		/* An image must not control the overlayfs on which it is mounted. */
 		if (!name || !strncmp(name, "trusted.overlay.", 16) ||
 		    !strncmp(name, "user.overlay.", 13))
 			continue;
@@ -322,7 +321,7 @@ static int check_range(la_int64_t value, uint64_t max, const char *what, ducc_er
 	return 0;
 }
 
-/* Owner, mode, time and xattrs of the entry. */
+/* Copies owner, mode, time and xattrs of the entry. */
 static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_error **err)
 {
 	if (check_range(archive_entry_uid(entry), UINT32_MAX - 1, "uid", err) < 0 ||
@@ -331,7 +330,7 @@ static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_er
 	file->uid = (uint32_t)archive_entry_uid(entry);
 	file->gid = (uint32_t)archive_entry_gid(entry);
 	file->mode = (file->mode & S_IFMT) | (archive_entry_perm(entry) & 07777);
-	if (S_ISLNK(file->mode)) /* they have no permissions of their own */
+	if (S_ISLNK(file->mode)) /* symbolic links have no permissions */
 		file->mode |= 0777;
 	mtime_get(entry, &file->mtime, &file->mtime_nsec);
 	return copy_xattrs(file, entry, err);
@@ -364,7 +363,7 @@ static struct file *file_from_entry(struct archive_entry *entry, ducc_error **er
 	case S_IFBLK:
 		file->major = (uint32_t)archive_entry_rdevmajor(entry);
 		file->minor = (uint32_t)archive_entry_rdevminor(entry);
-		/* What Linux's dev_t holds. */
+		/* The range of Linux's dev_t. */
 		if (file->major > 0xfff || file->minor > 0xfffff) {
 			error_set(err, "device number %" PRIu32 ":%" PRIu32 " out of range",
 				  file->major, file->minor);
@@ -375,7 +374,7 @@ static struct file *file_from_entry(struct archive_entry *entry, ducc_error **er
 	case S_IFIFO:
 		break;
 	default:
-		error_set(err, "unknown type of entry");
+		error_set(err, "unknown entry type");
 		goto failed;
 	}
 	return file;
@@ -388,7 +387,7 @@ static int add_content(struct reader *reader, const void *data, size_t len, stru
 		       uint64_t *done, ducc_error **err)
 {
 	if (len > file->size - *done)
-		return error_set(err, "more content than the header says");
+		return error_set(err, "content exceeds the size in the header");
 	*done += len;
 	hasher_update(reader->content, data, len);
 	if (tarball_data(reader->tarball, data, len, err) < 0)
@@ -396,14 +395,14 @@ static int add_content(struct reader *reader, const void *data, size_t len, stru
 	return charge_bytes(reader, err);
 }
 
-/* Holes of a sparse file are content like any other: zeros. */
+/* Holes of a sparse file are written as zeros. */
 static int add_zeros(struct reader *reader, uint64_t until, struct file *file, uint64_t *done,
 		     ducc_error **err)
 {
 	static const char zeros[65536];
 
 	if (until > file->size)
-		return error_set(err, "more content than the header says");
+		return error_set(err, "content exceeds the size in the header");
 	while (*done < until) {
 		uint64_t len = until - *done < sizeof(zeros) ? until - *done : sizeof(zeros);
 
@@ -428,7 +427,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 		size_t len;
 		int result = archive_read_data_block(reader->archive, &data, &len, &offset);
 
-		/* As umoci-insert(1) writes it, and all readers in Go take it. */
+		/* umoci-insert(1) writes such tars, and Go's archive/tar accepts them. */
 		reader->unfilled = result != ARCHIVE_OK && result != ARCHIVE_EOF &&
 				   reader->at_end && done == file->size;
 		if (result == ARCHIVE_EOF || reader->unfilled)
@@ -436,7 +435,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 		if (result != ARCHIVE_OK)
 			return fail(reader, err);
 		if (offset < 0 || (uint64_t)offset < done)
-			return error_set(err, "sparse file out of order");
+			return error_set(err, "sparse file: data out of order");
 		if (add_zeros(reader, (uint64_t)offset, file, &done, err) < 0 ||
 		    add_content(reader, data, len, file, &done, err) < 0)
 			return -1;
@@ -447,7 +446,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 	return 0;
 }
 
-/* A directory again, or on top of one that was only implied: what is in it stays. */
+/* A repeated or previously implied directory keeps its contents. */
 static int add_directory(struct reader *reader, struct node *node, const char *path,
 			 struct file *file, ducc_error **err)
 {
@@ -466,8 +465,8 @@ static int add_directory(struct reader *reader, struct node *node, const char *p
 }
 
 /*
- * A directory that the layer only implies, and a whiteout of the same name: what
- * is below is gone, so it is a new one, and the layer says so.
+ * Adds directories that the layer implies and that have a whiteout of the same name: as
+ * the one below is hidden, each is a new directory and must be in the layer.
  */
 static int add_replaced_directories(struct reader *reader, ducc_error **err)
 {
@@ -506,13 +505,13 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 		return 0;
 	drop(reader, node);
 	node->flags |= NODE_WHITEOUT;
-	/* It may have been beneath what the link replaces. */
+	/* The target may have been beneath the node that the link replaced. */
 	other = tree_find(reader->tree, target);
 	if (other && other->file) {
 		if (charge_listing(reader, listing_file_size(other->file), err) < 0)
 			return -1;
 		node_set_file(node, file_ref(other->file));
-		/* Its first name, never one that is a hard link itself. */
+		/* Link to the first name, never to another hard link. */
 		name = layer_path(&reader->source->head->layer, other->file->origin);
 		return tarball_entry(reader->tarball, path, other->file, name, err);
 	}
@@ -521,7 +520,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 			      err);
 }
 
-/* Makes the file of an entry and charges its line in the listing; NULL on failure. */
+/* Creates the file of an entry and charges its line in the listing; NULL on failure. */
 static struct file *charged_file(struct reader *reader, const char *path,
 				 struct archive_entry *entry, ducc_error **err)
 {
@@ -549,7 +548,7 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 
 	if (!*path) {
 		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
-			return error_set(err, "the root is not a directory");
+			return error_set(err, "root is not a directory");
 		file = charged_file(reader, path, entry, err);
 		if (!file)
 			return -1;
@@ -573,11 +572,11 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 		return -1;
 	if (S_ISDIR(file->mode))
 		return add_directory(reader, node, path, file, err);
-	/* Whatever this becomes later in the layer, the directory below is gone. */
+	/* A directory below stays hidden, whatever replaces this entry later in the layer. */
 	drop(reader, node);
 	node->flags |= NODE_WHITEOUT;
 	if (S_ISCHR(file->mode) && !file->major && !file->minor) {
-		/* What overlayfs takes for a whiteout, every runtime will. */
+		/* To overlayfs this is a whiteout, thus to every runtime. */
 		file_unref(file);
 		return 0;
 	}
@@ -598,7 +597,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 
 		if (result == ARCHIVE_EOF)
 			return 0;
-		/* A warning says that a name is not in the locale's encoding: bytes they are. */
+		/* libarchive warns if a name is not in the locale's encoding; names are bytes. */
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
 			return fail(reader, err);
 		name = archive_entry_pathname(entry);
@@ -630,8 +629,8 @@ static uint64_t listing_size(struct tree *tree)
 }
 
 /*
- * Writes the tar again, without what was replaced.  Files whose first name was replaced get
- * another one, which may be longer and is in the line of each of their links.
+ * Rewrites the tar without replaced entries.  Files whose first name was replaced get
+ * another origin, which may be longer and occurs in the line of each of their links.
  */
 static int rewrite(struct reader *reader, int fd, ducc_error **err)
 {
@@ -645,7 +644,7 @@ static int rewrite(struct reader *reader, int fd, ducc_error **err)
 	return compact(fd, reader->tree, layer, err);
 }
 
-/* Leaves the flags that a listing has: those that still mean something. */
+/* Keeps only the flags that a listing records. */
 static void settle_flags(struct tree *tree)
 {
 	struct node *root = tree_root(tree);
@@ -662,7 +661,7 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
 	int opened = open_archives(reader, err);
 
-	/* The root has a line of its own even if the layer does not name it. */
+	/* The root has a line even if the layer does not list it. */
 	if (opened < 0 || charge_listing(reader, LISTING_LINE, err) < 0 ||
 	    (!opened && (read_entries(reader, err) < 0 || drain(reader, err) < 0)) ||
 	    check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||

@@ -1,13 +1,12 @@
 /*
- * Reading a layer: a compressed tar of changes (OCI image specification,
- * "Image Layer Filesystem Changeset") becomes a tree and a plain tar.
+ * Reading a layer: converts a compressed tar of changes (OCI image specification,
+ * "Image Layer Filesystem Changeset") to a tree and a plain tar.
  *
- * The tree holds what the layer itself says, each path once: where a path comes
- * twice the last one wins.  Whiteouts and opaque markers become flags of the nodes.
- * Parents that the layer does not name stay nodes without a file, hard links
- * into lower layers stay node->lower_link: both are settled when the layer is
- * merged onto those below (merge.h).  It is the tree that listing_read() would make
- * of its listing.
+ * The tree has the layer's own entries, each path once: of duplicate entries, the
+ * last wins.  Whiteouts and opaque markers become flags of the nodes.  Parents that
+ * the layer does not list are nodes without a file, hard links into lower layers
+ * are kept in node->lower_link: both are resolved when the layer is merged onto
+ * those below (merge.h).  The tree equals that of listing_read() on its listing.
  */
 #ifndef DUCC_LAYER_H
 #define DUCC_LAYER_H
@@ -19,7 +18,7 @@
 
 struct layer_source {
 	int fd;                                     /* the compressed blob */
-	const struct listing_head *head;            /* layer, diff_id and size are looked at */
+	const struct listing_head *head;            /* layer, diff_id and size are used */
 	const struct ducc_limits *limits;           /* for this layer */
 	struct quota *image, *image_listing;        /* shared by all layers of the image */
 	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
@@ -27,10 +26,10 @@ struct layer_source {
 };
 
 /*
- * Reads the layer and writes the files that it holds to the empty file `tar`.
- * The diff ID is verified.  Returns the tree, sorted, its files with layer and
- * origin set; NULL with *err set on failure.  A layer that exceeds a limit fails before it
- * has used more than the limit allows.
+ * Reads the layer, writes its files to the empty file `tar`, and verifies the diff ID.
+ * Returns the tree, sorted, its files with layer and origin set; NULL with *err set
+ * on failure.  A layer that exceeds a limit fails before it has used more than the
+ * limit allows.
  *
  * *listing is set to the bytes charged for its listing, which bound the memory of the
  * tree as well (listing_size.h).

@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 
-#define PATH_LIMIT 65536 /* bytes; far more than any file system lets one make at once */
+#define PATH_LIMIT 65536 /* bytes; far beyond what a system call accepts */
 #define WHITEOUT_META ".wh..wh."
 
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err)

@@ -80,7 +80,7 @@ static void add_file(struct buffer *out, const struct file *file)
 	}
 }
 
-/* tags=A[,B], if the node has any. */
+/* Adds tags=A[,B] if the node has tags. */
 static void add_tags(struct buffer *out, const struct node *node)
 {
 	const char *before = " tags=";
@@ -107,7 +107,7 @@ static void add_node(struct buffer *out, const struct node *node, struct buffer 
 	if (node->file)
 		add_file(out, node->file);
 	else if (node_is_opaque(node))
-		buffer_adds(out, " type=dir"); /* the rest is for the layers below to say */
+		buffer_adds(out, " type=dir"); /* lower layers have the rest */
 	else if (!node->lower_link)
 		buffer_adds(out, " type=char mode=0000 uid=0 gid=0 time=0.000000000"
 				 " device=native,0,0");
@@ -130,7 +130,7 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree)
 		buffer_addf(&out, LISTING_HEAD "\n", head->layer.hex, head->diff_id.hex, head->size,
 			    head->unpacked);
 	for (const struct node *node = root; node; node = tree_next(root, node)) {
-		/* A directory only implied, and not looked up below yet, is no entry. */
+		/* An implied directory that is not resolved yet is not an entry. */
 		if (node->file || node->lower_link || node_is_whiteout(node) ||
 		    node_is_opaque(node))
 			add_node(&out, node, &path);

@@ -1,14 +1,14 @@
 /*
- * Listings: a tree of files as mtree(5) text, one full path a line.
+ * Listings: a tree of files as mtree(5) text, one full path per line.
  *
- * Beside the common keywords there are, as explained in ducc-store(5),
+ * Keywords in addition to the common ones, documented in ducc-store(5):
  *   contents=.layers/xx/HEX/layerfs/PATH   the layer file that holds the content;
  *                                          files that share it are hard links
  *   hardlink=PATH                          a layer's hard link into the layers below
  *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
- *   tags=opaque,implied,void                 see enum node_flags
- * and a whiteout is the character device 0:0.  Each path is there once, and they are in
- * order: byte by byte, what is in a directory right after it.
+ *   tags=opaque,implied,void               see enum node_flags
+ * A whiteout is the character device 0:0.  Each path occurs once; siblings are sorted in byte
+ * order, and a directory is followed by its contents.
  */
 #ifndef DUCC_LISTING_H
 #define DUCC_LISTING_H
@@ -18,17 +18,17 @@
 #include "base/error.h"
 #include "content/tree.h"
 
-/* What the head of a listing says of a layer; for an image only digests of 0 bytes. */
+/* The header of a layer's listing. */
 struct listing_head {
-	struct digest layer;   /* as compressed */
-	struct digest diff_id; /* as a tar */
-	uint64_t size;         /* compressed bytes */
-	uint64_t unpacked;     /* bytes of the tar that the layer holds */
+	struct digest layer;   /* of the compressed blob */
+	struct digest diff_id; /* of the uncompressed tar */
+	uint64_t size;         /* of the blob in bytes */
+	uint64_t unpacked;     /* of the layer's tar in the store in bytes */
 };
 
 /*
- * Writes the tree, which must be sorted and have its links counted.  head may be
- * NULL (an image).  Returns 0, or -1 with errno set.
+ * Writes the tree, which must be sorted and have its links counted.  head is NULL
+ * for an image.  Returns 0, or -1 with errno set.
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 
@@ -37,16 +37,16 @@ int listing_print(const struct listing_head *head, struct tree *tree, char **tex
 		  ducc_error **err);
 
 /*
- * Reads a listing into a new tree, sorted: that of a layer, or with head NULL that of an
- * image.  What listing_write() does not write is damage: NULL with *err set.
+ * Reads a listing into a new, sorted tree: of a layer, or, if head is NULL, of an image.
+ * A text that listing_write() would not write is damaged: NULL with *err set.
  */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 
-/* What writing and reading share: the first line, the format of the head, words. */
+/* Shared by writer and reader: the first line, the format of the header, words. */
 #define LISTING_MAGIC "#mtree"
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
 
-#define LISTING_SPECIAL "#*?[" /* what mtree(5) gives a meaning, beside blanks */
+#define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */
 
 #define LISTING_TAGS 3
 extern const struct listing_tag {

@@ -1,9 +1,9 @@
 /*
  * Reading listings: see listing.h.
  *
- * The keywords of a line come in the order in which they are written, each at most once,
- * and exactly those that its type has.  A listing that was changed by anything but
- * listing_write() is damaged, rather than understood in part.
+ * A line must have exactly the keywords of its type, in the order in which listing_write()
+ * writes them, each at most once.  A listing that anything else has modified is rejected as
+ * damaged rather than partially understood.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct line {
 
 /* --- values ----------------------------------------------------------- */
 
-/* Digits as printf(3) writes them: none too many at the front. */
+/* Digits as printf(3) writes them, without leading zeros. */
 static bool parse_number(const char *text, uint64_t max, uint64_t *value)
 {
 	size_t len = strspn(text, "0123456789");
@@ -78,7 +78,7 @@ static bool parse_gid(struct line *line, char *value)
 	return parse_u32(value, UINT32_MAX, &line->file->gid);
 }
 
-/* SECONDS.NANOSECONDS, nine digits of these, which go forward from the seconds. */
+/* SECONDS.NANOSECONDS: nine digits of nanoseconds, added to the seconds. */
 static bool parse_time(struct line *line, char *value)
 {
 	char *dot = strchr(value, '.');
@@ -96,7 +96,7 @@ static bool parse_time(struct line *line, char *value)
 	return true;
 }
 
-/* It follows from the tree. */
+/* The value is not stored: it follows from the tree. */
 static bool parse_nlink(struct line *line, char *value)
 {
 	uint64_t links;
@@ -141,7 +141,7 @@ static bool parse_device(struct line *line, char *value)
 	       parse_u32(comma + 1, UINT32_MAX, &line->file->minor);
 }
 
-/* In the order of their names. */
+/* Extended attributes must be in order of their names. */
 static bool parse_xattr(struct line *line, char *name, const char *value)
 {
 	struct file *file = line->file;
@@ -204,7 +204,7 @@ static bool parse_tags(struct line *line, char *value)
 
 /* --- lines ------------------------------------------------------------ */
 
-/* In the order in which they are written. */
+/* In the order of listing_write(). */
 enum keyword {
 	TYPE,
 	MODE,
@@ -245,7 +245,7 @@ static const struct {
 #define BIT(keyword) (1U << (keyword))
 #define METADATA (BIT(MODE) | BIT(UID) | BIT(GID) | BIT(TIME))
 
-/* Takes KEY=VALUE; keywords before `*next` have had their turn. */
+/* Parses KEY=VALUE; `*next` is the first keyword that may still occur. */
 static bool parse_keyword(struct line *line, char *key, size_t *next)
 {
 	char *value = strchr(key, '=');
@@ -273,7 +273,7 @@ static bool is_whiteout(const struct file *file)
 	return S_ISCHR(file->mode) && !file->major && !file->minor;
 }
 
-/* True if a line with metadata has all that its type has, and nothing else. */
+/* True if a line with metadata has exactly the keywords of its type. */
 static bool is_whole(const struct line *line)
 {
 	unsigned must = BIT(TYPE) | METADATA, may = BIT(XATTR) | BIT(TAGS);
@@ -311,7 +311,7 @@ static bool is_consistent(const struct line *line)
 		return false;
 	if (line->seen & METADATA)
 		return is_whole(line);
-	/* A directory of which only lower layers tell more, or a link that is to be found there. */
+	/* A directory or link whose metadata only lower layers have. */
 	return directory ? without_tags == BIT(TYPE) && line->flags & NODE_OPAQUE
 			 : line->seen == (BIT(TYPE) | BIT(HARDLINK)) && S_ISREG(file->mode);
 }
@@ -322,7 +322,7 @@ static bool may_have_children(const struct node *node)
 	       (node->file ? node_is_dir(node) : !(node->flags & NODE_WHITEOUT));
 }
 
-/* Makes the node of a path, and the directories above it that are not listed; NULL: it can't be. */
+/* Adds the node of a path and its unlisted parent directories; NULL: invalid. */
 static struct node *make_node(struct tree *tree, const char *path)
 {
 	struct node *node = tree_root(tree);
@@ -349,7 +349,7 @@ static void set_node(struct node *node, struct line *line)
 		node_set_file(node, STEAL(line->file));
 }
 
-/* Negative if path a is listed before b: what is in a directory comes before its next sibling. */
+/* Negative if path a precedes b: a directory's contents precede its next sibling. */
 static int compare_paths(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
@@ -363,10 +363,10 @@ static int compare_paths(const char *a, const char *b)
 
 struct reader {
 	struct tree *tree;
-	struct buffer last; /* the path of the last line; empty buffer: there was none */
+	struct buffer last; /* the path of the previous line; empty buffer: none */
 };
 
-/* Takes ./PATH, escaped, apart; NULL if it is not clean, or not after the last one. */
+/* Parses an escaped ./PATH; NULL if it is not clean, or does not follow the previous one. */
 static const char *read_path(struct reader *reader, char *name)
 {
 	const char *path = name[0] == '.' && name[1] == '/' ? name + 2 : "";
@@ -409,7 +409,7 @@ static bool parse_line(struct reader *reader, char *text)
 	return good;
 }
 
-/* --- the whole -------------------------------------------------------- */
+/* --- listings --------------------------------------------------------- */
 
 static bool parse_head(const char *line, struct listing_head *head)
 {
@@ -426,8 +426,8 @@ static bool parse_head(const char *line, struct listing_head *head)
 }
 
 /*
- * Hard links are lines with the same contents: they share the file of the one it is named
- * after, and must agree with it.
+ * Hard links are lines with the same contents=: they share the file of the line with that
+ * path, and must agree with it.
  */
 static bool share_files(struct tree *tree, const struct digest *layer)
 {
@@ -451,7 +451,7 @@ static bool share_files(struct tree *tree, const struct digest *layer)
 	return true;
 }
 
-/* Reads one line, without its newline; false: it is not whole. */
+/* Reads one line, without its newline; false: it is incomplete. */
 static bool take_line(FILE *stream, char **line, size_t *capacity, bool *end)
 {
 	ssize_t len = getline(line, capacity, stream);
@@ -463,7 +463,7 @@ static bool take_line(FILE *stream, char **line, size_t *capacity, bool *end)
 	return strlen(*line) == (size_t)len - 1;
 }
 
-/* False: line *number is damaged. */
+/* Returns false if line *number is damaged. */
 static bool read_lines(struct reader *reader, FILE *stream, struct listing_head *head,
 		       bool *has_head, size_t *number)
 {
@@ -514,9 +514,9 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: line %zu", number);
 	else if (has_head != (head != NULL))
 		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: %s",
-			       head ? "no head" : "a head of a layer");
+			       head ? "no layer header" : "unexpected layer header");
 	else if (has_head && !share_files(tree, &parsed.layer))
-		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: hard links that differ");
+		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: hard links differ");
 	else {
 		tree_sort(tree);
 		if (head)

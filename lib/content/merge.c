@@ -8,12 +8,12 @@
 struct merge {
 	struct tree *image, *layer;
 	struct differences *differences; /* or NULL */
-	struct node *detached;           /* what opaque directories hid, linked through ->next */
+	struct node *detached;           /* hidden by opaque directories; linked by ->next */
 	struct buffer path;
 	ducc_error **err;
 };
 
-/* Nothing but whiteouts in a directory that is not named: it need not be there. */
+/* Sets `used`, except of unlisted directories with only whiteouts: they need not exist. */
 static void mark_used(struct tree *layer)
 {
 	struct node *root = tree_root(layer);
@@ -34,8 +34,8 @@ static bool is_directory(const struct node *node)
 }
 
 /*
- * A file as the image has it: the same object, unless that belongs to a layer
- * digest of another tree's, which the image must intern.
+ * Shares a file with the image: the same object, but its layer digest may belong to
+ * another tree and is interned in the image.
  */
 static struct file *share(struct merge *merge, struct file *file)
 {
@@ -44,7 +44,7 @@ static struct file *share(struct merge *merge, struct file *file)
 	return file_ref(file);
 }
 
-/* Looks up the hard links into lower layers, before the layer changes anything. */
+/* Resolves hard links into lower layers, before the layer changes anything. */
 static int resolve_links(struct merge *merge, ducc_error **err)
 {
 	struct node *root = tree_root(merge->layer);
@@ -57,7 +57,7 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 		node_path(node, &merge->path);
 		target = tree_find(merge->image, node->lower_link);
 		if (!target || !target->file)
-			return error_set(err, "%s: hard link to %s, which is not there",
+			return error_set(err, "%s: hard link to %s, which does not exist",
 					 merge->path.data, node->lower_link);
 		if (node_is_dir(target))
 			return error_set(err, "%s: hard link to the directory %s", merge->path.data,
@@ -65,15 +65,15 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 		if (node->file && (!digest_equal(node->file->layer, target->file->layer) ||
 				   strcmp(node->file->origin, target->file->origin) != 0))
 			return error_set(err,
-					 "%s: hard link to %s, which is another file here than "
-					 "in the image that the layer was unpacked for",
+					 "%s: hard link to %s, which is not the same file as in "
+					 "the image for which the layer was unpacked",
 					 merge->path.data, node->lower_link);
 		node_set_file(node, file_ref(target->file));
 	}
 	return 0;
 }
 
-/* The layer's directory hides `old` and all in it: say so for each entry. */
+/* The layer's directory hides `old`: adds a whiteout for each entry of `old`. */
 static void hide(struct merge *merge, struct node *dir, struct node *old)
 {
 	dir->hidden = old;
@@ -113,7 +113,7 @@ static struct file *directory_file(struct merge *merge, struct node *node, const
 	return file;
 }
 
-/* The new node of the image in place of `there` (may be NULL). */
+/* Adds a node to the image, replacing `there` (may be NULL). */
 static struct node *put(struct merge *merge, struct node *parent, const struct node *node,
 			struct node *there, struct file *file)
 {
@@ -127,19 +127,19 @@ static struct node *put(struct merge *merge, struct node *parent, const struct n
 }
 
 /*
- * A directory that is only implied, with nothing but whiteouts in it, on top of
- * none: there is nothing for them to hide.
+ * Omits an implied directory that contains only whiteouts, where no directory is
+ * below: they hide nothing.
  */
 static void leave_out(struct merge *merge, struct node *node, const struct node *old)
 {
 	if (old) {
-		/* It is in a directory that hides all of `old`. */
+		/* The parent directory hides all of `old`. */
 		tree_remove_children(merge->layer, node);
 		node->flags = NODE_WHITEOUT | NODE_IMPLIED;
 		node->needed = true;
 		return;
 	}
-	if (node->file) { /* settled elsewhere, where it did have a meaning */
+	if (node->file) { /* settled on other layers, where it was needed */
 		add_difference(merge, node);
 		return;
 	}
@@ -148,7 +148,7 @@ static void leave_out(struct merge *merge, struct node *node, const struct node 
 			n->flags |= NODE_VOID;
 }
 
-/* Returns false if what is beneath the directory is to be left out. */
+/* Returns false if the caller must skip everything beneath the directory. */
 static bool merge_directory(struct merge *merge, struct node *node, struct node *parent,
 			    struct node *there)
 {
@@ -163,7 +163,8 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 	}
 	if (there && !node_is_dir(there) && (!node->file || node->flags & NODE_IMPLIED)) {
 		node_path(node, &merge->path);
-		error_set(merge->err, "%s, a parent in this layer, is a %s in a layer below",
+		error_set(merge->err,
+			  "%s is a parent directory in this layer, but a %s in a layer below",
 			  merge->path.data, S_ISLNK(there->file->mode) ? "symbolic link" : "file");
 		return false;
 	}
@@ -186,7 +187,7 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 	return true;
 }
 
-/* Returns false if what is beneath the node is to be left out. */
+/* Returns false if the caller must skip everything beneath the node. */
 static bool merge_node(struct merge *merge, struct node *node)
 {
 	struct node *parent = node->parent->peer;
@@ -210,7 +211,7 @@ static void merge_root(struct merge *merge)
 
 	root->peer = image;
 	if (node_is_opaque(root) && image->children) {
-		/* As if the image so far were another directory. */
+		/* Treat the image so far as another directory. */
 		struct node *old = tree_add(merge->image, image, "", 0);
 
 		tree_detach(merge->image, old);

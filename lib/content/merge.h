@@ -1,11 +1,11 @@
 /*
- * Merging layers, the lowest first, into the root file system of an image (OCI
+ * Merging layers, lowest first, into the root file system of an image (OCI
  * image specification, "Applying Changesets").
  *
- * Merging also settles each layer on those below it: the directories that it
- * only implies take owner, mode and time from below, an opaque directory gets a
- * whiteout for each entry that it hides (so that overlayfs needs no xattr), and
- * a hard link into a lower layer finds its file.
+ * Merging also settles each layer on those below it: implied directories take
+ * owner, mode and time from below, an opaque directory gets a whiteout for each
+ * entry that it hides (so that overlayfs needs no xattr), and hard links into
+ * lower layers are resolved.
  */
 #ifndef DUCC_MERGE_H
 #define DUCC_MERGE_H
@@ -15,20 +15,20 @@
 #include "content/tree.h"
 
 /*
- * Puts `layer` on top of `image`, which starts as an empty tree_new().
+ * Applies `layer` on top of `image`, which starts as an empty tree_new().
  *
- * Afterwards every node of the layer that needs a file has one, and additions of
- * ours carry NODE_IMPLIED.  Where the layer was settled before, on other layers,
- * and one of its implied directories would look different on these, it is added
- * to `differences` (may be NULL); the image gets what is right for it.  A hard
- * link that would lead to another file than before is an error.
+ * Afterwards every node of the layer that needs a file has one, and nodes added
+ * by the merge have NODE_IMPLIED.  If the layer was settled before, on other
+ * layers, and an implied directory would have different metadata on these, it is
+ * added to `differences` (may be NULL); the image gets the correct metadata.  A
+ * hard link that would resolve to a different file than before is an error.
  *
- * Both trees share files after that; image interns the digests it needs.
+ * The trees then share files; image interns the digests that it needs.
  */
 int merge_layer(struct tree *image, struct tree *layer, struct differences *differences,
 		ducc_error **err);
 
-/* Ends a merge: gives the image a root if no layer did, sorts it, counts links. */
+/* Finishes a merge: adds a root directory if no layer has one, sorts, counts links. */
 void merge_finish(struct tree *image);
 
 #endif

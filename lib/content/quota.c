@@ -9,7 +9,7 @@
 
 /* The default is `ratio` times the compressed bytes, but at least `least`. */
 static const struct {
-	const char *option, *before, *after; /* the number in the message */
+	const char *option, *before, *after; /* text around the number in the message */
 	size_t member;                       /* of struct ducc_limits */
 	uint64_t ratio, least;
 } limits[] = {

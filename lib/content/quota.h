@@ -1,12 +1,12 @@
 /*
- * Limits on the resources of an image: struct ducc_limits with its defaults, and counters
- * of what is used.
+ * Limits on the resources of an image: struct ducc_limits with its defaults, and usage
+ * counters.
  *
  * A few hundred bytes of a compressed tar can expand to any number of entries of any
- * depth.  What a layer's own entries take is charged before it is spent, what merging adds to
- * a layer before it is written.
+ * depth.  Resources for a layer's own entries are charged before they are used, those for
+ * additions by merging before they are written.
  *
- * What libraries allocate is not counted; tar_header.h and json.h bound that.
+ * Allocations by libraries are not counted; tar_header.h and json.h bound them.
  */
 #ifndef DUCC_QUOTA_H
 #define DUCC_QUOTA_H
@@ -27,27 +27,27 @@ enum limit {
 	LIMIT_LAYERS,
 };
 
-/* The limit for a layer or image of `compressed` bytes: the chosen one, else the default. */
+/* The limit for a layer or image of `compressed` bytes: the chosen value or the default. */
 uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t compressed);
 
-/* Sets an error that the limit, `value`, is exceeded, and names its option; returns -1. */
+/* Reports that the limit, `value`, is exceeded, and names its option; returns -1. */
 int limits_exceeded(enum limit limit, uint64_t value, ducc_error **err);
 
-/* A limit and how much of it is used.  Threads may share one. */
+/* A limit and its current use.  Threads may share one. */
 struct quota {
 	enum limit limit;
 	uint64_t most;
 	_Atomic uint64_t used;
 };
 
-/* Starts with nothing used; limit and `compressed` as in limits_get(). */
+/* Initialises an unused quota; limit and `compressed` are as in limits_get(). */
 void quota_begin(struct quota *quota, const struct ducc_limits *chosen, enum limit limit,
 		 uint64_t compressed);
 
-/* Uses n more.  Returns 0, or -1 with *err set if less than n is left. */
+/* Charges n more.  Returns 0, or -1 with *err set if less than n is left. */
 int quota_take(struct quota *quota, uint64_t n, ducc_error **err);
 
-/* Returns -1 with *err set if n exceeds the whole limit, else 0.  Uses nothing. */
+/* Returns -1 with *err set if n exceeds the whole limit, else 0.  Charges nothing. */
 int quota_check(const struct quota *quota, uint64_t n, ducc_error **err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Settling a layer on those below it: what merging has added to its tree (merge.h), such as
- * implied directories and the whiteouts of an opaque one, goes into its tar too.
+ * Settling a layer on those below it: nodes that merging added to its tree (merge.h), such as
+ * implied directories and the whiteouts of an opaque one, are added to its tar.
  */
 #ifndef DUCC_SETTLE_H
 #define DUCC_SETTLE_H
@@ -9,18 +9,18 @@
 #include "content/tree.h"
 
 /*
- * Before merging, notes which nodes the layer's tar has: of a fresh one, those that the
- * layer says itself.
+ * Call before merging: marks the nodes that the layer's tar contains; in a fresh tar, these
+ * are the layer's own entries.
  */
 void settle_mark(struct tree *tree, bool fresh);
 
-/* True if the tree has something that the tar has not. */
+/* True if the tree has nodes that the tar lacks. */
 bool settle_has_additions(struct tree *tree);
 
-/* Appends that to the layer's tar, which tarball_finish() has ended. */
+/* Appends those nodes to the layer's tar, which ends with tarball_finish()'s trailer. */
 int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);
 
-/* Adds to `tree` the additions of another tree of the same layer. */
+/* Adds to `tree` the additions of `ours`, another tree of the same layer. */
 void settle_add_missing(struct tree *tree, struct tree *ours);
 
 #endif

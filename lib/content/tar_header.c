@@ -1,4 +1,4 @@
-/* The headers of a tar: see tar_header.h. */
+/* Limiting the size of tar headers: see tar_header.h. */
 #include "content/tar_header.h"
 
 #include <archive_entry.h>
@@ -11,7 +11,7 @@ int tar_header_next(struct tar_header *header, struct archive *archive,
 {
 	int result;
 
-	/* The content of the entry before, as far as nobody read it, is no part of the header. */
+	/* Unread content of the previous entry is not part of the header. */
 	if (header->begun && archive_read_data_skip(archive) == ARCHIVE_FATAL)
 		return ARCHIVE_FATAL;
 	if (header->begun)
@@ -31,7 +31,7 @@ int tar_header_next(struct tar_header *header, struct archive *archive,
 int tar_header_take(struct tar_header *header, size_t len, ducc_error **err)
 {
 	header->size += len;
-	/* libarchive looks at the first header when it opens the archive. */
+	/* libarchive reads the first header when it opens the archive. */
 	if (header->begun && !header->reading)
 		return 0;
 	if (header->size <= TAR_HEADER_LIMIT + TAR_HEADER_PIECE)

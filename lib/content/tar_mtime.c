@@ -23,7 +23,7 @@ static void put_header(unsigned char block[TAR_BLOCK], char type, size_t size)
 	snprintf((char *)block, 100, "probe");
 	snprintf((char *)block + 100, 8, "%07o", 0644);
 	snprintf((char *)block + 124, 12, "%011zo", size);
-	memset(block + 148, ' ', 8); /* the checksum counts as blanks */
+	memset(block + 148, ' ', 8); /* the checksum is computed over blanks */
 	block[156] = (unsigned char)type;
 	memcpy(block + 257, "ustar\00000", 8);
 	for (size_t i = 0; i < TAR_BLOCK; i++)
@@ -31,7 +31,7 @@ static void put_header(unsigned char block[TAR_BLOCK], char type, size_t size)
 	snprintf((char *)block + 148, 8, "%06o", sum);
 }
 
-/* Reads a file of no bytes whose time is a second and a quarter before 1970. */
+/* Reads an empty file whose time is 1.25 s before 1970. */
 static void probe(void)
 {
 	static const char record[] = "15 mtime=-1.25\n";

@@ -1,9 +1,9 @@
 /*
  * Modification times from archives.
  *
- * libarchive (3.6 for one) takes a pax time before 1970 apart wrongly: -1.25
- * becomes -1 s and 0.25 s forward.  Whether the one that we run with does so is
- * found out once.  (Of -0.25 it drops the sign altogether; that is lost.)
+ * libarchive (e.g. 3.6) parses pax times before 1970 incorrectly: -1.25 becomes
+ * -1 s and 0.25 s forward.  The running version is probed once.  (It drops the
+ * sign of -0.25 altogether; that cannot be corrected.)
  */
 #ifndef DUCC_TAR_MTIME_H
 #define DUCC_TAR_MTIME_H

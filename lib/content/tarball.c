@@ -18,9 +18,9 @@ struct tarball {
 	struct archive *archive;
 	struct archive_entry *entry;
 	int fd;
-	char *directory;  /* that all names are in, with a slash at its end; or "" */
-	uint64_t offset;  /* of the next byte, buffered ones included */
-	uint64_t written; /* of them, what left the buffer */
+	char *directory;  /* prefix of all names, with a trailing slash; or "" */
+	uint64_t offset;  /* of the next byte, including buffered ones */
+	uint64_t written; /* bytes written from the buffer */
 	char *buffer;
 	size_t len;
 	bool abandoned;
@@ -79,7 +79,7 @@ struct tarball *tarball_new(int fd, const char *directory)
 	tarball->buffer = xmalloc(BUFFER_SIZE);
 	tarball->entry = xalloc(archive_entry_new());
 	tarball->archive = xalloc(archive_write_new());
-	/* Unblocked: what we count is what is in the file. */
+	/* Unblocked, so that offsets match the file. */
 	if (archive_write_set_format_pax_restricted(tarball->archive) != ARCHIVE_OK ||
 	    archive_write_set_options(tarball->archive, "xattrheader=SCHILY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(tarball->archive, 0) != ARCHIVE_OK ||
@@ -141,7 +141,7 @@ int tarball_entry(struct tarball *tarball, const char *path, const struct file *
 			archive_entry_xattr_add_entry(entry, xattr->name, xattr->value, xattr->len);
 		}
 	}
-	/* ARCHIVE_WARN: it was written, though not as the plainest ustar header. */
+	/* ARCHIVE_WARN: the header was written, but not as plain ustar. */
 	if (archive_write_header(tarball->archive, entry) < ARCHIVE_WARN)
 		return failed(tarball, err);
 	return 0;
@@ -187,7 +187,7 @@ void tarball_free(struct tarball *tarball)
 {
 	if (!tarball)
 		return;
-	/* If it is not finished, libarchive would fill up the last entry with zeros. */
+	/* If the tar is not finished, libarchive would pad the last entry with zeros. */
 	tarball->abandoned = true;
 	archive_write_free(tarball->archive);
 	archive_entry_free(tarball->entry);

@@ -1,10 +1,9 @@
 /*
- * Writing a plain tar (POSIX pax where ustar can't say it), in repository
- * coordinates: a layer's with every name in .layers/xx/HEX/layerfs, or what a
- * repository gets beside layers.
+ * Writing a plain tar (ustar, with pax headers only where necessary), with names relative to
+ * the repository: for a layer, all in .layers/xx/HEX/layerfs, or for other files that
+ * are added to a repository.
  *
- * The tar always ends with two zero blocks, which a later tarball_append()
- * overwrites.
+ * A finished tar ends with two zero blocks, which a later tarball_append() overwrites.
  */
 #ifndef DUCC_TARBALL_H
 #define DUCC_TARBALL_H
@@ -18,21 +17,21 @@
 struct tarball;
 
 /*
- * Starts a tar at the beginning of the file `fd`, which stays the caller's.  All its
- * names are beneath `directory` ("": as they are).
+ * Starts a tar at the current offset of the file `fd`, which the caller owns.  All its
+ * names are beneath `directory` ("": unchanged).
  */
 struct tarball *tarball_new(int fd, const char *directory);
 
-/* Goes on with a tar that tarball_finish() has ended. */
+/* Appends to a tar that tarball_finish() completed. */
 struct tarball *tarball_append(int fd, const char *directory, ducc_error **err);
 
-/* The same with one that is cut off at `offset`, where an entry ended. */
+/* The same, after truncating the tar at `offset`, the end of an entry. */
 struct tarball *tarball_resume(int fd, const char *directory, uint64_t offset, ducc_error **err);
 
 /*
- * Adds an entry for `path`, which is `directory` itself if it is "".  With hardlink,
- * a whole name (".layers/..."), the entry is a hard link to that.  The content of a regular file, exactly file->size bytes,
- * must follow with tarball_data().
+ * Adds an entry for `path`; "" is `directory` itself.  If hardlink is given, as a full
+ * name (".layers/..."), the entry is a hard link to it.  The content of a regular file,
+ * exactly file->size bytes, must follow with tarball_data().
  */
 int tarball_entry(struct tarball *tarball, const char *path, const struct file *file,
 		  const char *hardlink, ducc_error **err);
@@ -41,13 +40,13 @@ int tarball_data(struct tarball *tarball, const void *data, size_t len, ducc_err
 /* Adds a whiteout: a character device 0:0. */
 int tarball_whiteout(struct tarball *tarball, const char *path, ducc_error **err);
 
-/* Where in the file the next byte goes. */
+/* The offset of the next byte in the file. */
 uint64_t tarball_offset(const struct tarball *tarball);
 
-/* Ends the last entry, and writes what is still buffered. */
+/* Finishes the last entry and writes buffered data. */
 int tarball_flush(struct tarball *tarball, ducc_error **err);
 
-/* Writes the trailer and what is still buffered. */
+/* Writes buffered data and the trailer. */
 int tarball_finish(struct tarball *tarball, ducc_error **err);
 void tarball_free(struct tarball *tarball);
 

@@ -49,7 +49,7 @@ void file_add_xattr(struct file *file, const char *name, const void *value, size
 	size_t n = file->n_xattrs, name_size = strlen(name) + 1;
 	struct xattr *xattr;
 
-	/* Most files have one at most: room for 1, 2, 4... */
+	/* Most files have at most one: capacity 1, 2, 4... */
 	if (!(n & (n - 1)))
 		file->xattrs = xreallocarray(file->xattrs, n ? 2 * n : 1, sizeof(*file->xattrs));
 	xattr = &file->xattrs[file->n_xattrs++];
@@ -61,7 +61,7 @@ void file_add_xattr(struct file *file, const char *name, const void *value, size
 		memcpy(xattr->value, value, len);
 }
 
-/* qsort(3) is not stable: the rank keeps attributes of one name in order. */
+/* qsort(3) is not stable: the rank preserves the order of duplicates. */
 struct ranked {
 	struct xattr xattr;
 	size_t rank;
@@ -137,7 +137,7 @@ static void node_free(struct node *node)
 	free(node);
 }
 
-/* Frees the root and all beneath it, the leaves first, with no regard to the hash table. */
+/* Frees the root and all descendants, leaves first, ignoring the hash table. */
 static void free_nodes(struct node *root)
 {
 	struct node *node = root;
@@ -305,7 +305,7 @@ void tree_remove_children(struct tree *tree, struct node *root)
 {
 	struct node *node = root;
 
-	/* Leaves first: down along first children, free, and on. */
+	/* Leaves first: descend along first children, free, continue. */
 	for (;;) {
 		struct node *parent;
 
@@ -421,7 +421,7 @@ size_t tree_count(const struct tree *tree)
 
 const struct digest *tree_intern(struct tree *tree, const struct digest *digest)
 {
-	/* Most files are in the same layer as the one before. */
+	/* Most files are in the same layer as the previous one. */
 	if (tree->last_digest && digest_equal(tree->last_digest, digest))
 		return tree->last_digest;
 	tree->last_digest = strmap_get(&tree->digests, digest->hex);

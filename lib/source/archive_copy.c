@@ -1,4 +1,4 @@
-/* An archive as a tar that can be read from any position: see archive_copy.h. */
+/* Access to an archive as a seekable, uncompressed tar: see archive_copy.h. */
 #include "source/archive_copy.h"
 
 #include <errno.h>
@@ -9,9 +9,9 @@
 #include "base/path.h"
 #include "content/archive_file.h"
 
-/* Images in archives compress to a third; the limits of a layer grow with what is in the archive. */
+/* Images typically compress to a third; layer limits scale with the archive's contents. */
 #define RATIO_LIMIT 20
-#define SIZE_LIMIT ((uint64_t)16 << 20) /* whatever the ratio */
+#define SIZE_LIMIT ((uint64_t)16 << 20) /* allowed at any ratio */
 
 static bool is_compressed(const struct archive_file *file)
 {

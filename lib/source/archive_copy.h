@@ -1,9 +1,9 @@
 /*
- * An archive as a tar that can be read from any position.
+ * Access to an archive as a seekable, uncompressed tar.
  *
- * A regular file that is not compressed is read in place.  Anything else, a pipe or a
- * compressed file, is copied once, decompressed, into a file without a name in $TMPDIR or
- * /var/tmp, which vanishes when its descriptor is closed.
+ * An uncompressed regular file is read in place.  A pipe or compressed file is decompressed
+ * once into an unnamed temporary file in $TMPDIR or /var/tmp, which disappears when its
+ * descriptor is closed.
  *
  * A compressed archive may expand to 16 MiB, or to 20 times the bytes read so far, whichever is
  * more.

@@ -21,13 +21,13 @@ static int open_tar(const struct members *members, struct archive_file *file, in
 	return archive_file_open(file);
 }
 
-/* A warning says that a name is not in the locale's encoding: bytes they are. */
+/* libarchive warns if a name is not in the locale's encoding; names are bytes. */
 static bool is_entry(int result)
 {
 	return result == ARCHIVE_OK || result == ARCHIVE_WARN;
 }
 
-/* "a/../b/layer.tar" and "./b/layer.tar" are b/layer.tar; the caller frees it. */
+/* Normalises "a/../b/layer.tar" and "./b/layer.tar" to b/layer.tar; the caller frees it. */
 static char *normalize(const char *name)
 {
 	struct buffer path = {0};
@@ -89,7 +89,7 @@ static int check_length(const char *name, const char *what, ducc_error **err)
 	return error_set(err, "%s of more than %d bytes", what, PATH_MAX - 1);
 }
 
-/* Checks a name, and charges it to what all names may take together. */
+/* Checks a name and charges it to the limit for all names. */
 static int charge_name(struct members *members, const char *name, const char *what,
 		       ducc_error **err)
 {
@@ -101,7 +101,7 @@ static int charge_name(struct members *members, const char *name, const char *wh
 	return error_set(err, "names of more than %zu bytes together", NAMES_LIMIT);
 }
 
-/* Sets the link that the entry is, if it is one. */
+/* Sets member->link if the entry is a link. */
 static int set_link(struct members *members, struct member *member, struct archive_entry *entry,
 		    ducc_error **err)
 {
@@ -146,7 +146,7 @@ static int read_members(struct members *members, struct archive_file *file, ducc
 		const char *name = archive_entry_pathname(entry);
 
 		if (!name || members->n == MAX_MEMBERS)
-			return error_set(err, "not an archive of an image");
+			return error_set(err, "not an image archive");
 		if (add_member(members, file, name, entry, err) < 0)
 			return error_wrap(err, strlen(name) < PATH_MAX ? "%s" : "%.64s...", name);
 	}
@@ -166,7 +166,7 @@ static int scan(struct members *members, ducc_error **err)
 	return 0;
 }
 
-/* Standard input can be read but once: *input is its copy, for all images in it. */
+/* Standard input can be read only once: *input is its copy, for all images in it. */
 static int open_input(int *input, ducc_error **err)
 {
 	int fd;
@@ -228,7 +228,7 @@ const struct member *members_find_digest(const struct members *members, const st
 	return strmap_get(&members->by_digest, digest->hex);
 }
 
-/* Opens the archive with the member's bytes next; *file is to be closed in any case. */
+/* Opens the archive at the member's content; the caller closes *file even on failure. */
 static int open_member(const struct members *members, const struct member *member,
 		       struct archive_file *file, ducc_error **err)
 {
@@ -239,7 +239,7 @@ static int open_member(const struct members *members, const struct member *membe
 	    is_entry(tar_header_next(&file->header, file->archive, &entry)))
 		return 0;
 	if (!file->error)
-		return error_set(err, "%s changed while it was read", members->name);
+		return error_set(err, "%s changed while being read", members->name);
 	archive_file_fail(file, err);
 	return error_wrap(err, "%s", members->name);
 }
@@ -258,7 +258,7 @@ int members_read(const struct members *members, const struct member *member, siz
 	text = xcalloc(member->size + 1, 1);
 	n = archive_read_data(file.archive, text, member->size);
 	if (n < 0 || (uint64_t)n != member->size)
-		return error_set(err, "%s changed while it was read", members->name);
+		return error_set(err, "%s changed while being read", members->name);
 	*len = member->size;
 	*data = STEAL(text);
 	return 0;

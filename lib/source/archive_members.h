@@ -1,6 +1,6 @@
 /*
- * The members of a tar archive, found by name or by what is in them: a first pass over the
- * archive computes their digests, later ones take their bytes.
+ * The members of a tar archive, found by name or by content: a first pass over the archive
+ * computes their digests, later ones read their bytes.
  *
  * The archive may be compressed, and may come from standard input or another pipe: see
  * archive_copy.h.
@@ -13,10 +13,10 @@
 
 struct member {
 	char *name;
-	char *link; /* another member that this one is a link to, or NULL */
+	char *link; /* the member that this one links to, or NULL */
 	struct digest digest;
 	uint64_t size;
-	unsigned char magic[4]; /* its first bytes */
+	unsigned char magic[4]; /* the first bytes of its content */
 	int64_t offset;         /* of its header */
 };
 
@@ -25,23 +25,23 @@ struct members {
 	int fd;     /* the tar: the file itself, or a copy */
 	struct member *list;
 	size_t n, capacity;
-	size_t names_size;       /* bytes of the names and targets, as they are in the tar */
-	struct strmap by_name;   /* the last of each name */
-	struct strmap by_digest; /* the first of each, without links */
+	size_t names_size;       /* bytes of the names and targets, as stored in the tar */
+	struct strmap by_name;   /* the last member of each name */
+	struct strmap by_digest; /* the first member of each digest, without links */
 };
 
 /*
- * `path` "-" is standard input, whose copy is in *input from the first time on; before, that
- * is -1.  The caller closes it after the last members_close(), which is due in any case, and
- * does nothing if all of *members is zero.
+ * `path` "-" is standard input; *input, initially -1, is set to a copy of it on the first call
+ * and reused later.  The caller closes *input after the last members_close().  Call
+ * members_close() even on failure; it does nothing if *members is zero.
  */
 int members_open(struct members *members, const char *path, int *input, ducc_error **err);
 void members_close(struct members *members);
 
-/* The member of that name, links followed, or NULL. */
+/* The member of that name, following links, or NULL. */
 const struct member *members_find(const struct members *members, const char *name);
 
-/* The first one with that digest, or NULL. */
+/* The first member with that digest, or NULL. */
 const struct member *members_find_digest(const struct members *members,
 					 const struct digest *digest);
 

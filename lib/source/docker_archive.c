@@ -1,9 +1,9 @@
 /*
- * The source docker-archive:FILE[:NAME]: what `docker save` wrote.  FILE may be `-`, standard
+ * The source docker-archive:FILE[:NAME]: the output of `docker save`.  FILE may be `-`, standard
  * input.
  *
- * Such an archive has no manifest of the image.  One is made here, out of the
- * digests of the files in it.
+ * Such an archive contains no image manifest.  It is generated here, from the
+ * digests of the files.
  */
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -11,11 +11,11 @@
 #include "source/archive_members.h"
 #include "source/source.h"
 
-#define MAX_LAYERS 10000 /* what is made of them is not bounded like what is read */
+#define MAX_LAYERS 10000 /* the generated manifest has no limit of its own */
 
 struct docker_archive {
 	struct members members;
-	char *manifest; /* the one made here */
+	char *manifest; /* the generated one */
 };
 
 static const char *layer_media_type(const struct member *member)
@@ -32,7 +32,7 @@ static cJSON *describe(const struct member *member, const char *media_type)
 	return descriptor_to_json(media_type, &member->digest, member->size);
 }
 
-/* Makes an OCI manifest for one image of manifest.json. */
+/* Generates an OCI manifest for an image in manifest.json. */
 static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc_error **err)
 {
 	AUTO_JSON *manifest = json_object();
@@ -67,7 +67,7 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 	return 0;
 }
 
-/* True if the image carries the name; *carried is its first one, or NULL. */
+/* True if the image has the name; *carried is its first name, or NULL. */
 static bool carries(const cJSON *image, const char *name, const char **carried)
 {
 	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(image, "RepoTags"), *tag;
@@ -98,7 +98,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 	size_t len;
 
 	if (!member)
-		return error_set(err, "%s: no manifest.json, not an archive of docker save",
+		return error_set(err, "%s: no manifest.json: not a docker save archive",
 				 docker->members.name);
 	if (members_read(&docker->members, member, JSON_LIMIT, &data, &len, err) < 0)
 		return -1;
@@ -113,7 +113,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 			continue;
 		if (chosen)
 			return error_set(err,
-					 "%s: more than one image: say which "
+					 "%s: more than one image: specify one "
 					 "(docker-archive:FILE:NAME)",
 					 docker->members.name);
 		chosen = image;
@@ -123,7 +123,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "%s: no image%s%s", docker->members.name,
 				      wanted ? " called " : "", wanted ? wanted : "");
 	if (!name)
-		return error_set(err, "%s: the image carries no name", docker->members.name);
+		return error_set(err, "%s: image has no name", docker->members.name);
 	if (make_manifest(docker, chosen, err) < 0)
 		return error_wrap(err, "%s: manifest.json", docker->members.name);
 	return source_set_local_name(source, name, err);

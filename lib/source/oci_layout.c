@@ -13,14 +13,14 @@
 #include "source/source.h"
 #include "store/index.h"
 
-/* Of a directory, which may be a store; a compressed archive can hold megabytes in a few bytes. */
+/* For directories, which may be stores; not for archives, where compression hides megabytes. */
 #define INDEX_LIMIT ((size_t)64 << 20)
 
 struct layout {
 	int fd; /* the directory, or -1 */
 	char *path;
-	struct members members;     /* if it is a tar */
-	struct descriptor manifest; /* or index: what REF names */
+	struct members members;     /* of a tar */
+	struct descriptor manifest; /* or index, named by REF */
 };
 
 static int read_small(const struct layout *layout, const char *name, size_t limit, char **data,
@@ -50,7 +50,7 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 		if (ref && (!called || strcmp(called, ref) != 0))
 			continue;
 		if (chosen)
-			return error_set(err, "more than one image: say which (oci:DIR:REF)");
+			return error_set(err, "more than one image: specify one (oci:DIR:REF)");
 		chosen = entry;
 	}
 	if (!chosen)
@@ -59,7 +59,7 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 	if (descriptor_parse(&layout->manifest, chosen, err) < 0)
 		return -1;
 	if (!manifest_is_known_type(layout->manifest.media_type))
-		return error_set(err, "neither manifest nor index: media type %s",
+		return error_set(err, "neither a manifest nor an index: media type %s",
 				 layout->manifest.media_type);
 	*name = json_annotation(chosen, ANNOTATION_NAME);
 	return 0;
@@ -83,8 +83,8 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	    choose(layout, manifests, ref, &name, err) < 0)
 		return error_wrap(err, "index.json");
 	if (!name && !strcmp(layout->path, "-"))
-		return error_set(err, "the image carries no name");
-	if (!name) { /* it carries none: then it is called after its directory */
+		return error_set(err, "image has no name");
+	if (!name) { /* a nameless image takes the name of its directory */
 		const char *slash;
 
 		base = xstrdup(layout->path);
@@ -96,7 +96,7 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	return source_set_local_name(source, name, err);
 }
 
-/* Sets up source->data; returns REF, or NULL if there is none. */
+/* Initialises source->data; returns REF, or NULL if it is absent. */
 static const char *new_layout(struct source *source, const char *text)
 {
 	struct layout *layout = source->data = xcalloc(1, sizeof(*layout));

@@ -16,14 +16,14 @@ static int remote_open(struct source *source, const char *text, ducc_error **err
 
 static void remote_close(struct source *source)
 {
-	(void)source; /* the registry stays for the session's next images */
+	(void)source; /* the session keeps the registry for later images */
 }
 
 static int remote_peek(struct source *source, struct digest *digest)
 {
 	struct network *network = source->network;
 	struct http *http = network_take(network);
-	/* If it fails, getting the manifest will tell why. */
+	/* On failure, getting the manifest reports the error. */
 	int known = registry_head_manifest(source->data, http, source->reference.tag, digest, NULL);
 
 	network_give(network, http);

@@ -1,4 +1,4 @@
-/* Where images come from: see source.h. */
+/* Sources of images: see source.h. */
 #include "source/source.h"
 
 #include "base/buffer.h"
@@ -24,7 +24,7 @@ int source_open(struct source *source, struct network *network, int *input, cons
 		}
 		return 0;
 	}
-	return error_set(err, "no such source");
+	return error_set(err, "unknown source");
 }
 
 void source_close(struct source *source)

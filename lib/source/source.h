@@ -1,8 +1,8 @@
 /*
- * Where images come from: a registry, an OCI image layout (oci:DIR[:REF]) or a tar of
- * one (oci-archive:FILE[:REF]), or what docker save wrote (docker-archive:FILE[:NAME]).
+ * Sources of images: a registry, an OCI image layout (oci:DIR[:REF]) or a tar of
+ * one (oci-archive:FILE[:REF]), or the output of docker save (docker-archive:FILE[:NAME]).
  *
- * A new kind of source is one more struct source_kind, and one line in source.c.
+ * To add a kind of source, define a struct source_kind and list it in source.c.
  */
 #ifndef DUCC_SOURCE_H
 #define DUCC_SOURCE_H
@@ -17,10 +17,10 @@ struct source {
 	const struct source_kind *kind;
 	struct network *network;
 	int *input; /* a copy of an archive on standard input, or -1 */
-	void *data; /* the kind's own */
+	void *data; /* private to the kind */
 	/*
-	 * What the image is called: for a registry as asked for, for a local source
-	 * the name that it carries.  Not pinned to the image manifest yet.
+	 * The name of the image: for a registry as requested, for a local source the
+	 * name recorded in it.  Not pinned to the image manifest yet.
 	 */
 	struct reference reference;
 };
@@ -28,11 +28,11 @@ struct source {
 struct source_kind {
 	const char *prefix; /* "oci:"; "" for registries */
 
-	/* Opens what follows the prefix; sets reference and data. */
+	/* Opens the source; `text` is the rest after the prefix.  Sets reference and data. */
 	int (*open)(struct source *source, const char *text, ducc_error **err);
 	void (*close)(struct source *source);
 
-	/* The digest of the top-level manifest or index, if it can be known without getting it. */
+	/* The digest of the top-level manifest or index, if known without getting it. */
 	int (*peek)(struct source *source, struct digest *digest);
 
 	/*
@@ -43,8 +43,8 @@ struct source_kind {
 			size_t *len, ducc_error **err);
 
 	/*
-	 * Writes what is missing of a blob into its file and verifies it.  Called from
-	 * several threads at once.
+	 * Writes the missing part of a blob into its file and verifies it.  Called from
+	 * several threads concurrently.
 	 */
 	int (*blob)(struct source *source, struct blob *blob, ducc_error **err);
 };
@@ -53,16 +53,16 @@ extern const struct source_kind source_registry, source_oci, source_oci_archive,
 	source_docker_archive;
 
 /*
- * Opens the source that the text names (an image reference, oci:..., docker-archive:...).
- * Network and *input stay the caller's, and are the same for all sources of a session.
+ * Opens the source named by the text (an image reference, oci:..., docker-archive:...).
+ * The caller owns network and *input, which all sources of a session share.
  */
 int source_open(struct source *source, struct network *network, int *input, const char *text,
 		ducc_error **err);
 void source_close(struct source *source);
 
 /*
- * For local sources: the reference for the name that an image carries.  As with
- * podman, one without a registry becomes localhost/NAME:TAG.
+ * For local sources: sets the reference from the image's recorded name.  As in
+ * podman, a name without a registry becomes localhost/NAME:TAG.
  */
 int source_set_local_name(struct source *source, const char *name, ducc_error **err);
 
