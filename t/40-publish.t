@@ -317,7 +317,7 @@ is "no link out of an image is followed" "$(cat "$tmp/diff")" ""
 umoci tag --image "$L:p2" remove-schedule.json/app:1
 ducc-fetch -q -s "$S" "oci:$L:remove-schedule.json/app:1" | ducc-unpack -q -s "$S" >"$tmp/reserved"
 fails "a name in the place of the schedule is refused" ducc-publish -s "$S" -r "$tmp/reserved-repo" "$(cut -f1 "$tmp/reserved")"
-like "... which the error says" "$(cat "$out")" "would take the place of .metadata/remove-schedule.json"
+like "... which the error says" "$(cat "$out")" "would replace .metadata/remove-schedule.json"
 ok "... and nothing is there" test ! -e "$tmp/reserved-repo/.metadata/remove-schedule.json"
 
 # What is published of a layer stays when another image brings it along on another base.
