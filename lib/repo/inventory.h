@@ -10,7 +10,7 @@
 /* A named image, for one platform. */
 struct published {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
-	/* Its directory in .metadata, and its public link: the name, or .multiarch/PLATFORM/NAME. */
+	/* Its directory in .metadata, and its public link: NAME or .multiarch/PLATFORM/NAME. */
 	char *label;
 	/* Its flat tree, according to its manifest and to its link; hex "": unknown. */
 	struct digest flat, linked;

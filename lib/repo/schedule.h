@@ -1,6 +1,6 @@
 /*
- * The removal schedule of a repository: what is unwanted, and since when:
- * .metadata/remove-schedule.json (ducc-repository(5)).
+ * The removal schedule of a repository, .metadata/remove-schedule.json (ducc-repository(5)):
+ * names and trees that are unwanted, and since when.
  */
 #ifndef DUCC_SCHEDULE_H
 #define DUCC_SCHEDULE_H
