@@ -246,7 +246,7 @@ three:latest"
 		rewind
 		cvmfs_server transaction "$repo"
 		fails "somebody else has a transaction open" gc 40 -w 1 <"$tmp/three"
-		like "... is said" "$(cat "$out")" "somebody else has a transaction open"
+		like "... is said" "$(cat "$out")" "another transaction is open"
 		cvmfs_server abort -f "$repo"
 		echo gateway >"$spool/gateway"
 		ok "through a gateway, trees go one by one" finish
