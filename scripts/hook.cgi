@@ -1,16 +1,16 @@
 #!/bin/sh
-# hook.cgi: takes notifications of registries for a web server, and keeps their records; see ducc-hook(1).
+# hook.cgi: receive notifications of registries on a web server, and store their records; see ducc-hook(1).
 #
-# In the environment, from the configuration of the web server:
-#   DUCC_HOOK_SECRET    the file that holds the secret
-#   DUCC_HOOK_SPOOL     the directory for the file `records`, and for `lock`, which guards it
-#   DUCC_HOOK_REGISTRY  what the registry is called, as for ducc-hook -H; may be left out
+# Environment, from the configuration of the web server:
+#   DUCC_HOOK_SECRET    the file that contains the secret
+#   DUCC_HOOK_SPOOL     the directory for the file `records`, and for its lock file, `lock`
+#   DUCC_HOOK_REGISTRY  the name of the registry, as for ducc-hook -H; optional
 
 set -eu
 umask 027
 limit=4194304
 
-answer() { # STATUS: and that is all
+answer() { # STATUS: send it and exit
 	case $1 in
 	204*) printf 'Status: %s\r\n\r\n' "$1" ;;
 	*) printf 'Status: %s\r\nContent-Type: text/plain\r\n\r\n%s\n' "$1" "$1" ;;
@@ -18,8 +18,8 @@ answer() { # STATUS: and that is all
 	exit 0
 }
 
-# What the sender says is the secret: an Authorization header, or, less safe because URLs are
-# logged, token= in the query.
+# Print the secret in the request: from the Authorization header, or from token= in the query, which
+# is less safe because URLs are logged.
 given() {
 	case ${HTTP_AUTHORIZATION-} in
 	'Bearer '*) printf %s "${HTTP_AUTHORIZATION#Bearer }" ;;
@@ -28,13 +28,13 @@ given() {
 	esac
 }
 
-# Compares digests that nobody can foresee, so that the time it takes tells nothing.
+# Compare unpredictable digests, so that timing does not reveal the secret.
 same() { # TEXT TEXT
 	nonce=$(head -c 32 /dev/urandom | sha256sum)
 	[ "$(printf %s "$nonce$1" | sha256sum)" = "$(printf %s "$nonce$2" | sha256sum)" ]
 }
 
-# One writer at a time, and all or nothing of what it writes.
+# Append the records: one writer at a time, all of its records or none.
 keep() { # RECORDS
 	(
 		flock 9 || exit 1
@@ -48,7 +48,7 @@ keep() { # RECORDS
 
 secret=$(cat "${DUCC_HOOK_SECRET:?}") && [ -n "$secret" ] || answer '500 Internal Server Error'
 spool=${DUCC_HOOK_SPOOL:?}
-export DUCC_STORE="$spool" # none is needed, but every tool wants to know one
+export DUCC_STORE="$spool" # unused, but every tool requires a store
 
 same "$(given)" "$secret" || answer '403 Forbidden'
 [ "${REQUEST_METHOD-}" = POST ] || answer '405 Method Not Allowed'
@@ -60,13 +60,14 @@ esac
 status=0
 records=$(head -c "$CONTENT_LENGTH" |
 	ducc-hook -q ${DUCC_HOOK_REGISTRY:+-H "$DUCC_HOOK_REGISTRY"}) || status=$?
-# One event that can't be read does not hold up the others, which the registry would send again and again.
+# An invalid event must not hold up the others, which the registry would send again and again.
 case $status${records:+ and some} in
 0* | '1 and some') ;;
 1) answer '400 Bad Request' ;;
 *) answer '500 Internal Server Error' ;;
 esac
-# Who may push to a registry may give it any name in his request: what that deletes is not his to say.
+# Anyone who may push can send the registry a request with a forged host name, so without a configured name
+# ignore deletions.
 [ -n "${DUCC_HOOK_REGISTRY-}${DUCC_HOOK_ANY-}" ] ||
 	records=$(printf '%s' "$records" | sed '/	event=delete/d')
 [ -z "$records" ] || keep "$records" || answer '500 Internal Server Error'

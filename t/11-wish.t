@@ -178,7 +178,7 @@ perl -e 'print "version: 1\ninput:\n"; print "- &a$_ x\n" for 1 .. 200000' >"$tm
 recipe_error "a sea of anchors" 'line [0-9]*: too many anchors$' <"$tmp/anchors"
 perl -e 'print "version: 1\nx0: &x0 [a, a]\n"; print "x$_: &x$_ [*x", $_ - 1, ", *x", $_ - 1, "]\n" for 1 .. 60; print "input: *x60\n"' >"$tmp/laughs"
 wish "$tmp/laughs"
-is "a bomb of aliases is no list of images" "$status $(grep -c ': not a text$' "$tmp/said")" "1 2"
+is "a bomb of aliases is no list of images" "$status $(grep -c ': not a string$' "$tmp/said")" "1 2"
 perl -e 'print "version: 1\ninput:\n", "- alpine\n" x 500000' >"$tmp/huge"
 recipe_error "more than 4 MiB" 'more than 4194304 bytes$' <"$tmp/huge"
 wish "$tmp/nowhere" "$tmp/other.yaml"
@@ -186,7 +186,7 @@ is "a list that isn't there doesn't hold up the others" "$status $(cut -f1 "$tmp
 	"1 $hub/library/alpine:latest ? "
 is "... and is named" "$(cat "$tmp/said")" "ducc-wish: $tmp/nowhere: open: No such file or directory"
 : >"$tmp/empty"
-recipe_error "nothing" 'there is nothing in it$' <"$tmp/empty"
+recipe_error "nothing" 'empty list$' <"$tmp/empty"
 wish - <<'END'
 version: 1
 input: []
@@ -208,9 +208,9 @@ END
 is "bad lines fail by themselves" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" "1 $hub/library/alpine:latest https://quay.io/b:latest "
 is "... each with its line and cause" "$(cat "$tmp/said")" "\
 ducc-wish: standard input: line 4: quay.io/../x:1: not a repository: ../x
-ducc-wish: standard input: line 5: not a text
-ducc-wish: standard input: line 6: not a text
-ducc-wish: standard input: line 7: not a text
+ducc-wish: standard input: line 5: not a string
+ducc-wish: standard input: line 6: not a string
+ducc-wish: standard input: line 7: not a string
 ducc-wish: standard input: line 8: oci:/some/dir: not a registry: oci:"
 
 # Plain lists
@@ -303,7 +303,7 @@ wish -n "$tmp/wild.yaml"
 is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"0 http://$registry/team/app:1.1* http://$registry/team/app:latest http://$registry/team/app:*1 "
 is "... asks nobody" "$(read_log "$registry_log")" ""
-is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would ask for the tags of $registry/team/app"
+is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would list the tags of $registry/team/app"
 
 # News: only images that records tell of
 printf '%s\n' "http://$registry/team/app:1.7" "https://$registry/team/app:latest${tab}from=hook" "http://$registry/team/app:1.8${tab}event=delete" \

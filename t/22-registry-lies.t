@@ -189,7 +189,7 @@ for i in $(seq 70); do
 	cp "$tmp/inner" "$www/bomb/manifests/$inner"
 	jq -nc --arg d "$inner" --argjson s "$(wc -c <"$tmp/inner")" '{mediaType: "application/vnd.oci.image.index.v1+json", size: $s, digest: $d}'
 done | jq -sc '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' >"$www/bomb/manifests/tag"
-ok "an index of seventy indexes" refuses bomb 'more than 64 manifests to look at'
+ok "an index of seventy indexes" refuses bomb 'more than 64 manifests to examine'
 is "... is not looked at to its end" "$(requests | grep -c 'GET /v2/bomb/manifests/sha256')" 64
 
 # Blobs

@@ -55,7 +55,7 @@ wait $pid 2>/dev/null || :
 had=$(stat -c %s "$partial")
 ok "after kill -9 in the middle of a layer, the image can be fetched" ducc-fetch -v -s "$tmp/store" "$nginx/slow:1"
 like "... from where it was" "$(ranges)" "^206 bytes=$had-"
-like "... which is said" "$(cat "$out")" "$layer: $had of $size bytes are there"
+like "... which is said" "$(cat "$out")" "$layer: $had of $size bytes already fetched"
 ok "... and the store is sound" sound "$tmp/store"
 is "... with nothing left" "$(find "$tmp/store/tmp" -type f)" ""
 

@@ -95,7 +95,7 @@ jq -c --arg u "http://$nginx/layer" '.layers[-1] += {urls: [$u],
 	mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"}' "$tmp/manifest" >"$tmp/foreign.json"
 put_manifest "$registry" source foreign $type "$tmp/foreign.json"
 fails "a foreign layer is not fetched" ducc-fetch -s "$tmp/none" "$registry/source:foreign"
-like "... which is said, and how it would be" "$(cat "$out")" "source:foreign: layer $layer: a foreign layer .*-F"
+like "... which is said, and how it would be" "$(cat "$out")" "source:foreign: layer $layer: non-distributable .*-F"
 is "... before anything is downloaded" "$(find "$tmp/none/blobs" -type f | wc -l)" 0
 ok "with -F it is" ducc-fetch -F -s "$tmp/F" "$registry/source:foreign"
 like "... from where it is" "$(read_log "$foreign_log")" '^GET /layer 200 "-"'

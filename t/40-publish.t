@@ -318,7 +318,7 @@ is "no link out of an image is followed" "$(cat "$tmp/diff")" ""
 umoci tag --image "$L:p2" remove-schedule.json/app:1
 ducc-fetch -q -s "$S" "oci:$L:remove-schedule.json/app:1" | ducc-unpack -q -s "$S" >"$tmp/reserved"
 fails "a name in the place of the schedule is refused" ducc-publish -s "$S" -r "$tmp/reserved-repo" "$(cut -f1 "$tmp/reserved")"
-like "... which the error says" "$(cat "$out")" "would take the place of .metadata/remove-schedule.json"
+like "... which the error says" "$(cat "$out")" "would replace .metadata/remove-schedule.json"
 ok "... and nothing is there" test ! -e "$tmp/reserved-repo/.metadata/remove-schedule.json"
 
 # What is published of a layer stays when another image brings it along on another base.
@@ -336,7 +336,7 @@ rm -rf "$tmp/s9/layers" "$tmp/s9/images"/*.mtree
 ducc-fetch -q -s "$tmp/s9" "oci:$tmp/shared:evil" | ducc-unpack -q -s "$tmp/s9" >"$tmp/evil"
 ok "one with the same layer on another base" ducc-publish -s "$tmp/s9" -r "$R9" "$(cut -f1 "$tmp/evil")"
 is "... leaves the layer's directories as they were" "$(stat -c '%a %u %Y' "$layerfs" "$layerfs/etc")" "$before"
-like "... which is said" "$(cat "$out")" "layer sha256:[0-9a-f]*: 2 directories, first /, are published with other owner"
+like "... which is said" "$(cat "$out")" "layer sha256:[0-9a-f]*: 2 directories, first /, stay published with a different owner"
 is "... and has its own flat tree" "$(stat -c '%a %u' "$R9/localhost/evil:latest/etc")" "777 1000"
 
 # As an ordinary user

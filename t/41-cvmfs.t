@@ -160,7 +160,7 @@ impatient() {
 	timeout 24 ducc-publish -s "$S" -r $n -w 5 <"$tmp/batch"
 }
 fails "somebody else has a transaction open for longer than -w, which counts for all images together" impatient
-like "... which the error says" "$(cat "$out")" "^ducc-publish: http://localhost/b1:latest@.*: repository $n: somebody else has a transaction open"
+like "... which the error says" "$(cat "$out")" "^ducc-publish: http://localhost/b1:latest@.*: repository $n: another transaction is open"
 is "... and theirs stays as it was" "$(cat "$R/file") $(log)" "mine "
 publish "$tmp/batch" -w 60 >"$tmp/out" 2>&1 &
 pid=$!
@@ -259,7 +259,7 @@ mkdir "$R/.metadata"
 echo strange >"$R/.metadata/.log"
 cvmfs_server publish $n
 fails "a file in the place of the log is an error" publish "$tmp/r1"
-like "... that names it" "$(cat "$out")" "\.metadata/\.log: there is something else of that name"
+like "... that names it" "$(cat "$out")" "\.metadata/\.log: exists and is not a directory"
 ok "... the repository is sound" sound_repository
 new_repository
 cvmfs_server transaction $n
@@ -267,7 +267,7 @@ mkdir -p "$R/localhost/b1:latest" "$R/quay.io"
 echo precious | tee "$R/localhost/b1:latest/file" >"$R/quay.io/org"
 cvmfs_server publish $n
 fails "a directory in the place of an image's name is an error" publish "$tmp/r1"
-like "... that names it" "$(cat "$out")" "localhost/b1:latest: there is something else of that name"
+like "... that names it" "$(cat "$out")" "localhost/b1:latest: exists and is not a symbolic link"
 ok "... other images are not held up" publish "$tmp/r2"
 is "... it stays as it was" "$(cat "$R/localhost/b1:latest/file")" precious
 ok "... the repository is sound" sound_repository
@@ -298,7 +298,7 @@ umoci new --image "$L:marker"
 add_layer "$L:marker" "$tmp/marker"
 ready "oci:$L:marker" >"$tmp/marker.record"
 fails "an image that CernVM-FS can't publish" publish "$tmp/marker.record"
-like "... has an error that says so" "$(cat "$out")" "layer sha256:.*dir/.cvmfscatalog: CernVM-FS can't publish"
+like "... has an error that says so" "$(cat "$out")" "layer sha256:.*dir/.cvmfscatalog: CernVM-FS requires"
 mkdir "$tmp/variant"
 ln -s '$(HOME)' "$tmp/variant/link"
 umoci new --image "$L:variant"
@@ -327,7 +327,7 @@ ok "... the repository is sound" sound_repository
 
 new_repository
 ok "an ingest that does chunk" env CVMFS_STANDIN_CHUNK=1000000 "$bin/ducc-publish" -s "$S" -r $n "$(cut -f1 "$tmp/large.record")"
-like "... is found out" "$(cat "$out")" "warning: .flat/.*/large: can't be read back"
+like "... is found out" "$(cat "$out")" "warning: .flat/.*/large: cannot be read back"
 
 # Catalogs
 new_repository
@@ -348,7 +348,7 @@ is "... its layer holds what it should" "$(find "$R"/.layers/*/*/layerfs/ -name 
 new_repository
 : >"$spool/gateway"
 ok "through a gateway that drops whiteouts" publish "$tmp/r1"
-like "... which is not kept silent" "$(cat "$out")" "warning: .*doc/gone: the repository has dropped this whiteout"
+like "... which is not kept silent" "$(cat "$out")" "warning: .*doc/gone: the repository lost this whiteout"
 ok "... the flat image is right" is_as_unpacked b1 b1
 : >"$spool/lease"
 fails "a lease that somebody else has for longer than -w" publish "$tmp/r2" -w 1
@@ -370,7 +370,7 @@ blind() { # RECORDS
 	PATH=$tmp/blind:$PATH DUCC_SYSROOT=$tmp/blind publish "$1"
 }
 fails "a repository that isn't mounted, of which nothing is known" blind "$tmp/r1"
-like "... which the error says, and what to do" "$(cat "$out")" "not mounted .*make the directory $S/repositories/$n"
+like "... which the error says, and what to do" "$(cat "$out")" "not mounted .*create the directory $S/repositories/$n"
 mkdir -p "$S/repositories/$n"
 ok "... when that is done, it is published into" blind "$tmp/r1"
 ok "... and is right" is_as_unpacked b1 b1
@@ -386,7 +386,7 @@ rm -r "$S/repositories"
 
 # No publisher, no program, no name
 fails "a repository of which this machine is no publisher" ducc-publish -s "$S" -r other.example.org "$(cut -f1 "$tmp/r1")"
-like "... which the error says" "$(cat "$out")" "repository other.example.org: this machine is no publisher of it"
+like "... which the error says" "$(cat "$out")" "repository other.example.org: this machine does not publish it"
 fails "no cvmfs_server" env PATH="$tmp/none" "$bin/ducc-publish" -s "$S" -r $n "$(sed -n '3s/\t.*//p' "$tmp/batch")"
 like "... which the error says" "$(cat "$out")" "cvmfs_server: No such file"
 ok "... the repository is sound" sound_repository

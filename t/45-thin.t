@@ -44,7 +44,7 @@ ready "oci:$L:app${tab}thin=quay.io/org/app_thin:1" >"$tmp/app"
 
 # What is not published
 fails "what is not published is refused" thin "$tmp/app" -o "$tmp/thin"
-like "... by name, and with the cause" "$(cat "$out")" "^ducc-thin: http://localhost/app:latest@sha256:.*: not published in $n \(ducc-publish does that\)$"
+like "... by name, and with the cause" "$(cat "$out")" "^ducc-thin: http://localhost/app:latest@sha256:.*: not published in $n \(run ducc-publish first\)$"
 is "... in one line" "$(wc -l <"$out")" 1
 ok "... and nothing is written" test ! -e "$tmp/thin"
 
@@ -260,12 +260,12 @@ main_job "$S" "$tmp/repo" "oci:$L:app"
 to "$open/org/directory_thin:1" "$tmp/app" >"$tmp/records"
 ok "for a directory" ducc-thin -s "$S" -r "$tmp/repo" <"$tmp/records"
 ok "... it is said who can use it" ducc-thin -s "$S" -r "$tmp/repo" "$(to "$open/org/directory_thin:2" "$tmp/app")"
-like "... in a warning" "$(cat "$out")" "warning: $open/org/directory_thin:2: of use only where the directory $tmp/repo is"
+like "... in a warning" "$(cat "$out")" "warning: $open/org/directory_thin:2: usable only on hosts with the directory $tmp/repo"
 ducc-thin -s "$S" -r "$tmp/repo" -o "$tmp/directory-thin" <"$tmp/records" >"$tmp/published"
 umoci raw unpack --image "$tmp/directory-thin:$open/org/directory_thin:1" "$tmp/directory-unpacked" 2>/dev/null
 is "... it points at what is there" "$(jq -r '.layers[].url[7:]' "$tmp/directory-unpacked/thin.json" | xargs ls -d | wc -l)" 3
 fails "without a repository" ducc-thin -s "$S" "$(cat "$tmp/records")"
-like "... there is nothing to go by" "$(cat "$out")" 'no repository: say -r'
+like "... there is nothing to go by" "$(cat "$out")" 'no repository: use -r'
 fails "one that is not there is an error" ducc-thin -s "$S" -r "$tmp/nowhere" "$(cat "$tmp/records")"
 
 done_testing

@@ -110,7 +110,7 @@ for change in no yes; do
 	[ $change = no ] || { mkdir -p "$spool/scratch/current"; : >"$spool/scratch/current/changed"; }
 	# shellcheck disable=SC2046 # words
 	fails "somebody else's transaction, with changes in it: $change" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
-	like "... is waited for" "$(cat "$out")" "somebody else has a transaction open"
+	like "... is waited for" "$(cat "$out")" "another transaction is open"
 	ok "... and is still open" test -e "$spool/in_transaction.lock"
 done
 

@@ -1,10 +1,10 @@
-# lib.sh: what every test shares: paths, TAP, throw-away servers and images. Source it first.
+# lib.sh: functions for all tests: paths, TAP, throw-away servers and images. Source it first.
 #
 # Sets $top (the source tree), $tmp (a directory of this test alone, removed at exit along with all
 # servers and mounts), $out (the output of the last command that ok or fails ran). A command that
 # fails outside of ok and fails ends the test.
 # shellcheck shell=sh
-# shellcheck disable=SC2034 # the tests use what is set here
+# shellcheck disable=SC2034 # the tests use these variables
 
 set -eu
 umask 022
@@ -14,7 +14,7 @@ case $bin in /*) ;; *) bin=$(cd "$bin" && pwd) ;; esac
 PATH=$bin:$PATH:/usr/sbin:/sbin
 export PATH
 
-# Nothing of the machine's own settings: no credentials, no proxies, no locale.
+# Ignore the machine's own settings: no credentials, no proxies, no locale.
 for v in $(env | sed -n 's/^\(DUCC_[A-Za-z0-9_]*\|XDG_[A-Z_]*\|[A-Za-z]*_[Pp][Rr][Oo][Xx][Yy]\)=.*/\1/p'); do
 	unset "$v"
 done
@@ -23,7 +23,7 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/ducc-t.XXXXXX")
 out=$tmp/.out
 mkdir "$tmp/home"
 HOME=$tmp/home LC_ALL=C TZ=UTC
-# What a sanitizer finds counts as a crash (128 and above), never as a polite failure.
+# Sanitizer findings count as crashes (128 and above), never as ordinary failures.
 ASAN_OPTIONS=exitcode=134:${ASAN_OPTIONS-}
 UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
 LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}

@@ -1,4 +1,4 @@
-/* Where nested catalogs go: see catalogs.h. */
+/* Placement of nested catalogs: see catalogs.h. */
 #include "cvmfs/catalogs.h"
 
 #include "base/entries.h"
@@ -16,7 +16,7 @@ struct candidate {
 	size_t rank;
 };
 
-/* Orders children by entries in their parent's catalog, the largest first. */
+/* Orders children by their entries in the parent's catalog, the largest first. */
 static int by_entries(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
@@ -45,7 +45,7 @@ static void list_children(struct candidates *children, const struct node *direct
 		qsort(children->list, children->n, sizeof(*children->list), by_entries);
 }
 
-/* Places catalogs at the largest children until the rest fits into the directory's own. */
+/* Places catalogs at the largest children until the rest fits into the catalog of the directory. */
 static int divide(struct node *directory, struct candidates *children,
 		  int (*place)(void *ctx, const struct node *directory), void *ctx)
 {
@@ -78,7 +78,7 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 		nodes[n++] = node;
 		node->entries = is_entry(node);
 	}
-	/* Backwards through the preorder: what is beneath a directory is counted before it. */
+	/* In reverse preorder: the content of a directory is counted before the directory. */
 	while (n) {
 		struct node *node = nodes[--n];
 

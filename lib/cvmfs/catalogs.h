@@ -1,9 +1,9 @@
 /*
- * Where the nested catalogs of CernVM-FS go.
+ * Placement of nested catalogs of CernVM-FS.
  *
- * A client loads the catalog of a directory before anything in it, so a catalog
- * should hold neither too much nor too little; one begins at each directory with a
- * file .cvmfscatalog in it.
+ * A client loads the catalog of a directory before anything in it, so a catalog should have
+ * neither too many entries nor too few; one begins at each directory that contains a file
+ * .cvmfscatalog.
  */
 #ifndef DUCC_CATALOGS_H
 #define DUCC_CATALOGS_H
@@ -12,27 +12,27 @@
 #include "repo/repository.h"
 
 #define CATALOG_MARKER ".cvmfscatalog"
-/* Entries that make a catalog of its own worth while. */
+/* The fewest entries that justify a catalog. */
 #define CATALOG_MIN 1000
-/* Entries that a catalog gets, if that can be had without smaller ones... */
+/* The most entries of a catalog, unless others would be smaller than CATALOG_MIN ... */
 #define CATALOG_MAX 100000
-/* ... and those that it gets at most, even if others have few then, but not fewer than: */
+/* ... and the most in any case, even if others are smaller, but not smaller than: */
 #define CATALOG_LIMIT 200000
 #define CATALOG_FEW 100
 
 /*
- * Calls place() for each directory in the tree, save its root, at which a catalog is
- * to begin, so that the sizes above come out.  (A directory that itself has more entries
- * than that can't be helped.)  Returns the number of entries that are left to the
- * root's; -1: place() failed.
+ * Calls place() for each directory in the tree, except the root, at which a catalog is to
+ * begin, so that catalogs have the sizes above.  (A single directory with more entries
+ * cannot be divided.)  Returns the number of entries left for the catalog of the root; -1:
+ * place() failed.
  */
 int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct node *directory),
 		       void *ctx);
 
 /*
- * The number of entries that a directory of layers or flat trees (.layers/xx, .flat/xx)
- * holds in trees without a catalog of their own.  listing() makes the path of the
- * listing of one of them, to be freed.
+ * The number of entries in a directory of layers or flat trees (.layers/xx, .flat/xx) that
+ * are in trees without a catalog of their own.  listing() returns the path of the listing
+ * of such a tree, to be freed.
  */
 uint64_t catalogs_count_small(const struct repository *repository, const char *directory,
 			      char *(*listing)(const struct digest *digest));

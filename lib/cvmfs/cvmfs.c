@@ -1,14 +1,13 @@
 /*
- * CernVM-FS as a kind of repository (target.h): its name has no slash in it.
+ * CernVM-FS as a kind of repository (target.h): its name contains no slash.
  *
- * What is added goes into a tar as it comes, in a temporary file without a name:
- * flat trees as hard links onto the files of layers, metadata, links (payload.h).  A
- * commit feeds one `cvmfs_server ingest` with that tar, and with the layers, whose
- * tars are in the store.
+ * Additions are written to a tar in an unnamed temporary file: flat trees as hard links to
+ * the files of layers, metadata, links (payload.h).  A commit feeds one `cvmfs_server
+ * ingest` with that tar and with the layers, whose tars are in the store.
  *
- * The very first entry is a hard link, .metadata/.log/last, to the very last, a file
- * in a log of transactions.  If what ingest gets ends early, however that comes to
- * pass, that file is not there, and nothing is published.
+ * The first entry is a hard link, .metadata/.log/last, to the last entry, a file in the log
+ * of transactions.  If the input of ingest ends early for any reason, that file is missing
+ * and nothing is published.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,17 +37,17 @@
 #define LOG REPO_METADATA "/.log"
 #define LOG_LAST LOG "/last"
 #define TREES_AT_A_TIME ((size_t)100)
-/* Files that CernVM-FS may have cut into chunks: its settings begin at 4 MB by default. */
+/* CernVM-FS may have split larger files into chunks: by default, chunks begin at 4 MB. */
 #define CHUNK_MIN ((uint64_t)1 << 20)
 
 struct cvmfs {
 	struct transaction base;
 	int lock;
-	char *revision; /* that was published when the transaction began; NULL: unknown */
+	char *revision; /* published when the transaction began; NULL: unknown */
 	struct payload payload;
-	struct digest *layers; /* new ones, whose tars are sent */
+	struct digest *layers; /* new layers, whose tars are sent */
 	size_t n_layers, layers_capacity;
-	struct strset removals; /* what is not ours and in the way */
+	struct strset removals; /* conflicting directories that are not ours */
 	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	struct probes probes;
@@ -57,7 +56,7 @@ struct cvmfs {
 		struct payload_mark payload;
 	} saved;
 	char *log;             /* path of the entry in the log */
-	struct ingest *ingest; /* the transaction that is open is one of these */
+	struct ingest *ingest; /* the open transaction is one of these two */
 	struct edit *edit;
 };
 
@@ -68,7 +67,7 @@ static struct cvmfs *cvmfs_of(struct transaction *transaction)
 
 /* --- layers ----------------------------------------------------------- */
 
-/* What CernVM-FS gives a meaning of its own. */
+/* Checks names and link targets that have a special meaning in CernVM-FS. */
 static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree, ducc_error **err)
 {
 	struct node *root = tree_root(tree);
@@ -79,15 +78,14 @@ static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree
 
 		if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode))) {
 			node_path(node, &path);
-			return error_set(err,
-					 "%s: CernVM-FS can't publish this, unless it is a file",
+			return error_set(err, "%s: CernVM-FS requires this to be a regular file",
 					 path.data);
 		}
 		if (file && file->target && strstr(file->target, "$(")) {
 			node_path(node, &path);
 			context_notice(cvmfs->base.context, DUCC_WARNING,
-				       "%s/%s: symbolic link to %s: clients of CernVM-FS put in "
-				       "what they know for $(...)",
+				       "%s/%s: symbolic link to %s: clients of CernVM-FS expand "
+				       "$(...)",
 				       where, path.data, file->target);
 		}
 	}
@@ -123,7 +121,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 
 /* --- trees ------------------------------------------------------------ */
 
-/* The store must have the tar when it is sent. */
+/* Checks that the store has the tar, which the commit sends. */
 static int check_layer_tar(const struct store *store, const struct digest *layer, ducc_error **err)
 {
 	AUTO_FREE char *name = store_layer_tar_name(layer);
@@ -131,7 +129,7 @@ static int check_layer_tar(const struct store *store, const struct digest *layer
 	return path_exists(store->fd, name) ? 0 : error_errno(err, errno, "%s", name);
 }
 
-/* True if the published file is in chunks, and can't have another name. */
+/* True if the published file is split into chunks, so that hard links to it are impossible. */
 static bool is_chunked(const struct cvmfs *cvmfs, const char *path)
 {
 	AUTO_FREE char *name = format("%s/%s", cvmfs->base.repository->path, path);
@@ -163,13 +161,13 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
 	if (!result && memcmp(sha256, file->sha256, sizeof(sha256)) != 0)
-		result = error_set(err, "%s: what is published is not what the listing says", from);
+		result = error_set(err, "%s: published content does not match the listing", from);
 	return result;
 }
 
 /*
- * One entry of a tree.  A layer's tar brings what it has, but not its directories before what
- * is in them: ingest makes up those that it meets first in the name of something else.
+ * Adds one entry of a tree.  The tar of a layer contains the rest of the layer, but may have
+ * directories after their content: ingest would create those with made-up metadata.
  */
 static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
 		    const struct digest *own, ducc_error **err)
@@ -248,7 +246,7 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 	return 0;
 }
 
-/* --- what is removed -------------------------------------------------- */
+/* --- removals --------------------------------------------------------- */
 
 static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
 {
@@ -261,8 +259,8 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 }
 
 /*
- * True for a layer or a flat tree: `cvmfs_server ingest` removes those quickly.  It
- * can't have a colon in a path, and knows of one at a time through a gateway.
+ * True for a layer or a flat tree, which `cvmfs_server ingest` removes quickly.  It accepts
+ * no colons in paths, and through a gateway only one path at a time.
  */
 static bool is_whole_tree(const char *path)
 {
@@ -279,7 +277,7 @@ static bool has_edits(const struct cvmfs *cvmfs)
 	return false;
 }
 
-/* Puts what is added, and removes everything but whole trees. */
+/* Publishes additions, and all removals but those of whole trees. */
 static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
 {
 	uint64_t size;
@@ -308,7 +306,7 @@ static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 		now = n - done < batch ? n - done : batch;
 		if (context_cancelled(cvmfs->base.context)) {
 			context_interrupted(err);
-			return error_wrap(err, "the next ducc-gc will continue");
+			return error_wrap(err, "the next ducc-gc will complete it");
 		}
 		if (!ingest_remove(cvmfs->base.context, cvmfs->base.repository, trees + done, now,
 				   &error))
@@ -359,7 +357,7 @@ static void restore(struct transaction *transaction, bool nothing)
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
 }
 
-/* The hash of the root catalog that the publisher's mount shows; NULL: it can't be told. */
+/* The hash of the root catalog in the publisher's mount; NULL: unknown. */
 static char *revision(const struct repository *repository)
 {
 	char value[256];
@@ -379,7 +377,7 @@ static char *log_name(void)
 	return format(LOG "/%s.%09ldZ-%ld", text, now.tv_nsec, (long)getpid());
 }
 
-/* What a tar in memory holds. */
+/* Reads a tar in memory. */
 static int read_memory(int fd, char **data, size_t *len, ducc_error **err)
 {
 	if (lseek(fd, 0, SEEK_SET) < 0)
@@ -387,7 +385,7 @@ static int read_memory(int fd, char **data, size_t *len, ducc_error **err)
 	return read_file(fd, SIZE_MAX, data, len, err);
 }
 
-/* The beginning of what ingest gets. */
+/* The beginning of the input for ingest. */
 static int make_head(struct cvmfs *cvmfs, char **head, size_t *len, ducc_error **err)
 {
 	struct file directory = {.mode = S_IFDIR | 0755, .mtime = cvmfs->payload.now};
@@ -406,7 +404,7 @@ static int make_head(struct cvmfs *cvmfs, char **head, size_t *len, ducc_error *
 	return read_memory(fd, head, len, err);
 }
 
-/* The end: the file of the log that the head speaks of. */
+/* The end of the input: the log file to which the head links. */
 static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error **err)
 {
 	struct file file = {.mode = S_IFREG | 0644, .mtime = cvmfs->payload.now};
@@ -433,7 +431,7 @@ static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
 		const char *path = cvmfs->removals.list[i];
 
 		context_notice(cvmfs->base.context, DUCC_WARNING,
-			       "%s: not published by ducc, or not whole: replacing it", path);
+			       "%s: not published by ducc, or incomplete: replacing it", path);
 		if (ingest_remove(cvmfs->base.context, cvmfs->base.repository, &path, 1, err) < 0)
 			return error_wrap(err, "%s", path);
 	}
@@ -518,9 +516,9 @@ static int commit(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
-	/* After a change by others, it may want another kind of transaction. */
+	/* After a change by others, another kind of transaction may be needed. */
 	if (!cvmfs->edit && (has_edits(cvmfs) || (!cvmfs->ingest && adds_something(cvmfs))))
-		return error_set(err, "somebody has changed it meanwhile; try again");
+		return error_set(err, "changed by others in the meantime; try again");
 	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
 	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
 		return -1;
@@ -545,7 +543,7 @@ static void end(struct transaction *transaction)
 	free(cvmfs);
 }
 
-/* What is published must be known. */
+/* The content of the repository, or at least its metadata, must be readable. */
 static int check_readable(const struct transaction *base, ducc_error **err)
 {
 	const char *name = base->repository->name;
@@ -553,8 +551,8 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 	if (base->repository->path)
 		return 0;
 	return error_set(err,
-			 "it is not mounted here, and the store has no copy of its metadata; "
-			 "either mount it (`cvmfs_server mount %s'), or make the directory "
+			 "not mounted here, and the store has no copy of its metadata; either "
+			 "mount it (`cvmfs_server mount %s'), or create the directory "
 			 "%s/repositories/%s, empty if ducc has published nothing in it, else "
 			 "with .metadata, podmanStore and .layers/*/*/.metadata from a client",
 			 name, base->store->path, name);
@@ -571,7 +569,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 					   .repository = repository};
 	cvmfs->payload.fd = -1;
 	cvmfs->lock = runner_lock(context, repository, err);
-	if (cvmfs->lock >= 0) /* before, an ingest may have been about to mount a new revision */
+	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
@@ -584,7 +582,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 
 /* --- the repository ----------------------------------------------------- */
 
-/* A fully qualified host name: an argument of cvmfs_server, and a component of paths. */
+/* A fully qualified host name, safe as an argument of cvmfs_server and in paths. */
 static bool is_name(const char *name)
 {
 	return *name && *name != '.' && *name != '-' &&

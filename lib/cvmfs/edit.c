@@ -1,4 +1,4 @@
-/* A transaction of CernVM-FS in which files are changed by hand: see edit.h. */
+/* A CernVM-FS transaction that changes files in place: see edit.h. */
 #include "cvmfs/edit.h"
 
 #include <errno.h>
@@ -16,11 +16,11 @@ struct edit {
 	struct context *context;
 	const struct repository *repository;
 	struct journal note;
-	char *mount; /* where it can be changed */
+	char *mount; /* writable during the transaction */
 	bool open;
 };
 
-/* Nothing of the mount is held open when it is published. */
+/* No file of the mount may stay open when it is published. */
 static int open_mount(const struct edit *edit, ducc_error **err)
 {
 	int fd = open(edit->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -29,8 +29,8 @@ static int open_mount(const struct edit *edit, ducc_error **err)
 }
 
 /*
- * One try: 1 if the transaction is open, 0 if somebody else is at it.  The shell leaves
- * a sign that it was our command that opened it, in case we are killed before we look.
+ * One attempt: 1 if the transaction is open, 0 if the repository is busy.  The shell creates
+ * a marker that our command has opened it, in case we are killed before we note that.
  */
 static int try_edit(void *ctx, ducc_error **err)
 {
@@ -41,7 +41,7 @@ static int try_edit(void *ctx, ducc_error **err)
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
 	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
 
-	if (!result) { /* what was noted may be somebody else's */
+	if (!result) { /* the noted transaction may belong to others */
 		free(STEAL(edit->note.transaction));
 		journal_remove(edit->repository);
 	} else if (result < 0)
@@ -63,7 +63,7 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 	    edit->note.transaction)
 		return edit;
 	if (edit->open)
-		error_set(err, CVMFS_SERVER " transaction: it has opened none");
+		error_set(err, CVMFS_SERVER " transaction: no transaction is open");
 	edit_free(edit);
 	return NULL;
 }

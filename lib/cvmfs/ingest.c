@@ -1,4 +1,4 @@
-/* A transaction of CernVM-FS: see ingest.h. */
+/* A CernVM-FS transaction that adds files: see ingest.h. */
 #include "cvmfs/ingest.h"
 
 #include <errno.h>
@@ -19,11 +19,11 @@ struct ingest {
 	const struct repository *repository;
 	struct process process;
 	struct journal note;
-	const void *head; /* what the tar begins with */
+	const void *head; /* the beginning of the tar */
 	size_t head_len;
 };
 
-/* The process has ended by itself, or was killed, before we were done with it. */
+/* The process has exited, or was killed, before it got all input. */
 static int ended(struct ingest *ingest, ducc_error **err)
 {
 	process_error(&ingest->process, CVMFS_SERVER " ingest", err);
@@ -45,7 +45,7 @@ int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error
 			continue;
 		}
 		if (n < 0 && errno == EPIPE) {
-			/* It reads no more, but may still have something to say. */
+			/* It reads no more, but may still write messages. */
 			while (!process_poll(process, false))
 				;
 			return ended(ingest, err);
@@ -70,13 +70,13 @@ int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err)
 	return pieces.error ? error_errno(err, pieces.error, "read") : 0;
 }
 
-/* Writes the head and waits until it is taken: 1 if it was, 0 if somebody else is at it. */
+/* Writes the head and waits until it is read: 1 if it was, 0 if the repository is busy. */
 static int feed_head(struct ingest *ingest, ducc_error **err)
 {
 	struct process *process = &ingest->process;
 	int left = 1;
 
-	/* It fits into the pipe, so it is there whole or not at all. */
+	/* It fits into the pipe, so it is written completely or not at all. */
 	if (write(process->in, ingest->head, ingest->head_len) != (ssize_t)ingest->head_len &&
 	    errno != EPIPE)
 		return error_errno(err, errno, CVMFS_SERVER " ingest: write");
@@ -98,7 +98,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 	return ended(ingest, err);
 }
 
-/* Ends the process, if need be, with all that it has begun, and undoes its transaction. */
+/* Ends the process and, if necessary, its children, and aborts its transaction. */
 static int end(struct ingest *ingest, bool busy, ducc_error **err)
 {
 	struct process *process = &ingest->process;
@@ -113,10 +113,10 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	if (busy) {
 		journal_remove(ingest->repository);
 	} else {
-		/* If the script was killed, what it has started goes on without an aim. */
+		/* If the script was killed, its children are still running. */
 		if (WIFSIGNALED(process->status))
 			kill(-note->group, SIGKILL);
-		/* Killed between opening the transaction and our next look: it is the one. */
+		/* It may have been killed after opening a transaction that is not noted yet. */
 		journal_note_transaction(ingest->repository, note, NULL);
 		result = runner_clear_up(ingest->context, ingest->repository, note, err);
 	}
@@ -125,7 +125,7 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	return result;
 }
 
-/* One try: 1 if the transaction is open, 0 if somebody else is at it. */
+/* One attempt: 1 if the transaction is open, 0 if the repository is busy. */
 static int try_ingest(void *ctx, ducc_error **err)
 {
 	struct ingest *ingest = ctx;
@@ -170,7 +170,7 @@ int ingest_finish(struct ingest *ingest, ducc_error **err)
 
 	cleanup_close(&process->in);
 	process->in = -1;
-	/* It can't be called back any more: what is published is published. */
+	/* It can no longer be cancelled: it may have published already. */
 	while (!process_poll(process, false))
 		;
 	if (process->status)
@@ -203,7 +203,7 @@ struct removal {
 	char **argv;
 };
 
-/* One try: 1 if it is done, 0 if somebody else is at it. */
+/* One attempt: 1 if it is done, 0 if the repository is busy. */
 static int try_remove(void *ctx, ducc_error **err)
 {
 	const struct removal *removal = ctx;

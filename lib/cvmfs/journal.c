@@ -23,7 +23,7 @@
 #define INGEST "ingest"
 #define NOTE_LIMIT ((size_t)4096)
 
-/* The flag is a file of its own for each: its birth does not change when it is written or renamed. */
+/* Each transaction has a new flag file; writes and renames do not change its birth time. */
 char *journal_open_transaction(const struct repository *repository)
 {
 	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
@@ -42,7 +42,7 @@ char *journal_opened(const struct repository *repository)
 	return mount_spool(repository, "ducc.opened");
 }
 
-/* Tells this boot of the machine from others; process numbers begin anew. */
+/* Identifies this boot of the machine: after a reboot, process IDs are reused. */
 static char *boot_id(void)
 {
 	char id[64] = "";
@@ -61,7 +61,7 @@ void journal_remove(const struct repository *repository)
 	unlink(path);
 }
 
-/* "GROUP BOOT TRANSACTION ingest|edit", "-" for a transaction that is not known yet. */
+/* "GROUP BOOT TRANSACTION ingest|edit", with "-" for an unknown transaction. */
 static char *print_note(const struct journal *note, const char *boot)
 {
 	return format("%ld %s %s %s\n", (long)note->group, boot,
@@ -79,8 +79,8 @@ int journal_write(const struct repository *repository, const struct journal *not
 }
 
 /*
- * Reads a note of this boot, or of an earlier one, whose processes are gone.  What
- * print_note() does not make leaves the note empty.
+ * Parses a note of this boot, or of an earlier one, whose processes are gone.  Text that
+ * print_note() would not produce leaves the note empty.
  */
 static void parse_note(struct journal *note, const char *text, const char *boot)
 {

@@ -15,7 +15,7 @@
 #define BLOCK_SIZE ((size_t)64 << 10)
 #define TEMPORARY ".new"
 
-/* ".flat/xx/ID/...", a file of a flat tree; its directory is enough. */
+/* ".flat/xx/ID/...", a file in a flat tree, of which the copy has only the directory. */
 static bool is_in_flat(const char *path)
 {
 	const char *id = strlen(path) > 9 && !strncmp(path, ".flat/", 6) ? path + 9 : "";
@@ -27,13 +27,13 @@ static int put_file(int root, struct archive *archive)
 {
 	AUTO_CLOSE int fd = path_open(root, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL, 0644);
 
-	/* whatever the umask */
+	/* regardless of the umask */
 	return fd >= 0 && !fchmod(fd, 0644) && archive_read_data_into_fd(archive, fd) == ARCHIVE_OK
 		       ? 0
 		       : -1;
 }
 
-/* Makes the entry under a temporary name and gives it its own. */
+/* Creates the entry under a temporary name and renames it. */
 static int put_entry(int root, struct archive *archive, struct archive_entry *entry,
 		     const char *path)
 {

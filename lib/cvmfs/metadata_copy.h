@@ -1,7 +1,7 @@
 /*
- * The store's copy of the metadata of a CernVM-FS repository that this machine
- * publishes to but can't read: repositories/NAME, with the same paths.  Of layers and
- * flat trees only their directories are there.
+ * The store's copy of the metadata of a CernVM-FS repository to which this machine publishes
+ * but which it cannot read: repositories/NAME, with the same paths.  Of layers and flat
+ * trees, it has only the directories.
  */
 #ifndef DUCC_METADATA_COPY_H
 #define DUCC_METADATA_COPY_H
@@ -10,12 +10,12 @@
 #include "repo/repository.h"
 #include "store/store.h"
 
-/* Puts what the tar at `fd` holds into the directory `root`, each file whole or not at all. */
+/* Extracts the tar at `fd` into the directory `root`, each file completely or not at all. */
 int metadata_copy_put(int root, int fd, ducc_error **err);
 
 /*
- * Puts what a transaction has added, in the tar at `fd`, into the copy.  What can't
- * be written is warned of: it would be published again, no more than that.
+ * Extracts the additions of a transaction, in the tar at `fd`, into the copy.  A failure is
+ * only a warning: its sole effect is that files are published again.
  */
 void metadata_copy_update(struct context *context, const struct repository *repository, int fd);
 

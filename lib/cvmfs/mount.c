@@ -1,4 +1,4 @@
-/* Where a CernVM-FS repository is: see mount.h. */
+/* Paths of a CernVM-FS repository: see mount.h. */
 #include "cvmfs/mount.h"
 
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-/* True for a mount of CernVM-FS, even of an empty repository; a mount point without it is empty. */
+/* True for a CernVM-FS mount, even of an empty repository; an unused mount point is empty. */
 static bool is_mounted(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -20,7 +20,7 @@ static bool is_mounted(const char *path)
 	       (fgetxattr(fd, "user.root_hash", NULL, 0) > 0 || !directory_is_empty(fd, ""));
 }
 
-/* Where the machine's own directories are; "" for / itself. */
+/* The root of the machine's own directories; "" for / itself. */
 static const char *sysroot(void)
 {
 	const char *root = getenv("DUCC_SYSROOT");

@@ -1,4 +1,4 @@
-/* What a publish sends beside layers: see payload.h. */
+/* The data that a publish sends in addition to layers: see payload.h. */
 #include "cvmfs/payload.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "cvmfs/catalogs.h"
 #include "format/repo_paths.h"
 
-/* A file without a name, which not every file system can make in one go. */
+/* An unnamed file; not every file system supports O_TMPFILE. */
 static int open_temporary(const struct store *store)
 {
 	AUTO_FREE char *name = format("tmp/payload-%ld", (long)getpid());
@@ -66,7 +66,7 @@ void payload_reset(struct payload *payload, struct payload_mark mark)
 int payload_finish(struct payload *payload, uint64_t *size, ducc_error **err)
 {
 	if (payload->broken)
-		return error_set(err, "no room for what is to be published");
+		return error_set(err, "no space for the data to be published");
 	if (tarball_flush(payload->tarball, err) < 0)
 		return -1;
 	*size = tarball_offset(payload->tarball);
@@ -84,7 +84,7 @@ int payload_add_data(struct payload *payload, const char *path, const struct fil
 	return 0;
 }
 
-/* A file of our own, in a directory that is named. */
+/* Adds a file that is not part of an image; its directory must be in the tar. */
 static int add_own(struct payload *payload, const char *path, const void *data, size_t len,
 		   ducc_error **err)
 {
@@ -93,7 +93,7 @@ static int add_own(struct payload *payload, const char *path, const void *data, 
 	return payload_add_data(payload, path, &file, data, err);
 }
 
-/* Ingest would make up an owner for them. */
+/* Adds the parent directories, to which ingest would give an arbitrary owner. */
 static int add_directories(struct payload *payload, const char *path, ducc_error **err)
 {
 	struct file file = {.mode = S_IFDIR | 0755, .mtime = payload->now};
@@ -109,7 +109,7 @@ static int add_directories(struct payload *payload, const char *path, ducc_error
 	return 0;
 }
 
-/* True if the directory has a catalog, or gets one in this payload. */
+/* True if a catalog begins at the directory, or will with this payload. */
 static bool has_catalog(const struct payload *payload, const char *directory)
 {
 	AUTO_FREE char *marker = format("%s/" CATALOG_MARKER, directory);
@@ -117,7 +117,7 @@ static bool has_catalog(const struct payload *payload, const char *directory)
 	return strset_has(&payload->names, marker) || repository_has(payload->repository, marker);
 }
 
-/* Begins a catalog at a directory, whose entry is in the tar, unless one does already. */
+/* Begins a catalog at a directory, whose entry is in the tar, unless it has one. */
 static int add_catalog(struct payload *payload, const char *directory, ducc_error **err)
 {
 	AUTO_FREE char *marker = format("%s/" CATALOG_MARKER, directory);
@@ -129,8 +129,8 @@ static int add_catalog(struct payload *payload, const char *directory, ducc_erro
 }
 
 /*
- * The directories at the top that hold the bulk have catalogs, so that the root's,
- * which every client loads and every publish changes, stays small.
+ * The large top-level directories have catalogs, so that the root catalog, which every
+ * client loads and every publish changes, stays small.
  */
 static int add_top_catalog(struct payload *payload, const char *path, ducc_error **err)
 {
@@ -179,7 +179,7 @@ static int place_catalog(void *ctx, const struct node *node)
 	struct placing *placing = ctx;
 	AUTO_FREE char *path = NULL;
 
-	/* An image may bring such a file; it does the same. */
+	/* A file of that name in the image has the same effect. */
 	if (tree_child(placing->tree, node, CATALOG_MARKER, strlen(CATALOG_MARKER)))
 		return 0;
 	node_path(node, &placing->path);
@@ -200,11 +200,11 @@ int payload_add_catalogs(struct payload *payload, const char *directory, const c
 		return -1;
 	if (entries > CATALOG_LIMIT)
 		context_notice(payload->context, DUCC_WARNING,
-			       "%s: a directory in it makes a catalog of %lld entries", inside,
+			       "%s: one directory requires a catalog of %lld entries", inside,
 			       (long long)entries);
 	if (entries >= CATALOG_MIN)
 		return add_catalog(payload, directory, err);
-	/* Counting reads every listing beneath the directory: only if the result matters. */
+	/* Counting reads every listing beneath the directory, so only if the result matters. */
 	if (has_catalog(payload, above))
 		return 0;
 	if (catalogs_count_small(payload->repository, above, listing) + (uint64_t)entries >=

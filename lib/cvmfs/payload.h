@@ -1,10 +1,10 @@
 /*
- * What a publish into CernVM-FS sends beside layers: flat trees as hard links onto the
- * files of layers, metadata, links.  It is a tar for `cvmfs_server ingest`, in a
- * temporary file without a name.
+ * The data that a publish into CernVM-FS sends in addition to layers: flat trees as hard
+ * links to the files of layers, metadata, links.  It is a tar for `cvmfs_server ingest`, in
+ * an unnamed temporary file.
  *
- * Ingest wants a tar to name every directory before anything in it, to have each name
- * once, and to tell by a file .cvmfscatalog where a catalog begins.
+ * Ingest requires that a tar contain every directory before its content, and each name only
+ * once.  A file .cvmfscatalog marks the beginning of a catalog.
  */
 #ifndef DUCC_PAYLOAD_H
 #define DUCC_PAYLOAD_H
@@ -19,18 +19,18 @@
 struct payload {
 	struct context *context;
 	const struct repository *repository;
-	time_t now; /* of what has no time of its own */
+	time_t now; /* mtime of entries that are not part of an image */
 	int fd;     /* of the tar */
 	struct tarball *tarball;
-	struct strset names; /* of directories and catalog markers that are in it */
-	bool broken;         /* something was lost: it can't be sent */
+	struct strset names; /* of directories and catalog markers in the tar */
+	bool broken;         /* data was lost: it cannot be sent */
 };
 
 int payload_open(struct payload *payload, struct context *context, const struct store *store,
 		 const struct repository *repository, ducc_error **err);
 void payload_close(struct payload *payload);
 
-/* How far it is, and back to there; {0, 0} is the beginning. */
+/* A position in the payload, and how to return to it; {0, 0} is the beginning. */
 struct payload_mark {
 	size_t names;
 	uint64_t offset;
@@ -38,17 +38,17 @@ struct payload_mark {
 struct payload_mark payload_mark(struct payload *payload);
 void payload_reset(struct payload *payload, struct payload_mark mark);
 
-/* Writes all of it, *size bytes, which end without the trailer of a tar. */
+/* Completes it; *size becomes its size in bytes, without a tar trailer. */
 int payload_finish(struct payload *payload, uint64_t *size, ducc_error **err);
 
 /*
- * Names the directories above `path` that are not named yet.  Those at the top that
- * hold the bulk get catalogs, so that the root's, which every client loads and every
- * publish changes, stays small.
+ * Adds the parent directories of `path` that are not in the tar yet.  The large top-level
+ * ones get catalogs, so that the root catalog, which every client loads and every publish
+ * changes, stays small.
  */
 int payload_add_parents(struct payload *payload, const char *path, ducc_error **err);
 
-/* Adds a file with its content, file->size bytes; its parents must be named. */
+/* Adds a file with its content, file->size bytes; its parents must have been added. */
 int payload_add_data(struct payload *payload, const char *path, const struct file *file,
 		     const void *data, ducc_error **err);
 
@@ -57,9 +57,9 @@ int payload_add_listing(struct payload *payload, const struct listing_head *head
 			ducc_error **err);
 
 /*
- * Places the catalogs of a layer or flat tree: `directory` is where its own begins, if
- * it is large enough, else the directory above gets one, when there is enough in it;
- * `inside` is where the tree itself is.  listing(): see catalogs_count_small().
+ * Places the catalogs of a layer or flat tree at `inside`.  A large one gets a catalog at
+ * `directory`; for a small one, the directory above gets a catalog if that has enough
+ * entries.  listing(): see catalogs_count_small().
  */
 int payload_add_catalogs(struct payload *payload, const char *directory, const char *inside,
 			 struct tree *tree, char *(*listing)(const struct digest *digest),

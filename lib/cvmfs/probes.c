@@ -1,4 +1,4 @@
-/* What became of what was published: see probes.h. */
+/* Checks after publishing: see probes.h. */
 #include "cvmfs/probes.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
-/* Files that CernVM-FS may cut into chunks, and those that it would: by default 4 to 16 MB. */
+/* Sizes of files that CernVM-FS may split into chunks, or always does: by default 4 to 16 MB. */
 #define LARGE ((uint64_t)1 << 20)
 #define LARGE_ENOUGH ((uint64_t)32 << 20)
 
@@ -20,7 +20,7 @@ static void add_probe(struct probes *probes, struct probe probe)
 	probes->list[probes->n++] = probe;
 }
 
-/* One whiteout stands for all. */
+/* One whiteout represents all. */
 void probes_add_layer(struct probes *probes, const struct digest *layer, struct tree *tree)
 {
 	struct node *root = tree_root(tree), *node = tree_next(root, root);
@@ -35,8 +35,8 @@ void probes_add_layer(struct probes *probes, const struct digest *layer, struct 
 }
 
 /*
- * The file in the flat tree that CernVM-FS would rather than all others cut into
- * chunks, of the smallest that is large enough.
+ * Takes the smallest file that CernVM-FS always splits into chunks, else the largest that it
+ * may split.
  */
 void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree)
 {
@@ -94,9 +94,9 @@ void probes_look(const struct probes *probes, struct context *context,
 		    errno == ENOENT)
 			context_notice(
 				context, DUCC_WARNING,
-				"%s: the repository has dropped this whiteout, as gateways "
-				"of CernVM-FS may do: files that this layer removes show up "
-				"again for Podman and containerd; the flat image is right, but for "
+				"%s: the repository lost this whiteout, as may happen with "
+				"CernVM-FS gateways: files that this layer removes reappear "
+				"for Podman and containerd; the flat image is correct, except for "
 				"device files",
 				probe->path);
 		if (!probe->is_file)
@@ -104,8 +104,8 @@ void probes_look(const struct probes *probes, struct context *context,
 		AUTO_CLOSE int fd = path_open_file(parent, name);
 		if ((fd >= 0 && !is_readable(fd, probe)) || (fd < 0 && errno != ENOENT))
 			context_notice(context, DUCC_WARNING,
-				       "%s: can't be read back; this version of CernVM-FS makes "
-				       "something else of hard links onto large files",
+				       "%s: cannot be read back; this version of CernVM-FS "
+				       "does not support hard links to large files",
 				       probe->path);
 	}
 }

@@ -28,7 +28,7 @@ static bool is_in_transaction(const struct repository *repository)
 	return transaction != NULL;
 }
 
-/* What somebody has changed in an open transaction is in this directory; an ingest leaves it empty. */
+/* True if an open transaction has changes in the scratch area, which an ingest leaves empty. */
 static bool has_changes(const struct repository *repository)
 {
 	AUTO_FREE char *path = mount_spool(repository, "scratch/current");
@@ -37,7 +37,7 @@ static bool has_changes(const struct repository *repository)
 	return fd >= 0 && !directory_is_empty(fd, "");
 }
 
-/* True if /proc/PID/stat speaks of a process of the group that is not a zombie. */
+/* True if /proc/PID/stat describes a process of the group that is not a zombie. */
 static bool is_in_group(const char *pid, pid_t group)
 {
 	AUTO_FREE char *path = format("/proc/%s/stat", pid);
@@ -48,12 +48,12 @@ static bool is_in_group(const char *pid, pid_t group)
 	long of;
 
 	text[n > 0 ? n : 0] = '\0';
-	after = strrchr(text, ')'); /* the name before it may hold anything */
+	after = strrchr(text, ')'); /* the name before it may contain anything */
 	return after && sscanf(after, ") %c %*d %ld", &state, &of) == 2 && of == group &&
 	       state != 'Z' && state != 'X';
 }
 
-/* kill(2) would find zombies too, which may stay as long as the machine is up. */
+/* Not just kill(2), which also finds zombies; those may remain until the next boot. */
 static bool group_is_alive(pid_t group)
 {
 	AUTO_ENTRIES entries = {.stream = NULL};
@@ -84,7 +84,7 @@ struct patience {
 	bool told;
 };
 
-/* A pause, longer each time; 0 if it is over, 1 if patience is, -1 if interrupted. */
+/* Pauses, longer each time: 0 after the pause, 1 if context->wait is over, -1 if interrupted. */
 static int be_patient(struct context *context, struct patience *patience, const char *what,
 		      ducc_error **err)
 {
@@ -114,7 +114,7 @@ static int be_patient(struct context *context, struct patience *patience, const 
 
 static int wait_for_group(struct context *context, pid_t group, ducc_error **err)
 {
-	static const char what[] = "what a publisher that was killed has started still runs";
+	static const char what[] = "processes of a killed publisher are still running";
 	struct patience patience = {0};
 
 	while (group_is_alive(group)) {
@@ -129,8 +129,8 @@ static int wait_for_group(struct context *context, pid_t group, ducc_error **err
 }
 
 /*
- * Aborts the transaction that is open, which is that of the note.  The note says so: if
- * we are killed, the abort goes on.
+ * Aborts the open transaction, which is that of the note.  The note then contains the
+ * process group of the abort, which continues if we are killed.
  */
 static int abort_transaction(struct context *context, const struct repository *repository,
 			     const struct journal *note, ducc_error **err)
@@ -154,13 +154,13 @@ static int abort_transaction(struct context *context, const struct repository *r
 }
 
 /*
- * The same until it is done, by us or by one that a publisher has begun who was killed
- * before it could note that.
+ * The same, repeated until the transaction is aborted: by us, or by the abort of a publisher
+ * that was killed before it could note it.
  */
 static int abort_patiently(struct context *context, const struct repository *repository,
 			   const struct journal *note, ducc_error **err)
 {
-	static const char what[] = "another abort of the transaction still runs";
+	static const char what[] = "another abort of the transaction is still running";
 	struct patience patience = {0};
 
 	for (;;) {
@@ -190,13 +190,13 @@ int runner_clear_up(struct context *context, const struct repository *repository
 	}
 	if (!note->edit && has_changes(repository))
 		return error_set(err,
-				 "a transaction of ours was broken off, and something was changed "
-				 "in it since: see to it, then run `" CVMFS_SERVER " abort %s'",
+				 "an interrupted transaction of ducc has been changed by others: "
+				 "check the changes, then run `" CVMFS_SERVER " abort %s'",
 				 repository->name);
-	context_notice(context, DUCC_WARNING, "%s: aborting a transaction that was broken off",
+	context_notice(context, DUCC_WARNING, "%s: aborting an interrupted transaction",
 		       repository->name);
 	if (abort_patiently(context, repository, note, err) < 0)
-		return error_wrap(err, "a transaction of ours was broken off and must be aborted");
+		return error_wrap(err, "cannot abort an interrupted transaction");
 	journal_remove(repository);
 	return 0;
 }
@@ -210,7 +210,7 @@ int runner_lock(struct context *context, const struct repository *repository, du
 
 	if (lock < 0 && errno == ENOENT)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "this machine is no publisher of it: there is no %s", spool);
+				      "this machine does not publish it: %s does not exist", spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
@@ -221,7 +221,7 @@ int runner_lock(struct context *context, const struct repository *repository, du
 	return result < 0 ? -1 : steal_fd(&lock);
 }
 
-/* --- a turn ----------------------------------------------------------- */
+/* --- running ---------------------------------------------------------- */
 
 bool runner_is_busy(const struct process *process)
 {
@@ -237,7 +237,7 @@ bool runner_is_busy(const struct process *process)
 int runner_patiently(struct context *context, const struct repository *repository,
 		     int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err)
 {
-	static const char what[] = "somebody else has a transaction open";
+	static const char what[] = "another transaction is open";
 	struct patience patience = {0};
 	int result;
 
@@ -251,7 +251,7 @@ int runner_patiently(struct context *context, const struct repository *repositor
 		if (result)
 			return error_set_kind(
 				err, DUCC_BUSY,
-				"%s, for more than %u seconds (if nobody has: `" CVMFS_SERVER
+				"%s, for more than %u seconds (if it is stale: `" CVMFS_SERVER
 				" abort %s')",
 				what, context->wait, repository->name);
 	}
@@ -274,7 +274,7 @@ int runner_run(struct context *context, const struct repository *repository, str
 		if (!result)
 			result = journal_note_transaction(repository, note, err);
 	if (WIFSIGNALED(process.status)) {
-		/* What it has started goes on without an aim; what it has opened stays open. */
+		/* Its children are still running, and its transaction is still open. */
 		kill(-note->group, SIGKILL);
 		journal_note_transaction(repository, note, NULL);
 	}

@@ -1,9 +1,9 @@
 /*
- * Running cvmfs_server, in good company with the others that publish on this machine.
+ * Running cvmfs_server alongside other publishers on this machine.
  *
- * The publishers of ducc take turns, by a lock on the spool directory.  A transaction that
- * somebody else has open is waited for and never touched; one of ours that was broken off
- * is known from the journal, and aborted.
+ * ducc's publishers take turns, with a lock on the spool directory.  They wait for a
+ * transaction of others, and never change it; an interrupted one of ours is identified by
+ * the journal, and aborted.
  */
 #ifndef DUCC_RUNNER_H
 #define DUCC_RUNNER_H
@@ -15,33 +15,33 @@
 #define CVMFS_SERVER "cvmfs_server"
 
 /*
- * Waits for the lock, and clears up what an earlier publisher left; in its absence a
- * transaction of somebody else's stays as it is.  Returns the descriptor that has the
- * lock, to be closed at the end; -1 with *err set.
+ * Waits for the lock, and aborts an interrupted transaction of an earlier publisher of ducc;
+ * that of others stays as it is.  Returns the descriptor that holds the lock, to be closed
+ * at the end; -1 with *err set.
  */
 int runner_lock(struct context *context, const struct repository *repository, ducc_error **err);
 
 /*
- * Undoes the transaction of the note, if it is still open, and removes the note.  Any
- * other is somebody else's, and none of our business.
+ * Aborts the transaction of the note, if it is still open, and removes the note.  Leaves any
+ * other transaction alone.
  */
 int runner_clear_up(struct context *context, const struct repository *repository,
 		    const struct journal *note, ducc_error **err);
 
 /*
- * Calls `try` until it returns something else than 0 (somebody else has a transaction
- * open), with growing pauses, or until context->wait is over.  Returns 0 if the last
- * one returned 1, -1 with *err set otherwise.
+ * Calls `try` until it does not return 0 (another transaction is open), with growing
+ * pauses, or until context->wait is over.  Returns 0 if the last call returned 1, -1 with
+ * *err set otherwise.
  */
 int runner_patiently(struct context *context, const struct repository *repository,
 		     int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err);
 
-/* True if the program that has ended says that somebody else has a transaction open. */
+/* True if the program, which has exited, reports that another transaction is open. */
 bool runner_is_busy(const struct process *process);
 
 /*
- * Runs a command of cvmfs_server to its end under the note.  Returns 1, or 0 if somebody
- * else has a transaction open, or -1.  It does not clear up.
+ * Runs a command of cvmfs_server to its end under the note.  Returns 1, or 0 if another
+ * transaction is open, or -1.  Aborts nothing.
  */
 int runner_run(struct context *context, const struct repository *repository, struct journal *note,
 	       char *const *argv, ducc_error **err);

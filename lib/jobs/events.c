@@ -18,7 +18,7 @@
 struct events {
 	struct context *context;
 	int fd;
-	bool failed; /* nothing can be written any more */
+	bool failed; /* no more events can be written */
 	pthread_mutex_t mutex;
 	struct timespec start;
 };
@@ -32,7 +32,7 @@ static char *seconds_since(const struct timespec *start)
 				    (double)(now.tv_nsec - start->tv_nsec) / 1e9);
 }
 
-/* JSON is UTF-8, what images call their files need not be. */
+/* JSON is UTF-8, but file names in images need not be. */
 static void set(cJSON *json, const char *key, const char *value)
 {
 	AUTO_BUFFER text = {0};
@@ -61,12 +61,12 @@ static int write_event(const struct events *events, const char *action, const ch
 	set(json, "time", time);
 	text = json_print(json, false);
 	buffer_addf(&line, "%s\n", text);
-	/* Not write_all(): the rest of a line would stand among those of others. */
-	errno = ENOSPC; /* that is why it is short, if it is */
+	/* Not write_all(): lines of others could come in between. */
+	errno = ENOSPC; /* the cause of a short write */
 	return write(events->fd, line.data, line.len) == (ssize_t)line.len ? 0 : -1;
 }
 
-/* Says what has become of the program. */
+/* Writes an event of the program itself. */
 static int write_own(const struct events *events, const char *action, const char *seconds)
 {
 	AUTO_FREE char *pid = format("%ld", (long)getpid());
@@ -127,7 +127,7 @@ void event_send(struct events *events, const char *action, const char *const *pa
 	pthread_mutex_unlock(&events->mutex);
 	if (failed)
 		context_notice(events->context, DUCC_WARNING,
-			       "events: %s; there will be no more of them", strerror(failed));
+			       "events: %s; no more events will be written", strerror(failed));
 }
 
 /* --- spans ------------------------------------------------------------ */

@@ -1,11 +1,11 @@
 /*
- * Events for other programs: what begins, what ends and how, one JSON object a line,
- * appended to the file of the session (struct ducc_options, notify).
+ * Machine-readable events: the beginning, end and result of operations, one JSON object a
+ * line, appended to the event file of the session (struct ducc_options, notify).
  *
  * Keys and form are those of the original ducc's notifications, and all values are strings;
  * ducc(7) lists them.  A line is written by one write(2) of less than PIPE_BUF bytes, so
- * that any number of programs can share a file or a pipe.  Where nobody listens, all of
- * this does nothing.
+ * that any number of programs can share a file or a pipe.  Without an event file, the
+ * functions do nothing.
  */
 #ifndef DUCC_EVENTS_H
 #define DUCC_EVENTS_H
@@ -18,21 +18,21 @@
 struct events;
 
 /*
- * Opens the file, and says that the program has begun; NULL with *err set on failure.  The
- * context stays the caller's.
+ * Opens the file, and writes the event that the program has started; NULL with *err set on
+ * failure.  The caller keeps the context.
  */
 struct events *events_open(const char *path, struct context *context, ducc_error **err);
-/* Says that it ends; NULL is allowed. */
+/* Writes the event that the program ends, and closes the file.  NULL is allowed. */
 void events_close(struct events *events);
 
-/* Says what has happened: action, then keys, each with its value, which may be NULL: not said. */
+/* Writes an event: the action, then keys and values; a NULL value omits its key. */
 #define event(events, action, ...)                                                                 \
 	event_send(events, action, (const char *const[]){__VA_ARGS__, NULL})
 void event_send(struct events *events, const char *action, const char *const *pairs);
 
-/* Something that takes its time. */
+/* An operation with a duration. */
 struct span {
-	struct events *events; /* NULL: nobody listens */
+	struct events *events; /* NULL: no event file */
 	const char *what;
 	char *request, *image, *layer;
 	char id[37]; /* the same for beginning and end */
@@ -40,18 +40,18 @@ struct span {
 };
 
 /*
- * Says that it begins: action start_`what`, with the reference of an image as the
- * record has it, and a layer or NULL.
+ * Writes the event of its beginning: action start_`what`, with the reference of an image as
+ * in the record, and a layer or NULL.
  */
 void span_begin(struct span *span, struct events *events, const char *what, const char *reference,
 		const struct digest *layer);
 
-/* What the image is called, which of a local source is known only later. */
+/* Sets the name of the image, which is not known at the beginning for a local source. */
 void span_name(struct span *span, const struct reference *reference);
 
 /*
- * Says that it ends: action end_`what`, with the time that it took, the bytes that it was
- * about (0: not known), and the error if result is negative.
+ * Writes the event of its end: action end_`what`, with the elapsed time, the size in bytes
+ * (0: unknown), and the error if result is negative.
  */
 void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *err);
 

@@ -1,4 +1,4 @@
-/* The job of ducc-fetch: an image from where it is into the store (ducc.h). */
+/* The job of ducc-fetch: downloading an image into the store (ducc.h). */
 #include <inttypes.h>
 
 #include "base/buffer.h"
@@ -19,7 +19,7 @@
 
 #define DEFAULT_JOBS 6
 #define MAX_INDEX_DEPTH 4
-/* Manifests and indexes to look at for one image, and their bytes. */
+/* Manifests and indexes to examine for one image, and their bytes. */
 #define MAX_DOCUMENTS 64
 #define MAX_DOCUMENTS_SIZE (4 * JSON_LIMIT)
 
@@ -33,11 +33,11 @@ struct fetch {
 	ducc_session *session;
 	struct source source;
 	struct store store;           /* fd -1: a dry run, and there is none */
-	struct repository repository; /* path NULL: none, or it is not there yet */
+	struct repository repository; /* path NULL: none, or it does not exist yet */
 
 	struct document indexes[MAX_INDEX_DEPTH];
-	size_t n_indexes, n_documents; /* how many of them are there, and were looked at */
-	size_t documents_size;         /* bytes of those */
+	size_t n_indexes, n_documents; /* indexes in the array; documents examined */
+	size_t documents_size;         /* bytes of the latter */
 	struct document manifest_document;
 	struct stored_image image;
 
@@ -69,7 +69,7 @@ static int read_stored(const struct fetch *fetch, const struct digest *digest,
 	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
 }
 
-/* A manifest or index that the source has named by its digest: from the store if it has it. */
+/* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */
 static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
 			ducc_error **err)
 {
@@ -78,8 +78,8 @@ static int get_document(struct fetch *fetch, const struct digest *digest, struct
 }
 
 /*
- * The top-level document; the source is asked only if the store can't know it.  That the
- * store has what a reference is pinned to says nothing: it may be any image's, or a layer.
+ * Gets the top-level document, from the source only if the store does not have it.  A blob
+ * with the pinned digest is not enough: it may belong to another image, or be a layer.
  */
 static int get_top(struct fetch *fetch, struct document *document, ducc_error **err)
 {
@@ -119,7 +119,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 	if (!manifest_is_index(json))
 		return manifest_parse(&fetch->image.manifest, document->data, document->len, err);
 	if (fetch->n_indexes == MAX_INDEX_DEPTH)
-		return error_set(err, "index in an index in an index, too deep");
+		return error_set(err, "indexes nested too deep");
 	if (index_select(json, platform, &found, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -133,7 +133,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 	return result < 0 ? error_give(err, error) : 0;
 }
 
-/* One level down; if that leads nowhere, back up again. */
+/* Goes one level down; returns to this level if no manifest is found there. */
 /* NOLINTNEXTLINE(misc-no-recursion) */
 static int descend(struct fetch *fetch, const struct descriptor *next,
 		   const struct platform *platform, ducc_error **err)
@@ -143,7 +143,7 @@ static int descend(struct fetch *fetch, const struct descriptor *next,
 	int result;
 
 	if (++fetch->n_documents > MAX_DOCUMENTS)
-		return error_set(err, "more than %d manifests to look at", MAX_DOCUMENTS);
+		return error_set(err, "more than %d manifests to examine", MAX_DOCUMENTS);
 	fetch->indexes[fetch->n_indexes++] = *document;
 	*document = (struct document){NULL};
 	result = get_document(fetch, &next->digest, document, err);
@@ -154,7 +154,7 @@ static int descend(struct fetch *fetch, const struct descriptor *next,
 				   next->digest.hex, document->len, next->size);
 	fetch->documents_size += document->len;
 	if (!result && fetch->documents_size > MAX_DOCUMENTS_SIZE)
-		result = error_set(err, "more than %zu bytes of manifests to look at",
+		result = error_set(err, "more than %zu bytes of manifests to examine",
 				   MAX_DOCUMENTS_SIZE);
 	if (!result)
 		result = resolve_from(fetch, platform, err);
@@ -205,11 +205,11 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 	result = blob_resume(&blob, err);
 	if (!result && blob.done)
 		context_notice(&fetch->session->context, DUCC_INFO,
-			       "%s: %" PRIu64 " of %" PRIu64 " bytes are there", name, blob.done,
-			       descriptor->size);
+			       "%s: %" PRIu64 " of %" PRIu64 " bytes already fetched", name,
+			       blob.done, descriptor->size);
 	if (!result)
 		result = fetch->source.kind->blob(&fetch->source, &blob, err);
-	/* What a broken connection has left is good for the next time. */
+	/* Keeps a partial download, to be resumed the next time. */
 	if (result < 0 && blob.done && !blob.wrong && !blob.unwritable && !blob_flush(&blob, NULL))
 		staged_leave(&staged);
 	blob_end(&blob);
@@ -235,7 +235,7 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 
-/* Gets and reads the config: small, and needed to know whether the image is sane. */
+/* Gets and reads the config, which is small, to check the image first. */
 static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
@@ -246,7 +246,7 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
 
-/* Lists the layers that neither store nor repository has, each once. */
+/* Lists the layers that neither the store nor the repository has, each once. */
 static void choose_layers(struct fetch *fetch)
 {
 	const struct manifest *manifest = &fetch->image.manifest;
@@ -267,7 +267,7 @@ static void choose_layers(struct fetch *fetch)
 
 /* --- the image -------------------------------------------------------- */
 
-/* With -p, an image that says it is for another platform is not what was asked for. */
+/* With -p, rejects an image whose config names another platform. */
 static int check_platform(const struct fetch *fetch, const char *wanted, ducc_error **err)
 {
 	struct platform platform = {NULL};
@@ -283,7 +283,7 @@ static int check_platform(const struct fetch *fetch, const char *wanted, ducc_er
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
 }
 
-/* Notes which name has brought the image, and the index that led to it. */
+/* Notes under which name the image and its index were fetched. */
 static int note_name(struct fetch *fetch, ducc_error **err)
 {
 	const struct reference *reference = &fetch->source.reference;
@@ -294,7 +294,7 @@ static int note_name(struct fetch *fetch, ducc_error **err)
 	return fetched_add(&fetch->store, &fetch->manifest_document.digest, reference, err);
 }
 
-/* Writes the documents and lists the image in index.json; its blobs are there. */
+/* Writes the documents and lists the image in index.json; its blobs are in the store. */
 static int list_image(struct fetch *fetch, ducc_error **err)
 {
 	struct store *store = &fetch->store;
@@ -338,7 +338,7 @@ static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 	return 0;
 }
 
-/* What registries need not have comes from elsewhere, but only if the user wants that. */
+/* Non-distributable layers come from other servers, and only at the user's request. */
 static int check_foreign(const struct fetch *fetch, ducc_error **err)
 {
 	for (size_t i = 0; i < fetch->n_wanted; i++) {
@@ -347,7 +347,7 @@ static int check_foreign(const struct fetch *fetch, ducc_error **err)
 		if (layer_is_foreign(layer) && !fetch->session->foreign)
 			return error_set(err,
 					 "layer " PRI_DIGEST
-					 ": a foreign layer (%s), fetched only with -F",
+					 ": non-distributable (%s), fetched only with -F",
 					 layer->digest.hex, layer->media_type);
 	}
 	return 0;
@@ -436,7 +436,7 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	return result;
 }
 
-/* The platforms that the index at the top names; NULL: it is a single image. */
+/* Lists the platforms of the top-level index; an empty list for a single image. */
 static int list_platforms(struct fetch *fetch, const ducc_record *record, char ***platforms,
 			  ducc_error **err)
 {

@@ -1,10 +1,10 @@
 /*
- * The job of ducc-gc: removing what nobody wants any more (ducc.h).
+ * The job of ducc-gc: removing images that are no longer wanted (ducc.h).
  *
- * It plans (gc_plan.h) and removes while it has the repository for itself, as every
- * publish does: what a publish counts on is either there, or no longer listed.  First
- * the names go, and with them the listings that say that a flat tree or layer is
- * published; then the trees, which the schedule still knows if that is broken off.
+ * It plans (gc_plan.h) and removes in one transaction, so a publish never relies on a tree
+ * that is being removed.  First it removes the names, together with the listings that mark
+ * flat trees and layers as published; then the trees, which remain on the schedule if the
+ * removal is interrupted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,10 +29,10 @@
 struct gc {
 	ducc_session *session;
 	struct ducc_gc_options options;
-	struct reference *wanted; /* patterns among them */
-	char **names;             /* of those that are none, sorted */
+	struct reference *wanted; /* including patterns */
+	char **names;             /* of those that are not patterns, sorted */
 	size_t n_names;
-	char **deleted; /* names of images that their registries have deleted, sorted */
+	char **deleted; /* names of images deleted from their registries, sorted */
 	size_t n_deleted;
 	struct store store;
 	struct repository repository;
@@ -43,7 +43,7 @@ struct gc {
 	time_t now;
 };
 
-/* --- what is wanted --------------------------------------------------- */
+/* --- wanted images ---------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -86,7 +86,7 @@ static int read_wanted(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
-/* What a pattern matches that nobody could expand is not known to be wanted, or not. */
+/* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
 static enum gc_wanted is_wanted(void *ctx, const char *name)
 {
 	const struct gc *gc = ctx;
@@ -110,7 +110,7 @@ static void forget_plan(struct gc *gc)
 	gc_plan_free(&gc->plan);
 }
 
-/* True for a tree whose removal had begun, and which has been published again since. */
+/* True for a tree that was published again after its removal had begun. */
 static bool is_back(void *ctx, const struct scheduled *scheduled)
 {
 	const struct gc *gc = ctx;
@@ -144,21 +144,21 @@ static int make_plan(struct gc *gc, ducc_error **err)
 		return -1;
 	if (result)
 		context_notice(&gc->session->context, DUCC_WARNING,
-			       "%s: " REPO_SCHEDULE " is not one of ours: all that is not wanted "
-			       "begins its time anew",
+			       "%s: " REPO_SCHEDULE " is damaged or was not written by ducc: all "
+			       "grace periods begin again",
 			       gc->repository.name);
 	schedule_drop(&gc->schedule, is_back, gc);
 	if (gc->inventory.unclear)
 		context_notice(&gc->session->context, DUCC_WARNING,
-			       "%s: the manifest of %s can't be read: no layer is removed, it may "
-			       "have it",
+			       "%s: cannot read the manifest of %s: no layer is removed, because "
+			       "the image may need it",
 			       gc->repository.name, gc->inventory.unclear);
 	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, is_wanted, gc, gc->now,
 		     gc->options.grace);
 	return 0;
 }
 
-/* A list that has lost its entries somewhere must not empty the repository. */
+/* A truncated wish list must not empty the repository. */
 static int check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
@@ -167,12 +167,12 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 	if (gc->options.force || plan->n_new_names <= allowed)
 		return 0;
 	return error_set(err,
-			 "%zu of %zu images are not wanted any more: that is more than %u percent, "
-			 "nothing is done (-f does it all the same)",
+			 "%zu of %zu images are no longer wanted, which is more than %u percent: "
+			 "nothing is changed (override with -f)",
 			 plan->n_new_names, plan->n_names, gc->options.share);
 }
 
-/* Bytes that a layer has unpacked, as far as that is published. */
+/* The unpacked size of a layer, from its published metadata; 0: unknown. */
 static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
 {
 	AUTO_FREE char *path = layer_metadata(layer, "layers.json"), *data = NULL;
@@ -211,7 +211,7 @@ static void say_plan(const struct gc *gc)
 				       since);
 		else if (item->is_new)
 			context_notice(&gc->session->context, DUCC_INFO,
-				       "%s: %sscheduled, not wanted", item->path, would);
+				       "%s: no longer wanted, %sscheduled", item->path, would);
 		else
 			context_notice(&gc->session->context, DUCC_DEBUG, "%s: not wanted since %s",
 				       item->path, since);
@@ -232,7 +232,7 @@ static void say_plan(const struct gc *gc)
 		       count[GC_LAYER], bytes, would);
 }
 
-/* --- doing it --------------------------------------------------------- */
+/* --- removal ---------------------------------------------------------- */
 
 static int remove_path(struct gc *gc, char *path, ducc_error **err)
 {
@@ -242,7 +242,7 @@ static int remove_path(struct gc *gc, char *path, ducc_error **err)
 	return result;
 }
 
-/* The public names that go, and what is known about their images. */
+/* Removes the public names, and the metadata of their images. */
 static int remove_names(struct gc *gc, ducc_error **err)
 {
 	for (size_t i = 0; i < gc->plan.first[GC_FLAT]; i++)
@@ -279,7 +279,7 @@ static bool config_goes(void *ctx, const char *hex)
 	return goes(ctx, GC_FLAT, path);
 }
 
-/* From now on, no publish counts on the trees that go. */
+/* Removes the listings of the trees, which then no longer count as published. */
 static int remove_listings(struct gc *gc, ducc_error **err)
 {
 	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++) {
@@ -305,8 +305,8 @@ static int remove_trees(struct gc *gc, ducc_error **err)
 }
 
 /*
- * Writes the schedule, if it tells something new.  What is removed after the names stays
- * on it, and is dropped the next time that it is written.
+ * Writes the schedule, if it has changed.  Trees that are removed after the names stay on
+ * it until it is written the next time.
  */
 static int add_schedule(struct gc *gc, ducc_error **err)
 {
@@ -365,7 +365,7 @@ static int commit(struct gc *gc, ducc_error **err)
 	return changed < 0 ? -1 : transaction_commit(gc->transaction, err);
 }
 
-/* Opens the repository, for nobody else to change it unless this is a dry run. */
+/* Opens the repository, and begins a transaction unless this is a dry run. */
 static int open_repository(struct gc *gc, ducc_error **err)
 {
 	const char *name = gc->session->repository;
@@ -375,13 +375,13 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		const char *other = ducc_repository(gc->session, gc->options.wanted[i]);
 
 		if (name && other && strcmp(name, other) != 0)
-			return error_set(err, "records for several repositories, %s and %s: say -r",
+			return error_set(err, "records for several repositories, %s and %s: use -r",
 					 name, other);
 		name = other ? other : name;
 	}
 	if (!name)
 		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: say -r, $DUCC_REPO or repo=");
+				      "no repository: use -r, $DUCC_REPO or repo=");
 	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
 		return -1;
 	found = targets_open(&gc->repository, name, gc->session->store_path, err);
@@ -396,7 +396,7 @@ static int open_repository(struct gc *gc, ducc_error **err)
 			return -1;
 	}
 	if (!gc->repository.path || gc->repository.metadata_only)
-		return error_set(err, "repository %s: it is not mounted here", name);
+		return error_set(err, "repository %s: not mounted here", name);
 	return 0;
 }
 
@@ -414,8 +414,7 @@ static int run(struct gc *gc, ducc_error **err)
 	if (read_wanted(gc, err) < 0)
 		return -1;
 	if (gc->n_deleted == options->n_wanted && !options->all && !options->force)
-		return error_set(err, "no image is wanted: nothing is done (-f does it all the "
-				      "same)");
+		return error_set(err, "no image is wanted: nothing is changed (override with -f)");
 	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
 		return -1;
 	if (gc->session->dry_run) {

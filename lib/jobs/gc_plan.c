@@ -1,4 +1,4 @@
-/* What a garbage collection is to do: see gc_plan.h. */
+/* The plan of a garbage collection: see gc_plan.h. */
 #include "jobs/gc_plan.h"
 
 #include "base/mem.h"
@@ -12,7 +12,7 @@ struct planner {
 	uint64_t grace;
 };
 
-/* Takes the path.  `needed`: something that stays has it. */
+/* Takes ownership of the path.  `needed`: something that stays refers to it. */
 static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
 				      const struct digest *digest, bool needed)
 {
@@ -25,7 +25,7 @@ static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind
 	*item = (struct gc_item){.kind = kind, .path = path, .is_new = !scheduled};
 	if (digest)
 		item->digest = *digest;
-	/* A clock that was wrong must not keep anything for ever. */
+	/* A time in the future, from a wrong clock, must not keep anything forever. */
 	item->since =
 		scheduled && scheduled->since < planner->now ? scheduled->since : planner->now;
 	item->remove = !needed && ((scheduled && scheduled->removing) ||
@@ -41,7 +41,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*left)->name, (*right)->name);
 }
 
-/* What images have that stay, and of these what wanted ones have. */
+/* The trees of remaining images, and of those among them that are wanted. */
 struct needs {
 	struct digest_set wanted_flats, wanted_layers, flats, layers;
 };
@@ -64,7 +64,7 @@ static void add_needs(struct needs *needs, const struct published *image, bool w
 	}
 }
 
-/* Plans the names, and learns what is needed. */
+/* Plans the names, and collects the trees that are needed. */
 static void plan_names(struct planner *planner, const struct inventory *inventory,
 		       enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx,
 		       struct needs *needs)
@@ -118,7 +118,7 @@ void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
 		const struct digest *flat = &inventory->flats.digests[i];
 		AUTO_FREE char *path = flat_directory(flat);
 
-		/* What may be needed for all we know stays as it is, on the schedule or not. */
+		/* Trees that may be needed stay as they are, on the schedule or not. */
 		if (digest_set_has(&needs.wanted_flats, flat) ||
 		    (inventory->unclear_flat && !schedule_find(schedule, path)))
 			continue;

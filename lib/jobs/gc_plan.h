@@ -1,10 +1,10 @@
 /*
- * What a garbage collection is to do: which names nobody wants, which flat trees and
- * layers no wanted name needs, and which of them have been so for long enough.
+ * The plan of a garbage collection: which names are unwanted, which flat trees and layers no
+ * wanted name needs, and for which of them the grace period has passed.
  *
- * A name that is not wanted, and a flat tree or layer that no wanted image has, is put
- * on the schedule.  It goes when it has been there for the grace period; a tree only if
- * no name that stays has it.
+ * Unwanted names, and flat trees and layers that no wanted image needs, are put on the
+ * schedule.  They are removed after the grace period; a tree only if no remaining name needs
+ * it.
  */
 #ifndef DUCC_GC_PLAN_H
 #define DUCC_GC_PLAN_H
@@ -14,7 +14,7 @@
 
 enum gc_wanted {
 	GC_UNWANTED,
-	GC_KEPT, /* nobody knows: it stays as it is, on the schedule or not, and is not removed */
+	GC_KEPT, /* unknown: it stays as it is, on the schedule or not, and is not removed */
 	GC_WANTED,
 };
 
@@ -26,7 +26,7 @@ struct gc_item {
 	struct digest digest; /* of a flat tree or layer */
 	time_t since;
 	bool is_new; /* it was not on the schedule */
-	bool remove; /* it goes now */
+	bool remove; /* it is removed now */
 };
 
 struct gc_plan {
@@ -35,17 +35,17 @@ struct gc_plan {
 	size_t first[GC_LAYER + 2]; /* of each kind, and the end */
 	size_t n, capacity;
 	size_t n_names;     /* in the repository */
-	size_t n_new_names; /* that go on the schedule now */
-	size_t n_removed;   /* items that go now */
-	bool *removed;      /* of each image in the inventory */
+	size_t n_new_names; /* added to the schedule now */
+	size_t n_removed;   /* items removed now */
+	bool *removed;      /* for each image in the inventory */
 };
 
-/* is_wanted() tells it for a public name.  `grace` is in seconds. */
+/* is_wanted() is called with public names.  `grace` is in seconds. */
 void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
 		  const struct schedule *schedule,
 		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
 		  uint64_t grace);
-/* The item of a path, or NULL. */
+/* The item for a path, or NULL. */
 const struct gc_item *gc_plan_find(const struct gc_plan *plan, enum gc_kind kind, const char *path);
 
 void gc_plan_free(struct gc_plan *plan);

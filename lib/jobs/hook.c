@@ -1,4 +1,4 @@
-/* The job of ducc-hook: from a registry's notification to records (ducc.h). */
+/* The job of ducc-hook: converting a registry's notification to records (ducc.h). */
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -9,14 +9,14 @@
 
 struct hook {
 	ducc_session *session;
-	const char *registry; /* goes before the one that is told; NULL: it does not */
+	const char *registry; /* overrides the one in the notification; NULL: does not */
 	bool (*event)(void *ctx, ducc_record *record, ducc_error *error);
 	bool stopped; /* by it */
 	void *ctx;
 	size_t n; /* events so far */
 };
 
-/* What happened to an image; what is not told is NULL. */
+/* A push or deletion of an image; missing parts are NULL. */
 struct event {
 	bool deleted;
 	const char *registry, *repository, *tag, *digest;
@@ -29,7 +29,7 @@ static char *find_home(const struct hook *hook, const struct event *event, ducc_
 	const char *separator = hook->registry ? strstr(hook->registry, "://") : NULL;
 
 	if (!registry) {
-		error_set(err, "the registry is not told");
+		error_set(err, "the notification does not name the registry");
 		return NULL;
 	}
 	if (!registry_is_valid(separator ? separator + 3 : registry)) {
@@ -50,7 +50,7 @@ static int set_fields(const struct hook *hook, const struct event *event, ducc_r
 	return event->deleted ? ducc_record_set(record, "event", "delete", err) : 0;
 }
 
-/* Each part must be what it is called: put together, they could be taken apart elsewhere. */
+/* Checks each part: joined to a reference, they could be split in other places. */
 static int check_parts(const struct event *event, ducc_error **err)
 {
 	struct digest digest;
@@ -85,8 +85,8 @@ static ducc_record *make_record(const struct hook *hook, const struct event *eve
 }
 
 /*
- * Takes the error if reading the event has failed.  A push without a tag is a part of
- * something: a layer, or an image for one of several platforms.
+ * Takes ownership of the error, which is set if reading the event has failed.  A push without
+ * a tag is a part of an image: a layer, or a manifest for one of several platforms.
  */
 static void hand_over(struct hook *hook, const struct event *event, ducc_error *error)
 {
@@ -176,7 +176,7 @@ static int read_resource(struct hook *hook, const cJSON *resource, bool deleted,
 	return 0;
 }
 
-/* In its own format, or as CloudEvents, which call everything something else. */
+/* In its own format, or as CloudEvents, with other keys. */
 static int read_harbor(struct hook *hook, const cJSON *json, ducc_error **err)
 {
 	const cJSON *data, *repository, *resources, *resource;
@@ -217,7 +217,7 @@ static int read_quay(struct hook *hook, const cJSON *json, ducc_error **err)
 	if (!url[len])
 		return error_set(err, "\"docker_url\" has no repository: %s", url);
 	registry = xstrndup(url, len);
-	/* Once it was an object with the tags as its keys. */
+	/* Formerly an object with the tags as its keys. */
 	cJSON_ArrayForEach(tag, tags)
 	{
 		struct event event = {.registry = registry, .repository = url + len + 1};
@@ -242,7 +242,7 @@ static int read_docker_hub(struct hook *hook, const cJSON *json, ducc_error **er
 	return 0;
 }
 
-/* What only the notifications of one kind of registry have at their top. */
+/* Top-level keys that only notifications of one kind of registry have. */
 static const struct {
 	const char *key;
 	int (*read)(struct hook *hook, const cJSON *json, ducc_error **err);
@@ -264,7 +264,7 @@ static int read_notification(struct hook *hook, const struct buffer *data, ducc_
 			return error_wrap(err, "notification");
 		return 0;
 	}
-	return error_set(err, "notification: not of a kind of registry that is known");
+	return error_set(err, "notification: unknown kind of registry");
 }
 
 int ducc_hook(ducc_session *session, int fd, const char *registry,

@@ -1,9 +1,9 @@
 /*
- * The job of ducc-publish: unpacked images into a repository (ducc.h).
+ * The job of ducc-publish: publishing unpacked images in a repository (ducc.h).
  *
- * Each image is prepared by itself: what the repository does not have is added to a
- * transaction.  If that fails, it is taken back, and the other images go on.  Then
- * one commit makes all of it visible.
+ * Each image is prepared separately: what the repository lacks is added to a transaction.
+ * If that fails, the additions for this image are dropped, and the other images continue.
+ * Then one commit makes everything visible.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,10 +35,10 @@ struct image {
 	struct stored_image stored;
 	struct platform platform;
 	char *there;        /* the label under which its metadata is published, or NULL */
-	uint64_t *unpacked; /* bytes of each layer; 0: not known */
-	bool *added;        /* of each layer: the transaction brings it */
-	bool changed;       /* something was added for it */
-	bool known;         /* an image had its name, for that platform, before */
+	uint64_t *unpacked; /* bytes of each layer; 0: unknown */
+	bool *added;        /* for each layer: the transaction adds it */
+	bool changed;       /* the transaction adds something for it */
+	bool known;         /* its name, for that platform, was published before */
 	struct span span;
 };
 
@@ -48,10 +48,10 @@ struct publish {
 	struct repository repository;
 	struct transaction *transaction;
 	ducc_record *const *records;
-	struct image *images; /* one for each record that was looked at */
+	struct image *images; /* one for each record processed */
 	size_t n;
 	ducc_error **errors;
-	bool committing; /* all of them together */
+	bool committing; /* all of them, in one commit */
 };
 
 /* --- layers ----------------------------------------------------------- */
@@ -70,7 +70,7 @@ static char *layer_json(const struct listing_head *head, const char *media_type)
 	return json_print(json, true);
 }
 
-/* True if the listing names something that the published one does not. */
+/* True if the listing has entries that are not in the published one. */
 static bool has_more(struct tree *tree, const struct tree *published)
 {
 	struct node *root = tree_root(tree);
@@ -86,7 +86,7 @@ static bool has_more(struct tree *tree, const struct tree *published)
 	return false;
 }
 
-/* Says that directories which the layer implies are published as they were in another image. */
+/* Warns of implied directories that are published with the metadata of another image. */
 static void report_differences(struct publish *publish, const struct digest *layer,
 			       struct tree *tree, const struct tree *published)
 {
@@ -107,12 +107,12 @@ static void report_differences(struct publish *publish, const struct digest *lay
 	if (differences.n)
 		context_notice(&publish->session->context, DUCC_WARNING,
 			       "layer " PRI_DIGEST
-			       ": %zu directories, first %s, are published with other owner, mode "
-			       "or time than in this image; they stay, the flat image is right",
+			       ": %zu directories, first %s, stay published with a different "
+			       "owner, mode or time than in this image; the flat image is correct",
 			       layer->hex, differences.n, differences.first);
 }
 
-/* A layer that is published may need more whiteouts for this image. */
+/* Completes a published layer, which may need more whiteouts for this image. */
 static int complete_layer(struct publish *publish, const struct listing_head *head,
 			  struct tree *tree, ducc_error **err)
 {
@@ -128,7 +128,7 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 	report_differences(publish, &head->layer, tree, published);
 	if (!has_more(tree, published))
 		return 0;
-	/* What is published stays as it is, whatever the store has got the layer to be since. */
+	/* Published entries stay as they are, whatever the store's listing has now. */
 	if (lseek(fd, 0, SEEK_SET) == 0)
 		complete = listing_read(fd, &published_head, err);
 	if (!complete)
@@ -152,7 +152,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 	if (transaction_adds(publish->transaction, directory) || (published && listing < 0))
 		return 0;
 	if (listing < 0 && errno == ENOENT)
-		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (ducc-unpack does that)");
+		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
 	if (listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(listing, &head, err);
@@ -170,8 +170,8 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 /* --- the flat image and its metadata ---------------------------------- */
 
 /*
- * The platform that the image is published for: what its config says, if it does; what the
- * record says must be the same then.
+ * Sets the platform of the published image: from its config, if that names one, which the
+ * record must then match; else from the record.
  */
 static int choose_platform(struct image *image, const char *of_record, ducc_error **err)
 {
@@ -186,7 +186,7 @@ static int choose_platform(struct image *image, const char *of_record, ducc_erro
 	return platform_parse(&image->platform, normalized && !known ? normalized : own, err);
 }
 
-/* Reads what the store has of the image. */
+/* Reads the manifest and config of the image from the store. */
 static int read_image(struct publish *publish, const ducc_record *record, struct image *image,
 		      ducc_error **err)
 {
@@ -215,7 +215,7 @@ static void image_end(struct image *image)
 	*image = (struct image){.name = NULL};
 }
 
-/* The root file system, with what Singularity needs, from the store. */
+/* The root file system from the store, with the files for Singularity. */
 static struct tree *read_tree(struct publish *publish, const struct image *image, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
@@ -224,7 +224,7 @@ static struct tree *read_tree(struct publish *publish, const struct image *image
 
 	if (fd < 0) {
 		if (errno == ENOENT)
-			error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (ducc-unpack does that)");
+			error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
 		else
 			error_errno(err, errno, "%s", name);
 		return NULL;
@@ -299,8 +299,8 @@ static struct naming naming_of(const struct image *image)
 }
 
 /*
- * True if just this image is published, under its name: then its layers have been made
- * complete for it.  This is all that is looked at when nothing has changed.
+ * True if exactly this image is published under its name: then its layers are complete for
+ * it.  If nothing has changed, no more than this is read.
  */
 static bool is_published(struct publish *publish, struct image *image, const struct naming *naming)
 {
@@ -353,7 +353,7 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 	return prepare_flat(publish, image, err);
 }
 
-/* Adds what is missing of one image, or nothing if that fails. */
+/* Adds the missing parts of one image, or nothing on failure. */
 static void prepare(struct publish *publish, size_t i)
 {
 	size_t before = publish->transaction->steps;
@@ -381,7 +381,7 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 	podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
-/* Gives the images that are prepared their names, and says what there is to say of them. */
+/* Adds the names and the metadata of the prepared images. */
 static int prepare_names(struct publish *publish, ducc_error **err)
 {
 	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
@@ -434,8 +434,8 @@ static bool take(struct schedule *schedule, char *path)
 }
 
 /*
- * Takes off the schedule what the images have: it is wanted today, and has its whole
- * time again, even if nobody wants it any more when ducc-gc looks next.
+ * Takes the images and their trees off the schedule: they are wanted now, so their grace
+ * period begins anew even if they are unwanted again when ducc-gc next runs.
  */
 static int prepare_schedule(struct publish *publish, ducc_error **err)
 {
@@ -467,13 +467,13 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 	return transaction_add_file(publish->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
-/* Gives the images that are prepared their names, once all are. */
+/* After all images are prepared: adds their names, and updates the schedule. */
 static int prepare_rest(struct publish *publish, ducc_error **err)
 {
 	return prepare_names(publish, err) < 0 ? -1 : prepare_schedule(publish, err);
 }
 
-/* For a dry run: what publishing the image would add. */
+/* For a dry run: reports what publishing the image would add. */
 static void say_what_is_missing(struct publish *publish, const struct image *image)
 {
 	const struct repository *repository = &publish->repository;
@@ -507,7 +507,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 	return prepare_rest(publish, err);
 }
 
-/* The same again, for a repository that somebody else has changed meanwhile. */
+/* Repeats this for a repository that others have changed in the meantime. */
 static int prepare_again(struct publish *publish, ducc_error **err)
 {
 	transaction_clear(publish->transaction);
@@ -539,11 +539,11 @@ static int open_all(struct publish *publish, ducc_error **err)
 
 	if (!found)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "there is no store %s (ducc-fetch makes it)",
+				      "store %s does not exist (run ducc-fetch first)",
 				      publish->session->store_path);
 	if (!name)
 		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: say -r, $DUCC_REPO or repo=");
+				      "no repository: use -r, $DUCC_REPO or repo=");
 	if (found < 0)
 		return -1;
 	return targets_open(&publish->repository, name, publish->session->store_path, err) < 0 ? -1
@@ -568,7 +568,7 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 
-/* Notes in the record, and in an event, what is published now. */
+/* Reports the result in the record and in events. */
 static void report(struct publish *publish, size_t i)
 {
 	struct image *image = &publish->images[i];
@@ -598,15 +598,15 @@ static void end_image(struct publish *publish, size_t i)
 
 	if (i < publish->n && !*error && !publish->session->dry_run)
 		report(publish, i);
-	if (i >= publish->n) /* there is no repository, or no store: it was not begun */
+	if (i >= publish->n) /* there is no repository or store: its span was not begun */
 		span_begin(&publish->images[i].span, publish->session->events, "image_publish",
 			   ducc_record_reference(publish->records[i]), NULL);
 	span_end(&publish->images[i].span, *error ? -1 : 0, 0, error);
 }
 
 /*
- * Publishes the first of the records, as ducc_publish() does; *shared is set if they
- * failed together.
+ * Publishes the first of the records, as ducc_publish() does; sets *shared if they failed
+ * together.
  */
 static size_t publish_some(ducc_session *session, ducc_record *const *records, size_t n,
 			   ducc_error **errors, bool *shared)
@@ -644,9 +644,9 @@ size_t ducc_publish(ducc_session *session, ducc_record *const *records, size_t n
 
 	if (done < 2 || !shared)
 		return done;
-	/* What failed together may be the fault of one: each by itself. */
+	/* One image may have caused the failure of all: retry each separately. */
 	for (size_t i = 0; i < done && !context_cancelled(&session->context); i++) {
-		context_notice(&session->context, DUCC_WARNING, "%s: %s; trying it by itself",
+		context_notice(&session->context, DUCC_WARNING, "%s: %s; retrying it separately",
 			       ducc_record_reference(records[i]), ducc_error_message(errors[i]));
 		ducc_error_free(errors[i]);
 		errors[i] = NULL;

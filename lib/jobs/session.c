@@ -35,7 +35,7 @@ static char *default_store(ducc_error **err)
 		return format("%s/ducc", cache);
 	if (home)
 		return format("%s/.cache/ducc", home);
-	error_set(err, "no place for the store: set $DUCC_STORE");
+	error_set(err, "no default for the store: set $DUCC_STORE");
 	return NULL;
 }
 
@@ -46,17 +46,17 @@ int options_take(void *to, size_t size, const void *from, ducc_error **err)
 
 	memcpy(&given, from, sizeof(given));
 	if (given < sizeof(given))
-		return error_set_kind(err, DUCC_USAGE, "options: their size is not set");
+		return error_set_kind(err, DUCC_USAGE, "options: size is not set");
 	for (size_t i = size; i < given; i++)
 		if (bytes[i])
 			return error_set_kind(
 				err, DUCC_USAGE,
-				"options: this library is too old to know all of them");
+				"options: this library is too old to support all of them");
 	memcpy(to, from, given < size ? given : size);
 	return 0;
 }
 
-/* Checks options that all jobs share, and takes limits from where they are. */
+/* Checks the options that all jobs share, and copies them and the limits. */
 static int take_options(struct ducc_options *options, struct ducc_limits *limits,
 			const struct ducc_options *given, ducc_error **err)
 {
@@ -72,9 +72,9 @@ static int take_options(struct ducc_options *options, struct ducc_limits *limits
 	if (options->platform && platform_parse(&platform, options->platform, err) < 0)
 		return -1;
 	platform_free(&platform);
-	/* It goes into records. */
+	/* It becomes a field of records. */
 	if (options->repository && !text_is_plain(options->repository))
-		return error_set(err, "repository %s: its name holds a control character",
+		return error_set(err, "repository %s: name contains a control character",
 				 options->repository);
 	return 0;
 }
@@ -146,7 +146,7 @@ const char *ducc_repository(const ducc_session *session, const ducc_record *reco
 	return session->repository ? session->repository : ducc_record_get(record, "repo");
 }
 
-/* The manifest that the reference leads to in the store. */
+/* Finds the manifest for a reference in the store. */
 static int find_manifest(const struct store *store, const struct reference *reference,
 			 const char *platform, struct digest *manifest, ducc_error **err)
 {

@@ -1,6 +1,6 @@
 /*
- * A session: the options that all jobs share (struct ducc_options), checked and
- * completed, and the way to the caller's callbacks.
+ * A session: the options that all jobs share (struct ducc_options), checked and completed
+ * with defaults, and the context, which calls the caller's callbacks.
  */
 #ifndef DUCC_SESSION_H
 #define DUCC_SESSION_H
@@ -15,42 +15,41 @@
 
 struct ducc_session {
 	char *store_path;
-	char *repository; /* NULL: the record says */
-	char *platform;   /* NULL: the record says */
-	unsigned jobs;    /* 0: the job decides */
+	char *repository; /* NULL: from the record */
+	char *platform;   /* NULL: from the record */
+	unsigned jobs;    /* 0: default of the job */
 	struct ducc_limits limits;
 	uint64_t batch_bytes;
 	bool dry_run, foreign;
 	struct context context;
-	struct events *events; /* NULL: nobody listens */
-	struct strmap
-		pushed; /* blobs, "REGISTRY HEX": a repository that has it since we pushed it */
+	struct events *events; /* NULL: no event file */
+	struct strmap pushed;  /* pushed blobs: "REGISTRY HEX" to a repository that has the blob */
 	pthread_mutex_t pushed_mutex;
 	struct network *network;
 	struct store_index *index;
-	bool swept; /* the store's tmp/ */
+	bool swept; /* the store's tmp/ has been swept */
 	int input;  /* a copy of an archive on standard input, or -1 */
 };
 
 /*
- * Copies options of the caller's, which begin with their size, into a structure of `size`
- * bytes: what the caller does not know of is zero.  Refuses what we do not know of, unless
- * it is zero.
+ * Copies the caller's options, which begin with their size, into a structure of `size`
+ * bytes: members beyond the caller's size are zero.  Rejects members beyond our own size
+ * unless they are zero.
  */
 int options_take(void *to, size_t size, const void *from, ducc_error **err);
 
 /*
- * Reads the record's reference and finds its image manifest: the digest if it is
- * pinned, and was fetched under this name; otherwise what the store lists under it.
+ * Parses the record's reference and finds its image manifest: the digest if it is pinned,
+ * and was fetched under this name; otherwise the entry of the store's index for the name.
  */
 int session_find_image(ducc_session *session, const struct store *store, const ducc_record *record,
 		       struct reference *reference, struct digest *manifest, ducc_error **err);
 
-/* Remembers a blob that was pushed (or found) there. */
+/* Remembers a blob that was pushed to (or found in) this repository of a registry. */
 void session_add_pushed(ducc_session *session, const struct reference *where,
 			const struct digest *digest);
 
-/* The repository of the registry that has it, or NULL; lives as long as the session. */
+/* A repository of the registry that has the blob, or NULL; valid as long as the session. */
 const char *session_pushed(ducc_session *session, const char *registry,
 			   const struct digest *digest);
 

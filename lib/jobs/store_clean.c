@@ -1,9 +1,9 @@
 /*
- * Cleaning the store: what is old, and can be made again (ducc.h).
+ * Cleaning the store: removing old files that can be recreated (ducc.h).
  *
- * Nothing is removed that an image in index.json needs, unless that image is old or
- * published.  A tool that misses something all the same fails with its image, and
- * finds it again the next time.
+ * Files that an image in index.json needs are removed only if that image is old or
+ * published.  A tool that needs a removed file all the same fails with its image, and
+ * succeeds after the image is fetched or unpacked again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #include "repo/repository.h"
 #include "store/index.h"
 
-#define YOUNG 3600 /* seconds: somebody may be at work with it */
+#define YOUNG 3600 /* seconds: a tool may be using the file */
 
 struct candidate {
 	char *path; /* in the store */
@@ -38,11 +38,11 @@ struct clean {
 	struct ducc_clean_options options;
 	struct store store;
 	struct repository repository;
-	struct digest_set blobs, layers, images; /* that stay, of each directory */
-	struct candidate *files;                 /* that may go */
+	struct digest_set blobs, layers, images; /* to keep, in each directory */
+	struct candidate *files;                 /* that may be removed */
 	size_t n, capacity;
-	uint64_t total; /* bytes, of all files */
-	bool unclear;   /* an image does not tell what it needs */
+	uint64_t total; /* bytes of all files */
+	bool unclear;   /* the needs of an image are unknown */
 	time_t now;
 };
 
@@ -59,7 +59,7 @@ static bool is_older(const struct clean *clean, time_t when, uint64_t seconds)
 	return clean->now >= when && (uint64_t)(clean->now - when) >= seconds;
 }
 
-/* Says that something is removed, or would be. */
+/* Reports that a file or image is removed, or would be. */
 static void tell(const struct clean *clean, const char *what)
 {
 	if (clean->session->dry_run)
@@ -91,7 +91,7 @@ static bool is_published(const struct clean *clean, const char *name, const char
 	return repository_has_file(&clean->repository, other, data, len);
 }
 
-/* The manifest as the registry has it; index.json may list its OCI form. */
+/* The digest in index.json, and that of the registry's manifest if the former is its OCI form. */
 static bool manifest_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
 {
 	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "digest"));
@@ -114,9 +114,9 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	size_t len;
 
 	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
-		return true; /* somebody else's */
+		return true; /* not written by ducc */
 	if (!store_has_blob(&clean->store, &manifest)) {
-		tell(clean, name ? name : listed.hex); /* nobody can do anything with it */
+		tell(clean, name ? name : listed.hex); /* useless without its manifest */
 		return clean->session->dry_run;
 	}
 	if (store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
@@ -146,7 +146,7 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 
 /* --- files ------------------------------------------------------------ */
 
-/* Lists the files of a directory that are called after a digest and need not stay. */
+/* Lists the files of a directory that are named by a digest and may be removed. */
 static int list_files(struct clean *clean, const char *directory, struct digest_set *stay,
 		      ducc_error **err)
 {
@@ -187,7 +187,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	uint64_t removed = 0;
 
 	if (clean->unclear)
-		return error_set(err, "an image in index.json can't be read: nothing is removed");
+		return error_set(err, "cannot read an image in index.json: nothing is removed");
 	if (clean->n)
 		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
 	for (size_t i = 0; i < clean->n; i++) {
@@ -207,8 +207,8 @@ static int remove_files(struct clean *clean, ducc_error **err)
 		       clean->total, clean->session->dry_run ? "would be " : "");
 	if (options->limit && clean->total - removed > options->limit)
 		context_notice(&clean->session->context, DUCC_WARNING,
-			       "%s: still %" PRIu64 " bytes: images wait to be published, or are "
-			       "just being fetched",
+			       "%s: still %" PRIu64 " bytes: images are waiting to be published, "
+			       "or are being fetched",
 			       clean->store.path, clean->total - removed);
 	return 0;
 }
@@ -221,7 +221,7 @@ static int run(struct clean *clean, ducc_error **err)
 	if (found < 0)
 		return -1;
 	if (!found)
-		return error_set_kind(err, DUCC_NOT_FOUND, "there is no store %s", path);
+		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist", path);
 	if (name && targets_open(&clean->repository, name, path, err) < 0)
 		return -1;
 	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||

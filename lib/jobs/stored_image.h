@@ -1,6 +1,6 @@
 /*
- * The documents of an image: its manifest and its config, as the store has them or as they are
- * published, read, parsed and checked against each other.
+ * The documents of an image: its manifest and config, from the store or as published, read,
+ * parsed and checked against each other.
  */
 #ifndef DUCC_STORED_IMAGE_H
 #define DUCC_STORED_IMAGE_H
@@ -18,17 +18,17 @@ struct stored_image {
 };
 
 /*
- * Reads the image whose manifest has that digest.  Call stored_image_free() in the end, also if
+ * Reads the image whose manifest has this digest.  Call stored_image_free() at the end, even if
  * this fails.
  */
 int stored_image_read(struct stored_image *image, const struct store *store,
 		      const struct digest *digest, ducc_error **err);
 
-/* The same if the manifest is known, and in image->manifest: reads the config only. */
+/* The same if the manifest is already in image->manifest: reads only the config. */
 int stored_image_read_config(struct stored_image *image, const struct store *store,
 			     ducc_error **err);
 
-/* Reads the image that is published under `label`, in the repository whose root is open there. */
+/* Reads the image published under `label` in the repository whose root directory is `root`. */
 int stored_image_read_published(struct stored_image *image, int root, const char *label,
 				ducc_error **err);
 

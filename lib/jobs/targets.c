@@ -24,7 +24,7 @@ int targets_open(struct repository *repository, const char *name, const char *st
 		return found < 0 ? error_wrap(err, "repository %s", name) : found;
 	}
 	return error_set(err,
-			 "repository %s: neither a directory (which needs a slash in its name) nor "
+			 "repository %s: neither a directory (its name must contain a slash) nor "
 			 "the name of a CernVM-FS repository",
 			 name);
 }

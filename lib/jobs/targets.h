@@ -1,5 +1,5 @@
 /*
- * The kinds of repositories that there are.
+ * The kinds of repositories.
  */
 #ifndef DUCC_TARGETS_H
 #define DUCC_TARGETS_H
@@ -7,9 +7,9 @@
 #include "repo/repository.h"
 
 /*
- * Opens a repository, of the kind that its name says; 1 if it can be read, 0 if not, -1 on
- * error.  `store` is the path of the store, which may have a copy of the repository's
- * metadata.  Release with repository_close(), in any case.
+ * Opens a repository, of the kind determined by its name; 1 if it can be read, 0 if not, -1
+ * on error.  `store` is the path of the store, which may have a copy of the repository's
+ * metadata.  Release with repository_close() in any case.
  */
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err);

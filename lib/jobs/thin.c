@@ -1,8 +1,8 @@
 /*
- * The job of ducc-thin: the thin image of a published one into a registry, or into an
- * OCI image layout (ducc.h).
+ * The job of ducc-thin: writing the thin image of a published image to a registry, or into
+ * an OCI image layout (ducc.h).
  *
- * All that it needs is what the repository says of itself in .metadata.
+ * It needs only .metadata of the repository.
  */
 #include <errno.h>
 
@@ -31,16 +31,16 @@ struct push {
 	ducc_session *session;
 	struct repository repository;
 	struct reference reference;  /* of the image */
-	struct reference target;     /* of the thin one; registry NULL: the record has none */
+	struct reference target;     /* of the thin image; registry NULL: not in the record */
 	char *name;                  /* REGISTRY/REPOSITORY:TAG of the image */
-	char *target_name;           /* the same of the thin one, or `name` */
-	struct stored_image *images; /* those published under the name */
+	char *target_name;           /* the same of the thin image, or `name` */
+	struct stored_image *images; /* published under the name */
 	size_t n, capacity;
-	struct thin *thins;     /* of them */
+	struct thin *thins;     /* of these images */
 	struct thin_part index; /* if there are several */
 };
 
-/* --- what is published ------------------------------------------------ */
+/* --- published images ------------------------------------------------- */
 
 static int read_published(const struct push *push, int root, const char *label,
 			  struct stored_image *image, ducc_error **err)
@@ -67,7 +67,7 @@ static int add_published(struct push *push, int root, const char *label, ducc_er
 	return read_published(push, root, label, &push->images[push->n++], err);
 }
 
-/* The images that have the name as well, for other platforms. */
+/* Adds the images with the same name for other platforms. */
 static int add_platforms(struct push *push, int root, ducc_error **err)
 {
 	AUTO_ENTRIES entries = entries_open(root, MULTIARCH);
@@ -84,7 +84,7 @@ static int add_platforms(struct push *push, int root, ducc_error **err)
 	return 0;
 }
 
-/* A thin image must not refer to what is not there (yet). */
+/* A thin image must not refer to an image that is not published (yet). */
 static int check_is_published(const struct push *push, ducc_error **err)
 {
 	size_t i = 0;
@@ -95,7 +95,7 @@ static int check_is_published(const struct push *push, ducc_error **err)
 			i++;
 	if (i == push->n)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "not published in %s (ducc-publish does that)",
+				      "not published in %s (run ducc-publish first)",
 				      push->repository.name);
 	return 0;
 }
@@ -120,7 +120,7 @@ static bool is_docker(const struct stored_image *image)
 	return oci != NULL;
 }
 
-/* What the image is called; the digest that fetching has added is none of that. */
+/* The reference of the image, without a digest that ducc-fetch has added to its tag. */
 static char *origin_of(const struct reference *reference)
 {
 	struct reference origin = *reference;
@@ -145,7 +145,7 @@ static int build(struct push *push, bool oci, ducc_error **err)
 
 	if (!base)
 		return -1;
-	/* An index holds one kind, and Docker can read both. */
+	/* An index has manifests of one kind, and Docker can read both. */
 	for (size_t i = 0; i < push->n; i++)
 		oci |= !is_docker(&push->images[i]);
 	push->thins = xcalloc(push->n, sizeof(*push->thins));
@@ -166,7 +166,7 @@ static int build(struct push *push, bool oci, ducc_error **err)
 	return 0;
 }
 
-/* What gets the name: the index, or the manifest of the only image. */
+/* The document that gets the name: the index, or the manifest of the only image. */
 static const struct thin_part *top(const struct push *push, const char **media_type)
 {
 	*media_type = push->n > 1 ? thin_index_type(push->thins) : thin_manifest_type(push->thins);
@@ -235,7 +235,7 @@ static struct registry *open_registry(const struct push *push, const ducc_record
 		if (!login.user)
 			login.user = getenv("DUCC_OUTPUT_REGISTRY_USER");
 		if (!login.user || !*login.user) {
-			error_set(err, "$DUCC_OUTPUT_REGISTRY_PASS without a user: say "
+			error_set(err, "$DUCC_OUTPUT_REGISTRY_PASS without a user: set "
 				       "$DUCC_OUTPUT_REGISTRY_USER or user=");
 			return NULL;
 		}
@@ -243,7 +243,7 @@ static struct registry *open_registry(const struct push *push, const ducc_record
 	return network_registry(push->session->network, &push->target, &login, err);
 }
 
-/* Sends a blob, unless the registry has it here, or in a repository where we have put it. */
+/* Pushes a blob, unless the registry has it, here or in a repository to which we pushed it. */
 static int upload_blob(const struct upload *upload, const struct thin_part *part, ducc_error **err)
 {
 	return registry_put_blob(
@@ -276,7 +276,7 @@ static int upload_all(const struct push *push, const struct upload *upload, ducc
 				     push->index.len, err);
 }
 
-/* True if the registry has just this under that name; if it can't tell, pushing will. */
+/* True if the registry has exactly this under the name; on an error, pushing will report it. */
 static bool is_up_to_date(const struct push *push, const struct upload *upload)
 {
 	const char *media_type;
@@ -301,7 +301,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 		return 0;
 	if (!there && !root)
 		context_notice(&push->session->context, DUCC_WARNING,
-			       "%s: of use only where the directory %s is", push->target_name,
+			       "%s: usable only on hosts with the directory %s", push->target_name,
 			       push->repository.name);
 	if (!there && upload_all(push, upload, err) < 0)
 		return error_wrap(err, "%s", push->target_name);
@@ -339,21 +339,21 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 
 	if (!repository)
 		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: say -r, $DUCC_REPO or repo=");
+				      "no repository: use -r, $DUCC_REPO or repo=");
 	if (reference_parse(&push->reference, ducc_record_reference(record), err) < 0)
 		return -1;
 	if (thin && reference_parse(&push->target, thin, err) < 0)
 		return error_wrap(err, "thin=%s", thin);
 	if (thin && reference_is_pinned(&push->target))
 		return error_set_kind(err, DUCC_USAGE,
-				      "thin=%s: a digest can't be known beforehand", thin);
+				      "thin=%s: the digest cannot be known in advance", thin);
 	push->name = reference_name(&push->reference);
 	push->target_name = thin ? reference_name(&push->target) : xstrdup(push->name);
 	switch (targets_open(&push->repository, repository, push->session->store_path, err)) {
 	case 1:
 		return 0;
 	case 0:
-		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s: not there to be read",
+		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s cannot be read here",
 				      repository);
 	default:
 		return -1;
@@ -390,7 +390,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	result = open_all(&push, record, err);
 	if (!result)
 		result = read_all(&push, err);
-	/* A layout is the OCI's. */
+	/* An image layout contains OCI manifests. */
 	if (!result)
 		result = build(&push, layout != NULL, err);
 	if (!result)

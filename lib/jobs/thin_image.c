@@ -42,7 +42,7 @@ void thin_free(struct thin *thin)
 	platform_free(&thin->platform);
 }
 
-/* The digest last, as Docker has it, and every thin image so far: theirs would change. */
+/* The digest last, as in Docker and in all earlier thin images, to keep their digests. */
 static cJSON *descriptor(const char *media_type, const struct thin_part *part)
 {
 	cJSON *json = descriptor_to_json(media_type, &part->digest, part->len);
@@ -100,7 +100,7 @@ static int make_tar(const struct thin_source *source, char **tar, size_t *len, d
 	return read_file(fd, SIZE_MAX, tar, len, err);
 }
 
-/* gzip without name, time and system, which would differ. */
+/* gzip without name, time and system, for reproducible output. */
 static char *compress_all(const char *data, size_t len, size_t *compressed)
 {
 	gz_header header = {.os = OS_UNKNOWN};
@@ -138,7 +138,7 @@ static int build_layer(struct thin *thin, const struct thin_source *source, stru
 
 /* --- the config ------------------------------------------------------- */
 
-/* Tells everybody in the container that it is one of these. */
+/* Marks the container as one of a thin image, in its environment. */
 static void mark_environment(cJSON *run)
 {
 	const cJSON *old = cJSON_GetObjectItemCaseSensitive(run, "Env"), *item;
@@ -164,7 +164,7 @@ static void set_rootfs(cJSON *config, const struct digest *diff_id)
 	json_set(config, "rootfs", rootfs);
 }
 
-/* Must have one entry for each layer. */
+/* The history must have one entry for each layer. */
 static void set_history(cJSON *config, const char *origin)
 {
 	const cJSON *created = cJSON_GetObjectItemCaseSensitive(config, "created");
@@ -185,7 +185,7 @@ static int build_config(struct thin *thin, const struct thin_source *source,
 	AUTO_JSON *json = NULL;
 	cJSON *run;
 
-	/* It checks the types of what is read below. */
+	/* Checks the types of the members read below. */
 	if (config_parse(&parsed, source->config_json, source->config_len, err) < 0)
 		return -1;
 	json = json_parse(source->config_json, source->config_len, "config", err);

@@ -1,8 +1,9 @@
 /*
- * Thin images: an image with one small layer that holds thin.json, which says where the
- * layers of another image are published.  Docker's graph driver for CernVM-FS reads it.
+ * Thin images: an image with one small layer that contains thin.json, a list of the places
+ * where the layers of another image are published.  Docker's graph driver for CernVM-FS
+ * reads it.
  *
- * Everything is made in memory, and of the same input comes the same output, to the byte.
+ * Everything is built in memory, and reproducible: the same input gives the same bytes.
  */
 #ifndef DUCC_THIN_IMAGE_H
 #define DUCC_THIN_IMAGE_H
@@ -19,12 +20,12 @@ struct thin_part {
 struct thin {
 	struct thin_part layer, config, manifest;
 	struct platform platform;
-	bool oci; /* the manifest is one of the OCI, not of Docker */
+	bool oci; /* the manifest is an OCI manifest, not Docker's */
 };
 
 struct thin_source {
-	const char *origin; /* what the published image is called */
-	const char *base;   /* URL of the repository that its layers are in */
+	const char *origin; /* reference of the published image */
+	const char *base;   /* URL of the repository with its layers */
 	const struct manifest *manifest;
 	const char *config_json;
 	size_t config_len;
@@ -37,7 +38,7 @@ struct thin_source {
 int thin_build(struct thin *thin, const struct thin_source *source, bool oci, ducc_error **err);
 void thin_free(struct thin *thin);
 
-/* The media type of its manifest, and that of an index of such. */
+/* The media type of its manifest, and of an index of such manifests. */
 const char *thin_manifest_type(const struct thin *thin);
 const char *thin_index_type(const struct thin *thin);
 

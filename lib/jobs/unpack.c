@@ -1,10 +1,9 @@
 /*
- * The job of ducc-unpack: a fetched image into layer tars and listings (ducc.h).
+ * The job of ducc-unpack: unpacking a fetched image into layer tars and listings (ducc.h).
  *
- * First the layers that nobody has unpacked yet are read, several at a time;
- * their files stay staged.  Then all layers are merged, the lowest first, which
- * tells what each of them takes from those below; that is added to the tars, and
- * only then do they get their names.
+ * First the layers that are not unpacked yet are read, several in parallel; their files stay
+ * staged.  Then all layers are merged, the lowest first, which shows what each of them takes
+ * from those below; that is added to the tars, and only then do they get their names.
  *
  * The trees of layers just read stay in memory until they are merged, up to a total of
  * KEEP_LIMIT; those of the others are read back from their listings, one at a time.
@@ -38,18 +37,18 @@
 #include "repo/repository.h"
 #include "store/staged.h"
 
-/* Bytes of trees, counted as listing_size.h does: of some 300,000 files. */
+/* Bytes of trees, counted as in listing_size.h: enough for about 300,000 files. */
 #define KEEP_LIMIT ((uint64_t)128 << 20)
 
 struct layer {
 	struct listing_head head;
 	struct staged tar, listing; /* fresh: not finished */
 	bool fresh;
-	struct tree *tree; /* fresh: not merged yet, and not listed either; or NULL */
+	struct tree *tree; /* fresh: not merged or listed yet; or NULL */
 
-	/* The lowest layer with the same blob, often this one.  Only that one uses the rest. */
+	/* The lowest layer with the same blob, usually this one.  Only that one uses the rest. */
 	struct layer *first;
-	size_t left;            /* how often the blob must still be merged */
+	size_t left;            /* how many times the blob must still be merged */
 	uint64_t charged;       /* bytes of listing, the last time */
 	bool settled;           /* fresh, and merged before */
 	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
@@ -58,11 +57,11 @@ struct layer {
 struct unpack {
 	ducc_session *session;
 	struct store store;
-	struct repository repository; /* path NULL: none, or it is not there yet */
+	struct repository repository; /* path NULL: none, or it does not exist yet */
 	struct reference reference;
 	struct stored_image stored;
 	struct layer *layers;  /* as in the manifest */
-	struct layer **sorted; /* by digest, the lowest of the same ones first */
+	struct layer **sorted; /* by digest, the lowest of equal ones first */
 	size_t n;
 	struct tree *image;
 
@@ -72,7 +71,7 @@ struct unpack {
 	struct quota written, merged; /* bytes of listings, new and merged */
 };
 
-/* --- the image as it is in the store ---------------------------------- */
+/* --- the image in the store ------------------------------------------- */
 
 static int by_digest(const void *a, const void *b)
 {
@@ -145,7 +144,7 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 
 	if (!found)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "there is no store %s (ducc-fetch makes it)",
+				      "store %s does not exist (run ducc-fetch first)",
 				      unpack->session->store_path);
 	if (found < 0 ||
 	    (repository &&
@@ -178,7 +177,7 @@ static bool has_tar(const struct unpack *unpack, const struct digest *layer)
 	return path_exists(unpack->store.fd, tar);
 }
 
-/* True if nothing has to be read for this layer: its content is in the store or published. */
+/* True if the layer need not be read: its content is in the store or published. */
 static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
 {
 	bool in_store;
@@ -203,8 +202,8 @@ static bool is_complete(const struct unpack *unpack)
 /* --- reading layers --------------------------------------------------- */
 
 /*
- * Stages the layers that have to be read: in the order of their digests, so that
- * two processes never wait for each other.
+ * Stages the layers to be read, in the order of their digests to avoid deadlocks between
+ * processes.
  */
 static int stage_layers(struct unpack *unpack, ducc_error **err)
 {
@@ -242,7 +241,7 @@ static void on_progress(void *ctx, uint64_t done)
 	context_progress(&progress->session->context, progress->name, done, progress->size);
 }
 
-/* The defaults of limits follow from sizes, so a wrong one is refused. */
+/* Rejects a wrong size, because the defaults of limits depend on it. */
 static int check_size(uint64_t actual, const struct layer *layer, ducc_error **err)
 {
 	if (actual == layer->head.size)
@@ -263,7 +262,7 @@ static int write_listing(struct staged *listing, const struct listing_head *head
 	return 0;
 }
 
-/* True if there is room in memory for a tree of so many bytes, which is taken then. */
+/* Reserves memory for a tree of so many bytes; false if there is not enough. */
 static bool keep_tree(struct unpack *unpack, uint64_t size)
 {
 	if (atomic_fetch_add(&unpack->kept, size) + size <= KEEP_LIMIT)
@@ -345,7 +344,7 @@ static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err
 	return write_listing(&layer->listing, &layer->head, tree, err);
 }
 
-/* The listing last: it marks the layer as complete. */
+/* Commits the listing last: it marks the layer as complete. */
 static int commit_fresh(struct layer *layer, ducc_error **err)
 {
 	if (staged_commit(&layer->tar, err) < 0)
@@ -354,9 +353,9 @@ static int commit_fresh(struct layer *layer, ducc_error **err)
 }
 
 /*
- * A layer that was unpacked before gets what this image needs in addition.  A new
- * tar takes the place of the old one; a layer that is only published just gets a
- * listing, for ducc-publish to see.
+ * Adds the entries that this image needs to a layer that was unpacked before.  A new tar
+ * replaces the old one; a layer that is only published just gets a listing, for
+ * ducc-publish.
  */
 static int settle_again(struct unpack *unpack, const struct digest *layer, struct tree *ours,
 			ducc_error **err)
@@ -372,7 +371,7 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
 	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
 		return -1;
-	/* Now that we have the lock: as it is at this moment. */
+	/* Read now, under the lock. */
 	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
 	AUTO_CLOSE int old_tar = path_open(unpack->store.fd, tar_name, O_RDONLY, 0);
 	if (old_listing < 0)
@@ -404,9 +403,9 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 		context_notice(
 			&unpack->session->context, DUCC_WARNING,
 			"%s/%s: layer " PRI_DIGEST
-			": directory %s%s has other owner, mode or time than on the layers that "
-			"it was unpacked on before; the flat image is right, the layer keeps the "
-			"earlier one",
+			": directory %s%s: owner, mode or time differ from an earlier unpack on "
+			"other layers; the flat image is correct, the layer keeps the earlier "
+			"values",
 			unpack->reference.registry, unpack->reference.repository, layer->hex,
 			differences->first, others ? others : "");
 }
@@ -438,8 +437,8 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 }
 
 /*
- * Charges a merged layer for what it needs in this image, said or implied, whatever other
- * images have given it, or this one where it contains the layer before.
+ * Charges a merged layer for the entries that it needs in this image, explicit or implied,
+ * but not for those added by other images, or by earlier occurrences in this image.
  */
 static int charge_layer(struct unpack *unpack, struct layer *layer, struct tree *tree,
 			ducc_error **err)
@@ -457,7 +456,7 @@ static int charge_layer(struct unpack *unpack, struct layer *layer, struct tree 
 		node_path(node, &path);
 		size += listing_node_size(node, &path, file);
 	}
-	/* What it was given before is merged again, even where it is not needed again. */
+	/* Earlier additions are merged again, even if they are not needed again. */
 	if (layer->charged < size)
 		layer->charged = size;
 	return quota_take(&unpack->merged, layer->charged, err);
@@ -578,7 +577,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	return result;
 }
 
-/* Where a layer's files are: in the store as a tar, or published. */
+/* Opens the files of a layer: its tar in the store, or the published layer. */
 static int find_layer(void *ctx, const struct digest *layer, struct extract_source *source,
 		      ducc_error **err)
 {

@@ -1,4 +1,4 @@
-/* The job of ducc-wish: from wish lists to the images that are wanted (ducc.h). */
+/* The job of ducc-wish: expanding wish lists to the wanted images (ducc.h). */
 #include "base/mem.h"
 #include "format/record.h"
 #include "format/reference.h"
@@ -7,15 +7,15 @@
 #include "jobs/wish_list.h"
 #include "net/tag_survey.h"
 
-#define DEFAULT_JOBS 16 /* registries at a time */
+#define DEFAULT_JOBS 16 /* registries in parallel */
 
 /* A line of a list, or a list that could not be read, in the order of the input. */
 struct item {
 	const struct wish_list *list;
-	struct wish *wish;          /* NULL: the list as a whole */
+	struct wish *wish;          /* NULL: the whole list */
 	struct reference reference; /* or pattern */
-	struct tagset *tags;        /* what a pattern needs; NULL: nothing */
-	char *news;                 /* no wish, but the name of an image that there is news of */
+	struct tagset *tags;        /* to expand a pattern; NULL: not needed */
+	char *news;                 /* not a wish: the name of an image in the list of news */
 	ducc_error *error;
 };
 
@@ -23,17 +23,17 @@ struct job {
 	ducc_session *session;
 	struct item *items;
 	size_t n, capacity;
-	size_t n_news; /* the first of them */
+	size_t n_news; /* the first items are news */
 	bool only_news;
-	size_t next; /* to be handed over */
+	size_t next; /* to be passed to wanted() */
 	struct survey survey;
-	struct strset printed; /* the records that were handed over, as text */
+	struct strset printed; /* records already passed to wanted(), as text */
 	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
-	bool stopped; /* by it */
+	bool stopped; /* by wanted() */
 	void *ctx;
 };
 
-/* --- what is wished for ----------------------------------------------- */
+/* --- reading lists ---------------------------------------------------- */
 
 static struct item *new_item(struct job *job, const struct wish_list *list)
 {
@@ -73,7 +73,7 @@ static void add_wish(struct job *job, const struct wish_list *list, struct wish 
 	if (item->error || job->only_news || !reference_is_pattern(&item->reference))
 		return;
 	if (job->session->dry_run)
-		context_notice(&job->session->context, DUCC_INFO, "would ask for the tags of %s/%s",
+		context_notice(&job->session->context, DUCC_INFO, "would list the tags of %s/%s",
 			       item->reference.registry, item->reference.repository);
 	else
 		item->tags = survey_add(&job->survey, &item->reference);
@@ -99,17 +99,17 @@ static int read_wishes(struct job *job, struct wish_list *list, const char *wher
 
 	if (read_list(job, list, where, add_wish) < 0)
 		return -1;
-	/* A file that was cut short must not say that nothing is wanted. */
+	/* A truncated file must not mean that no image is wanted. */
 	if (list->n || list->output_format)
 		return 0;
-	error_set(&error, "%s: there is nothing in it", list->name);
+	error_set(&error, "%s: empty list", list->name);
 	new_item(job, list)->error = error;
 	return -1;
 }
 
-/* --- what is handed over ---------------------------------------------- */
+/* --- results ---------------------------------------------------------- */
 
-/* True the first time that it sees the record. */
+/* True the first time that it gets the record. */
 static bool is_new(struct job *job, const ducc_record *record)
 {
 	AUTO_FREE char *text = ducc_record_format(record);
@@ -117,7 +117,7 @@ static bool is_new(struct job *job, const ducc_record *record)
 	return strset_add(&job->printed, text);
 }
 
-/* Takes record and error. */
+/* Takes ownership of record and error. */
 static void hand_over(struct job *job, const struct item *item, ducc_record *record,
 		      ducc_error *error)
 {
@@ -140,7 +140,7 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 	pthread_mutex_unlock(&job->session->context.mutex);
 }
 
-/* What the wish itself says of the repository comes before what its list does. */
+/* The repository in the wish itself takes precedence over that of its list. */
 static int set_repository(const struct job *job, const struct wish_list *list, ducc_record *record,
 			  ducc_error **err)
 {
@@ -164,7 +164,7 @@ static int set_thin(const struct wish_list *list, const struct reference *refere
 	return list->user ? ducc_record_set(record, "user", list->user, err) : 0;
 }
 
-/* NULL with *err set: it goes nowhere.  With *err set, an image that is wanted all the same. */
+/* NULL with *err set: no record.  A record with *err set: an image that is wanted anyway. */
 static ducc_record *make_record(const struct job *job, const struct item *item,
 				const struct reference *reference, ducc_error **err)
 {
@@ -188,7 +188,7 @@ static void hand_over_image(struct job *job, const struct item *item,
 	hand_over(job, item, record, error);
 }
 
-/* A pattern whose tags are not known is still wanted. */
+/* A pattern with unknown tags is still wanted. */
 static void hand_over_pattern(struct job *job, const struct item *item)
 {
 	ducc_error *error = error_copy(item->tags->error);
@@ -218,8 +218,8 @@ static void expand(struct job *job, const struct item *item)
 }
 
 /*
- * The images that there is news of, as far as they are wished for.  What a wish is
- * pinned to does not change.
+ * Passes on the images in the list of news that match the wish.  A pinned wish does not
+ * change: it matches only news with its digest.
  */
 static void hand_over_news(struct job *job, const struct item *item)
 {
@@ -253,7 +253,7 @@ static void hand_over_item(struct job *job, struct item *item)
 		expand(job, item);
 }
 
-/* Hands over what is ready, in order; false if no more is wanted. */
+/* Passes finished items to wanted(), in order; false if it has stopped. */
 static bool on_ready(void *ctx)
 {
 	struct job *job = ctx;

@@ -11,14 +11,14 @@
 
 #define LIST_LIMIT ((size_t)4 << 20) /* bytes */
 
-/* --- where it is ------------------------------------------------------ */
+/* --- locations -------------------------------------------------------- */
 
 static bool is_url(const char *where)
 {
 	return !strncmp(where, "http://", 7) || !strncmp(where, "https://", 8);
 }
 
-/* A URL without what may be secret: user, password and query. */
+/* A URL without possible secrets: user, password and query. */
 static char *name_of_url(const char *url)
 {
 	size_t scheme = (size_t)(strstr(url, "://") - url) + 3;
@@ -67,7 +67,7 @@ static int read_data(const char *where, struct network *network, struct buffer *
 	return fd < 0 ? error_errno(err, errno, "open") : read_stream(fd, LIST_LIMIT, data, err);
 }
 
-/* --- what it says ----------------------------------------------------- */
+/* --- content ---------------------------------------------------------- */
 
 static void add(struct wish_list *list, unsigned line, const char *text, ducc_error *error)
 {
@@ -79,7 +79,7 @@ static void add(struct wish_list *list, unsigned line, const char *text, ducc_er
 	list->wishes[list->n++] = wish;
 }
 
-/* A line without white space around it and without its comment. */
+/* Removes surrounding white space and a comment from the line. */
 static void trim(char **line)
 {
 	char *end;
@@ -94,8 +94,8 @@ static void trim(char **line)
 }
 
 /*
- * A recipe begins with a key; a line of a plain list has no colon at its end or
- * before a blank, and none of YAML's other first characters.
+ * A recipe begins with a key; a line of a plain list has no colon at its end or before a
+ * blank, and does not begin with any of YAML's other initial characters.
  */
 static bool is_recipe(const char *data)
 {
@@ -148,7 +148,7 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 		ducc_error *error = NULL;
 
 		if (!image->text)
-			error_set(&error, "not a text");
+			error_set(&error, "not a string");
 		add(list, image->line, image->text, error);
 	}
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * Wish lists, from wherever they are: recipes (recipe.h), and plain lists, which
- * are records, one a line, with comments (ducc-recipe(5)).
+ * Wish lists, from files or URLs: recipes (recipe.h), and plain lists: records, one a line,
+ * with comments (ducc-recipe(5)).
  */
 #ifndef DUCC_WISH_LIST_H
 #define DUCC_WISH_LIST_H
@@ -10,21 +10,21 @@
 
 struct wish {
 	unsigned line;
-	ducc_record *record; /* its reference as it was written; NULL: error tells */
+	ducc_record *record; /* with the reference as written; NULL: see error */
 	ducc_error *error;
 };
 
 struct wish_list {
 	char *name; /* for messages */
-	/* Of a recipe; NULL: not told.  A plain list has no output_format. */
+	/* Of a recipe; NULL: not given.  A plain list has no output_format. */
 	char *user, *repository, *output_format;
 	struct wish *wishes;
 	size_t n, capacity;
 };
 
 /*
- * Reads a list: a file, `-` for standard input, or an http or https URL.  On an
- * error nothing but the name is there.  Errors and warnings name the list.
+ * Reads a list: a file, `-` for standard input, or an http or https URL.  After an error
+ * only the name is set.  Errors and warnings name the list.
  */
 int wish_list_read(struct wish_list *list, const char *where, struct network *network,
 		   ducc_error **err);

@@ -1,11 +1,10 @@
 /*
- * A plain directory as a repository (target.h): its name has a slash in it.
+ * A plain directory as a repository (target.h): its name contains a slash.
  *
- * New things are made under .transaction/new.  A commit writes down what is to be
- * renamed where (.transaction/plan), and from the moment that file has its name
- * the transaction will be carried out: if its process is killed, by the next one
- * that begins.  Without a plan, what is under .transaction is debris, and the
- * next one removes it.
+ * New files are staged under .transaction/new.  A commit writes a list of renames,
+ * .transaction/plan.  Once that file has its name, the transaction will be carried out:
+ * if its process is killed, the next transaction does so first.  Without a plan, the
+ * content of .transaction is debris, and the next transaction removes it.
  *
  * The repository is locked from begin to end.
  */
@@ -31,15 +30,15 @@
 #define PLAN DIRECTORY "/plan"
 #define PLAN_LIMIT ((size_t)1 << 30)
 
-/* When a step is done: names after what they lead to, and then what is removed. */
+/* The order of steps: names after their targets, then removals. */
 enum order { FIRST, NAMES, LAST, N_ORDERS };
 
 struct directory {
 	struct transaction base;
 	int root;           /* of the repository; it carries the lock */
-	int staging;        /* -1: not made yet */
-	struct plan plan;   /* in the order in which things were added ... */
-	enum order *orders; /* ... and for each step, when it is done */
+	int staging;        /* -1: not created yet */
+	struct plan plan;   /* in the order of the calls ... */
+	enum order *orders; /* ... and for each step, when it is carried out */
 	size_t orders_capacity;
 	size_t next_name;
 	size_t saved; /* steps of the plan */
@@ -47,7 +46,7 @@ struct directory {
 
 /* --- carrying out a plan; every step may have been done before -------- */
 
-/* Opens the directory that is to hold `path`, made if it is not there. */
+/* Opens the parent directory of `path`, creating it if necessary. */
 static int make_parent(int repository, const char *path, const char **name)
 {
 	const char *slash = strrchr(path, '/');
@@ -73,14 +72,14 @@ static int run_rename(int repository, const char *from_name, const char *to)
 		return 0; /* done before */
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -1;
-	/* A layer that is there, but is not what we know as published. */
+	/* A layer directory exists, but not as one of our published layers. */
 	if (path_mkdirs(repository, REPLACED) < 0 || path_remove(repository, aside) < 0 ||
 	    renameat(parent, name, repository, aside) < 0)
 		return -1;
 	return renameat(repository, from, parent, name);
 }
 
-/* Makes the whiteouts and implied directories of the listing that are not there. */
+/* Creates the whiteouts and implied directories of the listing that are missing. */
 static int add_to_layer(int layerfs, struct tree *tree)
 {
 	struct node *root = tree_root(tree);
@@ -127,7 +126,7 @@ static int run_complete(int repository, const char *name, const char *hex, ducc_
 	if (listing < 0 && errno == ENOENT)
 		return 0; /* done before */
 	if (!digest_is_hex(hex))
-		return error_set(err, PLAN ": not a layer: %s", hex);
+		return error_set(err, PLAN ": invalid layer digest: %s", hex);
 	memcpy(layer.hex, hex, sizeof(layer.hex));
 	layerfs = layer_path(&layer, "");
 	to = layer_listing(&layer);
@@ -142,7 +141,7 @@ static int run_complete(int repository, const char *name, const char *hex, ducc_
 	return 0;
 }
 
-/* Moves what is removed aside; it goes with the directory of the transaction. */
+/* Moves the path aside; it is deleted with the directory of the transaction. */
 static int run_remove(int repository, const char *from, const char *path)
 {
 	AUTO_FREE char *aside = format(REPLACED "/%s", from);
@@ -154,7 +153,7 @@ static int run_remove(int repository, const char *from, const char *path)
 	if (path_mkdirs(repository, REPLACED) < 0)
 		return -1;
 	if (renameat(parent, name, repository, aside) < 0 && errno != ENOENT) {
-		/* Who isn't root must be able to write into a directory that is moved. */
+		/* Only root can move a directory without write permission in it. */
 		if (errno != EACCES || fchmodat(parent, name, 0700, 0) < 0 ||
 		    renameat(parent, name, repository, aside) < 0)
 			return -1;
@@ -195,7 +194,7 @@ static int run_plan(int repository, ducc_error **err)
 			return -1;
 	if (syncfs(repository) < 0)
 		return error_errno(err, errno, "sync");
-	/* First the plan, or it would be run again without what it speaks of. */
+	/* The plan first: without the staged files it must not run again. */
 	if (path_remove(repository, PLAN) < 0 || path_remove(repository, DIRECTORY) < 0)
 		return error_errno(err, errno, DIRECTORY);
 	return 0;
@@ -208,7 +207,7 @@ static struct directory *directory_of(struct transaction *transaction)
 	return (struct directory *)transaction;
 }
 
-/* The staging directory, made on first use. */
+/* The staging directory, created on first use. */
 static int staging(struct directory *directory, ducc_error **err)
 {
 	if (directory->staging >= 0)
@@ -228,7 +227,7 @@ static void add_step(struct directory *directory, enum plan_verb verb, enum orde
 	plan_add(&directory->plan, verb, name, path);
 }
 
-/* A name that nothing in the staging directory has. */
+/* A name not used in the staging directory. */
 static char *new_name(struct directory *directory)
 {
 	return format("%zu", directory->next_name++);
@@ -244,7 +243,7 @@ static int write_file(int directory, const char *path, const void *data, size_t 
 	return 0;
 }
 
-/* Makes a directory with the mode that users need, whatever the umask. */
+/* Creates a directory with mode 0755, regardless of the umask. */
 static int make_directory(int directory, const char *path, ducc_error **err)
 {
 	if (path_mkdirs(directory, path) < 0)
@@ -257,7 +256,7 @@ static int make_directory(int directory, const char *path, ducc_error **err)
 
 /* --- layers and flat trees -------------------------------------------- */
 
-/* Where something is now that goes to `to`: staged, or in the repository. */
+/* The current path of the entry for `to`: staged, or in the repository. */
 static char *place_of(const struct directory *directory, const char *to)
 {
 	for (size_t i = 0; i < directory->plan.n; i++)
@@ -268,7 +267,7 @@ static char *place_of(const struct directory *directory, const char *to)
 
 struct layer_context {
 	struct directory *directory;
-	const struct digest *layer; /* the one being made: its files are in its tar */
+	const struct digest *layer; /* the new layer: its files are in its tar */
 };
 
 static int find_source(void *ctx, const struct digest *layer, struct extract_source *source,
@@ -291,7 +290,7 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	return source->fd < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 
-/* Says what an unprivileged user's tree lacks. */
+/* Warns of entries that an unprivileged user could not create. */
 static void warn_of(struct directory *directory, const char *what,
 		    const struct extract_report *report)
 {
@@ -302,7 +301,7 @@ static void warn_of(struct directory *directory, const char *what,
 			       "%s: left out, not permitted: %s", what, left_out);
 }
 
-/* Fills the directory `name` of the staging directory. */
+/* Fills the directory `name` in the staging directory. */
 static int fill(struct directory *directory, int at, const char *name, struct tree *tree,
 		const struct digest *layer, const char *what, ducc_error **err)
 {
@@ -333,7 +332,7 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 	return 0;
 }
 
-/* Writes a listing; what a umask would take from it stays. */
+/* Writes a listing with mode 0644, regardless of the umask. */
 static int write_listing(int directory, const char *path, const struct listing_head *head,
 			 struct tree *tree, ducc_error **err)
 {
@@ -352,7 +351,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	AUTO_FREE char *name = new_name(directory);
 	int at = staging(directory, err);
 
-	(void)published; /* adding what is there is no harm */
+	(void)published; /* adding existing entries again is harmless */
 	if (at < 0 || write_listing(at, name, head, tree, err) < 0)
 		return -1;
 	add_step(directory, PLAN_COMPLETE, FIRST, name, head->layer.hex);
@@ -361,7 +360,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 
 /* --- single entries ----------------------------------------------------- */
 
-/* Makes the entry in the staging directory `at`. */
+/* Creates the entry in the staging directory `at`. */
 static int make_entry(struct directory *directory, int at, const char *name,
 		      const struct file *file, const struct content *content, ducc_error **err)
 {
@@ -380,7 +379,7 @@ static int make_entry(struct directory *directory, int at, const char *name,
 	return 0;
 }
 
-/* Where an entry goes that is part of the tree which was staged last: in there; else NULL. */
+/* The staging path of an entry in the tree that was staged last; NULL if it is not in there. */
 static char *place_in_tree(const struct directory *directory, const char *path)
 {
 	const struct plan_step *step =
@@ -413,7 +412,7 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 	name = new_name(directory);
 	if (make_entry(directory, at, name, file, content, err) < 0)
 		return error_wrap(err, "%s", path);
-	/* Podman's links are no names: they must be there before its list of images is. */
+	/* Podman's links are not names: they must exist before its list of images does. */
 	add_step(directory, PLAN_RENAME,
 		 is_link && strncmp(path, REPO_PODMAN "/", strlen(REPO_PODMAN "/")) != 0 ? NAMES
 											 : FIRST,
@@ -446,7 +445,7 @@ static void restore(struct transaction *transaction, bool nothing)
 	struct directory *directory = directory_of(transaction);
 
 	while (directory->plan.n > (nothing ? 0 : directory->saved)) {
-		/* It makes room; what stays is removed at the end. */
+		/* Frees space; whatever remains is removed at the end. */
 		path_remove(directory->staging, directory->plan.steps[directory->plan.n - 1].name);
 		plan_drop(&directory->plan);
 	}
@@ -467,7 +466,7 @@ static int lock(struct directory *directory, ducc_error **err)
 	return 0;
 }
 
-/* It is ours since it began. */
+/* The lock is held since begin(). */
 static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	(void)transaction;
@@ -475,7 +474,7 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	return 0;
 }
 
-/* The plan as text, its steps in the order in which they are done. */
+/* The plan as text, with its steps in the order of execution. */
 static char *print_plan(const struct directory *directory, ducc_error **err)
 {
 	AUTO_PLAN ordered = {NULL};
@@ -507,11 +506,11 @@ static int commit(struct transaction *transaction, ducc_error **err)
 
 	if (!text)
 		return -1;
-	/* All that was staged reaches the disk before the plan that speaks of it. */
+	/* Staged files must reach the disk before the plan that renames them. */
 	if (syncfs(root) < 0 || write_plan(root, text) < 0 || syncfs(root) < 0)
 		return error_errno(err, errno, PLAN);
 	if (run_plan(root, err) < 0)
-		return error_wrap(err, "the next publish will go on");
+		return error_wrap(err, "the next publish will complete it");
 	return 0;
 }
 
@@ -545,7 +544,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 	directory->staging = directory->root = -1;
 	if (lock(directory, err) == 0)
 		return &directory->base;
-	/* What an earlier one left to be done stays for the next. */
+	/* Keeps an unfinished plan for the next transaction. */
 	cleanup_close(&directory->root);
 	free(directory);
 	return NULL;
@@ -579,7 +578,7 @@ static char *url(const struct repository *repository, ducc_error **err)
 	return NULL;
 }
 
-/* It may be moved, and other hosts may mount it elsewhere. */
+/* Not fixed: it may be moved, and other hosts may mount it elsewhere. */
 static char *root(const struct repository *repository)
 {
 	(void)repository;

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "format/digest.h"
 
-#define OWN_DIRECTORY ".transaction" /* nothing in it is ever the aim of a step */
+#define OWN_DIRECTORY ".transaction" /* never the target of a step */
 #define NAME_LIMIT 20                /* digits */
 
 static const char *const verbs[] = {"rename", "complete", "remove"};
@@ -59,7 +59,7 @@ char *plan_print(const struct plan *plan, ducc_error **err)
 		const struct plan_step *step = &plan->steps[i];
 
 		if (!is_well_formed(step)) {
-			error_set(err, "not a path in a repository: %s", step->path);
+			error_set(err, "invalid path in a repository: %s", step->path);
 			return NULL;
 		}
 		buffer_addf(&text, "%s %s ", verbs[step->verb], step->name);
@@ -94,13 +94,13 @@ int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err
 	*plan = (struct plan){NULL};
 	while (*next && parse_step(plan, strsep(&next, "\n")) && next)
 		;
-	/* Whatever it is: just what would be written for these steps? */
+	/* Valid only if these steps print as exactly this text. */
 	again = plan_print(plan, NULL);
 	if (again && strlen(again) == len && !memcmp(again, text, len))
 		return 0;
 	error_set(err,
-		  "damaged, after %zu steps: see to it, or remove " OWN_DIRECTORY
-		  " to give the transaction up",
+		  "damaged after %zu steps: repair it, or remove " OWN_DIRECTORY
+		  " to abandon the transaction",
 		  plan->n);
 	plan_free(plan);
 	return -1;

@@ -1,8 +1,8 @@
 /*
  * The plan of a commit into a directory (directory.c): steps, and their form on disk, one
- * `VERB NAME PATH` a line.  A plan is carried out by whoever comes next if its own process
- * was killed, so it must mean the same to both: blanks and the like in a path are escaped
- * (text.h), and a plan that is not well-formed to its end is not begun.
+ * `VERB NAME PATH` a line.  If its process was killed, the next process carries it out, so
+ * both must read it alike: blanks and the like in a path are escaped (text.h), and a plan
+ * that is not well-formed to its end is not begun.
  */
 #ifndef DUCC_DIRECTORY_PLAN_H
 #define DUCC_DIRECTORY_PLAN_H
@@ -12,9 +12,9 @@
 #include "base/error.h"
 
 enum plan_verb {
-	PLAN_RENAME,   /* gives NAME, of the staging directory, the path */
-	PLAN_COMPLETE, /* NAME is a listing, and the path the digits of the layer that it completes */
-	PLAN_REMOVE,   /* moves the path away, to a place called NAME */
+	PLAN_RENAME,   /* renames NAME in the staging directory to the path */
+	PLAN_COMPLETE, /* completes a layer: NAME is the listing, the path its digest in hex */
+	PLAN_REMOVE,   /* moves the path aside, under the name NAME */
 };
 
 struct plan_step {
@@ -28,22 +28,22 @@ struct plan {
 	size_t n, capacity;
 };
 
-/* Adds a step at the end; both strings are copied. */
+/* Appends a step; both strings are copied. */
 void plan_add(struct plan *plan, enum plan_verb verb, const char *name, const char *path);
 
-/* Drops the last step, of a plan that has one. */
+/* Drops the last step; the plan must not be empty. */
 void plan_drop(struct plan *plan);
 void plan_free(struct plan *plan);
 
 #define AUTO_PLAN __attribute__((cleanup(plan_free))) struct plan
 
 /*
- * The plan as text, which the caller frees; NULL with *err set if a step can't stand in
- * one: its path is not clean (path.h), or it would touch the transaction's own directory.
+ * The plan as text, which the caller frees; NULL with *err set if a step is invalid: its
+ * path is not clean (path.h), or it would touch the transaction's own directory.
  */
 char *plan_print(const struct plan *plan, ducc_error **err);
 
-/* Reads a text of plan_print(); -1 with *err set, and an empty plan, if it is none. */
+/* Parses the output of plan_print(); -1 with *err set and an empty plan if it is not that. */
 int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err);
 
 #endif

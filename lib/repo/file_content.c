@@ -1,4 +1,4 @@
-/* Names for the content of files: see file_content.h. */
+/* Where the content of files is: see file_content.h. */
 #include "repo/file_content.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * A name for the content of a regular file that a repository is to get.
+ * Where the content of a regular file to be added to a repository is.
  */
 #ifndef DUCC_FILE_CONTENT_H
 #define DUCC_FILE_CONTENT_H
@@ -11,13 +11,13 @@ struct content {
 		CONTENT_NONE,      /* not a regular file */
 		CONTENT_DATA,      /* file->size bytes at `data` */
 		CONTENT_LAYER,     /* the store's tar of the layer that the file is published in */
-		CONTENT_PUBLISHED, /* the file at `path`, published or added: a further name of it */
+		CONTENT_PUBLISHED, /* the file at `path`, published or added: a hard link to it */
 	} kind;
 	const char *data;
-	char *path; /* of the content's own */
+	char *path; /* owned by the content */
 };
 
-/* Names the content of a file in a tree; own: the layer that the tree is, NULL if it is none. */
+/* The content of a file in a tree; own: the layer of the tree, or NULL if it is not a layer. */
 struct content content_of(const struct file *file, const struct digest *own);
 void content_free(struct content *content);
 

@@ -1,4 +1,4 @@
-/* What a repository holds: see inventory.h. */
+/* The content of a repository: see inventory.h. */
 #include "repo/inventory.h"
 
 #include <errno.h>
@@ -13,26 +13,26 @@
 
 #define MULTIARCH REPO_MULTIARCH "/"
 #define MANIFEST "manifest.json"
-#define DEPTH_MAX 300 /* more than a name can have directories */
+#define DEPTH_MAX 300 /* more directories than a name can have */
 
-/* A walk through directories; visit() sees each entry, and says whether to go into a directory. */
+/* A walk through directories: visit() gets each entry; true to descend into a directory. */
 struct walk {
 	const char *from;
 	bool (*visit)(struct walk *walk, const char *name, const char *path, unsigned char type);
-	struct digest_set *trees; /* what visit_trees() finds */
+	struct digest_set *trees; /* result of visit_trees() */
 	struct inventory *inventory;
 	const struct repository *repository;
-	size_t n_known; /* images, when it began */
+	size_t n_known; /* images known at the start */
 	size_t depth;
 };
 
-/* A directory on the way down. */
+/* An open directory of the walk. */
 struct level {
 	struct entries entries;
-	char *path; /* what it is called */
+	char *path; /* relative to the start of the walk */
 };
 
-/* Goes into the directory `name` of `parent`; `path` is what it is called. */
+/* Opens the directory `name` of `parent`; `path` is its path from the start of the walk. */
 static int enter(struct level *levels, size_t *n, int parent, const char *name, const char *path,
 		 ducc_error **err)
 {
@@ -48,7 +48,7 @@ static void leave(struct level *level)
 	free(level->path);
 }
 
-/* Looks at one entry of the directory. */
+/* Visits one entry of the directory. */
 static int look_at(struct walk *walk, struct level *levels, size_t *n, const char *name,
 		   ducc_error **err)
 {
@@ -107,7 +107,7 @@ static const char *name_in(const char *label)
 	return slash ? slash + 1 : label;
 }
 
-/* The flat tree that a public link leads to: its last component, if that is a digest. */
+/* The flat tree that a public link points to: its last component, if that is a digest. */
 static void read_link(const struct repository *repository, const char *label, struct digest *flat)
 {
 	AUTO_FREE char *target = repository_read_link(repository, label);
@@ -118,7 +118,7 @@ static void read_link(const struct repository *repository, const char *label, st
 		memcpy(flat->hex, last + 1, DIGEST_HEX_LEN);
 }
 
-/* The digest of a descriptor; only that: what the original publishes may have any media type. */
+/* The digest of a descriptor, of any media type: the original ducc does not restrict them. */
 static bool read_digest(const cJSON *descriptor, struct digest *digest)
 {
 	const char *text =
@@ -151,7 +151,7 @@ static bool read_manifest(const struct repository *repository, struct published 
 	return true;
 }
 
-/* True for a name of ours, or of the original's: other things may be there too. */
+/* True for a name as we or the original ducc publish it: other files may be there too. */
 static bool is_label(const char *label)
 {
 	const char *last = strrchr(label, '/');
@@ -180,7 +180,7 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	inventory->images[inventory->n_images++] = image;
 }
 
-/* In .metadata: what has a manifest is an image, what begins with a dot is not one. */
+/* In .metadata: a directory with a manifest is an image, unless its name begins with a dot. */
 static bool visit_metadata(struct walk *walk, const char *name, const char *path,
 			   unsigned char type)
 {
@@ -202,7 +202,7 @@ static int compare_images(const void *a, const void *b)
 	return strcmp(left->label, right->label);
 }
 
-/* Links to flat trees that nothing in .metadata speaks of. */
+/* Links to flat trees without an entry in .metadata. */
 static bool visit_links(struct walk *walk, const char *name, const char *path, unsigned char type)
 {
 	struct inventory *inventory = walk->inventory;

@@ -1,19 +1,20 @@
 /*
- * What a repository holds: images by their names, flat trees and layers
- * (ducc-repository(5)), those of the original ducc too.
+ * The content of a repository: images by name, flat trees and layers
+ * (ducc-repository(5)), including those of the original ducc.
  */
 #ifndef DUCC_INVENTORY_H
 #define DUCC_INVENTORY_H
 
 #include "repo/repository.h"
 
-/* An image that has a name, for one platform. */
+/* A named image, for one platform. */
 struct published {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
-	char *label; /* its directory in .metadata, and its public link: the name, or .multiarch/PLATFORM/NAME */
-	/* Its flat tree, as its manifest and as its link say; hex "": they do not. */
+	/* Its directory in .metadata, and its public link: NAME or .multiarch/PLATFORM/NAME. */
+	char *label;
+	/* Its flat tree, according to its manifest and to its link; hex "": unknown. */
 	struct digest flat, linked;
-	struct digest *layers; /* as its manifest says */
+	struct digest *layers; /* from its manifest */
 	size_t n_layers;
 };
 
@@ -21,12 +22,12 @@ struct inventory {
 	struct published *images; /* sorted by label */
 	size_t n_images, images_capacity;
 	struct digest_set flats, layers;
-	/* An image that does not tell its layers, and perhaps not its flat tree: its label. */
+	/* The label of an image with unknown layers, and perhaps an unknown flat tree. */
 	char *unclear;
 	bool unclear_flat;
 };
 
-/* Reads the repository; one that is not there is empty. */
+/* Reads the repository; one that does not exist is empty. */
 int inventory_read(struct inventory *inventory, const struct repository *repository,
 		   ducc_error **err);
 void inventory_free(struct inventory *inventory);

@@ -34,13 +34,13 @@ int names_check(const struct repository *repository, const struct naming *naming
 	AUTO_FREE char *metadata = image_metadata(naming->name, "");
 
 	if (!strncmp(metadata, REPO_SCHEDULE "/", strlen(REPO_SCHEDULE "/")))
-		return error_set(err, "its metadata would take the place of %s", REPO_SCHEDULE);
+		return error_set(err, "its metadata would replace %s", REPO_SCHEDULE);
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);
 }
 
-/* A symbolic link at `path` to something at the top of the repository. */
+/* Adds a symbolic link at `path` to `to`, which is relative to the root of the repository. */
 static int link_to(struct transaction *transaction, const char *path, const char *to,
 		   ducc_error **err)
 {
@@ -60,7 +60,7 @@ static int link_flat(struct transaction *transaction, const char *path, const st
 	return link_to(transaction, path, flat, err);
 }
 
-/* The image that has the name in the repository, if one has: its platform, allocated, and config. */
+/* The platform, allocated, and config of the published image with this name; NULL if none. */
 static char *published_platform(const struct repository *repository, const char *name,
 				struct digest *config)
 {
@@ -76,15 +76,15 @@ static char *published_platform(const struct repository *repository, const char 
 	return names_platform(&parsed.platform);
 }
 
-/* Names that are given together. */
+/* The images of one name. */
 struct group {
 	struct transaction *transaction;
 	const struct naming *first;
-	struct naming **members; /* one a platform */
+	struct naming **members; /* one for each platform */
 	size_t n;
 };
 
-/* Other names of the directory: what a machine calls itself, or its users. */
+/* Aliases of the directory: other names of the architecture, such as that of uname(1). */
 static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
 {
 	for (size_t i = 0; i < MACHINE_NAMES; i++) {
@@ -150,7 +150,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 	return link_to(group->transaction, group->first->name, variant, err);
 }
 
-/* True if a later one has the same name, and the same platform too if that is asked. */
+/* True if a later one has the same name and platform. */
 static bool comes_again(const struct naming *namings, size_t n, size_t i)
 {
 	for (size_t later = i + 1; later < n; later++)
@@ -188,7 +188,7 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 	return 0;
 }
 
-/* A name is a link; whatever else is there is nobody's image. */
+/* A name is a symbolic link; nothing else is removed. */
 static int remove_link(struct transaction *transaction, const char *path, ducc_error **err)
 {
 	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)

@@ -1,12 +1,11 @@
 /*
  * The public names of images in a repository: symbolic links to flat trees.
  *
- * An image of one platform is REGISTRY/REPOSITORY:TAG.  If images for several
- * platforms have that name, each has another, .multiarch/ARCH[:VARIANT]/REGISTRY/...,
- * and the plain name leads to the one for the reader's machine, if the repository
- * can do that ($(CVMFS_ARCH) in a symbolic link of CernVM-FS), else to the one that
- * had it first.  Directories in .multiarch are also called what uname(1) calls a
- * machine.
+ * An image for one platform is REGISTRY/REPOSITORY:TAG.  If images for several
+ * platforms have that name, each also has .multiarch/ARCH[:VARIANT]/REGISTRY/..., and
+ * the plain name points to the one for the reader's machine if the repository supports
+ * that ($(CVMFS_ARCH) in a symbolic link of CernVM-FS), else to the one that had the
+ * name first.  Directories in .multiarch have the machine names of uname(1) as aliases.
  */
 #ifndef DUCC_PUBLIC_NAMES_H
 #define DUCC_PUBLIC_NAMES_H
@@ -19,8 +18,8 @@ struct naming {
 	char *platform;              /* from names_platform() */
 	const struct digest *config; /* of the image */
 	/*
-	 * Set by names_add(): the directory in .metadata for the image, which is `name` for
-	 * the one that had it first, else .multiarch/PLATFORM/NAME; to be freed.
+	 * Set by names_add(), freed by the caller: the directory in .metadata for the image:
+	 * `name` for the one that had it first, else .multiarch/PLATFORM/NAME.
 	 */
 	char *label;
 };
@@ -28,12 +27,12 @@ struct naming {
 /* ARCH[:VARIANT], in one form for each platform; the caller frees it. */
 char *names_platform(const struct platform *platform);
 
-/* Refuses a name that is taken by something else, and a platform that is none. */
+/* Rejects a name that conflicts with other files, also in its form for the platform. */
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err);
 
 /*
- * Names all these images; of those with the same name and platform the last one gets
- * it, and the others have no label.
+ * Names all these images; of several with the same name and platform, the last one gets
+ * the name, and the others have no label.
  */
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
 

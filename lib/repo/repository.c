@@ -82,6 +82,11 @@ char *repository_read_link(const struct repository *repository, const char *path
 	return len < 0 ? NULL : xstrndup(target, (size_t)len);
 }
 
+static const char *type_name(mode_t type)
+{
+	return S_ISDIR(type) ? "directory" : S_ISLNK(type) ? "symbolic link" : "regular file";
+}
+
 int repository_check_type(const struct repository *repository, const char *to, mode_t type,
 			  ducc_error **err)
 {
@@ -103,7 +108,8 @@ int repository_check_type(const struct repository *repository, const char *to, m
 		if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
 		if ((st.st_mode & S_IFMT) != (last ? type : S_IFDIR))
-			return error_set(err, "%s: there is something else of that name", path);
+			return error_set(err, "%s: exists and is not a %s", path,
+					 type_name(last ? type : S_IFDIR));
 		if (last)
 			return 0;
 		*p = at;

@@ -1,4 +1,4 @@
-/* What is to be removed: see schedule.h. */
+/* The removal schedule: see schedule.h. */
 #include "repo/schedule.h"
 
 #include "base/clock.h"
@@ -141,7 +141,7 @@ char *schedule_print(const struct schedule *schedule, ducc_error **err)
 		if (scheduled->removing)
 			json_set(entry, "removing", xalloc(cJSON_CreateTrue()));
 		if (!path_is_clean(scheduled->path)) {
-			error_set(err, "not a path in a repository: %s", scheduled->path);
+			error_set(err, "invalid path in a repository: %s", scheduled->path);
 			return NULL;
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * What is to be removed from a repository, and since when nobody wants it:
- * .metadata/remove-schedule.json (ducc-repository(5)).
+ * The removal schedule of a repository, .metadata/remove-schedule.json (ducc-repository(5)):
+ * names and trees that are unwanted, and since when.
  */
 #ifndef DUCC_SCHEDULE_H
 #define DUCC_SCHEDULE_H
@@ -12,7 +12,7 @@
 struct scheduled {
 	char *path; /* a public name, or the directory of a flat tree or layer */
 	time_t since;
-	bool removing; /* its removal has begun: it is no longer listed */
+	bool removing; /* its removal has begun: its listing no longer exists */
 };
 
 struct schedule {
@@ -21,8 +21,8 @@ struct schedule {
 };
 
 /*
- * Reads the schedule; one that is not there is empty.  Returns 1 if there is a file, but
- * not one of ours (the original ducc's, or damaged): it is empty then, too.
+ * Reads the schedule; one that does not exist is empty.  Returns 1, with an empty schedule,
+ * if the file is not ours (the original ducc's, or damaged).
  */
 int schedule_read(struct schedule *schedule, const struct repository *repository, ducc_error **err);
 void schedule_free(struct schedule *schedule);
@@ -30,7 +30,7 @@ void schedule_free(struct schedule *schedule);
 void schedule_add(struct schedule *schedule, const char *path, time_t since, bool removing);
 void schedule_sort(struct schedule *schedule);
 
-/* Drops the entries that stale() tells of. */
+/* Drops the entries for which stale() returns true. */
 void schedule_drop(struct schedule *schedule,
 		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx);
 
@@ -41,12 +41,12 @@ bool schedule_take(struct schedule *schedule, const char *path);
 const struct scheduled *schedule_find(const struct schedule *schedule, const char *path);
 
 /*
- * The schedule as JSON, which the caller frees; NULL with *err set if a path of it is not
+ * The schedule as JSON, which the caller frees; NULL with *err set if a path in it is not
  * clean (path.h).
  */
 char *schedule_print(const struct schedule *schedule, ducc_error **err);
 
-/* Reads a text of schedule_print(); false, and the schedule empty, if it is none. */
+/* Parses the output of schedule_print(); false, with an empty schedule, if it is not that. */
 bool schedule_parse(struct schedule *schedule, const char *data, size_t len);
 
 #endif

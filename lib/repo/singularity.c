@@ -1,4 +1,4 @@
-/* What Singularity and Apptainer expect of a root file system: see singularity.h. */
+/* Files for Singularity and Apptainer in a root file system: see singularity.h. */
 #include "repo/singularity.h"
 
 #include <ctype.h>
@@ -71,8 +71,8 @@ static const struct {
 };
 
 /*
- * Adds a file at the path, and the directories above it, unless the image has
- * something there or one of the directories is none.  Takes over the file.
+ * Adds a file at the path, with its parent directories, unless the path exists in the
+ * image or a parent is not a directory.  Takes ownership of the file.
  */
 static void add(struct tree *tree, const char *path, struct file *file)
 {
@@ -110,7 +110,7 @@ static void add_text(struct tree *tree, const char *path, mode_t mode, char *tex
 	add(tree, path, file);
 }
 
-/* The word in single quotes, so that a shell reads it as it is. */
+/* Quotes the word for a shell. */
 static void add_quoted(struct buffer *script, const char *word)
 {
 	buffer_addc(script, '\'');
@@ -131,7 +131,7 @@ static void add_words(struct buffer *script, char *const *words)
 	}
 }
 
-/* Arguments replace Cmd, and Entrypoint comes before either. */
+/* Arguments replace Cmd; Entrypoint precedes either. */
 static char *runscript(const struct config *config)
 {
 	struct buffer script = {0};
@@ -164,7 +164,7 @@ static bool is_variable_name(const char *name, size_t len)
 	return true;
 }
 
-/* The image's variables; but what the user has set already stays, save PATH. */
+/* Sets the variables of the image, but, except PATH, keeps those that the user has set. */
 static char *environment(const struct config *config)
 {
 	struct buffer script = {0};

@@ -1,7 +1,7 @@
 /*
- * What Singularity and Apptainer expect of a root file system beyond the image:
- * /.singularity.d with environment, runscript and actions, links to it at the
- * root, and places to mount over.
+ * The files that Singularity and Apptainer expect in a root file system in addition to the
+ * image: /.singularity.d with environment, runscript and actions, links to it in the root
+ * directory, and mount points.
  */
 #ifndef DUCC_SINGULARITY_H
 #define DUCC_SINGULARITY_H
@@ -9,7 +9,7 @@
 #include "content/tree.h"
 #include "format/image.h"
 
-/* Adds it to the tree of an image; what the image has stays as it is. */
+/* Adds them to the tree of an image, without replacing files of the image. */
 void singularity_add(struct tree *tree, const struct config *config);
 
 #endif

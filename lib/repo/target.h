@@ -1,9 +1,9 @@
 /*
- * A kind of repository: what the jobs ask of it, and how a transaction on one works.
+ * A kind of repository: its properties, and the operations of a transaction on it.
  *
- * directory.c and cvmfs/cvmfs.c each define one; jobs/targets.c lists them.  A kind knows
- * nothing of images: it gets trees and single entries, each as metadata (struct file) with
- * a name for its content (struct content), and paths to remove.
+ * directory.c and cvmfs/cvmfs.c each define one; jobs/targets.c lists them.  A kind does
+ * not handle images, but trees and single entries, each as metadata (struct file) with the
+ * location of its content (struct content), and paths to remove.
  */
 #ifndef DUCC_TARGET_H
 #define DUCC_TARGET_H
@@ -26,20 +26,20 @@ struct target {
 	 * if the repository can be read, 0 if not, -1 on error.
 	 */
 	int (*find)(struct repository *repository, const char *store, ducc_error **err);
-	/* The URL that thin images name it by, allocated; NULL on error. */
+	/* Its URL in thin images, allocated; NULL on error. */
 	char *(*url)(const struct repository *repository, ducc_error **err);
-	/* The path at which every reader finds it, allocated; NULL if that depends on the reader. */
+	/* Its path for every reader, allocated; NULL if that depends on the reader. */
 	char *(*root)(const struct repository *repository);
-	/* Frees the storage that no revision refers to.  NULL: removal does that. */
+	/* Frees storage to which no revision refers.  NULL: removal does that. */
 	int (*collect)(const struct repository *repository, struct context *context,
 		       ducc_error **err);
 	/* The first transaction creates it. */
 	bool created;
-	/* A symbolic link can hold $(VARIABLE), which the reader's host replaces. */
+	/* Symbolic links may contain $(VARIABLE), which the reader's host expands. */
 	bool variants;
 	/*
-	 * Whole layers and flat trees are removed after everything else, in transactions of
-	 * their own: a process that is killed may leave them.
+	 * Whole layers and flat trees are removed last, in transactions of their own: a
+	 * killed process may leave them.
 	 */
 	bool removes_later;
 
@@ -52,18 +52,18 @@ struct target {
 	struct transaction *(*begin)(struct context *context, const struct store *store,
 				     struct repository *repository, ducc_error **err);
 	/*
-	 * Adds a tree with its root at `root`, which is `directory` or beneath it; `directory`
-	 * and what is in it are replaced.  own: the layer that the tree is, NULL if it is none.
+	 * Adds a tree with its root at `root`, which is `directory` or beneath it; replaces
+	 * `directory`.  own: the layer of the tree, or NULL if it is not a layer.
 	 */
 	int (*tree)(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err);
 	int (*complete)(struct transaction *transaction, const struct listing_head *head,
 			struct tree *tree, const struct tree *published, ducc_error **err);
-	/* Adds a regular file or symbolic link, in place of one that is there. */
+	/* Adds a regular file or symbolic link, replacing an existing one. */
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
-	/* Only what the kind itself counts; restore() returns to the last save, or to nothing. */
+	/* Only for the state of the kind; restore() returns to the last save, or to nothing. */
 	void (*save)(struct transaction *transaction);
 	void (*restore)(struct transaction *transaction, bool nothing);
 	int (*open)(struct transaction *transaction, ducc_error **err);

@@ -39,13 +39,13 @@ static int add_tree(struct transaction *transaction, const char *directory, cons
 	return 0;
 }
 
-/* The metadata of what is no part of an image. */
+/* The metadata of an entry that is not part of an image. */
 static struct file our_file(mode_t mode)
 {
 	return (struct file){.mode = mode, .mtime = clock_now().tv_sec};
 }
 
-/* Adds a file, be it there or not: what it is in may be replaced. */
+/* Adds a file even if it exists: the directory that contains it may be replaced. */
 static int put_file(struct transaction *transaction, const char *path, const void *data, size_t len,
 		    ducc_error **err)
 {
@@ -119,7 +119,7 @@ int transaction_add_hardlink(struct transaction *transaction, const char *path, 
 	return transaction->target->entry(transaction, path, &file, &content, err);
 }
 
-/* What a client may make of $(VARIABLE) is not told from what stands for it. */
+/* Compares link targets; $(VARIABLE) matches any text that a client may have expanded it to. */
 static bool is_target(const char *there, const char *target)
 {
 	const char *variable = strstr(target, "$("), *end;
@@ -154,9 +154,9 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
 {
-	/* A name may come from a file that anybody has written. */
+	/* The path may come from an untrusted file. */
 	if (!path_is_clean(path))
-		return error_set(err, "%s: not a path to remove", path);
+		return error_set(err, "%s: invalid path to remove", path);
 	if (!repository_has(transaction->repository, path))
 		return 0;
 	transaction->steps++;
@@ -168,7 +168,7 @@ bool transaction_is_empty(const struct transaction *transaction)
 	return !transaction->steps;
 }
 
-/* --- to and fro ------------------------------------------------------- */
+/* --- save and restore ------------------------------------------------- */
 
 void transaction_save(struct transaction *transaction)
 {

@@ -1,12 +1,12 @@
 /*
- * A transaction on a repository: everything that is added becomes visible, or nothing.
- * What is removed goes after that.
+ * A transaction on a repository: all additions become visible, or none.  Removals follow
+ * after that.
  *
- * How it works depends on the kind of repository (target.h).  There is one transaction at
- * a time: transaction_begin() waits for others.
+ * The implementation depends on the kind of repository (target.h).  There is one transaction
+ * at a time: transaction_begin() waits for others.
  *
- * A function that fails may have added a part: the caller restores what was saved, or ends
- * the transaction.  Adding what is there already adds nothing.
+ * A function that fails may have added a part: the caller restores the saved state, or ends
+ * the transaction.  Adding an entry that already exists has no effect.
  */
 #ifndef DUCC_TRANSACTION_H
 #define DUCC_TRANSACTION_H
@@ -17,15 +17,15 @@
 #include "repo/repository.h"
 #include "store/store.h"
 
-/* What every transaction has; a kind's own structure begins with it. */
+/* The common part of all transactions; a kind's own structure begins with it. */
 struct transaction {
 	const struct target *target;
 	struct context *context;
 	const struct store *store;
 	const struct repository *repository;
 	struct strset added; /* directories of layers and flat trees */
-	uint64_t bytes;      /* that new layers have */
-	size_t steps;        /* what was added or is to be removed */
+	uint64_t bytes;      /* of new layers */
+	size_t steps;        /* additions and removals */
 	struct {
 		size_t added, steps;
 		uint64_t bytes;
@@ -33,25 +33,25 @@ struct transaction {
 };
 
 /*
- * Begins a transaction; creates the repository if its kind is made that way.  All arguments
- * stay the caller's, and must outlive it.
+ * Begins a transaction; creates the repository if its kind is created that way.  The caller
+ * keeps all arguments, which must outlive the transaction.
  */
 struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err);
 
-/* True if this layer, or flat tree, is added already (by its directory). */
+/* True if the layer or flat tree with this directory has been added. */
 bool transaction_adds(const struct transaction *transaction, const char *directory);
 
 /*
  * Adds a layer, from its tar in the store and its listing; `json` becomes its
- * layers.json.  What may be there, but is not known as one of ours, is replaced.
+ * layers.json.  Replaces an existing directory that was not published by us.
  */
 int transaction_add_layer(struct transaction *transaction, const struct listing_head *head,
 			  struct tree *tree, const char *json, ducc_error **err);
 
 /*
- * Adds to a published layer what `tree` has more than `published`, its listing there:
- * whiteouts and implied directories; and gives it the new listing.
+ * Adds to a published layer the whiteouts and implied directories that are in `tree`, but
+ * not in `published`, its current listing; and replaces the listing.
  */
 int transaction_complete_layer(struct transaction *transaction, const struct listing_head *head,
 			       struct tree *tree, const struct tree *published, ducc_error **err);
@@ -60,47 +60,46 @@ int transaction_complete_layer(struct transaction *transaction, const struct lis
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err);
 
-/* Adds a file, in place of one that is there. */
+/* Adds a file, replacing an existing one. */
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err);
 
-/* Adds another name of the file `to`, which is published or added. */
+/* Adds a hard link to the file `to`, which is published or added. */
 int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
 			     ducc_error **err);
 
 /*
- * Adds a symbolic link, in place of one that is there.  Public names are symbolic
- * links; all of them become visible after everything else.
+ * Adds a symbolic link, replacing an existing one.  Public names are symbolic links; they
+ * become visible after everything else.
  */
 int transaction_add_symlink(struct transaction *transaction, const char *path, const char *target,
 			    ducc_error **err);
 
 /*
- * Removes what is at `path`, and the directories above it that are empty then.  Removals
- * happen in the order of these calls, together with what is added (but see
- * target->removes_later).  A transaction that removes something adds no layers and flat
- * trees.
+ * Removes `path`, and its parent directories that are then empty.  Removals happen in the
+ * order of these calls, in the same commit as additions (but see target->removes_later).  A
+ * transaction with removals adds no layers and flat trees.
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
 bool transaction_is_empty(const struct transaction *transaction);
 
-/* Notes how far the transaction is, for transaction_restore() to return to that. */
+/* Saves the state of the transaction, to which transaction_restore() returns. */
 void transaction_save(struct transaction *transaction);
 void transaction_restore(struct transaction *transaction);
-/* Takes back everything that was added, or is to be removed. */
+/* Drops all additions and removals. */
 void transaction_clear(struct transaction *transaction);
 
 /*
- * Makes sure that nobody else changes the repository until the end.  1: somebody has,
- * since begin; all that was added has to be added again, after transaction_clear().
+ * Prevents changes by others until the end.  1: the repository has changed since begin; all
+ * additions must be repeated, after transaction_clear().
  */
 int transaction_open(struct transaction *transaction, ducc_error **err);
 
-/* Makes visible what was added, durably.  Needs transaction_open(). */
+/* Makes the additions visible, durably.  Needs transaction_open(). */
 int transaction_commit(struct transaction *transaction, ducc_error **err);
 
-/* Takes back what is not committed, and lets others go on.  NULL is allowed. */
+/* Drops what is not committed, and releases the repository.  NULL is allowed. */
 void transaction_end(struct transaction *transaction);
 
 #endif
