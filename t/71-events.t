@@ -96,7 +96,7 @@ fi
 	exec ducc-publish -N "$E" -s "$S" -r "$R" $(yes "$(cut -f1 "$tmp/records")" | head -n 20)
 ) 2>&1 | cat >"$out"
 is "when events can't be written any more, that is said once" \
-	"$(grep -c 'warning: events: .*; there will be no more' "$out")" 1
+	"$(grep -c 'warning: events: .*; no more events will be written' "$out")" 1
 is "... and the work goes on" "$(grep -c '^http.*state=' "$out")" 20
 
 # Bytes that are not UTF-8
