@@ -145,7 +145,7 @@ version: 1
 output_format: "https://thin.org/$(image)\0x"
 input: [alpine]
 END
-recipe_error "a key twice" 'line 3: input already set in line 2$' <<'END'
+recipe_error "a key twice" 'line 3: input already set on line 2$' <<'END'
 version: 1
 input: [alpine]
 input: [debian]

@@ -80,7 +80,7 @@ like "... a name with a registry stays as it is" "$(fetch "docker-archive:$tmp/f
 is "... and is always pinned to the same digest" "$(fetch "docker-archive:$tmp/full.tar")" "$(fetch "docker-archive:$tmp/full.tar")"
 like "docker-archive:FILE:REF takes that image" "$(fetch "docker-archive:$tmp/full.tar:quay.io/org/app:v3")" \
 	"^https://quay.io/org/app:v3@sha256:"
-ok "... an error if it isn't there" refuses "no image called" "docker-archive:$tmp/full.tar:quay.io/org/app:v4"
+ok "... an error if it isn't there" refuses "no image named" "docker-archive:$tmp/full.tar:quay.io/org/app:v4"
 ok "skopeo reads the image from the store" skopeo inspect "oci:$S:quay.io/org/app:v3"
 is "the config is the archive's own" "$(skopeo inspect --config --raw "oci:$S:quay.io/org/app:v3" | sha256sum)" \
 	"$(tar -xOf "$tmp/full.tar" "$(tar -xOf "$tmp/full.tar" manifest.json | jq -r '.[0].Config')" | sha256sum)"
@@ -115,7 +115,7 @@ ok "... where what a layer removed is gone" test ! -e "$R/localhost/foo:bar/doc/
 ok "oci: a directory that isn't there" refuses "No such file" "oci:$tmp/nowhere"
 mkdir "$tmp/empty"
 ok "oci: a directory that isn't a layout" refuses "." "oci:$tmp/empty"
-ok "oci: a REF that isn't there" refuses "no image called none" "oci:$L:none"
+ok "oci: a REF that isn't there" refuses "no image named none" "oci:$L:none"
 cp -r "$L" "$tmp/flipped"
 blob=$tmp/flipped/blobs/sha256/$(jq -r '.layers[0].digest' "$L/blobs/sha256/${one#*:}" | cut -d: -f2)
 flip "$blob" 100
@@ -203,7 +203,7 @@ ok "... all of it" ducc-unpack -s "$S" "localhost/org/two:1"
 tar -C "$L" -czf "$tmp/layout.tar.gz" .
 is "... a compressed one of several by name" "$(fetch "oci-archive:$tmp/layout.tar.gz:one")" "http://localhost/one:latest@$one"
 ok "oci-archive: several without a name" refuses 'specify one' "oci-archive:$tmp/layout.tar.gz"
-ok "oci-archive: no such name" refuses 'no image called x' "oci-archive:$tmp/layout.tar.gz:x"
+ok "oci-archive: no such name" refuses 'no image named x' "oci-archive:$tmp/layout.tar.gz:x"
 tar -C "$L" -cf "$tmp/part.tar" index.json oci-layout blobs/sha256/"${one#*:}"
 S=$tmp/from-part
 ok "oci-archive: blobs that are missing" refuses 'no blobs/sha256' "oci-archive:$tmp/part.tar:one"

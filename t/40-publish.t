@@ -156,7 +156,7 @@ locked() { ! flock -n "$tmp/locked" true; }
 wait_for locked
 ducc-publish -v -s "$S" -r "$tmp/locked" <"$tmp/p1" >"$tmp/lock.out" 2>&1 &
 pid=$!
-waits() { grep -q 'waiting for another publish' "$tmp/lock.out"; }
+waits() { grep -q 'waiting for another process' "$tmp/lock.out"; }
 ok "somebody else's lock is waited for" wait_for waits
 kill $pid
 status=0

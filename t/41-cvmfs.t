@@ -164,7 +164,7 @@ like "... which the error says" "$(cat "$out")" "^ducc-publish: http://localhost
 is "... and theirs stays as it was" "$(cat "$R/file") $(log)" "mine "
 publish "$tmp/batch" -w 60 >"$tmp/out" 2>&1 &
 pid=$!
-waiting() { grep -q 'waiting for up to' "$tmp/out"; }
+waiting() { grep -q 'waiting up to' "$tmp/out"; }
 ok "a publish waits for it" wait_for waiting
 cvmfs_server publish $n
 ok "... and goes on when it is over" wait "$pid"
@@ -386,7 +386,7 @@ rm -r "$S/repositories"
 
 # No publisher, no program, no name
 fails "a repository of which this machine is no publisher" ducc-publish -s "$S" -r other.example.org "$(cut -f1 "$tmp/r1")"
-like "... which the error says" "$(cat "$out")" "repository other.example.org: this machine does not publish it"
+like "... which the error says" "$(cat "$out")" "repository other.example.org: this machine cannot publish to it"
 fails "no cvmfs_server" env PATH="$tmp/none" "$bin/ducc-publish" -s "$S" -r $n "$(sed -n '3s/\t.*//p' "$tmp/batch")"
 like "... which the error says" "$(cat "$out")" "cvmfs_server: No such file"
 ok "... the repository is sound" sound_repository

@@ -84,7 +84,7 @@ image strange '.created = "yesterday"' <<-'E'
 E
 ducc-fetch -q -s "$S" "oci:$tmp/corpus:strange" | ducc-unpack -q -s "$S" | cut -f1 >"$tmp/strange"
 ok "an image that Podman can't have" ducc-publish -s "$S" -r "$R" "$(cat "$tmp/strange")"
-like "... is published with a warning" "$(cat "$out")" "warning: localhost/strange:latest: not for Podman"
+like "... is published with a warning" "$(cat "$out")" "warning: localhost/strange:latest: not available in Podman"
 ok "... and does not keep podman from the others" podman_on "$P" images
 
 # The flat tree
@@ -148,7 +148,7 @@ odd '.author = null | .history = null | .Author2 = 5 | .config.Labels = {A: "1",
 seq $n | sed "s|.*|oci:$tmp/odd:odd&|" | xargs ducc-fetch -q -s "$S" "oci:$L:two" | ducc-unpack -q -s "$S" |
 	ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>"$tmp/err" || :
 is "images with members of other types are published" "$(wc -l <"$tmp/published")" $((n + 1))
-is "... but not for Podman, which is said" "$(grep -c 'not for Podman: \(config\|manifest\): ' "$tmp/err")" $((n - 1))
+is "... but not available in Podman, with a warning" "$(grep -c 'not available in Podman: \(config\|manifest\): ' "$tmp/err")" $((n - 1))
 ok "... and podman lists the others" podman_on "$P" images --format '{{.Repository}}'
 is "... and the one that has odd members of no type" "$(grep odd "$out")" "localhost/odd$n"
 
@@ -171,7 +171,7 @@ odd '.author = 6' .
 cp "$tmp/odd/index.json" "$tmp/index.json"
 jq --arg n odd$n '.manifests |= map(select(.annotations[] != "victim"))
 	| (.manifests[] | select(.annotations[] == $n).annotations[]) = "victim"' "$tmp/index.json" >"$tmp/odd/index.json"
-ok "a name goes to an image that is not for Podman" publish "oci:$tmp/odd:victim"
+ok "a name moves to an image that is not available in Podman" publish "oci:$tmp/odd:victim"
 fails "... and leads nowhere there" podman_on "$P" image inspect localhost/victim:latest
 
 # One layer, compressed twice: each image has its own, and keeps it when the other one goes.

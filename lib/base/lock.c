@@ -17,7 +17,7 @@ int lock_wait(struct context *context, int fd, const char *what, ducc_error **er
 		if (context_cancelled(context))
 			return context_interrupted(err);
 		if (!told)
-			context_notice(context, DUCC_INFO, "%s: waiting for another publish", what);
+			context_notice(context, DUCC_INFO, "%s: waiting for another process", what);
 		told = true;
 		/* No blocking flock(): a signal that arrives just before it would be missed. */
 		poll(NULL, 0, TICK);

@@ -96,8 +96,8 @@ void probes_look(const struct probes *probes, struct context *context,
 				context, DUCC_WARNING,
 				"%s: the repository lost this whiteout, as may happen with "
 				"CernVM-FS gateways: files that this layer removes reappear "
-				"for Podman and containerd; the flat image is correct, except for "
-				"device files",
+				"for Podman and containerd; the flat root file system is correct, "
+				"except for device files",
 				probe->path);
 		if (!probe->is_file)
 			continue;

@@ -84,7 +84,7 @@ struct patience {
 	bool told;
 };
 
-/* Pauses, longer each time: 0 after the pause, 1 if context->wait is over, -1 if interrupted. */
+/* Pauses, longer each time: 0 after the pause, 1 once context->wait has elapsed, -1 if interrupted. */
 static int be_patient(struct context *context, struct patience *patience, const char *what,
 		      ducc_error **err)
 {
@@ -97,7 +97,7 @@ static int be_patient(struct context *context, struct patience *patience, const 
 	if (now >= patience->until)
 		return 1;
 	if (!patience->told)
-		context_notice(context, DUCC_WARNING, "%s; waiting for up to %u seconds", what,
+		context_notice(context, DUCC_WARNING, "%s; waiting up to %u seconds", what,
 			       context->wait);
 	patience->told = true;
 	until = now + patience->pause < patience->until ? now + patience->pause : patience->until;
@@ -210,7 +210,8 @@ int runner_lock(struct context *context, const struct repository *repository, du
 
 	if (lock < 0 && errno == ENOENT)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "this machine does not publish it: %s does not exist", spool);
+				      "this machine cannot publish to it: %s does not exist",
+				      spool);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)

@@ -59,7 +59,7 @@ static void add(struct recipe_texts *texts, char *text, unsigned line)
 
 static int twice(const char *key, unsigned line, unsigned before, ducc_error **err)
 {
-	return error_set(err, "line %u: %s already set in line %u", line, key, before);
+	return error_set(err, "line %u: %s already set on line %u", line, key, before);
 }
 
 static int read_text(struct recipe_text *text, const char *key, const yaml_node_t *value,

@@ -119,7 +119,7 @@ static int resolve_from(struct fetch *fetch, const struct platform *platform, du
 	if (!manifest_is_index(json))
 		return manifest_parse(&fetch->image.manifest, document->data, document->len, err);
 	if (fetch->n_indexes == MAX_INDEX_DEPTH)
-		return error_set(err, "indexes nested too deep");
+		return error_set(err, "indexes nested too deeply");
 	if (index_select(json, platform, &found, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {

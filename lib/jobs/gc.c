@@ -225,11 +225,12 @@ static void say_plan(const struct gc *gc)
 		    repository_has(&gc->repository, path))
 			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
 	}
-	context_notice(&gc->session->context, DUCC_INFO,
-		       "%s: %zu of %zu images, %zu flat trees and %zu layers of %" PRIu64
-		       " bytes %sremoved",
-		       gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
-		       count[GC_LAYER], bytes, would);
+	context_notice(
+		&gc->session->context, DUCC_INFO,
+		"%s: %zu of %zu images, %zu flat root file systems and %zu layers of %" PRIu64
+		" bytes %sremoved",
+		gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
+		count[GC_LAYER], bytes, would);
 }
 
 /* --- removal ---------------------------------------------------------- */

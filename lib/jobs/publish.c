@@ -108,7 +108,8 @@ static void report_differences(struct publish *publish, const struct digest *lay
 		context_notice(&publish->session->context, DUCC_WARNING,
 			       "layer " PRI_DIGEST
 			       ": %zu directories, first %s, stay published with a different "
-			       "owner, mode or time than in this image; the flat image is correct",
+			       "owner, mode or time than in this image; the flat root file system "
+			       "is correct",
 			       layer->hex, differences.n, differences.first);
 }
 
@@ -486,7 +487,7 @@ static void say_what_is_missing(struct publish *publish, const struct image *ima
 	context_notice(&publish->session->context, DUCC_INFO,
 		       "%s: would publish %zu of %zu layers%s", image->name, layers,
 		       image->stored.manifest.n,
-		       repository_has(repository, flat) ? "" : " and the flat image");
+		       repository_has(repository, flat) ? "" : " and the flat root file system");
 }
 
 /* Reads and prepares the records that fit into one transaction, at least one. */

@@ -247,8 +247,8 @@ static int check_size(uint64_t actual, const struct layer *layer, ducc_error **e
 	if (actual == layer->head.size)
 		return 0;
 	return error_set_kind(err, DUCC_CORRUPT,
-			      "size mismatch: %" PRIu64 " bytes, the manifest says %" PRIu64,
-			      actual, layer->head.size);
+			      "size mismatch: %" PRIu64 " bytes instead of %" PRIu64, actual,
+			      layer->head.size);
 }
 
 static int write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
@@ -402,10 +402,10 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 	if (differences->n)
 		context_notice(
 			&unpack->session->context, DUCC_WARNING,
-			"%s/%s: layer " PRI_DIGEST
-			": directory %s%s: owner, mode or time differ from an earlier unpack on "
-			"other layers; the flat image is correct, the layer keeps the earlier "
-			"values",
+			"%s/%s: layer " PRI_DIGEST ": directory %s%s: owner, mode or time differ "
+						   "from when the layer was first "
+			"unpacked, on other layers; the flat root file system is correct, the "
+			"layer keeps the earlier values",
 			unpack->reference.registry, unpack->reference.repository, layer->hex,
 			differences->first, others ? others : "");
 }
@@ -428,8 +428,7 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 		return NULL;
 	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
 		error_set(err,
-			  "diff ID mismatch: the content is " PRI_DIGEST
-			  ", the config says " PRI_DIGEST,
+			  "diff ID mismatch: content is " PRI_DIGEST ", config has " PRI_DIGEST,
 			  head.diff_id.hex, layer->head.diff_id.hex);
 		return NULL;
 	}

@@ -239,7 +239,7 @@ static int check_member(const cJSON *item, const struct field *field, ducc_error
 	const cJSON *object = field->type == OBJECTS ? item->child : NULL;
 
 	if (!is_of_type(item, field->type))
-		return error_set(err, "\"%s\" has a type or value that Podman can't read",
+		return error_set(err, "\"%s\" has a type or value that Podman cannot read",
 				 item->string);
 	if (field->type == OBJECT && check(item, field->fields, err) < 0)
 		return error_wrap(err, "\"%s\"", item->string);
@@ -268,7 +268,7 @@ static int check_document(const cJSON *json, const struct field *fields, const c
 			  size_t len, ducc_error **err)
 {
 	if (json_has_fractions(text, len))
-		return error_set(err, "holds a number that is not an integer");
+		return error_set(err, "contains a number that is not an integer");
 	return check(json, fields, err);
 }
 
@@ -283,15 +283,15 @@ static int check_media_types(const cJSON *manifest, ducc_error **err)
 	if (*type ? !strcmp(type, MEDIA_OCI_MANIFEST) : !json_has_folded(manifest, "mediaType"))
 		return !strcmp(of_config, MEDIA_OCI_CONFIG)
 			       ? 0
-			       : error_set(err, "config of type %s", of_config);
+			       : error_set(err, "config has media type %s", of_config);
 	if (strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
-		return error_set(err, "\"mediaType\" is %s", type);
+		return error_set(err, "unsupported \"mediaType\": %s", type);
 	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(manifest, "layers"))
 	{
 		type = podman_list_text(layer, "mediaType");
 		if (strcmp(type, MEDIA_DOCKER_LAYER) != 0 &&
 		    strcmp(type, MEDIA_DOCKER_LAYER_PLAIN) != 0)
-			return error_set(err, "layer of type %s in Docker's format", type);
+			return error_set(err, "layer of media type %s in a Docker manifest", type);
 	}
 	return 0;
 }
@@ -306,7 +306,7 @@ int go_json_check_manifest(const char *text, size_t len, ducc_error **err)
 	    check_media_types(manifest, err) < 0)
 		return error_wrap(err, "manifest");
 	if (json_has_folded(manifest, "history"))
-		return error_set(err, "manifest: has a \"history\"");
+		return error_set(err, "manifest: contains \"history\"");
 	return 0;
 }
 

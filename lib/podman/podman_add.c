@@ -198,7 +198,7 @@ void podman_add(struct context *context, struct podman *podman, const char *name
 	cJSON *entry = add_image(podman, image, &err);
 
 	if (!entry)
-		context_notice(context, DUCC_WARNING, "%s: not for Podman: %s", name,
+		context_notice(context, DUCC_WARNING, "%s: not available in Podman: %s", name,
 			       ducc_error_message(err));
 	ducc_error_free(err);
 	if (!named)
@@ -209,8 +209,9 @@ void podman_add(struct context *context, struct podman *podman, const char *name
 			podman_drop_name(podman, other);
 		drop_image(podman, image);
 	} else if (!add_name(podman, entry, name) || (other && !add_name(podman, entry, other))) {
-		context_notice(context, DUCC_WARNING,
-			       "%s: for Podman only by its digest: it would not take that name",
-			       name);
+		context_notice(
+			context, DUCC_WARNING,
+			"%s: available in Podman only by digest: Podman does not accept this name",
+			name);
 	}
 }

@@ -33,7 +33,8 @@ static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
 	cJSON_ArrayForEach(item, array)
 	{
 		if (!cJSON_IsString(item))
-			return error_set(err, "\"%s\" holds something that is not a string", key);
+			return error_set(err, "\"%s\" contains an element that is not a string",
+					 key);
 	}
 	return 0;
 }

@@ -121,7 +121,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 	}
 	if (!chosen)
 		return error_set_kind(err, DUCC_NOT_FOUND, "%s: no image%s%s", docker->members.name,
-				      wanted ? " called " : "", wanted ? wanted : "");
+				      wanted ? " named " : "", wanted ? wanted : "");
 	if (!name)
 		return error_set(err, "%s: image has no name", docker->members.name);
 	if (make_manifest(docker, chosen, err) < 0)

@@ -54,7 +54,7 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 		chosen = entry;
 	}
 	if (!chosen)
-		return ref ? error_set_kind(err, DUCC_NOT_FOUND, "no image called %s", ref)
+		return ref ? error_set_kind(err, DUCC_NOT_FOUND, "no image named %s", ref)
 			   : error_set_kind(err, DUCC_NOT_FOUND, "no image");
 	if (descriptor_parse(&layout->manifest, chosen, err) < 0)
 		return -1;
