@@ -1,4 +1,4 @@
-/* What Go's JSON decoder takes: see go_json.h. */
+/* What Go's JSON decoder accepts: see go_json.h. */
 #include "podman/go_json.h"
 
 #include <ctype.h>
@@ -31,7 +31,7 @@ struct field {
 	const struct field *fields; /* of OBJECT and OBJECTS */
 };
 
-/* The OCI image specification's image-spec/specs-go/v1, and Docker's where it has more. */
+/* As in the OCI's image-spec/specs-go/v1, with the additional members of Docker's format. */
 static const struct field platform[] = {
 	{"architecture", TEXT, NULL}, {"os", TEXT, NULL},      {"os.version", TEXT, NULL},
 	{"os.features", TEXTS, NULL}, {"variant", TEXT, NULL}, {"features", TEXTS, NULL},
@@ -128,7 +128,7 @@ static const struct field config_fields[] = {
 	{NULL, TEXT, NULL},
 };
 
-/* True if the text begins like the form, in which 0 stands for any digit. */
+/* True if the text begins with the form, in which 0 stands for any digit. */
 static bool has_form(const char *text, const char *form)
 {
 	while (*form && (*form == '0' ? isdigit((unsigned char)*text) : *text == *form)) {
@@ -145,7 +145,7 @@ static bool is_offset(const char *text)
 	       strtol(text + 1, NULL, 10) < 24 && text[4] < '6';
 }
 
-/* True for a time of RFC 3339 that Go reads. */
+/* True for an RFC 3339 time that Go accepts. */
 static bool is_time(const char *value)
 {
 	struct tm tm = {0};
@@ -156,7 +156,7 @@ static bool is_time(const char *value)
 	    tm.tm_sec > 59)
 		return false;
 	day = tm.tm_mday;
-	timegm(&tm); /* makes 31 February a day in March */
+	timegm(&tm); /* turns 31 February into a day in March */
 	if (tm.tm_mday != day)
 		return false;
 	value += strlen("0000-00-00T00:00:00");
@@ -184,7 +184,7 @@ static bool is_integer(const cJSON *item)
 	       item->valuedouble == floor(item->valuedouble);
 }
 
-/* True if all that is in the array or object is as `is` says, or null. */
+/* True if each value in the array or object is null or satisfies `is`. */
 static bool all(const cJSON *items, cJSON_bool (*is)(const cJSON *))
 {
 	const cJSON *item;
@@ -272,7 +272,7 @@ static int check_document(const cJSON *json, const struct field *fields, const c
 	return check(json, fields, err);
 }
 
-/* Docker's format has its own types throughout, OCI's an OCI config. */
+/* Docker's format requires Docker's types throughout, OCI's an OCI config. */
 static int check_media_types(const cJSON *manifest, ducc_error **err)
 {
 	const char *type = podman_list_text(manifest, "mediaType");

@@ -1,9 +1,9 @@
 /*
- * What Go's JSON decoder takes for a manifest and a config.
+ * Checks whether Go's JSON decoder accepts a manifest and a config.
  *
- * Podman decodes every image of a store when it lists one, and gives up at a member of another
- * type than its own structures have.  Go finds members without regard to case, and of several
- * takes the last; `null` leaves any member unset.
+ * To list one image of a store, Podman decodes all of them, and fails if a member has a type
+ * other than that in its own structures.  Go ignores the case of keys and, of duplicates, uses
+ * the last; `null` leaves any member unset.
  */
 #ifndef DUCC_GO_JSON_H
 #define DUCC_GO_JSON_H
@@ -11,8 +11,8 @@
 #include "format/json.h"
 
 /*
- * Checks a document: 0, or -1 with *err set to what is wrong where.  Beside types, a manifest's
- * media types must be such that containers/image knows what it is.
+ * Checks a document: returns 0, or -1 with *err naming the problem and its location.  A manifest
+ * must also have media types by which containers/image recognizes its format.
  */
 int go_json_check_manifest(const char *text, size_t len, ducc_error **err);
 int go_json_check_config(const cJSON *config, const char *text, size_t len, ducc_error **err);

@@ -7,7 +7,7 @@
 #include "podman/go_json.h"
 #include "podman/podman_name.h"
 
-/* The kernel stacks no more. */
+/* overlayfs cannot stack more. */
 #define LAYERS_MAX 500
 
 static void set_digest(cJSON *object, const char *key, const struct digest *digest)
@@ -17,7 +17,7 @@ static void set_digest(cJSON *object, const char *key, const struct digest *dige
 	json_set_string(object, key, value);
 }
 
-/* The member, made if it isn't there. */
+/* The member, which is created if it does not exist. */
 static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
 {
 	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -28,7 +28,7 @@ static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-/* Adds a string to the array; false if it is in there already. */
+/* Adds a string to the array; false if the array already contains it. */
 static bool add_string(cJSON *array, const char *value)
 {
 	if (podman_list_find_string(array, value))
@@ -38,8 +38,8 @@ static bool add_string(cJSON *array, const char *value)
 }
 
 /*
- * Checks that Podman can have the image: one that it can't read makes `podman images` fail for
- * all.  Sets *created to when it was made, as its config says; the caller frees it.
+ * Checks that Podman can use the image: one that it cannot decode makes `podman images` fail for
+ * all images.  Sets *created to the creation time in the config; the caller frees it.
  */
 static int check_image(const struct podman_image *image, char **created, ducc_error **err)
 {
@@ -60,7 +60,7 @@ static int check_image(const struct podman_image *image, char **created, ducc_er
 	return 0;
 }
 
-/* What containers/storage calls the file of a document that is kept with an image. */
+/* The path that containers/storage uses for a document stored with an image. */
 static char *data_path(const cJSON *image, const char *key)
 {
 	AUTO_FREE char *encoded = base64_encode(key, strlen(key));
@@ -70,7 +70,7 @@ static char *data_path(const cJSON *image, const char *key)
 		      plain ? "" : "=", plain ? key : encoded);
 }
 
-/* Notes that there is a document; false if it is noted already. */
+/* Lists a document in the image's entry; false if it is already listed. */
 static bool note_data(struct podman *podman, cJSON *image, const char *key, size_t len,
 		      const struct digest *digest)
 {
@@ -82,7 +82,7 @@ static bool note_data(struct podman *podman, cJSON *image, const char *key, size
 	return true;
 }
 
-/* Keeps manifest and config with the image, beside those that there are. */
+/* Stores manifest and config with the image, in addition to those it already has. */
 static void add_documents(struct podman *podman, cJSON *entry, const struct podman_image *image,
 			  bool new)
 {
@@ -107,7 +107,7 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	}
 }
 
-/* True if the entry has a manifest, and another one: the original keeps none. */
+/* True if the entry has a different manifest; those of the original ducc have none. */
 static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 {
 	const cJSON *digests = cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests");
@@ -118,9 +118,9 @@ static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 }
 
 /*
- * The ID of an image: the digest of its config, as Podman has it.  A manifest of the same config
- * may say other things, to containers too, so it is another image: chained as often as there is
- * one of that ID.
+ * The ID of an image: the digest of its config, as in Podman.  Another manifest with the same
+ * config may differ in ways that matter, also to containers, so it is another image: its ID is
+ * chained until no other image has it.
  */
 static struct digest image_id(const struct podman *podman, const struct podman_image *image)
 {
@@ -133,7 +133,7 @@ static struct digest image_id(const struct podman *podman, const struct podman_i
 	return id;
 }
 
-/* Lists a new image, as yet without layers and documents. */
+/* Lists a new image, still without layers and documents. */
 static cJSON *new_image(struct podman *podman, const struct podman_image *image,
 			const struct digest *id, const char *created)
 {
@@ -168,7 +168,7 @@ static cJSON *add_image(struct podman *podman, const struct podman_image *image,
 	return entry;
 }
 
-/* Gives the image a name; false if Podman can't parse that. */
+/* Gives the image a name; false if Podman cannot parse the name. */
 static bool add_name(struct podman *podman, cJSON *entry, const char *name)
 {
 	if (!podman_name_is_valid(name))
@@ -180,7 +180,7 @@ static bool add_name(struct podman *podman, cJSON *entry, const char *name)
 	return true;
 }
 
-/* Takes the image off the list, if it is there. */
+/* Removes the image from the list, if it is listed. */
 static void drop_image(struct podman *podman, const struct podman_image *image)
 {
 	const struct digest id = image_id(podman, image);

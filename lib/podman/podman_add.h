@@ -6,13 +6,14 @@
 #include "podman/podman_layers.h"
 
 /*
- * Lists the image, or adds to its entry, under its name (REGISTRY/REPOSITORY:TAG) if it is
- * `named`; one of Docker Hub also as Podman calls it.  No other image has these names then.
+ * Lists the image, or adds to its existing entry.  If it is `named`, it gets its name
+ * (REGISTRY/REPOSITORY:TAG), and, for Docker Hub, also the name that Podman uses; no other
+ * image keeps these names.
  *
- * Warns of an image that Podman can't have: too many layers, or a manifest or config that Go
- * can't read (go_json.h); with it in the list `podman images` would fail.  It is not listed
- * then, and if it is named nothing has its names or its ID any more.  Warns also of a name
- * that Podman can't parse; the image is listed without it.
+ * Warns about an image that Podman cannot use: one with too many layers, or with a manifest
+ * or config that Go cannot decode (go_json.h), with which `podman images` would fail.  Such
+ * an image is not listed; if it is named, no image keeps its names or its ID.  Also warns
+ * about a name that Podman cannot parse; the image is then listed without it.
  */
 void podman_add(struct context *context, struct podman *podman, const char *name, bool named,
 		const struct podman_image *image);

@@ -11,7 +11,7 @@ struct digest podman_chain_id(const char *parent, const struct digest *diff_id)
 	return *parent ? digest_of(chain, strlen(chain)) : *diff_id;
 }
 
-/* "l/SHORT", a layer's name in `lower`: 130 bits, as many as containers/storage has. */
+/* "l/SHORT", a layer's name in `lower`: 130 bits, as in containers/storage. */
 static char *short_name(const struct digest *id)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -28,9 +28,9 @@ static char *short_name(const struct digest *id)
 }
 
 /*
- * What lies below layer i, the uppermost first.  Where the same layer is there
- * twice only the upper one counts: it hides all of the other, and overlayfs does
- * not take a directory twice.
+ * The layers below layer i, the uppermost first.  Of several occurrences of a layer, only
+ * the uppermost is listed: it hides the others completely, and overlayfs does not accept a
+ * directory twice.
  */
 static char *lower_text(const struct podman_image *image, size_t i, const struct digest *ids)
 {
@@ -55,7 +55,7 @@ static bool is_layer(const struct listed_layer *layer, const char *parent, const
 {
 	const char *of = podman_list_text(layer->entry, PODMAN_BLOB);
 
-	/* The original does not say of which blob a layer's files are. */
+	/* The original ducc does not record the blob of a layer's files. */
 	if (*of && strcmp(of, blob->hex) != 0)
 		return false;
 	for (; layer; layer = layer->same)
@@ -65,7 +65,7 @@ static bool is_layer(const struct listed_layer *layer, const char *parent, const
 	return true;
 }
 
-/* The ID of layer i; one that something else has already is chained once more. */
+/* The ID of layer i; while another layer has that ID, it is chained once more. */
 static struct digest choose_id(const struct podman *podman, const char *parent,
 			       const struct digest *diff_id, const struct digest *blob)
 {
@@ -80,9 +80,9 @@ static struct digest choose_id(const struct podman *podman, const char *parent,
 }
 
 /*
- * Lists a layer.  Its compressed digest is not told to Podman, which would use the files
- * for that blob on any other base, but they are what it is on this one (whiteouts
- * stand for opaque directories); PODMAN_BLOB is for ourselves.
+ * Lists a layer, without the digest of its blob: Podman would use the files for that blob on
+ * any other base, but they are correct only on this one (whiteouts replace opaque
+ * directories).  PODMAN_BLOB is for our own use.
  */
 static void list_layer(struct podman *podman, const struct podman_image *image, size_t i,
 		       const struct digest *ids, const char *created)
@@ -101,7 +101,7 @@ static void list_layer(struct podman *podman, const struct podman_image *image, 
 	podman_append_layer(podman, entry);
 }
 
-/* The link that `lower` names.  A layer that is listed may have another one, not by us. */
+/* The link named in `lower`.  A listed layer may have another one, created by others. */
 static void link_layer(struct podman *podman, const struct digest *id)
 {
 	struct listed_layer *layer = strmap_get(&podman->layers.by_id, id->hex);
@@ -116,7 +116,7 @@ static void link_layer(struct podman *podman, const struct digest *id)
 static void add_layer_files(struct podman *podman, const struct podman_image *image, size_t i,
 			    const struct digest *ids)
 {
-	/* Podman runs images with relative links, but can't build on them, commit or compare. */
+	/* With relative links, Podman runs images, but cannot build on, commit or compare them. */
 	const char *root = podman->root ? podman->root : "../../..";
 	AUTO_FREE char *directory = format(PODMAN_OVERLAY "/%s", ids[i].hex);
 	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");

@@ -14,13 +14,13 @@ struct podman_image {
 	const struct config *config;
 	const char *config_json;
 	size_t config_len;
-	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: not known; or NULL */
+	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: unknown; or NULL */
 };
 
-/* As containers/image has it: what lies on `parent`, or on nothing if that is "". */
+/* The ID, as in containers/image, of a layer on top of `parent`; "": the lowest layer. */
 struct digest podman_chain_id(const char *parent, const struct digest *diff_id);
 
-/* Adds all layers of an image that has some; returns the ID of the top one. */
+/* Adds all layers of an image, which has at least one; returns the ID of the top one. */
 struct digest podman_add_layers(struct podman *podman, const struct podman_image *image,
 				const char *created);
 

@@ -39,7 +39,7 @@ static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
 	return 0;
 }
 
-/* Checks the types of all members that are used here, of images and layers. */
+/* Checks the types of all members of images and layers that are used here. */
 static int check_entry(const cJSON *entry, ducc_error **err)
 {
 	static const char *const strings[] = {"layer", "parent", "diff-digest", PODMAN_BLOB};
@@ -138,7 +138,7 @@ static int save(const cJSON *entries, bool images, const char *path, const char 
 	{
 		AUTO_FREE char *line = json_print(entry, false);
 
-		/* an image of the original's without a name has no manifest any more */
+		/* an image of the original ducc has no manifest without a name */
 		if (!images || podman_list_first_name(entry) || podman_list_has_manifest(entry))
 			buffer_addf(&json, "%s%s", json.len ? ",\n" : "[\n", line);
 	}

@@ -1,4 +1,4 @@
-/* The names of images as Podman's store has them: see podman_name.h. */
+/* The names of images in Podman's store: see podman_name.h. */
 #include "podman/podman_name.h"
 
 #include <regex.h>
@@ -35,7 +35,7 @@ bool podman_name_is_valid(const char *name)
 	       matches(name, pattern);
 }
 
-/* The name with another registry; NULL if it does not begin with this one. */
+/* Replaces the registry in the name; NULL if the name does not begin with it. */
 static char *exchange(const char *name, const char *registry, const char *other)
 {
 	size_t len = strlen(registry);

@@ -1,4 +1,4 @@
-/* The names of images as Podman's store has them. */
+/* The names of images in Podman's store. */
 #ifndef DUCC_PODMAN_NAME_H
 #define DUCC_PODMAN_NAME_H
 
@@ -8,8 +8,8 @@
 bool podman_name_is_valid(const char *name);
 
 /*
- * Podman's users know Docker Hub by another name than a repository: the other name of an
- * image, to Podman or from it, allocated; NULL for images of other registries.
+ * Podman uses another name for Docker Hub than a repository does.  These convert the name of
+ * an image, which the caller frees; NULL for images of other registries.
  */
 char *podman_name_to_podman(const char *name);
 char *podman_name_from_podman(const char *listed);

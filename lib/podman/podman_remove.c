@@ -11,8 +11,8 @@
 
 /* Marks of layers. */
 enum {
-	CANDIDATE = 1, /* of an image that goes */
-	USED = 2,      /* of one that stays */
+	CANDIDATE = 1, /* used by an image to be removed */
+	USED = 2,      /* used by a remaining one */
 };
 
 struct removal {
@@ -32,7 +32,7 @@ static bool is_gone(const struct removal *removal, const char *name)
 		removal->gone->name(removal->gone->ctx, hub));
 }
 
-/* Takes the names that go from an image; true if there were some. */
+/* Removes unwanted names from an image; true if there were any. */
 static bool remove_names(const struct removal *removal, const cJSON *image)
 {
 	cJSON *names = podman_list_names(image), *next;
@@ -57,7 +57,7 @@ static void mark_top(const struct removal *removal, const cJSON *image, unsigned
 		layer->marks |= as;
 }
 
-/* Removes the image, or the names of it that go, and marks its top layer. */
+/* Removes the image, or its unwanted names, and marks its top layer. */
 static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
 {
 	const char *id = podman_list_text(image, "id");
@@ -83,7 +83,7 @@ static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
 
 /*
  * Marks every layer below a marked one.  A layer that is listed several times may have
- * several parents, and parents may form a circle.
+ * several parents, and parents may form a cycle.
  */
 static void mark_below(const struct strmap *layers, unsigned as)
 {
@@ -110,7 +110,7 @@ static void mark_below(const struct strmap *layers, unsigned as)
 	}
 }
 
-/* Removes the link to a layer, by the short name that the layer has itself. */
+/* Removes the link to a layer, whose name is in the layer's own directory. */
 static int remove_link(const struct removal *removal, const char *directory, ducc_error **err)
 {
 	AUTO_FREE char *file = format("%s/link", directory), *name = NULL, *link = NULL;
@@ -125,7 +125,7 @@ static int remove_link(const struct removal *removal, const char *directory, duc
 	return transaction_remove(removal->transaction, link, err);
 }
 
-/* Removes what no image has any more of the layers that removed ones had. */
+/* Removes the layers of removed images that no remaining image uses. */
 static int remove_layers(const struct removal *removal, ducc_error **err)
 {
 	const struct strmap *layers = &removal->podman->layers.by_id;

@@ -1,12 +1,12 @@
 /*
- * Removing from Podman's store (podman.h) what is no longer published.
+ * Removing images that are no longer published from Podman's store (podman.h).
  */
 #ifndef DUCC_PODMAN_REMOVE_H
 #define DUCC_PODMAN_REMOVE_H
 
 #include "repo/transaction.h"
 
-/* What goes: images' names, and images by the digest of their config. */
+/* What to remove: names, and images, identified by the digest of their config. */
 struct podman_gone {
 	bool (*name)(void *ctx, const char *name);
 	bool (*config)(void *ctx, const char *hex);
@@ -14,8 +14,8 @@ struct podman_gone {
 };
 
 /*
- * Takes these names out of the lists of the repository, and these images with the
- * layers that no other one has.
+ * Removes these names and images from the lists of the repository, and the layers that no
+ * remaining image uses.
  */
 int podman_remove(const struct podman_gone *gone, struct transaction *transaction,
 		  ducc_error **err);
