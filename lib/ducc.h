@@ -38,7 +38,7 @@
  *
  * Option structures begin with their size, which the caller sets:
  *   struct ducc_options options = {.size = sizeof(options), .store = "/srv/ducc"};
- * A library with further options then takes them as zero, the default.
+ * A newer library with more options treats those beyond this size as zero, the default.
  */
 #ifndef DUCC_H
 #define DUCC_H
@@ -214,7 +214,7 @@ struct ducc_options {
 typedef struct ducc_session ducc_session;
 
 /*
- * Starts a session.  Opens or creates nothing on disk but the event file.  Fails if an
+ * Starts a session.  Opens and creates nothing on disk but the event file.  Fails if an
  * option is invalid or the event file cannot be written.  Release with ducc_close().
  */
 DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err);
@@ -230,10 +230,10 @@ DUCC_PUBLIC void ducc_close(ducc_session *session);
  * wanted() owns its arguments, of which one may be NULL:
  * - no error: a wanted image;
  * - no record: the error is about a line, or a whole list, that could not be read;
- * - both: a wildcard that could not be expanded; the record contains it unexpanded.
+ * - both set: a wildcard that could not be expanded; the record contains it unexpanded.
  * With dry_run, expands no wildcard and contacts no registry.  `news` names a list of
- * records, as `lists` does wish lists: with it, wildcards are not expanded either, and only
- * wanted images with a record there, but without event=delete, are passed on.
+ * records, in the same ways as `lists`: with it, wildcards are not expanded either, and only
+ * those wanted images are passed on that have a record there without event=delete.
  * wanted() returns true to continue.
  * Returns 0, 1 if wanted() stopped it, or -1 if a list could not be read: then more images
  * may be wanted.
@@ -312,11 +312,11 @@ struct ducc_gc_options {
 	ducc_record *const *wanted;
 	size_t n_wanted;
 	bool all;       /* every image with a public name is wanted */
-	bool force;     /* however many images are no longer wanted */
+	bool force;     /* proceed however many images are no longer wanted */
 	uint64_t grace; /* seconds that an image must have been unwanted */
 	unsigned share; /* percent of all images that may become unwanted at once */
 	bool collect;   /* run `cvmfs_server gc` afterwards */
-	/* Called for each public name, and directory of a flat tree or layer, removed. */
+	/* Called for each removed public name, and removed directory of a flat tree or layer. */
 	void (*removed)(void *ctx, const char *path);
 	void *ctx;
 };
@@ -335,7 +335,7 @@ struct ducc_clean_options {
 	size_t size;    /* sizeof(struct ducc_clean_options) */
 	uint64_t grace; /* minimum age of a file, in seconds */
 	uint64_t limit; /* maximum size of the store, in bytes; 0: none */
-	/* Called for each file, or image in index.json, removed. */
+	/* Called for each removed file, and for each image removed from index.json. */
 	void (*removed)(void *ctx, const char *what);
 	void *ctx;
 };

@@ -14,7 +14,7 @@
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
 		 void *ctx, ducc_error **err);
 
-/* The number of processors this process may use. */
+/* The number of processors that this process may use. */
 unsigned parallel_processors(void);
 
 #endif

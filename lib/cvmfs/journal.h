@@ -1,5 +1,5 @@
 /*
- * The journal of a CernVM-FS publisher: a note of our transaction in the spool directory,
+ * The journal of a CernVM-FS publisher: a note about our transaction in the spool directory,
  * ducc.transaction, so that the next publisher can abort it if this one is killed.
  */
 #ifndef DUCC_JOURNAL_H
@@ -26,8 +26,8 @@ void journal_remove(const struct repository *repository);
 char *journal_open_transaction(const struct repository *repository);
 
 /*
- * Notes the open transaction, if there is one: none was open when our process began, and
- * that process reports it if another one was faster.
+ * Notes the open transaction, if there is one, as ours: none was open before our process
+ * began, and that process reports if another one has opened a transaction first.
  */
 int journal_note_transaction(const struct repository *repository, struct journal *journal,
 			     ducc_error **err);

@@ -1,6 +1,6 @@
 /*
- * Checks after publishing into CernVM-FS: a few entries that some of its versions, or its
- * gateways, are known to damage.
+ * Checks after publishing into CernVM-FS: of a few entries that some of its versions, or its
+ * gateways, may damage.
  */
 #ifndef DUCC_PROBES_H
 #define DUCC_PROBES_H
@@ -31,7 +31,7 @@ void probes_add_layer(struct probes *probes, const struct digest *layer, struct 
 void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree);
 
 /*
- * Checks each, if the mount already has it, and warns of a missing whiteout, and of a file
+ * Checks each, if the mount already has it, and warns about a missing whiteout, and about a file
  * that cannot be read or has other content.
  */
 void probes_look(const struct probes *probes, struct context *context,

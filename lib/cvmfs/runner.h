@@ -1,9 +1,9 @@
 /*
  * Running cvmfs_server alongside other publishers on this machine.
  *
- * ducc's publishers take turns, with a lock on the spool directory.  They wait for a
- * transaction of others, and never change it; an interrupted one of ours is identified by
- * the journal, and aborted.
+ * ducc's publishers take turns, with a lock on the spool directory.  They wait for the
+ * transactions of other programs, and never change those; an interrupted transaction of ducc
+ * is identified by the journal, and aborted.
  */
 #ifndef DUCC_RUNNER_H
 #define DUCC_RUNNER_H
@@ -15,8 +15,8 @@
 #define CVMFS_SERVER "cvmfs_server"
 
 /*
- * Waits for the lock, and aborts an interrupted transaction of an earlier publisher of ducc;
- * that of others stays as it is.  Returns the descriptor that holds the lock, to be closed
+ * Waits for the lock, and aborts an interrupted transaction of an earlier ducc publisher, but
+ * not one of other programs.  Returns the descriptor that holds the lock, to be closed
  * at the end; -1 with *err set.
  */
 int runner_lock(struct context *context, const struct repository *repository, ducc_error **err);
@@ -30,7 +30,7 @@ int runner_clear_up(struct context *context, const struct repository *repository
 
 /*
  * Calls `try` until it does not return 0 (another transaction is open), with growing
- * pauses, or until context->wait is over.  Returns 0 if the last call returned 1, -1 with
+ * pauses, or until context->wait has elapsed.  Returns 0 if the last call returned 1, -1 with
  * *err set otherwise.
  */
 int runner_patiently(struct context *context, const struct repository *repository,

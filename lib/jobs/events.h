@@ -1,5 +1,5 @@
 /*
- * Machine-readable events: the beginning, end and result of operations, one JSON object a
+ * Machine-readable events: the beginning, end and result of operations, one JSON object per
  * line, appended to the event file of the session (struct ducc_options, notify).
  *
  * Keys and form are those of the original ducc's notifications, and all values are strings;
@@ -22,7 +22,7 @@ struct events;
  * failure.  The caller keeps the context.
  */
 struct events *events_open(const char *path, struct context *context, ducc_error **err);
-/* Writes the event that the program ends, and closes the file.  NULL is allowed. */
+/* Writes the event that the program has ended, and closes the file.  NULL is allowed. */
 void events_close(struct events *events);
 
 /* Writes an event: the action, then keys and values; a NULL value omits its key. */
@@ -40,8 +40,8 @@ struct span {
 };
 
 /*
- * Writes the event of its beginning: action start_`what`, with the reference of an image as
- * in the record, and a layer or NULL.
+ * Writes the event of its beginning: action start_`what`, with an image's reference as in
+ * the record, and a layer or NULL.
  */
 void span_begin(struct span *span, struct events *events, const char *what, const char *reference,
 		const struct digest *layer);

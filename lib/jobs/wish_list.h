@@ -1,5 +1,5 @@
 /*
- * Wish lists, from files or URLs: recipes (recipe.h), and plain lists: records, one a line,
+ * Wish lists, from files or URLs: recipes (recipe.h), and plain lists: records, one per line,
  * with comments (ducc-recipe(5)).
  */
 #ifndef DUCC_WISH_LIST_H

@@ -23,7 +23,7 @@ char *endpoint_url(const struct endpoint *endpoint, const char *fmt, ...) PRINTF
 
 /*
  * Performs a request that must return a 2xx status, or, if missing is not NULL, 404,
- * which sets *missing.  Sets the request's authorization and insecure.
+ * which sets *missing.  Sets the members authorization and insecure of the request.
  */
 int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
 		     struct http_response *response, bool *missing, ducc_error **err);

@@ -1,8 +1,8 @@
 /*
  * The plan of a commit into a directory (directory.c): steps, and their form on disk, one
- * `VERB NAME PATH` a line.  If its process was killed, the next process carries it out, so
- * both must read it alike: blanks and the like in a path are escaped (text.h), and a plan
- * that is not well-formed to its end is not begun.
+ * `VERB NAME PATH` per line.  If its process is killed, the next process carries it out, so
+ * both must read it in the same way: blanks and other special characters in a path are
+ * escaped (text.h), and a plan that is not well-formed to its end is not even begun.
  */
 #ifndef DUCC_DIRECTORY_PLAN_H
 #define DUCC_DIRECTORY_PLAN_H
@@ -43,7 +43,7 @@ void plan_free(struct plan *plan);
  */
 char *plan_print(const struct plan *plan, ducc_error **err);
 
-/* Parses the output of plan_print(); -1 with *err set and an empty plan if it is not that. */
+/* Parses the output of plan_print(); -1 with *err set and an empty plan for other text. */
 int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err);
 
 #endif

@@ -1,4 +1,4 @@
-/* Where the content of files is: see file_content.h. */
+/* The location of the content of files: see file_content.h. */
 #include "repo/file_content.h"
 
 #include <stdlib.h>

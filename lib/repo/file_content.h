@@ -1,5 +1,5 @@
 /*
- * Where the content of a regular file to be added to a repository is.
+ * The location of the content of a regular file that is added to a repository.
  */
 #ifndef DUCC_FILE_CONTENT_H
 #define DUCC_FILE_CONTENT_H

@@ -1,6 +1,6 @@
 /*
  * The removal schedule of a repository, .metadata/remove-schedule.json (ducc-repository(5)):
- * names and trees that are unwanted, and since when.
+ * unwanted names and trees, and the time since which they have been unwanted.
  */
 #ifndef DUCC_SCHEDULE_H
 #define DUCC_SCHEDULE_H
@@ -46,7 +46,7 @@ const struct scheduled *schedule_find(const struct schedule *schedule, const cha
  */
 char *schedule_print(const struct schedule *schedule, ducc_error **err);
 
-/* Parses the output of schedule_print(); false, with an empty schedule, if it is not that. */
+/* Parses the output of schedule_print(); false, with an empty schedule, for other text. */
 bool schedule_parse(struct schedule *schedule, const char *data, size_t len);
 
 #endif

@@ -5,8 +5,8 @@
  * The implementation depends on the kind of repository (target.h).  There is one transaction
  * at a time: transaction_begin() waits for others.
  *
- * A function that fails may have added a part: the caller restores the saved state, or ends
- * the transaction.  Adding an entry that already exists has no effect.
+ * A function that fails may have made some of its additions: the caller restores the saved
+ * state, or ends the transaction.  Adding an entry that already exists has no effect.
  */
 #ifndef DUCC_TRANSACTION_H
 #define DUCC_TRANSACTION_H
@@ -44,7 +44,7 @@ bool transaction_adds(const struct transaction *transaction, const char *directo
 
 /*
  * Adds a layer, from its tar in the store and its listing; `json` becomes its
- * layers.json.  Replaces an existing directory that was not published by us.
+ * layers.json.  Replaces an existing directory that ducc did not publish.
  */
 int transaction_add_layer(struct transaction *transaction, const struct listing_head *head,
 			  struct tree *tree, const char *json, ducc_error **err);
@@ -78,7 +78,7 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 /*
  * Removes `path`, and its parent directories that are then empty.  Removals happen in the
  * order of these calls, in the same commit as additions (but see target->removes_later).  A
- * transaction with removals adds no layers and flat trees.
+ * transaction with removals adds no layers or flat trees.
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
@@ -96,10 +96,10 @@ void transaction_clear(struct transaction *transaction);
  */
 int transaction_open(struct transaction *transaction, ducc_error **err);
 
-/* Makes the additions visible, durably.  Needs transaction_open(). */
+/* Makes the additions visible, durably.  Requires transaction_open(). */
 int transaction_commit(struct transaction *transaction, ducc_error **err);
 
-/* Drops what is not committed, and releases the repository.  NULL is allowed. */
+/* Drops whatever is not committed, and releases the repository.  NULL is allowed. */
 void transaction_end(struct transaction *transaction);
 
 #endif

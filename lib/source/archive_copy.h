@@ -19,7 +19,7 @@ int archive_copy_file(const char *path, ducc_error **err);
 /* The same for standard input, which is always copied. */
 int archive_copy_input(ducc_error **err);
 
-/* Its name in messages. */
+/* The name of standard input in messages. */
 #define STANDARD_INPUT "standard input"
 
 #endif

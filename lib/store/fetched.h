@@ -17,7 +17,7 @@ int fetched_add(struct store *store, const struct digest *manifest,
 
 /*
  * True if the manifest was fetched under the reference; without a tag, under any name of its
- * repository.  Entries of index.json count as well.  Errors return false: a fetch settles it.
+ * repository.  Entries of index.json count as well.  False on error: fetching again resolves it.
  */
 bool fetched_under(const struct store *store, const struct digest *manifest,
 		   const struct reference *reference);
