@@ -211,7 +211,9 @@ int runner_lock(struct context *context, const struct repository *repository, du
 
 	if (lock < 0 && errno == ENOENT)
 		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "this machine does not publish it: %s does not exist", spool);
+				      "this machine does not publish it: %s does not exist (a "
+				      "directory's name needs a slash: ./%s)",
+				      spool, repository->name);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
