@@ -23,7 +23,8 @@ step() {
 	echo "=== $*"
 	rm -f "$steps_tmp/failed"
 	{ "$@" || : >"$steps_tmp/failed"; } | tee "$steps_tmp/out"
-	sed -n "s/^\[[0-9:]*\] \([^ ]*\) .* \([0-9]*\) ms .*/\2 \1 ($*)/p" "$steps_tmp/out" >>"$steps_tmp/times"
+	awk -v step="$*" '/^\[/ { for (i = 3; i < NF; i++) if ($(i + 1) == "ms") print $i, $2, "(" step ")" }' \
+		"$steps_tmp/out" >>"$steps_tmp/times"
 	[ ! -e "$steps_tmp/failed" ] || failed "$*"
 }
 

@@ -10,10 +10,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #define PIPE_SIZE (1 << 20)
 #define EXIT_UNKNOWN 127
+#define GATE 3 /* descriptor */
 #define OUTPUT_LIMIT ((size_t)64 << 10)
 
 extern char **environ;
@@ -23,8 +25,9 @@ void process_close(struct process *process)
 	cleanup_close(&process->pidfd);
 	cleanup_close(&process->in);
 	cleanup_close(&process->out);
+	cleanup_close(&process->gate);
 	buffer_free(&process->output);
-	process->pidfd = process->in = process->out = -1;
+	process->pidfd = process->in = process->out = process->gate = -1;
 }
 
 int process_spawn(pid_t *pid, const struct child *child)
@@ -55,6 +58,8 @@ int process_spawn(pid_t *pid, const struct child *child)
 		posix_spawn_file_actions_adddup2(&actions, child->out, STDOUT_FILENO);
 	if (child->err >= 0)
 		posix_spawn_file_actions_adddup2(&actions, child->err, STDERR_FILENO);
+	if (child->gate >= 0) /* last: it may take the place of one of the others */
+		posix_spawn_file_actions_adddup2(&actions, child->gate, GATE);
 	result = posix_spawnp(pid, child->argv[0], &actions, &attributes, child->argv,
 			      child->environment ? child->environment : environ);
 	posix_spawnattr_destroy(&attributes);
@@ -62,22 +67,26 @@ int process_spawn(pid_t *pid, const struct child *child)
 	return result;
 }
 
-int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err)
+/* Starts argv; gate: -1, or the descriptor that becomes its GATE. */
+static int start(struct process *process, char *const *argv, bool with_input, int gate,
+		 ducc_error **err)
 {
 	int in[2] = {-1, -1};
 	int result;
 
-	*process = (struct process){.name = argv[0], .pidfd = -1, .in = -1, .tick = PROCESS_TICK};
+	process->pidfd = process->in = -1;
+	process->tick = PROCESS_TICK;
 	process->out = memfd_create("output", MFD_CLOEXEC);
 	if (process->out < 0 || (with_input && pipe2(in, O_CLOEXEC) < 0)) {
 		result = errno;
 		process_close(process);
-		return error_errno(err, result, "%s", argv[0]);
+		return error_errno(err, result, "%s", process->name);
 	}
 	result = process_spawn(&process->pid, &(struct child){.argv = argv,
 							      .in = in[0],
 							      .out = process->out,
 							      .err = process->out,
+							      .gate = gate,
 							      .own_group = true});
 	cleanup_close(&in[0]);
 	process->in = in[1];
@@ -91,7 +100,53 @@ int process_start(struct process *process, char *const *argv, bool with_input, d
 	}
 	process->pid = 0;
 	process_close(process);
-	return error_errno(err, result, "%s", argv[0]);
+	return error_errno(err, result, "%s", process->name);
+}
+
+int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err)
+{
+	*process = (struct process){.name = argv[0], .gate = -1};
+	return start(process, argv, with_input, -1, err);
+}
+
+/* The shell waits at the gate; if it is closed instead of opened, we have been killed. */
+int process_hold(struct process *process, char *const *argv, bool with_input, ducc_error **err)
+{
+	static char sh[] = "sh", c[] = "-c", script[] = "read -r go <&3 && exec \"$@\" 3<&-";
+	AUTO_FREE char **held = NULL;
+	size_t n = 0;
+	int gate[2];
+
+	*process = (struct process){.name = argv[0], .gate = -1};
+	if (pipe2(gate, O_CLOEXEC) < 0)
+		return error_errno(err, errno, "%s", argv[0]);
+	while (argv[n])
+		n++;
+	held = xcalloc(n + 5, sizeof(char *));
+	held[0] = sh;
+	held[1] = c;
+	held[2] = script;
+	held[3] = sh;
+	memcpy(held + 4, argv, n * sizeof(char *));
+	process->gate = gate[1];
+	if (start(process, held, with_input, gate[0], err) < 0) {
+		close(gate[0]);
+		return -1;
+	}
+	close(gate[0]);
+	return 0;
+}
+
+void process_release(struct process *process)
+{
+	write_all(process->gate, "\n", 1); /* if it was killed, process_poll() will see that */
+	process_dismiss(process);
+}
+
+void process_dismiss(struct process *process)
+{
+	cleanup_close(&process->gate);
+	process->gate = -1;
 }
 
 static void read_output(struct process *process)

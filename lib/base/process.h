@@ -19,8 +19,9 @@ struct process {
 	const char *name;
 	pid_t pid; /* also its process group; 0: it has exited */
 	int pidfd;
-	int in;  /* to its standard input, nonblocking; -1: none, or closed */
-	int out; /* memfd with its standard output and error */
+	int in;   /* to its standard input, nonblocking; -1: none, or closed */
+	int out;  /* memfd with its standard output and error */
+	int gate; /* of process_hold(): it runs once something is written; -1: it runs */
 	off_t heard;
 	int tick;   /* the most milliseconds that process_poll() waits; initially PROCESS_TICK */
 	int status; /* as from wait(2) */
@@ -32,6 +33,7 @@ struct child {
 	char *const *argv;
 	char *const *environment; /* NULL: ours */
 	int in, out, err;         /* -1: /dev/null for input; output and errors are inherited */
+	int gate;                 /* becomes descriptor 3; -1: none */
 	bool own_group;           /* make it a process group leader */
 };
 
@@ -40,6 +42,15 @@ int process_spawn(pid_t *pid, const struct child *child);
 
 /* Starts argv[0], from $PATH; without input, it reads /dev/null.  Release with process_close(). */
 int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err);
+
+/*
+ * The same, but it does nothing before process_release(), and nothing at all if we are killed
+ * before that: so its process group can be noted first.
+ */
+int process_hold(struct process *process, char *const *argv, bool with_input, ducc_error **err);
+void process_release(struct process *process);
+/* Or it exits without having run. */
+void process_dismiss(struct process *process);
 
 /*
  * Reads its output, waiting at most a tick, or with to_write until it accepts input; true if it

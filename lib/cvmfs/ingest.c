@@ -105,6 +105,7 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	struct journal *note = &ingest->note;
 	int result = 0;
 
+	process_dismiss(process);
 	cleanup_close(&process->in);
 	process->in = -1;
 	while (!process_poll(process, false))
@@ -136,14 +137,16 @@ static int try_ingest(void *ctx, ducc_error **err)
 	ingest->note.group = 0;
 	if (journal_write(ingest->repository, &ingest->note, err) < 0)
 		return -1;
-	if (process_start(&ingest->process, argv, true, err) < 0) {
+	if (process_hold(&ingest->process, argv, true, err) < 0) {
 		journal_remove(ingest->repository);
 		return -1;
 	}
 	ingest->note.group = ingest->process.pid;
 	result = journal_write(ingest->repository, &ingest->note, err);
-	if (!result)
+	if (!result) {
+		process_release(&ingest->process);
 		result = feed_head(ingest, err);
+	}
 	if (result != 1)
 		end(ingest, !result, err);
 	return result;

@@ -140,10 +140,11 @@ static int abort_transaction(struct context *context, const struct repository *r
 	struct process process;
 	int result = 0;
 
-	if (process_start(&process, argv, false, err) < 0)
+	if (process_hold(&process, argv, false, err) < 0)
 		return -1;
 	aborting.group = process.pid;
 	journal_write(repository, &aborting, NULL);
+	process_release(&process);
 	while (!process_poll(&process, false))
 		;
 	if (process.status)
@@ -209,9 +210,11 @@ int runner_lock(struct context *context, const struct repository *repository, du
 	int result = 0;
 
 	if (lock < 0 && errno == ENOENT)
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "this machine cannot publish to it: %s does not exist",
-				      spool);
+		return error_set_kind(
+			err, DUCC_NOT_FOUND,
+			"this machine cannot publish to it: %s does not exist (the name "
+			"of a directory contains a slash: ./%s)",
+			spool, repository->name);
 	if (lock < 0)
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
@@ -266,11 +269,15 @@ int runner_run(struct context *context, const struct repository *repository, str
 
 	note->group = 0;
 	if (journal_write(repository, note, err) < 0 ||
-	    process_start(&process, argv, false, err) < 0)
+	    process_hold(&process, argv, false, err) < 0)
 		return -1;
 	note->group = process.pid;
 	process.tick = TICK_SHORT;
 	result = journal_write(repository, note, err);
+	if (result < 0)
+		process_dismiss(&process);
+	else
+		process_release(&process);
 	while (!process_poll(&process, false))
 		if (!result)
 			result = journal_note_transaction(repository, note, err);

@@ -397,7 +397,7 @@ static int open_repository(struct gc *gc, ducc_error **err)
 			return -1;
 	}
 	if (!gc->repository.path || gc->repository.metadata_only)
-		return error_set(err, "repository %s: not mounted here", name);
+		return error_set(err, "repository %s: cannot be read here", name);
 	return 0;
 }
 

@@ -3,8 +3,9 @@
 
 #include "base/mem.h"
 #include "cvmfs/cvmfs.h"
-#include "repo/target.h"
+#include "repo/directory.h"
 
+/* The first one whose is_name() is true; a directory is any name with a slash. */
 static const struct target *const targets[] = {
 	&directory_target,
 	&cvmfs_target,

@@ -59,7 +59,8 @@ static int start(pid_t *pid, char *program, const char *server, int *out, ducc_e
 						    .environment = environment,
 						    .in = in,
 						    .out = pipe[1],
-						    .err = -1});
+						    .err = -1,
+						    .gate = -1});
 	close(pipe[1]);
 	*out = pipe[0];
 	return result ? error_errno(err, result, "%s", program) : 0;

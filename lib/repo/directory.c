@@ -8,6 +8,8 @@
  *
  * The repository is locked from begin to end.
  */
+#include "repo/directory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +23,6 @@
 #include "content/extract.h"
 #include "format/repo_paths.h"
 #include "repo/directory_plan.h"
-#include "repo/target.h"
 #include "repo/transaction.h"
 
 #define DIRECTORY ".transaction"

@@ -4,6 +4,9 @@
  * directory.c and cvmfs/cvmfs.c each define one; jobs/targets.c lists them.  A kind does
  * not handle images, but trees and single entries, each as metadata (struct file) with the
  * location of its content (struct content), and paths to remove.
+ *
+ * Operations are required unless they may be NULL.  Readers find what is published in the
+ * local directory repository->path, and so does ducc: it publishes what is missing there.
  */
 #ifndef DUCC_TARGET_H
 #define DUCC_TARGET_H
@@ -47,7 +50,8 @@ struct target {
 
 	/*
 	 * Begins one; its structure starts with a struct transaction, in which everything but
-	 * the arguments and the target is zero.  May call find() again.  NULL on error.
+	 * the arguments and the target is zero.  May call find() again; sets repository->path
+	 * if it was not there before and is now.  NULL on error.
 	 */
 	struct transaction *(*begin)(struct context *context, const struct store *store,
 				     struct repository *repository, ducc_error **err);
@@ -57,20 +61,28 @@ struct target {
 	 */
 	int (*tree)(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err);
+	/* As transaction_complete_layer(). */
 	int (*complete)(struct transaction *transaction, const struct listing_head *head,
 			struct tree *tree, const struct tree *published, ducc_error **err);
-	/* Adds a regular file or symbolic link, replacing an existing one. */
+	/*
+	 * Adds a regular file or symbolic link, replacing an existing one; `path` may be in a
+	 * directory that tree() has added in this transaction.
+	 */
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
 	/* Only for the state of the kind; restore() returns to the last save, or to nothing. */
 	void (*save)(struct transaction *transaction);
 	void (*restore)(struct transaction *transaction, bool nothing);
+	/* As transaction_open(). */
 	int (*open)(struct transaction *transaction, ducc_error **err);
+	/*
+	 * As transaction_commit().  If readers can see a part of it, symbolic links outside of
+	 * podmanStore appear after everything else, and removals come last.
+	 */
 	int (*commit)(struct transaction *transaction, ducc_error **err);
+	/* Releases the transaction, undoing what is not committed. */
 	void (*end)(struct transaction *transaction);
 };
-
-extern const struct target directory_target;
 
 #endif

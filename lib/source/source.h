@@ -32,7 +32,7 @@ struct source_kind {
 	int (*open)(struct source *source, const char *text, ducc_error **err);
 	void (*close)(struct source *source);
 
-	/* The digest of the top-level manifest or index, if known without getting it. */
+	/* Digest of the top-level manifest or index: 1 if known without fetching it, else 0.  Or NULL. */
 	int (*peek)(struct source *source, struct digest *digest);
 
 	/*

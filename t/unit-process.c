@@ -1,0 +1,89 @@
+/* Children that wait until they are released, whatever happens to us. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "tap.h"
+
+static char script[] = "echo \"$0 $1\"; cat; : >\"$1\"; sleep 0; readlink /proc/self/fd/3";
+
+static bool run(char *file, bool release)
+{
+	char *const argv[] = {"sh", "-c", script, "it", file, NULL};
+	struct process process;
+	bool exited;
+
+	if (process_hold(&process, argv, true, NULL) < 0)
+		abort();
+	if (write(process.in, "input\n", 6) != 6)
+		abort();
+	exited = process_poll(&process, false);
+	ok(!exited && access(file, F_OK) < 0, "it waits");
+	if (release)
+		process_release(&process);
+	else
+		process_dismiss(&process);
+	close(process.in);
+	process.in = -1;
+	while (!process_poll(&process, false))
+		;
+	if (release) {
+		AUTO_FREE char *want = format("it %s\ninput\n", file);
+
+		is_string(process.output.data, want, "it has its arguments, input, and no more");
+	}
+	exited = WIFEXITED(process.status);
+	process_close(&process);
+	return exited;
+}
+
+/* A process that is killed between starting a child and releasing it; the child's group. */
+static pid_t killed(char *file)
+{
+	char *const argv[] = {"sh", "-c", script, "it", file, NULL};
+	int pipe_fds[2];
+	pid_t parent, child = 0;
+
+	if (pipe(pipe_fds) < 0)
+		abort();
+	parent = fork();
+	if (!parent) {
+		struct process process;
+
+		if (process_hold(&process, argv, false, NULL) < 0 ||
+		    write(pipe_fds[1], &process.pid, sizeof(process.pid)) < 0)
+			abort();
+		raise(SIGKILL);
+	}
+	close(pipe_fds[1]);
+	if (read(pipe_fds[0], &child, sizeof(child)) != sizeof(child))
+		abort();
+	waitpid(parent, NULL, 0);
+	close(pipe_fds[0]);
+	return child;
+}
+
+int main(void)
+{
+	char directory[] = "/tmp/ducc-unit.XXXXXX";
+	AUTO_FREE char *file = mkdtemp(directory) ? format("%s/file", directory) : NULL;
+	pid_t group;
+
+	if (!file)
+		abort();
+	ok(run(file, false) && access(file, F_OK) < 0, "dismissed, it does nothing");
+	ok(run(file, true) && !access(file, F_OK), "released, it runs");
+	unlink(file);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	group = killed(file);
+	waitpid(group, NULL, 0);
+	ok(access(file, F_OK) < 0, "if we are killed before, it does nothing");
+	unlink(file);
+	rmdir(directory);
+	return done_testing();
+}
