@@ -62,14 +62,17 @@ void tool_done(struct tool *tool, const ducc_record *record);
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
 /*
- * The main loop of a tool: opens a session and does work() with each record of the input, the
- * operands or standard input.  work() returns 0: the record is printed; -1 with *err set: the
- * image has failed; 1: all of that is done.  Returns the exit status.
+ * The main loop of a tool: opens a session and calls work() for each record of the input, the
+ * operands or standard input.  work() returns 0 if the record is to be printed, -1 with *err
+ * set if the image has failed, or 1 if it has done all of that itself.  Returns the exit status.
  */
 int tool_each(struct tool *tool, char **operands, int n,
 	      int (*work)(ducc_session *session, ducc_record *record, ducc_error **err));
 
-/* A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both; true. */
+/*
+ * A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both,
+ * and returns true.
+ */
 bool tool_take(void *tool, ducc_record *record, ducc_error *err);
 
 /*

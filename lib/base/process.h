@@ -21,7 +21,7 @@ struct process {
 	int pidfd;
 	int in;   /* to its standard input, nonblocking; -1: none, or closed */
 	int out;  /* memfd with its standard output and error */
-	int gate; /* of process_hold(): it runs once something is written; -1: it runs */
+	int gate; /* of process_hold(): a line written to it starts the program; -1: started */
 	off_t heard;
 	int tick;   /* the most milliseconds that process_poll() waits; initially PROCESS_TICK */
 	int status; /* as from wait(2) */
@@ -44,17 +44,17 @@ int process_spawn(pid_t *pid, const struct child *child);
 int process_start(struct process *process, char *const *argv, bool with_input, ducc_error **err);
 
 /*
- * The same, but it does nothing before process_release(), and nothing at all if we are killed
- * before that: so its process group can be noted first.
+ * The same, but the program runs only after process_release(), and not at all if we are killed
+ * before that, so that its process group can be noted first.
  */
 int process_hold(struct process *process, char *const *argv, bool with_input, ducc_error **err);
 void process_release(struct process *process);
-/* Or it exits without having run. */
+/* The alternative: the program never runs, and its process exits. */
 void process_dismiss(struct process *process);
 
 /*
- * Reads its output, waiting at most a tick, or with to_write until it accepts input; true if it
- * has exited.
+ * Reads its output.  Waits for at most a tick; with to_write, only until it accepts input.  True
+ * if it has exited.
  */
 bool process_poll(struct process *process, bool to_write);
 

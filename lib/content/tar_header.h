@@ -21,10 +21,10 @@
  */
 #define TAR_HEADER_LIMIT ((size_t)128 << 10)
 
-/* The most bytes to pass at a time: up to that many beyond a header may count as part of it. */
+/* The maximum bytes to pass at a time; up to that many beyond a header may count as part of it. */
 #define TAR_HEADER_PIECE ((size_t)64 << 10)
 
-/* The most entries of access control lists, which ducc ignores. */
+/* The maximum number of entries of access control lists, which ducc ignores. */
 #define TAR_HEADER_ACL_LIMIT 100
 
 /* Initialise with {0}. */

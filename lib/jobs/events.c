@@ -61,7 +61,7 @@ static int write_event(const struct events *events, const char *action, const ch
 	set(json, "time", time);
 	text = json_print(json, false);
 	buffer_addf(&line, "%s\n", text);
-	/* Not write_all(): lines of others could come in between. */
+	/* Not write_all(): lines of other programs could come in between. */
 	errno = ENOSPC; /* the cause of a short write */
 	return write(events->fd, line.data, line.len) == (ssize_t)line.len ? 0 : -1;
 }

@@ -283,7 +283,7 @@ static int check_platform(const struct fetch *fetch, const char *wanted, ducc_er
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
 }
 
-/* Notes under which name the image and its index were fetched. */
+/* Records the name under which the image and its index were fetched. */
 static int note_name(struct fetch *fetch, ducc_error **err)
 {
 	const struct reference *reference = &fetch->source.reference;

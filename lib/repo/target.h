@@ -5,8 +5,9 @@
  * not handle images, but trees and single entries, each as metadata (struct file) with the
  * location of its content (struct content), and paths to remove.
  *
- * Operations are required unless they may be NULL.  Readers find what is published in the
- * local directory repository->path, and so does ducc: it publishes what is missing there.
+ * Operations are required unless a comment allows NULL.  Readers, and ducc itself, find
+ * published content in the local directory repository->path; ducc publishes what is missing
+ * there.
  */
 #ifndef DUCC_TARGET_H
 #define DUCC_TARGET_H
@@ -36,7 +37,7 @@ struct target {
 	/* Frees storage to which no revision refers.  NULL: removal does that. */
 	int (*collect)(const struct repository *repository, struct context *context,
 		       ducc_error **err);
-	/* The first transaction creates it. */
+	/* The first transaction creates the repository. */
 	bool created;
 	/* Symbolic links may contain $(VARIABLE), which the reader's host expands. */
 	bool variants;
@@ -51,7 +52,7 @@ struct target {
 	/*
 	 * Begins one; its structure starts with a struct transaction, in which everything but
 	 * the arguments and the target is zero.  May call find() again; sets repository->path
-	 * if it was not there before and is now.  NULL on error.
+	 * if the repository has only now become readable.  NULL on error.
 	 */
 	struct transaction *(*begin)(struct context *context, const struct store *store,
 				     struct repository *repository, ducc_error **err);
@@ -61,7 +62,7 @@ struct target {
 	 */
 	int (*tree)(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err);
-	/* As transaction_complete_layer(). */
+	/* See transaction_complete_layer(). */
 	int (*complete)(struct transaction *transaction, const struct listing_head *head,
 			struct tree *tree, const struct tree *published, ducc_error **err);
 	/*
@@ -71,14 +72,14 @@ struct target {
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
-	/* Only for the state of the kind; restore() returns to the last save, or to nothing. */
+	/* For the kind's own state only; restore() returns to the last save, or to nothing. */
 	void (*save)(struct transaction *transaction);
 	void (*restore)(struct transaction *transaction, bool nothing);
-	/* As transaction_open(). */
+	/* See transaction_open(). */
 	int (*open)(struct transaction *transaction, ducc_error **err);
 	/*
-	 * As transaction_commit().  If readers can see a part of it, symbolic links outside of
-	 * podmanStore appear after everything else, and removals come last.
+	 * See transaction_commit().  If readers can see a partial commit, symbolic links outside
+	 * podmanStore must appear after all other additions, and removals last.
 	 */
 	int (*commit)(struct transaction *transaction, ducc_error **err);
 	/* Releases the transaction, undoing what is not committed. */
