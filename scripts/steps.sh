@@ -1,5 +1,5 @@
-# steps.sh: what scripts/check and scripts/soak share: steps, each of which may fail without keeping the others from
-# being taken, and what is said of them at the end. Sourced in the source tree.
+# steps.sh: the common part of scripts/check and scripts/soak: runs steps, each of which may fail without preventing
+# the others, and prints a summary at the end. Sourced in the source tree.
 # shellcheck shell=sh
 
 steps_tmp=$(mktemp -d)
@@ -17,7 +17,7 @@ failed() { # COMMAND
 	$1"
 }
 
-# step COMMAND...: run it, and keep the times that prove gives.
+# step COMMAND...: run it, and save the times that prove prints.
 step() {
 	echo
 	echo "=== $*"
@@ -28,7 +28,7 @@ step() {
 	[ ! -e "$steps_tmp/failed" ] || failed "$*"
 }
 
-# beside COMMAND: run it in the time that the steps that follow leave to it.
+# beside COMMAND: run it at low priority, in parallel with the following steps.
 beside() {
 	steps_beside=$1
 	nice "$1" >"$steps_tmp/beside" 2>&1 &
@@ -41,7 +41,7 @@ build_all() {
 	step make -s -j "$(nproc)" WERROR=1 SAN=1
 }
 
-# finish: say which tests were the slowest, and what has failed; exit.
+# finish: print the slowest tests and the failed steps, and exit.
 finish() {
 	if [ -n "$steps_beside" ]; then
 		echo
