@@ -403,9 +403,8 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 		context_notice(
 			&unpack->session->context, DUCC_WARNING,
 			"%s/%s: layer " PRI_DIGEST ": directory %s%s: owner, mode or time differ "
-						   "from when the layer was first "
-			"unpacked, on other layers; the flat root file system is correct, the "
-			"layer keeps the earlier values",
+			"from when the layer was first unpacked, on other layers; the flat root "
+			"file system is correct, the layer keeps the earlier values",
 			unpack->reference.registry, unpack->reference.repository, layer->hex,
 			differences->first, others ? others : "");
 }
