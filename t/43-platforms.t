@@ -112,4 +112,28 @@ new_repository directory
 sed 's,platform=[^	]*,platform=linux/..,' "$tmp/amd64.record" >"$tmp/dots.record"
 fails "a platform that would lead elsewhere is refused" publish dots
 
+# An image that says nothing of its platform has the record's
+N=$tmp/nop
+umoci init --layout "$N"
+umoci new --image "$N:$name"
+add_layer "$N:$name" "$tmp/amd64"
+put() { # standard input becomes a blob: its digest and size
+	cat >"$tmp/blob"
+	cp "$tmp/blob" "$N/blobs/sha256/$(sha256sum <"$tmp/blob" | cut -c1-64)"
+	printf '{"digest":"sha256:%s","size":%d}' "$(sha256sum <"$tmp/blob" | cut -c1-64)" "$(stat -c %s "$tmp/blob")"
+}
+manifest=$(jq -r '.manifests[0].digest[7:]' "$N/index.json")
+config=$(jq -r '.config.digest[7:]' "$N/blobs/sha256/$manifest")
+new_config=$(jq -c 'del(.os, .architecture)' "$N/blobs/sha256/$config" | put)
+new_manifest=$(jq -c --argjson c "$new_config" '.config += $c' "$N/blobs/sha256/$manifest" | put)
+jq -c --argjson m "$new_manifest" '.manifests[0] += $m' "$N/index.json" >"$tmp/index"
+cp "$tmp/index" "$N/index.json"
+ducc-fetch -q -s "$S" "oci:$N:$name" | ducc-unpack -q -s "$S" | sed 's,platform=[^	]*,platform=linux/amd64,' >"$tmp/nop.record"
+state() {
+	ducc-publish -q -s "$S" -r "$R" <"$tmp/nop.record" | grep -o 'state=[a-z]*'
+}
+is "an image without a platform gets the record's" "$(state)" state=added
+state >/dev/null
+is "... and is unchanged in the end" "$(state)" state=unchanged
+
 done_testing

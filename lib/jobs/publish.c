@@ -34,11 +34,11 @@ struct image {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
 	struct stored_image stored;
 	struct platform platform;
-	char *there;        /* the label under which its metadata is published, or NULL */
-	uint64_t *unpacked; /* bytes of each layer; 0: unknown */
-	bool *added;        /* for each layer: the transaction adds it */
-	bool changed;       /* the transaction adds something for it */
-	bool known;         /* its name, for that platform, was published before */
+	struct strset there; /* labels under which its metadata is published */
+	uint64_t *unpacked;  /* bytes of each layer; 0: unknown */
+	bool *added;         /* for each layer: the transaction adds it */
+	bool changed;        /* the transaction adds something for it */
+	bool known;          /* its name, for that platform, was published before */
 	struct span span;
 };
 
@@ -210,7 +210,7 @@ static void image_end(struct image *image)
 	free(image->name);
 	stored_image_free(&image->stored);
 	platform_free(&image->platform);
-	free(image->there);
+	strset_free(&image->there);
 	free(image->unpacked);
 	free(image->added);
 	*image = (struct image){.name = NULL};
@@ -280,7 +280,7 @@ static int prepare_metadata(struct publish *publish, const struct image *image, 
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
 
-	if (image->there && !strcmp(image->there, label))
+	if (strset_has(&image->there, label))
 		return 0;
 	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
 				 image->stored.manifest_len, err) < 0 ||
@@ -308,12 +308,12 @@ static bool is_published(struct publish *publish, struct image *image, const str
 	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 	AUTO_FREE char *flat = flat_listing(naming->config);
 
-	free(STEAL(image->there));
+	strset_free(&image->there);
 	if (has_metadata(publish, image, naming->name))
-		image->there = xstrdup(naming->name);
-	else if (has_metadata(publish, image, other))
-		image->there = xstrdup(other);
-	else
+		strset_add(&image->there, naming->name);
+	if (has_metadata(publish, image, other))
+		strset_add(&image->there, other);
+	if (!image->there.n)
 		return false;
 	for (size_t i = 0; i < image->stored.manifest.n; i++)
 		if (!repository_has_layer(&publish->repository,
