@@ -43,6 +43,7 @@ struct directory {
 	size_t orders_capacity;
 	size_t next_name;
 	size_t saved; /* steps of the plan */
+	size_t tree;  /* the step that a tree was staged for last, from 1; 0: none */
 };
 
 /* --- carrying out a plan; every step may have been done before -------- */
@@ -330,6 +331,7 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 	    fill(directory, at, inside, tree, own, to, err) < 0)
 		return -1;
 	add_step(directory, PLAN_RENAME, FIRST, name, to);
+	directory->tree = directory->plan.n;
 	return 0;
 }
 
@@ -380,17 +382,22 @@ static int make_entry(struct directory *directory, int at, const char *name,
 	return 0;
 }
 
-/* The staging path of an entry in the tree that was staged last; NULL if it is not in there. */
+/*
+ * The staging path of an entry in the tree that was staged last, if nothing else was since;
+ * NULL if it is not in there.
+ */
 static char *place_in_tree(const struct directory *directory, const char *path)
 {
-	const struct plan_step *step =
-		directory->plan.n ? &directory->plan.steps[directory->plan.n - 1] : NULL;
-	size_t len = step ? strlen(step->path) : 0;
+	const struct plan_step *step;
+	size_t len;
 
-	if (!step || step->verb != PLAN_RENAME || strncmp(path, step->path, len) != 0 ||
-	    path[len] != '/')
+	if (!directory->tree || directory->tree != directory->plan.n)
 		return NULL;
-	return format("%s%s", step->name, path + len);
+	step = &directory->plan.steps[directory->tree - 1];
+	len = strlen(step->path);
+	return !strncmp(path, step->path, len) && path[len] == '/'
+		       ? format("%s%s", step->name, path + len)
+		       : NULL;
 }
 
 static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
@@ -445,7 +452,10 @@ static void restore(struct transaction *transaction, bool nothing)
 {
 	struct directory *directory = directory_of(transaction);
 
-	while (directory->plan.n > (nothing ? 0 : directory->saved)) {
+	if (nothing)
+		directory->saved = 0;
+	directory->tree = 0;
+	while (directory->plan.n > directory->saved) {
 		/* Frees space; whatever remains is removed at the end. */
 		path_remove(directory->staging, directory->plan.steps[directory->plan.n - 1].name);
 		plan_drop(&directory->plan);

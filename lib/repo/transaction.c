@@ -180,9 +180,11 @@ void transaction_save(struct transaction *transaction)
 
 static void restore(struct transaction *transaction, bool nothing)
 {
-	strset_cut(&transaction->added, nothing ? 0 : transaction->saved.added);
-	transaction->steps = nothing ? 0 : transaction->saved.steps;
-	transaction->bytes = nothing ? 0 : transaction->saved.bytes;
+	if (nothing)
+		memset(&transaction->saved, 0, sizeof(transaction->saved));
+	strset_cut(&transaction->added, transaction->saved.added);
+	transaction->steps = transaction->saved.steps;
+	transaction->bytes = transaction->saved.bytes;
 	transaction->target->restore(transaction, nothing);
 }
 
