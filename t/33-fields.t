@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need curl jq
-EVIL_STEP=${EVIL_STEP:-$(amount 8 1 12)} EVIL_FIRST=$(amount 0 0 4)
+EVIL_STEP=${EVIL_STEP:-$(amount 8 1 12)} EVIL_FIRST=$(amount 0 0 5)
 export EVIL_STEP EVIL_FIRST
 
 evil=$tmp/evil

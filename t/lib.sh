@@ -265,7 +265,13 @@ dead_port() {
 # settle: wait until the servers of this test have written down all that they were asked. They do so after the client
 # has got its answer, but before they close the connection. Only for tests that have no client running.
 settle() {
-	[ -z "$first_port" ] || wait_for no_connections
+	[ -z "$first_port" ] || wait_for no_connections || give_up 'connections to a server stay open'
+}
+# give_up WHY: end the whole test, also from a command substitution, whose failure would go unseen.
+give_up() {
+	echo "${0##*/}: $1" >&2
+	kill -s TERM $$
+	exit 1
 }
 no_connections() { # established, or closed only by the client
 	awk -v first="$(printf '%04X' "$first_port")" -v last="$(printf '%04X' $((first_port + 63)))" '
@@ -353,6 +359,7 @@ start_nginx() {
 
 # requests: those that nginx has got, as in $nginx_log.
 requests() {
+	[ -n "${nginx_log-}" ] || give_up 'no nginx was started'
 	read_log "$nginx_log"
 }
 

@@ -45,7 +45,7 @@ live_through() {
 		push "$year_layout:$i" "$behind/all:$i"
 	done
 	year_seed=${YEAR_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-	year_step=${YEAR_STEP:-$(amount 14 1 28)}
+	year_step=${YEAR_STEP:-$(amount 7 1 28)}
 	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
 	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events TMPDIR=$tmp
 	export DUCC_STORE DUCC_NOTIFY TMPDIR
