@@ -32,9 +32,9 @@ ifdef WERROR
 WARNFLAGS = -Werror
 endif
 
-PKGS = libcurl libcjson libarchive zlib libcrypto yaml-0.1
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+PKGS = libcurl >= 7.84.0 libcjson libarchive zlib libcrypto yaml-0.1
+PKG_CFLAGS := $(shell pkg-config --cflags '$(PKGS)')
+PKG_LIBS := $(shell pkg-config --libs '$(PKGS)') -lpthread -lm
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WARNFLAGS) \
