@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 
-need docker-registry nginx
+need docker-registry jq nginx
 PATH=$PATH:$bin/t
 store=$tmp/store repo=$tmp/repo
 tab=$(printf '\t')
@@ -29,6 +29,18 @@ kind_is cancelled 0 cancelled localhost/app:latest
 kind_is 'no error' 0 unpack localhost/app:latest
 kind_is 'not found' 0 thin localhost/app:latest
 kind_is 'no error' 0 publish localhost/app:latest
+repo='not a name'
+kind_is usage 0 publish localhost/app:latest
+repo=$tmp/repo
+manifest=$store/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$store/index.json")
+cp "$manifest" "$tmp/manifest"
+printf x | dd of="$manifest" bs=1 seek=9 conv=notrunc 2>/dev/null
+kind_is corrupt 0 unpack localhost/app:latest
+cp "$tmp/manifest" "$manifest"
+cp "$store/index.json" "$tmp/index.json"
+sed "s/sha256:..../sha256:/" "$tmp/index.json" >"$store/index.json"
+kind_is corrupt 0 unpack localhost/app:latest
+cp "$tmp/index.json" "$store/index.json"
 cp -r "$tmp/oci" "$tmp/bad"
 blob=$(find "$tmp/bad/blobs/sha256" -type f -size +0 -exec ls -S {} + | head -1)
 printf x | dd of="$blob" bs=1 seek=3 conv=notrunc 2>/dev/null

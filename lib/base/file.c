@@ -51,13 +51,16 @@ void pieces_free(struct pieces *pieces)
 /* Through memory, for file systems between which the kernel does not copy. */
 static int copy_pieces(int from, int to, uint64_t size)
 {
-	AUTO_PIECES pieces = pieces_of(from, (uint64_t)lseek(from, 0, SEEK_CUR), size);
+	off_t offset = lseek(from, 0, SEEK_CUR);
+	AUTO_PIECES pieces = pieces_of(from, (uint64_t)offset, size);
 
+	if (offset < 0)
+		return -1;
 	while (pieces.left && pieces_next(&pieces))
 		if (write_all(to, pieces.data, pieces.len) < 0)
 			return -1;
 	errno = pieces.error;
-	return errno ? -1 : 0;
+	return errno ? -1 : lseek(from, (off_t)pieces.offset, SEEK_SET) < 0 ? -1 : 0;
 }
 
 int file_copy(int from, int to, uint64_t size)
@@ -68,8 +71,8 @@ int file_copy(int from, int to, uint64_t size)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 &&
-		    (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+		if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+			      errno == EOPNOTSUPP || errno == EPERM))
 			return copy_pieces(from, to, size);
 		if (!n && size == TO_THE_END)
 			return 0;

@@ -57,11 +57,13 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 		node_path(node, &merge->path);
 		target = tree_find(merge->image, node->lower_link);
 		if (!target || !target->file)
-			return error_set(err, "%s: hard link to %s, which does not exist",
-					 merge->path.data, node->lower_link);
+			return error_set_kind(err, DUCC_CORRUPT,
+					      "%s: hard link to %s, which does not exist",
+					      merge->path.data, node->lower_link);
 		if (node_is_dir(target))
-			return error_set(err, "%s: hard link to the directory %s", merge->path.data,
-					 node->lower_link);
+			return error_set_kind(err, DUCC_CORRUPT,
+					      "%s: hard link to the directory %s", merge->path.data,
+					      node->lower_link);
 		if (node->file && (!digest_equal(node->file->layer, target->file->layer) ||
 				   strcmp(node->file->origin, target->file->origin) != 0))
 			return error_set(err,

@@ -24,8 +24,9 @@ int targets_open(struct repository *repository, const char *name, const char *st
 		found = targets[i]->find(repository, store, err);
 		return found < 0 ? error_wrap(err, "repository %s", name) : found;
 	}
-	return error_set(err,
-			 "repository %s: neither a directory (its name must contain a slash) nor "
-			 "the name of a CernVM-FS repository",
-			 name);
+	return error_set_kind(
+		err, DUCC_USAGE,
+		"repository %s: neither a directory (its name must contain a slash) nor "
+		"the name of a CernVM-FS repository",
+		name);
 }

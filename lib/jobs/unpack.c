@@ -426,9 +426,10 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 	if (!tree || check_size(head.size, layer, err) < 0)
 		return NULL;
 	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
-		error_set(err,
-			  "diff ID mismatch: content is " PRI_DIGEST ", config has " PRI_DIGEST,
-			  head.diff_id.hex, layer->head.diff_id.hex);
+		error_set_kind(err, DUCC_CORRUPT,
+			       "diff ID mismatch: content is " PRI_DIGEST
+			       ", config has " PRI_DIGEST,
+			       head.diff_id.hex, layer->head.diff_id.hex);
 		return NULL;
 	}
 	return STEAL(tree);
@@ -614,7 +615,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 	if (root < 0)
 		return error_errno(err, errno, "%s", dir);
 	if (!directory_is_empty(root, ""))
-		return error_set(err, "%s is not an empty directory", dir);
+		return error_set_kind(err, DUCC_USAGE, "%s is not an empty directory", dir);
 	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
 		return error_wrap(err, "%s", dir);
 	left_out = extract_report_text(&report);

@@ -69,8 +69,9 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 {
 	if (len > blob->descriptor->size - blob->done) {
 		blob->wrong = true;
-		return error_set(err, "size mismatch: more than the expected %" PRIu64 " bytes",
-				 blob->descriptor->size);
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "size mismatch: more than the expected %" PRIu64 " bytes",
+				      blob->descriptor->size);
 	}
 	while (len) {
 		size_t room = BUFFER_SIZE - blob->buffered;

@@ -159,7 +159,8 @@ static int entry_manifest(const struct store *store, const cJSON *entry, struct 
 	if (!text && json_get_string(entry, "digest", &text, err) < 0)
 		return error_wrap(err, "store %s: index.json", store->path);
 	if (!digest_parse(manifest, text))
-		return error_set(err, "store %s: index.json: not a digest: %s", store->path, text);
+		return error_set_kind(err, DUCC_CORRUPT, "store %s: index.json: not a digest: %s",
+				      store->path, text);
 	return 0;
 }
 

@@ -49,7 +49,10 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	if (!path_exists(store->fd, "index.json") &&
 	    file_replace(store->fd, "index.json", empty_index, sizeof(empty_index) - 1) < 0)
 		return error_errno(err, errno, "%s/index.json", store->path);
-	if (file_replace(store->fd, "oci-layout", layout, sizeof(layout) - 1) < 0)
+	/* Whoever finds oci-layout relies on the rest. */
+	if (fsync(store->fd) < 0 ||
+	    file_replace(store->fd, "oci-layout", layout, sizeof(layout) - 1) < 0 ||
+	    fsync(store->fd) < 0)
 		return error_errno(err, errno, "%s/oci-layout", store->path);
 	return 0;
 }
@@ -154,5 +157,6 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 	if (digest_equal(&actual, digest))
 		return 0;
 	free(STEAL(*data));
-	return error_set(err, "%s/%s is damaged: remove it and fetch again", store->path, name);
+	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: remove it and fetch again",
+			      store->path, name);
 }
