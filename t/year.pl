@@ -262,7 +262,7 @@ for (my $day = 0; $day < $days; $day += $o{step}) {
 		if ($said =~ /images are no longer wanted, which is more than/) {
 			local $ENV{DUCC_CLOCK} = $start + $day * 86400;
 			$status = system("ducc-wish -q $tmp/recipe.yaml | ducc-gc -q -f >$tmp/gc.out 2>&1");
-			$said =~ s/^ducc-gc: .* that is more than.*\n//m;
+			$said =~ s/^ducc-gc: .* which is more than.*\n//m;
 			$count{'looked after'}++;
 		}
 		# A tag that is wanted and has vanished is no fault of theirs.
