@@ -117,6 +117,19 @@ sub jobs
 }
 sub ended { my ($pid) = @_; waitpid $pid, 0; return $? }
 
+my %count; # of days, by kind
+
+# Killed in the moment between its opening and the note of it, a transaction is nobody's for ducc, which would wait
+# for its end: somebody has a look, and aborts it (ducc-publish(1), BUGS).
+sub look_at_transaction
+{
+	my $spool = "$ENV{DUCC_SYSROOT}/var/spool/cvmfs/$o{repository}";
+	my $note = slurp("$spool/ducc.transaction") // '';
+	return if !-e "$spool/in_transaction.lock" || -e "$spool/ducc.opened" || $note !~ /^\d+ \S+ - /;
+	system("cvmfs_server abort -f $o{repository} >$tmp/abort.out 2>&1") == 0 or die "can't abort";
+	$count{'aborted'}++;
+}
+
 # The account. A name, tree or layer (by digest) was last wanted on a day, and the first good day after that puts it on
 # the schedule: it must not go before that many days after the former, and must have gone after the latter.
 my (%published, %last_wanted, %scheduled);
@@ -233,7 +246,7 @@ sub wanted_now { return join ' ', sort grep { -l "$path/$registry/$_" } wanted()
 set_tag('pattern/app', "v$_", 1 + $_) for 1 .. 4;
 for my $r (1 .. 4) { set_tag("single/r$r", 'latest', 4 + $r); $lines{"single/r$r:latest"} = 1 }
 my %bad = (40 => 'registry', 41 => 'registry', 90 => 'kill', 91 => 'kill', 140 => 'full', 200 => 'kill', 201 => 'registry', 260 => 'full', 300 => 'kill', 301 => 'kill', 330 => 'registry');
-my ($runs, %count) = (0);
+my $runs = 0;
 my $seconds = 0.5;
 for (my $day = 0; $day < $days; $day += $o{step}) {
 	happen();
@@ -251,6 +264,7 @@ for (my $day = 0; $day < $days; $day += $o{step}) {
 		select undef, undef, undef, rand($seconds);
 		1 while system('pkill', '-9', '-r', 'RSDT', '-s', $pid) == 0;	# all of it, as when the machine goes down
 		$status = ended($pid);
+		look_at_transaction() if $cvmfs;
 	}
 	elsif ($kind eq 'full') {
 		$status = ended(jobs($day, $cvmfs ? (CVMFS_STANDIN_FAIL => 'full') : (YEAR_LIMIT => 1 + int rand 30)));
