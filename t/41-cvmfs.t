@@ -398,6 +398,7 @@ find "$R/" | sort >"$tmp/before"
 for signal in INT:130 TERM:143; do
 	: >"$spool/lease"
 	forget_log
+	: >"$tmp/out" # not what an earlier one said
 	perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' ducc-publish -s "$S" -r $n -w 60 <"$tmp/batch" >"$tmp/out" 2>&1 &
 	pid=$!
 	ok "SIG${signal%:*} while it waits" wait_for waiting
