@@ -240,3 +240,16 @@ void process_tell(struct process *process, struct context *context)
 		context_notice(context, DUCC_DEBUG, "%s: %s", process->name, line);
 	buffer_reset(&process->output);
 }
+
+int process_finish(struct process *process, const char *what, struct context *context,
+		   ducc_error **err)
+{
+	int result;
+
+	while (!process_poll(process, false))
+		;
+	result = process->status ? process_error(process, what, err) : 0;
+	process_tell(process, context);
+	process_close(process);
+	return result;
+}

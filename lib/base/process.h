@@ -67,6 +67,13 @@ int process_error(const struct process *process, const char *what, ducc_error **
 /* Passes each line of its output to the context as a DUCC_DEBUG notice. */
 void process_tell(struct process *process, struct context *context);
 
+/*
+ * Waits until it exits, passes its output on as process_tell() does, and releases everything.
+ * Returns 0, or -1 with *err set as by process_error() if it failed.
+ */
+int process_finish(struct process *process, const char *what, struct context *context,
+		   ducc_error **err);
+
 /* Releases everything; the process should have exited. */
 void process_close(struct process *process);
 

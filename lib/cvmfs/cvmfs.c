@@ -613,17 +613,10 @@ static int collect(const struct repository *repository, struct context *context,
 {
 	char *const argv[] = {CVMFS_SERVER, "gc", "-f", repository->name, NULL};
 	struct process process;
-	int result = 0;
 
 	if (process_start(&process, argv, false, err) < 0)
 		return -1;
-	while (!process_poll(&process, false))
-		;
-	if (process.status)
-		result = process_error(&process, CVMFS_SERVER " gc", err);
-	process_tell(&process, context);
-	process_close(&process);
-	return result;
+	return process_finish(&process, CVMFS_SERVER " gc", context, err);
 }
 
 const struct target cvmfs_target = {

@@ -138,20 +138,13 @@ static int abort_transaction(struct context *context, const struct repository *r
 	char *const argv[] = {CVMFS_SERVER, "abort", "-f", repository->name, NULL};
 	struct journal aborting = *note;
 	struct process process;
-	int result = 0;
 
 	if (process_hold(&process, argv, false, err) < 0)
 		return -1;
 	aborting.group = process.pid;
 	journal_write(repository, &aborting, NULL);
 	process_release(&process);
-	while (!process_poll(&process, false))
-		;
-	if (process.status)
-		result = process_error(&process, CVMFS_SERVER " abort", err);
-	process_tell(&process, context);
-	process_close(&process);
-	return result;
+	return process_finish(&process, CVMFS_SERVER " abort", context, err);
 }
 
 /*

@@ -381,8 +381,7 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		name = other ? other : name;
 	}
 	if (!name)
-		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: use -r, $DUCC_REPO or repo=");
+		return session_no_repository(err);
 	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
 		return -1;
 	found = targets_open(&gc->repository, name, gc->session->store_path, err);

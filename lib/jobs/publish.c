@@ -543,8 +543,7 @@ static int open_all(struct publish *publish, ducc_error **err)
 				      "store %s does not exist (run ducc-fetch first)",
 				      publish->session->store_path);
 	if (!name)
-		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: use -r, $DUCC_REPO or repo=");
+		return session_no_repository(err);
 	if (found < 0)
 		return -1;
 	return targets_open(&publish->repository, name, publish->session->store_path, err) < 0 ? -1

@@ -146,6 +146,11 @@ const char *ducc_repository(const ducc_session *session, const ducc_record *reco
 	return session->repository ? session->repository : ducc_record_get(record, "repo");
 }
 
+int session_no_repository(ducc_error **err)
+{
+	return error_set_kind(err, DUCC_USAGE, "no repository: use -r, $DUCC_REPO or repo=");
+}
+
 /* Finds the manifest for a reference in the store. */
 static int find_manifest(const struct store *store, const struct reference *reference,
 			 const char *platform, struct digest *manifest, ducc_error **err)

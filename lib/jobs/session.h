@@ -38,6 +38,9 @@ struct ducc_session {
  */
 int options_take(void *to, size_t size, const void *from, ducc_error **err);
 
+/* Sets the error of a job for which neither session nor record names a repository; returns -1. */
+int session_no_repository(ducc_error **err);
+
 /*
  * Parses the record's reference and finds its image manifest: the digest if it is pinned,
  * and was fetched under this name; otherwise the entry of the store's index for the name.

@@ -338,8 +338,7 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 	const char *repository = ducc_repository(push->session, record);
 
 	if (!repository)
-		return error_set_kind(err, DUCC_USAGE,
-				      "no repository: use -r, $DUCC_REPO or repo=");
+		return session_no_repository(err);
 	if (reference_parse(&push->reference, ducc_record_reference(record), err) < 0)
 		return -1;
 	if (thin && reference_parse(&push->target, thin, err) < 0)
