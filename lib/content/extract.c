@@ -1,8 +1,6 @@
 /* Extracting a tree of files into a directory: see extract.h. */
 #include "content/extract.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,11 +9,9 @@
 
 #include "base/mem.h"
 #include "base/path.h"
-#include "content/c_locale.h"
+#include "content/layer_tar.h"
 #include "content/listing.h"
 #include "format/repo_paths.h"
-
-#define COPY_SIZE ((size_t)1 << 20)
 
 /* A name of a file to extract from a layer. */
 struct want {
@@ -162,7 +158,7 @@ static int make_special(struct extraction *x, const struct node *node, ducc_erro
 		return make_whiteout(parent, name) < 0 ? fail(x, node, err) : 0;
 	switch (file->mode & S_IFMT) {
 	case S_IFDIR: /* metadata are set last, once it is filled */
-		return mkdirat(parent, name, 0700) < 0 ? fail(x, node, err) : 0;
+		return mkdirat(parent, name, 0700) < 0 && errno != EEXIST ? fail(x, node, err) : 0;
 	case S_IFLNK:
 		result = symlinkat(file->target, parent, name);
 		break;
@@ -306,29 +302,20 @@ static int link_others(struct extraction *x, struct want *first, ducc_error **er
 	return 0;
 }
 
-static int copy_from_archive(struct archive *archive, int fd, ducc_error **err)
+static int extract_entry(struct extraction *x, struct layer_tar *tar, struct want *first,
+			 ducc_error **err)
 {
+	AUTO_CLOSE int fd = create(x, first->node);
 	const void *data;
-	la_int64_t offset;
 	size_t len;
 	int result;
 
-	while ((result = archive_read_data_block(archive, &data, &len, &offset)) == ARCHIVE_OK)
-		if (write_all(fd, data, len) < 0)
-			return error_errno(err, errno, "write");
-	if (result != ARCHIVE_EOF)
-		return error_set(err, "%s", archive_error_string(archive));
-	return 0;
-}
-
-static int extract_from_archive(struct extraction *x, struct archive *archive, struct want *first,
-				ducc_error **err)
-{
-	AUTO_CLOSE int fd = create(x, first->node);
-
 	if (fd < 0)
 		return fail(x, first->node, err);
-	if (copy_from_archive(archive, fd, err) < 0) {
+	while ((result = layer_tar_read(tar, &data, &len, err)) > 0)
+		if (write_all(fd, data, len) < 0)
+			return fail(x, first->node, err);
+	if (result < 0) {
 		node_path(first->node, &x->path);
 		return error_wrap(err, "%s", x->path.data);
 	}
@@ -337,42 +324,18 @@ static int extract_from_archive(struct extraction *x, struct archive *archive, s
 	return link_others(x, first, err);
 }
 
-static int read_tar(struct extraction *x, const struct digest *layer, int fd,
-		    struct archive *archive, ducc_error **err)
-{
-	AUTO_FREE char *prefix = layer_path(layer, "");
-	struct archive_entry *entry;
-	int result;
-
-	archive_read_support_format_tar(archive);
-	archive_read_support_format_empty(archive);
-	if (archive_read_open_fd(archive, fd, COPY_SIZE) != ARCHIVE_OK)
-		return error_set(err, "%s", archive_error_string(archive));
-	while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
-	       result == ARCHIVE_WARN) {
-		const char *name = archive_entry_pathname(entry);
-		size_t len = strlen(prefix);
-		struct want *want;
-
-		if (!name || strncmp(name, prefix, len) != 0 || name[len] != '/' ||
-		    archive_entry_filetype(entry) != S_IFREG || archive_entry_hardlink(entry))
-			continue;
-		want = find_want(x, layer, name + len + 1);
-		if (want && !want->done && extract_from_archive(x, archive, want, err) < 0)
-			return -1;
-	}
-	if (result != ARCHIVE_EOF)
-		return error_set(err, "%s", archive_error_string(archive));
-	return 0;
-}
-
 static int extract_tar(struct extraction *x, const struct digest *layer, int fd, ducc_error **err)
 {
-	struct archive *archive = xalloc(archive_read_new());
-	PLAIN_BYTES;
-	int result = read_tar(x, layer, fd, archive, err);
+	AUTO_LAYER_TAR tar = {.archive = NULL};
+	int result = layer_tar_open(&tar, fd, layer, err) < 0 ? -1 : 1;
+	const char *path;
 
-	archive_read_free(archive);
+	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
+		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
+
+		if (want && !want->done && extract_entry(x, &tar, want, err) < 0)
+			result = -1;
+	}
 	return result;
 }
 

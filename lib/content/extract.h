@@ -27,7 +27,8 @@ struct extract_report {
 };
 
 /*
- * Extracts the tree, which must be sorted, into the empty directory `root`.  Void
+ * Extracts the tree, which must be sorted, into the directory `root`, where only directories
+ * of the tree may exist.  Void
  * whiteouts are omitted, others become character devices 0:0.  find() returns the
  * source of a layer; it is called once for each layer with files in the tree.
  * Nothing is synced.

@@ -17,10 +17,13 @@
 struct tarball {
 	struct archive *archive;
 	struct archive_entry *entry;
-	int fd;
-	char *directory;  /* prefix of all names, with a trailing slash; or "" */
-	uint64_t offset;  /* of the next byte, including buffered ones */
-	uint64_t written; /* bytes written from the buffer */
+	int fd; /* unless write() is given */
+	int (*write)(void *ctx, const void *data, size_t len, ducc_error **err);
+	void *ctx;
+	ducc_error *error; /* from write() */
+	char *directory;   /* prefix of all names, with a trailing slash; or "" */
+	uint64_t offset;   /* of the next byte, including buffered ones */
+	uint64_t written;  /* bytes written from the buffer */
 	char *buffer;
 	size_t len;
 	bool abandoned;
@@ -28,6 +31,8 @@ struct tarball {
 
 static int put(struct tarball *tarball, const void *data, size_t len)
 {
+	if (tarball->write)
+		return len ? tarball->write(tarball->ctx, data, len, &tarball->error) : 0;
 	if (write_all(tarball->fd, data, len) < 0)
 		return -1;
 	write_behind(tarball->fd, tarball->written, tarball->written + len);
@@ -67,6 +72,8 @@ failed:
 
 static int failed(struct tarball *tarball, ducc_error **err)
 {
+	if (tarball->error)
+		return error_give(err, STEAL(tarball->error));
 	return error_set(err, "write: %s", archive_error_string(tarball->archive));
 }
 
@@ -85,6 +92,16 @@ struct tarball *tarball_new(int fd, const char *directory)
 	    archive_write_set_bytes_per_block(tarball->archive, 0) != ARCHIVE_OK ||
 	    archive_write_open(tarball->archive, tarball, NULL, on_write, NULL) != ARCHIVE_OK)
 		abort();
+	return tarball;
+}
+
+struct tarball *tarball_to(int (*write)(void *ctx, const void *data, size_t len, ducc_error **err),
+			   void *ctx, const char *directory)
+{
+	struct tarball *tarball = tarball_new(-1, directory);
+
+	tarball->write = write;
+	tarball->ctx = ctx;
 	return tarball;
 }
 
@@ -166,21 +183,26 @@ uint64_t tarball_offset(const struct tarball *tarball)
 	return tarball->offset;
 }
 
+static int flush(struct tarball *tarball, ducc_error **err)
+{
+	if (!flush_buffer(tarball))
+		return 0;
+	return tarball->error ? failed(tarball, err) : error_errno(err, errno, "write");
+}
+
 int tarball_flush(struct tarball *tarball, ducc_error **err)
 {
 	/* libarchive pads an entry when the next one begins. */
 	if (archive_write_finish_entry(tarball->archive) != ARCHIVE_OK)
 		return failed(tarball, err);
-	return flush_buffer(tarball) < 0 ? error_errno(err, errno, "write") : 0;
+	return flush(tarball, err);
 }
 
 int tarball_finish(struct tarball *tarball, ducc_error **err)
 {
 	if (archive_write_close(tarball->archive) != ARCHIVE_OK)
 		return failed(tarball, err);
-	if (flush_buffer(tarball) < 0)
-		return error_errno(err, errno, "write");
-	return 0;
+	return flush(tarball, err);
 }
 
 void tarball_free(struct tarball *tarball)
@@ -191,6 +213,7 @@ void tarball_free(struct tarball *tarball)
 	tarball->abandoned = true;
 	archive_write_free(tarball->archive);
 	archive_entry_free(tarball->entry);
+	ducc_error_free(tarball->error);
 	free(tarball->directory);
 	free(tarball->buffer);
 	free(tarball);

@@ -22,6 +22,10 @@ struct tarball;
  */
 struct tarball *tarball_new(int fd, const char *directory);
 
+/* The same, but passes the tar to write(), which returns 0, or -1 with *err set. */
+struct tarball *tarball_to(int (*write)(void *ctx, const void *data, size_t len, ducc_error **err),
+			   void *ctx, const char *directory);
+
 /* Appends to a tar that tarball_finish() completed. */
 struct tarball *tarball_append(int fd, const char *directory, ducc_error **err);
 
