@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "cvmfs/cvmfs.h"
 
@@ -22,6 +21,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/layer_tar.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
@@ -30,15 +30,13 @@
 #include "cvmfs/payload.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
+#include "cvmfs/staging.h"
 #include "format/repo_paths.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
 
 #define LOG REPO_METADATA "/.log"
 #define LOG_LAST LOG "/last"
-#define TREES_AT_A_TIME ((size_t)100)
-/* CernVM-FS may have split larger files into chunks: by default, chunks begin at 4 MB. */
-#define CHUNK_MIN ((uint64_t)1 << 20)
 
 struct cvmfs {
 	struct transaction base;
@@ -51,8 +49,9 @@ struct cvmfs {
 	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	struct probes probes;
+	struct staging staging;
 	struct {
-		size_t layers, removals, removed, probes;
+		size_t layers, removals, removed, probes, staged;
 		struct payload_mark payload;
 	} saved;
 	char *log;             /* path of the entry in the log */
@@ -97,6 +96,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	struct node *root = tree_root(tree);
+	AUTO_FREE char *at = repository_layer_root(transaction->repository, &head->layer);
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
@@ -109,7 +109,7 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 		node_path(node, &path);
 		if (node_is_entry(tree_find(published, path.data)))
 			continue;
-		name = layer_path(&head->layer, path.data);
+		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
 		result = whiteout ? tarball_whiteout(cvmfs->payload.tarball, name, err)
 				  : tarball_entry(cvmfs->payload.tarball, name, node->file, NULL,
 						  err);
@@ -127,17 +127,6 @@ static int check_layer_tar(const struct store *store, const struct digest *layer
 	AUTO_FREE char *name = store_layer_tar_name(layer);
 
 	return path_exists(store->fd, name) ? 0 : error_errno(err, errno, "%s", name);
-}
-
-/* True if the published file is split into chunks, so that hard links to it are impossible. */
-static bool is_chunked(const struct cvmfs *cvmfs, const char *path)
-{
-	AUTO_FREE char *name = format("%s/%s", cvmfs->base.repository->path, path);
-	char value[32];
-	ssize_t n = lgetxattr(name, "user.chunks", value, sizeof(value) - 1);
-
-	value[n > 0 ? n : 0] = '\0';
-	return n > 0 && strcmp(value, "1") != 0;
 }
 
 /* Sends the content of a published file again. */
@@ -165,16 +154,36 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 	return result;
 }
 
+/* Adds an entry of a flat tree with the content of a layer's file. */
+static int add_published(struct cvmfs *cvmfs, const char *path, const struct file *file,
+			 ducc_error **err)
+{
+	struct location location =
+		staging_locate(&cvmfs->staging, file->layer, file->origin, file->size);
+	AUTO_FREE char *from = location.path;
+
+	/* Hard links to files in chunks are impossible. */
+	if (location.kind != LOCATION_WHOLE)
+		return add_copy(cvmfs, path, file, from, err);
+	return tarball_entry(cvmfs->payload.tarball, path, file, from, err);
+}
+
 /*
- * Adds one entry of a tree.  The tar of a layer contains the rest of the layer, but may have
- * directories after their content: ingest would create those with made-up metadata.
+ * Adds one entry of a tree, unless it is staged.  The tar of a layer contains the rest of
+ * the layer, but may have directories after their content: ingest would create those with
+ * made-up metadata.
  */
 static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
-		    const struct digest *own, ducc_error **err)
+		    const struct digest *own, const struct file *special, ducc_error **err)
 {
 	const struct file *file = node->file;
 	AUTO_CONTENT content = {.kind = CONTENT_NONE};
 
+	if (special)
+		return special->target && !special->text
+			       ? tarball_entry(cvmfs->payload.tarball, path, file, special->target,
+					       err)
+			       : 0;
 	if (own && !node_is_dir(node))
 		return 0;
 	content = content_of(file, own);
@@ -182,8 +191,8 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 	case CONTENT_DATA:
 		return payload_add_data(&cvmfs->payload, path, file, content.data, err);
 	case CONTENT_PUBLISHED:
-		if (file->size >= CHUNK_MIN && is_chunked(cvmfs, content.path))
-			return add_copy(cvmfs, path, file, content.path, err);
+		if (S_ISREG(file->mode))
+			return add_published(cvmfs, path, file, err);
 		break;
 	case CONTENT_LAYER:
 	case CONTENT_NONE:
@@ -193,7 +202,7 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 }
 
 static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
-		     const struct digest *own, ducc_error **err)
+		     const struct digest *own, const struct staged_tree *staged, ducc_error **err)
 {
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
@@ -203,23 +212,42 @@ static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
 
 		node_path(node, &path);
 		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
-		if (add_node(cvmfs, name, node, own, err) < 0)
+		if (add_node(cvmfs, name, node, own, staging_special(staged, path.data), err) < 0)
 			return error_wrap(err, "%s", name);
 	}
 	return 0;
+}
+
+/* The symbolic link through which a layer with staged files is found. */
+static int add_layer_link(struct cvmfs *cvmfs, const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *path = layer_path(layer, "");
+	char target[] = LAYER_CONTENT;
+	struct file link = {.mode = S_IFLNK | 0777, .mtime = cvmfs->payload.now, .target = target};
+
+	return tarball_entry(cvmfs->payload.tarball, path, &link, NULL, err);
 }
 
 static int add_tree(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	const struct staged_tree *staged;
 
-	if (repository_has(transaction->repository, directory))
+	if (repository_has(transaction->repository, directory) &&
+	    !staging_has_published(&cvmfs->staging, directory))
 		strset_add(&cvmfs->removals, directory);
 	if (check_names(cvmfs, root, tree, err) < 0 ||
-	    (own && check_layer_tar(transaction->store, own, err) < 0) ||
-	    payload_add_parents(&cvmfs->payload, root, err) < 0 ||
-	    add_nodes(cvmfs, root, tree, own, err) < 0)
+	    (own && check_layer_tar(transaction->store, own, err) < 0))
+		return -1;
+	staged = own ? staging_add_layer(&cvmfs->staging, directory, tree, own)
+		     : staging_add_flat(&cvmfs->staging, directory, tree);
+	if (payload_add_parents(&cvmfs->payload, root, err) < 0 ||
+	    (own && staged && strcmp(staged->root, root) != 0 &&
+	     add_layer_link(cvmfs, own, err) < 0))
+		return -1;
+	root = staged ? staged->root : root;
+	if (add_nodes(cvmfs, root, tree, own, staged, err) < 0)
 		return -1;
 	if (own) {
 		GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
@@ -295,28 +323,13 @@ static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
 static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 {
 	AUTO_FREE const char **trees = xcalloc(cvmfs->n_removed, sizeof(*trees));
-	size_t n = 0, batch = TREES_AT_A_TIME;
+	size_t n = 0;
 
 	for (size_t i = 0; i < cvmfs->n_removed; i++)
 		if (is_whole_tree(cvmfs->removed[i]))
 			trees[n++] = cvmfs->removed[i];
-	for (size_t done = 0, now; done < n; done += now) {
-		ducc_error *error = NULL;
-
-		now = n - done < batch ? n - done : batch;
-		if (context_cancelled(cvmfs->base.context)) {
-			context_interrupted(err);
-			return error_wrap(err, "the next ducc-gc will complete it");
-		}
-		if (!ingest_remove(cvmfs->base.context, cvmfs->base.repository, trees + done, now,
-				   &error))
-			continue;
-		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
-			return error_give(err, error);
-		ducc_error_free(error);
-		batch = 1;
-		now = 0;
-	}
+	if (ingest_remove_all(cvmfs->base.context, cvmfs->base.repository, trees, n, err) < 0)
+		return error_wrap(err, "the next ducc-gc will complete it");
 	return 0;
 }
 
@@ -341,6 +354,7 @@ static void save(struct transaction *transaction)
 	cvmfs->saved.removals = cvmfs->removals.n;
 	cvmfs->saved.removed = cvmfs->n_removed;
 	cvmfs->saved.probes = cvmfs->probes.n;
+	cvmfs->saved.staged = cvmfs->staging.trees.keys.n;
 	cvmfs->saved.payload = payload_mark(&cvmfs->payload);
 }
 
@@ -354,16 +368,8 @@ static void restore(struct transaction *transaction, bool nothing)
 	strset_cut(&cvmfs->removals, cvmfs->saved.removals);
 	forget(cvmfs->removed, &cvmfs->n_removed, cvmfs->saved.removed);
 	probes_forget(&cvmfs->probes, cvmfs->saved.probes);
+	staging_cut(&cvmfs->staging, cvmfs->saved.staged);
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
-}
-
-/* The hash of the root catalog in the publisher's mount; NULL: unknown. */
-static char *revision(const struct repository *repository)
-{
-	char value[256];
-	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
-
-	return n < 0 ? NULL : xstrndup(value, (size_t)n);
 }
 
 static char *log_name(void)
@@ -425,17 +431,14 @@ static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error *
 	return read_memory(fd, tail, len, err);
 }
 
-static int remove_all(struct cvmfs *cvmfs, ducc_error **err)
+static int remove_conflicts(struct cvmfs *cvmfs, ducc_error **err)
 {
-	for (size_t i = 0; i < cvmfs->removals.n; i++) {
-		const char *path = cvmfs->removals.list[i];
-
+	for (size_t i = 0; i < cvmfs->removals.n; i++)
 		context_notice(cvmfs->base.context, DUCC_WARNING,
-			       "%s: not published by ducc, or incomplete: replacing it", path);
-		if (ingest_remove(cvmfs->base.context, cvmfs->base.repository, &path, 1, err) < 0)
-			return error_wrap(err, "%s", path);
-	}
-	return 0;
+			       "%s: not published by ducc, or incomplete: replacing it",
+			       cvmfs->removals.list[i]);
+	return ingest_remove_all(cvmfs->base.context, cvmfs->base.repository,
+				 (const char *const *)cvmfs->removals.list, cvmfs->removals.n, err);
 }
 
 static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
@@ -444,8 +447,7 @@ static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	AUTO_FREE char *head = NULL;
 	size_t len;
 
-	if (repository_check_type(base->repository, LOG_LAST, S_IFREG, err) < 0 ||
-	    remove_all(cvmfs, err) < 0)
+	if (repository_check_type(base->repository, LOG_LAST, S_IFREG, err) < 0)
 		return -1;
 	free(cvmfs->log);
 	cvmfs->log = log_name();
@@ -461,17 +463,47 @@ static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
 	return cvmfs->edit ? 0 : -1;
 }
 
+/* Notes the current revision; true if it is not the one before. */
+static bool is_changed(struct cvmfs *cvmfs)
+{
+	AUTO_FREE char *before = cvmfs->revision;
+
+	cvmfs->revision = staging_revision(cvmfs->base.repository);
+	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
+}
+
+/* Whatever comes before the ingest; 1: all additions must be repeated. */
+static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
+{
+	if (!cvmfs->removals.n && !staging_is_pending(&cvmfs->staging))
+		return 0;
+	ingest_free(STEAL(cvmfs->ingest)); /* additions were repeated: it lacks something */
+	if (cvmfs->removals.n) {
+		if (remove_conflicts(cvmfs, err) < 0)
+			return -1;
+		is_changed(cvmfs);
+		return 1;
+	}
+	return staging_publish(&cvmfs->staging, &cvmfs->revision, changed, err);
+}
+
 static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	bool removed = cvmfs->removals.n > 0;
-	AUTO_FREE char *now = NULL;
+	bool changed = false;
+	int result;
 
-	if (has_edits(cvmfs) ? open_edit(cvmfs, err) < 0
-			     : adds_something(cvmfs) && open_ingest(cvmfs, err) < 0)
-		return -1;
-	now = revision(transaction->repository);
-	return removed || (now && cvmfs->revision && strcmp(now, cvmfs->revision) != 0);
+	if (has_edits(cvmfs)) {
+		if (!cvmfs->edit && open_edit(cvmfs, err) < 0)
+			return -1;
+	} else if (adds_something(cvmfs)) {
+		result = prepare_ingest(cvmfs, &changed, err);
+		if (result)
+			return result;
+		if (!cvmfs->ingest && open_ingest(cvmfs, err) < 0)
+			return -1;
+	}
+	return is_changed(cvmfs) || changed;
 }
 
 static int send_layer(struct cvmfs *cvmfs, const struct digest *layer, ducc_error **err)
@@ -487,6 +519,81 @@ static int send_layer(struct cvmfs *cvmfs, const struct digest *layer, ducc_erro
 	return 0;
 }
 
+/* --- a layer of which not everything is sent as it is ------------------ */
+
+static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return ingest_write(ctx, data, len, err);
+}
+
+/* Sends the current entry of the layer's tar. */
+static int send_entry(struct tarball *to, struct layer_tar *tar, const char *path,
+		      const struct staged_tree *staged, const struct node *node, ducc_error **err)
+{
+	AUTO_FREE char *link = NULL;
+	const void *data;
+	size_t len;
+	int result;
+
+	if (!node->file)
+		return tarball_whiteout(to, path, err);
+	if (S_ISREG(node->file->mode) && !tar->has_content)
+		link = format("%s/%s", staged->root, node->file->origin);
+	if (tarball_entry(to, path, node->file, link, err) < 0)
+		return -1;
+	if (!tar->has_content)
+		return 0;
+	while ((result = layer_tar_read(tar, &data, &len, err)) > 0)
+		if (tarball_data(to, data, len, err) < 0)
+			return -1;
+	return result;
+}
+
+/* Sends what is not staged, linked, or in the payload, with the layer's root as it is here. */
+static int send_rest(struct cvmfs *cvmfs, const struct staged_tree *staged, struct layer_tar *tar,
+		     struct tree *tree, ducc_error **err)
+{
+	AUTO_TARBALL *to = tarball_to(write_to_ingest, cvmfs->ingest, staged->root);
+	const char *path;
+	int result;
+
+	while ((result = layer_tar_next(tar, &path, err)) > 0) {
+		const struct node *node = tree_find(tree, path);
+
+		if (!node)
+			return error_set(err, "%s: not in the listing", path);
+		if (node_is_dir(node) || staging_special(staged, path))
+			continue;
+		if (send_entry(to, tar, path, staged, node, err) < 0)
+			return error_wrap(err, "%s", path);
+	}
+	return result < 0 ? -1 : tarball_flush(to, err);
+}
+
+static int send_special_layer(struct cvmfs *cvmfs, const struct staged_tree *staged,
+			      ducc_error **err)
+{
+	const struct digest *layer = &staged->layer;
+	int store = cvmfs->base.store->fd, result;
+	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_CLOSE int fd = path_open(store, tar_name, O_RDONLY, 0);
+	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store, listing_name, O_RDONLY, 0);
+	AUTO_LAYER_TAR tar = {.archive = NULL};
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (listing < 0)
+		return error_errno(err, errno, "%s", fd < 0 ? tar_name : listing_name);
+	tree = listing_read(listing, &head, err);
+	if (!tree)
+		return error_wrap(err, "%s", listing_name);
+	result = layer_tar_open(&tar, fd, layer, err) < 0
+			 ? -1
+			 : send_rest(cvmfs, staged, &tar, tree, err);
+	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, layer->hex) : 0;
+}
+
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
@@ -498,12 +605,18 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	    make_tail(cvmfs, &tail, &len, err) < 0 ||
 	    ingest_copy(cvmfs->ingest, cvmfs->payload.fd, size, err) < 0)
 		return -1;
-	for (size_t i = 0; i < cvmfs->n_layers; i++)
-		if (send_layer(cvmfs, &cvmfs->layers[i], err) < 0)
+	for (size_t i = 0; i < cvmfs->n_layers; i++) {
+		AUTO_FREE char *directory = layer_directory(&cvmfs->layers[i]);
+		const struct staged_tree *staged = staging_find(&cvmfs->staging, directory);
+
+		if (staged ? send_special_layer(cvmfs, staged, err) < 0
+			   : send_layer(cvmfs, &cvmfs->layers[i], err) < 0)
 			return -1;
+	}
 	if (ingest_write(cvmfs->ingest, tail, len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
+	staging_done(&cvmfs->staging);
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
@@ -525,12 +638,27 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	return remove_trees(cvmfs, err);
 }
 
+/* Removes what was staged, if the ingest did not follow. */
+static void clear_up_staging(struct cvmfs *cvmfs)
+{
+	const struct transaction *base = &cvmfs->base;
+	ducc_error *err = NULL;
+
+	if (cvmfs->lock >= 0 && cvmfs->staging.trees.keys.n &&
+	    staging_clear_up(base->context, base->repository, &err) < 0)
+		context_notice(base->context, DUCC_WARNING, "%s: %s", base->repository->name,
+			       ducc_error_message(err));
+	ducc_error_free(err);
+}
+
 static void end(struct transaction *transaction)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
 	ingest_free(cvmfs->ingest);
 	edit_free(cvmfs->edit);
+	clear_up_staging(cvmfs);
+	staging_free(&cvmfs->staging);
 	payload_close(&cvmfs->payload);
 	cleanup_close(&cvmfs->lock);
 	forget(cvmfs->removed, &cvmfs->n_removed, 0);
@@ -572,8 +700,10 @@ static struct transaction *begin(struct context *context, const struct store *st
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
+	    !staging_clear_up(context, repository, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
-		cvmfs->revision = revision(repository);
+		staging_init(&cvmfs->staging, context, store, repository, 0);
+		cvmfs->revision = staging_revision(repository);
 		return &cvmfs->base;
 	}
 	end(&cvmfs->base);

@@ -20,8 +20,7 @@ struct edit {
 	bool open;
 };
 
-/* No file of the mount may stay open when it is published. */
-static int open_mount(const struct edit *edit, ducc_error **err)
+int edit_open_mount(const struct edit *edit, ducc_error **err)
 {
 	int fd = open(edit->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -70,14 +69,14 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 
 int edit_put(struct edit *edit, int fd, ducc_error **err)
 {
-	AUTO_CLOSE int root = open_mount(edit, err);
+	AUTO_CLOSE int root = edit_open_mount(edit, err);
 
 	return root < 0 ? -1 : metadata_copy_put(root, fd, err);
 }
 
 int edit_remove(struct edit *edit, const char *path, ducc_error **err)
 {
-	AUTO_CLOSE int root = open_mount(edit, err);
+	AUTO_CLOSE int root = edit_open_mount(edit, err);
 
 	if (root < 0)
 		return -1;

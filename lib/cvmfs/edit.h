@@ -20,6 +20,9 @@ struct edit;
 struct edit *edit_begin(struct context *context, const struct repository *repository,
 			ducc_error **err);
 
+/* Opens the root of the repository, to be written; it must be closed before edit_finish(). */
+int edit_open_mount(const struct edit *edit, ducc_error **err);
+
 /* Extracts the tar at `fd` into the repository. */
 int edit_put(struct edit *edit, int fd, ducc_error **err);
 

@@ -13,6 +13,7 @@
 #include "cvmfs/runner.h"
 
 #define TICK_SHORT 10 /* milliseconds */
+#define REMOVALS_AT_A_TIME ((size_t)100)
 
 struct ingest {
 	struct context *context;
@@ -240,4 +241,26 @@ int ingest_remove(struct context *context, const struct repository *repository,
 		free(removal.argv[i]);
 	free(removal.argv);
 	return result;
+}
+
+int ingest_remove_all(struct context *context, const struct repository *repository,
+		      const char *const *paths, size_t n, ducc_error **err)
+{
+	size_t batch = REMOVALS_AT_A_TIME;
+
+	for (size_t done = 0, now; done < n; done += now) {
+		ducc_error *error = NULL;
+
+		now = n - done < batch ? n - done : batch;
+		if (context_cancelled(context))
+			return context_interrupted(err);
+		if (!ingest_remove(context, repository, paths + done, now, &error))
+			continue;
+		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
+			return error_give(err, error);
+		ducc_error_free(error);
+		batch = 1;
+		now = 0;
+	}
+	return 0;
 }

@@ -35,5 +35,8 @@ void ingest_free(struct ingest *ingest);
  */
 int ingest_remove(struct context *context, const struct repository *repository,
 		  const char *const *paths, size_t n, ducc_error **err);
+/* The same for any number of paths, in as many transactions as necessary; stops if cancelled. */
+int ingest_remove_all(struct context *context, const struct repository *repository,
+		      const char *const *paths, size_t n, ducc_error **err);
 
 #endif

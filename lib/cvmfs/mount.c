@@ -39,6 +39,11 @@ char *mount_spool(const struct repository *repository, const char *file)
 		      file);
 }
 
+char *mount_config(const struct repository *repository, const char *file)
+{
+	return format("%s/etc/cvmfs/repositories.d/%s/%s", sysroot(), repository->name, file);
+}
+
 void mount_find(struct repository *repository, const char *store)
 {
 	AUTO_FREE char *rdonly = mount_spool(repository, "rdonly");

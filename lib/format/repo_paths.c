@@ -15,6 +15,12 @@ char *layer_path(const struct digest *layer, const char *path)
 		      path);
 }
 
+char *layer_content(const struct digest *layer, const char *path)
+{
+	return format(REPO_LAYERS "/%.2s/%s/" LAYER_CONTENT "%s%s", layer->hex, layer->hex,
+		      *path ? "/" : "", path);
+}
+
 char *layer_metadata(const struct digest *layer, const char *file)
 {
 	return format(REPO_LAYERS "/%.2s/%s/.metadata/%s", layer->hex, layer->hex, file);

@@ -349,21 +349,25 @@ static int add_steps(struct gc *gc, ducc_error **err)
 	return remove_listings(gc, err) < 0 ? -1 : remove_trees(gc, err);
 }
 
+/* Plans anew, for a repository that others have changed in the meantime. */
+static int plan_again(void *ctx, ducc_error **err)
+{
+	struct gc *gc = ctx;
+
+	if (make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
+		return -1;
+	return add_steps(gc, err);
+}
+
 static int commit(struct gc *gc, ducc_error **err)
 {
-	int changed;
-
 	if (add_steps(gc, err) < 0)
 		return -1;
 	if (transaction_is_empty(gc->transaction))
 		return 0;
-	changed = transaction_open(gc->transaction, err);
-	if (changed > 0) {
-		transaction_clear(gc->transaction);
-		if (make_plan(gc, err) < 0 || check_plan(gc, err) < 0 || add_steps(gc, err) < 0)
-			return -1;
-	}
-	return changed < 0 ? -1 : transaction_commit(gc->transaction, err);
+	if (transaction_open(gc->transaction, plan_again, gc, err) < 0)
+		return -1;
+	return transaction_is_empty(gc->transaction) ? 0 : transaction_commit(gc->transaction, err);
 }
 
 /* Opens the repository, and begins a transaction unless this is a dry run. */

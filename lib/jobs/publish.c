@@ -509,9 +509,10 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 }
 
 /* Repeats this for a repository that others have changed in the meantime. */
-static int prepare_again(struct publish *publish, ducc_error **err)
+static int prepare_again(void *ctx, ducc_error **err)
 {
-	transaction_clear(publish->transaction);
+	struct publish *publish = ctx;
+
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
@@ -520,13 +521,15 @@ static int prepare_again(struct publish *publish, ducc_error **err)
 
 static int commit(struct publish *publish, ducc_error **err)
 {
-	int changed;
+	ducc_error *error = NULL;
 
 	if (transaction_is_empty(publish->transaction))
 		return 0;
-	changed = transaction_open(publish->transaction, err);
-	if (changed < 0 || (changed && prepare_again(publish, err) < 0))
-		return -1;
+	if (transaction_open(publish->transaction, prepare_again, publish, &error) < 0) {
+		/* What comes before the last step may fail because of one image. */
+		publish->committing = ducc_error_kind(error) != DUCC_BUSY;
+		return error_give(err, error);
+	}
 	if (transaction_is_empty(publish->transaction))
 		return 0;
 	publish->committing = true;

@@ -48,9 +48,20 @@ bool repository_has_layer(const struct repository *repository, const struct dige
 	return fd >= 0;
 }
 
+char *repository_layer_root(const struct repository *repository, const struct digest *layer)
+{
+	char *path = layer_path(layer, "");
+	AUTO_FREE char *target = repository_read_link(repository, path);
+
+	if (!target || strcmp(target, LAYER_CONTENT) != 0)
+		return path;
+	free(path);
+	return layer_content(layer, "");
+}
+
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer)
 {
-	AUTO_FREE char *path = layer_path(layer, "");
+	AUTO_FREE char *path = repository_layer_root(repository, layer);
 
 	return open_in(repository, path, O_RDONLY | O_DIRECTORY);
 }

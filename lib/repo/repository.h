@@ -33,7 +33,9 @@ bool repository_has_layer(const struct repository *repository, const struct dige
 /* Opens the listing of a published layer; -1 with errno set. */
 int repository_open_listing(const struct repository *repository, const struct digest *layer);
 
-/* Opens the directory that is the published layer's root; -1 with errno set. */
+/* The path of the published layer's root, without symbolic links; the caller frees it. */
+char *repository_layer_root(const struct repository *repository, const struct digest *layer);
+/* Opens it; -1 with errno set. */
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer);
 
 /* True if `path` exists. */

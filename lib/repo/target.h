@@ -75,7 +75,10 @@ struct target {
 	/* For the kind's own state only; restore() returns to the last save, or to nothing. */
 	void (*save)(struct transaction *transaction);
 	void (*restore)(struct transaction *transaction, bool nothing);
-	/* See transaction_open(). */
+	/*
+	 * See transaction_open().  1: the repository has changed since begin() or the last call;
+	 * everything is added again, and this is called again.
+	 */
 	int (*open)(struct transaction *transaction, ducc_error **err);
 	/*
 	 * See transaction_commit().  If readers can see a partial commit, symbolic links outside

@@ -10,6 +10,9 @@
 #include "format/repo_paths.h"
 #include "repo/target.h"
 
+/* How often additions are repeated. */
+#define OPEN_TRIES 10
+
 struct transaction *transaction_begin(struct context *context, const struct store *store,
 				      struct repository *repository, ducc_error **err)
 {
@@ -198,12 +201,23 @@ void transaction_clear(struct transaction *transaction)
 	restore(transaction, true);
 }
 
-int transaction_open(struct transaction *transaction, ducc_error **err)
+int transaction_open(struct transaction *transaction, int (*repeat)(void *ctx, ducc_error **err),
+		     void *ctx, ducc_error **err)
 {
-	int result = transaction->target->open(transaction, err);
+	const char *name = transaction->repository->name;
 
-	return result < 0 ? error_wrap(err, "repository %s", transaction->repository->name)
-			  : result;
+	for (unsigned tries = 0; tries < OPEN_TRIES; tries++) {
+		int changed = transaction->target->open(transaction, err);
+
+		if (changed <= 0)
+			return changed < 0 ? error_wrap(err, "repository %s", name) : 0;
+		transaction_clear(transaction);
+		if (repeat(ctx, err) < 0)
+			return -1;
+		if (transaction_is_empty(transaction))
+			return 0;
+	}
+	return error_set_kind(err, DUCC_BUSY, "repository %s: others change it all the time", name);
 }
 
 int transaction_commit(struct transaction *transaction, ducc_error **err)

@@ -91,10 +91,11 @@ void transaction_restore(struct transaction *transaction);
 void transaction_clear(struct transaction *transaction);
 
 /*
- * Prevents changes by others until the end.  1: the repository has changed since begin; all
- * additions must be repeated, after transaction_clear().
+ * Prevents changes by others until the end.  If the repository has changed since the beginning,
+ * drops all additions and removals, and calls repeat() to add whatever is still necessary.
  */
-int transaction_open(struct transaction *transaction, ducc_error **err);
+int transaction_open(struct transaction *transaction, int (*repeat)(void *ctx, ducc_error **err),
+		     void *ctx, ducc_error **err);
 
 /* Makes the additions visible, durably.  Requires transaction_open(). */
 int transaction_commit(struct transaction *transaction, ducc_error **err);

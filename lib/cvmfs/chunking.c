@@ -1,0 +1,149 @@
+/* Files in chunks: see chunking.h. */
+#include "cvmfs/chunking.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/xattr.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "cvmfs/mount.h"
+
+#define CONFIG_LIMIT ((size_t)1 << 20)
+#define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
+
+/* --- the configuration ------------------------------------------------ */
+
+/* The value of the line "KEY=VALUE", which may be in quotes; the last one counts. */
+static char *config_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+	char *value = NULL;
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += strspn(line, " \t\n");
+		if (strncmp(line, key, len) != 0 || line[len] != '=')
+			continue;
+		line += len + 1;
+		line += *line == '"' || *line == '\'';
+		free(value);
+		value = xstrndup(line, strcspn(line, "\"' \t\n"));
+	}
+	return value;
+}
+
+uint64_t chunking_limit(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_config(repository, "server.conf");
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FREE char *text = NULL, *use = NULL, *min = NULL;
+	char *end;
+	size_t len;
+	uint64_t limit;
+
+	if (fd < 0 || read_file(fd, CONFIG_LIMIT, &text, &len, NULL) < 0)
+		return MIN_DEFAULT;
+	use = config_value(text, "CVMFS_USE_FILE_CHUNKING");
+	min = config_value(text, "CVMFS_MIN_CHUNK_SIZE");
+	if (use && strcmp(use, "true") != 0)
+		return CHUNKING_NEVER;
+	limit = min ? strtoull(min, &end, 10) : MIN_DEFAULT;
+	return limit && !(min && *end) ? limit : MIN_DEFAULT;
+}
+
+/* --- published files -------------------------------------------------- */
+
+/* An attribute of a file in a mount of CernVM-FS, which the caller frees; NULL: it has none. */
+static char *attribute(const char *file, const char *name)
+{
+	ssize_t len = lgetxattr(file, name, NULL, 0);
+	char *value;
+
+	if (len < 0)
+		return NULL;
+	value = xmalloc((size_t)len + 1);
+	len = lgetxattr(file, name, value, (size_t)len);
+	value[len > 0 ? len : 0] = '\0';
+	return value;
+}
+
+enum chunking chunking_of(const struct repository *repository, const char *path)
+{
+	AUTO_FREE char *file = format("%s/%s", repository->path, path);
+	AUTO_FREE char *chunks = attribute(file, "user.chunks");
+
+	if (!chunks || !*chunks)
+		return CHUNKING_UNKNOWN;
+	return strcmp(chunks, "1") != 0 ? CHUNKING_CHUNKS : CHUNKING_WHOLE;
+}
+
+struct chunks {
+	struct buffer offsets, hashes;
+	size_t n;
+	uint64_t size; /* of all */
+};
+
+static bool is_hash(const char *text, size_t len)
+{
+	return len >= 40 && strspn(text, "0123456789abcdef") >= 40 && strcspn(text, ",\n =") >= len;
+}
+
+/* Adds the lines "HASH,OFFSET,SIZE" that follow a heading; false if they are not those. */
+static bool add_chunks(struct chunks *chunks, const char *list)
+{
+	for (const char *line = strchr(list, '\n'); line && line[1]; line = strchr(line, '\n')) {
+		size_t len = strcspn(++line, ",");
+		unsigned long long offset, size;
+
+		if (!is_hash(line, len) || sscanf(line + len, ",%llu,%llu", &offset, &size) != 2 ||
+		    offset != chunks->size || !size)
+			return false;
+		buffer_addf(&chunks->offsets, "%s%llu", chunks->n ? "," : "", offset);
+		buffer_addf(&chunks->hashes, "%s%.*s", chunks->n ? "," : "", (int)len, line);
+		chunks->size += size;
+		chunks->n++;
+	}
+	return true;
+}
+
+/* Reads all pages of user.chunk_list; a whole file is listed as one chunk. */
+static bool read_chunks(struct chunks *chunks, const char *file, uint64_t size)
+{
+	for (unsigned page = 0; chunks->size < size; page++) {
+		AUTO_FREE char *name =
+			page ? format("user.chunk_list~%u", page) : xstrdup("user.chunk_list");
+		AUTO_FREE char *list = attribute(file, name);
+		uint64_t before = chunks->size;
+
+		if (!list || !add_chunks(chunks, list) || chunks->size == before)
+			return false;
+	}
+	return chunks->size == size && chunks->n;
+}
+
+char *chunking_graft(const struct repository *repository, const char *path, uint64_t size,
+		     ducc_error **err)
+{
+	AUTO_FREE char *file = format("%s/%s", repository->path, path);
+	AUTO_FREE char *compression = attribute(file, "user.compression");
+	struct chunks chunks = {.n = 0};
+	AUTO_BUFFER text = {0};
+
+	if (read_chunks(&chunks, file, size)) {
+		buffer_addf(&text, "size=%llu\n", (unsigned long long)size);
+		if (compression && *compression)
+			buffer_addf(&text, "compression=%s\n", compression);
+		if (chunks.n == 1)
+			buffer_addf(&text, "checksum=%s\n", chunks.hashes.data);
+		else
+			buffer_addf(&text, "checksum=%040d\nchunk_offsets=%s\nchunk_checksums=%s\n",
+				    0, chunks.offsets.data, chunks.hashes.data);
+	} else {
+		error_set(err, "%s: CernVM-FS does not say what its content is stored as", path);
+	}
+	buffer_free(&chunks.offsets);
+	buffer_free(&chunks.hashes);
+	return text.len ? buffer_steal(&text) : NULL;
+}

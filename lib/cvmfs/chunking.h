@@ -1,0 +1,30 @@
+/*
+ * Files in chunks: which files `cvmfs_server publish` splits, and how a published file is
+ * stored.
+ */
+#ifndef DUCC_CHUNKING_H
+#define DUCC_CHUNKING_H
+
+#include "repo/repository.h"
+
+#define CHUNKING_NEVER UINT64_MAX
+
+/*
+ * The size in bytes above which `cvmfs_server publish` splits files into chunks, according to
+ * the configuration of the repository; CHUNKING_NEVER if it does not.
+ */
+uint64_t chunking_limit(const struct repository *repository);
+
+/* How a published regular file is stored. */
+enum chunking { CHUNKING_UNKNOWN, CHUNKING_WHOLE, CHUNKING_CHUNKS };
+enum chunking chunking_of(const struct repository *repository, const char *path);
+
+/*
+ * The text of the file .cvmfsgraft-NAME that makes an empty file NAME another file with the
+ * content of the published file `path` of `size` bytes: which objects the repository has it
+ * in.  The caller frees it; NULL with *err set.
+ */
+char *chunking_graft(const struct repository *repository, const char *path, uint64_t size,
+		     ducc_error **err);
+
+#endif
