@@ -186,6 +186,7 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			return add_copy(cvmfs, path, file, content.path, err);
 		break;
 	case CONTENT_LAYER:
+	case CONTENT_KNOWN: /* not of directories, which alone get here from a layer */
 	case CONTENT_NONE:
 		break;
 	}
