@@ -41,6 +41,7 @@ void file_unref(struct file *file)
 	free(file->target);
 	free(file->text);
 	free(file->origin);
+	free(file->known);
 	free(file);
 }
 

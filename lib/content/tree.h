@@ -24,6 +24,18 @@ struct xattr {
 	size_t len;
 };
 
+/* Files and the bytes of their content. */
+struct amount {
+	uint64_t files, bytes;
+};
+
+/* A regular file of a published or added layer, whose content equals that of another file. */
+struct known_file {
+	const struct digest *layer; /* interned in the other file's tree */
+	const char *path;           /* in that layer; in the same allocation */
+	bool same;                  /* metadata and number of hard links are equal, too */
+};
+
 struct file {
 	mode_t mode; /* type and permissions, as st_mode */
 	uint32_t uid, gid;
@@ -40,10 +52,13 @@ struct file {
 	/* The file's location: the layer (its compressed digest) and the path in it. */
 	const struct digest *layer;
 	char *origin;
+	/* Set by known_match() (repo/known.h), owned by the file; NULL: unknown content. */
+	struct known_file *known;
 
 	unsigned refs;
 	unsigned links; /* set by tree_count_links() */
-	uint64_t data;  /* while a layer is read: the offset of the content in its tar */
+	/* While a layer is read, the offset of the content in its tar; then free for any use. */
+	uint64_t data;
 };
 
 struct file *file_new(mode_t mode);

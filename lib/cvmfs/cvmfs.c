@@ -195,6 +195,7 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			return add_published(cvmfs, path, file, err);
 		break;
 	case CONTENT_LAYER:
+	case CONTENT_KNOWN: /* not of directories, which alone get here from a layer */
 	case CONTENT_NONE:
 		break;
 	}
@@ -702,7 +703,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
 	    !staging_clear_up(context, repository, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
-		staging_init(&cvmfs->staging, context, store, repository, 0);
+		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added, 0);
 		cvmfs->revision = staging_revision(repository);
 		return &cvmfs->base;
 	}

@@ -23,6 +23,9 @@
 #define NAME_LIMIT ((size_t)255)
 /* Smaller published files are not in chunks, whatever the configuration was. */
 #define CHUNKS_MIN ((uint64_t)64 << 10)
+/* A graft costs as much as sending so many bytes, and a transaction as so many more. */
+#define GRAFT_COST ((uint64_t)16 << 10)
+#define TRANSACTION_COST ((uint64_t)64 << 20)
 
 /* --- trees ------------------------------------------------------------ */
 
@@ -98,6 +101,12 @@ static bool can_graft(const struct node *node)
 	return node->name_len + strlen(MARKER) <= NAME_LIMIT;
 }
 
+/* The same for a file that becomes a hard link to `path`. */
+static void add_link(struct tree **to, const struct node *from, const char *path)
+{
+	add_copy(to, from)->file->target = xstrdup(path);
+}
+
 /*
  * The same for a graft: an empty file without a layer, and its marker.  The content of the
  * marker is set by resolve(), when the content at `path` is published.
@@ -125,12 +134,13 @@ static const struct file *file_at(const struct tree *tree, const char *path)
 /* --- decisions -------------------------------------------------------- */
 
 void staging_init(struct staging *staging, struct context *context, const struct store *store,
-		  const struct repository *repository, uint64_t limit)
+		  const struct repository *repository, const struct strset *added, uint64_t limit)
 {
 	AUTO_FREE char *scratch = mount_spool(repository, "scratch");
 	struct statvfs space;
 
-	*staging = (struct staging){.context = context, .store = store, .repository = repository};
+	*staging = (struct staging){
+		.context = context, .store = store, .repository = repository, .added = added};
 	staging->limit = limit ? limit : chunking_limit(repository);
 	/* Only root can write files of any owner. */
 	staging->possible = !repository->metadata_only && !geteuid() && !statvfs(scratch, &space);
@@ -204,15 +214,19 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 	const struct file *file;
 
 	if (!staged) {
-		location.path = format("%s/%s", published_root(staging, layer), path);
-		location.published = true;
-		if (size >= CHUNKS_MIN &&
+		const char *root = published_root(staging, layer);
+
+		location.path = format("%s/%s", root, path);
+		location.published = !strset_has(staging->added, directory);
+		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
+		if (location.published && size >= CHUNKS_MIN &&
 		    chunking_of(staging->repository, location.path) == CHUNKING_CHUNKS)
 			location.kind = LOCATION_CHUNKS;
 		return location;
 	}
 	if ((file = file_at(staged->links, path))) {
 		location.path = xstrdup(file->target);
+		location.split = true;
 	} else if ((file = file_at(staged->stages[0], path)) && file->target) {
 		location.path = xstrdup(file->target);
 		location.kind = LOCATION_CHUNKS;
@@ -241,12 +255,19 @@ bool staging_has_published(const struct staging *staging, const char *directory)
 	return strset_find(&staging->trees.keys, directory) < staging->published;
 }
 
+/* True if the published regular file exists and has that size. */
+static bool is_there(const struct repository *repository, const char *path, uint64_t size)
+{
+	AUTO_FREE char *file = format("%s/%s", repository->path, path);
+	struct stat st;
+
+	return !lstat(file, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+}
+
 /* Stages a file whose content is known, or is to be written. */
 static void stage(struct staged_tree *staged, const struct node *node, const struct location *known)
 {
-	bool graft = known && known->kind != LOCATION_WHOLE && can_graft(node);
-
-	if (graft) {
+	if (known && can_graft(node)) {
 		add_graft(&staged->stages[known->kind == LOCATION_STAGED], node, known->path);
 		return;
 	}
@@ -254,17 +275,24 @@ static void stage(struct staged_tree *staged, const struct node *node, const str
 	staged->bytes += node->file->size;
 }
 
-/* True if the scratch space suffices for the large files of the layer. */
+static bool is_own_file(const struct node *node, const struct digest *layer)
+{
+	const struct file *file = node->file;
+
+	return file && S_ISREG(file->mode) && file->layer && digest_equal(file->layer, layer);
+}
+
+/* True if the large files of the layer can be staged: the scratch space suffices for them. */
 static bool has_room(struct staging *staging, struct tree *tree, const struct digest *layer)
 {
 	struct node *root = tree_root(tree);
 	uint64_t bytes = 0;
 
 	for (struct node *node = root; node; node = tree_next(root, node))
-		if (node->file && S_ISREG(node->file->mode) && node->file->size > staging->limit)
+		if (is_own_file(node, layer) && node->file->size > staging->limit)
 			bytes += node->file->size;
 	if (!bytes)
-		return false;
+		return staging->possible;
 	if (!staging->possible) {
 		if (!staging->told)
 			context_notice(staging->context, DUCC_INFO,
@@ -284,22 +312,77 @@ static bool has_room(struct staging *staging, struct tree *tree, const struct di
 	return false;
 }
 
+/* Finds published or added content that is the file's: 1; 0 if there is none. */
+static bool find_known(struct staging *staging, const struct file *file, struct location *location)
+{
+	const struct known_file *known = file->known;
+
+	*location = (struct location){.path = NULL};
+	if (!known)
+		return false;
+	*location = staging_locate(staging, known->layer, known->path, file->size);
+	return !location->published || is_there(staging->repository, location->path, file->size);
+}
+
+/* A file whose content is known, but whose metadata differ: a graft, if that is worthwhile. */
+struct candidate {
+	const struct node *node;
+	struct location location;
+};
+
+struct candidates {
+	struct candidate *list;
+	size_t n, capacity;
+	uint64_t saved; /* bytes, beyond those that cost as much as a graft */
+};
+
+/* Decides for one file, unless that depends on the others: then it becomes a candidate. */
+static void decide(struct staging *staging, struct staged_tree *staged, const struct node *node,
+		   bool large, struct candidates *candidates)
+{
+	const struct file *file = node->file;
+	struct location known;
+	bool is_known = find_known(staging, file, &known);
+	/* A large file is split if it should be: not if it came by an ingest. */
+	bool as_should_be = !large || known.kind != LOCATION_WHOLE || known.split;
+
+	if (is_known && as_should_be && known.kind == LOCATION_WHOLE && file->known->same) {
+		add_link(&staged->links, node, known.path);
+	} else if (large) {
+		stage(staged, node, is_known && as_should_be ? &known : NULL);
+	} else if (is_known && known.published && staging->possible && file->size > GRAFT_COST) {
+		GROW(candidates->list, candidates->n, candidates->capacity);
+		candidates->list[candidates->n++] = (struct candidate){node, known};
+		candidates->saved += file->size - GRAFT_COST;
+		return;
+	}
+	free(known.path);
+}
+
 const struct staged_tree *staging_add_layer(struct staging *staging, const char *directory,
 					    struct tree *tree, const struct digest *layer)
 {
 	struct staged_tree *staged = strmap_get(&staging->trees, directory);
 	struct node *root = tree_root(tree);
+	struct candidates candidates = {NULL};
+	uint64_t limit;
+	bool graft;
 
-	if (staged || !has_room(staging, tree, layer))
+	if (staged)
 		return staged;
+	limit = has_room(staging, tree, layer) ? staging->limit : CHUNKING_NEVER;
 	staged = new_tree(directory, layer);
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		const struct file *file = node->file;
-
-		if (file && S_ISREG(file->mode) && file->layer &&
-		    digest_equal(file->layer, layer) && file->size > staging->limit)
-			stage(staged, node, NULL);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (is_own_file(node, layer))
+			decide(staging, staged, node, node->file->size > limit, &candidates);
+	graft = staged->stages[0] || staging_is_pending(staging) ||
+		candidates.saved > TRANSACTION_COST;
+	for (size_t i = 0; i < candidates.n; i++) {
+		if (graft)
+			stage(staged, candidates.list[i].node, &candidates.list[i].location);
+		free(candidates.list[i].location.path);
 	}
+	free(candidates.list);
 	return keep(staging, staged);
 }
 

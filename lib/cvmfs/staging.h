@@ -41,20 +41,21 @@ struct staging {
 	struct context *context;
 	const struct store *store;
 	const struct repository *repository;
-	uint64_t limit;      /* larger files are staged; CHUNKING_NEVER: none */
-	bool possible;       /* this machine can stage anything */
-	bool told;           /* that it cannot */
-	bool crowded;        /* the scratch space does not suffice for a tree */
-	uint64_t room;       /* bytes free in the scratch space */
-	uint64_t bytes;      /* of pending files to be written there */
-	size_t published;    /* the first trees are: not pending */
-	struct strmap trees; /* by directory */
-	struct strmap roots; /* roots of published layers, by digest */
+	const struct strset *added; /* directories of trees that the transaction adds */
+	uint64_t limit;             /* larger files are staged; CHUNKING_NEVER: none */
+	bool possible;              /* this machine can stage anything */
+	bool told;                  /* that it cannot */
+	bool crowded;               /* the scratch space does not suffice for a tree */
+	uint64_t room;              /* bytes free in the scratch space */
+	uint64_t bytes;             /* of pending files to be written there */
+	size_t published;           /* the first trees are: not pending */
+	struct strmap trees;        /* by directory */
+	struct strmap roots;        /* roots of published layers, by digest */
 };
 
 /* limit: 0 stands for that of the repository. */
 void staging_init(struct staging *staging, struct context *context, const struct store *store,
-		  const struct repository *repository, uint64_t limit);
+		  const struct repository *repository, const struct strset *added, uint64_t limit);
 void staging_free(struct staging *staging);
 
 /* Forgets all but the first n trees, and those that are published already. */
@@ -88,6 +89,7 @@ struct location {
 		LOCATION_STAGED, /* will be, by the first stage */
 	} kind;
 	bool published; /* it is already */
+	bool split;     /* it came by a transaction: if it is whole, it is too small to be split */
 };
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size);

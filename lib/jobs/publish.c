@@ -22,6 +22,7 @@
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
 #include "podman/podman_add.h"
+#include "repo/known.h"
 #include "repo/public_names.h"
 #include "repo/schedule.h"
 #include "repo/singularity.h"
@@ -47,6 +48,7 @@ struct publish {
 	struct store store;
 	struct repository repository;
 	struct transaction *transaction;
+	struct known *known;
 	ducc_record *const *records;
 	struct image *images; /* one for each record processed */
 	size_t n;
@@ -165,6 +167,8 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
 	image->added[i] = true;
+	known_consider(publish->known, image->name);
+	known_match(publish->known, layer, tree);
 	return transaction_add_layer(publish->transaction, &head, tree, json, err);
 }
 
@@ -361,8 +365,11 @@ static void prepare(struct publish *publish, size_t i)
 	struct image *image = &publish->images[i];
 
 	transaction_save(publish->transaction);
-	if (prepare_content(publish, image, &publish->errors[i]) < 0)
+	known_save(publish->known);
+	if (prepare_content(publish, image, &publish->errors[i]) < 0) {
 		transaction_restore(publish->transaction);
+		known_restore(publish->known);
+	}
 	image->changed = publish->transaction->steps != before;
 }
 
@@ -513,6 +520,8 @@ static int prepare_again(void *ctx, ducc_error **err)
 {
 	struct publish *publish = ctx;
 
+	known_free(publish->known);
+	publish->known = known_new(&publish->session->context, &publish->repository);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
@@ -568,6 +577,7 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 						 &publish->repository, err);
 	if (!publish->transaction)
 		return -1;
+	publish->known = known_new(&publish->session->context, &publish->repository);
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 
@@ -630,6 +640,7 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 	ducc_error_free(error);
 	for (size_t i = 0; i < done; i++)
 		end_image(&publish, i);
+	known_free(publish.known);
 	transaction_end(publish.transaction);
 	for (size_t i = 0; i < publish.n; i++)
 		image_end(&publish.images[i]);

@@ -127,9 +127,9 @@ static bool read_digest(const cJSON *descriptor, struct digest *digest)
 	return text && digest_parse(digest, text);
 }
 
-static bool read_manifest(const struct repository *repository, struct published *image)
+bool published_read(struct published *image, const struct repository *repository, const char *label)
 {
-	AUTO_FREE char *path = image_metadata(image->label, MANIFEST), *data = NULL;
+	AUTO_FREE char *path = image_metadata(label, MANIFEST), *data = NULL;
 	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_JSON *json = NULL;
 	const cJSON *layers, *layer;
@@ -169,7 +169,7 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	image.name = xstrdup(name_in(label));
 	image.label = xstrdup(label);
 	read_link(walk->repository, label, &image.linked);
-	if (!with_manifest || !read_manifest(walk->repository, &image)) {
+	if (!with_manifest || !published_read(&image, walk->repository, label)) {
 		if (!inventory->unclear)
 			inventory->unclear = xstrdup(label);
 		inventory->unclear_flat |= !*image.linked.hex;
@@ -261,13 +261,17 @@ int inventory_read(struct inventory *inventory, const struct repository *reposit
 	return 0;
 }
 
+void published_free(struct published *image)
+{
+	free(image->name);
+	free(image->label);
+	free(image->layers);
+}
+
 void inventory_free(struct inventory *inventory)
 {
-	for (size_t i = 0; i < inventory->n_images; i++) {
-		free(inventory->images[i].name);
-		free(inventory->images[i].label);
-		free(inventory->images[i].layers);
-	}
+	for (size_t i = 0; i < inventory->n_images; i++)
+		published_free(&inventory->images[i]);
 	free(inventory->images);
 	digest_set_free(&inventory->flats);
 	digest_set_free(&inventory->layers);

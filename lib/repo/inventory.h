@@ -32,6 +32,11 @@ int inventory_read(struct inventory *inventory, const struct repository *reposit
 		   ducc_error **err);
 void inventory_free(struct inventory *inventory);
 
+/* Reads the flat tree and the layers of the image with that label from its manifest. */
+bool published_read(struct published *image, const struct repository *repository,
+		    const char *label);
+void published_free(struct published *image);
+
 #define AUTO_INVENTORY __attribute__((cleanup(inventory_free))) struct inventory
 
 #endif

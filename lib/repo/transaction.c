@@ -178,6 +178,10 @@ void transaction_save(struct transaction *transaction)
 	transaction->saved.added = transaction->added.n;
 	transaction->saved.steps = transaction->steps;
 	transaction->saved.bytes = transaction->bytes;
+	transaction->saved.sent = transaction->sent;
+	transaction->saved.linked = transaction->linked;
+	transaction->saved.grafted = transaction->grafted;
+	transaction->saved.chunked = transaction->chunked;
 	transaction->target->save(transaction);
 }
 
@@ -188,6 +192,10 @@ static void restore(struct transaction *transaction, bool nothing)
 	strset_cut(&transaction->added, transaction->saved.added);
 	transaction->steps = transaction->saved.steps;
 	transaction->bytes = transaction->saved.bytes;
+	transaction->sent = transaction->saved.sent;
+	transaction->linked = transaction->saved.linked;
+	transaction->grafted = transaction->saved.grafted;
+	transaction->chunked = transaction->saved.chunked;
 	transaction->target->restore(transaction, nothing);
 }
 

@@ -26,9 +26,16 @@ struct transaction {
 	struct strset added; /* directories of layers and flat trees */
 	uint64_t bytes;      /* of new layers */
 	size_t steps;        /* additions and removals */
+	/*
+	 * Files of new layers, counted by target->tree(): sent with their content; linked to
+	 * published files, or sharing their blocks; entries of CernVM-FS for known content; sent
+	 * in chunks.
+	 */
+	struct amount sent, linked, grafted, chunked;
 	struct {
 		size_t added, steps;
 		uint64_t bytes;
+		struct amount sent, linked, grafted, chunked;
 	} saved;
 };
 

@@ -1,0 +1,348 @@
+/* Content that a repository has already: see known.h. */
+#include "repo/known.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/siphash.h"
+#include "base/strset.h"
+#include "content/listing.h"
+#include "format/repo_paths.h"
+#include "repo/inventory.h"
+
+#define IMAGES_MAX ((size_t)20)
+#define RECORDS_MAX ((size_t)1000000)
+#define PATHS_MAX ((size_t)128 << 20)
+#define BUCKETS ((size_t)1 << 18)
+#define STEPS_MAX 100 /* in a bucket, where an image can have any number of equal files */
+
+/* A file of a candidate. */
+struct record {
+	uint8_t sha256[SHA256_SIZE];
+	uint64_t metadata; /* a hash of it */
+	uint32_t layer;    /* its index in known->layers */
+	uint32_t path;     /* the offset in known->paths */
+	uint32_t next;     /* the record before it in its bucket, from 1; 0: none */
+};
+
+/* Lengths to which known_restore() returns. */
+struct lengths {
+	size_t names, layers, read, records, paths;
+};
+
+struct known {
+	struct context *context;
+	const struct repository *repository;
+	struct siphash_key key;
+	struct strset names;  /* REGISTRY/REPOSITORY */
+	struct strset layers; /* candidates */
+	size_t read;          /* layers whose records have been added */
+	struct record *records;
+	size_t n, capacity;
+	uint32_t *buckets; /* the last record of each, from 1 */
+	struct buffer paths;
+	struct lengths saved;
+};
+
+struct known *known_new(struct context *context, const struct repository *repository)
+{
+	struct known *known = xcalloc(1, sizeof(*known));
+
+	known->context = context;
+	known->repository = repository;
+	known->key = siphash_new_key();
+	known->buckets = xcalloc(BUCKETS, sizeof(*known->buckets));
+	return known;
+}
+
+void known_free(struct known *known)
+{
+	if (!known)
+		return;
+	strset_free(&known->names);
+	strset_free(&known->layers);
+	free(known->records);
+	free(known->buckets);
+	buffer_free(&known->paths);
+	free(known);
+}
+
+/* --- records ---------------------------------------------------------- */
+
+static uint32_t *bucket_of(const struct known *known, const uint8_t sha256[SHA256_SIZE])
+{
+	return &known->buckets[siphash(&known->key, 0, sha256, SHA256_SIZE) % BUCKETS];
+}
+
+/* The hash of all metadata; of a file with several names, these are a part of it. */
+static uint64_t hash_metadata(const struct known *known, const struct file *file)
+{
+	uint64_t fields[] = {file->mode,       file->uid,  file->gid,  (uint64_t)file->mtime,
+			     file->mtime_nsec, file->size, file->data, file->n_xattrs};
+	uint64_t hash = siphash(&known->key, 0, fields, sizeof(fields));
+
+	for (size_t i = 0; i < file->n_xattrs; i++) {
+		const struct xattr *xattr = &file->xattrs[i];
+
+		hash = siphash(&known->key, hash, xattr->name, strlen(xattr->name));
+		hash = siphash(&known->key, hash, xattr->value, xattr->len);
+	}
+	return hash;
+}
+
+/* The best candidate for the content of a file, or NULL; *exact: the path is the same, too. */
+static const struct record *find(const struct known *known, const struct file *file,
+				 uint64_t metadata, bool *exact)
+{
+	const struct record *best = NULL;
+	uint32_t next = *bucket_of(known, file->sha256);
+	int best_rank = -1;
+
+	for (int step = 0; next && step < STEPS_MAX && best_rank < 3; step++) {
+		const struct record *record = &known->records[next - 1];
+		int rank = 2 * (record->metadata == metadata) +
+			   !strcmp(known->paths.data + record->path, file->origin);
+
+		next = record->next;
+		if (rank <= best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
+			continue;
+		best = record;
+		best_rank = rank;
+	}
+	*exact = best_rank == 3;
+	return best;
+}
+
+static void add_record(struct known *known, size_t layer, const struct file *file,
+		       uint64_t metadata)
+{
+	uint32_t *bucket = bucket_of(known, file->sha256);
+	struct record *record;
+
+	if (known->n == RECORDS_MAX || known->paths.len > PATHS_MAX)
+		return;
+	GROW(known->records, known->n, known->capacity);
+	record = &known->records[known->n++];
+	*record = (struct record){.metadata = metadata,
+				  .layer = (uint32_t)layer,
+				  .path = (uint32_t)known->paths.len,
+				  .next = *bucket};
+	memcpy(record->sha256, file->sha256, SHA256_SIZE);
+	buffer_add(&known->paths, file->origin, strlen(file->origin) + 1);
+	*bucket = (uint32_t)known->n;
+}
+
+/* --- layers ----------------------------------------------------------- */
+
+/* A file that the layer itself has, and content worth looking for. */
+static bool is_own(const struct file *file, const struct digest *layer)
+{
+	return file && S_ISREG(file->mode) && file->size && file->layer &&
+	       digest_equal(file->layer, layer);
+}
+
+/* Hashes the names of files with more than one into their data member. */
+static void hash_names(const struct known *known, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	tree_count_links(tree);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (node->file)
+			node->file->data = 0;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node->file || node->file->links < 2)
+			continue;
+		node_path(node, &path);
+		node->file->data += siphash(&known->key, 1, path.data, path.len);
+	}
+}
+
+static void set_known(const struct known *known, struct file *file, struct tree *tree)
+{
+	uint64_t metadata = hash_metadata(known, file);
+	const struct record *record = find(known, file, metadata, &(bool){false});
+	struct digest layer;
+	const char *path;
+	size_t size;
+
+	if (!record)
+		return;
+	path = known->paths.data + record->path;
+	size = strlen(path) + 1;
+	memcpy(layer.hex, known->layers.list[record->layer], sizeof(layer.hex));
+	file->known = xmalloc(sizeof(*file->known) + size);
+	*file->known = (struct known_file){.layer = tree_intern(tree, &layer),
+					   .path = memcpy(file->known + 1, path, size),
+					   .same = record->metadata == metadata};
+}
+
+/* Adds the files of a layer, unless they are known with the same metadata and path. */
+static void add_layer(struct known *known, const struct digest *layer, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	size_t index;
+
+	strset_add(&known->layers, layer->hex);
+	index = strset_find(&known->layers, layer->hex);
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		uint64_t metadata;
+		bool exact;
+
+		if (!is_own(node->file, layer))
+			continue;
+		metadata = hash_metadata(known, node->file);
+		find(known, node->file, metadata, &exact);
+		if (!exact)
+			add_record(known, index, node->file, metadata);
+	}
+}
+
+/* Adds the files of a published layer, if it is one of ours. */
+static void read_layer(struct known *known, const char *hex)
+{
+	struct listing_head head;
+	struct digest layer;
+
+	memcpy(layer.hex, hex, sizeof(layer.hex));
+	AUTO_CLOSE int fd = repository_open_listing(known->repository, &layer);
+	AUTO_TREE *tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);
+	if (!tree || !digest_equal(&head.layer, &layer))
+		return;
+	hash_names(known, tree);
+	add_layer(known, &layer, tree);
+}
+
+void known_match(struct known *known, const struct digest *layer, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	while (known->read < known->layers.n && !context_cancelled(known->context))
+		read_layer(known, known->layers.list[known->read++]);
+	hash_names(known, tree);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (is_own(node->file, layer) && !node->file->known)
+			set_known(known, node->file, tree);
+	/* Only now: equal files of one layer stay separate. */
+	add_layer(known, layer, tree);
+	known->read = known->layers.n;
+}
+
+void known_save(struct known *known)
+{
+	known->saved = (struct lengths){known->names.n, known->layers.n, known->read, known->n,
+					known->paths.len};
+}
+
+void known_restore(struct known *known)
+{
+	const struct lengths *saved = &known->saved;
+
+	strset_cut(&known->names, saved->names);
+	strset_cut(&known->layers, saved->layers);
+	known->read = saved->read;
+	while (known->n > saved->records) {
+		const struct record *last = &known->records[--known->n];
+
+		*bucket_of(known, last->sha256) = last->next;
+	}
+	buffer_truncate(&known->paths, saved->paths);
+}
+
+/* --- images ----------------------------------------------------------- */
+
+struct candidate {
+	char *label;
+	struct timespec time; /* of its publication */
+};
+
+struct candidates {
+	struct candidate *list;
+	size_t n, capacity;
+};
+
+/* Newest first. */
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->time.tv_sec != y->time.tv_sec)
+		return x->time.tv_sec < y->time.tv_sec ? 1 : -1;
+	if (x->time.tv_nsec != y->time.tv_nsec)
+		return x->time.tv_nsec < y->time.tv_nsec ? 1 : -1;
+	return strcmp(x->label, y->label);
+}
+
+/* Finds images in .metadata; name: REGISTRY/REPOSITORY, perhaps of .multiarch/PLATFORM. */
+static void find_images(const struct known *known, const char *name, struct candidates *candidates)
+{
+	AUTO_CLOSE int root = repository_root(known->repository);
+	const char *last = strrchr(name, '/') + 1, *entry;
+	AUTO_FREE char *parent = format(REPO_METADATA "/%.*s", (int)(last - 1 - name), name);
+	AUTO_ENTRIES entries = entries_open(root, parent);
+	size_t len = strlen(last);
+
+	while ((entry = entries_next(&entries))) {
+		AUTO_FREE char *manifest = format("%s/manifest.json", entry);
+		struct stat st;
+
+		if (strncmp(entry, last, len) != 0 || !strchr(":@", entry[len]) ||
+		    fstatat(entries.fd, manifest, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		GROW(candidates->list, candidates->n, candidates->capacity);
+		candidates->list[candidates->n++] = (struct candidate){
+			format("%.*s%s", (int)(last - name), name, entry), st.st_mtim};
+	}
+}
+
+/* Finds the images for other platforms, which are in .multiarch. */
+static void find_others(const struct known *known, const char *name, struct candidates *candidates)
+{
+	AUTO_CLOSE int root = repository_root(known->repository);
+	AUTO_ENTRIES entries = entries_open(root, REPO_METADATA "/" REPO_MULTIARCH);
+	const char *platform;
+
+	while ((platform = entries_next(&entries))) {
+		AUTO_FREE char *label = platform_label(platform, name);
+
+		find_images(known, label, candidates);
+	}
+}
+
+static void add_image(struct known *known, const char *label)
+{
+	struct published image = {NULL};
+
+	if (published_read(&image, known->repository, label))
+		for (size_t i = 0; i < image.n_layers; i++)
+			strset_add(&known->layers, image.layers[i].hex);
+	published_free(&image);
+}
+
+void known_consider(struct known *known, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	AUTO_FREE char *repository = NULL;
+	struct candidates candidates = {NULL};
+
+	if (!slash)
+		return;
+	repository = xstrndup(name, (size_t)(slash - name) + strcspn(slash, ":@"));
+	if (!strset_add(&known->names, repository))
+		return;
+	find_images(known, repository, &candidates);
+	find_others(known, repository, &candidates);
+	if (candidates.n)
+		qsort(candidates.list, candidates.n, sizeof(*candidates.list), compare_candidates);
+	for (size_t i = 0; i < candidates.n; i++) {
+		if (i < IMAGES_MAX)
+			add_image(known, candidates.list[i].label);
+		free(candidates.list[i].label);
+	}
+	free(candidates.list);
+}

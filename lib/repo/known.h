@@ -1,0 +1,43 @@
+/*
+ * Content that a repository has already: for the files of a new layer, files of other layers
+ * with the same content, and if possible also the same metadata.
+ *
+ * Candidates are the layers of images that are published under the same name with any tag,
+ * and the layers that the transaction adds.  Only listings are read, which have the SHA-256
+ * of each file; a layer without our listing is no candidate.  Nothing here says that the
+ * file is really there: who uses it checks that.
+ *
+ * Memory and time are bounded: candidates beyond the limits are ignored.
+ */
+#ifndef DUCC_KNOWN_H
+#define DUCC_KNOWN_H
+
+#include "base/context.h"
+#include "content/tree.h"
+#include "repo/repository.h"
+
+struct known;
+
+/* The caller keeps both arguments, and keeps the repository from being changed by others. */
+struct known *known_new(struct context *context, const struct repository *repository);
+/* NULL is allowed. */
+void known_free(struct known *known);
+
+/*
+ * Makes the layers of the newest images REGISTRY/REPOSITORY:* candidates, for a name of that
+ * form; each REGISTRY/REPOSITORY is considered once.  Their listings are read when needed.
+ */
+void known_consider(struct known *known, const char *name);
+
+/*
+ * Sets the `known` member of the layer's own, nonempty regular files for whose content there
+ * is a candidate, preferably with the same metadata and path.  Then the layer's files become
+ * candidates for later layers.
+ */
+void known_match(struct known *known, const struct digest *layer, struct tree *tree);
+
+/* Saves the state, to which known_restore() returns: the layers added since are dropped. */
+void known_save(struct known *known);
+void known_restore(struct known *known);
+
+#endif
