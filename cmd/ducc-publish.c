@@ -14,6 +14,11 @@ static int option(int letter, const char *value)
 	switch (letter) {
 	case 'B':
 		return tool_parse_size(value, &tool.options.batch_bytes) ? 0 : -1;
+	case 'c':
+		tool.options.chunk_bytes = UINT64_MAX;
+		return !strcmp(value, "off") || tool_parse_size(value, &tool.options.chunk_bytes)
+			       ? 0
+			       : -1;
 	case 'b':
 		return tool_parse_number(value, 100000, &batch_images) ? 0 : -1;
 	default:
@@ -23,9 +28,9 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-hnqvV] [-B bytes] [-b images] [-N file] [-r repository]\n"
-		 "                    [-s store] [-w seconds] [image ...]",
-	.letters = "B:b:w:",
+	.usage = "[-hnqvV] [-B bytes] [-b images] [-c bytes] [-N file]\n"
+		 "                    [-r repository] [-s store] [-w seconds] [image ...]",
+	.letters = "B:b:c:w:",
 	.option = option,
 };
 

@@ -209,6 +209,11 @@ struct ducc_options {
 	/* Called while a job waits; true cancels the job, which then cleans up. */
 	bool (*cancelled)(void *ctx);
 	void *ctx; /* passed to the callbacks */
+	/*
+	 * CernVM-FS: files larger than so many bytes are published in chunks, if its own
+	 * configuration splits them; 0: what that says; UINT64_MAX: no files.
+	 */
+	uint64_t chunk_bytes;
 };
 
 typedef struct ducc_session ducc_session;

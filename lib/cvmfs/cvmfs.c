@@ -202,6 +202,19 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 	return tarball_entry(cvmfs->payload.tarball, path, file, content.path, err);
 }
 
+/* Counts a file of a new layer. */
+static void count(struct transaction *transaction, const struct file *file,
+		  const struct file *special)
+{
+	struct amount *amount = !special           ? &transaction->sent
+				: !special->target ? &transaction->chunked
+				: special->text    ? &transaction->grafted
+						   : &transaction->linked;
+
+	amount->files++;
+	amount->bytes += file->size;
+}
+
 static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
 		     const struct digest *own, const struct staged_tree *staged, ducc_error **err)
 {
@@ -210,11 +223,15 @@ static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		AUTO_FREE char *name = NULL;
+		const struct file *special;
 
 		node_path(node, &path);
+		special = staging_special(staged, path.data);
 		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
-		if (add_node(cvmfs, name, node, own, staging_special(staged, path.data), err) < 0)
+		if (add_node(cvmfs, name, node, own, special, err) < 0)
 			return error_wrap(err, "%s", name);
+		if (own && node->file && S_ISREG(node->file->mode))
+			count(&cvmfs->base, node->file, special);
 	}
 	return 0;
 }
@@ -247,6 +264,7 @@ static int add_tree(struct transaction *transaction, const char *directory, cons
 	    (own && staged && strcmp(staged->root, root) != 0 &&
 	     add_layer_link(cvmfs, own, err) < 0))
 		return -1;
+	transaction->crowded |= cvmfs->staging.crowded;
 	root = staged ? staged->root : root;
 	if (add_nodes(cvmfs, root, tree, own, staged, err) < 0)
 		return -1;
@@ -703,7 +721,8 @@ static struct transaction *begin(struct context *context, const struct store *st
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
 	    !staging_clear_up(context, repository, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
-		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added, 0);
+		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
+			     repository->chunk_bytes);
 		cvmfs->revision = staging_revision(repository);
 		return &cvmfs->base;
 	}

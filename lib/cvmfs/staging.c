@@ -421,6 +421,7 @@ void staging_cut(struct staging *staging, size_t n)
 		free_tree(staged);
 	}
 	strset_cut(&staging->trees.keys, n);
+	staging->crowded = false;
 }
 
 /* --- the journal ------------------------------------------------------ */

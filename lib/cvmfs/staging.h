@@ -53,7 +53,7 @@ struct staging {
 	struct strmap roots;        /* roots of published layers, by digest */
 };
 
-/* limit: 0 stands for that of the repository. */
+/* limit: see chunk_bytes in ducc.h; added: the directories of trees that the transaction adds. */
 void staging_init(struct staging *staging, struct context *context, const struct store *store,
 		  const struct repository *repository, const struct strset *added, uint64_t limit);
 void staging_free(struct staging *staging);

@@ -171,6 +171,14 @@ void span_name(struct span *span, const struct reference *reference)
 		span->image = reference_name(reference);
 }
 
+void span_drop(struct span *span)
+{
+	free(span->request);
+	free(span->image);
+	free(span->layer);
+	*span = (struct span){.events = NULL};
+}
+
 void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *err)
 {
 	AUTO_FREE char *action = NULL, *seconds = NULL, *size = NULL;
@@ -184,8 +192,5 @@ void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *
 	      span->layer, "id", span->id, "status", result < 0 ? "error" : "ok", "error",
 	      result < 0 && err && *err ? ducc_error_message(*err) : NULL, "time_elapsed_s",
 	      seconds, "size_bytes", size);
-	free(span->request);
-	free(span->image);
-	free(span->layer);
-	*span = (struct span){.events = NULL};
+	span_drop(span);
 }

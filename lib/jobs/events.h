@@ -54,5 +54,7 @@ void span_name(struct span *span, const struct reference *reference);
  * (0: unknown), and the error if result is negative.
  */
 void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *err);
+/* Forgets a span that will begin again. */
+void span_drop(struct span *span);
 
 #endif

@@ -497,6 +497,18 @@ static void say_what_is_missing(struct publish *publish, const struct image *ima
 		       repository_has(repository, flat) ? "" : " and the flat root file system");
 }
 
+/* The image prepared last is left to the next transaction. */
+static void leave_last(struct publish *publish)
+{
+	publish->n--;
+	transaction_restore(publish->transaction);
+	known_restore(publish->known);
+	ducc_error_free(publish->errors[publish->n]);
+	publish->errors[publish->n] = NULL;
+	span_drop(&publish->images[publish->n].span);
+	image_end(&publish->images[publish->n]);
+}
+
 /* Reads and prepares the records that fit into one transaction, at least one. */
 static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 {
@@ -511,7 +523,11 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 		if (!read_image(publish, publish->records[i], &publish->images[i],
 				&publish->errors[i]))
 			prepare(publish, i);
+		if (i && publish->transaction->crowded)
+			break;
 	}
+	if (publish->n > 1 && publish->transaction->crowded)
+		leave_last(publish);
 	return prepare_rest(publish, err);
 }
 
@@ -558,8 +574,10 @@ static int open_all(struct publish *publish, ducc_error **err)
 		return session_no_repository(err);
 	if (found < 0)
 		return -1;
-	return targets_open(&publish->repository, name, publish->session->store_path, err) < 0 ? -1
-											       : 0;
+	if (targets_open(&publish->repository, name, publish->session->store_path, err) < 0)
+		return -1;
+	publish->repository.chunk_bytes = publish->session->chunk_bytes;
+	return 0;
 }
 
 static int publish_batch(struct publish *publish, size_t n, ducc_error **err)

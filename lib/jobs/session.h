@@ -19,7 +19,7 @@ struct ducc_session {
 	char *platform;   /* NULL: from the record */
 	unsigned jobs;    /* 0: default of the job */
 	struct ducc_limits limits;
-	uint64_t batch_bytes;
+	uint64_t batch_bytes, chunk_bytes;
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: no event file */

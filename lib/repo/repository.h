@@ -20,6 +20,8 @@ struct repository {
 	char *path;
 	/* The directory has only metadata, no files of layers and flat trees. */
 	bool metadata_only;
+	/* Options for publishing: see chunk_bytes in ducc.h. */
+	uint64_t chunk_bytes;
 };
 
 void repository_close(struct repository *repository);

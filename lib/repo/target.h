@@ -34,7 +34,10 @@ struct target {
 	char *(*url)(const struct repository *repository, ducc_error **err);
 	/* Its path for every reader, allocated; NULL if that depends on the reader. */
 	char *(*root)(const struct repository *repository);
-	/* Frees storage to which no revision refers.  NULL: removal does that. */
+	/*
+	 * Frees storage to which no revision refers, during a transaction after its commit.
+	 * NULL: removal does that.
+	 */
 	int (*collect)(const struct repository *repository, struct context *context,
 		       ducc_error **err);
 	/* The first transaction creates the repository. */

@@ -192,6 +192,7 @@ static void restore(struct transaction *transaction, bool nothing)
 	strset_cut(&transaction->added, transaction->saved.added);
 	transaction->steps = transaction->saved.steps;
 	transaction->bytes = transaction->saved.bytes;
+	transaction->crowded = false;
 	transaction->sent = transaction->saved.sent;
 	transaction->linked = transaction->saved.linked;
 	transaction->grafted = transaction->saved.grafted;

@@ -26,6 +26,7 @@ struct transaction {
 	struct strset added; /* directories of layers and flat trees */
 	uint64_t bytes;      /* of new layers */
 	size_t steps;        /* additions and removals */
+	bool crowded;        /* not all was added in the best way: for that, there is too much */
 	/*
 	 * Files of new layers, counted by target->tree(): sent with their content; linked to
 	 * published files, or sharing their blocks; entries of CernVM-FS for known content; sent
