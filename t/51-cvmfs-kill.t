@@ -95,7 +95,9 @@ kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
 wait $pid 2>/dev/null || :
 ok "... when everything is killed the transaction stays open" test -e "$spool/in_transaction.lock"
 ok "... nothing is seen of it" whole_repository
+mkdir -p "$spool/scratch/wastebin" # the moment at which it has moved scratch/current to there
 ok "... the next run aborts it and succeeds" publish_again
+is "... with the scratch area that was missing" "$(stat -c %a,%u "$spool/scratch/current")" "755,$(stat -c %u "$spool/scratch")"
 
 # A transaction of somebody else's, after ours was killed: it is not for us to abort.
 for change in no yes; do

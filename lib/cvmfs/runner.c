@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/repair.h"
 
 #define TICK_SHORT 10 /* milliseconds */
 #define PAUSE_MAX 60  /* seconds */
@@ -160,6 +161,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 	for (;;) {
 		ducc_error *error = NULL;
 
+		repair_scratch(repository, NULL); /* if that fails, the abort says why */
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
 		if (!journal_is_ours(repository, note)) {
