@@ -14,4 +14,11 @@
  */
 int repair_scratch(const struct repository *repository, ducc_error **err);
 
+/*
+ * Removes the lock of cvmfs_server's publishing if nobody but clients holds it: without systemd,
+ * a client that cvmfs_server has mounted inherits the lock, and keeps it if cvmfs_server is
+ * killed before it removes the file.
+ */
+void repair_publishing_lock(const struct repository *repository);
+
 #endif
