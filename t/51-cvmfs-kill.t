@@ -95,7 +95,43 @@ kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
 wait $pid 2>/dev/null || :
 ok "... when everything is killed the transaction stays open" test -e "$spool/in_transaction.lock"
 ok "... nothing is seen of it" whole_repository
+mkdir -p "$spool/scratch/wastebin" # the moment at which it has moved scratch/current to there
 ok "... the next run aborts it and succeeds" publish_again
+is "... with the scratch area that was missing" "$(stat -c %a,%u "$spool/scratch/current")" "755,$(stat -c %u "$spool/scratch")"
+
+# Without systemd, a client that a killed cvmfs_server has mounted holds its lock, for good.
+hold() { # NAME: a process of this name holds it
+	ln -sf "$(command -v sleep)" "$tmp/$1"
+	(
+		exec 9>>"$spool/is_publishing.lock"
+		flock -n 9 && exec "$tmp/$1" 300
+	) &
+	holder=$!
+	# shellcheck disable=SC2016 # for the shell
+	wait_for sh -c '[ "$(cat /proc/$1/comm)" = "$2" ]' sh $holder "$1"
+}
+for open in yes no; do
+	base_repository
+	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
+	pid=$!
+	wait_for test -e "$spool/paused"
+	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait $pid 2>/dev/null || :
+	if [ $open = yes ]; then
+		hold somebody
+		# shellcheck disable=SC2046 # words
+		fails "somebody else holds the lock of a killed publish" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+		like "... is waited for" "$(cat "$out")" "another abort of the transaction is still running"
+		kill $holder
+		wait $holder 2>/dev/null || :
+	else
+		rm "$spool/in_transaction.lock"
+	fi
+	hold cvmfs2
+	ok "a client holds it, its transaction open: $open" publish_again
+	kill $holder
+	wait $holder 2>/dev/null || :
+done
 
 # A transaction of somebody else's, after ours was killed: it is not for us to abort.
 for change in no yes; do

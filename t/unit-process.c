@@ -10,7 +10,11 @@
 #include "base/process.h"
 #include "tap.h"
 
-static char script[] = "echo \"$0 $1\"; cat; : >\"$1\"; sleep 0; readlink /proc/self/fd/3";
+/* A descriptor of our parent's: it has no close-on-exec flag. */
+#define INHERITED 20
+
+static char script[] = "echo \"$0 $1\"; cat; : >\"$1\"; sleep 0; "
+		       "readlink /proc/self/fd/3 /proc/self/fd/20";
 
 static bool run(char *file, bool release)
 {
@@ -68,6 +72,20 @@ static pid_t killed(char *file)
 	return child;
 }
 
+static void is_started_without_ours(void)
+{
+	static char list[] = "[ ! -e /dev/fd/20 ] && [ ! -e /dev/fd/3 ] && echo none";
+	char *const argv[] = {"sh", "-c", list, NULL};
+	struct process process;
+
+	if (process_start(&process, argv, false, NULL) < 0)
+		abort();
+	while (!process_poll(&process, false))
+		;
+	is_string(process.output.data, "none\n", "it inherits no descriptors");
+	process_close(&process);
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/ducc-unit.XXXXXX";
@@ -76,6 +94,9 @@ int main(void)
 
 	if (!file)
 		abort();
+	if (dup2(STDERR_FILENO, INHERITED) < 0)
+		abort();
+	is_started_without_ours();
 	ok(run(file, false) && access(file, F_OK) < 0, "dismissed, it does nothing");
 	ok(run(file, true) && !access(file, F_OK), "released, it runs");
 	unlink(file);

@@ -30,6 +30,17 @@ void process_close(struct process *process)
 	process->pidfd = process->in = process->out = process->gate = -1;
 }
 
+/* Before glibc 2.34, the child inherits what is not close-on-exec. */
+static void close_from(posix_spawn_file_actions_t *actions, int first)
+{
+#if __GLIBC_PREREQ(2, 34)
+	posix_spawn_file_actions_addclosefrom_np(actions, first);
+#else
+	(void)actions;
+	(void)first;
+#endif
+}
+
 int process_spawn(pid_t *pid, const struct child *child)
 {
 	posix_spawn_file_actions_t actions;
@@ -60,6 +71,7 @@ int process_spawn(pid_t *pid, const struct child *child)
 		posix_spawn_file_actions_adddup2(&actions, child->err, STDERR_FILENO);
 	if (child->gate >= 0) /* last: it may take the place of one of the others */
 		posix_spawn_file_actions_adddup2(&actions, child->gate, GATE);
+	close_from(&actions, child->gate >= 0 ? GATE + 1 : GATE);
 	result = posix_spawnp(pid, child->argv[0], &actions, &attributes, child->argv,
 			      child->environment ? child->environment : environ);
 	posix_spawnattr_destroy(&attributes);

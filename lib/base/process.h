@@ -28,7 +28,11 @@ struct process {
 	struct buffer output;
 };
 
-/* How to start a child: argv[0], from $PATH, with no signal ignored or blocked. */
+/*
+ * How to start a child: argv[0], from $PATH, with no signal ignored or blocked, and with no
+ * other descriptors than these: what it leaves behind, such as a mounted file system, would
+ * keep the locks of our callers.
+ */
 struct child {
 	char *const *argv;
 	char *const *environment; /* NULL: ours */

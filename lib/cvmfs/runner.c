@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/repair.h"
 
 #define TICK_SHORT 10 /* milliseconds */
 #define PAUSE_MAX 60  /* seconds */
@@ -160,6 +161,8 @@ static int abort_patiently(struct context *context, const struct repository *rep
 	for (;;) {
 		ducc_error *error = NULL;
 
+		repair_scratch(repository, NULL); /* if that fails, the abort says why */
+		repair_publishing_lock(repository);
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
 		if (!journal_is_ours(repository, note)) {
@@ -179,6 +182,8 @@ int runner_clear_up(struct context *context, const struct repository *repository
 	if (wait_for_group(context, note->group, err) < 0)
 		return -1;
 	if (!journal_is_ours(repository, note)) {
+		if (!is_in_transaction(repository)) /* that of the note is closed */
+			repair_publishing_lock(repository);
 		journal_remove(repository);
 		return 0;
 	}

@@ -1,0 +1,103 @@
+/* Repairs of a publisher's spool directory: see repair.h. */
+#include "cvmfs/repair.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "cvmfs/mount.h"
+
+#define SCRATCH "scratch"
+#define CURRENT "current"
+#define PUBLISHING "is_publishing.lock"
+#define CLIENT "cvmfs2"
+#define SERVERS "cvmfs_" /* cvmfs_server, cvmfs_publish, cvmfs_swissknife ... */
+
+int repair_scratch(const struct repository *repository, ducc_error **err)
+{
+	AUTO_FREE char *path = mount_spool(repository, SCRATCH);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, errno, "%s", path);
+	if (mkdirat(fd, CURRENT, 0755) < 0)
+		return errno == EEXIST ? 0 : error_errno(err, errno, "%s/" CURRENT, path);
+	if (fchownat(fd, CURRENT, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(fd, CURRENT, 0755, 0) < 0) /* whatever the umask */
+		return error_errno(err, errno, "%s/" CURRENT, path);
+	return 0;
+}
+
+/* The name of a process; "" if it is gone. */
+static char *process_name(const char *pid)
+{
+	AUTO_FREE char *path = format("/proc/%s/comm", pid);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char name[64] = "";
+	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+
+	name[n > 0 ? strcspn(name, "\n") : 0] = '\0';
+	return xstrdup(name);
+}
+
+/* The name is looked at first: fstatat(2) of a file in a mount that hangs would hang as well. */
+static bool is_lock(int fds, const char *fd, const struct stat *lock)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(fds, fd, target, sizeof(target) - 1);
+	struct stat st;
+
+	target[n > 0 ? n : 0] = '\0';
+	return strstr(target, PUBLISHING) && !fstatat(fds, fd, &st, 0) &&
+	       st.st_dev == lock->st_dev && st.st_ino == lock->st_ino;
+}
+
+/* Of the processes whose descriptors we may not read, those of cvmfs_server may hold it. */
+static bool may_hold(const char *pid, const struct stat *lock)
+{
+	AUTO_FREE char *name = process_name(pid), *path = format("/proc/%s/fd", pid);
+	AUTO_ENTRIES entries = {.stream = NULL};
+	const char *fd;
+
+	if (!strcmp(name, CLIENT) || atol(pid) == (long)getpid())
+		return false;
+	entries = entries_of(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (entries.error)
+		return !strncmp(name, SERVERS, strlen(SERVERS));
+	while ((fd = entries_next(&entries)))
+		if (is_lock(entries.fd, fd, lock))
+			return true;
+	return false;
+}
+
+static bool somebody_may_hold(const struct stat *lock)
+{
+	AUTO_ENTRIES entries = entries_of(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const char *name;
+
+	if (entries.error)
+		return true;
+	while ((name = entries_next(&entries)))
+		if (name[0] >= '1' && name[0] <= '9' && may_hold(name, lock))
+			return true;
+	return false;
+}
+
+void repair_publishing_lock(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_spool(repository, PUBLISHING);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st, now;
+
+	/* While it is held, nobody else can begin to publish. */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	    !fstat(fd, &st) && !somebody_may_hold(&st) && !lstat(path, &now) &&
+	    st.st_dev == now.st_dev && st.st_ino == now.st_ino)
+		unlink(path);
+}
