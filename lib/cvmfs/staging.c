@@ -137,14 +137,15 @@ void staging_init(struct staging *staging, struct context *context, const struct
 		  const struct repository *repository, const struct strset *added, uint64_t limit)
 {
 	AUTO_FREE char *scratch = mount_spool(repository, "scratch");
+	AUTO_FREE char *spool = mount_spool(repository, "");
 	struct statvfs space;
 
 	*staging = (struct staging){
 		.context = context, .store = store, .repository = repository, .added = added};
 	staging->limit = limit ? limit : chunking_limit(repository);
 	/* Only root can write files of any owner. */
-	staging->possible = !repository->metadata_only && !geteuid() && !statvfs(scratch, &space);
-	if (staging->possible)
+	staging->possible = !repository->metadata_only && !geteuid();
+	if (!statvfs(scratch, &space) || !statvfs(spool, &space))
 		staging->room = (uint64_t)space.f_bavail * space.f_frsize;
 }
 
