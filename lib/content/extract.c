@@ -302,20 +302,19 @@ static int link_others(struct extraction *x, struct want *first, ducc_error **er
 	return 0;
 }
 
+static int write_to(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return write_all(*(int *)ctx, data, len) < 0 ? error_errno(err, errno, "write") : 0;
+}
+
 static int extract_entry(struct extraction *x, struct layer_tar *tar, struct want *first,
 			 ducc_error **err)
 {
 	AUTO_CLOSE int fd = create(x, first->node);
-	const void *data;
-	size_t len;
-	int result;
 
 	if (fd < 0)
 		return fail(x, first->node, err);
-	while ((result = layer_tar_read(tar, &data, &len, err)) > 0)
-		if (write_all(fd, data, len) < 0)
-			return fail(x, first->node, err);
-	if (result < 0) {
+	if (layer_tar_copy(tar, first->node->file, write_to, &fd, err) < 0) {
 		node_path(first->node, &x->path);
 		return error_wrap(err, "%s", x->path.data);
 	}

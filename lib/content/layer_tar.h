@@ -1,12 +1,13 @@
 /*
- * Reading the tar of a layer in the store, which tarball.h wrote.
+ * Reading the tar of a layer in the store, which tarball.h wrote, and checking it against the
+ * layer's listing: a store can be damaged.
  */
 #ifndef DUCC_LAYER_TAR_H
 #define DUCC_LAYER_TAR_H
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "format/digest.h"
+#include "content/tree.h"
 
 struct archive;
 struct archive_entry;
@@ -14,8 +15,10 @@ struct archive_entry;
 struct layer_tar {
 	struct archive *archive;
 	struct archive_entry *entry; /* the current one */
-	char *prefix;                /* of all names */
-	bool has_content;            /* the current entry is a regular file, not a hard link */
+	struct hasher *hasher;
+	char *prefix;     /* of all names */
+	bool is_link;     /* the current entry is a hard link */
+	bool has_content; /* it is a regular file, and no hard link */
 };
 
 /*
@@ -31,8 +34,16 @@ void layer_tar_close(struct layer_tar *tar);
  */
 int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err);
 
-/* The next piece of the content of the current entry: 1, 0 at the end, or -1. */
-int layer_tar_read(struct layer_tar *tar, const void **data, size_t *len, ducc_error **err);
+/* True if the current entry has the metadata of the file in the listing. */
+bool layer_tar_agrees(const struct layer_tar *tar, const struct file *file);
+
+/*
+ * Passes the content of the current entry to write(), which returns 0, or -1 with *err set.
+ * Fails as well if the content is not that of the file in the listing.
+ */
+int layer_tar_copy(struct layer_tar *tar, const struct file *file,
+		   int (*write)(void *ctx, const void *data, size_t len, ducc_error **err),
+		   void *ctx, ducc_error **err);
 
 #define AUTO_LAYER_TAR CLEANUP(layer_tar_close) struct layer_tar
 

@@ -21,10 +21,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "content/layer_tar.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
+#include "cvmfs/layer_sender.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/payload.h"
@@ -525,94 +525,6 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	return is_changed(cvmfs) || changed;
 }
 
-static int send_layer(struct cvmfs *cvmfs, const struct digest *layer, ducc_error **err)
-{
-	AUTO_FREE char *name = store_layer_tar_name(layer);
-	AUTO_CLOSE int fd = path_open(cvmfs->base.store->fd, name, O_RDONLY, 0);
-	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-
-	if (size < TAR_TRAILER)
-		return error_errno(err, fd < 0 ? errno : EIO, "%s", name);
-	if (ingest_copy(cvmfs->ingest, fd, (uint64_t)(size - TAR_TRAILER), err) < 0)
-		return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
-	return 0;
-}
-
-/* --- a layer of which not everything is sent as it is ------------------ */
-
-static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error **err)
-{
-	return ingest_write(ctx, data, len, err);
-}
-
-/* Sends the current entry of the layer's tar. */
-static int send_entry(struct tarball *to, struct layer_tar *tar, const char *path,
-		      const struct staged_tree *staged, const struct node *node, ducc_error **err)
-{
-	AUTO_FREE char *link = NULL;
-	const void *data;
-	size_t len;
-	int result;
-
-	if (!node->file)
-		return tarball_whiteout(to, path, err);
-	if (S_ISREG(node->file->mode) && !tar->has_content)
-		link = format("%s/%s", staged->root, node->file->origin);
-	if (tarball_entry(to, path, node->file, link, err) < 0)
-		return -1;
-	if (!tar->has_content)
-		return 0;
-	while ((result = layer_tar_read(tar, &data, &len, err)) > 0)
-		if (tarball_data(to, data, len, err) < 0)
-			return -1;
-	return result;
-}
-
-/* Sends what is not staged, linked, or in the payload, with the layer's root as it is here. */
-static int send_rest(struct cvmfs *cvmfs, const struct staged_tree *staged, struct layer_tar *tar,
-		     struct tree *tree, ducc_error **err)
-{
-	AUTO_TARBALL *to = tarball_to(write_to_ingest, cvmfs->ingest, staged->root);
-	const char *path;
-	int result;
-
-	while ((result = layer_tar_next(tar, &path, err)) > 0) {
-		const struct node *node = tree_find(tree, path);
-
-		if (!node)
-			return error_set(err, "%s: not in the listing", path);
-		if (node_is_dir(node) || staging_special(staged, path))
-			continue;
-		if (send_entry(to, tar, path, staged, node, err) < 0)
-			return error_wrap(err, "%s", path);
-	}
-	return result < 0 ? -1 : tarball_flush(to, err);
-}
-
-static int send_special_layer(struct cvmfs *cvmfs, const struct staged_tree *staged,
-			      ducc_error **err)
-{
-	const struct digest *layer = &staged->layer;
-	int store = cvmfs->base.store->fd, result;
-	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
-	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
-	AUTO_CLOSE int fd = path_open(store, tar_name, O_RDONLY, 0);
-	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store, listing_name, O_RDONLY, 0);
-	AUTO_LAYER_TAR tar = {.archive = NULL};
-	AUTO_TREE *tree = NULL;
-	struct listing_head head;
-
-	if (listing < 0)
-		return error_errno(err, errno, "%s", fd < 0 ? tar_name : listing_name);
-	tree = listing_read(listing, &head, err);
-	if (!tree)
-		return error_wrap(err, "%s", listing_name);
-	result = layer_tar_open(&tar, fd, layer, err) < 0
-			 ? -1
-			 : send_rest(cvmfs, staged, &tar, tree, err);
-	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, layer->hex) : 0;
-}
-
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
@@ -628,8 +540,8 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 		AUTO_FREE char *directory = layer_directory(&cvmfs->layers[i]);
 		const struct staged_tree *staged = staging_find(&cvmfs->staging, directory);
 
-		if (staged ? send_special_layer(cvmfs, staged, err) < 0
-			   : send_layer(cvmfs, &cvmfs->layers[i], err) < 0)
+		if (layer_send(cvmfs->ingest, cvmfs->base.store, &cvmfs->layers[i], staged, err) <
+		    0)
 			return -1;
 	}
 	if (ingest_write(cvmfs->ingest, tail, len, err) < 0 ||

@@ -1,0 +1,116 @@
+/* Sending a layer: see layer_sender.h. */
+#include "cvmfs/layer_sender.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "base/path.h"
+#include "content/layer_tar.h"
+#include "content/listing.h"
+#include "content/tarball.h"
+#include "format/repo_paths.h"
+
+struct sender {
+	struct layer_tar tar;
+	struct tarball *to;
+	const char *root; /* of the layer in the repository */
+	const struct staged_tree *staged;
+};
+
+static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return ingest_write(ctx, data, len, err);
+}
+
+static int write_to_tar(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return tarball_data(ctx, data, len, err);
+}
+
+static int send_entry(struct sender *sender, const char *path, const struct file *file,
+		      ducc_error **err)
+{
+	AUTO_FREE char *link = NULL;
+
+	if (!file)
+		return tarball_whiteout(sender->to, path, err);
+	if (!layer_tar_agrees(&sender->tar, file))
+		return error_set(err, "does not agree with the layer's listing");
+	if (sender->tar.is_link)
+		link = format("%s/%s", sender->root, file->origin);
+	if (tarball_entry(sender->to, path, file, link, err) < 0)
+		return -1;
+	if (!sender->tar.has_content)
+		return 0;
+	return layer_tar_copy(&sender->tar, file, write_to_tar, sender->to, err);
+}
+
+static int send_entries(struct sender *sender, struct tree *tree, ducc_error **err)
+{
+	const char *path;
+	int result;
+
+	while ((result = layer_tar_next(&sender->tar, &path, err)) > 0) {
+		struct node *node = tree_find(tree, path);
+
+		if (!node_is_entry(node))
+			return error_set(err, "%s: not in the layer's listing", path);
+		if (node_is_dir(node) || staging_special(sender->staged, path))
+			continue;
+		if (send_entry(sender, path, node->file, err) < 0)
+			return error_wrap(err, "%s", path);
+		node->used = true;
+	}
+	return result;
+}
+
+/* Fails if something in the listing was not in the tar. */
+static int check_complete(const struct sender *sender, struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (node->used || !node_is_entry(node) || node_is_dir(node))
+			continue;
+		node_path(node, &path);
+		if (!staging_special(sender->staged, path.data))
+			return error_set(err, "%s: missing from the layer's tar", path.data);
+	}
+	return 0;
+}
+
+static int send_tar(struct sender *sender, int fd, const struct digest *layer, struct tree *tree,
+		    ducc_error **err)
+{
+	if (layer_tar_open(&sender->tar, fd, layer, err) < 0 ||
+	    send_entries(sender, tree, err) < 0 || check_complete(sender, tree, err) < 0)
+		return -1;
+	return tarball_flush(sender->to, err);
+}
+
+int layer_send(struct ingest *ingest, const struct store *store, const struct digest *layer,
+	       const struct staged_tree *staged, ducc_error **err)
+{
+	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_FREE char *root = staged ? xstrdup(staged->root) : layer_path(layer, "");
+	AUTO_CLOSE int fd = path_open(store->fd, tar_name, O_RDONLY, 0);
+	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store->fd, listing_name, O_RDONLY, 0);
+	AUTO_TREE *tree = NULL;
+	struct sender sender = {.root = root, .staged = staged};
+	struct listing_head head;
+	int result;
+
+	if (listing < 0)
+		return error_errno(err, errno, "%s", fd < 0 ? tar_name : listing_name);
+	tree = listing_read(listing, &head, err);
+	if (!tree)
+		return error_wrap(err, "%s", listing_name);
+	sender.to = tarball_to(write_to_ingest, ingest, root);
+	result = send_tar(&sender, fd, layer, tree, err);
+	layer_tar_close(&sender.tar);
+	tarball_free(sender.to);
+	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, layer->hex) : 0;
+}
