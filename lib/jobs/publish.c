@@ -342,6 +342,36 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	return 0;
 }
 
+/* Splits what is published of the tree with that listing; without it, nothing is known. */
+static void split(struct publish *publish, const char *listing, const char *root, bool is_layer)
+{
+	AUTO_CLOSE int at = repository_root(&publish->repository);
+	AUTO_CLOSE int fd = at < 0 ? -1 : path_open_file(at, listing);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (fd >= 0)
+		tree = listing_read(fd, is_layer ? &head : NULL, NULL);
+	if (tree)
+		transaction_split(publish->transaction, root, tree);
+}
+
+/* Publishes large files again that are published, but not split. */
+static void split_image(struct publish *publish, const struct image *image)
+{
+	const struct digest *config = &image->stored.manifest.config.digest;
+	AUTO_FREE char *flat = flat_directory(config), *listing = flat_listing(config);
+
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct digest *layer = &image->stored.manifest.layers[i].digest;
+		AUTO_FREE char *layer_root = repository_layer_root(&publish->repository, layer);
+		AUTO_FREE char *of_layer = layer_listing(layer);
+
+		split(publish, of_layer, layer_root, true);
+	}
+	split(publish, listing, flat, false);
+}
+
 /* Adds the layers and the flat tree of an image, but not its names. */
 static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
 {
@@ -351,6 +381,8 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 
 	free(naming.platform);
 	memset(image->added, 0, image->stored.manifest.n * sizeof(*image->added));
+	if (!result && publish->session->split)
+		split_image(publish, image);
 	if (published)
 		return 0;
 	if (result < 0 || prepare_layers(publish, image, err) < 0)
