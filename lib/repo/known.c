@@ -94,7 +94,7 @@ static uint64_t hash_metadata(const struct known *known, const struct file *file
 	return hash;
 }
 
-/* The best candidate for the content of a file, or NULL; *exact: the path is the same, too. */
+/* The best candidate for the content of a file, of several the first; or NULL; *exact: the path is the same, too. */
 static const struct record *find(const struct known *known, const struct file *file,
 				 uint64_t metadata, bool *exact)
 {
@@ -108,7 +108,7 @@ static const struct record *find(const struct known *known, const struct file *f
 			   !strcmp(known->paths.data + record->path, file->origin);
 
 		next = record->next;
-		if (rank <= best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
+		if (rank < best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
 			continue;
 		best = record;
 		best_rank = rank;
