@@ -12,6 +12,8 @@ S=$tmp/store
 corpus "$tmp/corpus"
 app=quay.io/org/app
 
+known=$S/known
+
 # app TAG <SPEC: an image $app:TAG.
 app() {
 	image "$1"
@@ -249,5 +251,51 @@ echo "# one image: $first bytes; ten: $all bytes"
 # A night: what changed, a listing for the layer and one for the image, directories.
 ok "... take the space of one, and of what changed" test $((all - first)) -lt $((9 * 500000))
 is "... of which only that was sent" "$(files | cut -d ' ' -f 1,3)" "1 200"
+
+# Images with other names
+large() { # NAME TAG SPEC-LINE: an image with large files, as NAME:TAG
+	image "$2" <<-END
+		layer
+		dir ./ $t
+		file large data=large size=2M $t
+		file small data=small size=5000 $t
+		$3
+	END
+	umoci tag --image "$corpus:$2" "$1:$2"
+}
+publish_as() { # NAME TAG
+	ducc-fetch -q -s "$S" "oci:$corpus:$1:$2" | ducc-unpack -q -s "$S" |
+		ducc-publish -s "$S" -r "$R" >"$tmp/published"
+	[ -s "$tmp/published" ]
+}
+of() { # NAME TAG PATH
+	stat -c %i "$R/$1:$2/$3"
+}
+rm -rf "$known"
+R=$tmp/named
+large "$app" base "file base data=base size=5000 $t"
+ok "a layer with a large file" publish_as "$app" base
+is "... has its samples" "$(find "$known" -type f | wc -l)" 1
+large quay.io/org/other derived "file derived data=derived size=5000 $t"
+ok "one of an image with another name" publish_as quay.io/org/other derived
+for f in large small; do
+	is "... finds its $f file" "$(of quay.io/org/other derived $f)" "$(of "$app" base $f)"
+done
+for damage in 'rm "$f"' 'printf garbage >"$f"' 'truncate -s -3 "$f"' 'head -c 100000 "$tmp/random" >"$f"' 'rm "$f"; mkdir "$f"'; do
+	f=$(find "$known" -mindepth 1)
+	eval "$damage"
+	tag=after$tap_count
+	large quay.io/org/third "$tag" "file third data=$tag size=5000 $t"
+	ok "$damage: an image is published" publish_as quay.io/org/third "$tag"
+	umoci raw unpack --image "$corpus:$tag" "$tmp/want-$tag" 2>/dev/null
+	ok "... and right" same_flat -i . -i dev "$tmp/want-$tag" "$R/quay.io/org/third:$tag"
+done
+rm -rf "$known"
+ok "ducc-gc needs no samples" ducc-gc --store -q -g 0 -s "$S"
+large "$app" again "file again data=again size=5000 $t"
+ok "they begin anew" publish_as "$app" again
+is "... with each layer that was read" "$(($(wc -c <"$(find "$known" -type f)") >= 2 * 40))" 1
+ok "... and ducc-gc removes them" ducc-gc --store -q -g 0 -s "$S"
+is "... with the rest" "$(find "$known" -type f)" ""
 
 done_testing

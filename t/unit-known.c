@@ -18,6 +18,7 @@
 static char root_path[] = "/tmp/ducc-known.XXXXXX";
 static int root = -1;
 static bool links_fail;
+static struct store store;
 
 /* Instead of that of the C library. */
 int linkat(int from, const char *from_name, int to, const char *to_name, int flags)
@@ -104,7 +105,7 @@ static bool is_of(const struct file *file, int i, const char *path, bool same)
 
 static void test_candidates(struct context *context, const struct repository *repository)
 {
-	struct known *known = known_new(context, repository);
+	struct known *known = known_new(context, &store, repository);
 	AUTO_TREE *tree = tree_new(), *other = tree_new(), *third = tree_new();
 	struct digest layer = digest_at(1000), second = digest_at(1001), last = digest_at(1002);
 	struct file *exact = add(tree, 1000, "exact", "exact", 1),
@@ -155,7 +156,7 @@ static int find(void *ctx, const struct digest *layer, struct extract_source *so
 
 static void test_links(struct context *context, const struct repository *repository)
 {
-	struct known *known = known_new(context, repository);
+	struct known *known = known_new(context, &store, repository);
 	AUTO_TREE *tree = tree_new();
 	int new = 2000;
 	struct digest layer = digest_at(new), first = digest_at(1);
@@ -208,7 +209,7 @@ static double now(void)
 static double match_many(struct context *context, const struct repository *repository, int n,
 			 bool equal)
 {
-	struct known *known = known_new(context, repository);
+	struct known *known = known_new(context, &store, repository);
 	double seconds = 0;
 
 	for (int i = 0; i < 2; i++) {
@@ -231,13 +232,14 @@ static double match_many(struct context *context, const struct repository *repos
 int main(void)
 {
 	struct ducc_options options = {.size = sizeof(options)};
-	struct repository repository = {.path = root_path};
+	struct repository repository = {.name = root_path, .path = root_path};
 	struct context context;
 	AUTO_FREE char *removal = NULL;
 
 	if (!mkdtemp(root_path))
 		return 1;
 	root = open(root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	store.fd = root;
 	context_init(&context, &options);
 	publish(1, "exact", "exact", 1);
 	publish(2, "time", "exact", 1);

@@ -566,7 +566,8 @@ static int prepare_again(struct publish *publish, ducc_error **err)
 {
 	transaction_clear(publish->transaction);
 	known_free(publish->known);
-	publish->known = known_new(&publish->session->context, &publish->repository);
+	publish->known =
+		known_new(&publish->session->context, &publish->store, &publish->repository);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
@@ -585,7 +586,10 @@ static int commit(struct publish *publish, ducc_error **err)
 	if (transaction_is_empty(publish->transaction))
 		return 0;
 	publish->committing = true;
-	return transaction_commit(publish->transaction, err);
+	if (transaction_commit(publish->transaction, err) < 0)
+		return -1;
+	known_published(publish->known);
+	return 0;
 }
 
 static int open_all(struct publish *publish, ducc_error **err)
@@ -620,7 +624,8 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 						 &publish->repository, err);
 	if (!publish->transaction)
 		return -1;
-	publish->known = known_new(&publish->session->context, &publish->repository);
+	publish->known =
+		known_new(&publish->session->context, &publish->store, &publish->repository);
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
 }
 

@@ -13,8 +13,10 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 #include "repo/inventory.h"
+#include "repo/samples.h"
 
 #define IMAGES_MAX ((size_t)20)
+#define SAMPLED_MAX ((size_t)8) /* layers to read because of their samples */
 #define RECORDS_MAX ((size_t)1000000)
 #define PATHS_MAX ((size_t)128 << 20)
 #define BUCKETS ((size_t)1 << 18)
@@ -34,17 +36,19 @@ struct record {
 
 /* Lengths to which known_restore() returns. */
 struct lengths {
-	size_t names, layers, read, records, paths;
+	size_t names, queue, read, layers, records, paths, samples;
 };
 
 struct known {
 	struct context *context;
 	const struct repository *repository;
 	struct siphash_key key;
-	struct strset names;  /* REGISTRY/REPOSITORY */
-	struct strset layers; /* candidates */
-	size_t read;          /* layers of the list whose listings have been read, if any */
-	int64_t budget;       /* entries that may still be read */
+	struct strset names;     /* REGISTRY/REPOSITORY */
+	struct strset queue;     /* layers of published images ... */
+	size_t read;             /* ... the first of which have been read */
+	int64_t budget;          /* entries that may still be read */
+	struct strset layers;    /* those that records refer to */
+	struct samples *samples; /* of the layers in the repository */
 	struct record *records;
 	size_t n, capacity;
 	uint32_t *buckets; /* the last record of each, from 1 */
@@ -52,13 +56,15 @@ struct known {
 	struct lengths saved;
 };
 
-struct known *known_new(struct context *context, const struct repository *repository)
+struct known *known_new(struct context *context, const struct store *store,
+			const struct repository *repository)
 {
 	struct known *known = xcalloc(1, sizeof(*known));
 
 	known->context = context;
 	known->repository = repository;
 	known->budget = READ_AT_LEAST;
+	known->samples = samples_new(store, repository);
 	known->key = siphash_new_key();
 	known->buckets = xcalloc(BUCKETS, sizeof(*known->buckets));
 	return known;
@@ -69,7 +75,9 @@ void known_free(struct known *known)
 	if (!known)
 		return;
 	strset_free(&known->names);
+	strset_free(&known->queue);
 	strset_free(&known->layers);
+	samples_free(known->samples);
 	free(known->records);
 	free(known->buckets);
 	buffer_free(&known->paths);
@@ -201,6 +209,7 @@ static void add_layer(struct known *known, const struct digest *layer, struct tr
 
 		if (!is_own(node->file, layer))
 			continue;
+		samples_add(known->samples, layer, node->file);
 		metadata = hash_metadata(known, node->file);
 		find(known, node->file, metadata, &exact);
 		if (!exact)
@@ -209,41 +218,90 @@ static void add_layer(struct known *known, const struct digest *layer, struct tr
 }
 
 /* Adds the files of a published layer, if it is one of ours. */
-static void read_layer(struct known *known, const char *hex)
+static void read_layer(struct known *known, const struct digest *layer)
 {
+	AUTO_CLOSE int fd = -1;
+	AUTO_TREE *tree = NULL;
 	struct listing_head head;
-	struct digest layer;
 
-	memcpy(layer.hex, hex, sizeof(layer.hex));
-	AUTO_CLOSE int fd = repository_open_listing(known->repository, &layer);
-	AUTO_TREE *tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);
-	if (!tree || !digest_equal(&head.layer, &layer))
+	if (strset_has(&known->layers, layer->hex))
+		return;
+	fd = repository_open_listing(known->repository, layer);
+	tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);
+	if (!tree || !digest_equal(&head.layer, layer))
 		return;
 	known->budget -= (int64_t)tree_count(tree);
 	hash_names(known, tree);
-	add_layer(known, &layer, tree);
+	add_layer(known, layer, tree);
+}
+
+/* Reads the layers of images that are published under the same names. */
+static void read_queue(struct known *known)
+{
+	while (known->read < known->queue.n && known->budget > 0 &&
+	       !context_cancelled(known->context)) {
+		struct digest layer;
+
+		memcpy(layer.hex, known->queue.list[known->read++], sizeof(layer.hex));
+		read_layer(known, &layer);
+	}
+}
+
+/* Reads other layers that have files of a new layer. */
+static bool read_sampled(struct known *known, struct wants *wants)
+{
+	struct digest layers[SAMPLED_MAX];
+	size_t n = samples_find(known->samples, wants, layers, SAMPLED_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		read_layer(known, &layers[i]);
+	return n != 0;
+}
+
+/* Sets the `known` member of the layer's files; the others are wanted. */
+static void match(struct known *known, const struct digest *layer, struct tree *tree,
+		  struct wants *wants)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_own(node->file, layer) || node->file->known)
+			continue;
+		set_known(known, node->file, tree);
+		if (!node->file->known)
+			wants_add(wants, node->file);
+	}
 }
 
 void known_match(struct known *known, const struct digest *layer, struct tree *tree)
 {
-	struct node *root = tree_root(tree);
+	struct wants wants = {NULL};
 
 	known->budget += READ_FOR_EACH * (int64_t)tree_count(tree);
-	while (known->read < known->layers.n && known->budget > 0 &&
-	       !context_cancelled(known->context))
-		read_layer(known, known->layers.list[known->read++]);
+	read_queue(known);
 	hash_names(known, tree);
-	for (struct node *node = root; node; node = tree_next(root, node))
-		if (is_own(node->file, layer) && !node->file->known)
-			set_known(known, node->file, tree);
+	match(known, layer, tree, &wants);
+	if (read_sampled(known, &wants))
+		match(known, layer, tree, &wants);
+	free(wants.list);
 	/* Only now: equal files of one layer stay separate. */
 	add_layer(known, layer, tree);
 }
 
+void known_published(struct known *known)
+{
+	samples_save(known->samples);
+}
+
 void known_save(struct known *known)
 {
-	known->saved = (struct lengths){known->names.n, known->layers.n, known->read, known->n,
-					known->paths.len};
+	known->saved = (struct lengths){.names = known->names.n,
+					.queue = known->queue.n,
+					.read = known->read,
+					.layers = known->layers.n,
+					.records = known->n,
+					.paths = known->paths.len,
+					.samples = samples_mark(known->samples)};
 }
 
 void known_restore(struct known *known)
@@ -251,14 +309,16 @@ void known_restore(struct known *known)
 	const struct lengths *saved = &known->saved;
 
 	strset_cut(&known->names, saved->names);
-	strset_cut(&known->layers, saved->layers);
+	strset_cut(&known->queue, saved->queue);
 	known->read = saved->read;
+	strset_cut(&known->layers, saved->layers);
 	while (known->n > saved->records) {
 		const struct record *last = &known->records[--known->n];
 
 		*bucket_of(known, last->sha256) = last->next;
 	}
 	buffer_truncate(&known->paths, saved->paths);
+	samples_cut(known->samples, saved->samples);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -328,7 +388,7 @@ static void add_image(struct known *known, const char *label)
 	/* The upper layers are the ones that a rebuild replaces. */
 	if (published_read(&image, known->repository, label))
 		for (size_t i = image.n_layers; i > 0; i--)
-			strset_add(&known->layers, image.layers[i - 1].hex);
+			strset_add(&known->queue, image.layers[i - 1].hex);
 	published_free(&image);
 }
 
