@@ -14,6 +14,9 @@ static int option(int letter, const char *value)
 	switch (letter) {
 	case 'B':
 		return tool_parse_size(value, &tool.options.batch_bytes) ? 0 : -1;
+	case 'C':
+		tool.options.split = true;
+		return 0;
 	case 'c':
 		tool.options.chunk_bytes = UINT64_MAX;
 		return !strcmp(value, "off") || tool_parse_size(value, &tool.options.chunk_bytes)
@@ -28,9 +31,9 @@ static int option(int letter, const char *value)
 
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-hnqvV] [-B bytes] [-b images] [-c bytes] [-N file]\n"
+	.usage = "[-ChnqvV] [-B bytes] [-b images] [-c bytes] [-N file]\n"
 		 "                    [-r repository] [-s store] [-w seconds] [image ...]",
-	.letters = "B:b:c:w:",
+	.letters = "B:b:Cc:w:",
 	.option = option,
 };
 

@@ -214,6 +214,7 @@ struct ducc_options {
 	 * configuration splits them; 0: what that says; UINT64_MAX: no files.
 	 */
 	uint64_t chunk_bytes;
+	bool split; /* publish published files again that are larger, but not in chunks */
 };
 
 typedef struct ducc_session ducc_session;

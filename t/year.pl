@@ -191,6 +191,8 @@ sub check
 		my $is = $by_config{$id // ''} // 'unknown';
 		wrong($day, "$name leads to image $is, but says $says") if $says ne "image $is\n";
 		wrong($day, "$name is image $is instead of $n") if $good && defined $n && $is ne $n;
+		# A bad day may have published a tag that is gone on the next.
+		$published{$name} = $is if defined $tags{$name} && $is eq $tags{$name};
 		my $listed = $podman{"$registry/$name"};
 		if (!$listed || $listed->{id} ne ($id // '')) {
 			# Podman's list comes first, then the names; what was killed in between, the next run finishes.

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -22,8 +24,14 @@ struct want {
 struct extraction {
 	struct tree *tree;
 	struct beneath to;
+	int (*find)(void *ctx, const struct digest *layer, struct extract_source *source,
+		    ducc_error **err);
+	void *ctx;
 	struct extract_report *report;
-	struct want *wants; /* sorted by layer and origin */
+	const struct digest *known_layer; /* of the last known file, or NULL ... */
+	struct beneath known;             /* ... and its directory */
+	bool no_clones;                   /* the file system cannot share blocks */
+	struct want *wants;               /* sorted by layer and origin */
 	size_t n, capacity;
 	struct buffer path; /* of the current node */
 };
@@ -302,6 +310,84 @@ static int link_others(struct extraction *x, struct want *first, ducc_error **er
 	return 0;
 }
 
+/* --- known files ------------------------------------------------------ */
+
+static void close_known(struct extraction *x)
+{
+	beneath_close(&x->known);
+	cleanup_close(&x->known.root);
+	x->known = (struct beneath)BENEATH(-1);
+}
+
+/* Opens the directory of the known file in its layer; -1: it cannot be used. */
+static int open_known(struct extraction *x, const struct known_file *known, const char **name)
+{
+	if (x->known_layer != known->layer) {
+		struct extract_source source = {.fd = -1};
+
+		close_known(x);
+		x->known_layer = known->layer;
+		x->find(x->ctx, known->layer, &source, NULL);
+		x->known.root = source.fd;
+	}
+	return x->known.root < 0 ? -1 : beneath_parent(&x->known, known->path, name);
+}
+
+/* True if a published file still has the metadata that the file would get. */
+static bool has_metadata(const struct stat *st, const struct file *file)
+{
+	return st->st_mtim.tv_sec == file->mtime && st->st_mtim.tv_nsec == file->mtime_nsec &&
+	       /* Others than root cannot set these. */
+	       (geteuid() != 0 ||
+		(st->st_mode == file->mode && st->st_uid == file->uid && st->st_gid == file->gid));
+}
+
+/* Creates a file that shares the blocks of another one. */
+static bool clone_file(struct extraction *x, int from, const char *from_name,
+		       const struct node *node)
+{
+	const char *name;
+	AUTO_CLOSE int in = openat(from, from_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int out = in < 0 ? -1 : create(x, node);
+	int parent;
+
+	if (out < 0)
+		return false;
+	x->no_clones = ioctl(out, FICLONE, in) < 0;
+	if (!x->no_clones && !set_metadata(out, node->file, x->report))
+		return true;
+	parent = open_target(x, node, &name);
+	if (parent >= 0)
+		unlinkat(parent, name, 0);
+	return false;
+}
+
+/*
+ * Creates a file from the known file with its content.  Whatever prevents that is no error:
+ * the tar has the content, too.  Under another path, the same inode could be in an image
+ * twice, which would make hard links of separate files.
+ */
+static bool use_known(struct extraction *x, const struct node *node)
+{
+	const struct file *file = node->file;
+	const struct known_file *known = file->known;
+	const char *from_name, *name;
+	int from = open_known(x, known, &from_name), parent;
+	struct stat st;
+
+	if (from < 0 || fstatat(from, from_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size)
+		return false;
+	if (known->same && !strcmp(known->path, file->origin) && has_metadata(&st, file)) {
+		parent = open_target(x, node, &name);
+		if (parent >= 0 && !linkat(from, from_name, parent, name, 0))
+			return true;
+	}
+	return !x->no_clones && clone_file(x, from, from_name, node);
+}
+
+/* --- files from a tar ------------------------------------------------- */
+
 static int write_to(void *ctx, const void *data, size_t len, ducc_error **err)
 {
 	return write_all(*(int *)ctx, data, len) < 0 ? error_errno(err, errno, "write") : 0;
@@ -320,6 +406,7 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 	}
 	if (set_metadata(fd, first->node->file, x->report) < 0)
 		return fail(x, first->node, err);
+	amount_add(&x->report->sent, (struct amount){1, first->node->file->size});
 	return link_others(x, first, err);
 }
 
@@ -337,6 +424,36 @@ static int extract_tar(struct extraction *x, const struct digest *layer, int fd,
 	}
 	return result;
 }
+
+/* Creates whatever does not need the tar, and then the rest from it. */
+static int extract_archived(struct extraction *x, struct want *first, const struct want *end,
+			    int tar, ducc_error **err)
+{
+	for (struct want *want = first; want < end; want++) {
+		const struct file *file = want->node->file;
+
+		if (want->done || (want > first && same_file(x, want, want - 1)))
+			continue;
+		if (S_ISREG(file->mode)) {
+			if (!file->known || !use_known(x, want->node))
+				continue;
+			amount_add(&x->report->linked, (struct amount){1, file->size});
+		} else if (make_special(x, want->node, err) < 0) {
+			return -1;
+		}
+		if (link_others(x, want, err) < 0)
+			return -1;
+	}
+	if (extract_tar(x, first->node->file->layer, tar, err) < 0)
+		return -1;
+	for (struct want *want = first; want < end; want++)
+		if (!want->done)
+			return error_set(err, "%s: missing from its layer's tar",
+					 want->node->file->origin);
+	return 0;
+}
+
+/* --- files from a directory ------------------------------------------- */
 
 /* Copies the content of the layer's file for the first of its names. */
 static int copy_file(struct extraction *x, struct beneath *from, struct want *first,
@@ -398,35 +515,17 @@ static int extract_directory(struct extraction *x, struct want *want, const stru
 	return result;
 }
 
-static int extract_layer(struct extraction *x, struct want *first, struct want *end,
-			 struct extract_source *source, ducc_error **err)
-{
-	const struct digest *layer = first->node->file->layer;
-
-	if (source->how != EXTRACT_TAR)
-		return extract_directory(x, first, end, source, err);
-	/* Files without content need no tar. */
-	for (struct want *want = first; want < end; want++) {
-		if (S_ISREG(want->node->file->mode) || want->done)
-			continue;
-		if (make_special(x, want->node, err) < 0 || link_others(x, want, err) < 0)
-			return -1;
-	}
-	if (extract_tar(x, layer, source->fd, err) < 0)
-		return -1;
-	for (struct want *want = first; want < end; want++)
-		if (!want->done)
-			return error_set(err, "%s: missing from its layer's tar",
-					 want->node->file->origin);
-	return 0;
-}
-
 int extract(int root, struct tree *tree,
 	    int (*find)(void *ctx, const struct digest *layer, struct extract_source *source,
 			ducc_error **err),
 	    void *ctx, struct extract_report *report, ducc_error **err)
 {
-	struct extraction x = {.tree = tree, .to = BENEATH(root), .report = report};
+	struct extraction x = {.tree = tree,
+			       .to = BENEATH(root),
+			       .find = find,
+			       .ctx = ctx,
+			       .report = report,
+			       .known = BENEATH(-1)};
 	int result = make_skeleton(&x, err);
 	size_t first = 0;
 
@@ -441,7 +540,11 @@ int extract(int root, struct tree *tree,
 			end++;
 		result = find(ctx, layer, &source, err);
 		if (!result)
-			result = extract_layer(&x, x.wants + first, x.wants + end, &source, err);
+			result = source.how == EXTRACT_TAR
+					 ? extract_archived(&x, x.wants + first, x.wants + end,
+							    source.fd, err)
+					 : extract_directory(&x, x.wants + first, x.wants + end,
+							     &source, err);
 		cleanup_close(&source.fd);
 		if (result)
 			error_wrap(err, "layer " PRI_DIGEST, layer->hex);
@@ -449,6 +552,7 @@ int extract(int root, struct tree *tree,
 	}
 	if (!result)
 		result = finish_directories(&x, err);
+	close_known(&x);
 	beneath_close(&x.to);
 	buffer_free(&x.path);
 	free(x.wants);

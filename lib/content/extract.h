@@ -21,9 +21,11 @@ struct extract_source {
 	int fd; /* closed by extract() */
 };
 
-/* Counts of metadata that an unprivileged user could not set. */
 struct extract_report {
+	/* Counts of metadata that an unprivileged user could not set. */
 	size_t owners, devices, xattrs, privileged_modes;
+	/* Regular files from tars: with their content, or linked to known files. */
+	struct amount sent, linked;
 };
 
 /*
@@ -31,6 +33,11 @@ struct extract_report {
  * of the tree may exist.  Void
  * whiteouts are omitted, others become character devices 0:0.  find() returns the
  * source of a layer; it is called once for each layer with files in the tree.
+ *
+ * Instead of a file in a tar, the known file (file->known) is used if it is there: a hard
+ * link to it if it is the same, under the same path; else its blocks, if the file system can
+ * share them.  find() returns the source of its layer, perhaps several times.
+ *
  * Nothing is synced.
  */
 int extract(int root, struct tree *tree,

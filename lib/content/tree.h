@@ -29,6 +29,12 @@ struct amount {
 	uint64_t files, bytes;
 };
 
+static inline void amount_add(struct amount *amount, struct amount more)
+{
+	amount->files += more.files;
+	amount->bytes += more.bytes;
+}
+
 /* A regular file of a published or added layer, whose content equals that of another file. */
 struct known_file {
 	const struct digest *layer; /* interned in the other file's tree */

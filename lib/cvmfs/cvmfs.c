@@ -48,10 +48,12 @@ struct cvmfs {
 	struct strset removals; /* conflicting directories that are not ours */
 	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
+	size_t n_splits; /* by transaction_split() */
 	struct probes probes;
 	struct staging staging;
 	struct {
-		size_t layers, removals, removed, probes, staged;
+		size_t layers, removals, removed, splits, probes;
+		struct staging_mark staging;
 		struct payload_mark payload;
 	} saved;
 	char *log;             /* path of the entry in the log */
@@ -279,6 +281,36 @@ static int add_tree(struct transaction *transaction, const char *directory, cons
 				    own ? layer_listing : flat_listing, err);
 }
 
+static void split(struct transaction *transaction, const char *root, struct tree *tree)
+{
+	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	struct node *top = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = top; node; node = tree_next(top, node)) {
+		const struct file *file = node->file;
+		AUTO_FREE char *name = NULL;
+
+		if (!file || !S_ISREG(file->mode) || file->size <= cvmfs->staging.limit)
+			continue;
+		node_path(node, &path);
+		name = format("%s/%s", root, path.data);
+		if (!staging_add_split(&cvmfs->staging, name, file->size))
+			continue;
+		transaction->bytes += file->size;
+		transaction->chunked.files++;
+		transaction->chunked.bytes += file->size;
+		transaction->steps++;
+		cvmfs->n_splits++;
+	}
+	if (cvmfs->staging.crowded)
+		context_notice(transaction->context, DUCC_WARNING,
+			       "%s: not all large files are split: there is no space for them in "
+			       "the scratch area",
+			       root);
+	transaction->crowded |= cvmfs->staging.crowded;
+}
+
 static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err)
 {
@@ -354,7 +386,7 @@ static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
 
 static bool adds_something(const struct cvmfs *cvmfs)
 {
-	return cvmfs->base.steps > cvmfs->n_removed;
+	return cvmfs->base.steps > cvmfs->n_removed + cvmfs->n_splits;
 }
 
 /* --- a transaction ---------------------------------------------------- */
@@ -373,7 +405,8 @@ static void save(struct transaction *transaction)
 	cvmfs->saved.removals = cvmfs->removals.n;
 	cvmfs->saved.removed = cvmfs->n_removed;
 	cvmfs->saved.probes = cvmfs->probes.n;
-	cvmfs->saved.staged = cvmfs->staging.trees.keys.n;
+	cvmfs->saved.splits = cvmfs->n_splits;
+	cvmfs->saved.staging = staging_mark(&cvmfs->staging);
 	cvmfs->saved.payload = payload_mark(&cvmfs->payload);
 }
 
@@ -387,7 +420,8 @@ static void restore(struct transaction *transaction, bool nothing)
 	strset_cut(&cvmfs->removals, cvmfs->saved.removals);
 	forget(cvmfs->removed, &cvmfs->n_removed, cvmfs->saved.removed);
 	probes_forget(&cvmfs->probes, cvmfs->saved.probes);
-	staging_cut(&cvmfs->staging, cvmfs->saved.staged);
+	cvmfs->n_splits = cvmfs->saved.splits;
+	staging_reset(&cvmfs->staging, cvmfs->saved.staging);
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
 }
 
@@ -515,11 +549,11 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	if (has_edits(cvmfs)) {
 		if (!cvmfs->edit && open_edit(cvmfs, err) < 0)
 			return -1;
-	} else if (adds_something(cvmfs)) {
+	} else if (adds_something(cvmfs) || cvmfs->n_splits) {
 		result = prepare_ingest(cvmfs, &changed, err);
 		if (result)
 			return result;
-		if (!cvmfs->ingest && open_ingest(cvmfs, err) < 0)
+		if (adds_something(cvmfs) && !cvmfs->ingest && open_ingest(cvmfs, err) < 0)
 			return -1;
 	}
 	return is_changed(cvmfs) || changed;
@@ -691,6 +725,7 @@ const struct target cvmfs_target = {
 	.removes_later = true,
 	.begin = begin,
 	.tree = add_tree,
+	.split = split,
 	.complete = complete_layer,
 	.entry = add_entry,
 	.remove = remove_path,

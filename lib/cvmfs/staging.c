@@ -161,6 +161,7 @@ void staging_free(struct staging *staging)
 {
 	strmap_free_values(&staging->trees, free_tree);
 	strmap_free_values(&staging->roots, free);
+	strset_free(&staging->splits);
 }
 
 const struct staged_tree *staging_find(const struct staging *staging, const char *directory)
@@ -302,6 +303,18 @@ static bool is_own_file(const struct node *node, const struct digest *layer)
 	return file && S_ISREG(file->mode) && file->layer && digest_equal(file->layer, layer);
 }
 
+/* True if this machine can stage files; else it says so, once. */
+static bool is_possible(struct staging *staging)
+{
+	if (!staging->possible && !staging->told)
+		context_notice(staging->context, DUCC_INFO,
+			       "%s: large files are not split into chunks: that requires the "
+			       "repository's mount, and root",
+			       staging->repository->name);
+	staging->told |= !staging->possible;
+	return staging->possible;
+}
+
 /* True if the large files of the layer can be staged: the scratch space suffices for them. */
 static bool has_room(struct staging *staging, struct tree *tree, const struct digest *layer)
 {
@@ -313,15 +326,8 @@ static bool has_room(struct staging *staging, struct tree *tree, const struct di
 			bytes += node->file->size;
 	if (!bytes)
 		return staging->possible;
-	if (!staging->possible) {
-		if (!staging->told)
-			context_notice(staging->context, DUCC_INFO,
-				       "%s: large files are not split into chunks: that requires "
-				       "the repository's mount, and root",
-				       staging->repository->name);
-		staging->told = true;
+	if (!is_possible(staging))
 		return false;
-	}
 	if (staging->bytes + bytes <= staging->room)
 		return true;
 	staging->crowded = true;
@@ -430,17 +436,34 @@ const struct staged_tree *staging_add_flat(struct staging *staging, const char *
 	return keep(staging, staged);
 }
 
-void staging_cut(struct staging *staging, size_t n)
+bool staging_add_split(struct staging *staging, const char *path, uint64_t size)
 {
-	if (n < staging->published)
-		n = staging->published;
-	for (size_t i = n; i < staging->trees.keys.n; i++) {
-		struct staged_tree *staged = staging->trees.values[i];
-
-		staging->bytes -= staged->bytes;
-		free_tree(staged);
+	if (size <= staging->limit || chunking_of(staging->repository, path) != CHUNKING_WHOLE ||
+	    !is_possible(staging))
+		return false;
+	if (staging->bytes + size > staging->room) {
+		staging->crowded = true;
+		return false;
 	}
+	if (strset_add(&staging->splits, path))
+		staging->bytes += size;
+	return true;
+}
+
+struct staging_mark staging_mark(const struct staging *staging)
+{
+	return (struct staging_mark){staging->trees.keys.n, staging->splits.n, staging->bytes};
+}
+
+void staging_reset(struct staging *staging, struct staging_mark mark)
+{
+	size_t n = mark.trees > staging->published ? mark.trees : staging->published;
+
+	for (size_t i = n; i < staging->trees.keys.n; i++)
+		free_tree(staging->trees.values[i]);
 	strset_cut(&staging->trees.keys, n);
+	strset_cut(&staging->splits, mark.splits);
+	staging->bytes = mark.bytes;
 	staging->crowded = false;
 }
 
@@ -451,6 +474,8 @@ static int write_journal(const struct staging *staging, ducc_error **err)
 	AUTO_FREE char *path = mount_spool(staging->repository, JOURNAL);
 	AUTO_BUFFER text = {0};
 
+	if (!staging->trees.keys.n)
+		return 0;
 	for (size_t i = 0; i < staging->trees.keys.n; i++)
 		buffer_addf(&text, "%s\n", staging->trees.keys.list[i]);
 	if (file_replace(AT_FDCWD, path, text.data, text.len) < 0)
@@ -534,6 +559,8 @@ char *staging_revision(const struct repository *repository)
 
 static bool is_pending(const struct staging *staging, int stage)
 {
+	if (!stage && staging->splits.n)
+		return true;
 	for (size_t i = staging->published; i < staging->trees.keys.n; i++)
 		if (((struct staged_tree *)staging->trees.values[i])->stages[stage])
 			return true;
@@ -608,12 +635,27 @@ static int write_tree(const struct staging *staging, int mount, const struct sta
 	return 0;
 }
 
+/* Opening a file of the lower layer of an overlay to be written copies it, with its metadata. */
+static int write_splits(const struct staging *staging, int mount, ducc_error **err)
+{
+	for (size_t i = 0; i < staging->splits.n; i++) {
+		const char *path = staging->splits.list[i];
+		AUTO_CLOSE int fd = path_open(mount, path, O_RDWR | O_NONBLOCK, 0);
+
+		if (fd < 0)
+			return error_errno(err, errno, "%s", path);
+		if (context_cancelled(staging->context))
+			return context_interrupted(err);
+	}
+	return 0;
+}
+
 static int write_stage(const struct staging *staging, struct edit *edit, int stage,
 		       ducc_error **err)
 {
 	AUTO_CLOSE int mount = edit_open_mount(edit, err);
 
-	if (mount < 0)
+	if (mount < 0 || (!stage && write_splits(staging, mount, err) < 0))
 		return -1;
 	for (size_t i = staging->published; i < staging->trees.keys.n; i++) {
 		const struct staged_tree *staged = staging->trees.values[i];
@@ -660,7 +702,10 @@ int staging_publish(struct staging *staging, char **revision, bool *changed, duc
 	for (int stage = 0; stage < STAGES && !result; stage++)
 		if (is_pending(staging, stage))
 			result = publish_stage(staging, stage, revision, changed, err);
-	if (!result)
+	if (!result) {
 		staging->published = staging->trees.keys.n;
+		strset_free(&staging->splits);
+		staging->bytes = 0;
+	}
 	return result;
 }

@@ -48,6 +48,7 @@ struct staging {
 	bool crowded;               /* the scratch space does not suffice for a tree */
 	uint64_t room;              /* bytes free in the scratch space */
 	uint64_t bytes;             /* of pending files to be written there */
+	struct strset splits;       /* published files that are written again, to be split */
 	size_t published;           /* the first trees are: not pending */
 	struct strmap trees;        /* by directory */
 	struct strmap roots;        /* roots of published layers, by digest */
@@ -58,8 +59,13 @@ void staging_init(struct staging *staging, struct context *context, const struct
 		  const struct repository *repository, const struct strset *added, uint64_t limit);
 void staging_free(struct staging *staging);
 
-/* Forgets all but the first n trees, and those that are published already. */
-void staging_cut(struct staging *staging, size_t n);
+/* A state of the staging, and how to return to it: {0} is nothing but what is published. */
+struct staging_mark {
+	size_t trees, splits;
+	uint64_t bytes;
+};
+struct staging_mark staging_mark(const struct staging *staging);
+void staging_reset(struct staging *staging, struct staging_mark mark);
 
 /* The tree at that directory; NULL: nothing is special about it. */
 const struct staged_tree *staging_find(const struct staging *staging, const char *directory);
@@ -79,6 +85,9 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 /* The same for a flat tree, whose layers have been added or published. */
 const struct staged_tree *staging_add_flat(struct staging *staging, const char *directory,
 					   struct tree *tree);
+
+/* Writes a published file again, so that it is split; false if it is, or cannot be. */
+bool staging_add_split(struct staging *staging, const char *path, uint64_t size);
 
 /* Where the content of a file of a layer is. */
 struct location {

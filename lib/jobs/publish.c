@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -30,6 +31,17 @@
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
 
+/* What becomes of the files of new layers (transaction.h). */
+enum way { SENT, LINKED, GRAFTED, CHUNKED, N_WAYS };
+static const struct {
+	const char *name, *files, *bytes; /* in notices, and in events */
+} ways[N_WAYS] = {
+	[SENT] = {"sent", "files_sent", "bytes_sent"},
+	[LINKED] = {"linked", "files_linked", "bytes_linked"},
+	[GRAFTED] = {"grafted", "files_grafted", "bytes_grafted"},
+	[CHUNKED] = {"chunked", "files_chunked", "bytes_chunked"},
+};
+
 struct image {
 	struct reference reference;
 	char *name; /* REGISTRY/REPOSITORY:TAG */
@@ -38,8 +50,9 @@ struct image {
 	struct strset there; /* labels under which its metadata is published */
 	uint64_t *unpacked;  /* bytes of each layer; 0: unknown */
 	bool *added;         /* for each layer: the transaction adds it */
-	bool changed;        /* the transaction adds something for it */
-	bool known;          /* its name, for that platform, was published before */
+	struct amount amounts[N_WAYS];
+	bool changed; /* the transaction adds something for it */
+	bool known;   /* its name, for that platform, was published before */
 	struct span span;
 };
 
@@ -342,6 +355,36 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	return 0;
 }
 
+/* Splits what is published of the tree with that listing; without it, nothing is known. */
+static void split(struct publish *publish, const char *listing, const char *root, bool is_layer)
+{
+	AUTO_CLOSE int at = repository_root(&publish->repository);
+	AUTO_CLOSE int fd = at < 0 ? -1 : path_open_file(at, listing);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (fd >= 0)
+		tree = listing_read(fd, is_layer ? &head : NULL, NULL);
+	if (tree)
+		transaction_split(publish->transaction, root, tree);
+}
+
+/* Publishes large files again that are published, but not split. */
+static void split_image(struct publish *publish, const struct image *image)
+{
+	const struct digest *config = &image->stored.manifest.config.digest;
+	AUTO_FREE char *flat = flat_directory(config), *listing = flat_listing(config);
+
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct digest *layer = &image->stored.manifest.layers[i].digest;
+		AUTO_FREE char *layer_root = repository_layer_root(&publish->repository, layer);
+		AUTO_FREE char *of_layer = layer_listing(layer);
+
+		split(publish, of_layer, layer_root, true);
+	}
+	split(publish, listing, flat, false);
+}
+
 /* Adds the layers and the flat tree of an image, but not its names. */
 static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
 {
@@ -351,11 +394,27 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 
 	free(naming.platform);
 	memset(image->added, 0, image->stored.manifest.n * sizeof(*image->added));
+	if (!result && publish->session->split)
+		split_image(publish, image);
 	if (published)
 		return 0;
 	if (result < 0 || prepare_layers(publish, image, err) < 0)
 		return -1;
 	return prepare_flat(publish, image, err);
+}
+
+/* Sets the amounts of an image: what the transaction has added since it was saved. */
+static void set_amounts(struct image *image, const struct transaction *transaction)
+{
+	const struct amount now[] = {transaction->sent, transaction->linked, transaction->grafted,
+				     transaction->chunked};
+	const struct amount before[] = {transaction->saved.sent, transaction->saved.linked,
+					transaction->saved.grafted, transaction->saved.chunked};
+
+	for (size_t i = 0; i < N_WAYS; i++) {
+		image->amounts[i].files = now[i].files - before[i].files;
+		image->amounts[i].bytes = now[i].bytes - before[i].bytes;
+	}
 }
 
 /* Adds the missing parts of one image, or nothing on failure. */
@@ -370,6 +429,7 @@ static void prepare(struct publish *publish, size_t i)
 		transaction_restore(publish->transaction);
 		known_restore(publish->known);
 	}
+	set_amounts(image, publish->transaction);
 	image->changed = publish->transaction->steps != before;
 }
 
@@ -387,6 +447,25 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .unpacked = image->unpacked};
 
 	podman_add(&publish->session->context, podman, image->name, named, &entry);
+}
+
+/* "NAME: publishing, 5 files sent (0.1 MB), 23 linked (1.5 MB)" */
+static void report_plan(struct publish *publish, const struct image *image)
+{
+	const char *unit = " files";
+	AUTO_BUFFER text = {0};
+
+	buffer_adds(&text, image->changed ? "publishing" : "unchanged");
+	for (size_t i = 0; i < N_WAYS; i++) {
+		const struct amount *amount = &image->amounts[i];
+
+		if (!amount->files)
+			continue;
+		buffer_addf(&text, ", %" PRIu64 "%s %s (%.1f MB)", amount->files, unit,
+			    ways[i].name, (double)amount->bytes / 1e6);
+		unit = "";
+	}
+	context_notice(&publish->session->context, DUCC_INFO, "%s: %s", image->name, text.data);
 }
 
 /* Adds the names and the metadata of the prepared images. */
@@ -420,8 +499,7 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 			add_to_podman(publish, podman, images[i],
 				      !strcmp(namings[i].label, namings[i].name));
 		images[i]->changed |= publish->transaction->steps != before;
-		context_notice(&publish->session->context, DUCC_INFO, "%s: %s", images[i]->name,
-			       images[i]->changed ? "publishing" : "unchanged");
+		report_plan(publish, images[i]);
 	}
 	if (!result)
 		result = podman_save(podman, publish->transaction, err);
@@ -537,7 +615,8 @@ static int prepare_again(void *ctx, ducc_error **err)
 	struct publish *publish = ctx;
 
 	known_free(publish->known);
-	publish->known = known_new(&publish->session->context, &publish->repository);
+	publish->known =
+		known_new(&publish->session->context, &publish->store, &publish->repository);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
 			prepare(publish, i);
@@ -558,7 +637,10 @@ static int commit(struct publish *publish, ducc_error **err)
 	if (transaction_is_empty(publish->transaction))
 		return 0;
 	publish->committing = true;
-	return transaction_commit(publish->transaction, err);
+	if (transaction_commit(publish->transaction, err) < 0)
+		return -1;
+	known_published(publish->known);
+	return 0;
 }
 
 static int open_all(struct publish *publish, ducc_error **err)
@@ -595,8 +677,41 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 						 &publish->repository, err);
 	if (!publish->transaction)
 		return -1;
-	publish->known = known_new(&publish->session->context, &publish->repository);
+	publish->known =
+		known_new(&publish->session->context, &publish->store, &publish->repository);
 	return prepare_all(publish, n, err) < 0 ? -1 : commit(publish, err);
+}
+
+/* The number as text, owned by the set. */
+static const char *keep(struct strset *texts, uint64_t number)
+{
+	AUTO_FREE char *text = format("%" PRIu64, number);
+
+	strset_add(texts, text);
+	return texts->list[strset_find(texts, text)];
+}
+
+/* Reports the flat image, and the files of the layers that are published for it. */
+static void report_flat(struct publish *publish, const struct image *image, const char *request)
+{
+	AUTO_FREE char *flat = flat_directory(&image->stored.manifest.config.digest);
+	const char *pairs[10 + 4 * N_WAYS + 1] = {"repository",    publish->repository.name,
+						  "image_request", request,
+						  "image",         image->name,
+						  "public_path",   image->name,
+						  "private_path",  flat};
+	AUTO_STRSET numbers = {NULL};
+	size_t n = 10;
+
+	for (size_t i = 0; i < N_WAYS; i++) {
+		if (!image->amounts[i].files)
+			continue;
+		pairs[n++] = ways[i].files;
+		pairs[n++] = keep(&numbers, image->amounts[i].files);
+		pairs[n++] = ways[i].bytes;
+		pairs[n++] = keep(&numbers, image->amounts[i].bytes);
+	}
+	event_send(publish->session->events, "publish_flat_image", pairs);
 }
 
 /* Reports the result in the record and in events. */
@@ -604,7 +719,6 @@ static void report(struct publish *publish, size_t i)
 {
 	struct image *image = &publish->images[i];
 	const char *request = ducc_record_reference(publish->records[i]);
-	AUTO_FREE char *flat = flat_directory(&image->stored.manifest.config.digest);
 
 	ducc_record_set(publish->records[i], "state",
 			!image->changed ? "unchanged"
@@ -618,9 +732,7 @@ static void report(struct publish *publish, size_t i)
 			      image->name, "layer_digest",
 			      image->stored.manifest.layers[k].digest.hex);
 	if (image->changed)
-		event(publish->session->events, "publish_flat_image", "repository",
-		      publish->repository.name, "image_request", request, "image", image->name,
-		      "public_path", image->name, "private_path", flat);
+		report_flat(publish, image, request);
 }
 
 static void end_image(struct publish *publish, size_t i)

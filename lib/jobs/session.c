@@ -99,6 +99,7 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	session->limits = limits;
 	session->batch_bytes = options->batch_bytes;
 	session->chunk_bytes = options->chunk_bytes;
+	session->split = options->split;
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
 	context_init(&session->context, options);

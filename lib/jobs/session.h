@@ -20,6 +20,7 @@ struct ducc_session {
 	unsigned jobs;    /* 0: default of the job */
 	struct ducc_limits limits;
 	uint64_t batch_bytes, chunk_bytes;
+	bool split;
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: no event file */

@@ -169,7 +169,7 @@ static int list_files(struct clean *clean, const char *directory, struct digest_
 		clean->files[clean->n++] = (struct candidate){format("%s/%s", directory, name),
 							      (uint64_t)st.st_size, st.st_mtime};
 	}
-	if (entries.error)
+	if (entries.error && entries.error != ENOENT)
 		return error_errno(err, entries.error, "%s/%s", clean->store.path, directory);
 	return 0;
 }
@@ -227,7 +227,8 @@ static int run(struct clean *clean, ducc_error **err)
 	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||
 	    list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
 	    list_files(clean, "layers", &clean->layers, err) < 0 ||
-	    list_files(clean, "images", &clean->images, err) < 0)
+	    list_files(clean, "images", &clean->images, err) < 0 ||
+	    list_files(clean, "known", &(struct digest_set){NULL}, err) < 0)
 		return -1;
 	return remove_files(clean, err);
 }

@@ -149,6 +149,7 @@ static int run_remove(int repository, const char *from, const char *path)
 	AUTO_FREE char *aside = format(REPLACED "/%s", from);
 	const char *name;
 	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+	struct stat st;
 
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -1; /* done before */
@@ -156,7 +157,8 @@ static int run_remove(int repository, const char *from, const char *path)
 		return -1;
 	if (renameat(parent, name, repository, aside) < 0 && errno != ENOENT) {
 		/* Only root can move a directory without write permission in it. */
-		if (errno != EACCES || fchmodat(parent, name, 0700, 0) < 0 ||
+		if (errno != EACCES || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISDIR(st.st_mode) || fchmodat(parent, name, 0700, 0) < 0 ||
 		    renameat(parent, name, repository, aside) < 0)
 			return -1;
 	}
@@ -316,6 +318,8 @@ static int fill(struct directory *directory, int at, const char *name, struct tr
 	if (extract(root, tree, find_source, &context, &report, err) < 0)
 		return -1;
 	warn_of(directory, what, &report);
+	amount_add(&directory->base.sent, report.sent);
+	amount_add(&directory->base.linked, report.linked);
 	return 0;
 }
 

@@ -13,11 +13,16 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 #include "repo/inventory.h"
+#include "repo/samples.h"
 
 #define IMAGES_MAX ((size_t)20)
+#define SAMPLED_MAX ((size_t)8) /* layers to read because of their samples */
 #define RECORDS_MAX ((size_t)1000000)
 #define PATHS_MAX ((size_t)128 << 20)
 #define BUCKETS ((size_t)1 << 18)
+/* Entries of listings to read: 2 or 3 us each, when publishing a file takes 100 us and more. */
+#define READ_AT_LEAST 50000
+#define READ_FOR_EACH 20
 #define STEPS_MAX 100 /* in a bucket, where an image can have any number of equal files */
 
 /* A file of a candidate. */
@@ -31,16 +36,19 @@ struct record {
 
 /* Lengths to which known_restore() returns. */
 struct lengths {
-	size_t names, layers, read, records, paths;
+	size_t names, queue, read, layers, records, paths, samples;
 };
 
 struct known {
 	struct context *context;
 	const struct repository *repository;
 	struct siphash_key key;
-	struct strset names;  /* REGISTRY/REPOSITORY */
-	struct strset layers; /* candidates */
-	size_t read;          /* layers whose records have been added */
+	struct strset names;     /* REGISTRY/REPOSITORY */
+	struct strset queue;     /* layers of published images ... */
+	size_t read;             /* ... the first of which have been read */
+	int64_t budget;          /* entries that may still be read */
+	struct strset layers;    /* those that records refer to */
+	struct samples *samples; /* of the layers in the repository */
 	struct record *records;
 	size_t n, capacity;
 	uint32_t *buckets; /* the last record of each, from 1 */
@@ -48,12 +56,15 @@ struct known {
 	struct lengths saved;
 };
 
-struct known *known_new(struct context *context, const struct repository *repository)
+struct known *known_new(struct context *context, const struct store *store,
+			const struct repository *repository)
 {
 	struct known *known = xcalloc(1, sizeof(*known));
 
 	known->context = context;
 	known->repository = repository;
+	known->budget = READ_AT_LEAST;
+	known->samples = samples_new(store, repository);
 	known->key = siphash_new_key();
 	known->buckets = xcalloc(BUCKETS, sizeof(*known->buckets));
 	return known;
@@ -64,7 +75,9 @@ void known_free(struct known *known)
 	if (!known)
 		return;
 	strset_free(&known->names);
+	strset_free(&known->queue);
 	strset_free(&known->layers);
+	samples_free(known->samples);
 	free(known->records);
 	free(known->buckets);
 	buffer_free(&known->paths);
@@ -94,7 +107,7 @@ static uint64_t hash_metadata(const struct known *known, const struct file *file
 	return hash;
 }
 
-/* The best candidate for the content of a file, or NULL; *exact: the path is the same, too. */
+/* The best candidate for the content of a file, of several the first; or NULL; *exact: the path is the same, too. */
 static const struct record *find(const struct known *known, const struct file *file,
 				 uint64_t metadata, bool *exact)
 {
@@ -108,7 +121,7 @@ static const struct record *find(const struct known *known, const struct file *f
 			   !strcmp(known->paths.data + record->path, file->origin);
 
 		next = record->next;
-		if (rank <= best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
+		if (rank < best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
 			continue;
 		best = record;
 		best_rank = rank;
@@ -196,6 +209,7 @@ static void add_layer(struct known *known, const struct digest *layer, struct tr
 
 		if (!is_own(node->file, layer))
 			continue;
+		samples_add(known->samples, layer, node->file);
 		metadata = hash_metadata(known, node->file);
 		find(known, node->file, metadata, &exact);
 		if (!exact)
@@ -204,39 +218,90 @@ static void add_layer(struct known *known, const struct digest *layer, struct tr
 }
 
 /* Adds the files of a published layer, if it is one of ours. */
-static void read_layer(struct known *known, const char *hex)
+static void read_layer(struct known *known, const struct digest *layer)
 {
+	AUTO_CLOSE int fd = -1;
+	AUTO_TREE *tree = NULL;
 	struct listing_head head;
-	struct digest layer;
 
-	memcpy(layer.hex, hex, sizeof(layer.hex));
-	AUTO_CLOSE int fd = repository_open_listing(known->repository, &layer);
-	AUTO_TREE *tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);
-	if (!tree || !digest_equal(&head.layer, &layer))
+	if (strset_has(&known->layers, layer->hex))
 		return;
+	fd = repository_open_listing(known->repository, layer);
+	tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);
+	if (!tree || !digest_equal(&head.layer, layer))
+		return;
+	known->budget -= (int64_t)tree_count(tree);
 	hash_names(known, tree);
-	add_layer(known, &layer, tree);
+	add_layer(known, layer, tree);
+}
+
+/* Reads the layers of images that are published under the same names. */
+static void read_queue(struct known *known)
+{
+	while (known->read < known->queue.n && known->budget > 0 &&
+	       !context_cancelled(known->context)) {
+		struct digest layer;
+
+		memcpy(layer.hex, known->queue.list[known->read++], sizeof(layer.hex));
+		read_layer(known, &layer);
+	}
+}
+
+/* Reads other layers that have files of a new layer. */
+static bool read_sampled(struct known *known, struct wants *wants)
+{
+	struct digest layers[SAMPLED_MAX];
+	size_t n = samples_find(known->samples, wants, layers, SAMPLED_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		read_layer(known, &layers[i]);
+	return n != 0;
+}
+
+/* Sets the `known` member of the layer's files; the others are wanted. */
+static void match(struct known *known, const struct digest *layer, struct tree *tree,
+		  struct wants *wants)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_own(node->file, layer) || node->file->known)
+			continue;
+		set_known(known, node->file, tree);
+		if (!node->file->known)
+			wants_add(wants, node->file);
+	}
 }
 
 void known_match(struct known *known, const struct digest *layer, struct tree *tree)
 {
-	struct node *root = tree_root(tree);
+	struct wants wants = {NULL};
 
-	while (known->read < known->layers.n && !context_cancelled(known->context))
-		read_layer(known, known->layers.list[known->read++]);
+	known->budget += READ_FOR_EACH * (int64_t)tree_count(tree);
+	read_queue(known);
 	hash_names(known, tree);
-	for (struct node *node = root; node; node = tree_next(root, node))
-		if (is_own(node->file, layer) && !node->file->known)
-			set_known(known, node->file, tree);
+	match(known, layer, tree, &wants);
+	if (read_sampled(known, &wants))
+		match(known, layer, tree, &wants);
+	free(wants.list);
 	/* Only now: equal files of one layer stay separate. */
 	add_layer(known, layer, tree);
-	known->read = known->layers.n;
+}
+
+void known_published(struct known *known)
+{
+	samples_save(known->samples);
 }
 
 void known_save(struct known *known)
 {
-	known->saved = (struct lengths){known->names.n, known->layers.n, known->read, known->n,
-					known->paths.len};
+	known->saved = (struct lengths){.names = known->names.n,
+					.queue = known->queue.n,
+					.read = known->read,
+					.layers = known->layers.n,
+					.records = known->n,
+					.paths = known->paths.len,
+					.samples = samples_mark(known->samples)};
 }
 
 void known_restore(struct known *known)
@@ -244,14 +309,16 @@ void known_restore(struct known *known)
 	const struct lengths *saved = &known->saved;
 
 	strset_cut(&known->names, saved->names);
-	strset_cut(&known->layers, saved->layers);
+	strset_cut(&known->queue, saved->queue);
 	known->read = saved->read;
+	strset_cut(&known->layers, saved->layers);
 	while (known->n > saved->records) {
 		const struct record *last = &known->records[--known->n];
 
 		*bucket_of(known, last->sha256) = last->next;
 	}
 	buffer_truncate(&known->paths, saved->paths);
+	samples_cut(known->samples, saved->samples);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -318,9 +385,10 @@ static void add_image(struct known *known, const char *label)
 {
 	struct published image = {NULL};
 
+	/* The upper layers are the ones that a rebuild replaces. */
 	if (published_read(&image, known->repository, label))
-		for (size_t i = 0; i < image.n_layers; i++)
-			strset_add(&known->layers, image.layers[i].hex);
+		for (size_t i = image.n_layers; i > 0; i--)
+			strset_add(&known->queue, image.layers[i - 1].hex);
 	published_free(&image);
 }
 

@@ -3,8 +3,9 @@
  * with the same content, and if possible also the same metadata.
  *
  * Candidates are the layers of images that are published under the same name with any tag,
- * and the layers that the transaction adds.  Only listings are read, which have the SHA-256
- * of each file; a layer without our listing is no candidate.  Nothing here says that the
+ * layers that have files in common by their samples (samples.h), and those that the
+ * transaction adds.  Only listings are read, which have the SHA-256 of each file; a layer
+ * without our listing is no candidate.  Nothing here says that the
  * file is really there: who uses it checks that.
  *
  * Memory and time are bounded: candidates beyond the limits are ignored.
@@ -15,11 +16,13 @@
 #include "base/context.h"
 #include "content/tree.h"
 #include "repo/repository.h"
+#include "store/store.h"
 
 struct known;
 
-/* The caller keeps both arguments, and keeps the repository from being changed by others. */
-struct known *known_new(struct context *context, const struct repository *repository);
+/* The caller keeps the arguments. */
+struct known *known_new(struct context *context, const struct store *store,
+			const struct repository *repository);
 /* NULL is allowed. */
 void known_free(struct known *known);
 
@@ -35,6 +38,9 @@ void known_consider(struct known *known, const char *name);
  * candidates for later layers.
  */
 void known_match(struct known *known, const struct digest *layer, struct tree *tree);
+
+/* After the layers are published: keeps what finds them, in the store. */
+void known_published(struct known *known);
 
 /* Saves the state, to which known_restore() returns: the layers added since are dropped. */
 void known_save(struct known *known);

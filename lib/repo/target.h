@@ -65,6 +65,8 @@ struct target {
 	 */
 	int (*tree)(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err);
+	/* See transaction_split().  NULL: files are not split. */
+	void (*split)(struct transaction *transaction, const char *root, struct tree *tree);
 	/* See transaction_complete_layer(). */
 	int (*complete)(struct transaction *transaction, const struct listing_head *head,
 			struct tree *tree, const struct tree *published, ducc_error **err);

@@ -92,6 +92,12 @@ int transaction_complete_layer(struct transaction *transaction, const struct lis
 	return 0;
 }
 
+void transaction_split(struct transaction *transaction, const char *root, struct tree *tree)
+{
+	if (transaction->target->split)
+		transaction->target->split(transaction, root, tree);
+}
+
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err)
 {

@@ -64,6 +64,12 @@ int transaction_add_layer(struct transaction *transaction, const struct listing_
 int transaction_complete_layer(struct transaction *transaction, const struct listing_head *head,
 			       struct tree *tree, const struct tree *published, ducc_error **err);
 
+/*
+ * Publishes the files of a published tree again that are larger than those that are split into
+ * chunks, but are not split.
+ */
+void transaction_split(struct transaction *transaction, const char *root, struct tree *tree);
+
 /* Adds a flat tree, whose files come from layers that are published or added. */
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err);
