@@ -96,9 +96,15 @@ static struct node *add_copy(struct tree **to, const struct node *from)
 	return node;
 }
 
+/* True if a transaction would take the file for a marker. */
+static bool is_marker(const struct node *node)
+{
+	return !strncmp(node->name, MARKER, strlen(MARKER));
+}
+
 static bool can_graft(const struct node *node)
 {
-	return node->name_len + strlen(MARKER) <= NAME_LIMIT;
+	return node->name_len + strlen(MARKER) <= NAME_LIMIT && !is_marker(node);
 }
 
 /* The same for a file that becomes a hard link to `path`. */
@@ -124,11 +130,13 @@ static void add_graft(struct tree **to, const struct node *from, const char *pat
 	node_set_file(node, file_new(S_IFREG | 0644));
 }
 
+/* The regular file at a path of a staged tree, but not a marker, which is no file of the image. */
 static const struct file *file_at(const struct tree *tree, const char *path)
 {
 	const struct node *node = tree ? tree_find(tree, path) : NULL;
 
-	return node && node->file && S_ISREG(node->file->mode) ? node->file : NULL;
+	return node && node->file && S_ISREG(node->file->mode) && !is_marker(node) ? node->file
+										   : NULL;
 }
 
 /* --- decisions -------------------------------------------------------- */
@@ -275,6 +283,17 @@ static bool is_there(const struct repository *repository, const char *path, uint
 	return !lstat(file, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
+/* True if the image has files that only an ingest can publish. */
+static bool has_markers(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (const struct node *node = tree_next(root, root); node; node = tree_next(root, node))
+		if (is_marker(node))
+			return true;
+	return false;
+}
+
 /* Stages a file whose content is known, or is to be written. */
 static void stage(struct staged_tree *staged, const struct node *node, const struct location *known)
 {
@@ -384,7 +403,7 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 	uint64_t limit;
 	bool graft;
 
-	if (staged)
+	if (staged || has_markers(tree))
 		return staged;
 	limit = has_room(staging, tree, layer) ? staging->limit : CHUNKING_NEVER;
 	staged = new_tree(directory, layer);

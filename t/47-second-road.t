@@ -1,0 +1,505 @@
+#!/bin/sh
+# The second road into CernVM-FS, over the stand-in: large files, which transactions publish in chunks before the ingest, and
+# content that the repository has already, which is linked or grafted. What comes out is what a directory has, whatever
+# happens on the way.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=trees.sh
+
+unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts need root'; exit 0; }
+[ "${1-}" = inside ] || exec unshare -m "$0" inside		# no mount outlives the test
+. "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
+. "${0%/*}/trees.sh"
+need jq perl umoci zstd
+
+stand_in
+corpus "$tmp/corpus"
+S=$tmp/store
+D=$tmp/directory
+n=test.example.org
+R=$tmp/sys/cvmfs/$n
+spool=$tmp/sys/var/spool/cvmfs/$n
+conf=$tmp/sys/etc/cvmfs/repositories.d/$n/server.conf
+average=131072 # larger files are in chunks; those of more than half of it are staged
+
+new_repository() { # and an empty directory, to compare with
+	rm -rf "${tmp:?}/sys" "$D"
+	mkdir -p "${conf%/*}"
+	printf 'CVMFS_USE_FILE_CHUNKING=%s\nCVMFS_MIN_CHUNK_SIZE=65536\nCVMFS_AVG_CHUNK_SIZE=%s\nCVMFS_MAX_CHUNK_SIZE=262144\n' \
+		"${1:-true}" $average >"$conf"
+	cvmfs_server mkfs $n
+}
+written() { # what the transactions found new, without the digests in its path
+	[ ! -e "$spool/written" ] || sed 's|/[0-9a-f]*/[0-9a-f]*/|/|' "$spool/written" | sort
+}
+log() { # what was done with the repository, in one line
+	[ ! -e "$spool/log" ] || tr '\n' ' ' <"$spool/log"
+}
+read_bytes() { # by the ingests so far
+	awk '{ n += $1 } END { print n + 0 }' "$spool/read" 2>/dev/null
+}
+forget_log() {
+	rm -f "$spool/log" "$spool/read" "$spool/written"
+}
+ready() { # IMAGE...: as records
+	for r_image; do
+		set -- "$@" "oci:$tmp/corpus:$r_image"
+		shift
+	done
+	ducc-fetch -q -s "$S" "$@" | ducc-unpack -q -s "$S"
+}
+publish() { # RECORDS [OPTION...]
+	publish_records=$1
+	shift
+	forget_log
+	ducc-publish -s "$S" -r $n "$@" <"$publish_records"
+}
+publish_into_directory() { # RECORDS
+	ducc-publish -q -s "$S" -r "$D" <"$1" >"$tmp/published"
+}
+want() { # IMAGE...: what umoci unpacks
+	for w_image; do
+		umoci raw unpack --image "$tmp/corpus:$w_image" "$tmp/want/$w_image" >"$tmp/umoci" 2>&1 || { cat "$tmp/umoci"; return 1; }
+	done
+}
+mkdir "$tmp/want"
+
+# stored: what is in chunks but should not be, and the other way round. $whole, if set, is a pattern of what may be whole.
+stored() {
+	perl -MFile::Find -e 'require "syscall.ph";
+		my ($root, $average, $whole, $key) = (@ARGV, "user.chunks");
+		find({ no_chdir => 1, wanted => sub {
+			my @s = lstat;
+			return if !-f _;
+			my $value = "\0" x 64;
+			my $got = syscall(&SYS_lgetxattr, $_, $key, $value, 64);
+			my $chunks = $got > 0 ? substr $value, 0, $got : 0;
+			return if $chunks > 1 == $s[7] > $average && $chunks || $chunks == 1 && $whole ne "" && m{$whole};
+			print "$_: $s[7] bytes, $chunks chunks\n";
+		} }, grep { -e } map { "$root/$_" } ".layers", ".flat")' "$R" "${1-$average}" "${whole-}"
+}
+trees_of() { # ROOT: which layers and flat trees it has, and names of images
+	(cd "$1/" && find .layers .flat -mindepth 2 -maxdepth 2 -type d | sort && find localhost -type l -printf '%p %l\n' | sort)
+}
+sound_repository() { # consistent, nothing left open, nor behind
+	cvmfs_server check $n || return
+	for left in in_transaction.lock ducc.transaction ducc.staged; do
+		[ ! -e "$spool/$left" ] || { echo "$left is left"; return 1; }
+	done
+	[ -z "$(find "$R/" -name '.cvmfsgraft-*' ! -path '*/names/*' ! -name '*large' ! -name '*other' -print -quit)" ] || { echo 'a graft marker was published'; return 1; }
+}
+# agree: the repository has what the directory has, as it should have it.
+agree() {
+	a_status=0
+	trees_of "$D" >"$tmp/trees.want"
+	trees_of "$R" | diff "$tmp/trees.want" - || return
+	while read -r a_tree rest; do
+		case $a_tree in
+		.layers/*) "$top/t/treecmp" -c "$D/$a_tree/layerfs" "$R/$a_tree/layerfs" || a_status=1 ;;
+		.flat/*) "$top/t/treecmp" -c -a .cvmfscatalog -a '*/.cvmfscatalog' "$D/$a_tree" "$R/$a_tree" || a_status=1 ;;
+		esac
+	done <"$tmp/trees.want"
+	[ -z "$(stored)" ] || { stored; a_status=1; }
+	sound_repository || a_status=1
+	return $a_status
+}
+is_as_unpacked() { # IMAGE...
+	for u_image; do
+		same_flat -c -a .cvmfscatalog -i . "$tmp/want/$u_image" "$R/localhost/$u_image/" || return
+	done
+}
+has_content() { # IMAGE LAYER-NUMBER: true if some of the layer was staged
+	layer_of "$1" "$2"
+	[ "$(readlink "$R/$layer/layerfs")" = content ]
+}
+layer_of() { # IMAGE NUMBER: sets $layer, a path
+	layer=$(jq -r ".layers[$2 - 1].digest" "$R/.metadata/localhost/$1/manifest.json")
+	layer=${layer#sha256:}
+	layer=.layers/${layer%"${layer#??}"}/$layer
+}
+three='transaction publish transaction publish ingest-ok '
+two='transaction publish ingest-ok '
+
+# Which files are large
+
+for size in 65535 65536 65537; do
+	image size:$size <<-E
+		layer
+		dir ./
+		file f size=$size data=abcdefghijklm
+	E
+done
+new_repository
+for size in 65535 65536; do
+	ready size:$size >"$tmp/records"
+	publish_into_directory "$tmp/records"
+	ok "a file of $size bytes" publish "$tmp/records"
+	is "... is not large" "$(log)" 'ingest-ok '
+done
+ready size:65537 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "one of 65537 bytes" publish "$tmp/records"
+is "... is" "$(log)" "$three"
+ok "... whose layer has a name when it is complete" has_content size:65537 1
+ok "... all is as it should be" agree
+
+# Files of all kinds, in directories of all kinds
+
+long=$(repeat 243 n)
+edges_1() {
+	cat <<-E
+		layer
+		dir ./ mtime=1600000000
+		dir a
+		file a/below size=65535 data=below.
+		file a/at size=65536 data=at.
+		file a/above size=65537 data=above.
+		file a/average size=131072 data=averages.
+		file a/two size=131073 data=two..
+		file a/big size=300001 data=abcdefghijklm mode=4755 uid=7 gid=8 mtime=1000000001
+		file a/empty
+		hard b/again to=a/big
+		hard again to=b/again
+		dir b mode=1777 uid=3 mtime=1400000000
+		dir c mode=500 uid=1000 gid=1001 mtime=1500000000
+		file c/private size=200000 data=private mode=600 uid=1000 gid=1001 mtime=1
+		dir c/deep mode=2710 uid=5 gid=6 mtime=1500000001
+		file c/deep/x size=150000 data=deep. mode=2755 uid=70000 gid=70001 mtime=1700000000.75
+		file c/deep/y data=small
+		dir c/deep/empty mode=700
+		sym c/link to=../a/big mtime=1500000002
+		hard c/private2 to=c/private
+		fifo c/fifo mode=600
+		file sparse sparse=pax size=1M map=4096+4096,500000+100 data=sparse.
+		file zeros size=400000 data=\\000
+		dir names
+		file names/${long} size=140001 data=243.
+		file names/${long}4 size=140002 data=244.
+		file names/${long}567890123456 size=140003 data=255.
+		file names/two\\swords\\s size=140004 data=words.
+		file names/two\\nlines size=140005 data=lines.
+		file names/\\xff\\xfe\\x80 size=140006 data=bytes.
+		file names/back\\\\slash,=\\x23 size=140007 data=signs.
+		file names/small\\nlines data=small
+		file names/not size=140008 data=not.
+		file .wh.never-there
+	E
+}
+edges_1 | image edges:1
+{
+	edges_1
+	cat <<-E
+		layer
+		file a/big data=small
+		file a/at size=400000 data=larger.
+		sym a/two to=big
+		file b/.wh.again
+		dir c/deep mode=750
+		file c/deep/.wh..wh..opq
+		file c/deep/z size=100000 data=opaque.
+		dir names
+		file names/.wh.${long}
+		file names/new size=140009 data=new.
+	E
+} | image edges:2
+{
+	edges_1
+	cat <<-E
+		layer
+		file d/e/f size=100003 data=late. mode=444
+		dir d/e mode=555 uid=9 gid=10 mtime=1300000000
+		hard d/e/g to=d/e/f
+		dir d mode=111 uid=11 gid=12 mtime=1300000001
+		layer
+		dir names
+		file names/.cvmfsgraft-not data=nothing
+		hard names/.cvmfsgraft-again to=names/.cvmfsgraft-not
+	E
+} | image edges:3
+image markers <<-'E'
+	layer
+	dir ./
+	file large size=200000 data=large.
+	hard .cvmfsgraft-large to=large
+	layer
+	file .cvmfsgraft-other size=200001 data=other.
+	hard other to=.cvmfsgraft-other
+E
+want edges:1 edges:2 edges:3
+ready edges:1 >"$tmp/edges.1"
+ready edges:2 edges:3 >"$tmp/edges.2"
+ready edges:1 edges:2 edges:3 >"$tmp/edges"
+
+new_repository
+publish_into_directory "$tmp/edges.1"
+ok "large files of all kinds" publish "$tmp/edges.1"
+is "... take three transactions" "$(log)" "$three"
+ok "... are what a directory has" agree
+ok "... and umoci" is_as_unpacked edges:1
+publish_into_directory "$tmp/edges.2"
+ok "two images on top of that layer" publish "$tmp/edges.2"
+is "... take as many" "$(log)" "$three"
+# Their content is only in the repository, as far as anybody knows who has no tar of the layer.
+whole="/.flat/.*/names/${long}(4|567890123456)\$"
+ok "... are what a directory has" agree
+whole=
+ok "... and umoci" is_as_unpacked edges:1 edges:2 edges:3
+
+new_repository
+publish_into_directory "$tmp/edges"
+ok "all three at once" publish "$tmp/edges"
+is "... take as many" "$(log)" "$three"
+ok "... are what a directory has, however long names are" agree
+ok "... and umoci" is_as_unpacked edges:1 edges:2 edges:3
+ready markers >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "large files that a transaction would take for something else" publish "$tmp/records"
+is "... are published without one" "$(log)" 'ingest-ok '
+whole='(large|other)$'
+ok "... as a directory has them" agree
+whole=
+ok "published again" publish "$tmp/edges"
+is "... opens no transaction" "$(log)" ''
+
+# A rebuild under another tag: what is equal is linked, what is equal but for its metadata is an entry of its own
+
+base_layer() {
+	cat <<-'E'
+		layer
+		dir ./
+		dir usr mtime=1500000000
+		file usr/large size=300000 data=abcdefghijklm mode=755
+		file usr/medium size=60000 data=medium. mtime=1600000000
+		file usr/small data=small
+		hard usr/medium2 to=usr/medium
+		file usr/tiny data=t
+		sym usr/link to=large
+	E
+}
+base_layer | image app:1
+# Another layer, as anything else in it differs.
+{ base_layer; echo 'file added data=x'; } | image app:same
+same_inode() { # IMAGE-A IMAGE-B PATH: of their first layers
+	layer_of "$1" 1
+	s_a=$R/$layer/layerfs/$3
+	layer_of "$2" 1
+	[ "$s_a" -ef "$R/$layer/layerfs/$3" ]
+}
+chunk_list() { # IMAGE PATH: what the first layer's file is stored as
+	layer_of "$1" 1
+	perl -e 'require "syscall.ph"; my ($file, $key, $value) = (@ARGV, "user.chunk_list", "\0" x 65536);
+		my $got = syscall(&SYS_getxattr, $file, $key, $value, 65536);
+		print $got > 0 ? substr $value, 0, $got : "none"' "$R/$layer/layerfs/$2"
+}
+start_with() { # IMAGE: a repository with it
+	new_repository
+	ready "$1" >"$tmp/first"
+	publish_into_directory "$tmp/first"
+	publish "$tmp/first" >"$tmp/out" 2>&1 || cat "$tmp/out"
+}
+base_layer | image app:again
+start_with app:1
+ready app:again >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "the same image under another tag" publish "$tmp/records"
+is "... is a name more" "$(log)" 'ingest-ok '
+ok "... and sends no content" test "$(read_bytes)" -lt 60000
+ready app:same >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a rebuild, with a large file that is in chunks" publish "$tmp/records"
+is "... takes two transactions" "$(log)" "$two"
+ok "... all is as it should be" agree
+ok "... a small file is not sent again" same_inode app:1 app:same usr/small
+ok "... neither is one of two names" same_inode app:1 app:same usr/medium2
+is "... the large one is grafted" "$(written)" 'graft .flat/usr/large
+graft .layers/content/usr/large'
+is "... as the same chunks" "$(chunk_list app:same usr/large)" "$(chunk_list app:1 usr/large)"
+ok "... nor is anything else of it" test "$(read_bytes)" -lt 100000
+
+# Without anything large, it is one ingest, whatever differs.
+little_layer() {
+	base_layer | sed '/large/d'
+}
+little_layer | image little:1
+little() { # TAG SED-SCRIPT: a rebuild
+	{ little_layer | sed "$2"; echo "file added data=$1"; } | image "little:$1"
+}
+little same ''
+little mode '/usr.tiny/s/$/ mode=600/; /usr.medium /s/$/ mode=600/'
+little setuid '/usr.tiny/s/$/ mode=4644/; /usr.medium /s/$/ mode=4644/'
+little uid '/usr.tiny/s/$/ uid=1/; /usr.medium /s/$/ uid=1/'
+little gid '/usr.tiny/s/$/ gid=1/; /usr.medium /s/$/ gid=1/'
+little mtime '/usr.tiny/s/$/ mtime=1700000001/; /usr.medium /s/mtime=1600000000/mtime=1600000001/'
+little content 's/data=t$/data=u/; s/data=medium\./data=Medium./'
+little name 's|usr/tiny|usr/renamed|; s|usr/medium2|usr/renamed2|'
+little names '/^hard/s|^.*$|&\nhard usr/medium3 to=usr/medium|'
+little type 's|^file usr/tiny.*|sym usr/tiny to=small|; s|^file usr/medium .*|dir usr/medium|; /^hard/d'
+start_with little:1
+is "an image of small files is one ingest" "$(log)" 'ingest-ok '
+ready little:same >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "so is its rebuild" publish "$tmp/records"
+is "... really" "$(log)" 'ingest-ok '
+ok "... a file is not sent again" same_inode little:1 little:same usr/medium
+sent=$(read_bytes)
+for field in mode setuid uid gid mtime content name names type; do
+	my_turn || [ $field = mtime ] || continue
+	ready little:$field >"$tmp/records"
+	publish_into_directory "$tmp/records"
+	ok "a rebuild that changes the $field of files" publish "$tmp/records"
+	is "... is one ingest" "$(log)" 'ingest-ok '
+	case $field in
+	type) ;;
+	name) ok "... of no content" test "$(read_bytes)" -lt $((sent + 4096)) ;;
+	*)
+		ok "... has a file of its own" sh -c '! test "$1" -ef "$2"' sh "$(layer_of little:1 1; echo "$R/$layer")/layerfs/usr/medium" \
+			"$(layer_of little:$field 1; echo "$R/$layer")/layerfs/usr/medium"
+		ok "... whose content is sent" test "$(read_bytes)" -ge $((sent + 60000))
+		;;
+	esac
+	ok "... the others are linked" same_inode little:1 little:$field usr/small
+done
+ok "... all of them are as they should be" agree
+
+# With something large, all can be grafted.
+start_with app:1
+for field in mode uid gid mtime; do
+	{
+		base_layer | sed "/usr.large/s/\$/ $field=1700/; /usr.medium /{ s/ mtime=.*//; s/\$/ $field=1701/; }"
+		echo "file fresh size=150000 data=$field."
+	} | image app:$field
+done
+ready app:mode app:uid app:gid app:mtime >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "rebuilds with other metadata and other large files" publish "$tmp/records"
+is "... take three transactions together" "$(log)" "$three"
+ok "... all is as it should be" agree
+for field in mode uid gid mtime; do
+	is "... a large file is grafted ($field)" "$(chunk_list app:$field usr/large)" "$(chunk_list app:1 usr/large)"
+	ok "... not linked ($field)" sh -c '! test "$1" -ef "$2"' sh "$(layer_of app:1 1; echo "$R/$layer")/layerfs/usr/large" \
+		"$(layer_of app:$field 1; echo "$R/$layer")/layerfs/usr/large"
+	is "... so is the one of 60000 bytes ($field)" "$(chunk_list app:$field usr/medium)" "$(chunk_list app:1 usr/medium)"
+done
+is "... nothing else is" "$(written | grep layers | uniq -c | sed 's/^ *//')" "4 file .layers/content/fresh
+4 graft .layers/content/usr/large
+4 graft .layers/content/usr/medium
+4 graft .layers/content/usr/medium2"
+ok "... nothing of either is sent" test "$(read_bytes)" -lt 300000
+
+# What is listed but is not there, or is something else, is sent.
+start_with app:1
+layer_of app:1 1
+cvmfs_server transaction $n
+rm "$R/$layer/layerfs/usr/large"
+echo other >"$R/$layer/layerfs/usr/medium"
+cvmfs_server publish $n
+ready app:same >"$tmp/records"
+ok "a rebuild, when what it shares is gone" publish "$tmp/records"
+publish_into_directory "$tmp/records"
+layer_of app:same 1
+ok "... is complete" "$top/t/treecmp" -c "$D/$layer/layerfs" "$R/$layer/layerfs"
+ok "... sound" sound_repository
+
+# Invisible until the end
+
+visible() { # what is to be seen of images and of complete trees
+	(cd "$spool/rdonly/" && find . ! -type d ! -path './.flat/*' ! -path './.layers/*/*/content/*' ! -path '*/.log/*' | sort)
+}
+existing() { # the same, and what is not complete
+	(cd "$spool/rdonly/" && find . \( ! -type d -o -path './.flat/*/*' -o -path './.layers/*/*' \) ! -path '*/.log/*' | sort)
+}
+start_with little:1
+visible >"$tmp/visible"
+publish_into_directory "$tmp/edges"
+forget_log
+CVMFS_STANDIN_PAUSE_TRANSACTION=60 CVMFS_STANDIN_PAUSE_PUBLISH=60 CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/edges" \
+	>"$tmp/out" 2>&1 &
+pid=$!
+for moment in 'the first transaction is open' 'it is being published' 'the second one is open' 'it is being published' 'the ingest waits'; do
+	ok "$moment" wait_for test -e "$spool/paused"
+	is "... nothing new is to be seen" "$(visible)" "$(cat "$tmp/visible")"
+	rm "$spool/paused"
+done
+ok "... then all is over" wait $pid
+is "... as it should be" "$(log)" "$three"
+ok "... and all is there at once" agree
+
+# What fails
+
+# It runs the server, and may have one of its calls fail, or somebody else change the repository after it:
+# $STRIKE is COMMAND NUMBER [FAILURE], $MEANWHILE a command.
+mkdir "$tmp/strike"
+cat >"$tmp/strike/cvmfs_server" <<-END
+	#!/bin/sh
+	set -eu
+	set -f
+	command=\$1
+	case "\$*" in *' -d '*) command=remove ;; esac
+	echo >>"$tmp/strike/\$command"
+	set -- "\$(wc -l <"$tmp/strike/\$command") \${STRIKE-none 0}" "\$command" "\$@"
+	number=\${1%% *} rest=\${1#* } now=\$2
+	shift 2
+	wanted=\${rest%% *} rest=\${rest#* }
+	if [ "\$wanted" = "\$now" ] && [ "\${rest%% *}" = "\$number" ]; then
+		[ -n "\${MEANWHILE-}" ] || CVMFS_STANDIN_FAIL=\${rest#* } exec $top/t/cvmfs_server "\$@"
+		$top/t/cvmfs_server "\$@"
+		exec sh -euc "\$MEANWHILE" sh "$R"
+	fi
+	exec $top/t/cvmfs_server "\$@"
+END
+chmod 755 "$tmp/strike/cvmfs_server"
+strike_at() { # COMMAND NUMBER FAILURE RECORDS [OPTION...]
+	rm -f "$tmp/strike/transaction" "$tmp/strike/publish" "$tmp/strike/ingest" "$tmp/strike/remove" "$tmp/strike/abort"
+	strike="$1 $2 $3" strike_records=$4
+	shift 4
+	forget_log
+	STRIKE=$strike PATH=$tmp/strike:$PATH ducc-publish -s "$S" -r $n "$@" <"$strike_records"
+}
+ready edges:1 >"$tmp/records"
+start_with little:1
+existing >"$tmp/existing"
+for strike in 'transaction 1 transaction' 'transaction 2 transaction' 'publish 1 publish' 'publish 2 publish' 'ingest 1 after-read' \
+	'ingest 1 full'; do
+	# shellcheck disable=SC2086 # words
+	set -- $strike
+	status=0
+	strike_at "$1" "$2" "$3" "$tmp/records" >"$tmp/out" 2>&1 || status=$?
+	is "a failure ($strike)" $status 1
+	like "... is reported" "$(cat "$tmp/out")" "^ducc-publish: http://localhost/edges:1@.*: repository $n: cvmfs_server( ingest)?: "
+	is "... nothing of it is left" "$(existing)" "$(cat "$tmp/existing")"
+	ok "... the repository is sound" sound_repository
+done
+publish_into_directory "$tmp/records"
+ok "... the next run succeeds" publish "$tmp/records"
+ok "... all is as it should be" agree
+
+# When not even the removal succeeds, the next run removes it.
+start_with little:1
+existing >"$tmp/existing"
+fails "a failure of everything" env CVMFS_STANDIN_FAIL=after-read ducc-publish -s "$S" -r $n "$(cut -f1 "$tmp/records")"
+ok "... leaves staged trees" test -e "$spool/ducc.staged"
+ready app:1 >"$tmp/next"
+publish_into_directory "$tmp/next"
+ok "... the next run succeeds" publish "$tmp/next"
+like "... and removes them" "$(cat "$out")" "warning: .*removing 2 incomplete trees"
+ok "... all is as it should be" agree
+
+# One image of several is damaged.
+damage() { # IMAGE: the tar of its first layer, in the content of a large file
+	layer=$(jq -r '.layers[0].digest' "$S/blobs/sha256/$(pinned "$(ready "$1")")" | cut -d: -f2)
+	d_tar=$(find "$S/layers" -name "*$layer*.tar")
+	perl -0777 -ne 'print index $_, shift' "$d_tar" >/dev/null
+	perl -0777 -i -pe 's/damaged[.]damaged[.]/damaged,damaged./ or die "nothing to damage\n"' "$d_tar"
+}
+for size in 60000 300000; do
+	{ base_layer; echo "file victim size=$size data=damaged."; } | image victim:$size
+	ready edges:3 victim:$size app:1 >"$tmp/batch"
+	damage victim:$size
+	start_with little:1
+	fails "a batch with a damaged file of $size bytes" publish "$tmp/batch"
+	is "... which alone is reported" "$(grep -c '^ducc-publish: http' "$out") $(grep -c "^ducc-publish: http://localhost/victim:$size@" "$out")" "1 1"
+	ready edges:3 app:1 >"$tmp/others"
+	publish_into_directory "$tmp/others"
+	ok "... the others are there" agree
+done
+
+done_testing
