@@ -299,6 +299,26 @@ add_layer "$L:marker" "$tmp/marker"
 ready "oci:$L:marker" >"$tmp/marker.record"
 fails "an image that CernVM-FS can't publish" publish "$tmp/marker.record"
 like "... has an error that says so" "$(cat "$out")" "layer sha256:.*dir/.cvmfscatalog: CernVM-FS requires"
+mkdir -p "$tmp/bundles/dir"
+: >"$tmp/bundles/dir/.cvmfsbundles"
+umoci new --image "$L:bundles"
+add_layer "$L:bundles" "$tmp/bundles"
+deep=$(repeat 15 . | sed "s|.|$(repeat 250 d)/|g")
+image deep <<-E
+	layer
+	file $deep$(repeat 240 d)/f data=x
+E
+image less-deep <<-E
+	layer
+	file $deep$(repeat 20 d)/f data=x
+E
+ready "oci:$L:bundles" "oci:$tmp/corpus:deep" "oci:$tmp/corpus:less-deep" >"$tmp/names.records"
+forget_log
+fails "images with a reserved name, and with a path that is too long" publish "$tmp/names.records"
+like "... which the errors say" "$(cat "$out")" "bundles:latest.*layer sha256:.*dir/.cvmfsbundles: CernVM-FS reserves this name"
+like "... of both" "$(cat "$out")" "deep:latest.*layer sha256:.*d{64}\.\.\.: path of 4005 bytes; CernVM-FS accepts 3[0-9]* here"
+is "... do not make ingest fail" "$(log)" ingest-ok
+ok "... and the image with a path not quite as long is published" test -L "$R/localhost/less-deep:latest"
 mkdir "$tmp/variant"
 ln -s '$(HOME)' "$tmp/variant/link"
 umoci new --image "$L:variant"

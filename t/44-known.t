@@ -9,7 +9,8 @@
 need jq umoci
 
 S=$tmp/store
-corpus "$tmp/corpus"
+C=$tmp/corpus
+corpus "$C"
 app=quay.io/org/app
 
 known=$S/known
@@ -17,13 +18,13 @@ known=$S/known
 # app TAG <SPEC: an image $app:TAG.
 app() {
 	image "$1"
-	umoci tag --image "$corpus:$1" "$app:$1"
+	umoci tag --image "$C:$1" "$app:$1"
 }
 # publish REPO TAG...: all of them in one transaction; what -v says is in $tmp/log.
 publish() {
 	publish_repo=$1
 	shift
-	for tag; do echo "oci:$corpus:$app:$tag"; done >"$tmp/list"
+	for tag; do echo "oci:$C:$app:$tag"; done >"$tmp/list"
 	xargs ducc-fetch -q -s "$S" <"$tmp/list" | ducc-unpack -q -s "$S" >"$tmp/records"
 	ducc-publish -v -N "$tmp/events" -s "$S" -r "$publish_repo" <"$tmp/records" >"$tmp/published" 2>"$tmp/log"
 	[ "$(wc -l <"$tmp/published")" = $# ]
@@ -33,7 +34,7 @@ inode() { # TAG PATH
 }
 right() { # TAG...: each is what umoci unpacks
 	for tag; do
-		[ -e "$tmp/want-$tag" ] || umoci raw unpack --image "$corpus:$tag" "$tmp/want-$tag" 2>/dev/null || return 1
+		[ -e "$tmp/want-$tag" ] || umoci raw unpack --image "$C:$tag" "$tmp/want-$tag" 2>/dev/null || return 1
 		same_flat -i . -i dev "$tmp/want-$tag" "$R/$app:$tag" || return 1
 	done
 }
@@ -213,7 +214,7 @@ R=$tmp/failing
 publish "$tmp/elsewhere" failing
 rm "$S/layers/$(jq -r '.layers[1].digest[7:]' "$tmp/elsewhere/.metadata/$app:failing/manifest.json").tar"
 for tag in failing left right; do
-	echo "oci:$corpus:$app:$tag"
+	echo "oci:$C:$app:$tag"
 done | xargs ducc-fetch -q -s "$S" >"$tmp/records"
 fails "an image fails, two do not" ducc-publish -s "$S" -r "$R" <"$tmp/records"
 ok "it is not there" test ! -e "$R/$app:failing"
@@ -221,7 +222,7 @@ ok "... and the others do not miss it" right left right
 is "they share a file" "$(inode right shared)" "$(inode left shared)"
 
 # The first of two goes
-for tag in one two; do echo "oci:$corpus:$app:$tag"; done | xargs ducc-fetch -q -s "$S" >"$tmp/records"
+for tag in one two; do echo "oci:$C:$app:$tag"; done | xargs ducc-fetch -q -s "$S" >"$tmp/records"
 R=$tmp/one
 before=$(inode two d/same)
 tail -n 1 "$tmp/records" | ducc-gc -q -g 0 -s "$S" -r "$R"
@@ -239,9 +240,9 @@ for night in 1 2 3 4 5 6 7 8 9 10; do
 	split -b 10000 -a 3 "$tmp/random" "$tmp/tree/file-"
 	seq "$night" 20000 >"$tmp/tree/changed"
 	find "$tmp/tree" -exec touch -d @1700000000 {} +
-	umoci new --image "$corpus:night$night"
-	add_layer "$corpus:night$night" "$tmp/tree"
-	umoci tag --image "$corpus:night$night" "$app:night$night"
+	umoci new --image "$C:night$night"
+	add_layer "$C:night$night" "$tmp/tree"
+	umoci tag --image "$C:night$night" "$app:night$night"
 	publish "$R" "night$night" || tap 1 "night $night"
 	[ "$night" != 1 ] || space >"$tmp/space"
 done
@@ -261,10 +262,10 @@ large() { # NAME TAG SPEC-LINE: an image with large files, as NAME:TAG
 		file small data=small size=5000 $t
 		$3
 	END
-	umoci tag --image "$corpus:$2" "$1:$2"
+	umoci tag --image "$C:$2" "$1:$2"
 }
 publish_as() { # NAME TAG
-	ducc-fetch -q -s "$S" "oci:$corpus:$1:$2" | ducc-unpack -q -s "$S" |
+	ducc-fetch -q -s "$S" "oci:$C:$1:$2" | ducc-unpack -q -s "$S" |
 		ducc-publish -s "$S" -r "$R" >"$tmp/published"
 	[ -s "$tmp/published" ]
 }
@@ -287,7 +288,7 @@ for damage in 'rm "$f"' 'printf garbage >"$f"' 'truncate -s -3 "$f"' 'head -c 10
 	tag=after$tap_count
 	large quay.io/org/third "$tag" "file third data=$tag size=5000 $t"
 	ok "$damage: an image is published" publish_as quay.io/org/third "$tag"
-	umoci raw unpack --image "$corpus:$tag" "$tmp/want-$tag" 2>/dev/null
+	umoci raw unpack --image "$C:$tag" "$tmp/want-$tag" 2>/dev/null
 	ok "... and right" same_flat -i . -i dev "$tmp/want-$tag" "$R/quay.io/org/third:$tag"
 done
 rm -rf "$known"

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "content/extract.h"
 #include "content/listing.h"
 #include "format/repo_paths.h"
@@ -234,7 +235,7 @@ int main(void)
 	struct ducc_options options = {.size = sizeof(options)};
 	struct repository repository = {.name = root_path, .path = root_path};
 	struct context context;
-	AUTO_FREE char *removal = NULL;
+	AUTO_CLOSE int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (!mkdtemp(root_path))
 		return 1;
@@ -256,6 +257,5 @@ int main(void)
 	   "files that are all equal take no time");
 	context_destroy(&context);
 	close(root);
-	removal = format("rm -rf %s", root_path);
-	return system(removal) || done_testing();
+	return path_remove(parent, strrchr(root_path, '/') + 1) < 0 || done_testing();
 }

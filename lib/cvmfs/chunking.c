@@ -47,7 +47,7 @@ uint64_t chunking_limit(const struct repository *repository)
 		return MIN_DEFAULT;
 	use = config_value(text, "CVMFS_USE_FILE_CHUNKING");
 	min = config_value(text, "CVMFS_MIN_CHUNK_SIZE");
-	if (use && strcmp(use, "true") != 0)
+	if (!use || strcmp(use, "true") != 0)
 		return CHUNKING_NEVER;
 	limit = min ? strtoull(min, &end, 10) : MIN_DEFAULT;
 	return limit && !(min && *end) ? limit : MIN_DEFAULT;

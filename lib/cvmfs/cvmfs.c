@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@
 
 #define LOG REPO_METADATA "/.log"
 #define LOG_LAST LOG "/last"
+#define BUNDLES ".cvmfsbundles"
 
 struct cvmfs {
 	struct transaction base;
@@ -68,27 +70,43 @@ static struct cvmfs *cvmfs_of(struct transaction *transaction)
 
 /* --- layers ----------------------------------------------------------- */
 
-/* Checks names and link targets that have a special meaning in CernVM-FS. */
+/* Checks for what makes ingest refuse everything. */
+static int check_name(const struct node *node, const struct buffer *path, size_t longest,
+		      ducc_error **err)
+{
+	const struct file *file = node->file;
+
+	if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode)))
+		return error_set(err, "%s: CernVM-FS requires this to be a regular file",
+				 path->data);
+	if (!strcmp(node->name, BUNDLES))
+		return error_set(err, "%s: CernVM-FS reserves this name", path->data);
+	if (path->len > longest)
+		return error_set(err, "%.64s...: path of %zu bytes; CernVM-FS accepts %zu here",
+				 path->data, path->len, longest);
+	return 0;
+}
+
+/* Checks paths, and link targets that have a special meaning in CernVM-FS. */
 static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree, ducc_error **err)
 {
+	AUTO_FREE char *mount = mount_spool(cvmfs->base.repository, "rdonly");
+	AUTO_FREE char *above = format("%s/%s/", mount, where); /* ingest looks for each entry */
+	size_t longest = PATH_MAX - 1 - strlen(above);
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
 		const struct file *file = node->file;
 
-		if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode))) {
-			node_path(node, &path);
-			return error_set(err, "%s: CernVM-FS requires this to be a regular file",
-					 path.data);
-		}
-		if (file && file->target && strstr(file->target, "$(")) {
-			node_path(node, &path);
+		node_path(node, &path);
+		if (check_name(node, &path, longest, err) < 0)
+			return -1;
+		if (file && file->target && strstr(file->target, "$("))
 			context_notice(cvmfs->base.context, DUCC_WARNING,
 				       "%s/%s: symbolic link to %s: clients of CernVM-FS expand "
 				       "$(...)",
 				       where, path.data, file->target);
-		}
 	}
 	return 0;
 }

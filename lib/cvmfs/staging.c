@@ -215,6 +215,11 @@ static const char *published_root(struct staging *staging, const struct digest *
 	return root;
 }
 
+static bool is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
+{
+	return size >= CHUNKS_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
+}
+
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size)
 {
@@ -229,8 +234,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.path = format("%s/%s", root, path);
 		location.published = !strset_has(staging->added, directory);
 		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
-		if (location.published && size >= CHUNKS_MIN &&
-		    chunking_of(staging->repository, location.path) == CHUNKING_CHUNKS)
+		if (location.published && is_in_chunks(staging->repository, location.path, size))
 			location.kind = LOCATION_CHUNKS;
 		return location;
 	}
@@ -238,9 +242,14 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.path = xstrdup(file->target);
 		location.split = true;
 	} else if ((file = file_at(staged->stages[0], path)) && file->target) {
-		location.path = xstrdup(file->target);
-		location.kind = LOCATION_CHUNKS;
-		location.published = true;
+		location.split = true;
+		if (is_in_chunks(staging->repository, file->target, size)) {
+			location.path = xstrdup(file->target);
+			location.kind = LOCATION_CHUNKS;
+			location.published = true;
+		} else {
+			location.path = format("%s/%s", staged->root, path);
+		}
 	} else if (file || (file = file_at(staged->stages[1], path))) {
 		location.path =
 			file->target ? xstrdup(file->target) : format("%s/%s", staged->root, path);
@@ -526,7 +535,8 @@ int staging_clear_up(struct context *context, const struct repository *repositor
 	char *rest = NULL;
 	size_t len;
 
-	if (fd < 0)
+	/* Without the mount, there is no knowing what is left. */
+	if (fd < 0 || repository->metadata_only)
 		return 0;
 	if (read_file(fd, JOURNAL_LIMIT, &text, &len, err) < 0)
 		return error_wrap(err, "%s", path);

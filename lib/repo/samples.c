@@ -201,7 +201,7 @@ static uint64_t count_bytes(const struct search *search, const char *list, size_
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct want key, *want;
+		struct want key = {.bytes = 0}, *want;
 		unsigned low;
 
 		memcpy(&key.sample, list + i * sizeof(key.sample), sizeof(key.sample));
