@@ -442,7 +442,7 @@ cat >"$tmp/strike/cvmfs_server" <<-END
 	if [ "\$wanted" = "\$now" ] && [ "\${rest%% *}" = "\$number" ]; then
 		[ -n "\${MEANWHILE-}" ] || CVMFS_STANDIN_FAIL=\${rest#* } exec $top/t/cvmfs_server "\$@"
 		$top/t/cvmfs_server "\$@"
-		exec sh -euc "\$MEANWHILE" sh "$R"
+		exec sh -euc "\$MEANWHILE" "$R"
 	fi
 	exec $top/t/cvmfs_server "\$@"
 END
@@ -501,5 +501,344 @@ for size in 60000 300000; do
 	publish_into_directory "$tmp/others"
 	ok "... the others are there" agree
 done
+
+# Others change the repository between our transactions.
+
+# meanwhile WHAT COMMAND: it runs after the first publish, or the second, when the repository's root is $0.
+meanwhile() { # TITLE COMMAND RECORDS NUMBER
+	rm -f "$tmp/strike/publish"
+	forget_log
+	ok "after publish $4: $1" env STRIKE="publish $4" MEANWHILE="$2" PATH="$tmp/strike:$PATH" "$bin/ducc-publish" -s "$S" -r $n -w 60 \
+		$(cut -f1 "$3")
+}
+# shellcheck disable=SC2016 # for the shell that is run then
+for number in 1 2; do
+	ready app:mode app:same >"$tmp/records"
+	start_with app:1
+	publish_into_directory "$tmp/records"
+	meanwhile 'somebody adds a file' "cvmfs_server transaction $n; echo theirs >\$0/theirs; cvmfs_server publish $n" "$tmp/records" $number
+	ok "... all is as it should be" agree
+	is "... theirs too" "$(cat "$R/theirs")" theirs
+
+	# What was to be linked or grafted is gone: it was complete when it was found, and can only be sent again.
+	layer_of app:1 1
+	start_with app:1
+	publish_into_directory "$tmp/records"
+	meanwhile 'somebody removes a layer' "cvmfs_server ingest -d $layer $n" "$tmp/records" $number
+	for image in app:mode app:same; do
+		layer_of $image 1
+		ok "... $image has its layer" "$top/t/treecmp" -c "$D/$layer/layerfs" "$R/$layer/layerfs"
+		ok "... and its flat tree" "$top/t/treecmp" -c -a .cvmfscatalog "$D/localhost/$image/" "$R/localhost/$image/"
+	done
+	ok "... the repository is sound" sound_repository
+
+	start_with app:1
+	publish_into_directory "$tmp/records"
+	meanwhile 'somebody removes what is staged' 'cvmfs_server ingest -d "$(cd "$0/" && echo .layers/*/*/content | cut -d" " -f1 | xargs dirname)" '$n \
+		"$tmp/records" $number
+	ok "... all is as it should be" agree
+done
+
+# No mount, no root, no chunks
+
+blind=$tmp/blind
+new_repository
+mkdir -p "$blind/var/spool/cvmfs/$n" "$blind/etc/cvmfs/repositories.d/$n" "$S/repositories/$n"
+cp "$conf" "$blind/etc/cvmfs/repositories.d/$n/"
+cat >"$blind/cvmfs_server" <<-END
+	#!/bin/sh
+	DUCC_SYSROOT=$tmp/sys exec $top/t/cvmfs_server "\$@"
+END
+chmod 755 "$blind/cvmfs_server"
+ready edges:1 edges:2 edges:3 app:1 app:mode >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a publisher without a mount" env PATH="$blind:$PATH" DUCC_SYSROOT="$blind" "$bin/ducc-publish" -v -s "$S" -r $n $(cut -f1 "$tmp/records")
+is "... says once that nothing is split" "$(grep -c 'large files are not split into chunks: that requires' "$out")" 1
+is "... does with one ingest" "$(log)" 'ingest-ok '
+whole=.
+ok "... what is to be done" agree
+whole=
+rm -r "$S/repositories"
+
+new_repository
+publish_into_directory "$tmp/records"
+ok "ducc-publish -c off" publish "$tmp/records" -c off
+is "... is one ingest" "$(log)" 'ingest-ok '
+whole=.
+ok "... of everything" agree
+whole=
+new_repository false
+publish_into_directory "$tmp/records"
+ok "a repository that does not split files" publish "$tmp/records"
+is "... is as quick" "$(log)" 'ingest-ok '
+whole=.
+ok "... and complete" agree
+whole=
+ready edges:2 >"$tmp/records"
+new_repository
+publish_into_directory "$tmp/records"
+ok "-c 300001, a larger limit" publish "$tmp/records" -c 300001
+is "... concerns what is larger" "$(written | grep -c '^file .*layers/content/.*')" 3
+is "... and is in chunks, when nothing else is" "$(stored 300001)" ''
+whole=.
+ok "... all is as it should be" agree
+whole=
+new_repository
+publish_into_directory "$tmp/records"
+ok "-c 99, a smaller limit than that of the repository" publish "$tmp/records" -c 99
+is "... has smaller files staged" "$(written | grep -c '^file .*layers/content/a/below$')" 1
+ok "... to no other end" agree
+
+# As somebody else
+
+chmod 755 "$tmp"
+new_repository
+ready app:1 app:mode little:1 >"$tmp/records"
+publish_into_directory "$tmp/records"
+chown -R 65534:65534 "$tmp/sys" "$S"
+forget_log
+ok "a publisher who is not root" setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/ducc-publish" -v -s "$S" -r $n \
+	$(cut -f1 "$tmp/records")
+is "... says once that nothing is split" "$(grep -c 'large files are not split into chunks: that requires' "$out")" 1
+is "... does with one ingest" "$(log)" 'ingest-ok '
+chown -R 0:0 "$S"
+is "... what is to be done" "$(cd "$D/localhost/app:mode/" && find . -type f -exec sha256sum {} + | sort)" \
+	"$(cd "$R/localhost/app:mode/" && find . -type f ! -name .cvmfscatalog -exec sha256sum {} + | sort)"
+ok "... soundly" sound_repository
+
+# Little space for what the transactions write
+
+for i in 1 2 3; do
+	image space:$i <<-E
+		layer
+		dir ./
+		file small data=$i
+		file a size=200000 data=a$i.
+		file b size=200000 data=b$i.
+	E
+done
+image space:much <<-'E'
+	layer
+	dir ./
+	file much size=1000000 data=much.
+	hard more to=much
+E
+scratch() { # SIZE: a scratch area of that size
+	mkdir "$spool/scratch"
+	mount -t tmpfs -o "size=$1" none "$spool/scratch"
+	mkdir "$spool/scratch/current"
+}
+ready space:1 space:2 space:3 >"$tmp/records"
+new_repository
+publish_into_directory "$tmp/records"
+scratch 1m
+ok "three images, for two of which there is space" publish "$tmp/records"
+is "... are published in two batches" "$(log)" "$three$three"
+ok "... all is as it should be" agree
+like "... silently" "$(grep -v '^http' "$out" || echo nothing)" '^nothing$'
+ready app:1 space:much space:1 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "an image for which there is none, and others" publish "$tmp/records"
+like "... is published whole, with a warning" "$(cat "$out")" 'warning: layer sha256:[0-9a-f]*: [12] MB of large files are not split into chunks: '
+is "... which concerns it alone" "$(grep -c '^http' "$out") $(grep warning: "$out" | sort -u | wc -l)" "3 1"
+whole='/(much|more)$'
+ok "... all is as it should be" agree
+whole=
+umount "$spool/scratch"
+rm -r "$spool/scratch"
+
+# Through a gateway
+
+agree_without_whiteouts() { # the gateway drops them
+	agree | grep -v '^never-there: missing in .* (char)$' && return 1
+	sound_repository
+}
+ready edges:1 app:1 app:mode >"$tmp/records"
+new_repository
+: >"$spool/gateway"
+publish_into_directory "$tmp/records"
+ok "large files through a gateway" publish "$tmp/records"
+is "... take three transactions" "$(log)" "$three"
+ok "... all is as it should be" agree_without_whiteouts
+new_repository
+: >"$spool/gateway"
+existing >"$tmp/existing"
+publish_into_directory "$tmp/records"
+for strike in 'publish 2 publish' 'ingest 1 after-read'; do
+	# shellcheck disable=SC2086 # words
+	set -- $strike
+	sed -n 1p "$tmp/records" >"$tmp/one"
+	fails "a failure there ($strike)" strike_at "$1" "$2" "$3" "$tmp/one"
+	is "... leaves nothing behind" "$(existing)" "$(cat "$tmp/existing")"
+	ok "... the repository is sound" sound_repository
+done
+ok "... the next publish succeeds" publish "$tmp/records"
+ok "... all is as it should be" agree_without_whiteouts
+
+# Kills
+
+# shellcheck source=kill.sh
+. "${0%/*}/kill.sh"
+kills=${KILLS:-$(amount 5 80 3)}
+
+base_repository() {
+	wait_for rm -rf "$tmp/sys" 2>/dev/null # what was killed may have left somebody at work
+	cp -a "$tmp/base" "$tmp/sys"
+}
+{ base_layer; echo "file victim size=60001 data=intact."; } | image intact:1
+ready edges:2 app:mode intact:1 >"$tmp/records"
+start_with app:1
+cp -a "$tmp/sys" "$tmp/base"
+publish_into_directory "$tmp/records"
+visible >"$tmp/visible.old"
+# shellcheck disable=SC2046 # words
+seconds=$(duration ducc-publish -q -s "$S" -r $n $(cut -f1 "$tmp/records"))
+visible >"$tmp/visible.new"
+ok "an undisturbed run" agree
+old_or_new() {
+	visible >"$tmp/got"
+	cmp -s "$tmp/got" "$tmp/visible.old" || diff "$tmp/visible.new" "$tmp/got"
+}
+publish_again() {
+	ducc-publish -q -s "$S" -r $n -w 60 <"$tmp/records" >"$tmp/published" || return
+	agree
+}
+# shellcheck disable=SC2046 # words
+wrecks "$seconds" "$kills" base_repository old_or_new publish_again ducc-publish -q -s "$S" -r $n $(cut -f1 "$tmp/records")
+is "ducc-publish: killed, run again, $killed times: all or nothing, and a sound repository" "$(cat "$wrong")" ""
+: >"$wrong"
+struck=0
+for i in $(seq "$kills"); do
+	base_repository
+	# shellcheck disable=SC2046 # words
+	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/records")
+	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
+	{ old_or_new && publish_again; } >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
+done
+echo "# $struck of $kills were killed"
+is "cvmfs_server: killed, run again, $kills times: a sound repository" "$(cat "$wrong")" ""
+
+# All at once, as when the machine goes down, at each of the moments at which something is half done.
+wait_times() { # NUMBER: let it go on that often
+	for _ in $(seq "$1"); do
+		wait_for test -e "$spool/paused" || return
+		rm "$spool/paused"
+	done
+	wait_for test -e "$spool/paused"
+}
+for moment in 0 1 2 3 4; do
+	my_turn || continue
+	base_repository
+	CVMFS_STANDIN_PAUSE_TRANSACTION=60 CVMFS_STANDIN_PAUSE_PUBLISH=60 CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n \
+		<"$tmp/records" >"$tmp/out" 2>&1 &
+	pid=$!
+	ok "moment $moment of a publish" wait_times $moment
+	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait $pid 2>/dev/null || :
+	rm -f "$spool/paused"
+	ok "... at which all is killed: nothing is to be seen" old_or_new
+	ok "... the next run goes on" publish_again
+done
+
+# Anything: random images and their rebuilds
+
+# random_images NAME: the layers of an image and of its rebuilds, NAME:1 and so on, for the images of the corpus.
+random_images() {
+	perl -e '
+		use strict; use warnings;
+		my ($seed, $name, $n) = @ARGV;
+		srand $seed;
+		sub one { $_[rand @_] }
+		my @sizes = (0, 1, 100, 16384, 16385, 40000, 65535, 65536, 65537, 131071, 131072, 131073, 262144, 262145, 300000);
+		my @names = ("a" .. "h", "x" x 243, "y" x 244, "z" x 255, "two\\swords", "two\\nlines", "\\xff\\xfe", ".cvmfsgraft", "..data");
+		my @times = (1, 1500000000, 1500000001, 1700000000, "1700000000.25");
+		my $serial = 0;
+		sub content { return { size => one(@sizes), data => one("abc", "defgh", "ij" . $serial++) . "." } }
+		sub meta { return { mode => one(644, 644, 644, 755, 600, 4755, 2711, "000"), uid => one(0, 0, 0, 1000, 70000), gid => one(0, 0, 7),
+			mtime => one(@times) } }
+		sub file { return { %{content()}, %{meta()} } }
+		sub path { return join "/", (map { "d$_" } map { int rand 3 } 1 .. rand 3), one(@names) }
+		sub layer { return { map { (path() => file()) } 1 .. 3 + rand 12 } }
+		sub change {
+			my ($l) = @_;
+			for my $path (keys %$l) {
+				my $dice = rand 10;
+				if ($dice < 0.7) { delete $l->{$path} }
+				elsif ($dice < 1.5) { $l->{$path} = file() }
+				elsif ($dice < 2.2) { $l->{$path} = { %{$l->{$path}}, %{content()} } }
+				elsif ($dice < 4) { my $key = one(qw(mode uid gid mtime)); $l->{$path}{$key} = meta()->{$key} }
+				elsif ($dice < 4.7) { $l->{path()} = delete $l->{$path} }
+				elsif ($dice < 5.4) { $l->{path()} = { %{$l->{$path}} } }
+			}
+			$l->{path()} = file() for 1 .. rand 4;
+		}
+		# A file may have several names; it may come before its directory.
+		sub spec {
+			my ($l, $first, $rest) = @_;
+			my (%dirs, @lines, @late);
+			for my $path (sort keys %$l) {
+				my $f = $l->{$path};
+				$dirs{$1} = 1 while $path =~ m{/}g && substr($path, 0, $-[0]) =~ /(.*)/s;
+				push @lines, join " ", "file", $path, map { "$_=$f->{$_}" } sort keys %$f;
+				push @lines, "hard $path.$_ to=$path" . ($_ > 1 && rand() < 0.5 ? "." . ($_ - 1) : "") for 1 .. ($f->{names} // 0);
+			}
+			my @dirs = map { "dir $_ mode=" . one(755, 755, 500, 2750) . " uid=" . one(0, 0, 9) . " mtime=" . one(@times) } sort keys %dirs;
+			my $late = rand() < 0.3;
+			print join "\n", "layer", ($first ? "dir ./" : ()), ($late ? (@lines, @dirs) : (@dirs, @lines)), @$rest, "";
+		}
+		my @layers = map { layer() } 1 .. 1 + rand 3;
+		for my $tag (1 .. $n) {
+			open STDOUT, ">", "$ENV{tmp}/random.$tag" or die;
+			for my $i (0 .. $#layers) {
+				$_->{names} = one(0, 0, 0, 0, 1, 2) for grep { !exists $_->{names} } values %{$layers[$i]};
+				my (@below, @rest) = map { keys %$_ } @layers[0 .. $i - 1];
+				if ($i && @below && rand() < 0.6) {
+					my $path = one(@below);
+					push @rest, "file " . ($path =~ s{([^/]*)\z}{.wh.$1}r)
+						if length($path) < 200 && !grep { index("$_/", "$path/") == 0 } keys %{$layers[$i]};
+				}
+				spec($layers[$i], !$i, \@rest);
+			}
+			close STDOUT;
+			rand() < 0.2 or change($_) for @layers;
+			push @layers, layer() if rand() < 0.2;
+		}' "$1" random 3
+}
+base=${RANDOM_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+export tmp
+for round in $(seq "$base" $((base + $(amount 3 100 2) - 1))); do
+	note "RANDOM_SEED=$round"
+	random_images "$round"
+	new_repository
+	: >"$wrong"
+	for tag in 1 2 3; do
+		image "random.$round:$tag" <"$tmp/random.$tag"
+	done
+	# In one batch, or one by one; some were published whole, or with other limits.
+	case $((round % 4)) in
+	0) set -- ":1 :2 :3" ;;
+	1) set -- ":1 :2" ":3" ;;
+	2) set -- ":1 -c_off" ":2" ":3" ;;
+	3) set -- ":1" ":2 -c_150000" ":3" ;;
+	esac
+	for batch; do
+		images='' options=''
+		for word in $batch; do
+			case $word in
+			:*) images="$images random.$round$word" ;;
+			*) options=$(echo "$word" | tr _ ' ') ;;
+			esac
+		done
+		# shellcheck disable=SC2086 # words
+		ready $images >"$tmp/records" && publish_into_directory "$tmp/records" && publish "$tmp/records" $options >"$tmp/out" 2>&1 ||
+			{ echo "batch $batch:"; cat "$tmp/out"; } >>"$wrong"
+		[ "$(log | wc -w)" -le 5 ] || { echo "batch $batch: $(log)"; } >>"$wrong"
+	done
+	[ $((round % 4)) -lt 2 ] && whole="/.flat/.*/(y{244}|z{255})(.[12])?\$" || whole=.
+	agree >"$out" 2>&1 || cat "$out" >>"$wrong"
+	whole=
+	is "random images, one after the other (seed $round)" "$(head -30 "$wrong")" ""
+done
+tap_note=
 
 done_testing

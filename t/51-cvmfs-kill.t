@@ -62,24 +62,12 @@ wrecks "$seconds" $half base_repository whole_repository publish_again ducc-publ
 is "ducc-publish: killed, run again, $killed times: all or nothing, and a sound repository" "$(cat "$wrong")" ""
 
 # cvmfs_server is killed instead: ducc-publish fails, cleans up, and may publish each image by itself.
-kill_server() { # COMMAND...: run it, and kill the server that it runs when its moment comes
-	read -r moment <&5
-	perl -e 'my ($seconds, $spool, @command) = @ARGV;
-		defined(my $pid = fork) or die;
-		if (!$pid) { exec @command or exit 127 }
-		select undef, undef, undef, $seconds;
-		if (open my $note, "<", "$spool/ducc.transaction") {
-			my ($group) = split / /, <$note> // "0";
-			kill 9, $group if $group > 1;
-		}
-		waitpid $pid, 0;' "$(echo "$moment $seconds" | awk '{ print $1 * $2 }')" "$spool" "$@" >"$tmp/struck" 2>&1
-}
 : >"$wrong"
 struck=0
 for i in $(seq $half); do
 	base_repository
 	# shellcheck disable=SC2046 # words
-	kill_server ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/new")
+	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/new")
 	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
 	publish_again >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
 done

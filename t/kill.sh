@@ -44,3 +44,18 @@ wrecks() {
 	done
 	[ $killed = "$w_count" ] || echo "# only $killed of $tried were killed before they had ended"
 }
+# kill_server SECONDS COMMAND...: run it, and kill the server that it runs, with the note in $spool, at a random moment
+kill_server() {
+	read -r moment <&5
+	k_seconds=$1
+	shift
+	perl -e 'my ($seconds, $spool, @command) = @ARGV;
+		defined(my $pid = fork) or die;
+		if (!$pid) { exec @command or exit 127 }
+		select undef, undef, undef, $seconds;
+		if (open my $note, "<", "$spool/ducc.transaction") {
+			my ($group) = split / /, <$note> // "0";
+			kill 9, $group if $group > 1;
+		}
+		waitpid $pid, 0;' "$(echo "$moment $k_seconds" | awk '{ print $1 * $2 }')" "$spool" "$@" >"$tmp/struck" 2>&1
+}

@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 
 #include "content/c_locale.h"
+#include "content/tar_mtime.h"
 #include "format/repo_paths.h"
 
 #define READ_SIZE ((size_t)1 << 20)
@@ -58,14 +59,17 @@ bool layer_tar_agrees(const struct layer_tar *tar, const struct file *file)
 {
 	struct archive_entry *entry = tar->entry;
 	const char *target;
+	int64_t mtime;
+	uint32_t mtime_nsec;
 	PLAIN_BYTES;
 
+	/* A fraction is in the tar only if the entry needs a pax header for something else. */
+	mtime_get(entry, &mtime, &mtime_nsec);
 	target = archive_entry_symlink(entry);
 	return (tar->is_link || archive_entry_filetype(entry) == (file->mode & S_IFMT)) &&
 	       archive_entry_perm(entry) == (file->mode & 07777) &&
 	       archive_entry_uid(entry) == file->uid && archive_entry_gid(entry) == file->gid &&
-	       archive_entry_mtime(entry) == file->mtime &&
-	       archive_entry_mtime_nsec(entry) == (long)file->mtime_nsec &&
+	       mtime == file->mtime && (!mtime_nsec || mtime_nsec == file->mtime_nsec) &&
 	       (!S_ISLNK(file->mode) || tar->is_link || (target && !strcmp(target, file->target)));
 }
 

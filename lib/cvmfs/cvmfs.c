@@ -574,7 +574,10 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 		if (adds_something(cvmfs) && !cvmfs->ingest && open_ingest(cvmfs, err) < 0)
 			return -1;
 	}
-	return is_changed(cvmfs) || changed;
+	changed |= is_changed(cvmfs);
+	if (changed && staging_check(&cvmfs->staging, err) < 0)
+		return -1;
+	return changed;
 }
 
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)

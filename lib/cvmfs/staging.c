@@ -559,6 +559,40 @@ int staging_clear_up(struct context *context, const struct repository *repositor
 
 /* --- publishing ------------------------------------------------------- */
 
+static int check_published(const struct repository *repository, const struct staged_tree *staged,
+			   struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *name = NULL;
+
+		if (!node->file || !S_ISREG(node->file->mode) || is_marker(node))
+			continue;
+		node_path(node, &path);
+		name = format("%s/%s", staged->root, path.data);
+		if (!is_there(repository, name, node->file->size))
+			return error_set(err, "%s: others have removed it meanwhile; try again",
+					 name);
+	}
+	return 0;
+}
+
+int staging_check(const struct staging *staging, ducc_error **err)
+{
+	for (size_t i = 0; i < staging->published; i++) {
+		const struct staged_tree *staged = staging->trees.values[i];
+
+		for (int stage = 0; stage < STAGES; stage++)
+			if (staged->stages[stage] &&
+			    check_published(staging->repository, staged, staged->stages[stage],
+					    err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
 char *staging_revision(const struct repository *repository)
 {
 	char value[256];

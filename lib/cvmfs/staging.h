@@ -113,6 +113,9 @@ bool staging_is_pending(const struct staging *staging);
  */
 int staging_publish(struct staging *staging, char **revision, bool *changed, ducc_error **err);
 
+/* After others have changed the repository: fails if something of what we published is gone. */
+int staging_check(const struct staging *staging, ducc_error **err);
+
 /* All of it is complete: forgets the journal. */
 void staging_done(const struct staging *staging);
 
