@@ -26,7 +26,7 @@
 #include "cvmfs/payload.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
-#include "cvmfs/staging.h"
+#include "cvmfs/stages.h"
 #include "format/repo_paths.h"
 #include "repo/target.h"
 #include "repo/transaction.h"
@@ -239,7 +239,7 @@ static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
 		const struct file *special;
 
 		node_path(node, &path);
-		special = staging_special(staged, path.data);
+		special = staged_special(staged, path.data);
 		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
 		if (add_node(cvmfs, name, node, own, special, err) < 0)
 			return error_wrap(err, "%s", name);
@@ -472,14 +472,15 @@ static bool is_changed(struct cvmfs *cvmfs)
 {
 	AUTO_FREE char *before = cvmfs->revision;
 
-	cvmfs->revision = staging_revision(cvmfs->base.repository);
+	cvmfs->revision = stages_revision(cvmfs->base.repository);
 	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
 }
 
 /* Whatever comes before the ingest; 1: all additions must be repeated. */
 static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 {
-	if (!cvmfs->removals.n && !staging_is_pending(&cvmfs->staging))
+	if (!cvmfs->removals.n && !staging_is_pending(&cvmfs->staging, 0) &&
+	    !staging_is_pending(&cvmfs->staging, 1))
 		return 0;
 	ingest_free(STEAL(cvmfs->ingest)); /* additions were repeated: it lacks something */
 	if (cvmfs->removals.n) {
@@ -488,7 +489,7 @@ static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 		is_changed(cvmfs);
 		return 1;
 	}
-	return staging_publish(&cvmfs->staging, &cvmfs->revision, changed, err);
+	return stages_publish(&cvmfs->staging, &cvmfs->revision, changed, err);
 }
 
 static int open_transaction(struct transaction *transaction, ducc_error **err)
@@ -508,7 +509,7 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 			return -1;
 	}
 	changed |= is_changed(cvmfs);
-	if (changed && staging_check(&cvmfs->staging, err) < 0)
+	if (changed && stages_check(&cvmfs->staging, err) < 0)
 		return -1;
 	return changed;
 }
@@ -534,7 +535,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (ingest_write(cvmfs->ingest, tail.data, tail.len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
-	staging_done(&cvmfs->staging);
+	stages_done(&cvmfs->staging);
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
@@ -563,7 +564,7 @@ static void clear_up_staging(struct cvmfs *cvmfs)
 	ducc_error *err = NULL;
 
 	if (cvmfs->lock >= 0 && cvmfs->staging.trees.keys.n &&
-	    staging_clear_up(base->context, base->repository, &err) < 0)
+	    stages_clear_up(base->context, base->repository, &err) < 0)
 		context_notice(base->context, DUCC_WARNING, "%s: %s", base->repository->name,
 			       ducc_error_message(err));
 	ducc_error_free(err);
@@ -618,11 +619,11 @@ static struct transaction *begin(struct context *context, const struct store *st
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
-	    !staging_clear_up(context, repository, err) &&
+	    !stages_clear_up(context, repository, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
 			     repository->chunk_bytes);
-		cvmfs->revision = staging_revision(repository);
+		cvmfs->revision = stages_revision(repository);
 		return &cvmfs->base;
 	}
 	end(&cvmfs->base);

@@ -56,7 +56,7 @@ static int send_entries(struct sender *sender, struct tree *tree, ducc_error **e
 
 		if (!node_is_entry(node))
 			return error_set(err, "%s: not in the layer's listing", path);
-		if (node_is_dir(node) || staging_special(sender->staged, path))
+		if (node_is_dir(node) || staged_special(sender->staged, path))
 			continue;
 		if (send_entry(sender, path, node->file, err) < 0)
 			return error_wrap(err, "%s", path);
@@ -75,7 +75,7 @@ static int check_complete(const struct sender *sender, struct tree *tree, ducc_e
 		if (node->used || !node_is_entry(node) || node_is_dir(node))
 			continue;
 		node_path(node, &path);
-		if (!staging_special(sender->staged, path.data))
+		if (!staged_special(sender->staged, path.data))
 			return error_set(err, "%s: missing from the layer's tar", path.data);
 	}
 	return 0;

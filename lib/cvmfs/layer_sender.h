@@ -5,7 +5,7 @@
 #define DUCC_LAYER_SENDER_H
 
 #include "cvmfs/ingest.h"
-#include "cvmfs/staging.h"
+#include "cvmfs/staged_tree.h"
 #include "store/store.h"
 
 /*

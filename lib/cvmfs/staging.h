@@ -11,31 +11,16 @@
  * files is in the directory "content"; "layerfs" is a symbolic link to it, which comes
  * with the ingest.  Flat trees have no name before that.  A journal in the spool directory
  * names the directories of staged trees, so that the next publisher can remove them.
+ *
+ * This room decides what is staged; stages.h publishes it.
  */
 #ifndef DUCC_STAGING_H
 #define DUCC_STAGING_H
 
 #include "base/context.h"
 #include "base/strmap.h"
-#include "content/tree.h"
-#include "repo/repository.h"
+#include "cvmfs/staged_tree.h"
 #include "store/store.h"
-
-/* In the first stage, files are written, and published content is grafted; in the second, what
- * the first has published. */
-enum { STAGES = 2 };
-
-/* What is special about a layer or a flat tree that is added. */
-struct staged_tree {
-	char *directory;     /* in the repository */
-	char *root;          /* where its files are: in the directory, or the same */
-	struct digest layer; /* "": it is a flat tree */
-	/* The staged files with their parent directories; NULL: none. */
-	struct tree *stages[STAGES];
-	/* Files that are sent as hard links: file->target is the path they link to. */
-	struct tree *links;
-	uint64_t bytes; /* of files that the first stage writes */
-};
 
 struct staging {
 	struct context *context;
@@ -73,13 +58,7 @@ const struct staged_tree *staging_find(const struct staging *staging, const char
 /* True if the tree at that directory has been staged and published by us. */
 bool staging_has_published(const struct staging *staging, const char *directory);
 
-/*
- * The file at a path in the tree, if there is something special about it: it is staged, or, if it
- * has a target but no text, to be sent as a hard link.  Else NULL.  The tree may be NULL.
- */
-const struct file *staging_special(const struct staged_tree *staged, const char *path);
-
-/* Decides for each file of a new layer how it is published.  Before staging_publish(). */
+/* Decides for each file of a new layer how it is published.  Before stages_publish(). */
 const struct staged_tree *staging_add_layer(struct staging *staging, const char *directory,
 					    struct tree *tree, const struct digest *layer);
 /* The same for a flat tree, whose layers have been added or published. */
@@ -103,30 +82,10 @@ struct location {
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size);
 
-/* True if there are trees with staged files that are not published yet. */
-bool staging_is_pending(const struct staging *staging);
+/* True if something is still to be published in that stage. */
+bool staging_is_pending(const struct staging *staging, int stage);
 
-/*
- * Publishes what is pending, in one or two transactions.  Returns 0; 1: others have changed the
- * repository since *revision, and nothing is published; -1.  *revision becomes that of our last
- * transaction; *changed: others have changed the repository between ours.
- */
-int staging_publish(struct staging *staging, char **revision, bool *changed, ducc_error **err);
-
-/* After others have changed the repository: fails if something of what we published is gone. */
-int staging_check(const struct staging *staging, ducc_error **err);
-
-/* All of it is complete: forgets the journal. */
-void staging_done(const struct staging *staging);
-
-/*
- * Removes whatever staged trees an earlier publisher left behind incomplete, or this one.  The
- * caller holds the lock of the spool directory, and no transaction is open.
- */
-int staging_clear_up(struct context *context, const struct repository *repository,
-		     ducc_error **err);
-
-/* The hash of the root catalog in the publisher's mount, which the caller frees; NULL: unknown. */
-char *staging_revision(const struct repository *repository);
+/* True if the published regular file exists and has that size. */
+bool staging_is_there(const struct repository *repository, const char *path, uint64_t size);
 
 #endif

@@ -1,0 +1,274 @@
+/* Publishing what is staged: see stages.h. */
+#include "cvmfs/stages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/buffer.h"
+#include "base/path.h"
+#include "base/removal.h"
+#include "content/extract.h"
+#include "cvmfs/edit.h"
+#include "cvmfs/ingest.h"
+#include "cvmfs/mount.h"
+#include "format/repo_paths.h"
+
+#define JOURNAL "ducc.staged"
+#define JOURNAL_LIMIT ((size_t)64 << 20)
+
+/* --- the journal ------------------------------------------------------ */
+
+static int write_journal(const struct staging *staging, ducc_error **err)
+{
+	AUTO_FREE char *path = mount_spool(staging->repository, JOURNAL);
+	AUTO_BUFFER text = {0};
+
+	if (!staging->trees.keys.n)
+		return 0;
+	for (size_t i = 0; i < staging->trees.keys.n; i++)
+		buffer_addf(&text, "%s\n", staging->trees.keys.list[i]);
+	if (file_replace(AT_FDCWD, path, text.data, text.len) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
+}
+
+static void remove_journal(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_spool(repository, JOURNAL);
+
+	unlink(path);
+}
+
+void stages_done(const struct staging *staging)
+{
+	remove_journal(staging->repository);
+}
+
+/*
+ * What there is to remove of a staged tree: its directory, if it is incomplete; or the staged
+ * content of a layer that somebody else has published since.  The caller frees it.
+ */
+static char *leftover(const struct repository *repository, const char *directory)
+{
+	struct digest digest;
+	enum repo_tree kind = repo_tree_at(directory, &digest);
+	AUTO_FREE char *listing = NULL, *root = NULL, *content = NULL;
+
+	if (kind == REPO_TREE_NONE || !repository_has(repository, directory))
+		return NULL;
+	listing = kind == REPO_TREE_LAYER ? layer_listing(&digest) : flat_listing(&digest);
+	if (!repository_has(repository, listing))
+		return xstrdup(directory);
+	if (kind == REPO_TREE_FLAT)
+		return NULL;
+	content = layer_content(&digest, "");
+	root = repository_layer_root(repository, &digest);
+	return strcmp(root, content) != 0 && repository_has(repository, content) ? STEAL(content)
+										 : NULL;
+}
+
+int stages_clear_up(struct context *context, const struct repository *repository, ducc_error **err)
+{
+	AUTO_FREE char *path = mount_spool(repository, JOURNAL), *text = NULL;
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_STRSET leftovers = {NULL};
+	char *rest = NULL;
+	size_t len;
+
+	/* Without the mount, there is no knowing what is left. */
+	if (fd < 0 || repository->metadata_only)
+		return 0;
+	if (read_file(fd, JOURNAL_LIMIT, &text, &len, err) < 0)
+		return error_wrap(err, "%s", path);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		AUTO_FREE char *name = leftover(repository, line);
+
+		if (name)
+			strset_add(&leftovers, name);
+	}
+	if (leftovers.n)
+		context_notice(context, DUCC_WARNING,
+			       "%s: removing %zu incomplete trees of an interrupted publish",
+			       repository->name, leftovers.n);
+	if (ingest_remove_all(context, repository, (const char *const *)leftovers.list, leftovers.n,
+			      err) < 0)
+		return -1;
+	remove_journal(repository);
+	return 0;
+}
+
+/* --- publishing ------------------------------------------------------- */
+
+static int check_published(const struct repository *repository, const struct staged_tree *staged,
+			   struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *name = NULL;
+
+		if (!node->file || !S_ISREG(node->file->mode) || staged_is_marker(node))
+			continue;
+		node_path(node, &path);
+		name = format("%s/%s", staged->root, path.data);
+		if (!staging_is_there(repository, name, node->file->size))
+			return error_set(err, "%s: others have removed it meanwhile; try again",
+					 name);
+	}
+	return 0;
+}
+
+int stages_check(const struct staging *staging, ducc_error **err)
+{
+	for (size_t i = 0; i < staging->published; i++) {
+		const struct staged_tree *staged = staging->trees.values[i];
+
+		for (int stage = 0; stage < STAGES; stage++)
+			if (staged->stages[stage] &&
+			    check_published(staging->repository, staged, staged->stages[stage],
+					    err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+char *stages_revision(const struct repository *repository)
+{
+	char value[256];
+	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
+
+	return n < 0 ? NULL : xstrndup(value, (size_t)n);
+}
+
+static int find_tar(void *ctx, const struct digest *layer, struct extract_source *source,
+		    ducc_error **err)
+{
+	const struct staging *staging = ctx;
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+
+	source->how = EXTRACT_TAR;
+	source->fd = path_open(staging->store->fd, name, O_RDONLY, 0);
+	return source->fd < 0 ? error_errno(err, errno, "%s", name) : 0;
+}
+
+/* Opens the directory, creating it and its parents with mode 0755, regardless of the umask. */
+static int make_root(int mount, const char *path, ducc_error **err)
+{
+	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+		const char *next = strchr(slash + 1, '/'), *name;
+		AUTO_FREE char *part = next ? xstrndup(path, (size_t)(next - path)) : xstrdup(path);
+		AUTO_CLOSE int parent = path_open_parent(mount, part, &name);
+
+		if (parent < 0 ||
+		    (mkdirat(parent, name, 0755) < 0 ? errno != EEXIST
+						     : fchmodat(parent, name, 0755, 0) < 0))
+			return error_errno(err, errno, "%s", part);
+	}
+	AUTO_CLOSE int root = path_open(mount, path, O_RDONLY | O_DIRECTORY, 0);
+	return root < 0 ? error_errno(err, errno, "%s", path) : steal_fd(&root);
+}
+
+/* Writes one staged tree into the open transaction. */
+static int write_tree(const struct staging *staging, int mount, const struct staged_tree *staged,
+		      struct tree *tree, ducc_error **err)
+{
+	struct extract_report report = {0};
+	AUTO_CLOSE int root = make_root(mount, staged->root, err);
+
+	if (root < 0 || staged_resolve(tree, staging->repository, err) < 0 ||
+	    extract(root, tree, find_tar, (void *)staging, &report, err) < 0)
+		return error_wrap(err, "%s", staged->directory);
+	return 0;
+}
+
+/* Opening a file of the lower layer of an overlay to be written copies it, with its metadata. */
+static int write_splits(const struct staging *staging, int mount, ducc_error **err)
+{
+	for (size_t i = 0; i < staging->splits.n; i++) {
+		const char *path = staging->splits.list[i];
+		AUTO_CLOSE int fd = path_open(mount, path, O_RDWR | O_NONBLOCK, 0);
+
+		if (fd < 0)
+			return error_errno(err, errno, "%s", path);
+		if (context_cancelled(staging->context))
+			return context_interrupted(err);
+	}
+	return 0;
+}
+
+static int write_stage(const struct staging *staging, struct edit *edit, int stage,
+		       ducc_error **err)
+{
+	AUTO_CLOSE int mount = edit_open_mount(edit, err);
+
+	if (mount < 0 || (!stage && write_splits(staging, mount, err) < 0))
+		return -1;
+	for (size_t i = staging->published; i < staging->trees.keys.n; i++) {
+		const struct staged_tree *staged = staging->trees.values[i];
+
+		if (context_cancelled(staging->context))
+			return context_interrupted(err);
+		if (staged->stages[stage] &&
+		    write_tree(staging, mount, staged, staged->stages[stage], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Frees the space of what was written: in a full scratch area, not even an abort succeeds. */
+static void unwrite_stage(const struct staging *staging, const struct edit *edit)
+{
+	AUTO_CLOSE int mount = edit_open_mount(edit, NULL);
+
+	for (size_t i = staging->published; mount >= 0 && i < staging->trees.keys.n; i++)
+		path_remove(mount, ((struct staged_tree *)staging->trees.values[i])->root);
+}
+
+/* Publishes one stage; 1: the first one, and others have changed the repository. */
+static int publish_stage(struct staging *staging, int stage, char **revision, bool *changed,
+			 ducc_error **err)
+{
+	struct edit *edit = edit_begin(staging->context, staging->repository, err);
+	AUTO_FREE char *now = NULL;
+	int result = 0;
+
+	if (!edit)
+		return -1;
+	now = stages_revision(staging->repository);
+	if (now && *revision && strcmp(now, *revision) != 0)
+		*changed = true;
+	if (*changed && !stage)
+		result = 1;
+	if (!result && write_stage(staging, edit, stage, err) < 0) {
+		unwrite_stage(staging, edit);
+		result = -1;
+	} else if (!result) {
+		result = edit_finish(edit, err);
+	}
+	edit_free(edit);
+	free(*revision);
+	*revision = result ? STEAL(now) : stages_revision(staging->repository);
+	return result;
+}
+
+int stages_publish(struct staging *staging, char **revision, bool *changed, ducc_error **err)
+{
+	int result = 0;
+
+	*changed = false;
+	if (write_journal(staging, err) < 0)
+		return -1;
+	for (int stage = 0; stage < STAGES && !result; stage++)
+		if (staging_is_pending(staging, stage))
+			result = publish_stage(staging, stage, revision, changed, err);
+	if (!result) {
+		staging->published = staging->trees.keys.n;
+		strset_free(&staging->splits);
+		staging->bytes = 0;
+	}
+	return result;
+}
