@@ -158,41 +158,6 @@ static bool is_own_file(const struct node *node, const struct digest *layer)
 	return file && S_ISREG(file->mode) && file->layer && digest_equal(file->layer, layer);
 }
 
-/* True if this machine can stage files; else it says so, once. */
-static bool is_possible(struct staging *staging)
-{
-	if (!staging->possible && !staging->told)
-		context_notice(staging->context, DUCC_INFO,
-			       "%s: large files are not split into chunks: that requires the "
-			       "repository's mount, and root",
-			       staging->repository->name);
-	staging->told |= !staging->possible;
-	return staging->possible;
-}
-
-/* True if the large files of the layer can be staged: the scratch space suffices for them. */
-static bool has_room(struct staging *staging, struct tree *tree, const struct digest *layer)
-{
-	struct node *root = tree_root(tree);
-	uint64_t bytes = 0;
-
-	for (struct node *node = root; node; node = tree_next(root, node))
-		if (is_own_file(node, layer) && node->file->size > staging->limit)
-			bytes += node->file->size;
-	if (!bytes)
-		return staging->possible;
-	if (!is_possible(staging))
-		return false;
-	if (staging->bytes + bytes <= staging->room)
-		return true;
-	staging->crowded = true;
-	context_notice(staging->context, DUCC_WARNING,
-		       "layer " PRI_DIGEST ": %llu MB of large files are not split into chunks: "
-		       "there is no space for them in the scratch area",
-		       layer->hex, (unsigned long long)bytes / 1000000);
-	return false;
-}
-
 /* Finds published or added content that is the file's: 1; 0 if there is none. */
 static bool find_known(struct staging *staging, const struct file *file, struct location *location)
 {
@@ -241,19 +206,14 @@ static void decide(struct staging *staging, struct staged_tree *staged, const st
 	free(known.path);
 }
 
-const struct staged_tree *staging_add_layer(struct staging *staging, const char *directory,
-					    struct tree *tree, const struct digest *layer)
+static struct staged_tree *plan_layer(struct staging *staging, const char *directory,
+				      struct tree *tree, const struct digest *layer, uint64_t limit)
 {
-	struct staged_tree *staged = strmap_get(&staging->trees, directory);
+	struct staged_tree *staged = staged_tree_new(directory, layer);
 	struct node *root = tree_root(tree);
 	struct candidates candidates = {NULL};
-	uint64_t limit;
 	bool graft;
 
-	if (staged || staged_has_markers(tree))
-		return staged;
-	limit = has_room(staging, tree, layer) ? staging->limit : CHUNKING_NEVER;
-	staged = staged_tree_new(directory, layer);
 	for (struct node *node = root; node; node = tree_next(root, node))
 		if (is_own_file(node, layer))
 			decide(staging, staged, node, node->file->size > limit, &candidates);
@@ -265,6 +225,45 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 		free(candidates.list[i].location.path);
 	}
 	free(candidates.list);
+	return staged;
+}
+
+/* Says, once, that this machine cannot stage the large files that the layer has. */
+static void say_impossible(struct staging *staging, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node && !staging->told; node = tree_next(root, node)) {
+		if (!node->file || !S_ISREG(node->file->mode) || node->file->size <= staging->limit)
+			continue;
+		context_notice(staging->context, DUCC_INFO,
+			       "%s: large files are not split into chunks: that requires the "
+			       "repository's mount, and root",
+			       staging->repository->name);
+		staging->told = true;
+	}
+}
+
+const struct staged_tree *staging_add_layer(struct staging *staging, const char *directory,
+					    struct tree *tree, const struct digest *layer)
+{
+	struct staged_tree *staged = strmap_get(&staging->trees, directory);
+
+	if (staged || staged_has_markers(tree))
+		return staged;
+	if (!staging->possible)
+		say_impossible(staging, tree);
+	staged = plan_layer(staging, directory, tree, layer,
+			    staging->possible ? staging->limit : CHUNKING_NEVER);
+	if (staging->bytes + staged->bytes > staging->room) {
+		staging->crowded = true;
+		context_notice(staging->context, DUCC_WARNING,
+			       "layer " PRI_DIGEST ": %llu MB of large files are not split into "
+			       "chunks: there is no space for them in the scratch area",
+			       layer->hex, (unsigned long long)staged->bytes / 1000000);
+		staged_tree_free(staged);
+		staged = plan_layer(staging, directory, tree, layer, CHUNKING_NEVER);
+	}
 	return keep(staging, staged);
 }
 
@@ -294,8 +293,8 @@ const struct staged_tree *staging_add_flat(struct staging *staging, const char *
 
 bool staging_add_split(struct staging *staging, const char *path, uint64_t size)
 {
-	if (size <= staging->limit || chunking_of(staging->repository, path) != CHUNKING_WHOLE ||
-	    !is_possible(staging))
+	if (!staging->possible || size <= staging->limit ||
+	    chunking_of(staging->repository, path) != CHUNKING_WHOLE)
 		return false;
 	if (staging->bytes + size > staging->room) {
 		staging->crowded = true;

@@ -355,36 +355,6 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	return 0;
 }
 
-/* Splits what is published of the tree with that listing; without it, nothing is known. */
-static void split(struct publish *publish, const char *listing, const char *root, bool is_layer)
-{
-	AUTO_CLOSE int at = repository_root(&publish->repository);
-	AUTO_CLOSE int fd = at < 0 ? -1 : path_open_file(at, listing);
-	AUTO_TREE *tree = NULL;
-	struct listing_head head;
-
-	if (fd >= 0)
-		tree = listing_read(fd, is_layer ? &head : NULL, NULL);
-	if (tree)
-		transaction_split(publish->transaction, root, tree);
-}
-
-/* Publishes large files again that are published, but not split. */
-static void split_image(struct publish *publish, const struct image *image)
-{
-	const struct digest *config = &image->stored.manifest.config.digest;
-	AUTO_FREE char *flat = flat_directory(config), *listing = flat_listing(config);
-
-	for (size_t i = 0; i < image->stored.manifest.n; i++) {
-		const struct digest *layer = &image->stored.manifest.layers[i].digest;
-		AUTO_FREE char *layer_root = repository_layer_root(&publish->repository, layer);
-		AUTO_FREE char *of_layer = layer_listing(layer);
-
-		split(publish, of_layer, layer_root, true);
-	}
-	split(publish, listing, flat, false);
-}
-
 /* Adds the layers and the flat tree of an image, but not its names. */
 static int prepare_content(struct publish *publish, struct image *image, ducc_error **err)
 {
@@ -394,8 +364,6 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 
 	free(naming.platform);
 	memset(image->added, 0, image->stored.manifest.n * sizeof(*image->added));
-	if (!result && publish->session->split)
-		split_image(publish, image);
 	if (published)
 		return 0;
 	if (result < 0 || prepare_layers(publish, image, err) < 0)
@@ -598,14 +566,15 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 
 		span_begin(&publish->images[i].span, publish->session->events, "image_publish",
 			   ducc_record_reference(publish->records[i]), NULL);
-		if (!read_image(publish, publish->records[i], &publish->images[i],
-				&publish->errors[i]))
-			prepare(publish, i);
-		if (i && publish->transaction->crowded)
+		if (read_image(publish, publish->records[i], &publish->images[i],
+			       &publish->errors[i]) < 0)
+			continue;
+		prepare(publish, i);
+		if (i && publish->transaction->crowded) {
+			leave_last(publish);
 			break;
+		}
 	}
-	if (publish->n > 1 && publish->transaction->crowded)
-		leave_last(publish);
 	return prepare_rest(publish, err);
 }
 
@@ -662,6 +631,96 @@ static int open_all(struct publish *publish, ducc_error **err)
 	return 0;
 }
 
+/* Splits what is published of the tree with that listing; without it, nothing is known. */
+static void split_tree(struct publish *publish, const char *listing, const char *root,
+		       bool is_layer)
+{
+	AUTO_CLOSE int at = repository_root(&publish->repository);
+	AUTO_CLOSE int fd = at < 0 ? -1 : path_open_file(at, listing);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (fd >= 0)
+		tree = listing_read(fd, is_layer ? &head : NULL, NULL);
+	if (tree)
+		transaction_split(publish->transaction, root, tree);
+}
+
+/* Publishes large files again that are published, but not split, before new files refer to them. */
+static void split_image(struct publish *publish, const struct image *image)
+{
+	const struct amount before = publish->transaction->chunked;
+	const struct digest *config = &image->stored.manifest.config.digest;
+	AUTO_FREE char *flat = flat_directory(config), *listing = flat_listing(config);
+
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct digest *layer = &image->stored.manifest.layers[i].digest;
+		AUTO_FREE char *layer_root = repository_layer_root(&publish->repository, layer);
+		AUTO_FREE char *of_layer = layer_listing(layer);
+
+		split_tree(publish, of_layer, layer_root, true);
+	}
+	split_tree(publish, listing, flat, false);
+	if (publish->transaction->chunked.files > before.files)
+		context_notice(&publish->session->context, DUCC_INFO,
+			       "%s: splitting %" PRIu64 " files (%.1f MB)", image->name,
+			       publish->transaction->chunked.files - before.files,
+			       (double)(publish->transaction->chunked.bytes - before.bytes) / 1e6);
+}
+
+struct splitting {
+	struct publish *publish;
+	size_t first, n; /* records */
+};
+
+/* Splits what the images have published; those that fail here fail again when published. */
+static int split_records(void *ctx, ducc_error **err)
+{
+	struct splitting *splitting = ctx;
+	struct publish *publish = splitting->publish;
+
+	(void)err;
+	for (size_t i = 0; i < splitting->n; i++) {
+		struct image image = {.name = NULL};
+		ducc_error *error = NULL;
+
+		transaction_save(publish->transaction);
+		if (!read_image(publish, publish->records[splitting->first + i], &image, &error))
+			split_image(publish, &image);
+		if (i && publish->transaction->crowded) {
+			transaction_restore(publish->transaction);
+			splitting->n = i;
+		}
+		ducc_error_free(error);
+		image_end(&image);
+	}
+	return 0;
+}
+
+/* The same in as many transactions as the scratch space requires. */
+static int split_all(struct publish *publish, size_t n, ducc_error **err)
+{
+	struct splitting splitting = {.publish = publish};
+	int result = 0;
+
+	for (; !result && splitting.first < n; splitting.first += splitting.n) {
+		splitting.n = n - splitting.first;
+		publish->transaction = transaction_begin(
+			&publish->session->context, &publish->store, &publish->repository, err);
+		if (!publish->transaction)
+			return -1;
+		split_records(&splitting, err);
+		if (!transaction_is_empty(publish->transaction) &&
+		    (transaction_open(publish->transaction, split_records, &splitting, err) < 0 ||
+		     (!transaction_is_empty(publish->transaction) &&
+		      transaction_commit(publish->transaction, err) < 0)))
+			result = -1;
+		transaction_end(publish->transaction);
+		publish->transaction = NULL;
+	}
+	return result;
+}
+
 static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 {
 	if (open_all(publish, err) < 0)
@@ -673,6 +732,8 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 				say_what_is_missing(publish, &publish->images[publish->n]);
 		return 0;
 	}
+	if (publish->session->split && split_all(publish, n, err) < 0)
+		return -1;
 	publish->transaction = transaction_begin(&publish->session->context, &publish->store,
 						 &publish->repository, err);
 	if (!publish->transaction)

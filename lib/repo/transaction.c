@@ -184,6 +184,7 @@ void transaction_save(struct transaction *transaction)
 	transaction->saved.added = transaction->added.n;
 	transaction->saved.steps = transaction->steps;
 	transaction->saved.bytes = transaction->bytes;
+	transaction->crowded = false;
 	transaction->saved.sent = transaction->sent;
 	transaction->saved.linked = transaction->linked;
 	transaction->saved.grafted = transaction->grafted;
