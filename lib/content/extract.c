@@ -15,6 +15,9 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
+/* A file with more links is not linked to again: file systems have limits. */
+#define LINKS_MAX 30000
+
 /* A name of a file to extract from a layer. */
 struct want {
 	const struct node *node;
@@ -362,6 +365,21 @@ static bool clone_file(struct extraction *x, int from, const char *from_name,
 	return false;
 }
 
+/* True if a published file still has the content that its listing says. */
+static bool has_content(int directory, const char *name, const struct file *file)
+{
+	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_PIECES pieces = pieces_of(fd, 0, file->size);
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+
+	while (fd >= 0 && pieces_next(&pieces))
+		hasher_update(hasher, pieces.data, pieces.len);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	return fd >= 0 && !pieces.error && !memcmp(sha256, file->sha256, sizeof(sha256));
+}
+
 /*
  * Creates a file from the known file with its content.  Whatever prevents that is no error:
  * the tar has the content, too.  Under another path, the same inode could be in an image
@@ -376,9 +394,11 @@ static bool use_known(struct extraction *x, const struct node *node)
 	struct stat st;
 
 	if (from < 0 || fstatat(from, from_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size)
+	    !S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size ||
+	    !has_content(from, from_name, file))
 		return false;
-	if (known->same && !strcmp(known->path, file->origin) && has_metadata(&st, file)) {
+	if (known->same && known->same_names && !strcmp(known->path, file->origin) &&
+	    st.st_nlink < LINKS_MAX && has_metadata(&st, file)) {
 		parent = open_target(x, node, &name);
 		if (parent >= 0 && !linkat(from, from_name, parent, name, 0))
 			return true;
@@ -410,24 +430,27 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 	return link_others(x, first, err);
 }
 
-static int extract_tar(struct extraction *x, const struct digest *layer, int fd, ducc_error **err)
+static int extract_tar(struct extraction *x, const struct digest *layer,
+		       const struct extract_source *source, ducc_error **err)
 {
 	AUTO_LAYER_TAR tar = {.archive = NULL};
-	int result = layer_tar_open(&tar, fd, layer, err) < 0 ? -1 : 1;
+	int result = layer_tar_open(&tar, source->fd, layer, err) < 0 ? -1 : 1;
 	const char *path;
 
 	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
 		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
 
+		if (source->whole && !layer_tar_node(&tar, x->tree, path, err))
+			return error_wrap(err, "%s", path);
 		if (want && !want->done && extract_entry(x, &tar, want, err) < 0)
 			result = -1;
 	}
-	return result;
+	return result || !source->whole ? result : layer_tar_check_end(x->tree, err);
 }
 
 /* Creates whatever does not need the tar, and then the rest from it. */
 static int extract_archived(struct extraction *x, struct want *first, const struct want *end,
-			    int tar, ducc_error **err)
+			    const struct extract_source *source, ducc_error **err)
 {
 	for (struct want *want = first; want < end; want++) {
 		const struct file *file = want->node->file;
@@ -444,7 +467,7 @@ static int extract_archived(struct extraction *x, struct want *first, const stru
 		if (link_others(x, want, err) < 0)
 			return -1;
 	}
-	if (extract_tar(x, first->node->file->layer, tar, err) < 0)
+	if (extract_tar(x, first->node->file->layer, source, err) < 0)
 		return -1;
 	for (struct want *want = first; want < end; want++)
 		if (!want->done)
@@ -542,7 +565,7 @@ int extract(int root, struct tree *tree,
 		if (!result)
 			result = source.how == EXTRACT_TAR
 					 ? extract_archived(&x, x.wants + first, x.wants + end,
-							    source.fd, err)
+							    &source, err)
 					 : extract_directory(&x, x.wants + first, x.wants + end,
 							     &source, err);
 		cleanup_close(&source.fd);

@@ -18,7 +18,8 @@ struct extract_source {
 		EXTRACT_COPY, /* fd is the layer's directory (layerfs): copy the content */
 		EXTRACT_LINK, /* likewise, but hard-link the files */
 	} how;
-	int fd; /* closed by extract() */
+	int fd;     /* closed by extract() */
+	bool whole; /* the tree is exactly this layer: the tar must agree with it */
 };
 
 struct extract_report {

@@ -55,22 +55,66 @@ int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err)
 	return 1;
 }
 
-bool layer_tar_agrees(const struct layer_tar *tar, const struct file *file)
+static bool is_device(mode_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* True if the current entry has these metadata. */
+static bool agrees(const struct layer_tar *tar, const struct file *file)
 {
 	struct archive_entry *entry = tar->entry;
 	const char *target;
 	int64_t mtime;
 	uint32_t mtime_nsec;
-	PLAIN_BYTES;
 
 	/* A fraction is in the tar only if the entry needs a pax header for something else. */
 	mtime_get(entry, &mtime, &mtime_nsec);
+	if (archive_entry_perm(entry) != (file->mode & 07777) ||
+	    archive_entry_uid(entry) != file->uid || archive_entry_gid(entry) != file->gid ||
+	    mtime != file->mtime || (mtime_nsec && mtime_nsec != file->mtime_nsec))
+		return false;
+	if (tar->is_link)
+		return true;
 	target = archive_entry_symlink(entry);
-	return (tar->is_link || archive_entry_filetype(entry) == (file->mode & S_IFMT)) &&
-	       archive_entry_perm(entry) == (file->mode & 07777) &&
-	       archive_entry_uid(entry) == file->uid && archive_entry_gid(entry) == file->gid &&
-	       mtime == file->mtime && (!mtime_nsec || mtime_nsec == file->mtime_nsec) &&
-	       (!S_ISLNK(file->mode) || tar->is_link || (target && !strcmp(target, file->target)));
+	return archive_entry_filetype(entry) == (file->mode & S_IFMT) &&
+	       (!S_ISLNK(file->mode) || (target && !strcmp(target, file->target))) &&
+	       (!is_device(file->mode) || (archive_entry_rdevmajor(entry) == file->major &&
+					   archive_entry_rdevminor(entry) == file->minor));
+}
+
+struct node *layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path,
+			    ducc_error **err)
+{
+	static const struct file whiteout = {.mode = S_IFCHR};
+	struct node *node = tree_find(tree, path);
+	PLAIN_BYTES;
+
+	if (!node_is_entry(node)) {
+		error_set(err, "not in the layer's listing: the store is damaged");
+		return NULL;
+	}
+	if (!agrees(tar, node->file ? node->file : &whiteout)) {
+		error_set(err, "does not agree with the layer's listing: the store is damaged");
+		return NULL;
+	}
+	node->used = true;
+	return node;
+}
+
+int layer_tar_check_end(struct tree *tree, ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (node->used || !node_is_entry(node))
+			continue;
+		node_path(node, &path);
+		return error_set(err, "%s: missing from the layer's tar: the store is damaged",
+				 path.len ? path.data : "/");
+	}
+	return 0;
 }
 
 int layer_tar_copy(struct layer_tar *tar, const struct file *file,

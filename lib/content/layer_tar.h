@@ -34,8 +34,14 @@ void layer_tar_close(struct layer_tar *tar);
  */
 int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err);
 
-/* True if the current entry has the metadata of the file in the listing. */
-bool layer_tar_agrees(const struct layer_tar *tar, const struct file *file);
+/*
+ * The node of the current entry in the layer's listing, marked as used; NULL with *err set if
+ * there is none, or its metadata are not those of the entry.
+ */
+struct node *layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path,
+			    ducc_error **err);
+/* After the last entry: fails if something in the listing was not in the tar. */
+int layer_tar_check_end(struct tree *tree, ducc_error **err);
 
 /*
  * Passes the content of the current entry to write(), which returns 0, or -1 with *err set.

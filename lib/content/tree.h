@@ -39,7 +39,8 @@ static inline void amount_add(struct amount *amount, struct amount more)
 struct known_file {
 	const struct digest *layer; /* interned in the other file's tree */
 	const char *path;           /* in that layer; in the same allocation */
-	bool same;                  /* metadata and number of hard links are equal, too */
+	bool same;                  /* the metadata are equal, too ... */
+	bool same_names;            /* ... and the names of hard links to it, if it has any */
 };
 
 struct file {

@@ -17,7 +17,10 @@
 
 /* --- the configuration ------------------------------------------------ */
 
-/* The value of the line "KEY=VALUE", which may be in quotes; the last one counts. */
+/*
+ * The value of the line "KEY=VALUE" of a shell script, maybe exported, maybe in quotes; the last
+ * one counts.
+ */
 static char *config_value(const char *text, const char *key)
 {
 	size_t len = strlen(key);
@@ -25,12 +28,14 @@ static char *config_value(const char *text, const char *key)
 
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += strspn(line, " \t\n");
+		if (!strncmp(line, "export ", 7))
+			line += 7;
 		if (strncmp(line, key, len) != 0 || line[len] != '=')
 			continue;
 		line += len + 1;
 		line += *line == '"' || *line == '\'';
 		free(value);
-		value = xstrndup(line, strcspn(line, "\"' \t\n"));
+		value = xstrndup(line, strcspn(line, "\"'; \t\n"));
 	}
 	return value;
 }

@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/layer_tar.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
@@ -167,6 +168,34 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 	return result;
 }
 
+static int write_to_tarball(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return tarball_data(ctx, data, len, err);
+}
+
+/* Sends the content of a file that is not published yet, from its layer's tar. */
+static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file *file,
+			ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_tar_name(file->layer);
+	AUTO_CLOSE int fd = path_open(cvmfs->base.store->fd, name, O_RDONLY, 0);
+	AUTO_LAYER_TAR tar = {.archive = NULL};
+	const char *there;
+	int result;
+
+	if (fd < 0)
+		return error_errno(err, errno, "%s", name);
+	result = layer_tar_open(&tar, fd, file->layer, err) < 0 ? -1 : 1;
+	while (result > 0 && (result = layer_tar_next(&tar, &there, err)) > 0)
+		if (tar.has_content && !strcmp(there, file->origin))
+			break;
+	if (!result)
+		return error_set(err, "%s: missing from the layer's tar", file->origin);
+	if (result < 0 || tarball_entry(cvmfs->payload.tarball, path, file, NULL, err) < 0)
+		return -1;
+	return layer_tar_copy(&tar, file, write_to_tarball, cvmfs->payload.tarball, err);
+}
+
 /* Adds an entry of a flat tree with the content of a layer's file. */
 static int add_published(struct cvmfs *cvmfs, const char *path, const struct file *file,
 			 ducc_error **err)
@@ -176,7 +205,9 @@ static int add_published(struct cvmfs *cvmfs, const char *path, const struct fil
 	AUTO_FREE char *from = location.path;
 
 	/* Hard links to files in chunks are impossible. */
-	if (location.kind != LOCATION_WHOLE)
+	if (location.kind == LOCATION_STAGED)
+		return add_from_tar(cvmfs, path, file, err);
+	if (location.kind == LOCATION_CHUNKS)
 		return add_copy(cvmfs, path, file, from, err);
 	return tarball_entry(cvmfs->payload.tarball, path, file, from, err);
 }
@@ -515,6 +546,16 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	return changed;
 }
 
+/* What the ingest has completed is no longer noted as staged; a failure costs only time. */
+static void forget_staged(const struct cvmfs *cvmfs)
+{
+	ducc_error *err = NULL;
+
+	if (cvmfs->staging.trees.keys.n && stages_done(&cvmfs->staging, &err) < 0)
+		context_notice(cvmfs->base.context, DUCC_WARNING, "%s", ducc_error_message(err));
+	ducc_error_free(err);
+}
+
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
@@ -525,18 +566,13 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	    log_print_tail(&tail, cvmfs->log, cvmfs->payload.now, &transaction->added, err) < 0 ||
 	    ingest_copy(cvmfs->ingest, cvmfs->payload.fd, size, err) < 0)
 		return -1;
-	for (size_t i = 0; i < cvmfs->n_layers; i++) {
-		AUTO_FREE char *directory = layer_directory(&cvmfs->layers[i]);
-		const struct staged_tree *staged = staging_find(&cvmfs->staging, directory);
-
-		if (layer_send(cvmfs->ingest, cvmfs->base.store, &cvmfs->layers[i], staged, err) <
-		    0)
+	for (size_t i = 0; i < cvmfs->n_layers; i++)
+		if (layer_send(cvmfs->ingest, &cvmfs->staging, &cvmfs->layers[i], err) < 0)
 			return -1;
-	}
 	if (ingest_write(cvmfs->ingest, tail.data, tail.len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
-	stages_done(&cvmfs->staging);
+	forget_staged(cvmfs);
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
@@ -558,16 +594,17 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	return remove_trees(cvmfs, err);
 }
 
-/* Removes what was staged, if the ingest did not follow. */
-static void clear_up_staging(struct cvmfs *cvmfs)
+/*
+ * Removes what was staged, by this transaction or before, if no ingest has followed.  If that is
+ * not possible now, the journal remains.
+ */
+static void clear_up_staging(const struct transaction *base)
 {
-	const struct transaction *base = &cvmfs->base;
 	ducc_error *err = NULL;
 
-	if (cvmfs->lock >= 0 && cvmfs->staging.trees.keys.n &&
-	    stages_clear_up(base->context, base->repository, &err) < 0)
-		context_notice(base->context, DUCC_WARNING, "%s: %s", base->repository->name,
-			       ducc_error_message(err));
+	if (stages_clear_up(base->context, base->repository, &err) < 0)
+		context_notice(base->context, DUCC_WARNING, "%s: incomplete trees are left: %s",
+			       base->repository->name, ducc_error_message(err));
 	ducc_error_free(err);
 }
 
@@ -577,7 +614,8 @@ static void end(struct transaction *transaction)
 
 	ingest_free(cvmfs->ingest);
 	edit_free(cvmfs->edit);
-	clear_up_staging(cvmfs);
+	if (cvmfs->lock >= 0 && cvmfs->staging.trees.keys.n)
+		clear_up_staging(&cvmfs->base);
 	staging_free(&cvmfs->staging);
 	payload_close(&cvmfs->payload);
 	cleanup_close(&cvmfs->lock);
@@ -620,8 +658,8 @@ static struct transaction *begin(struct context *context, const struct store *st
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
 	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
-	    !stages_clear_up(context, repository, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
+		clear_up_staging(&cvmfs->base);
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
 			     repository->chunk_bytes);
 		cvmfs->revision = stages_revision(repository);

@@ -14,6 +14,8 @@
 struct sender {
 	struct layer_tar tar;
 	struct tarball *to;
+	struct staging *staging;
+	const struct digest *layer;
 	const char *root; /* of the layer in the repository */
 	const struct staged_tree *staged;
 };
@@ -28,6 +30,14 @@ static int write_to_tar(void *ctx, const void *data, size_t len, ducc_error **er
 	return tarball_data(ctx, data, len, err);
 }
 
+/* The path of the file that a hard link in the tar leads to, in this layer or in one below. */
+static char *link_target(const struct sender *sender, const struct file *file)
+{
+	if (digest_equal(file->layer, sender->layer))
+		return format("%s/%s", sender->root, file->origin);
+	return staging_locate(sender->staging, file->layer, file->origin, 0).path;
+}
+
 static int send_entry(struct sender *sender, const char *path, const struct file *file,
 		      ducc_error **err)
 {
@@ -35,10 +45,8 @@ static int send_entry(struct sender *sender, const char *path, const struct file
 
 	if (!file)
 		return tarball_whiteout(sender->to, path, err);
-	if (!layer_tar_agrees(&sender->tar, file))
-		return error_set(err, "does not agree with the layer's listing");
 	if (sender->tar.is_link)
-		link = format("%s/%s", sender->root, file->origin);
+		link = link_target(sender, file);
 	if (tarball_entry(sender->to, path, file, link, err) < 0)
 		return -1;
 	if (!sender->tar.has_content)
@@ -52,54 +60,40 @@ static int send_entries(struct sender *sender, struct tree *tree, ducc_error **e
 	int result;
 
 	while ((result = layer_tar_next(&sender->tar, &path, err)) > 0) {
-		struct node *node = tree_find(tree, path);
+		const struct node *node = layer_tar_node(&sender->tar, tree, path, err);
 
-		if (!node_is_entry(node))
-			return error_set(err, "%s: not in the layer's listing", path);
+		if (!node)
+			return error_wrap(err, "%s", path);
 		if (node_is_dir(node) || staged_special(sender->staged, path))
 			continue;
 		if (send_entry(sender, path, node->file, err) < 0)
 			return error_wrap(err, "%s", path);
-		node->used = true;
 	}
 	return result;
-}
-
-/* Fails if something in the listing was not in the tar. */
-static int check_complete(const struct sender *sender, struct tree *tree, ducc_error **err)
-{
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (node->used || !node_is_entry(node) || node_is_dir(node))
-			continue;
-		node_path(node, &path);
-		if (!staged_special(sender->staged, path.data))
-			return error_set(err, "%s: missing from the layer's tar", path.data);
-	}
-	return 0;
 }
 
 static int send_tar(struct sender *sender, int fd, const struct digest *layer, struct tree *tree,
 		    ducc_error **err)
 {
 	if (layer_tar_open(&sender->tar, fd, layer, err) < 0 ||
-	    send_entries(sender, tree, err) < 0 || check_complete(sender, tree, err) < 0)
+	    send_entries(sender, tree, err) < 0 || layer_tar_check_end(tree, err) < 0)
 		return -1;
 	return tarball_flush(sender->to, err);
 }
 
-int layer_send(struct ingest *ingest, const struct store *store, const struct digest *layer,
-	       const struct staged_tree *staged, ducc_error **err)
+int layer_send(struct ingest *ingest, struct staging *staging, const struct digest *layer,
+	       ducc_error **err)
 {
+	const struct store *store = staging->store;
+	AUTO_FREE char *directory = layer_directory(layer);
+	const struct staged_tree *staged = staging_find(staging, directory);
 	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
 	AUTO_FREE char *root = staged ? xstrdup(staged->root) : layer_path(layer, "");
 	AUTO_CLOSE int fd = path_open(store->fd, tar_name, O_RDONLY, 0);
 	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store->fd, listing_name, O_RDONLY, 0);
 	AUTO_TREE *tree = NULL;
-	struct sender sender = {.root = root, .staged = staged};
+	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};
 	struct listing_head head;
 	int result;
 

@@ -21,30 +21,60 @@
 
 /* --- the journal ------------------------------------------------------ */
 
-static int write_journal(const struct staging *staging, ducc_error **err)
+static int write_journal(const struct repository *repository, const struct strset *directories,
+			 ducc_error **err)
 {
-	AUTO_FREE char *path = mount_spool(staging->repository, JOURNAL);
+	AUTO_FREE char *path = mount_spool(repository, JOURNAL);
 	AUTO_BUFFER text = {0};
 
-	if (!staging->trees.keys.n)
-		return 0;
-	for (size_t i = 0; i < staging->trees.keys.n; i++)
-		buffer_addf(&text, "%s\n", staging->trees.keys.list[i]);
-	if (file_replace(AT_FDCWD, path, text.data, text.len) < 0)
+	for (size_t i = 0; i < directories->n; i++)
+		buffer_addf(&text, "%s\n", directories->list[i]);
+	if (directories->n ? file_replace(AT_FDCWD, path, text.data, text.len) < 0
+			   : unlink(path) < 0 && errno != ENOENT)
 		return error_errno(err, errno, "%s", path);
 	return 0;
 }
 
-static void remove_journal(const struct repository *repository)
+/* Adds the directories in the journal. */
+static int read_journal(const struct repository *repository, struct strset *directories,
+			ducc_error **err)
 {
-	AUTO_FREE char *path = mount_spool(repository, JOURNAL);
+	AUTO_FREE char *path = mount_spool(repository, JOURNAL), *text = NULL;
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *rest = NULL;
+	size_t len;
 
-	unlink(path);
+	if (fd < 0)
+		return 0;
+	if (read_file(fd, JOURNAL_LIMIT, &text, &len, err) < 0)
+		return error_wrap(err, "%s", path);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		strset_add(directories, line);
+	return 0;
 }
 
-void stages_done(const struct staging *staging)
+/* Notes the trees before they are staged, with those that are still to be removed. */
+static int note_trees(const struct staging *staging, ducc_error **err)
 {
-	remove_journal(staging->repository);
+	AUTO_STRSET directories = {NULL};
+
+	if (read_journal(staging->repository, &directories, err) < 0)
+		return -1;
+	for (size_t i = 0; i < staging->trees.keys.n; i++)
+		strset_add(&directories, staging->trees.keys.list[i]);
+	return write_journal(staging->repository, &directories, err);
+}
+
+int stages_done(const struct staging *staging, ducc_error **err)
+{
+	AUTO_STRSET noted = {NULL}, incomplete = {NULL};
+
+	if (read_journal(staging->repository, &noted, err) < 0)
+		return -1;
+	for (size_t i = 0; i < noted.n; i++)
+		if (!strset_has(staging->added, noted.list[i]))
+			strset_add(&incomplete, noted.list[i]);
+	return write_journal(staging->repository, &incomplete, err);
 }
 
 /*
@@ -70,34 +100,46 @@ static char *leftover(const struct repository *repository, const char *directory
 										 : NULL;
 }
 
+/* Removes what is left, in the open transaction, whose mount has the newest revision. */
+static int remove_leftovers(struct context *context, const struct repository *repository,
+			    const struct strset *directories, struct edit *edit, ducc_error **err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < directories->n; i++) {
+		AUTO_FREE char *name = leftover(repository, directories->list[i]);
+
+		if (name && edit_remove(edit, name, err) < 0)
+			return -1;
+		n += name != NULL;
+	}
+	if (!n)
+		return 0;
+	context_notice(context, DUCC_WARNING,
+		       "%s: removing %zu incomplete trees of an interrupted publish",
+		       repository->name, n);
+	return edit_finish(edit, err);
+}
+
 int stages_clear_up(struct context *context, const struct repository *repository, ducc_error **err)
 {
-	AUTO_FREE char *path = mount_spool(repository, JOURNAL), *text = NULL;
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	AUTO_STRSET leftovers = {NULL};
-	char *rest = NULL;
-	size_t len;
+	AUTO_STRSET directories = {NULL}, none = {NULL};
+	struct edit *edit;
+	int result;
 
 	/* Without the mount, there is no knowing what is left. */
-	if (fd < 0 || repository->metadata_only)
+	if (repository->metadata_only)
 		return 0;
-	if (read_file(fd, JOURNAL_LIMIT, &text, &len, err) < 0)
-		return error_wrap(err, "%s", path);
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		AUTO_FREE char *name = leftover(repository, line);
-
-		if (name)
-			strset_add(&leftovers, name);
-	}
-	if (leftovers.n)
-		context_notice(context, DUCC_WARNING,
-			       "%s: removing %zu incomplete trees of an interrupted publish",
-			       repository->name, leftovers.n);
-	if (ingest_remove_all(context, repository, (const char *const *)leftovers.list, leftovers.n,
-			      err) < 0)
+	if (read_journal(repository, &directories, err) < 0)
 		return -1;
-	remove_journal(repository);
-	return 0;
+	if (!directories.n)
+		return 0;
+	edit = edit_begin(context, repository, err);
+	if (!edit)
+		return -1;
+	result = remove_leftovers(context, repository, &directories, edit, err);
+	edit_free(edit);
+	return result < 0 ? -1 : write_journal(repository, &none, err);
 }
 
 /* --- publishing ------------------------------------------------------- */
@@ -134,6 +176,16 @@ int stages_check(const struct staging *staging, ducc_error **err)
 				return -1;
 	}
 	return 0;
+}
+
+/* The number of the revision in the publisher's mount; 0: unknown. */
+static unsigned long long revision_number(const struct repository *repository)
+{
+	char value[32];
+	ssize_t n = getxattr(repository->path, "user.revision", value, sizeof(value) - 1);
+
+	value[n > 0 ? n : 0] = '\0';
+	return strtoull(value, NULL, 10);
 }
 
 char *stages_revision(const struct repository *repository)
@@ -226,6 +278,8 @@ static void unwrite_stage(const struct staging *staging, const struct edit *edit
 
 	for (size_t i = staging->published; mount >= 0 && i < staging->trees.keys.n; i++)
 		path_remove(mount, ((struct staged_tree *)staging->trees.values[i])->root);
+	for (size_t i = 0; mount >= 0 && i < staging->splits.n; i++)
+		path_remove(mount, staging->splits.list[i]);
 }
 
 /* Publishes one stage; 1: the first one, and others have changed the repository. */
@@ -234,11 +288,13 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 {
 	struct edit *edit = edit_begin(staging->context, staging->repository, err);
 	AUTO_FREE char *now = NULL;
+	unsigned long long number;
 	int result = 0;
 
 	if (!edit)
 		return -1;
 	now = stages_revision(staging->repository);
+	number = revision_number(staging->repository);
 	if (now && *revision && strcmp(now, *revision) != 0)
 		*changed = true;
 	if (*changed && !stage)
@@ -250,6 +306,9 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 		result = edit_finish(edit, err);
 	}
 	edit_free(edit);
+	/* Others may have published right after us. */
+	if (!result && number && revision_number(staging->repository) != number + 1)
+		*changed = true;
 	free(*revision);
 	*revision = result ? STEAL(now) : stages_revision(staging->repository);
 	return result;
@@ -260,7 +319,7 @@ int stages_publish(struct staging *staging, char **revision, bool *changed, ducc
 	int result = 0;
 
 	*changed = false;
-	if (write_journal(staging, err) < 0)
+	if (note_trees(staging, err) < 0)
 		return -1;
 	for (int stage = 0; stage < STAGES && !result; stage++)
 		if (staging_is_pending(staging, stage))

@@ -16,12 +16,13 @@ int stages_publish(struct staging *staging, char **revision, bool *changed, ducc
 /* After others have changed the repository: fails if something of what we published is gone. */
 int stages_check(const struct staging *staging, ducc_error **err);
 
-/* All of it is complete: forgets the journal. */
-void stages_done(const struct staging *staging);
+/* After the ingest: the trees that the transaction has added are complete, and not noted any more. */
+int stages_done(const struct staging *staging, ducc_error **err);
 
 /*
- * Removes whatever staged trees an earlier publisher left behind incomplete, or this one.  The
- * caller holds the lock of the spool directory, and no transaction is open.
+ * Removes the staged trees in the journal that are incomplete, which this publisher or an
+ * earlier one has left.  The caller holds the lock of the spool directory, and has no
+ * transaction open.
  */
 int stages_clear_up(struct context *context, const struct repository *repository, ducc_error **err);
 

@@ -98,7 +98,9 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 			       const char *path, uint64_t size)
 {
 	AUTO_FREE char *directory = layer_directory(layer);
-	const struct staged_tree *staged = staging_find(staging, directory);
+	bool added = strset_has(staging->added, directory);
+	/* Others may have published what we have staged. */
+	const struct staged_tree *staged = added ? staging_find(staging, directory) : NULL;
 	struct location location = {.kind = LOCATION_WHOLE};
 	const struct file *file;
 
@@ -106,7 +108,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		const char *root = published_root(staging, layer);
 
 		location.path = format("%s/%s", root, path);
-		location.published = !strset_has(staging->added, directory);
+		location.published = !added;
 		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
 		if (location.published && is_in_chunks(staging->repository, location.path, size))
 			location.kind = LOCATION_CHUNKS;
@@ -156,6 +158,20 @@ static bool is_own_file(const struct node *node, const struct digest *layer)
 	const struct file *file = node->file;
 
 	return file && S_ISREG(file->mode) && file->layer && digest_equal(file->layer, layer);
+}
+
+/* Decides for a file that is one of another layer: a hard link is possible unless it is staged. */
+static void decide_link(struct staging *staging, struct staged_tree *staged,
+			const struct node *node)
+{
+	const struct file *file = node->file;
+	struct location location = staging_locate(staging, file->layer, file->origin, file->size);
+
+	if (!staged_is_marker(node) &&
+	    (location.kind == LOCATION_STAGED ||
+	     (location.kind == LOCATION_CHUNKS && staged_can_graft(node))))
+		stage(staged, node, &location);
+	free(location.path);
 }
 
 /* Finds published or added content that is the file's: 1; 0 if there is none. */
@@ -214,9 +230,13 @@ static struct staged_tree *plan_layer(struct staging *staging, const char *direc
 	struct candidates candidates = {NULL};
 	bool graft;
 
-	for (struct node *node = root; node; node = tree_next(root, node))
+	for (struct node *node = root; node; node = tree_next(root, node)) {
 		if (is_own_file(node, layer))
 			decide(staging, staged, node, node->file->size > limit, &candidates);
+		else if (staging->possible && node->file && S_ISREG(node->file->mode) &&
+			 node->file->layer)
+			decide_link(staging, staged, node);
+	}
 	graft = staged->stages[0] || staging_is_pending(staging, 0) ||
 		staging_is_pending(staging, 1) || candidates.saved > TRANSACTION_COST;
 	for (size_t i = 0; i < candidates.n; i++) {
@@ -278,15 +298,9 @@ const struct staged_tree *staging_add_flat(struct staging *staging, const char *
 	staged = staged_tree_new(directory, NULL);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		const struct file *file = node->file;
-		struct location location;
 
-		if (!file || !S_ISREG(file->mode) || !file->layer)
-			continue;
-		location = staging_locate(staging, file->layer, file->origin, file->size);
-		if (location.kind == LOCATION_STAGED ||
-		    (location.kind == LOCATION_CHUNKS && staged_can_graft(node)))
-			stage(staged, node, &location);
-		free(location.path);
+		if (file && S_ISREG(file->mode) && file->layer)
+			decide_link(staging, staged, node);
 	}
 	return keep(staging, staged);
 }
@@ -318,6 +332,7 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 		staged_tree_free(staging->trees.values[i]);
 	strset_cut(&staging->trees.keys, n);
 	strset_cut(&staging->splits, mark.splits);
+	strmap_free_values(&staging->roots, free); /* others may have published them meanwhile */
 	staging->bytes = mark.bytes;
 	staging->crowded = false;
 }

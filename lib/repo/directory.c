@@ -284,6 +284,7 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	if (context->layer && digest_equal(context->layer, layer)) {
 		path = store_layer_tar_name(layer);
 		source->how = EXTRACT_TAR;
+		source->whole = true;
 		source->fd = path_open(directory->base.store->fd, path, O_RDONLY, 0);
 	} else {
 		place = place_of(directory, to);

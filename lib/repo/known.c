@@ -23,12 +23,14 @@
 /* Entries of listings to read: 2 or 3 us each, when publishing a file takes 100 us and more. */
 #define READ_AT_LEAST 50000
 #define READ_FOR_EACH 20
+#define ALL_SAME 7    /* metadata, path, and names of hard links */
 #define STEPS_MAX 100 /* in a bucket, where an image can have any number of equal files */
 
 /* A file of a candidate. */
 struct record {
 	uint8_t sha256[SHA256_SIZE];
 	uint64_t metadata; /* a hash of it */
+	uint32_t names;    /* a hash of the names, if there are several */
 	uint32_t layer;    /* its index in known->layers */
 	uint32_t path;     /* the offset in known->paths */
 	uint32_t next;     /* the record before it in its bucket, from 1; 0: none */
@@ -94,8 +96,8 @@ static uint32_t *bucket_of(const struct known *known, const uint8_t sha256[SHA25
 /* The hash of all metadata; of a file with several names, these are a part of it. */
 static uint64_t hash_metadata(const struct known *known, const struct file *file)
 {
-	uint64_t fields[] = {file->mode,       file->uid,  file->gid,  (uint64_t)file->mtime,
-			     file->mtime_nsec, file->size, file->data, file->n_xattrs};
+	uint64_t fields[] = {file->mode,       file->uid,  file->gid,     (uint64_t)file->mtime,
+			     file->mtime_nsec, file->size, file->n_xattrs};
 	uint64_t hash = siphash(&known->key, 0, fields, sizeof(fields));
 
 	for (size_t i = 0; i < file->n_xattrs; i++) {
@@ -107,7 +109,7 @@ static uint64_t hash_metadata(const struct known *known, const struct file *file
 	return hash;
 }
 
-/* The best candidate for the content of a file, of several the first; or NULL; *exact: the path is the same, too. */
+/* The best candidate for the content of a file, of several the first; or NULL; *exact: all is the same. */
 static const struct record *find(const struct known *known, const struct file *file,
 				 uint64_t metadata, bool *exact)
 {
@@ -115,10 +117,11 @@ static const struct record *find(const struct known *known, const struct file *f
 	uint32_t next = *bucket_of(known, file->sha256);
 	int best_rank = -1;
 
-	for (int step = 0; next && step < STEPS_MAX && best_rank < 3; step++) {
+	for (int step = 0; next && step < STEPS_MAX && best_rank < ALL_SAME; step++) {
 		const struct record *record = &known->records[next - 1];
-		int rank = 2 * (record->metadata == metadata) +
-			   !strcmp(known->paths.data + record->path, file->origin);
+		int rank = 4 * (record->metadata == metadata) +
+			   2 * !strcmp(known->paths.data + record->path, file->origin) +
+			   (record->names == (uint32_t)file->data);
 
 		next = record->next;
 		if (rank < best_rank || memcmp(record->sha256, file->sha256, SHA256_SIZE) != 0)
@@ -126,7 +129,7 @@ static const struct record *find(const struct known *known, const struct file *f
 		best = record;
 		best_rank = rank;
 	}
-	*exact = best_rank == 3;
+	*exact = best_rank == ALL_SAME;
 	return best;
 }
 
@@ -141,6 +144,7 @@ static void add_record(struct known *known, size_t layer, const struct file *fil
 	GROW(known->records, known->n, known->capacity);
 	record = &known->records[known->n++];
 	*record = (struct record){.metadata = metadata,
+				  .names = (uint32_t)file->data,
 				  .layer = (uint32_t)layer,
 				  .path = (uint32_t)known->paths.len,
 				  .next = *bucket};
@@ -192,7 +196,8 @@ static void set_known(const struct known *known, struct file *file, struct tree 
 	file->known = xmalloc(sizeof(*file->known) + size);
 	*file->known = (struct known_file){.layer = tree_intern(tree, &layer),
 					   .path = memcpy(file->known + 1, path, size),
-					   .same = record->metadata == metadata};
+					   .same = record->metadata == metadata,
+					   .same_names = record->names == (uint32_t)file->data};
 }
 
 /* Adds the files of a layer, unless they are known with the same metadata and path. */
