@@ -38,7 +38,9 @@ new_repository() { # KIND
 	esac
 }
 publish() { # PLATFORM...
-	for p; do cat "$tmp/$p.record"; done | ducc-publish -q -s "$S" -r "$repo"
+	# From a file: of a pipe only what has arrived goes into one transaction.
+	for p; do cat "$tmp/$p.record"; done >"$tmp/publish"
+	ducc-publish -q -s "$S" -r "$repo" <"$tmp/publish"
 }
 arch() { # PATH: which image is there
 	cat "$R/$1/arch" 2>&1

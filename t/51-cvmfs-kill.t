@@ -121,6 +121,32 @@ for open in yes no; do
 	wait $holder 2>/dev/null || :
 done
 
+# The client of the publisher's mount is killed too: the mount is there, but dead.
+without_client() { # COMMAND...: run it when that is so
+	# shellcheck disable=SC2016 # for perl
+	unshare -m perl -e 'require "syscall.ph";
+		my ($where, @command) = @ARGV;
+		open my $fuse, "+<", "/dev/fuse" or exit 99;
+		my ($type, $options) = ("fuse", "fd=" . fileno($fuse) . ",rootmode=40000,user_id=0,group_id=0");
+		syscall(&SYS_mount, $type, $where, $type, 0, $options) == 0 or exit 99;
+		close $fuse;
+		exec @command or exit 127' "$(readlink -f "$spool/rdonly")" "$@"
+}
+without_client true 2>"$out"
+if [ $? = 99 ] || ! unshare -m true 2>/dev/null; then
+	echo "# no dead mounts here: not root, or no FUSE"
+else
+	base_repository
+	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
+	pid=$!
+	wait_for test -e "$spool/paused"
+	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait $pid 2>/dev/null || :
+	# shellcheck disable=SC2046 # words
+	ok "the client of the publisher's mount is dead" without_client "$bin/ducc-publish" -q -s "$S" -r $n $(cut -f1 "$tmp/new")
+	ok "... and the repository is sound" publish_again
+fi
+
 # A transaction of somebody else's, after ours was killed: it is not for us to abort.
 for change in no yes; do
 	base_repository

@@ -159,8 +159,14 @@ int file_replace(int directory, const char *name, const void *data, size_t len)
 	AUTO_FREE char *draft = format("%s.new", name);
 	AUTO_CLOSE int fd = openat(directory, draft,
 				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int code;
 
-	if (fd < 0 || write_all(fd, data, len) < 0 || fsync(fd) < 0)
+	if (fd < 0)
 		return -1;
-	return renameat(directory, draft, directory, name);
+	if (!write_all(fd, data, len) && !fsync(fd) && !renameat(directory, draft, directory, name))
+		return 0;
+	code = errno;
+	unlinkat(directory, draft, 0); /* a full disk has no space for it */
+	errno = code;
+	return -1;
 }

@@ -12,6 +12,7 @@
 #include "cvmfs/mount.h"
 
 #define CONFIG_LIMIT ((size_t)1 << 20)
+#define HASH_DIGITS 40 /* of all algorithms; all but SHA-1 add their names: "-shake128" */
 #define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
 
 /* --- the configuration ------------------------------------------------ */
@@ -87,7 +88,8 @@ struct chunks {
 
 static bool is_hash(const char *text, size_t len)
 {
-	return len >= 40 && strspn(text, "0123456789abcdef") >= 40 && strcspn(text, ",\n =") >= len;
+	return len >= HASH_DIGITS && strspn(text, "0123456789abcdef") >= HASH_DIGITS &&
+	       strcspn(text, ",\n =") >= len;
 }
 
 /* Adds the lines "HASH,OFFSET,SIZE" that follow a heading; false if they are not those. */
@@ -132,14 +134,18 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 	AUTO_BUFFER text = {0};
 
 	if (read_chunks(&chunks, file, size)) {
+		const char *algorithm = chunks.hashes.data + HASH_DIGITS;
+
 		buffer_addf(&text, "size=%llu\n", (unsigned long long)size);
 		if (compression && *compression)
 			buffer_addf(&text, "compression=%s\n", compression);
 		if (chunks.n == 1)
 			buffer_addf(&text, "checksum=%s\n", chunks.hashes.data);
-		else
-			buffer_addf(&text, "checksum=%040d\nchunk_offsets=%s\nchunk_checksums=%s\n",
-				    0, chunks.offsets.data, chunks.hashes.data);
+		else /* no checksum, but the algorithm is that of the chunks */
+			buffer_addf(&text,
+				    "checksum=%040d%.*s\nchunk_offsets=%s\nchunk_checksums=%s\n", 0,
+				    (int)strcspn(algorithm, ","), algorithm, chunks.offsets.data,
+				    chunks.hashes.data);
 	} else {
 		error_set(err, "%s: CernVM-FS does not say what its content is stored as", path);
 	}

@@ -4,28 +4,23 @@
  * Additions are written to a tar in an unnamed temporary file: flat trees as hard links to
  * the files of layers, metadata, links (payload.h).  A commit feeds one `cvmfs_server
  * ingest` with that tar and with the layers, whose tars are in the store.
- *
- * The first entry is a hard link, .metadata/.log/last, to the last entry, a file in the log
- * of transactions.  If the input of ingest ends early for any reason, that file is missing
- * and nothing is published.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "cvmfs/cvmfs.h"
 
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
 #include "cvmfs/layer_sender.h"
+#include "cvmfs/log.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/payload.h"
@@ -36,8 +31,6 @@
 #include "repo/target.h"
 #include "repo/transaction.h"
 
-#define LOG REPO_METADATA "/.log"
-#define LOG_LAST LOG "/last"
 #define BUNDLES ".cvmfsbundles"
 
 struct cvmfs {
@@ -443,65 +436,6 @@ static void restore(struct transaction *transaction, bool nothing)
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
 }
 
-static char *log_name(void)
-{
-	struct timespec now = clock_now();
-	struct tm tm;
-	char text[32];
-
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
-	return format(LOG "/%s.%09ldZ-%ld", text, now.tv_nsec, (long)getpid());
-}
-
-/* Reads a tar in memory. */
-static int read_memory(int fd, char **data, size_t *len, ducc_error **err)
-{
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return error_errno(err, errno, "memfd");
-	return read_file(fd, SIZE_MAX, data, len, err);
-}
-
-/* The beginning of the input for ingest. */
-static int make_head(struct cvmfs *cvmfs, char **head, size_t *len, ducc_error **err)
-{
-	struct file directory = {.mode = S_IFDIR | 0755, .mtime = cvmfs->payload.now};
-	struct file file = {.mode = S_IFREG | 0644, .mtime = cvmfs->payload.now};
-	AUTO_CLOSE int fd = memfd_create("head", MFD_CLOEXEC);
-	AUTO_TARBALL *tarball = NULL;
-
-	if (fd < 0)
-		return error_errno(err, errno, "memfd");
-	tarball = tarball_new(fd, "");
-	if (tarball_entry(tarball, REPO_METADATA, &directory, NULL, err) < 0 ||
-	    tarball_entry(tarball, LOG, &directory, NULL, err) < 0 ||
-	    tarball_entry(tarball, LOG_LAST, &file, cvmfs->log, err) < 0 ||
-	    tarball_flush(tarball, err) < 0)
-		return -1;
-	return read_memory(fd, head, len, err);
-}
-
-/* The end of the input: the log file to which the head links. */
-static int make_tail(struct cvmfs *cvmfs, char **tail, size_t *len, ducc_error **err)
-{
-	struct file file = {.mode = S_IFREG | 0644, .mtime = cvmfs->payload.now};
-	AUTO_CLOSE int fd = memfd_create("tail", MFD_CLOEXEC);
-	AUTO_TARBALL *tarball = NULL;
-	AUTO_BUFFER text = {0};
-
-	if (fd < 0)
-		return error_errno(err, errno, "memfd");
-	buffer_adds(&text, "ducc " DUCC_VERSION "\n");
-	for (size_t i = 0; i < cvmfs->base.added.n; i++)
-		buffer_addf(&text, "%s\n", cvmfs->base.added.list[i]);
-	file.size = text.len;
-	tarball = tarball_new(fd, "");
-	if (tarball_entry(tarball, cvmfs->log, &file, NULL, err) < 0 ||
-	    tarball_data(tarball, text.data, text.len, err) < 0 || tarball_finish(tarball, err) < 0)
-		return -1;
-	return read_memory(fd, tail, len, err);
-}
-
 static int remove_conflicts(struct cvmfs *cvmfs, ducc_error **err)
 {
 	for (size_t i = 0; i < cvmfs->removals.n; i++)
@@ -515,16 +449,15 @@ static int remove_conflicts(struct cvmfs *cvmfs, ducc_error **err)
 static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *base = &cvmfs->base;
-	AUTO_FREE char *head = NULL;
-	size_t len;
+	AUTO_BUFFER head = {0};
 
 	if (repository_check_type(base->repository, LOG_LAST, S_IFREG, err) < 0)
 		return -1;
 	free(cvmfs->log);
 	cvmfs->log = log_name();
-	if (make_head(cvmfs, &head, &len, err) < 0)
+	if (log_print_head(&head, cvmfs->log, cvmfs->payload.now, err) < 0)
 		return -1;
-	cvmfs->ingest = ingest_begin(base->context, base->repository, head, len, err);
+	cvmfs->ingest = ingest_begin(base->context, base->repository, head.data, head.len, err);
 	return cvmfs->ingest ? 0 : -1;
 }
 
@@ -583,12 +516,11 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
-	AUTO_FREE char *tail = NULL;
+	AUTO_BUFFER tail = {0};
 	uint64_t size;
-	size_t len;
 
 	if (payload_finish(&cvmfs->payload, &size, err) < 0 ||
-	    make_tail(cvmfs, &tail, &len, err) < 0 ||
+	    log_print_tail(&tail, cvmfs->log, cvmfs->payload.now, &transaction->added, err) < 0 ||
 	    ingest_copy(cvmfs->ingest, cvmfs->payload.fd, size, err) < 0)
 		return -1;
 	for (size_t i = 0; i < cvmfs->n_layers; i++) {
@@ -599,7 +531,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 		    0)
 			return -1;
 	}
-	if (ingest_write(cvmfs->ingest, tail, len, err) < 0 ||
+	if (ingest_write(cvmfs->ingest, tail.data, tail.len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
 	staging_done(&cvmfs->staging);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/buffer.h"
@@ -32,6 +33,15 @@ int repair_scratch(const struct repository *repository, ducc_error **err)
 	    fchmodat(fd, CURRENT, 0755, 0) < 0) /* whatever the umask */
 		return error_errno(err, errno, "%s/" CURRENT, path);
 	return 0;
+}
+
+void repair_mount(const struct repository *repository)
+{
+	AUTO_FREE char *path = mount_spool(repository, "rdonly");
+	struct stat st;
+
+	if (stat(path, &st) < 0 && errno == ENOTCONN)
+		umount2(path, MNT_DETACH);
 }
 
 /* The name of a process; "" if it is gone. */

@@ -15,6 +15,12 @@
 int repair_scratch(const struct repository *repository, ducc_error **err);
 
 /*
+ * Unmounts the publisher's read-only mount if its client was killed: cvmfs_server can mount it
+ * again, but not in the place of the dead one.  Without root's privileges, it does nothing.
+ */
+void repair_mount(const struct repository *repository);
+
+/*
  * Removes the lock of cvmfs_server's publishing if nobody but clients holds it: without systemd,
  * a client that cvmfs_server has mounted inherits the lock, and keeps it if cvmfs_server is
  * killed before it removes the file.

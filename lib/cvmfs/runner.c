@@ -162,6 +162,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 		ducc_error *error = NULL;
 
 		repair_scratch(repository, NULL); /* if that fails, the abort says why */
+		repair_mount(repository);
 		repair_publishing_lock(repository);
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "content/extract.h"
 #include "cvmfs/chunking.h"
 #include "cvmfs/edit.h"
@@ -713,6 +714,15 @@ static int write_stage(const struct staging *staging, struct edit *edit, int sta
 	return 0;
 }
 
+/* Frees the space of what was written: in a full scratch area, not even an abort succeeds. */
+static void unwrite_stage(const struct staging *staging, const struct edit *edit)
+{
+	AUTO_CLOSE int mount = edit_open_mount(edit, NULL);
+
+	for (size_t i = staging->published; mount >= 0 && i < staging->trees.keys.n; i++)
+		path_remove(mount, ((struct staged_tree *)staging->trees.values[i])->root);
+}
+
 /* Publishes one stage; 1: the first one, and others have changed the repository. */
 static int publish_stage(struct staging *staging, int stage, char **revision, bool *changed,
 			 ducc_error **err)
@@ -728,8 +738,12 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 		*changed = true;
 	if (*changed && !stage)
 		result = 1;
-	if (!result && (write_stage(staging, edit, stage, err) < 0 || edit_finish(edit, err) < 0))
+	if (!result && write_stage(staging, edit, stage, err) < 0) {
+		unwrite_stage(staging, edit);
 		result = -1;
+	} else if (!result) {
+		result = edit_finish(edit, err);
+	}
 	edit_free(edit);
 	free(*revision);
 	*revision = result ? STEAL(now) : staging_revision(staging->repository);
