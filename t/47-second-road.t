@@ -681,7 +681,7 @@ ok "... all is as it should be" agree_without_whiteouts
 
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-kills=${KILLS:-$(amount 5 80 3)}
+kills=${KILLS:-$(amount 4 80 3)}
 
 base_repository() {
 	wait_for rm -rf "$tmp/sys" 2>/dev/null # what was killed may have left somebody at work
