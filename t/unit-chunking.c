@@ -180,6 +180,10 @@ static void chunks(void)
 	graft_one(HEADING A ",0,10\n" B ",10,5\n" C ",15,85\n", 100, three, "three chunks");
 	graft(two_pages, 100, three, "... in two pages");
 	graft(three_pages, 100, three, "... in three");
+	graft_one(HEADING A "-shake128,0,10\n" B "-shake128,10,90\n", 100,
+		  "size=100\nchecksum=" ZEROS "-shake128\nchunk_offsets=0,10\n"
+		  "chunk_checksums=" A "-shake128," B "-shake128\n",
+		  "another hash algorithm, which that of no checksum names, too");
 	graft(more_pages, 100,
 	      "size=100\nchecksum=" ZEROS "\nchunk_offsets=0,10\nchunk_checksums=" A "," B "\n",
 	      "pages that are not needed are not read");
