@@ -449,7 +449,6 @@ static void save(struct transaction *transaction)
 	cvmfs->saved.probes = cvmfs->probes.n;
 	cvmfs->saved.splits = cvmfs->n_splits;
 	cvmfs->saved.staging = staging_mark(&cvmfs->staging);
-	cvmfs->staging.crowded = false;
 	cvmfs->saved.payload = payload_mark(&cvmfs->payload);
 }
 

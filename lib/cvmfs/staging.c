@@ -46,6 +46,7 @@ void staging_free(struct staging *staging)
 	strmap_free_values(&staging->trees, staged_tree_free);
 	strmap_free_values(&staging->roots, free);
 	strset_free(&staging->splits);
+	strset_free(&staging->layers);
 }
 
 const struct staged_tree *staging_find(const struct staging *staging, const char *directory)
@@ -98,9 +99,9 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 			       const char *path, uint64_t size)
 {
 	AUTO_FREE char *directory = layer_directory(layer);
-	bool added = strset_has(staging->added, directory);
+	bool is_new = strset_has(&staging->layers, directory);
 	/* Others may have published what we have staged. */
-	const struct staged_tree *staged = added ? staging_find(staging, directory) : NULL;
+	const struct staged_tree *staged = is_new ? staging_find(staging, directory) : NULL;
 	struct location location = {.kind = LOCATION_WHOLE};
 	const struct file *file;
 
@@ -108,7 +109,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		const char *root = published_root(staging, layer);
 
 		location.path = format("%s/%s", root, path);
-		location.published = !added;
+		location.published = !is_new;
 		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
 		if (location.published && is_in_chunks(staging->repository, location.path, size))
 			location.kind = LOCATION_CHUNKS;
@@ -269,6 +270,7 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 {
 	struct staged_tree *staged = strmap_get(&staging->trees, directory);
 
+	strset_add(&staging->layers, directory);
 	if (staged || staged_has_markers(tree))
 		return staged;
 	if (!staging->possible)
@@ -277,10 +279,14 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 			    staging->possible ? staging->limit : CHUNKING_NEVER);
 	if (staging->bytes + staged->bytes > staging->room) {
 		staging->crowded = true;
-		context_notice(staging->context, DUCC_WARNING,
-			       "layer " PRI_DIGEST ": %llu MB of large files are not split into "
-			       "chunks: there is no space for them in the scratch area",
-			       layer->hex, (unsigned long long)staged->bytes / 1000000);
+		/* If other images are the reason, this one is left to the next transaction. */
+		if (!staging->before ||
+		    staging->bytes - staging->before + staged->bytes > staging->room)
+			context_notice(staging->context, DUCC_WARNING,
+				       "layer " PRI_DIGEST
+				       ": %llu MB of large files are not split into "
+				       "chunks: there is no space for them in the scratch area",
+				       layer->hex, (unsigned long long)staged->bytes / 1000000);
 		staged_tree_free(staged);
 		staged = plan_layer(staging, directory, tree, layer, CHUNKING_NEVER);
 	}
@@ -319,9 +325,12 @@ bool staging_add_split(struct staging *staging, const char *path, uint64_t size)
 	return true;
 }
 
-struct staging_mark staging_mark(const struct staging *staging)
+struct staging_mark staging_mark(struct staging *staging)
 {
-	return (struct staging_mark){staging->trees.keys.n, staging->splits.n, staging->bytes};
+	staging->crowded = false;
+	staging->before = staging->bytes;
+	return (struct staging_mark){staging->trees.keys.n, staging->layers.n, staging->splits.n,
+				     staging->bytes};
 }
 
 void staging_reset(struct staging *staging, struct staging_mark mark)
@@ -331,6 +340,7 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 	for (size_t i = n; i < staging->trees.keys.n; i++)
 		staged_tree_free(staging->trees.values[i]);
 	strset_cut(&staging->trees.keys, n);
+	strset_cut(&staging->layers, mark.layers);
 	strset_cut(&staging->splits, mark.splits);
 	strmap_free_values(&staging->roots, free); /* others may have published them meanwhile */
 	staging->bytes = mark.bytes;

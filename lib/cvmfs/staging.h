@@ -32,7 +32,9 @@ struct staging {
 	bool told;                  /* that it cannot */
 	bool crowded;               /* the scratch space does not suffice for a tree */
 	uint64_t room;              /* bytes free in the scratch space */
-	uint64_t bytes;             /* of pending files to be written there */
+	uint64_t bytes;             /* of pending files to be written there ... */
+	uint64_t before;            /* ... at the last mark */
+	struct strset layers;       /* directories of new layers */
 	struct strset splits;       /* published files that are written again, to be split */
 	size_t published;           /* the first trees are: not pending */
 	struct strmap trees;        /* by directory */
@@ -46,10 +48,10 @@ void staging_free(struct staging *staging);
 
 /* A state of the staging, and how to return to it: {0} is nothing but what is published. */
 struct staging_mark {
-	size_t trees, splits;
+	size_t trees, layers, splits;
 	uint64_t bytes;
 };
-struct staging_mark staging_mark(const struct staging *staging);
+struct staging_mark staging_mark(struct staging *staging);
 void staging_reset(struct staging *staging, struct staging_mark mark);
 
 /* The tree at that directory; NULL: nothing is special about it. */

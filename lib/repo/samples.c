@@ -37,7 +37,8 @@ struct samples {
 struct samples *samples_new(const struct store *store, const struct repository *repository)
 {
 	struct samples *samples = xcalloc(1, sizeof(*samples));
-	AUTO_FREE char *path = realpath(repository->name, NULL);
+	bool is_path = strchr(repository->name, '/') != NULL;
+	AUTO_FREE char *path = is_path ? realpath(repository->name, NULL) : NULL;
 	const char *name = path ? path : repository->name;
 	struct digest digest = digest_of(name, strlen(name));
 
