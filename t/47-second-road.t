@@ -471,6 +471,51 @@ publish_into_directory "$tmp/records"
 ok "... the next run succeeds" publish "$tmp/records"
 ok "... all is as it should be" agree
 
+# Hard links into a layer below, whose content may be staged, or known
+hard_link() { # IMAGE FILE-SIZE
+	image "$1" <<-END
+		layer
+		dir ./
+		file f size=$2 data=abcdefghijklm mode=755
+		file other size=3000 data=s
+		layer
+		hard link to=f
+		hard other2 to=other
+	END
+	want "$1"
+	new_repository
+	ready "$1" >"$tmp/records"
+	publish_into_directory "$tmp/records"
+	ok "a hard link into a layer below ($2 bytes)" publish "$tmp/records"
+	ok "... is that file" is_as_unpacked "$1"
+	ok "... in its layer, too" agree
+}
+hard_link lower:1 3000
+hard_link lower:2 300000
+
+# A published layer that gets more whiteouts is still a published one.
+for base in 1 2; do
+	image more:$base <<-END
+		layer
+		dir ./
+		dir d
+		file d/$base data=x
+		layer
+		dir d
+		file d/.wh..wh..opq
+		file d/big size=300000 data=abcdefghijklm mode=755
+	END
+	want more:$base
+done
+new_repository
+for base in 1 2; do
+	ready more:$base >"$tmp/records"
+	publish_into_directory "$tmp/records"
+	ok "a layer on base $base" publish "$tmp/records"
+done
+ok "... large files are chunked in both flat trees" is_as_unpacked more:1 more:2
+ok "... all is as it should be" agree
+
 # Killed while the ingest reads: the next run, of another image, removes what was staged.
 start_with little:1
 existing >"$tmp/existing"

@@ -315,7 +315,7 @@ static int add_tree(struct transaction *transaction, const char *directory, cons
 	if (own) {
 		GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
 		cvmfs->layers[cvmfs->n_layers++] = *own;
-		probes_add_layer(&cvmfs->probes, own, tree);
+		probes_add_layer(&cvmfs->probes, root, tree);
 	} else {
 		probes_add_flat(&cvmfs->probes, directory, tree);
 	}

@@ -21,7 +21,7 @@ static void add_probe(struct probes *probes, struct probe probe)
 }
 
 /* One whiteout represents all. */
-void probes_add_layer(struct probes *probes, const struct digest *layer, struct tree *tree)
+void probes_add_layer(struct probes *probes, const char *at, struct tree *tree)
 {
 	struct node *root = tree_root(tree), *node = tree_next(root, root);
 	AUTO_BUFFER path = {0};
@@ -31,7 +31,7 @@ void probes_add_layer(struct probes *probes, const struct digest *layer, struct 
 	if (!node)
 		return;
 	node_path(node, &path);
-	add_probe(probes, (struct probe){.path = layer_path(layer, path.data)});
+	add_probe(probes, (struct probe){.path = format("%s/%s", at, path.data)});
 }
 
 /*

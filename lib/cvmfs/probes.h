@@ -21,8 +21,8 @@ struct probes {
 	size_t n, capacity;
 };
 
-/* Selects a whiteout of the layer, if it has one. */
-void probes_add_layer(struct probes *probes, const struct digest *layer, struct tree *tree);
+/* Selects a whiteout of the layer with its root at `at`, if it has one. */
+void probes_add_layer(struct probes *probes, const char *at, struct tree *tree);
 
 /*
  * Selects the file in a flat tree that CernVM-FS most likely splits into chunks, to which

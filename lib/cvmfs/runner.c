@@ -170,7 +170,9 @@ static int abort_patiently(struct context *context, const struct repository *rep
 			ducc_error_free(error);
 			return 0;
 		}
-		if (!strstr(ducc_error_message(error), "acquire lock") ||
+		/* Another abort is running, or the client of the last mount has not ended yet. */
+		if ((!strstr(ducc_error_message(error), "acquire lock") &&
+		     !strstr(ducc_error_message(error), "Trying to mount")) ||
 		    be_patient(context, &patience, what, NULL))
 			return error_give(err, error);
 		ducc_error_free(error);
