@@ -479,7 +479,7 @@ hard_link() { # IMAGE FILE-SIZE
 		file f size=$2 data=abcdefghijklm mode=755
 		file other size=3000 data=s
 		layer
-		hard link to=f
+		hard link.$2 to=f
 		hard other2 to=other
 	END
 	want "$1"
