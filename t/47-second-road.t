@@ -331,7 +331,7 @@ little uid '/usr.tiny/s/$/ uid=1/; /usr.medium /s/$/ uid=1/'
 little gid '/usr.tiny/s/$/ gid=1/; /usr.medium /s/$/ gid=1/'
 little mtime '/usr.tiny/s/$/ mtime=1700000001/; /usr.medium /s/mtime=1600000000/mtime=1600000001/'
 little content 's/data=t$/data=u/; s/data=medium\./data=Medium./'
-little name 's|usr/tiny|usr/renamed|; s|usr/medium2|usr/renamed2|'
+little name 's|usr/tiny|usr/renamed|'
 little names '/^hard/s|^.*$|&\nhard usr/medium3 to=usr/medium|'
 little type 's|^file usr/tiny.*|sym usr/tiny to=small|; s|^file usr/medium .*|dir usr/medium|; /^hard/d'
 start_with little:1
@@ -350,7 +350,11 @@ for field in mode setuid uid gid mtime content name names type; do
 	is "... is one ingest" "$(log)" 'ingest-ok '
 	case $field in
 	type) ;;
-	name | names) ok "... of no content" test "$(read_bytes)" -lt $((sent + 16384)) ;;
+	names) ok "... of no content" test "$(read_bytes)" -lt $((sent + 16384)) ;;
+	name)
+		is "... has the same file" "$(stat -c %i "$(first little:name usr/renamed)")" "$(stat -c %i "$(first little:1 usr/tiny)")"
+		ok "... and sends nothing" test "$(read_bytes)" -lt $((sent + 10240))
+		;;
 	*)
 		ok "... has a file of its own" other_inode little:1 little:$field usr/medium
 		ok "... whose content is sent" test "$(read_bytes)" -ge $((sent + 60000))
@@ -589,6 +593,24 @@ for number in 1 2; do
 	ok "... all is as it should be" agree
 done
 
+# So is one that they make while the first transaction waits for theirs.
+start_with app:1
+ready app:mode >"$tmp/records"
+publish_into_directory "$tmp/records"
+layer_of app:1 1
+cvmfs_server transaction $n
+rm -r "${R:?}/$layer"
+publish "$tmp/records" -w 60 >"$tmp/out" 2>&1 &
+pid=$!
+waiting() { grep -q 'waiting up to' "$tmp/out"; }
+ok "a publish waits for somebody who removes a layer" wait_for waiting
+cvmfs_server publish $n
+ok "... and succeeds" wait $pid
+layer_of app:mode 1
+ok "... its layer is complete" "$top/t/treecmp" -c "$D/$layer/layerfs" "$R/$layer/layerfs"
+ok "... so is its flat tree" "$top/t/treecmp" -c -a .cvmfscatalog "$D/localhost/app:mode/" "$R/localhost/app:mode/"
+ok "... the repository is sound" sound_repository
+
 # No mount, no root, no chunks
 
 blind=$tmp/blind
@@ -778,8 +800,14 @@ wait_times() { # NUMBER: let it go on that often
 	done
 	wait_for test -e "$spool/paused"
 }
-for moment in 0 1 2 3 4; do
-	my_turn || continue
+incomplete() { # trees without their listing
+	(cd "$spool/rdonly/" && for i_tree in .layers/*/* .flat/*/*; do
+		[ ! -d "$i_tree" ] || [ -e ".metadata/$i_tree.mtree" ] || [ -e "$i_tree/.metadata/layer.mtree" ] || echo "$i_tree"
+	done)
+}
+ready little:1 >"$tmp/else"
+for moment in 2 0 4 1 3; do
+	my_turn || [ $moment = 2 ] || continue
 	base_repository
 	CVMFS_STANDIN_PAUSE_TRANSACTION=60 CVMFS_STANDIN_PAUSE_PUBLISH=60 CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n \
 		<"$tmp/records" >"$tmp/out" 2>&1 &
@@ -789,7 +817,16 @@ for moment in 0 1 2 3 4; do
 	wait $pid 2>/dev/null || :
 	rm -f "$spool/paused"
 	ok "... at which all is killed: nothing is to be seen" old_or_new
+	case $moment in
+	2 | 4)
+		ok "... the next run publishes something else" publish "$tmp/else" -w 60
+		is "... and removes what is incomplete" "$(incomplete)" ''
+		cp -a "$D" "$tmp/kept"
+		publish_into_directory "$tmp/else"
+		;;
+	esac
 	ok "... the next run goes on" publish_again
+	[ ! -e "$tmp/kept" ] || { rm -r "$D"; mv "$tmp/kept" "$D"; }
 done
 
 # Anything: random images and their rebuilds

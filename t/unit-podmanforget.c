@@ -103,7 +103,7 @@ static void forget(const char *pairs, const char *want, const char *title)
 		transaction = transaction_begin(&context, &store, &repository, &err);
 	if (transaction)
 		done = !podman_remove(&gone, transaction, &err) &&
-		       !transaction_open(transaction, &err) &&
+		       !transaction_open(transaction, NULL, NULL, &err) &&
 		       !transaction_commit(transaction, &err);
 	transaction_end(transaction);
 	if (!done)
