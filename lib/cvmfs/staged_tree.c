@@ -87,16 +87,12 @@ bool staged_can_graft(const struct node *node)
 	return node->name_len + strlen(MARKER) <= NAME_LIMIT && !staged_is_marker(node);
 }
 
-/* The same for a file that becomes a hard link to `path`. */
 void staged_add_link(struct tree **to, const struct node *from, const char *path)
 {
 	staged_add_file(to, from)->file->target = xstrdup(path);
 }
 
-/*
- * The same for a graft: an empty file without a layer, and its marker.  The content of the
- * marker is set by resolve(), when the content at `path` is published.
- */
+/* An empty file without a layer, and its marker, whose content staged_resolve() sets. */
 void staged_add_graft(struct tree **to, const struct node *from, const char *path)
 {
 	AUTO_FREE char *marker = format(MARKER "%.*s", (int)from->name_len, from->name);
@@ -110,7 +106,7 @@ void staged_add_graft(struct tree **to, const struct node *from, const char *pat
 	node_set_file(node, file_new(S_IFREG | 0644));
 }
 
-/* The regular file at a path of a staged tree, but not a marker, which is no file of the image. */
+/* Markers are no files of the image. */
 const struct file *staged_file_at(const struct tree *tree, const char *path)
 {
 	const struct node *node = tree ? tree_find(tree, path) : NULL;
@@ -139,7 +135,6 @@ const struct file *staged_special(const struct staged_tree *staged, const char *
 	return file;
 }
 
-/* True if the image has files that only an ingest can publish. */
 bool staged_has_markers(struct tree *tree)
 {
 	struct node *root = tree_root(tree);
@@ -150,7 +145,6 @@ bool staged_has_markers(struct tree *tree)
 	return false;
 }
 
-/* Sets the content of the markers of all grafts, from what the repository has. */
 int staged_resolve(struct tree *tree, const struct repository *repository, ducc_error **err)
 {
 	struct node *root = tree_root(tree);
