@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "cvmfs/runner.h"
 
-#define TICK_SHORT 10 /* milliseconds */
+#define TICK_SHORT 2 /* milliseconds, until the transaction is noted: see runner.c */
 #define REMOVALS_AT_A_TIME ((size_t)100)
 
 struct ingest {

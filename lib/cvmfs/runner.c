@@ -19,8 +19,9 @@
 #include "cvmfs/mount.h"
 #include "cvmfs/repair.h"
 
-#define TICK_SHORT 10 /* milliseconds */
-#define PAUSE_MAX 60  /* seconds */
+/* In milliseconds; a transaction that is not noted yet is nobody's if everything is killed. */
+#define TICK_SHORT 2
+#define PAUSE_MAX 60 /* seconds */
 
 static bool is_in_transaction(const struct repository *repository)
 {
@@ -279,9 +280,11 @@ int runner_run(struct context *context, const struct repository *repository, str
 		process_dismiss(&process);
 	else
 		process_release(&process);
-	while (!process_poll(&process, false))
+	while (!process_poll(&process, false)) {
 		if (!result)
 			result = journal_note_transaction(repository, note, err);
+		process.tick = note->transaction ? PROCESS_TICK : TICK_SHORT;
+	}
 	if (WIFSIGNALED(process.status)) {
 		/* Its children are still running, and its transaction is still open. */
 		kill(-note->group, SIGKILL);
