@@ -196,8 +196,6 @@ int runner_clear_up(struct context *context, const struct repository *repository
 				 "an interrupted transaction of ducc has been changed by others: "
 				 "check the changes, then run `" CVMFS_SERVER " abort %s'",
 				 repository->name);
-	context_notice(context, DUCC_WARNING, "%s: aborting an interrupted transaction",
-		       repository->name);
 	if (abort_patiently(context, repository, note, err) < 0)
 		return error_wrap(err, "cannot abort an interrupted transaction");
 	journal_remove(repository);
@@ -221,8 +219,12 @@ int runner_lock(struct context *context, const struct repository *repository, du
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
 		return -1;
-	if (journal_read(repository, &note))
+	if (journal_read(repository, &note)) {
+		if (journal_is_ours(repository, &note))
+			context_notice(context, DUCC_WARNING,
+				       "%s: aborting an interrupted transaction", repository->name);
 		result = runner_clear_up(context, repository, &note, err);
+	}
 	free(note.transaction);
 	return result < 0 ? -1 : steal_fd(&lock);
 }
