@@ -60,19 +60,35 @@ static bool is_device(mode_t mode)
 	return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
+/*
+ * True if that is the time of the file.  A fraction is in the tar only if the entry needs a pax
+ * header for something else.
+ */
+static bool is_time(const struct file *file, int64_t mtime, uint32_t nsec)
+{
+	return mtime == file->mtime && (!nsec || nsec == file->mtime_nsec);
+}
+
+/* What libarchive writes of a time before 1970, it reads again; other versions may be right. */
+static bool has_time(struct archive_entry *entry, const struct file *file)
+{
+	int64_t mtime;
+	uint32_t nsec;
+
+	mtime_get(entry, &mtime, &nsec);
+	return is_time(file, mtime, nsec) ||
+	       is_time(file, archive_entry_mtime(entry), (uint32_t)archive_entry_mtime_nsec(entry));
+}
+
 /* True if the current entry has these metadata. */
 static bool agrees(const struct layer_tar *tar, const struct file *file)
 {
 	struct archive_entry *entry = tar->entry;
 	const char *target;
-	int64_t mtime;
-	uint32_t mtime_nsec;
 
-	/* A fraction is in the tar only if the entry needs a pax header for something else. */
-	mtime_get(entry, &mtime, &mtime_nsec);
 	if (archive_entry_perm(entry) != (file->mode & 07777) ||
 	    archive_entry_uid(entry) != file->uid || archive_entry_gid(entry) != file->gid ||
-	    mtime != file->mtime || (mtime_nsec && mtime_nsec != file->mtime_nsec))
+	    !has_time(entry, file))
 		return false;
 	if (tar->is_link)
 		return true;
