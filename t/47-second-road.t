@@ -475,6 +475,33 @@ publish_into_directory "$tmp/records"
 ok "... the next run succeeds" publish "$tmp/records"
 ok "... all is as it should be" agree
 
+# -C: what was published whole is split, also while new images come to use it.
+for base in 1 2; do
+	image split:$base <<-END
+		layer
+		dir ./
+		file big size=300000 data=abcdefghijklm mode=4755 uid=3 mtime=1000000000
+		hard big2 to=big
+		file small size=3000 data=s
+		layer
+		file f data=$base
+	END
+	want split:$base
+done
+new_repository
+ready split:1 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "published whole" publish "$tmp/records" -c off
+ready split:2 >>"$tmp/records"
+publish_into_directory "$tmp/records"
+forget_log
+ok "-C, with another image on that layer" publish "$tmp/records" -C
+ok "... large files are chunked" agree
+ok "... and what they were" is_as_unpacked split:1 split:2
+forget_log
+ok "again" publish "$tmp/records" -C
+is "... there is nothing to do" "$(log)" ''
+
 # Hard links into a layer below, whose content may be staged, or known
 hard_link() { # IMAGE FILE-SIZE
 	image "$1" <<-END

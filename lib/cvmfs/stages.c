@@ -237,17 +237,27 @@ static int write_tree(const struct staging *staging, int mount, const struct sta
 	return 0;
 }
 
-/* Opening a file of the lower layer of an overlay to be written copies it, with its metadata. */
+/* Opened to be written and touched, a file is copied to the scratch area, with its metadata. */
+static int write_split(int mount, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(mount, path, O_RDWR | O_NONBLOCK, 0);
+	struct timespec times[2];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	return futimens(fd, times);
+}
+
 static int write_splits(const struct staging *staging, int mount, ducc_error **err)
 {
 	for (size_t i = 0; i < staging->splits.n; i++) {
-		const char *path = staging->splits.list[i];
-		AUTO_CLOSE int fd = path_open(mount, path, O_RDWR | O_NONBLOCK, 0);
-
-		if (fd < 0)
-			return error_errno(err, errno, "%s", path);
 		if (context_cancelled(staging->context))
 			return context_interrupted(err);
+		if (write_split(mount, staging->splits.list[i]) < 0)
+			return error_errno(err, errno, "%s", staging->splits.list[i]);
 	}
 	return 0;
 }
