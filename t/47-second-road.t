@@ -550,11 +550,8 @@ ok "... all is as it should be" agree
 # Killed while the ingest reads: the next run, of another image, removes what was staged.
 start_with little:1
 existing >"$tmp/existing"
-CVMFS_STANDIN_PAUSE=60 ducc-publish -s "$S" -r $n "$(cut -f1 "$tmp/records")" >"$tmp/out" 2>&1 &
-pid=$!
-wait_for test -e "$spool/paused"
-kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-wait $pid 2>/dev/null || :
+publish_paused "$tmp/records"
+kill_publish
 ok "killed during the ingest: there are staged trees" test -e "$spool/ducc.staged"
 ready app:1 >"$tmp/next"
 publish_into_directory "$tmp/next"

@@ -76,11 +76,8 @@ is "cvmfs_server: killed, run again, $half times: a sound repository" "$(cat "$w
 
 # Both at once, as when the machine goes down: the transaction is still open then.
 base_repository
-CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
-pid=$!
-ok "an ingest is about to commit" wait_for test -e "$spool/paused"
-kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-wait $pid 2>/dev/null || :
+ok "an ingest is about to commit" publish_paused "$tmp/new"
+kill_publish
 ok "... when everything is killed the transaction stays open" test -e "$spool/in_transaction.lock"
 ok "... nothing is seen of it" whole_repository
 mkdir -p "$spool/scratch/wastebin" # the moment at which it has moved scratch/current to there
@@ -100,11 +97,8 @@ hold() { # NAME: a process of this name holds it
 }
 for open in yes no; do
 	base_repository
-	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
-	pid=$!
-	wait_for test -e "$spool/paused"
-	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid 2>/dev/null || :
+	publish_paused "$tmp/new"
+	kill_publish
 	if [ $open = yes ]; then
 		hold somebody
 		# shellcheck disable=SC2046 # words
@@ -137,11 +131,8 @@ if [ $? = 99 ] || ! unshare -m true 2>/dev/null; then
 	echo "# no dead mounts here: not root, or no FUSE"
 else
 	base_repository
-	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
-	pid=$!
-	wait_for test -e "$spool/paused"
-	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid 2>/dev/null || :
+	publish_paused "$tmp/new"
+	kill_publish
 	# shellcheck disable=SC2046 # words
 	ok "the client of the publisher's mount is dead" without_client "$bin/ducc-publish" -q -s "$S" -r $n $(cut -f1 "$tmp/new")
 	ok "... and the repository is sound" publish_again
@@ -150,11 +141,8 @@ fi
 # A transaction of somebody else's, after ours was killed: it is not for us to abort.
 for change in no yes; do
 	base_repository
-	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r $n <"$tmp/new" >"$tmp/struck" 2>&1 &
-	pid=$!
-	wait_for test -e "$spool/paused"
-	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid 2>/dev/null || :
+	publish_paused "$tmp/new"
+	kill_publish
 	cvmfs_server abort -f $n
 	cvmfs_server transaction $n
 	[ $change = no ] || { mkdir -p "$spool/scratch/current"; : >"$spool/scratch/current/changed"; }

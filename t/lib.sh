@@ -503,6 +503,17 @@ stand_in() {
 	DUCC_SYSROOT=$tmp/sys
 	export PATH DUCC_SYSROOT
 }
+# publish_paused RECORDS: publish them from $S in $n, in the background as $pid; the ingest pauses before its commit.
+publish_paused() {
+	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r "$n" <"$1" >"$tmp/struck" 2>&1 &
+	pid=$!
+	wait_for test -e "$spool/paused"
+}
+# kill_publish: kill $pid and the server that it runs.
+kill_publish() {
+	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait $pid 2>/dev/null || :
+}
 
 # Images
 
