@@ -171,6 +171,11 @@ int tarball_data(struct tarball *tarball, const void *data, size_t len, ducc_err
 	return 0;
 }
 
+int tarball_sink(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return tarball_data(ctx, data, len, err);
+}
+
 int tarball_whiteout(struct tarball *tarball, const char *path, ducc_error **err)
 {
 	struct file whiteout = {.mode = S_IFCHR};

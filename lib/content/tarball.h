@@ -40,6 +40,8 @@ struct tarball *tarball_resume(int fd, const char *directory, uint64_t offset, d
 int tarball_entry(struct tarball *tarball, const char *path, const struct file *file,
 		  const char *hardlink, ducc_error **err);
 int tarball_data(struct tarball *tarball, const void *data, size_t len, ducc_error **err);
+/* The same as a callback: ctx is the tarball. */
+int tarball_sink(void *ctx, const void *data, size_t len, ducc_error **err);
 
 /* Adds a whiteout: a character device 0:0. */
 int tarball_whiteout(struct tarball *tarball, const char *path, ducc_error **err);

@@ -168,11 +168,6 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 	return result;
 }
 
-static int write_to_tarball(void *ctx, const void *data, size_t len, ducc_error **err)
-{
-	return tarball_data(ctx, data, len, err);
-}
-
 /* Sends the content of a file that is not published yet, from its layer's tar. */
 static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file *file,
 			ducc_error **err)
@@ -193,7 +188,7 @@ static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file
 		return error_set(err, "%s: missing from the layer's tar", file->origin);
 	if (result < 0 || tarball_entry(cvmfs->payload.tarball, path, file, NULL, err) < 0)
 		return -1;
-	return layer_tar_copy(&tar, file, write_to_tarball, cvmfs->payload.tarball, err);
+	return layer_tar_copy(&tar, file, tarball_sink, cvmfs->payload.tarball, err);
 }
 
 /* Adds an entry of a flat tree with the content of a layer's file. */
@@ -239,7 +234,6 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			return add_published(cvmfs, path, file, err);
 		break;
 	case CONTENT_LAYER:
-	case CONTENT_KNOWN: /* not of directories, which alone get here from a layer */
 	case CONTENT_NONE:
 		break;
 	}

@@ -25,11 +25,6 @@ static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error *
 	return ingest_write(ctx, data, len, err);
 }
 
-static int write_to_tar(void *ctx, const void *data, size_t len, ducc_error **err)
-{
-	return tarball_data(ctx, data, len, err);
-}
-
 /* The path of the file that a hard link in the tar leads to, in this layer or in one below. */
 static char *link_target(const struct sender *sender, const struct file *file)
 {
@@ -51,7 +46,7 @@ static int send_entry(struct sender *sender, const char *path, const struct file
 		return -1;
 	if (!sender->tar.has_content)
 		return 0;
-	return layer_tar_copy(&sender->tar, file, write_to_tar, sender->to, err);
+	return layer_tar_copy(&sender->tar, file, tarball_sink, sender->to, err);
 }
 
 static int send_entries(struct sender *sender, struct tree *tree, ducc_error **err)

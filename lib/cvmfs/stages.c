@@ -12,7 +12,6 @@
 #include "base/removal.h"
 #include "content/extract.h"
 #include "cvmfs/edit.h"
-#include "cvmfs/ingest.h"
 #include "cvmfs/mount.h"
 #include "format/repo_paths.h"
 

@@ -11,10 +11,6 @@ struct content content_of(const struct file *file, const struct digest *own)
 		return (struct content){.kind = CONTENT_NONE};
 	if (!file->layer)
 		return (struct content){.kind = CONTENT_DATA, .data = file->text};
-	if (own && digest_equal(file->layer, own) && file->known)
-		return (struct content){.kind = CONTENT_KNOWN,
-					.same = file->known->same,
-					.path = layer_path(file->known->layer, file->known->path)};
 	if (own && digest_equal(file->layer, own))
 		return (struct content){.kind = CONTENT_LAYER};
 	return (struct content){.kind = CONTENT_PUBLISHED,

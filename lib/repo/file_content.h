@@ -12,13 +12,7 @@ struct content {
 		CONTENT_DATA,      /* file->size bytes at `data` */
 		CONTENT_LAYER,     /* the store's tar of the layer that the file is published in */
 		CONTENT_PUBLISHED, /* the file at `path`, published or added: a hard link to it */
-		/*
-		 * As CONTENT_LAYER, but the file at `path`, published or added, has the same
-		 * content, and can be used instead if it is there and of that size.
-		 */
-		CONTENT_KNOWN,
 	} kind;
-	bool same; /* CONTENT_KNOWN: its metadata are the same, too (struct known_file) */
 	const char *data;
 	char *path; /* owned by the content */
 };
