@@ -244,13 +244,12 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 static void count(struct transaction *transaction, const struct file *file,
 		  const struct file *special)
 {
-	struct amount *amount = !special           ? &transaction->sent
-				: !special->target ? &transaction->chunked
-				: special->text    ? &transaction->grafted
-						   : &transaction->linked;
+	enum way way = !special           ? SENT
+		       : !special->target ? CHUNKED
+		       : special->text    ? GRAFTED
+					  : LINKED;
 
-	amount->files++;
-	amount->bytes += file->size;
+	amount_add(&transaction->amounts.by[way], (struct amount){1, file->size});
 }
 
 static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
@@ -334,8 +333,7 @@ static void split(struct transaction *transaction, const char *root, struct tree
 		if (!staging_add_split(&cvmfs->staging, name, file->size))
 			continue;
 		transaction->bytes += file->size;
-		transaction->chunked.files++;
-		transaction->chunked.bytes += file->size;
+		amount_add(&transaction->amounts.by[CHUNKED], (struct amount){1, file->size});
 		transaction->steps++;
 		cvmfs->n_splits++;
 	}

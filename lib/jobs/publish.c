@@ -31,8 +31,6 @@
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
 
-/* What becomes of the files of new layers (transaction.h). */
-enum way { SENT, LINKED, GRAFTED, CHUNKED, N_WAYS };
 static const struct {
 	const char *name, *files, *bytes; /* in notices, and in events */
 } ways[N_WAYS] = {
@@ -374,10 +372,7 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 /* Sets the amounts of an image: what the transaction has added since it was saved. */
 static void set_amounts(struct image *image, const struct transaction *transaction)
 {
-	const struct amount now[] = {transaction->sent, transaction->linked, transaction->grafted,
-				     transaction->chunked};
-	const struct amount before[] = {transaction->saved.sent, transaction->saved.linked,
-					transaction->saved.grafted, transaction->saved.chunked};
+	const struct amount *now = transaction->amounts.by, *before = transaction->saved.amounts.by;
 
 	for (size_t i = 0; i < N_WAYS; i++) {
 		image->amounts[i].files = now[i].files - before[i].files;
@@ -649,7 +644,8 @@ static void split_tree(struct publish *publish, const char *listing, const char 
 /* Publishes large files again that are published, but not split, before new files refer to them. */
 static void split_image(struct publish *publish, const struct image *image)
 {
-	const struct amount before = publish->transaction->chunked;
+	const struct amount before = publish->transaction->amounts.by[CHUNKED];
+	struct amount now;
 	const struct digest *config = &image->stored.manifest.config.digest;
 	AUTO_FREE char *flat = flat_directory(config), *listing = flat_listing(config);
 
@@ -661,11 +657,11 @@ static void split_image(struct publish *publish, const struct image *image)
 		split_tree(publish, of_layer, layer_root, true);
 	}
 	split_tree(publish, listing, flat, false);
-	if (publish->transaction->chunked.files > before.files)
+	now = publish->transaction->amounts.by[CHUNKED];
+	if (now.files > before.files)
 		context_notice(&publish->session->context, DUCC_INFO,
 			       "%s: splitting %" PRIu64 " files (%.1f MB)", image->name,
-			       publish->transaction->chunked.files - before.files,
-			       (double)(publish->transaction->chunked.bytes - before.bytes) / 1e6);
+			       now.files - before.files, (double)(now.bytes - before.bytes) / 1e6);
 }
 
 struct splitting {

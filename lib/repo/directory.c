@@ -319,8 +319,8 @@ static int fill(struct directory *directory, int at, const char *name, struct tr
 	if (extract(root, tree, find_source, &context, &report, err) < 0)
 		return -1;
 	warn_of(directory, what, &report);
-	amount_add(&directory->base.sent, report.sent);
-	amount_add(&directory->base.linked, report.linked);
+	amount_add(&directory->base.amounts.by[SENT], report.sent);
+	amount_add(&directory->base.amounts.by[LINKED], report.linked);
 	return 0;
 }
 

@@ -185,10 +185,7 @@ void transaction_save(struct transaction *transaction)
 	transaction->saved.steps = transaction->steps;
 	transaction->saved.bytes = transaction->bytes;
 	transaction->crowded = false;
-	transaction->saved.sent = transaction->sent;
-	transaction->saved.linked = transaction->linked;
-	transaction->saved.grafted = transaction->grafted;
-	transaction->saved.chunked = transaction->chunked;
+	transaction->saved.amounts = transaction->amounts;
 	transaction->target->save(transaction);
 }
 
@@ -200,10 +197,7 @@ static void restore(struct transaction *transaction, bool nothing)
 	transaction->steps = transaction->saved.steps;
 	transaction->bytes = transaction->saved.bytes;
 	transaction->crowded = false;
-	transaction->sent = transaction->saved.sent;
-	transaction->linked = transaction->saved.linked;
-	transaction->grafted = transaction->saved.grafted;
-	transaction->chunked = transaction->saved.chunked;
+	transaction->amounts = transaction->saved.amounts;
 	transaction->target->restore(transaction, nothing);
 }
 

@@ -17,26 +17,30 @@
 #include "repo/repository.h"
 #include "store/store.h"
 
+/*
+ * What becomes of the files of new layers: they are sent with their content; linked to published
+ * files, or share their blocks; are entries of CernVM-FS for known content; are sent in chunks.
+ */
+enum way { SENT, LINKED, GRAFTED, CHUNKED, N_WAYS };
+struct amounts {
+	struct amount by[N_WAYS];
+};
+
 /* The common part of all transactions; a kind's own structure begins with it. */
 struct transaction {
 	const struct target *target;
 	struct context *context;
 	const struct store *store;
 	const struct repository *repository;
-	struct strset added; /* directories of layers and flat trees */
-	uint64_t bytes;      /* of new layers */
-	size_t steps;        /* additions and removals */
-	bool crowded;        /* not all was added in the best way: for that, there is too much */
-	/*
-	 * Files of new layers, counted by target->tree(): sent with their content; linked to
-	 * published files, or sharing their blocks; entries of CernVM-FS for known content; sent
-	 * in chunks.
-	 */
-	struct amount sent, linked, grafted, chunked;
+	struct strset added;    /* directories of layers and flat trees */
+	uint64_t bytes;         /* of new layers */
+	size_t steps;           /* additions and removals */
+	bool crowded;           /* not all was added in the best way: for that, there is too much */
+	struct amounts amounts; /* counted by the operations of the target */
 	struct {
 		size_t added, steps;
 		uint64_t bytes;
-		struct amount sent, linked, grafted, chunked;
+		struct amounts amounts;
 	} saved;
 };
 
