@@ -19,17 +19,18 @@ static int option(int letter, const char *value)
 	return 0;
 }
 
-static const struct option long_options[] = {
-	{"all-platforms", no_argument, NULL, 'a'},
-	{NULL, 0, NULL, 0},
+static const struct tool_option own[] = {
+	{'a', "all-platforms", NULL, "fetch the image for all its platforms"},
+	{'F', "foreign", NULL, "fetch non-distributable layers"},
+	{'j', "jobs", "jobs", "number of layers to transfer in parallel"},
+	{'p', "platform", "platform", "choose the image for this platform"},
+	{0},
 };
 
 static struct tool tool = {
 	.name = "ducc-fetch",
-	.usage = "[-FhnqvV] [-j jobs] [-N file] [-p platform | -a]\n"
-		 "                  [-r repository] [-s store] [image ...]",
-	.letters = "aFj:p:",
-	.long_options = long_options,
+	.usage = "[option ...] [image ...]",
+	.own = own,
 	.option = option,
 };
 

@@ -45,19 +45,23 @@ static int option(int letter, const char *value)
 	return 0;
 }
 
-static const struct option long_options[] = {
-	{"store", no_argument, NULL, 'S'},
-	{NULL, 0, NULL, 0},
+static const struct tool_option own[] = {
+	{'a', "all", NULL, "keep every image that has a name"},
+	{'C', "collect", NULL, "run `cvmfs_server gc' afterwards"},
+	{'f', "force", NULL, "remove however many images"},
+	{'g', "grace", "days", "the grace period"},
+	{'M', "max-size", "bytes", "with -S: the maximum size of the store"},
+	{'m', "max-share", "percent", "refuse to remove more at once"},
+	{'S', "clean-store", NULL, "clean the store instead"},
+	{'w', "wait", "seconds", "how long to wait for other transactions"},
+	{0},
 };
 
 static struct tool tool = {
 	.name = "ducc-gc",
-	.usage = "[-aCfhnqvV] [-g days] [-m percent] [-N file] [-r repository]\n"
-		 "               [-s store] [-w seconds] [image ...]\n"
-		 "       ducc-gc --store [-hnqvV] [-g days] [-M bytes] [-N file]\n"
-		 "               [-r repository] [-s store]",
-	.letters = "aCfg:M:m:Sw:",
-	.long_options = long_options,
+	.usage = "[option ...] [image ...]\n"
+		 "       ducc-gc --clean-store [option ...]",
+	.own = own,
 	.option = option,
 };
 

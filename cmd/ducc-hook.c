@@ -13,10 +13,15 @@ static int option(int letter, const char *value)
 	return *value ? 0 : -1;
 }
 
+static const struct tool_option own[] = {
+	{'H', "registry", "registry", "the name of the registry"},
+	{0},
+};
+
 static struct tool tool = {
 	.name = "ducc-hook",
-	.usage = "[-hnqvV] [-H registry] [-N file] [-r repository]",
-	.letters = "H:",
+	.usage = "[option ...]",
+	.own = own,
 	.option = option,
 };
 

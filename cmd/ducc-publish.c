@@ -29,11 +29,19 @@ static int option(int letter, const char *value)
 	}
 }
 
+static const struct tool_option own[] = {
+	{'B', "batch-bytes", "bytes", "size after which a transaction ends"},
+	{'b', "batch-images", "images", "number of images in one transaction"},
+	{'C', "split", NULL, "also split large files that are published"},
+	{'c', "chunk", "bytes", "publish files larger than this in chunks"},
+	{'w', "wait", "seconds", "how long to wait for other transactions"},
+	{0},
+};
+
 static struct tool tool = {
 	.name = "ducc-publish",
-	.usage = "[-ChnqvV] [-B bytes] [-b images] [-c bytes] [-N file]\n"
-		 "                    [-r repository] [-s store] [-w seconds] [image ...]",
-	.letters = "B:b:Cc:w:",
+	.usage = "[option ...] [image ...]",
+	.own = own,
 	.option = option,
 };
 

@@ -13,11 +13,15 @@ static int option(int letter, const char *value)
 	return 0;
 }
 
+static const struct tool_option own[] = {
+	{'o', "output", "directory", "write an OCI image layout instead"},
+	{0},
+};
+
 static struct tool tool = {
 	.name = "ducc-thin",
-	.usage = "[-hnqvV] [-N file] [-o dir] [-r repository] [-s store]\n"
-		 "                 [image ...]",
-	.letters = "o:",
+	.usage = "[option ...] [image ...]",
+	.own = own,
 	.option = option,
 };
 

@@ -45,11 +45,17 @@ static int option(int letter, const char *value)
 	}
 }
 
+static const struct tool_option own[] = {
+	{'j', "jobs", "jobs", "number of layers to unpack in parallel"},
+	{'l', "limit", "[name=]limit", "refuse images that exceed the limit"},
+	{'x', "extract", "directory", "also extract the root file system"},
+	{0},
+};
+
 static struct tool tool = {
 	.name = "ducc-unpack",
-	.usage = "[-hnqvV] [-j jobs] [-l [name=]limit] [-N file]\n"
-		 "                   [-r repository] [-s store] [-x directory] [image ...]",
-	.letters = "j:x:l:",
+	.usage = "[option ...] [image ...]",
+	.own = own,
 	.options = {.limits = &chosen},
 	.option = option,
 };

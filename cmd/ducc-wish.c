@@ -13,11 +13,16 @@ static int option(int letter, const char *value)
 	return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 }
 
+static const struct tool_option own[] = {
+	{'j', "jobs", "registries", "number of registries to query in parallel"},
+	{'m', "match", "records", "print only images that occur in records"},
+	{0},
+};
+
 static struct tool tool = {
 	.name = "ducc-wish",
-	.usage = "[-hnqvV] [-j registries] [-m records] [-N file] [-r repository]\n"
-		 "                 [list ...]",
-	.letters = "j:m:",
+	.usage = "[option ...] [list ...]",
+	.own = own,
 	.option = option,
 };
 

@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MAX_OPTIONS 64
 #define PROGRESS_INTERVAL 100 /* milliseconds between updates of the progress line */
 
 /* The progress line on the terminal, if standard error is one. */
@@ -65,14 +67,8 @@ static void on_progress(void *ctx, const struct ducc_progress *progress)
 
 void tool_usage(const struct tool *tool)
 {
-	fprintf(stderr, "usage: %s %s\n", tool->name, tool->usage);
+	fprintf(stderr, "usage: %s %s\nTry `%s --help'.\n", tool->name, tool->usage, tool->name);
 	exit(EXIT_USAGE);
-}
-
-static void help(const struct tool *tool)
-{
-	printf("usage: %s %s\n\nSee %s(1) for details.\n", tool->name, tool->usage, tool->name);
-	exit(EXIT_SUCCESS);
 }
 
 bool tool_parse_number(const char *text, unsigned max, unsigned *number)
@@ -110,6 +106,76 @@ bool tool_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
+/* --- options ---------------------------------------------------------- */
+
+static const struct tool_option common[] = {
+	{'h', "help", NULL, "print this help and exit"},
+	{'N', "notify", "file", "append events to file"},
+	{'n', "dry-run", NULL, "report what would be done, without doing it"},
+	{'q', "quiet", NULL, "report only errors"},
+	{'r', "repository", "repository", "use this repository"},
+	{'s', "store", "directory", "use this store"},
+	{'V', "version", NULL, "print the version and exit"},
+	{'v', "verbose", NULL, "be verbose; twice: print more detail"},
+	{0},
+};
+
+static void print_options(const struct tool_option *options)
+{
+	for (; options && options->name; options++) {
+		const char *argument = options->argument ? options->argument : "";
+		char letter[] = "-x,";
+
+		letter[1] = (char)options->letter;
+		printf("  %3s --%s%s%-*s  %s\n", options->letter < TOOL_LONG ? letter : "",
+		       options->name, *argument ? "=" : "",
+		       (int)(22 - strlen(options->name) - (*argument != '\0')), argument,
+		       options->help);
+	}
+}
+
+static void help(const struct tool *tool)
+{
+	printf("usage: %s %s\n\n", tool->name, tool->usage);
+	print_options(tool->own);
+	print_options(common);
+	printf("\nSee %s(1) for details.\n", tool->name);
+	exit(EXIT_SUCCESS);
+}
+
+/* The forms of the options that getopt_long(3) takes. */
+struct forms {
+	char letters[2 * MAX_OPTIONS + 1];
+	struct option names[MAX_OPTIONS + 1];
+	size_t n_letters, n;
+};
+
+static void add_forms(struct forms *forms, const struct tool_option *options)
+{
+	for (; options && options->name; options++) {
+		if (forms->n == MAX_OPTIONS)
+			abort();
+		forms->names[forms->n++] = (struct option){
+			.name = options->name,
+			.has_arg = options->argument ? required_argument : no_argument,
+			.val = options->letter};
+		if (options->letter >= TOOL_LONG)
+			continue;
+		forms->letters[forms->n_letters++] = (char)options->letter;
+		if (options->argument)
+			forms->letters[forms->n_letters++] = ':';
+	}
+}
+
+static const char *option_name(const struct tool *tool, int letter)
+{
+	const struct tool_option *option = tool->own;
+
+	while (option->letter != letter)
+		option++;
+	return option->name;
+}
+
 static void option(struct tool *tool, int letter)
 {
 	switch (letter) {
@@ -142,8 +208,8 @@ static void option(struct tool *tool, int letter)
 	default:
 		if (letter == '?' || tool->option(letter, optarg) < 0) {
 			if (letter != '?')
-				fprintf(stderr, "%s: -%c: invalid argument: %s\n", tool->name,
-					letter, optarg);
+				fprintf(stderr, "%s: --%s: invalid argument: %s\n", tool->name,
+					option_name(tool, letter), optarg);
 			tool_usage(tool);
 		}
 	}
@@ -151,13 +217,12 @@ static void option(struct tool *tool, int letter)
 
 int tool_options(struct tool *tool, int argc, char **argv)
 {
-	static const struct option none[] = {{NULL, 0, NULL, 0}};
-	const struct option *long_options = tool->long_options ? tool->long_options : none;
-	char letters[64];
+	struct forms forms = {.n = 0};
 	int letter;
 
-	snprintf(letters, sizeof(letters), "N:s:r:nqvhV%s", tool->letters);
-	while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
+	add_forms(&forms, tool->own);
+	add_forms(&forms, common);
+	while ((letter = getopt_long(argc, argv, forms.letters, forms.names, NULL)) != -1)
 		option(tool, letter);
 	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;
 	tool->options.size = sizeof(tool->options);

@@ -4,8 +4,6 @@
 #ifndef TOOL_H
 #define TOOL_H
 
-#include <getopt.h>
-
 #include "ducc.h"
 
 enum {
@@ -13,11 +11,22 @@ enum {
 	EXIT_USAGE = 2,
 };
 
+/*
+ * An option: -LETTER or --NAME; letters from TOOL_LONG on are those of options with a name only.
+ * A table of them ends with {0}.
+ */
+#define TOOL_LONG 256
+struct tool_option {
+	int letter;
+	const char *name;
+	const char *argument; /* the name of its argument; NULL: it has none */
+	const char *help;     /* one line for --help */
+};
+
 struct tool {
-	const char *name;                  /* "ducc-fetch" */
-	const char *usage;                 /* the usage line after the name */
-	const char *letters;               /* getopt(3) letters beyond the common nqvhVN:s:r: */
-	const struct option *long_options; /* long forms of some of them; or NULL */
+	const char *name;              /* "ducc-fetch" */
+	const char *usage;             /* the usage line after the name */
+	const struct tool_option *own; /* options beyond the common hNnqrsVv, or NULL */
 	int (*option)(int letter, const char *value); /* handles one of these; -1: bad value */
 	struct ducc_options options;
 	int verbosity; /* -1 quiet, 0, 1, 2 */
@@ -25,7 +34,7 @@ struct tool {
 };
 
 /*
- * Reads the command line into tool->options.  Exits for -h, -V and wrong usage.
+ * Reads the command line into tool->options.  Exits for --help, --version and wrong usage.
  * Returns the index of the first operand.
  */
 int tool_options(struct tool *tool, int argc, char **argv);

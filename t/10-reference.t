@@ -134,6 +134,17 @@ for tool in ducc-fetch ducc-unpack ducc-publish; do
 	ok "$tool -V tells the version" $tool -V
 	like "$tool -V names the tool" "$(cat "$out")" "^$tool [0-9]"
 done
+
+# Options: those of --help are those of the manual
+PATH=$PATH:$top/scripts
+for tool in ducc-convert $(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g'); do
+	ok "$tool --help helps" sh -c '"$1" --help 2>"$2"' - "$(command -v "$tool")" "$tmp/stderr"
+	is "... on standard output" "$(head -n 1 "$out" | cut -d' ' -f-2)$(cat "$tmp/stderr")" "usage: $tool"
+	is "... with the options of its manual" \
+		"$(sed -nE 's/^  (-(.),)? +--([a-z-]+)(=[^ ]+)?( .*|$)/\2 \3 \4/p' "$out" | sed 's/=.*/=/' | sort)" \
+		"$(sed -nE 's/^\.It (Fl (.) , )?Fl -([a-z-]+)( .*)?$/\2 \3 \4/p' "$top/man/$tool.1" | sed 's/  .*/ =/' | sort)"
+	is "... as --version says what it is" "$("$tool" --version | sed 's/ [0-9].*//')" "$tool"
+done
 is "nothing was made outside of store and repository" "$(find "$tmp" -name x)" ""
 
 done_testing

@@ -292,11 +292,11 @@ for damage in 'rm "$f"' 'printf garbage >"$f"' 'truncate -s -3 "$f"' 'head -c 10
 	ok "... and right" same_flat -i . -i dev "$tmp/want-$tag" "$R/quay.io/org/third:$tag"
 done
 rm -rf "$known"
-ok "ducc-gc needs no samples" ducc-gc --store -q -g 0 -s "$S"
+ok "ducc-gc needs no samples" ducc-gc --clean-store -q -g 0 -s "$S"
 large "$app" again "file again data=again size=5000 $t"
 ok "they begin anew" publish_as "$app" again
 is "... with each layer that was read" "$(($(wc -c <"$(find "$known" -type f)") >= 2 * 40))" 1
-ok "... and ducc-gc removes them" ducc-gc --store -q -g 0 -s "$S"
+ok "... and ducc-gc removes them" ducc-gc --clean-store -q -g 0 -s "$S"
 is "... with the rest" "$(find "$known" -type f)" ""
 
 done_testing

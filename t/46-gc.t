@@ -279,7 +279,7 @@ now=$(date +%s)
 clean() { # DAYS-FROM-NOW OPTION...
 	clean_day=$1
 	shift
-	DUCC_CLOCK=$((now + clean_day * day)) ducc-gc --store -s "$S" -r "$repo" "$@"
+	DUCC_CLOCK=$((now + clean_day * day)) ducc-gc --clean-store -s "$S" -r "$repo" "$@"
 }
 stored() {
 	(cd "$S" && find blobs layers images -type f | sort)

@@ -289,7 +289,7 @@ for (my $day = 0; $day < $days; $day += $o{step}) {
 	$count{$kind || 'good'}++;
 	$runs++;
 	check($day, !$kind);
-	system('ducc-gc', '--store', '-q', '-r', $o{repository}, '-g', 1) if $day % 28 == 0;
+	system('ducc-gc', '--clean-store', '-q', '-r', $o{repository}, '-g', 1) if $day % 28 == 0;
 }
 print 'images ', wanted_now(), "\n";
 print "$runs days: ", join(', ', map { "$count{$_} $_" } sort keys %count), "; ", scalar(keys %by_config), " images\n";
