@@ -365,7 +365,7 @@ for empty in gzip-body:'\037\213\10\0\0\0\0\0\0\3garbage' gzip-header:'\037\213\
 done
 { printf '\037\213\10\10\0\0\0\0\0\3'; head -c 65M /dev/zero | tr '\0' x; } >"$tmp/barren"
 image barren ".rootfs.diff_ids = [\"$nothing\"]" ".layers = [$(blob "$tmp/barren" layer.v1.tar+gzip)]" </dev/null
-refused 'a gzip header without end' barren 0 'more than [0-9]* bytes in a row decompress to nothing'
+refused 'a gzip header without end' barren 0 'truncated gzip input'
 rm "$tmp/barren"
 for filter in '.layers = "x"' '.layers = {}' '.layers = null' 'del(.layers)' '.layers[1] = 5' '.layers[1] = null' '.layers[1] = []' \
 	'.layers[1].size = "1"' '.layers[1].size = null' '.layers[1].size = -1' '.layers[1].size = 1e300' '.layers[1].size = 1.5' \

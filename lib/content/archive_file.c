@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "content/compression.h"
 
-#define BARREN_LIMIT ((size_t)64 << 20)
+#define INFLATED_SIZE ((size_t)256 << 10)
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset)
 {
@@ -26,18 +26,10 @@ static ssize_t read_ahead(struct archive_file *file)
 
 	if (n > 0) {
 		file->ahead += (size_t)n;
+		file->read += (uint64_t)n;
 		file->offset += file->offset < 0 ? 0 : n;
 	}
 	return n;
-}
-
-/* libarchive buffers the name in a gzip header, whose length is unlimited. */
-static int check_barren(struct archive_file *file, size_t len, ducc_error **err)
-{
-	file->barren += len;
-	if (!file->gzip || file->barren <= BARREN_LIMIT)
-		return 0;
-	return error_set(err, "more than %zu bytes in a row decompress to nothing", BARREN_LIMIT);
 }
 
 static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
@@ -50,8 +42,7 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 		return error_set(&file->error, "%s", strerror(errno));
 	len = file->ahead;
 	file->ahead = 0;
-	if (file->inflates ? check_barren(file, len, &file->error) < 0
-			   : tar_header_take(&file->header, len, &file->error) < 0)
+	if (!file->inflates && tar_header_take(&file->header, len, &file->error) < 0)
 		return -1;
 	*data = file->buffer;
 	return (la_ssize_t)len;
@@ -70,18 +61,47 @@ static int detect(struct archive_file *file, int *filter, ducc_error **err)
 	return 0;
 }
 
-int archive_file_inflate(struct archive_file *file, ducc_error **err)
+/* Inflates the next piece: 1, 0 at the end, or -1 with *err set. */
+static int inflate_piece(struct archive_file *file, const void **data, size_t *len,
+			 ducc_error **err)
+{
+	ssize_t n;
+
+	while (!(n = gunzip_step(file->gunzip, &file->next, &file->ahead, file->inflated,
+				 INFLATED_SIZE, err))) {
+		n = read_ahead(file);
+		if (n < 0)
+			return error_set(err, "%s", strerror(errno));
+		if (!n)
+			return gunzip_end(file->gunzip, err);
+		file->next = file->buffer;
+	}
+	*data = file->inflated;
+	*len = n < 0 ? 0 : (size_t)n;
+	return n < 0 ? -1 : 1;
+}
+
+/* The first piece shows whether there is anything in it. */
+static int open_gzip(struct archive_file *file, ducc_error **err)
+{
+	const void *data;
+	int result;
+
+	file->gunzip = gunzip_new();
+	file->inflated = xmalloc(INFLATED_SIZE);
+	file->next = file->buffer;
+	result = inflate_piece(file, &data, &file->ready, err);
+	return result < 0 ? -1 : !result;
+}
+
+static int open_raw(struct archive_file *file, int filter, ducc_error **err)
 {
 	struct archive_entry *entry;
-	int filter, result;
+	int result;
 
-	if (detect(file, &filter, err) < 0)
-		return -1;
 	compression_undo(file->archive, filter);
 	archive_read_support_format_raw(file->archive);
 	archive_read_support_format_empty(file->archive);
-	file->inflates = true;
-	file->gzip = filter == ARCHIVE_FILTER_GZIP;
 	/* If decompression fails at once, only the error distinguishes this from an empty file. */
 	if (archive_file_open(file) != ARCHIVE_OK || file->error || archive_errno(file->archive))
 		return archive_file_fail(file, err);
@@ -91,18 +111,39 @@ int archive_file_inflate(struct archive_file *file, ducc_error **err)
 	return result == ARCHIVE_EOF;
 }
 
+int archive_file_inflate(struct archive_file *file, ducc_error **err)
+{
+	int filter;
+
+	if (detect(file, &filter, err) < 0)
+		return -1;
+	file->inflates = true;
+	return filter == ARCHIVE_FILTER_GZIP ? open_gzip(file, err) : open_raw(file, filter, err);
+}
+
 int archive_file_read(struct archive_file *file, const void **data, size_t *len, ducc_error **err)
 {
 	la_int64_t offset;
-	int result = archive_read_data_block(file->archive, data, len, &offset);
+	int result;
 
+	if (file->ready) {
+		*data = file->inflated;
+		*len = file->ready;
+		file->ready = 0;
+		return 1;
+	}
+	if (file->gunzip)
+		return inflate_piece(file, data, len, err);
+	result = archive_read_data_block(file->archive, data, len, &offset);
 	if (result == ARCHIVE_EOF)
 		return 0;
-	if (result != ARCHIVE_OK)
-		return archive_file_fail(file, err);
-	if (*len)
-		file->barren = 0;
-	return 1;
+	return result == ARCHIVE_OK ? 1 : archive_file_fail(file, err);
+}
+
+uint64_t archive_file_consumed(const struct archive_file *file)
+{
+	return file->gunzip ? file->read - file->ahead
+			    : (uint64_t)archive_filter_bytes(file->archive, -1);
 }
 
 int archive_file_open(struct archive_file *file)
@@ -122,6 +163,8 @@ int archive_file_fail(const struct archive_file *file, ducc_error **err)
 void archive_file_close(struct archive_file *file)
 {
 	archive_read_free(file->archive);
+	gunzip_free(file->gunzip);
+	free(file->inflated);
 	free(file->buffer);
 	ducc_error_free(file->error);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "content/gunzip.h"
 #include "content/tar_header.h"
 
 struct archive_file {
@@ -18,12 +19,17 @@ struct archive_file {
 	struct tar_header header;
 	int fd;            /* owned by the caller */
 	int64_t offset;    /* of the next byte; -1: use the descriptor's own, e.g. of a pipe */
-	char *buffer;      /* the data last passed to libarchive */
-	size_t ahead;      /* bytes in it not yet passed to libarchive */
+	char *buffer;      /* bytes of the file */
+	size_t ahead;      /* how many of them, or of those at `next', are still to be decoded */
+	uint64_t read;     /* bytes in all */
 	bool inflates;     /* archive_file_inflate() */
-	bool gzip;         /* ... and the data is gzip */
-	size_t barren;     /* compressed bytes consumed since the last output */
 	ducc_error *error; /* from the callback */
+
+	/* Gzip, which libarchive does not read. */
+	struct gunzip *gunzip;
+	const void *next; /* in the buffer */
+	char *inflated;
+	size_t ready; /* bytes there that archive_file_read() is still to return */
 };
 
 void archive_file_init(struct archive_file *file, int fd, int64_t offset);
@@ -40,6 +46,9 @@ int archive_file_inflate(struct archive_file *file, ducc_error **err);
 
 /* Reads the next piece of the stream: 1, 0 at the end, or -1 with *err set. */
 int archive_file_read(struct archive_file *file, const void **data, size_t *len, ducc_error **err);
+
+/* How many bytes of the file have been read to decompress what has been returned. */
+uint64_t archive_file_consumed(const struct archive_file *file);
 
 /* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */
 int archive_file_fail(const struct archive_file *file, ducc_error **err);

@@ -86,8 +86,7 @@ static int next_block(struct reader *reader)
 	hasher_update(reader->diff_id, data, reader->left);
 	reader->unpacked += reader->left;
 	if (reader->source->progress)
-		reader->source->progress(reader->source->ctx,
-					 (uint64_t)archive_filter_bytes(reader->blob.archive, -1));
+		reader->source->progress(reader->source->ctx, archive_file_consumed(&reader->blob));
 	return charge_bytes(reader, &reader->error);
 }
 
@@ -151,9 +150,7 @@ static int drain(struct reader *reader, ducc_error **err)
 
 static int check_consumed(struct reader *reader, ducc_error **err)
 {
-	uint64_t consumed = (uint64_t)archive_filter_bytes(reader->blob.archive, -1);
-
-	if (consumed == reader->source->head->size)
+	if (archive_file_consumed(&reader->blob) == reader->source->head->size)
 		return 0;
 	return error_set(err, "garbage after the compressed data");
 }

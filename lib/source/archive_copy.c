@@ -15,12 +15,12 @@
 
 static bool is_compressed(const struct archive_file *file)
 {
-	return archive_filter_code(file->archive, 0) != ARCHIVE_FILTER_NONE;
+	return file->gunzip || archive_filter_code(file->archive, 0) != ARCHIVE_FILTER_NONE;
 }
 
 static int check_size(const struct archive_file *file, uint64_t size, ducc_error **err)
 {
-	uint64_t limit = (uint64_t)archive_filter_bytes(file->archive, -1) * RATIO_LIMIT;
+	uint64_t limit = archive_file_consumed(file) * RATIO_LIMIT;
 
 	if (limit < SIZE_LIMIT)
 		limit = SIZE_LIMIT;
