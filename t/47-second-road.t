@@ -119,6 +119,14 @@ layer_of() { # IMAGE NUMBER: sets $layer, a path
 three='transaction publish transaction publish ingest-ok '
 two='transaction publish ingest-ok '
 
+# So many large files that a second transaction is worthwhile: those of a flat tree are grafts.
+image bulk:1 <<-'E'
+	layer
+	dir ./
+	file a size=300000 data=bulk.
+	file b size=300000 data=more.bulk.
+E
+
 # Which files are large
 
 for size in 65535 65536 65537; do
@@ -138,7 +146,7 @@ done
 ready size:65537 >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "one of 65537 bytes" publish "$tmp/records"
-is "... is" "$(log)" "$three"
+is "... is, and is written twice" "$(log)" "$two"
 ok "... whose layer has a name when it is complete" has_content size:65537 1
 ok "... all is as it should be" agree
 
@@ -591,7 +599,7 @@ meanwhile() { # TITLE COMMAND RECORDS NUMBER
 }
 # shellcheck disable=SC2016 # for the shell that is run then
 for number in 1 2; do
-	ready app:mode app:same >"$tmp/records"
+	ready bulk:1 app:mode app:same >"$tmp/records"
 	start_with app:1
 	publish_into_directory "$tmp/records"
 	meanwhile 'somebody adds a file' "cvmfs_server transaction $n; echo theirs >\$0/theirs; cvmfs_server publish $n" "$tmp/records" $number
@@ -711,8 +719,8 @@ for i in 1 2 3; do
 		layer
 		dir ./
 		file small data=$i
-		file a size=200000 data=a$i.
-		file b size=200000 data=b$i.
+		file a size=300000 data=a$i.
+		file b size=300000 data=b$i.
 	E
 done
 image space:much <<-'E'
@@ -729,7 +737,7 @@ scratch() { # SIZE: a scratch area of that size
 ready space:1 space:2 space:3 >"$tmp/records"
 new_repository
 publish_into_directory "$tmp/records"
-scratch 1m
+scratch 1500k
 ok "three images, for two of which there is space" publish "$tmp/records"
 is "... are published in two batches" "$(log)" "$three$three"
 ok "... all is as it should be" agree

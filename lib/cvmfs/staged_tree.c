@@ -92,18 +92,50 @@ void staged_add_link(struct tree **to, const struct node *from, const char *path
 	staged_add_file(to, from)->file->target = xstrdup(path);
 }
 
-/* An empty file without a layer, and its marker, whose content staged_resolve() sets. */
+/* A file written as an empty one, and its marker, whose content staged_resolve() sets. */
 void staged_add_graft(struct tree **to, const struct node *from, const char *path)
 {
 	AUTO_FREE char *marker = format(MARKER "%.*s", (int)from->name_len, from->name);
 	struct node *node = staged_add_file(to, from);
 
-	free(STEAL(node->file->origin));
-	node->file->layer = NULL;
 	node->file->text = xstrdup("");
 	node->file->target = xstrdup(path);
 	node = tree_add(*to, node->parent, marker, strlen(marker));
 	node_set_file(node, file_new(S_IFREG | 0644));
+}
+
+static bool is_file(const struct node *node)
+{
+	return node->file && S_ISREG(node->file->mode) && !staged_is_marker(node);
+}
+
+static uint64_t bytes_of(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	uint64_t bytes = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		bytes += is_file(node) ? node->file->size : 0;
+	return bytes;
+}
+
+uint64_t staged_second_bytes(const struct staged_tree *staged)
+{
+	return staged->stages[1] ? bytes_of(staged->stages[1]) : 0;
+}
+
+void staged_write_second(struct staged_tree *staged)
+{
+	struct node *root = tree_root(staged->stages[1]);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_file(node))
+			continue;
+		staged_add_file(&staged->stages[0], node);
+		staged->bytes += node->file->size;
+	}
+	tree_free(staged->stages[1]);
+	staged->stages[1] = NULL;
 }
 
 /* Markers are no files of the image. */
@@ -111,9 +143,7 @@ const struct file *staged_file_at(const struct tree *tree, const char *path)
 {
 	const struct node *node = tree ? tree_find(tree, path) : NULL;
 
-	return node && node->file && S_ISREG(node->file->mode) && !staged_is_marker(node)
-		       ? node->file
-		       : NULL;
+	return node && is_file(node) ? node->file : NULL;
 }
 
 struct staged_tree *staged_tree_new(const char *directory, const struct digest *layer)

@@ -54,6 +54,11 @@ struct node *staged_add_file(struct tree **to, const struct node *from);
 void staged_add_link(struct tree **to, const struct node *from, const char *path);
 void staged_add_graft(struct tree **to, const struct node *from, const char *path);
 
+/* The bytes of files whose content is grafted in the second stage. */
+uint64_t staged_second_bytes(const struct staged_tree *staged);
+/* Lets the first stage write those files a second time instead. */
+void staged_write_second(struct staged_tree *staged);
+
 /* Writes the markers of all grafts in a tree, from what the repository has. */
 int staged_resolve(struct tree *tree, const struct repository *repository, ducc_error **err);
 

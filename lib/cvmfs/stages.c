@@ -336,7 +336,7 @@ int stages_publish(struct staging *staging, char **revision, bool *changed, ducc
 	if (!result) {
 		staging->published = staging->trees.keys.n;
 		strset_free(&staging->splits);
-		staging->bytes = 0;
+		staging->bytes = staging->twice = 0;
 	}
 	return result;
 }

@@ -15,6 +15,8 @@
 /* A graft costs as much as sending so many bytes, and a transaction as so many more. */
 #define GRAFT_COST ((uint64_t)16 << 10)
 #define TRANSACTION_COST ((uint64_t)64 << 20)
+/* A second transaction for grafts costs more than to write so many of the smallest large files. */
+#define FILES_PER_TRANSACTION 8
 
 /* True if the published regular file exists and has that size. */
 bool staging_is_there(const struct repository *repository, const char *path, uint64_t size)
@@ -54,12 +56,27 @@ const struct staged_tree *staging_find(const struct staging *staging, const char
 	return strmap_get(&staging->trees, directory);
 }
 
+/* Decides whether what the tree has in the second stage is written in the first one instead. */
+static bool is_second_written(const struct staging *staging, const struct staged_tree *staged)
+{
+	uint64_t bytes = staged_second_bytes(staged), most = TRANSACTION_COST / 2;
+
+	if (staging->limit < most / FILES_PER_TRANSACTION)
+		most = staging->limit * FILES_PER_TRANSACTION;
+	return bytes && !staging_is_pending(staging, 1) && staging->twice + bytes <= most &&
+	       staging->bytes + staged->bytes + bytes <= staging->room;
+}
+
 /* Keeps the tree if there is something special about it. */
 static const struct staged_tree *keep(struct staging *staging, struct staged_tree *staged)
 {
 	const struct digest *layer = &staged->layer;
 	bool in_stages = false;
 
+	if (is_second_written(staging, staged)) {
+		staging->twice += staged_second_bytes(staged);
+		staged_write_second(staged);
+	}
 	for (int stage = 0; stage < STAGES; stage++) {
 		if (!staged->stages[stage])
 			continue;
@@ -330,7 +347,7 @@ struct staging_mark staging_mark(struct staging *staging)
 	staging->crowded = false;
 	staging->before = staging->bytes;
 	return (struct staging_mark){staging->trees.keys.n, staging->layers.n, staging->splits.n,
-				     staging->bytes};
+				     staging->bytes, staging->twice};
 }
 
 void staging_reset(struct staging *staging, struct staging_mark mark)
@@ -344,6 +361,7 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 	strset_cut(&staging->splits, mark.splits);
 	strmap_free_values(&staging->roots, free); /* others may have published them meanwhile */
 	staging->bytes = mark.bytes;
+	staging->twice = mark.twice;
 	staging->crowded = false;
 }
 

@@ -34,6 +34,7 @@ struct staging {
 	uint64_t room;              /* bytes free in the scratch space */
 	uint64_t bytes;             /* of pending files to be written there ... */
 	uint64_t before;            /* ... at the last mark */
+	uint64_t twice;             /* those written again, to save a second stage */
 	struct strset layers;       /* directories of new layers */
 	struct strset splits;       /* published files that are written again, to be split */
 	size_t published;           /* the first trees are: not pending */
@@ -49,7 +50,7 @@ void staging_free(struct staging *staging);
 /* A state of the staging, and how to return to it: {0} is nothing but what is published. */
 struct staging_mark {
 	size_t trees, layers, splits;
-	uint64_t bytes;
+	uint64_t bytes, twice;
 };
 struct staging_mark staging_mark(struct staging *staging);
 void staging_reset(struct staging *staging, struct staging_mark mark);
