@@ -63,6 +63,42 @@ static void test_values(void)
 	is_read(&text, "what is in a string is not counted, after an escaped quote either");
 }
 
+/* Go decodes {"TEXT":1} into a struct with the member "key": true if it is found there. */
+static bool finds(const char *text, const char *key)
+{
+	AUTO_BUFFER document = {0};
+	AUTO_JSON *json = NULL;
+
+	buffer_addf(&document, "{\"other\":0,\"%s\":1}", text);
+	json = json_parse(document.data, document.len, "document", NULL);
+	return json && cJSON_IsNumber(json_member(json, key));
+}
+
+static void test_case(void)
+{
+	static const char both[] =
+		"{\"labels\":{\"a\":\"1\",\"A\":\"2\"},\"rootfS\":{},\"OS\":null}";
+	AUTO_JSON *json = json_parse(both, sizeof(both) - 1, "document", NULL);
+	AUTO_FREE char *text = NULL;
+	const cJSON *object;
+	const char *string;
+
+	ok(finds("diff_ids", "diff_ids") && finds("Diff_IDs", "diff_ids"), "keys in any case");
+	ok(finds("diff_id\305\277", "diff_ids"), "... the long s is an s");
+	ok(finds("\342\204\252EY", "key"), "... the Kelvin sign is a k");
+	ok(!finds("\303\204rger", "\303\244rger"), "... other letters are themselves");
+	ok(!finds("diff_id", "diff_ids") && !finds("diff_idss", "diff_ids") && !finds("", "s"),
+	   "a part of a key is another key");
+	ok(!json_get_object(json, "rootfs", &object, NULL) && object, "getters read them as well");
+	ok(!json_find_string(json, "os", &string, NULL) && !string, "... null is missing");
+	ok(!json_member(json, "os") && json_has_folded(json, "os"), "... but is there");
+	json_set_string(json, "rootfs", "x");
+	json_set_string(json, "os", "y");
+	text = json_print(json, false);
+	is_string(text, "{\"labels\":{\"a\":\"1\",\"A\":\"2\"},\"rootfs\":\"x\",\"os\":\"y\"}",
+		  "a member is replaced whatever its case; labels differ by it");
+}
+
 int main(void)
 {
 	static const char good[] = "\t{\"a\":\"\\\\u0000\\\"\\t\",\r\n\"b\":{\"a\":[{\"a\":1}]}}\n";
@@ -92,6 +128,7 @@ int main(void)
 	REFUSED("{\"a\":1e}", "number at");
 	REFUSED("\357\273\277{}", "byte order mark");
 	REFUSED("{\"key\":1,\"\342\204\252ey\":1}", "duplicate member");
+	test_case();
 	test_values();
 	return done_testing();
 }

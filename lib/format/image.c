@@ -79,8 +79,7 @@ int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_erro
 	if (!digest_parse(&descriptor->digest, digest))
 		return error_set(err, "\"digest\" is not a sha256 digest: %s", digest);
 	descriptor->media_type = xstrdup(media_type);
-	url = cJSON_GetStringValue(
-		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "urls"), 0));
+	url = cJSON_GetStringValue(cJSON_GetArrayItem(json_member(json, "urls"), 0));
 	descriptor->url = url ? xstrdup(url) : NULL;
 	return 0;
 }
@@ -223,8 +222,7 @@ static int rank_entry(const cJSON *entry, const struct platform *platform, unsig
 
 static bool is_index_type(const cJSON *entry)
 {
-	const char *type =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "mediaType"));
+	const char *type = json_text(entry, "mediaType");
 
 	return type && (!strcmp(type, MEDIA_OCI_INDEX) || !strcmp(type, MEDIA_DOCKER_INDEX));
 }
@@ -238,7 +236,7 @@ static int select_silent(const cJSON *manifests, struct descriptor *found, size_
 
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		if (cJSON_HasObjectItem(entry, "platform") || !(alone || is_index_type(entry)))
+		if (json_member(entry, "platform") || !(alone || is_index_type(entry)))
 			continue;
 		if (descriptor_parse(&found[*n], entry, err) < 0)
 			return -1;
@@ -284,7 +282,7 @@ int index_select(const cJSON *index, const struct platform *platform, struct des
 {
 	const cJSON *manifests;
 
-	if (cJSON_HasObjectItem(index, "layers"))
+	if (json_has_folded(index, "layers"))
 		return error_set(err, "index: \"layers\" is only valid in an image manifest");
 	if (json_get_array(index, "manifests", &manifests, err) < 0)
 		return error_wrap(err, "index");
@@ -318,7 +316,7 @@ static int add_platform(struct strset *platforms, const cJSON *entry, ducc_error
 
 char **index_platforms(const cJSON *index, ducc_error **err)
 {
-	const cJSON *manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests"), *entry;
+	const cJSON *manifests = json_member(index, "manifests"), *entry;
 	struct strset platforms = {NULL};
 	char **list = NULL;
 	int result = 0;
@@ -428,8 +426,7 @@ void config_free(struct config *config)
 
 static void translate(cJSON *descriptor)
 {
-	const char *type =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(descriptor, "mediaType"));
+	const char *type = json_text(descriptor, "mediaType");
 
 	if (type)
 		json_set_string(descriptor, "mediaType", oci_media_type(type));
@@ -438,15 +435,13 @@ static void translate(cJSON *descriptor)
 char *manifest_to_oci(const char *data, size_t len)
 {
 	AUTO_JSON *json = json_parse(data, len, "manifest", NULL);
-	const char *type =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "mediaType"));
+	const char *type = json_text(json, "mediaType");
 	cJSON *layer;
 
 	if (!type || strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
 		return NULL;
 	translate(json);
-	translate(cJSON_GetObjectItemCaseSensitive(json, "config"));
-	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(json, "layers"))
-		translate(layer);
+	translate(json_member(json, "config"));
+	cJSON_ArrayForEach(layer, json_member(json, "layers")) translate(layer);
 	return json_print(json, false);
 }

@@ -249,18 +249,34 @@ cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_err
 	return parse(data, len, cJSON_IsArray, "array", what, err);
 }
 
-/* The member, or NULL if it is missing or null. */
-static const cJSON *member(const cJSON *object, const char *key)
+/* The first member with that key, ignoring case, or NULL. */
+static cJSON *find_folded(const cJSON *object, const char *key)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	cJSON *item = cJSON_IsObject(object) ? object->child : NULL;
 
+	while (item && json_compare_folded(item->string, key) != 0)
+		item = item->next;
+	return item;
+}
+
+cJSON *json_member(const cJSON *object, const char *key)
+{
+	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (!item)
+		item = find_folded(object, key);
 	return cJSON_IsNull(item) ? NULL : item;
+}
+
+const char *json_text(const cJSON *object, const char *key)
+{
+	return cJSON_GetStringValue(json_member(object, key));
 }
 
 static int find(const cJSON *object, const char *key, cJSON_bool (*is)(const cJSON *),
 		const char *type, const cJSON **value, ducc_error **err)
 {
-	*value = member(object, key);
+	*value = json_member(object, key);
 	if (*value && !is(*value))
 		return error_set(err, "\"%s\" is not %s", key, type);
 	return 0;
@@ -332,16 +348,12 @@ int json_get_size(const cJSON *object, const char *key, uint64_t *value, ducc_er
 
 bool json_has_folded(const cJSON *object, const char *key)
 {
-	const cJSON *item = object->child;
-
-	while (item && json_compare_folded(item->string, key) != 0)
-		item = item->next;
-	return item;
+	return find_folded(object, key);
 }
 
 const char *json_annotation(const cJSON *object, const char *key)
 {
-	const cJSON *annotations = cJSON_GetObjectItemCaseSensitive(object, "annotations");
+	const cJSON *annotations = json_member(object, "annotations");
 
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(annotations, key));
 }
@@ -363,7 +375,10 @@ cJSON *json_array(void)
 
 void json_set(cJSON *object, const char *key, cJSON *item)
 {
-	cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+	cJSON *old = find_folded(object, key);
+
+	if (old)
+		cJSON_Delete(cJSON_DetachItemViaPointer(object, old));
 	if (!cJSON_AddItemToObject(object, key, item))
 		abort();
 }

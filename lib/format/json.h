@@ -34,6 +34,16 @@ static inline void json_free(cJSON **json)
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
 
+/*
+ * The member with that key or, as in Go's encoding/json, one whose key differs only in case;
+ * NULL if it is missing or null.  All functions below find members this way.  Members of maps,
+ * whose keys are data, are found with cJSON_GetObjectItemCaseSensitive().
+ */
+cJSON *json_member(const cJSON *object, const char *key);
+
+/* The text of a member, or NULL if it is missing or not a string. */
+const char *json_text(const cJSON *object, const char *key);
+
 /* A required member; `null` counts as missing. */
 int json_get_string(const cJSON *object, const char *key, const char **value, ducc_error **err);
 /* An integer from 0 to 2^53. */
@@ -52,7 +62,7 @@ int json_compare_folded(const char *a, const char *b);
 /* True if a number in the text has a fraction or exponent, which Go rejects in an integer. */
 bool json_has_fractions(const char *data, size_t len);
 
-/* True if the object has the member, ignoring case (as Go's encoding/json does). */
+/* True if the object has the member, even if it is null. */
 bool json_has_folded(const cJSON *object, const char *key);
 
 /* The string annotations.KEY, or NULL if absent or not a string; never an error. */
@@ -66,7 +76,7 @@ cJSON *json_object(void);
 cJSON *json_array(void);
 void json_set_string(cJSON *object, const char *key, const char *value);
 void json_set_size(cJSON *object, const char *key, uint64_t value);
-/* Takes ownership of item. */
+/* Replaces the member, if there is one; takes ownership of item. */
 void json_set(cJSON *object, const char *key, cJSON *item);
 void json_append(cJSON *array, cJSON *item);
 cJSON *json_copy(const cJSON *item);

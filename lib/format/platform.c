@@ -162,7 +162,7 @@ cJSON *platform_to_json(const struct platform *platform)
 
 char *platform_of_descriptor(const cJSON *descriptor)
 {
-	const cJSON *json = cJSON_GetObjectItemCaseSensitive(descriptor, "platform");
+	const cJSON *json = json_member(descriptor, "platform");
 	struct platform platform = {0};
 	char *text = NULL;
 

@@ -206,7 +206,7 @@ static int read_harbor(struct hook *hook, const cJSON *json, ducc_error **err)
 
 static int read_quay(struct hook *hook, const cJSON *json, ducc_error **err)
 {
-	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(json, "updated_tags"), *tag;
+	const cJSON *tags = json_member(json, "updated_tags"), *tag;
 	AUTO_FREE char *registry = NULL;
 	const char *url;
 	size_t len;
@@ -258,7 +258,7 @@ static int read_notification(struct hook *hook, const struct buffer *data, ducc_
 	if (!json)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (!cJSON_GetObjectItemCaseSensitive(json, kinds[i].key))
+		if (!json_member(json, kinds[i].key))
 			continue;
 		if (kinds[i].read(hook, json, err) < 0)
 			return error_wrap(err, "notification");

@@ -94,7 +94,7 @@ static bool is_published(const struct clean *clean, const char *name, const char
 /* The digest in index.json, and that of the registry's manifest if the former is its OCI form. */
 static bool manifest_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "digest"));
+	const char *text = json_text(entry, "digest");
 	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
 
 	if (!text || !digest_parse(listed, text))

@@ -141,7 +141,7 @@ static int build_layer(struct thin *thin, const struct thin_source *source, stru
 /* Marks the container as one of a thin image, in its environment. */
 static void mark_environment(cJSON *run)
 {
-	const cJSON *old = cJSON_GetObjectItemCaseSensitive(run, "Env"), *item;
+	const cJSON *old = json_member(run, "Env"), *item;
 	cJSON *env = json_array();
 
 	cJSON_ArrayForEach(item, old)
@@ -167,7 +167,7 @@ static void set_rootfs(cJSON *config, const struct digest *diff_id)
 /* The history must have one entry for each layer. */
 static void set_history(cJSON *config, const char *origin)
 {
-	const cJSON *created = cJSON_GetObjectItemCaseSensitive(config, "created");
+	const cJSON *created = json_member(config, "created");
 	cJSON *history = json_array(), *entry = json_object();
 
 	if (cJSON_IsString(created))
@@ -193,7 +193,7 @@ static int build_config(struct thin *thin, const struct thin_source *source,
 		return -1;
 	thin->platform = parsed.platform;
 	parsed.platform = (struct platform){NULL};
-	run = cJSON_GetObjectItemCaseSensitive(json, "config");
+	run = json_member(json, "config");
 	if (!cJSON_IsObject(run)) {
 		run = json_object();
 		json_set(json, "config", run);

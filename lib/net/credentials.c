@@ -188,7 +188,7 @@ static const cJSON *find_entry(const cJSON *auths, const char *key)
 
 static char *copy_member(const cJSON *entry, const char *key)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, key));
+	const char *text = json_text(entry, key);
 
 	return text && *text ? xstrdup(text) : NULL;
 }

@@ -309,9 +309,9 @@ static const char *status_text(long status)
 static char *registry_message(const struct buffer *body)
 {
 	AUTO_JSON *json = body->len ? json_parse(body->data, body->len, "error", NULL) : NULL;
-	const cJSON *errors = cJSON_GetObjectItemCaseSensitive(json, "errors");
+	const cJSON *errors = json_member(json, "errors");
 	const cJSON *first = cJSON_GetArrayItem(errors, 0);
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(first, "message"));
+	const char *text = json_text(first, "message");
 
 	return text ? xstrndup(text, 200) : NULL;
 }

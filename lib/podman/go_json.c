@@ -276,8 +276,7 @@ static int check_document(const cJSON *json, const struct field *fields, const c
 static int check_media_types(const cJSON *manifest, ducc_error **err)
 {
 	const char *type = podman_list_text(manifest, "mediaType");
-	const char *of_config =
-		podman_list_text(cJSON_GetObjectItemCaseSensitive(manifest, "config"), "mediaType");
+	const char *of_config = podman_list_text(json_member(manifest, "config"), "mediaType");
 	const cJSON *layer;
 
 	if (*type ? !strcmp(type, MEDIA_OCI_MANIFEST) : !json_has_folded(manifest, "mediaType"))
@@ -286,7 +285,7 @@ static int check_media_types(const cJSON *manifest, ducc_error **err)
 			       : error_set(err, "config has media type %s", of_config);
 	if (strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
 		return error_set(err, "unsupported \"mediaType\": %s", type);
-	cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(manifest, "layers"))
+	cJSON_ArrayForEach(layer, json_member(manifest, "layers"))
 	{
 		type = podman_list_text(layer, "mediaType");
 		if (strcmp(type, MEDIA_DOCKER_LAYER) != 0 &&

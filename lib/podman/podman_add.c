@@ -20,12 +20,12 @@ static void set_digest(cJSON *object, const char *key, const struct digest *dige
 /* The member, which is created if it does not exist. */
 static cJSON *member(cJSON *object, const char *key, cJSON *(*make)(void))
 {
-	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	cJSON *item = json_member(object, key);
 
 	if (item && !cJSON_IsNull(item))
 		return item;
 	json_set(object, key, make());
-	return cJSON_GetObjectItemCaseSensitive(object, key);
+	return json_member(object, key);
 }
 
 /* Adds a string to the array; false if the array already contains it. */
@@ -110,7 +110,7 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 /* True if the entry has a different manifest; those of the original ducc have none. */
 static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 {
-	const cJSON *digests = cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests");
+	const cJSON *digests = json_member(entry, "big-data-digests");
 	const char *digest = podman_list_text(digests, "manifest");
 	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
 

@@ -10,7 +10,7 @@
 
 const char *podman_list_text(const cJSON *object, const char *key)
 {
-	const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+	const char *value = json_text(object, key);
 
 	return value ? value : "";
 }
@@ -85,7 +85,7 @@ cJSON *podman_list_read(const struct repository *repository, const char *path, d
 
 cJSON *podman_list_names(const cJSON *image)
 {
-	return cJSON_GetObjectItemCaseSensitive(image, "names");
+	return json_member(image, "names");
 }
 
 const char *podman_list_first_name(const cJSON *image)
@@ -97,7 +97,7 @@ const char *podman_list_first_name(const cJSON *image)
 
 const char *podman_list_config(const cJSON *image)
 {
-	const cJSON *names = cJSON_GetObjectItemCaseSensitive(image, "big-data-names"), *name;
+	const cJSON *names = json_member(image, "big-data-names"), *name;
 
 	cJSON_ArrayForEach(name, names)
 	{
@@ -111,8 +111,7 @@ const char *podman_list_config(const cJSON *image)
 
 bool podman_list_has_manifest(const cJSON *image)
 {
-	return podman_list_find_string(cJSON_GetObjectItemCaseSensitive(image, "big-data-names"),
-				       "manifest");
+	return podman_list_find_string(json_member(image, "big-data-names"), "manifest");
 }
 
 int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err)

@@ -121,8 +121,7 @@ static void read_link(const struct repository *repository, const char *label, st
 /* The digest of a descriptor, of any media type: the original ducc does not restrict them. */
 static bool read_digest(const cJSON *descriptor, struct digest *digest)
 {
-	const char *text =
-		cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(descriptor, "digest"));
+	const char *text = json_text(descriptor, "digest");
 
 	return text && digest_parse(digest, text);
 }
@@ -138,9 +137,8 @@ bool published_read(struct published *image, const struct repository *repository
 	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
 		return false;
 	json = json_parse(data, len, path, NULL);
-	layers = cJSON_GetObjectItemCaseSensitive(json, "layers");
-	if (!cJSON_IsArray(layers) ||
-	    !read_digest(cJSON_GetObjectItemCaseSensitive(json, "config"), &image->flat))
+	layers = json_member(json, "layers");
+	if (!cJSON_IsArray(layers) || !read_digest(json_member(json, "config"), &image->flat))
 		return false;
 	image->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*image->layers));
 	cJSON_ArrayForEach(layer, layers)

@@ -93,8 +93,7 @@ static bool parse(struct schedule *schedule, const char *data, size_t len)
 		if (json_get_string(entry, "path", &path, NULL) < 0 || !path_is_clean(path) ||
 		    json_get_string(entry, "since", &text, NULL) < 0 || !clock_parse(text, &since))
 			return false;
-		schedule_add(schedule, path, since,
-			     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "removing")));
+		schedule_add(schedule, path, since, cJSON_IsTrue(json_member(entry, "removing")));
 	}
 	schedule_sort(schedule);
 	return true;

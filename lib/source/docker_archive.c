@@ -70,7 +70,7 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 /* True if the image has the name; *carried is its first name, or NULL. */
 static bool carries(const cJSON *image, const char *name, const char **carried)
 {
-	const cJSON *tags = cJSON_GetObjectItemCaseSensitive(image, "RepoTags"), *tag;
+	const cJSON *tags = json_member(image, "RepoTags"), *tag;
 
 	*carried = cJSON_GetStringValue(cJSON_GetArrayItem(tags, 0));
 	if (!name)

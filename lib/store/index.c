@@ -30,7 +30,7 @@ static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_erro
 	index = json_parse(data, len, "index.json", err);
 	if (!index || json_get_array(index, "manifests", &array, err) < 0)
 		return NULL;
-	*manifests = cJSON_GetObjectItemCaseSensitive(index, "manifests");
+	*manifests = json_member(index, "manifests");
 	return STEAL(index);
 }
 
@@ -77,7 +77,7 @@ static cJSON *recall_index(const struct store *store, cJSON **manifests)
 		cJSON_Delete(json);
 		return NULL;
 	}
-	*manifests = cJSON_GetObjectItemCaseSensitive(json, "manifests");
+	*manifests = json_member(json, "manifests");
 	return json;
 }
 
@@ -134,7 +134,7 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 		index = read_index(store, &manifests, err);
 	if (!index)
 		return error_wrap(err, "store %s", store->path);
-	annotations = cJSON_GetObjectItemCaseSensitive(entry, "annotations");
+	annotations = json_member(entry, "annotations");
 	if (!annotations) {
 		annotations = json_object();
 		json_set(entry, "annotations", annotations);
