@@ -327,6 +327,52 @@ like "... and is named" "$(cat "$tmp/said")" "^ducc-wish: $tmp/news: line 1: qua
 wish -m "$tmp/nowhere" "$tmp/newswild.yaml"
 is "... without the file nothing is new" "$status $(cut -f1 "$tmp/records")" "1 ?"
 
+# A list in two pages, whose links to the next page have all the forms that registries give them, and none that can't be
+# read is taken for the end: what is missing would be removed.
+cat >"$tmp/forms" <<'END'
+plain	</v2/plain/tags/list?p=2>; rel="next"
+relative	<?p=2>; rel=next
+absolute	<http://@ADDRESS@/v2/absolute/tags/list?p=2>;rel="next"
+proxied	<https://registry.internal:8443/v2/proxied/tags/list?p=2>; rel="next"
+list	</v2/list/tags/list?p=2>; rel="last next"
+blanks	</v2/blanks/tags/list?p=2> ; rel = "next"
+case	</v2/case/tags/list?p=2>; REL="NEXT"
+several	</v2/several/tags/list?p=1>; rel="first", </v2/several/tags/list?p=2>; title="a, <b>"; rel="next"
+comma	</v2/comma/tags/list?q=a,b&p=2>; rel=next; title="c"
+bare	/v2/bare/tags/list?p=2; rel="next"
+space	</v2/space/tags/list?q=a b&p=2>; rel="next"
+END
+cat >"$tmp/broken" <<'END'
+unclosed	</v2/unclosed/tags/list?p=2; rel="next"
+unquoted	</v2/unquoted/tags/list?p=2>; rel="next
+nowhere	<http://:/>; rel="next"
+END
+{
+	printf 'map $arg_p:$uri $link {\n'
+	cat "$tmp/forms" "$tmp/broken" | sed "s,^\([^$tab]*\)$tab\(.*\),:/v2/\1/tags/list '\2';,"
+	cat <<-'END'
+		}
+		map $arg_p $tags { 2 '"3","4"'; default '"1","2"'; }
+		server {
+			@LISTEN@
+			default_type application/json;
+			add_header Link $link;
+			location /v2/ { return 200 '{"name":"x","tags":[$tags]}'; }
+		}
+	END
+} >"$tmp/pages"
+start_nginx <"$tmp/pages"
+cut -f1 "$tmp/forms" | sed "s,.*,$nginx/&:*," >"$tmp/list"
+wish "$tmp/list"
+for form in $(cut -f1 "$tmp/forms"); do
+	is "the next page is found: $(sed -n "s/^$form$tab//p" "$tmp/forms")" \
+		"$(sed -n "s,^http://$nginx/$form:,,p" "$tmp/records" | tr '\n' ' ')" "1 2 3 4 "
+done
+cut -f1 "$tmp/broken" | sed "s,.*,$nginx/&:*," >"$tmp/list"
+wish "$tmp/list"
+is "... or the wildcard stays" "$status $(sed "s,http://$nginx/,," "$tmp/records" | tr '\n' ' ')" "1 unclosed:* unquoted:* nowhere:* "
+is "... and says why" "$(grep -c 'not expanded: tag list: malformed Link header: the list may be truncated' "$tmp/said")" 3
+
 # Bad days: the wildcard stays in the list, the others go on.
 good="$registry/team/app:1.1*"
 dead_port

@@ -14,6 +14,12 @@ static void is_moved(const char *url, const char *base, const char *want)
 	free(got);
 }
 
+static void free_is(char *got, const char *want)
+{
+	is_string(got, want, want ? want : "not a URL");
+	free(got);
+}
+
 int main(void)
 {
 	ok(url_same_origin("https://h/a", "https://H:443/b"), "the default port may be said");
@@ -30,6 +36,9 @@ int main(void)
 		 "https://h:443/v2/x?_state=ab%2Bc%3D%3D&n");
 	is_moved("http://user:word@h" PATH, "https://[::1]:5000/v2/y", "https://[::1]:5000" PATH);
 	is_moved("http://h", "https://g/v2/y", "https://g/");
+	free_is(url_resolve("http://h/a/b?c", "/d e?f=\"g h\""), "http://h/d%20e?f=\"g%20h\"");
+	free_is(url_resolve("http://h/a/b?c", "?d"), "http://h/a/b?d");
+	free_is(url_resolve("http://h/a", "http://:/"), NULL);
 	is_moved("nonsense://", "https://g/v2/y", NULL);
 	return done_testing();
 }

@@ -40,12 +40,27 @@ static char *part_of(const char *url, CURLUPart which, unsigned flags)
 	return part(handle, which, flags);
 }
 
+/* Encodes blanks, which are not allowed in a URL; other clients do the same. */
+static char *encode_blanks(const char *reference)
+{
+	struct buffer text = {0};
+
+	buffer_adds(&text, "");
+	for (; *reference; reference++)
+		if (*reference == ' ')
+			buffer_adds(&text, "%20");
+		else
+			buffer_addc(&text, *reference);
+	return buffer_steal(&text);
+}
+
 char *url_resolve(const char *base, const char *reference)
 {
 	AUTO_URL *handle = xalloc(curl_url());
+	AUTO_FREE char *encoded = encode_blanks(reference);
 
 	if (curl_url_set(handle, CURLUPART_URL, base, 0) ||
-	    curl_url_set(handle, CURLUPART_URL, reference, CURLU_NON_SUPPORT_SCHEME))
+	    curl_url_set(handle, CURLUPART_URL, encoded, CURLU_NON_SUPPORT_SCHEME))
 		return NULL;
 	return part(handle, CURLUPART_URL, 0);
 }

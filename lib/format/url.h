@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* Resolves `reference` relative to `base`. */
+/* Resolves `reference` relative to `base`; blanks in it are encoded. */
 char *url_resolve(const char *base, const char *reference);
 
 /* True if both have the same scheme, host and port. */

@@ -258,7 +258,7 @@ static int read_notification(struct hook *hook, const struct buffer *data, ducc_
 	if (!json)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (!json_member(json, kinds[i].key))
+		if (!cJSON_GetObjectItemCaseSensitive(json, kinds[i].key))
 			continue;
 		if (kinds[i].read(hook, json, err) < 0)
 			return error_wrap(err, "notification");

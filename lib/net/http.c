@@ -12,6 +12,7 @@
 #include "format/json.h"
 #include "format/url.h"
 #include "net/http_trace.h"
+#include "net/link.h"
 #include "net/tls.h"
 
 #define CONNECT_TIMEOUT 30L /* seconds */
@@ -20,7 +21,6 @@
 #define MAX_REDIRECTS 10
 #define TRANSFER_BUFFER (256L << 10) /* the most bytes that libcurl delivers at a time */
 #define ERROR_BODY_LIMIT 16384
-#define HEADER_LIMIT 16384 /* for several headers joined into one */
 
 struct http {
 	CURL *curl;
@@ -139,7 +139,7 @@ static void reset_response(struct http_response *response)
 	}
 	response->status = 0;
 	response->received = response->retry_after = 0;
-	response->has_length = response->wrong_range = false;
+	response->has_length = response->wrong_range = response->bad_link = false;
 	buffer_reset(&response->body);
 }
 
@@ -170,7 +170,7 @@ static char *copy_header(CURL *curl, const char *name)
 
 /*
  * The values of a repeated header, joined (RFC 9110, section 5.3); NULL if it is
- * missing.
+ * missing.  libcurl limits the size of all headers together.
  */
 static char *join_headers(CURL *curl, const char *name)
 {
@@ -178,33 +178,22 @@ static char *join_headers(CURL *curl, const char *name)
 	struct buffer values = {0};
 
 	for (size_t i = 0; (header = header_at(curl, name, i)); i++)
-		if (values.len + strlen(header->value) <= HEADER_LIMIT)
-			buffer_addf(&values, "%s%s", values.len ? ", " : "", header->value);
+		buffer_addf(&values, "%s%s", values.len ? ", " : "", header->value);
 	return values.data ? buffer_steal(&values) : NULL;
 }
 
-/* The target of `<target>; rel="next"` (RFC 8288) in a Link header. */
-static char *next_link(const char *base, const char *links)
+static void read_link(CURL *curl, const char *url, struct http_response *response)
 {
-	while (links && (links = strchr(links, '<'))) {
-		const char *end = strchr(links, '>');
-		size_t parameters = end ? strcspn(end, "<") : 0;
-		AUTO_FREE char *text = end ? xstrndup(end, parameters) : NULL;
+	AUTO_FREE char *links = join_headers(curl, "Link"), *target = NULL;
+	int found = links ? link_next(links, &target) : 0;
 
-		if (text && (strcasestr(text, "rel=\"next\"") || strcasestr(text, "rel=next"))) {
-			AUTO_FREE char *target = xstrndup(links + 1, (size_t)(end - links - 1));
-
-			return url_resolve(base, target);
-		}
-		links = end;
-	}
-	return NULL;
+	response->next = found > 0 ? url_resolve(url, target) : NULL;
+	response->bad_link = found < 0 || (found && !response->next);
 }
 
 static void read_headers(CURL *curl, const char *url, struct http_response *response)
 {
 	const char *location = last_header(curl, "Location");
-	AUTO_FREE char *links = join_headers(curl, "Link");
 
 	response->content_type = copy_header(curl, "Content-Type");
 	response->digest = copy_header(curl, "Docker-Content-Digest");
@@ -212,7 +201,7 @@ static void read_headers(CURL *curl, const char *url, struct http_response *resp
 	response->rate_remaining = copy_header(curl, "RateLimit-Remaining");
 	response->has_length = header_at(curl, "Content-Length", 0);
 	response->location = location ? url_resolve(url, location) : NULL;
-	response->next = next_link(url, links);
+	read_link(curl, url, response);
 	response->challenge = join_headers(curl, "WWW-Authenticate");
 }
 

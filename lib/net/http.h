@@ -53,7 +53,8 @@ struct http_response {
 	char *challenge;    /* WWW-Authenticate; see challenge.h */
 	char *digest;       /* Docker-Content-Digest */
 	char *location;     /* as an absolute URL */
-	char *next;         /* Link with rel="next", as an absolute URL */
+	char *next;         /* Link to the next page (link.h), as an absolute URL */
+	bool bad_link;      /* the Link header was malformed */
 	char *rate_limit, *rate_remaining; /* RateLimit-... */
 	uint64_t retry_after;              /* seconds; 0: not given */
 	bool has_length;                   /* the length of the body was given */

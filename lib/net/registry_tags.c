@@ -60,6 +60,8 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 
 	if (!result && missing)
 		result = error_set_kind(err, DUCC_NOT_FOUND, "no such repository (404)");
+	if (!result && response.bad_link)
+		result = error_set(err, "malformed Link header: the list may be truncated");
 	if (!result)
 		result = read_page(list, &response.body, err);
 	if (!result) {
