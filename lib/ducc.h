@@ -83,6 +83,7 @@ enum ducc_error_kind {
 	DUCC_USAGE,     /* an option, reference or record is invalid or missing */
 	DUCC_LIMIT,     /* an image exceeds a limit (struct ducc_limits) */
 	DUCC_SYSTEM,    /* a system call failed for another reason */
+	DUCC_ARTIFACT,  /* the reference names an artifact that is not a container image */
 };
 
 /* The kind of the root cause. */

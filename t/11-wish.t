@@ -364,10 +364,10 @@ END
 start_nginx <"$tmp/pages"
 cut -f1 "$tmp/forms" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"
-for form in $(cut -f1 "$tmp/forms"); do
-	is "the next page is found: $(sed -n "s/^$form$tab//p" "$tmp/forms")" \
+while read -r form link; do
+	is "the next page is found: $link" \
 		"$(sed -n "s,^http://$nginx/$form:,,p" "$tmp/records" | tr '\n' ' ')" "1 2 3 4 "
-done
+done <"$tmp/forms"
 cut -f1 "$tmp/broken" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"
 is "... or the wildcard stays" "$status $(sed "s,http://$nginx/,," "$tmp/records" | tr '\n' ' ')" "1 unclosed:* unquoted:* nowhere:* "

@@ -143,7 +143,8 @@ artifact() { # NAME JQ-FILTER CAUSE
 	is "... before anything is downloaded" "$(find "$tmp/none/blobs" -type f | wc -l)" 0
 }
 manifest_of "$registry/source:1" >"$tmp/manifest"
-artifact chart '.config.mediaType = "application/vnd.cncf.helm.config.v1+json"' 'an artifact, not a container image .*helm'
+artifact chart '.config.mediaType = "application/vnd.cncf.helm.config.v1+json" |
+	.layers[].mediaType = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"' 'an artifact, not a container image .*helm'
 artifact artifact '.artifactType = "application/x-sbom" | .config.mediaType = "application/vnd.oci.empty.v1+json"' 'an artifact'
 artifact strange '.layers[0].mediaType = "application/x-7z"' 'layer sha256:.*: unknown media type application/x-7z'
 

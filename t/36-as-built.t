@@ -94,4 +94,97 @@ like "... which is said" "$(cat "$out")" 'duplicate member "ROOTFS"'
 image '.config.Labels = {a: "1", A: "2"}' . | tag labels
 ok "... labels are not keys" ducc-fetch -s "$S" "oci:$L:labels"
 
+# Config and index each say what an image is for, or neither
+umoci config --image "$L:one" --os linux --architecture amd64
+manifest=$(file_of "$(digest_named one)")
+config=$(file_of "$(jq -r .config.digest "$manifest")")
+entry() { # IN-CONFIG [IN-INDEX]: an image whose config and whose entry, which is printed, have these architectures
+	image ".architecture = \"$1\" | .config.Env += [\"MACHINE=$1${2-}\"]" . |
+		jq -c --arg a "${2-}" 'if $a == "" then . else .platform = {os: "linux", architecture: $a} end'
+}
+attestation() { # JQ-FILTER: an entry with an attestation, as BuildKit adds it to an index
+	type=application/vnd.in-toto+json
+	in_toto=$(echo '{"_type": "https://in-toto.io/Statement/v0.1"}' | blob .)
+	type=$oci.config.v1+json
+	c=$(echo '{"architecture": "unknown", "os": "unknown", "config": {}}' |
+		blob --argjson l "$in_toto" '.rootfs = {type: "layers", diff_ids: [$l.digest]}')
+	type=$oci.manifest.v1+json
+	echo '{"schemaVersion": 2}' | blob --arg t "$type" --argjson c "$c" --argjson l "$in_toto" '. + {mediaType: $t, config: $c, layers: [$l]}' |
+		jq -c '. + {annotations: {"vnd.docker.reference.type": "attestation-manifest"}, platform: {os: "unknown", architecture: "unknown"}}' |
+		jq -c "$1"
+}
+index() { # NAME: standard input, entries
+	type=$oci.index.v1+json
+	jq -s . >"$tmp/entries"
+	blob --arg t "$type" --slurpfile m "$tmp/entries" '{schemaVersion: 2, mediaType: $t, manifests: $m[0]}' <"$config" | tag "$1"
+}
+picks() { # NAME OPTION...: for what machine it is fetched, or what is said
+	picks_name=$1
+	shift
+	ducc-fetch -q -s "$S" "$@" "oci:$L:$picks_name" 2>&1 | sed 's/.*	platform=linux.//; s/.*oci:[^ ]*: //' | tr '\n' ' '
+}
+attestation . >"$tmp/attestation"
+{ entry amd64 amd64; cat "$tmp/attestation"; } | index attested
+is "an attestation is no image" "$(picks attested -a)" "amd64 "
+{ cat "$tmp/attestation"; entry amd64; } | index silent
+is "... nor does it hide the only image" "$(picks silent) $(picks silent -a)" "amd64  amd64 "
+like "... which is not for another machine" "$(picks silent -p linux/arm64)" 'the image is for linux/amd64, not for linux/arm64'
+attestation 'del(.platform)' >"$tmp/attestation"
+{ entry amd64 amd64; cat "$tmp/attestation"; } | index attested2
+is "... nor without a platform" "$(picks attested2 -a)" "amd64 "
+{ entry arm64; cat "$tmp/attestation"; entry amd64; entry s390x; } | index configs
+is "platforms that only configs have" "$(picks configs -a)" "arm64 amd64 s390x "
+is "... are found there" "$(picks configs -p linux/amd64) $(picks configs -p linux/s390x)" "amd64  s390x "
+is "... or not" "$(picks configs -p linux/riscv64)" \
+	"no image for platform linux/riscv64 (available: linux/arm64, linux/amd64, linux/s390x) "
+ok "... -n reads them, too" ducc-fetch -n -s "$tmp/none" -p linux/amd64 "oci:$L:configs"
+is "... and stores nothing" "$(find "$tmp/none" 2>/dev/null | wc -l)" 0
+{ entry '' arm64; entry '' amd64; } | index indexed
+is "platforms that only the index has" "$(picks indexed -a) $(picks indexed -p linux/arm64)" "arm64 amd64  arm64 "
+like "... are those under which the image is published" "$(all_steps indexed -p linux/arm64)" '	platform=linux/arm64	'
+image '.architecture = "" | .os = "" | .variant = ""' . | tag "empty"
+like "an empty platform is none" "$(all_steps empty)" '	platform=unknown/unknown	'
+is "... -p says what it is" "$(picks empty -p linux/arm64)" "arm64 "
+ok "... and umoci unpacks it" umoci --log=fatal raw unpack --image "$L:empty" "$tmp/empty"
+
+# Media types of configs
+n=0
+for t in '.mediaType = "application/octet-stream"' '.mediaType = "text/html"' '.mediaType = "application/vnd.acme+json"' \
+	'.mediaType = ""' '.mediaType = null' 'del(.mediaType)'; do
+	n=$((n + 1))
+	image . ".config |= ($t)" | tag "typed$n"
+	like "an image with this descriptor of its config: $t" "$(all_steps "typed$n" -p linux/amd64)" '	platform=linux/amd64	'
+done
+ok "... has the files that umoci unpacks" umoci --log=fatal raw unpack --image "$L:one" "$tmp/umoci"
+ok "... the last one, too" diff -r --no-dereference "$tmp/umoci" "$tmp/x-typed$n"
+skopeo copy -q --insecure-policy --format v2s2 "oci:$L:one" "dir:$tmp/docker"
+jq -c '.config.mediaType = "application/octet-stream"' "$tmp/docker/manifest.json" >"$tmp/octets"
+cp "$tmp/octets" "$L/blobs/sha256/$(digest_of "$tmp/octets" | cut -d: -f2)"
+for b in "$tmp/docker"/????????????????????????????????????????????????????????????????; do cp "$b" "$L/blobs/sha256/"; done
+jq -nc --arg d "$(digest_of "$tmp/octets")" --argjson s "$(wc -c <"$tmp/octets")" \
+	'{mediaType: "application/vnd.docker.distribution.manifest.v2+json", digest: $d, size: $s}' | tag octets
+like "one of Docker's format, as old ones are on Docker Hub" "$(all_steps octets)" '	platform=linux/amd64	'
+ok "... others can read it from the store" skopeo inspect "oci:$S:localhost/octets:latest"
+
+# Artifacts
+no_image() { # NAME CAUSE
+	fails "$1 is no image" ducc-fetch -s "$S" "oci:$L:$1"
+	is "... which is said" "$(cat "$out")" "ducc-fetch: oci:$L:$1: $2"
+}
+a='an artifact, not a container image'
+type=$oci.config.v1+json
+blob . <"$tmp/attestation" >"$tmp/other"
+image . '.artifactType = "application/x-sbom"' | tag sbom
+no_image sbom "manifest: $a (artifactType is application/x-sbom)"
+image . '.layers[].mediaType = "application/vnd.in-toto+json"' | tag in-toto
+no_image in-toto "manifest: $a (layer is application/vnd.in-toto+json)"
+image . '.layers[].mediaType = "application/x-7z" | .config.mediaType = "application/x-thing"' | tag thing
+no_image thing "manifest: $a (config is application/x-thing)"
+image . ".config = ($(cat "$tmp/other") | .mediaType = \"application/vnd.unknown.config.v1+json\")" | tag oras
+no_image oras "$a (config is application/vnd.unknown.config.v1+json)"
+image . ".config = ($(cat "$tmp/other") | del(.mediaType))" | tag untyped
+no_image untyped "$a (config has no diff IDs)"
+image . ".config = $(cat "$tmp/other")" | tag rootless
+no_image rootless 'config: "rootfs" is missing'
+
 done_testing

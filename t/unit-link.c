@@ -19,7 +19,7 @@ static void is_next(const char *header, const char *want)
 
 static unsigned below(unsigned n)
 {
-	return (unsigned)rand() % n;
+	return (unsigned)random() % n;
 }
 
 static void add_blanks(struct buffer *text)
@@ -48,7 +48,7 @@ static void add_parameter(struct buffer *text, const char *name, const char *val
 	buffer_addc(text, '=');
 	add_blanks(text);
 	buffer_adds(text, quote);
-	if (strcmp(name, "rel"))
+	if (strcmp(name, "rel") != 0)
 		buffer_adds(text, value);
 	else
 		add_in_any_case(text, value);
@@ -121,7 +121,7 @@ int main(void)
 	is_next("</a> rel=next", "malformed");
 	is_next("</a>; rel=last </b>; rel=next", "malformed");
 	is_next("; rel=next", "malformed");
-	srand(seed);
+	srandom(seed);
 	for (int i = 0; i < 20000 && right; i++)
 		right = try_list();
 	ok(right, "20000 random lists (seed %u)", seed);

@@ -64,17 +64,19 @@ static bool is_media_type(const char *text)
 	       is_restricted_name(text + slash + 1, strlen(text + slash + 1));
 }
 
-int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
+/* Reads a descriptor; a missing or empty media type becomes "". */
+static int read_descriptor(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
 {
 	const char *media_type, *digest, *url;
 
 	if (!cJSON_IsObject(json))
 		return error_set(err, "descriptor is not an object");
-	if (json_get_string(json, "mediaType", &media_type, err) < 0 ||
+	if (json_find_string(json, "mediaType", &media_type, err) < 0 ||
 	    json_get_string(json, "digest", &digest, err) < 0 ||
 	    json_get_size(json, "size", &descriptor->size, err) < 0)
 		return -1;
-	if (!is_media_type(media_type))
+	media_type = media_type ? media_type : "";
+	if (*media_type && !is_media_type(media_type))
 		return error_set(err, "\"mediaType\" is not a media type: %s", media_type);
 	if (!digest_parse(&descriptor->digest, digest))
 		return error_set(err, "\"digest\" is not a sha256 digest: %s", digest);
@@ -82,6 +84,16 @@ int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_erro
 	url = cJSON_GetStringValue(cJSON_GetArrayItem(json_member(json, "urls"), 0));
 	descriptor->url = url ? xstrdup(url) : NULL;
 	return 0;
+}
+
+int descriptor_parse(struct descriptor *descriptor, const cJSON *json, ducc_error **err)
+{
+	if (read_descriptor(descriptor, json, err) < 0)
+		return -1;
+	if (*descriptor->media_type)
+		return 0;
+	descriptor_free(descriptor);
+	return error_set(err, "\"mediaType\" is missing");
 }
 
 cJSON *descriptor_to_json(const char *media_type, const struct digest *digest, uint64_t size)
@@ -102,19 +114,52 @@ void descriptor_free(struct descriptor *descriptor)
 	descriptor->media_type = descriptor->url = NULL;
 }
 
-static int check_layer_type(const struct descriptor *layer, ducc_error **err)
+static bool is_layer(const struct descriptor *layer)
 {
-	const char *media_type = layer->media_type;
 	static const char *const compressions[] = {"", "+gzip", "+zstd"};
-	const char *oci = oci_media_type(media_type);
+	const char *oci = oci_media_type(layer->media_type);
 
 	if (layer_is_foreign(layer))
-		return 0;
+		return true;
 	if (!strncmp(oci, MEDIA_OCI_LAYER, strlen(MEDIA_OCI_LAYER)))
 		for (size_t i = 0; i < ARRAY_LEN(compressions); i++)
 			if (!strcmp(oci + strlen(MEDIA_OCI_LAYER), compressions[i]))
-				return 0;
-	return error_set(err, "unknown media type %s", media_type);
+				return true;
+	return false;
+}
+
+static bool is_config_type(const char *media_type)
+{
+	return !strcmp(oci_media_type(media_type), MEDIA_OCI_CONFIG);
+}
+
+static int artifact(ducc_error **err, const char *what, const char *type)
+{
+	return error_set_kind(err, DUCC_ARTIFACT, "an artifact, not a container image (%s%s%s)",
+			      what, *type ? " is " : "", type);
+}
+
+/* An artifact says so, or has no layer of a file system. */
+static int check_layers(const struct manifest *manifest, ducc_error **err)
+{
+	const struct descriptor *strange = NULL;
+	size_t layers = 0;
+
+	for (size_t i = 0; i < manifest->n; i++) {
+		if (is_layer(&manifest->layers[i]))
+			layers++;
+		else if (!strange)
+			strange = &manifest->layers[i];
+	}
+	if (!strange)
+		return 0;
+	if (!layers)
+		return artifact(
+			err, is_config_type(manifest->config.media_type) ? "layer" : "config",
+			is_config_type(manifest->config.media_type) ? strange->media_type
+								    : manifest->config.media_type);
+	return error_set(err, "layer " PRI_DIGEST ": unknown media type %s", strange->digest.hex,
+			 strange->media_type);
 }
 
 bool manifest_is_known_type(const char *media_type)
@@ -133,9 +178,23 @@ bool manifest_is_index(const cJSON *json)
 	return json_has_folded(json, "manifests");
 }
 
-static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc_error **err)
+static int read_layers(struct manifest *manifest, const cJSON *layers, ducc_error **err)
 {
-	const cJSON *config, *layers, *layer;
+	const cJSON *layer;
+
+	manifest->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*manifest->layers));
+	cJSON_ArrayForEach(layer, layers)
+	{
+		if (descriptor_parse(&manifest->layers[manifest->n], layer, err) < 0)
+			return error_wrap(err, "layer %zu", manifest->n + 1);
+		manifest->n++;
+	}
+	return 0;
+}
+
+/* Refuses what is not a manifest of version 2. */
+static int check_manifest(const cJSON *json, ducc_error **err)
+{
 	const char *type;
 	uint64_t version;
 
@@ -152,28 +211,26 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 	/* A document that can be parsed both ways is an attack (CVE-2021-41190). */
 	if (manifest_is_index(json))
 		return error_set(err, "\"manifests\" is only valid in an index");
+	return 0;
+}
+
+static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc_error **err)
+{
+	const char *type = json_text(json, "artifactType");
+	const cJSON *config, *layers;
+
+	if (check_manifest(json, err) < 0)
+		return -1;
+	if (type && *type && !is_config_type(type))
+		return artifact(err, "artifactType", type);
 	if (json_get_object(json, "config", &config, err) < 0 ||
 	    json_get_array(json, "layers", &layers, err) < 0)
 		return -1;
-	if (descriptor_parse(&manifest->config, config, err) < 0)
+	if (read_descriptor(&manifest->config, config, err) < 0)
 		return error_wrap(err, "config");
-	type = manifest->config.media_type;
-	if (strcmp(oci_media_type(type), MEDIA_OCI_CONFIG) != 0)
-		return error_set(err, "an artifact, not a container image (config is %s)", type);
 	if (manifest->config.size > JSON_LIMIT)
 		return error_set(err, "config of more than %zu bytes", JSON_LIMIT);
-	manifest->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*manifest->layers));
-	cJSON_ArrayForEach(layer, layers)
-	{
-		struct descriptor *descriptor = &manifest->layers[manifest->n];
-
-		if (descriptor_parse(descriptor, layer, err) < 0)
-			return error_wrap(err, "layer %zu", manifest->n + 1);
-		manifest->n++;
-		if (check_layer_type(descriptor, err) < 0)
-			return error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex);
-	}
-	return 0;
+	return read_layers(manifest, layers, err) < 0 ? -1 : check_layers(manifest, err);
 }
 
 int manifest_parse(struct manifest *manifest, const char *data, size_t len, ducc_error **err)
@@ -200,140 +257,75 @@ void manifest_free(struct manifest *manifest)
 	*manifest = (struct manifest){0};
 }
 
-/* The rank of an index entry; 0 also if it specifies no platform. */
-static int rank_entry(const cJSON *entry, const struct platform *platform, unsigned *rank,
-		      struct buffer *others, ducc_error **err)
+/* True for an entry that is not an image, but describes one of the others, or is an artifact. */
+static bool is_artifact(const cJSON *entry)
 {
-	struct platform have = {0};
+	const char *type = json_text(entry, "artifactType");
+
+	return json_annotation(entry, "vnd.docker.reference.type") ||
+	       (type && *type && !is_config_type(type));
+}
+
+static int read_entry(struct entry *entry, const cJSON *json, ducc_error **err)
+{
+	const cJSON *platform;
+
+	if (json_find_object(json, "platform", &platform, err) < 0 ||
+	    (platform && platform_from_json(&entry->platform, platform, err) < 0) ||
+	    descriptor_parse(&entry->descriptor, json, err) < 0)
+		return -1;
+	if (platform) /* the platform of attestations, and of an empty object */
+		platform_complete(&entry->platform,
+				  &(struct platform){.os = (char[]){"unknown"},
+						     .architecture = (char[]){"unknown"}});
+	entry->is_index = !strcmp(entry->descriptor.media_type, MEDIA_OCI_INDEX) ||
+			  !strcmp(entry->descriptor.media_type, MEDIA_DOCKER_INDEX);
+	return 0;
+}
+
+static int read_entries(struct index *index, const cJSON *manifests, ducc_error **err)
+{
 	const cJSON *json;
-	int result = json_find_object(entry, "platform", &json, err);
 
-	if (!result && json)
-		result = platform_from_json(&have, json, err);
-	*rank = !result && json ? platform_rank(platform, &have) : 0;
-	if (!result && json && !*rank) {
-		AUTO_FREE char *text = platform_format(&have);
-
-		buffer_addf(others, "%s%s", others->len ? ", " : "", text);
-	}
-	platform_free(&have);
-	return result;
-}
-
-static bool is_index_type(const cJSON *entry)
-{
-	const char *type = json_text(entry, "mediaType");
-
-	return type && (!strcmp(type, MEDIA_OCI_INDEX) || !strcmp(type, MEDIA_DOCKER_INDEX));
-}
-
-/* Selects entries without a platform: indexes, or a manifest that is the only entry. */
-static int select_silent(const cJSON *manifests, struct descriptor *found, size_t *n,
-			 ducc_error **err)
-{
-	bool alone = cJSON_GetArraySize(manifests) == 1;
-	const cJSON *entry;
-
-	cJSON_ArrayForEach(entry, manifests)
+	index->entries = xcalloc((size_t)cJSON_GetArraySize(manifests), sizeof(*index->entries));
+	cJSON_ArrayForEach(json, manifests)
 	{
-		if (json_member(entry, "platform") || !(alone || is_index_type(entry)))
+		if (is_artifact(json))
 			continue;
-		if (descriptor_parse(&found[*n], entry, err) < 0)
+		if (read_entry(&index->entries[index->n++], json, err) < 0)
 			return -1;
-		(*n)++;
 	}
 	return 0;
 }
 
-static int select_entries(const cJSON *manifests, const struct platform *platform,
-			  struct descriptor *found, size_t *n, ducc_error **err)
-{
-	AUTO_FREE char *wanted = platform_format(platform);
-	AUTO_BUFFER others = {0};
-	const cJSON *entry, *best = NULL;
-	unsigned highest = 0;
-
-	cJSON_ArrayForEach(entry, manifests)
-	{
-		unsigned rank;
-
-		if (rank_entry(entry, platform, &rank, &others, err) < 0)
-			return -1;
-		if (rank > highest) {
-			highest = rank;
-			best = entry;
-		}
-	}
-	if (best) {
-		if (descriptor_parse(found, best, err) < 0)
-			return -1;
-		*n = 1;
-		return 0;
-	}
-	if (select_silent(manifests, found, n, err) < 0)
-		return -1;
-	return *n ? 0
-		  : error_set(err, "no image for platform %s (available: %s)", wanted,
-			      others.len ? others.data : "none");
-}
-
-int index_select(const cJSON *index, const struct platform *platform, struct descriptor **found,
-		 size_t *n, ducc_error **err)
+int index_parse(struct index *index, const cJSON *json, ducc_error **err)
 {
 	const cJSON *manifests;
 
-	if (json_has_folded(index, "layers"))
+	*index = (struct index){NULL};
+	if (json_has_folded(json, "layers"))
 		return error_set(err, "index: \"layers\" is only valid in an image manifest");
-	if (json_get_array(index, "manifests", &manifests, err) < 0)
+	if (json_get_array(json, "manifests", &manifests, err) < 0 ||
+	    read_entries(index, manifests, err) < 0) {
+		index_free(index);
 		return error_wrap(err, "index");
-	*n = 0;
-	*found = xcalloc((size_t)cJSON_GetArraySize(manifests), sizeof(**found));
-	if (!select_entries(manifests, platform, *found, n, err))
-		return 0;
-	while (*n)
-		descriptor_free(&(*found)[--*n]);
-	free(*found);
-	return -1;
-}
-
-/* Adds the platform of an entry, unless it has none or unknown/unknown. */
-static int add_platform(struct strset *platforms, const cJSON *entry, ducc_error **err)
-{
-	struct platform platform = {NULL};
-	AUTO_FREE char *text = NULL;
-	const cJSON *json;
-	int result = json_find_object(entry, "platform", &json, err);
-
-	if (!result && json)
-		result = platform_from_json(&platform, json, err);
-	text = platform_format(&platform);
-	platform_free(&platform);
-	/* Attestations and similar entries have the platform unknown/unknown. */
-	if (!result && strncmp(text, "unknown/", strlen("unknown/")) != 0)
-		strset_add(platforms, text);
-	return result;
-}
-
-char **index_platforms(const cJSON *index, ducc_error **err)
-{
-	const cJSON *manifests = json_member(index, "manifests"), *entry;
-	struct strset platforms = {NULL};
-	char **list = NULL;
-	int result = 0;
-
-	cJSON_ArrayForEach(entry, manifests)
-	{
-		if (!result)
-			result = add_platform(&platforms, entry, err);
 	}
-	if (result < 0)
-		error_wrap(err, "index");
-	else
-		list = xcalloc(platforms.n + 1, sizeof(*list));
-	for (size_t i = 0; list && i < platforms.n; i++)
-		list[i] = xstrdup(platforms.list[i]);
-	strset_free(&platforms);
-	return list;
+	return 0;
+}
+
+void index_free(struct index *index)
+{
+	for (size_t i = 0; i < index->n; i++) {
+		descriptor_free(&index->entries[i].descriptor);
+		platform_free(&index->entries[i].platform);
+	}
+	free(index->entries);
+	*index = (struct index){NULL};
+}
+
+bool entry_has_platform(const struct entry *entry)
+{
+	return entry->platform.os;
 }
 
 static char **strings(const cJSON *array)
@@ -407,6 +399,28 @@ int config_parse(struct config *config, const char *data, size_t len, ducc_error
 	return 0;
 }
 
+int config_check(struct config *config, const struct manifest *manifest, const char *data,
+		 size_t len, ducc_error **err)
+{
+	const char *type = manifest->config.media_type;
+	ducc_error *error = NULL;
+	int result = config_parse(config, data, len, &error);
+
+	if (!is_config_type(type) && (result < 0 || (!config->n && manifest->n))) {
+		ducc_error_free(error);
+		config_free(config);
+		return artifact(err, *type ? "config" : "config has no diff IDs", type);
+	}
+	if (result < 0)
+		return error_give(err, error);
+	if (config->n == manifest->n)
+		return 0;
+	error_set_kind(err, DUCC_CORRUPT, "config has %zu diff IDs for %zu layers", config->n,
+		       manifest->n);
+	config_free(config);
+	return -1;
+}
+
 static void free_strings(char **list)
 {
 	for (char **item = list; item && *item; item++)
@@ -441,7 +455,8 @@ char *manifest_to_oci(const char *data, size_t len)
 	if (!type || strcmp(type, MEDIA_DOCKER_MANIFEST) != 0)
 		return NULL;
 	translate(json);
-	translate(json_member(json, "config"));
+	/* Any media type; see config_check(). */
+	json_set_string(json_member(json, "config"), "mediaType", MEDIA_OCI_CONFIG);
 	cJSON_ArrayForEach(layer, json_member(json, "layers")) translate(layer);
 	return json_print(json, false);
 }

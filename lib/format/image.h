@@ -24,7 +24,7 @@ extern const char image_accept[];
 #define MEDIA_DOCKER_INDEX "application/vnd.docker.distribution.manifest.list.v2+json"
 
 struct descriptor {
-	char *media_type;
+	char *media_type; /* "" if a config has none */
 	struct digest digest;
 	uint64_t size; /* bytes */
 	char *url;     /* location of a non-distributable layer; NULL: not given */
@@ -47,7 +47,8 @@ bool layer_is_foreign(const struct descriptor *layer);
 
 /*
  * Parses an image manifest and refuses everything else: an index, schema 1, an
- * artifact, a layer media type that ducc cannot unpack.
+ * artifact (DUCC_ARTIFACT), a layer media type that ducc cannot unpack.  Registries have
+ * images whose config has any media type, or none: config_check() decides about those.
  */
 int manifest_parse(struct manifest *manifest, const char *data, size_t len, ducc_error **err);
 void manifest_free(struct manifest *manifest);
@@ -60,19 +61,26 @@ bool manifest_is_known_type(const char *media_type);
 /* True if the document is an OCI index or a Docker manifest list. */
 bool manifest_is_index(const cJSON *json);
 
-/*
- * Selects from an index the candidates for `platform`: the best match alone, or, without a
- * match, the nested indexes and a lone manifest that specify no platform.  Returns at least
- * one; the caller frees each descriptor and the array.
- */
-int index_select(const cJSON *index, const struct platform *platform, struct descriptor **found,
-		 size_t *n, ducc_error **err);
+/* An entry of an index: an image, or a nested index. */
+struct entry {
+	struct descriptor descriptor;
+	struct platform platform; /* all NULL: the index does not specify it */
+	bool is_index;
+};
 
-/*
- * The distinct platforms of the images in an index: OS/ARCH[/VARIANT], NULL-terminated.
- * The caller frees each string and the array.  Returns NULL with *err set on failure.
- */
-char **index_platforms(const cJSON *index, ducc_error **err);
+/* The entries of an index, without attestations and other artifacts. */
+struct index {
+	struct entry *entries;
+	size_t n;
+};
+
+int index_parse(struct index *index, const cJSON *json, ducc_error **err);
+void index_free(struct index *index);
+
+#define AUTO_INDEX __attribute__((cleanup(index_free))) struct index
+
+/* True if the index specifies the entry's platform. */
+bool entry_has_platform(const struct entry *entry);
 
 struct config {
 	struct platform platform;
@@ -82,6 +90,13 @@ struct config {
 };
 
 int config_parse(struct config *config, const char *data, size_t len, ducc_error **err);
+
+/*
+ * Parses the config of a manifest, which must have one diff ID for each layer.  Without diff
+ * IDs, a config whose media type is not that of an image belongs to an artifact (DUCC_ARTIFACT).
+ */
+int config_check(struct config *config, const struct manifest *manifest, const char *data,
+		 size_t len, ducc_error **err);
 void config_free(struct config *config);
 
 #define AUTO_CONFIG __attribute__((cleanup(config_free))) struct config

@@ -148,6 +148,17 @@ int platform_from_json(struct platform *platform, const cJSON *json, ducc_error 
 	return 0;
 }
 
+void platform_complete(struct platform *platform, const struct platform *from)
+{
+	if (!platform->os && from->os)
+		platform->os = xstrdup(from->os);
+	if (platform->architecture || !from->architecture)
+		return;
+	platform->architecture = xstrdup(from->architecture);
+	free(platform->variant);
+	platform->variant = from->variant ? xstrdup(from->variant) : NULL;
+}
+
 cJSON *platform_to_json(const struct platform *platform)
 {
 	cJSON *json = json_object();

@@ -23,7 +23,9 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
  * zeroed platform.  The caller frees it even on failure.
  */
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err);
-/* The reverse; a missing os or architecture becomes "unknown". */
+/* Adds what the platform lacks from another one: os, architecture with its variant. */
+void platform_complete(struct platform *platform, const struct platform *from);
+/* The reverse of reading; a missing os or architecture becomes "unknown". */
 cJSON *platform_to_json(const struct platform *platform);
 void platform_free(struct platform *platform);
 

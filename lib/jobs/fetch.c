@@ -8,6 +8,7 @@
 #include "format/image.h"
 #include "format/record.h"
 #include "jobs/events.h"
+#include "jobs/resolve.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -18,160 +19,17 @@
 #include "store/staged.h"
 
 #define DEFAULT_JOBS 6
-#define MAX_INDEX_DEPTH 4
-/* Manifests and indexes to examine for one image, and their bytes. */
-#define MAX_DOCUMENTS 64
-#define MAX_DOCUMENTS_SIZE (4 * JSON_LIMIT)
-
-struct document {
-	char *data;
-	size_t len;
-	struct digest digest;
-};
-
 struct fetch {
 	ducc_session *session;
 	struct source source;
 	struct store store;           /* fd -1: a dry run, and there is none */
 	struct repository repository; /* path NULL: none, or it does not exist yet */
-
-	struct document indexes[MAX_INDEX_DEPTH];
-	size_t n_indexes, n_documents; /* indexes in the array; documents examined */
-	size_t documents_size;         /* bytes of the latter */
-	struct document manifest_document;
+	struct resolution resolution;
 	struct stored_image image;
 
 	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
 };
-
-/* --- what to fetch ---------------------------------------------------- */
-
-static int ask_source(struct fetch *fetch, const struct digest *digest, struct document *document,
-		      ducc_error **err)
-{
-	if (fetch->source.kind->manifest(&fetch->source, digest, &document->data, &document->len,
-					 err) < 0)
-		return -1;
-	document->digest = digest_of(document->data, document->len);
-	return 0;
-}
-
-static bool is_stored(const struct fetch *fetch, const struct digest *digest)
-{
-	return fetch->store.fd >= 0 && store_has_blob(&fetch->store, digest);
-}
-
-static int read_stored(const struct fetch *fetch, const struct digest *digest,
-		       struct document *document, ducc_error **err)
-{
-	document->digest = *digest;
-	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
-}
-
-/* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */
-static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
-			ducc_error **err)
-{
-	return is_stored(fetch, digest) ? read_stored(fetch, digest, document, err)
-					: ask_source(fetch, digest, document, err);
-}
-
-/*
- * Gets the top-level document, from the source only if the store does not have it.  A blob
- * with the pinned digest is not enough: it may belong to another image, or be a layer.
- */
-static int get_top(struct fetch *fetch, struct document *document, ducc_error **err)
-{
-	const struct source *source = &fetch->source;
-	const struct reference *reference = &source->reference;
-	struct digest digest;
-
-	if (reference_is_pinned(reference))
-		return is_stored(fetch, &reference->digest) &&
-				       fetched_under(&fetch->store, &reference->digest, reference)
-			       ? read_stored(fetch, &reference->digest, document, err)
-			       : ask_source(fetch, &reference->digest, document, err);
-	if (source->kind->peek && source->kind->peek(&fetch->source, &digest) > 0)
-		return get_document(fetch, &digest, document, err);
-	return ask_source(fetch, NULL, document, err);
-}
-
-static int descend(struct fetch *fetch, const struct descriptor *next,
-		   const struct platform *platform, ducc_error **err);
-
-/*
- * Follows indexes from the manifest document down to the image manifest for the platform, at
- * most MAX_INDEX_DEPTH of them.
- */
-/* NOLINTNEXTLINE(misc-no-recursion) */
-static int resolve_from(struct fetch *fetch, const struct platform *platform, ducc_error **err)
-{
-	struct document *document = &fetch->manifest_document;
-	AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
-	struct descriptor *found;
-	ducc_error *error = NULL;
-	size_t n;
-	int result = -1;
-
-	if (!json)
-		return -1;
-	if (!manifest_is_index(json))
-		return manifest_parse(&fetch->image.manifest, document->data, document->len, err);
-	if (fetch->n_indexes == MAX_INDEX_DEPTH)
-		return error_set(err, "indexes nested too deeply");
-	if (index_select(json, platform, &found, &n, err) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (result < 0 && fetch->n_documents <= MAX_DOCUMENTS) {
-			ducc_error_free(STEAL(error));
-			result = descend(fetch, &found[i], platform, &error);
-		}
-		descriptor_free(&found[i]);
-	}
-	free(found);
-	return result < 0 ? error_give(err, error) : 0;
-}
-
-/* Goes one level down; returns to this level if no manifest is found there. */
-/* NOLINTNEXTLINE(misc-no-recursion) */
-static int descend(struct fetch *fetch, const struct descriptor *next,
-		   const struct platform *platform, ducc_error **err)
-{
-	struct document *document = &fetch->manifest_document;
-	size_t depth = fetch->n_indexes;
-	int result;
-
-	if (++fetch->n_documents > MAX_DOCUMENTS)
-		return error_set(err, "more than %d manifests to examine", MAX_DOCUMENTS);
-	fetch->indexes[fetch->n_indexes++] = *document;
-	*document = (struct document){NULL};
-	result = get_document(fetch, &next->digest, document, err);
-	if (!result && document->len != next->size)
-		result = error_set(err,
-				   "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
-				   "instead of %" PRIu64,
-				   next->digest.hex, document->len, next->size);
-	fetch->documents_size += document->len;
-	if (!result && fetch->documents_size > MAX_DOCUMENTS_SIZE)
-		result = error_set(err, "more than %zu bytes of manifests to examine",
-				   MAX_DOCUMENTS_SIZE);
-	if (!result)
-		result = resolve_from(fetch, platform, err);
-	if (!result)
-		return 0;
-	free(document->data);
-	*document = fetch->indexes[depth];
-	fetch->n_indexes = depth;
-	return -1;
-}
-
-static int resolve(struct fetch *fetch, const struct platform *platform, ducc_error **err)
-{
-	if (get_top(fetch, &fetch->manifest_document, err) < 0)
-		return -1;
-	return resolve_from(fetch, platform, err);
-}
 
 /* --- blobs ------------------------------------------------------------ */
 
@@ -267,20 +125,28 @@ static void choose_layers(struct fetch *fetch)
 
 /* --- the image -------------------------------------------------------- */
 
-/* With -p, rejects an image whose config names another platform. */
-static int check_platform(const struct fetch *fetch, const char *wanted, ducc_error **err)
+/*
+ * Completes the config's platform with that of the index or, if the config names none, of -p.
+ * Rejects an image whose config names another platform than -p, unless an index chose it.
+ */
+static int check_platform(struct fetch *fetch, const char *wanted, ducc_error **err)
 {
-	struct platform platform = {NULL};
-	AUTO_FREE char *have = platform_format(&fetch->image.config.platform);
+	struct platform *have = &fetch->image.config.platform, platform = {NULL};
+	const struct platform *of_index = &fetch->resolution.platform;
+	AUTO_FREE char *text = NULL;
 	bool matches;
 
-	if (!wanted || fetch->n_indexes)
+	platform_complete(have, of_index);
+	if (!wanted || of_index->os)
 		return 0;
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	matches = platform_rank(&platform, &fetch->image.config.platform) > 0;
+	if (!have->architecture)
+		platform_complete(have, &platform);
+	matches = platform_rank(&platform, have) > 0;
 	platform_free(&platform);
-	return matches ? 0 : error_set(err, "the image is for %s, not for %s", have, wanted);
+	text = platform_format(have);
+	return matches ? 0 : error_set(err, "the image is for %s, not for %s", text, wanted);
 }
 
 /* Records the name under which the image and its index were fetched. */
@@ -288,27 +154,29 @@ static int note_name(struct fetch *fetch, ducc_error **err)
 {
 	const struct reference *reference = &fetch->source.reference;
 
-	if (fetch->n_indexes &&
-	    fetched_add(&fetch->store, &fetch->indexes[0].digest, reference, err) < 0)
+	if (fetch->resolution.n_indexes &&
+	    fetched_add(&fetch->store, &fetch->resolution.indexes[0].digest, reference, err) < 0)
 		return -1;
-	return fetched_add(&fetch->store, &fetch->manifest_document.digest, reference, err);
+	return fetched_add(&fetch->store, &fetch->resolution.document.digest, reference, err);
 }
 
 /* Writes the documents and lists the image in index.json; its blobs are in the store. */
 static int list_image(struct fetch *fetch, ducc_error **err)
 {
 	struct store *store = &fetch->store;
-	const struct document *manifest = &fetch->manifest_document;
+	const struct document *manifest = &fetch->resolution.document;
 	const struct platform *platform = &fetch->image.config.platform;
 	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
 	AUTO_JSON *descriptor = NULL;
 	struct digest digest;
 
-	for (size_t i = 0; i < fetch->n_indexes; i++)
-		if (store_write_blob(store, fetch->indexes[i].data, fetch->indexes[i].len, &digest,
-				     err) < 0)
+	for (size_t i = 0; i < fetch->resolution.n_indexes; i++) {
+		const struct document *index = &fetch->resolution.indexes[i];
+
+		if (store_write_blob(store, index->data, index->len, &digest, err) < 0)
 			return -1;
+	}
 	if (store_write_blob(store, manifest->data, manifest->len, &digest, err) < 0)
 		return -1;
 	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
@@ -333,7 +201,7 @@ static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 
 	if (ducc_record_set(record, "platform", platform, err) < 0)
 		return -1;
-	fetch->source.reference.digest = fetch->manifest_document.digest;
+	fetch->source.reference.digest = fetch->resolution.document.digest;
 	record_set_reference(record, &fetch->source.reference);
 	return 0;
 }
@@ -390,11 +258,13 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 	if (result >= 0 && repository)
 		result = targets_open(&fetch->repository, repository, session->store_path, err);
 	if (result >= 0)
-		result = resolve(fetch, &platform, err);
+		result = resolve(&fetch->resolution, &platform, err);
 	platform_free(&platform);
 	if (result < 0)
 		return -1;
 
+	fetch->image.manifest = fetch->resolution.manifest;
+	fetch->resolution.manifest = (struct manifest){.n = 0};
 	choose_layers(fetch);
 	if (check_foreign(fetch, err) < 0)
 		return -1;
@@ -411,22 +281,27 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 
 static void fetch_end(struct fetch *fetch)
 {
-	for (size_t i = 0; i < fetch->n_indexes; i++)
-		free(fetch->indexes[i].data);
 	free(fetch->wanted);
-	free(fetch->manifest_document.data);
+	resolution_free(&fetch->resolution);
 	stored_image_free(&fetch->image);
 	source_close(&fetch->source);
 	repository_close(&fetch->repository);
 	store_close(&fetch->store);
 }
 
+static void fetch_begin(struct fetch *fetch, ducc_session *session)
+{
+	*fetch = (struct fetch){.session = session, .store = {.fd = -1}};
+	fetch->resolution = (struct resolution){.source = &fetch->source, .store = &fetch->store};
+}
+
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	struct fetch fetch = {.session = session, .store = {.fd = -1}};
+	struct fetch fetch;
 	struct span span;
 	int result;
 
+	fetch_begin(&fetch, session);
 	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_image(&fetch, record, err);
 	if (fetch.source.reference.registry)
@@ -436,32 +311,16 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	return result;
 }
 
-/* Lists the platforms of the top-level index; an empty list for a single image. */
-static int list_platforms(struct fetch *fetch, const ducc_record *record, char ***platforms,
-			  ducc_error **err)
-{
-	ducc_session *session = fetch->session;
-	struct document *document = &fetch->manifest_document;
-	AUTO_JSON *json = NULL;
-
-	if (source_open(&fetch->source, session->network, &session->input,
-			ducc_record_reference(record), err) < 0 ||
-	    store_open_existing(&fetch->store, session->store_path, err) < 0 ||
-	    get_top(fetch, document, err) < 0)
-		return -1;
-	json = json_parse(document->data, document->len, "manifest", err);
-	if (!json)
-		return -1;
-	*platforms = index_platforms(json, err);
-	return *platforms ? 0 : -1;
-}
-
 char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct fetch fetch = {.session = session, .store = {.fd = -1}};
+	struct fetch fetch;
 	char **platforms = NULL;
 
-	list_platforms(&fetch, record, &platforms, err);
+	fetch_begin(&fetch, session);
+	if (!source_open(&fetch.source, session->network, &session->input,
+			 ducc_record_reference(record), err) &&
+	    store_open_existing(&fetch.store, session->store_path, err) >= 0)
+		platforms = resolve_platforms(&fetch.resolution, err);
 	fetch_end(&fetch);
 	return platforms;
 }

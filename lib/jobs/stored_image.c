@@ -15,12 +15,8 @@ static int parse_config(struct stored_image *image, ducc_error **err)
 		return error_set_kind(err, DUCC_CORRUPT,
 				      "config " PRI_DIGEST ": %zu bytes instead of %" PRIu64,
 				      descriptor->digest.hex, image->config_len, descriptor->size);
-	if (config_parse(&image->config, image->config_json, image->config_len, err) < 0)
-		return -1;
-	if (image->config.n != image->manifest.n)
-		return error_set_kind(err, DUCC_CORRUPT, "config has %zu diff IDs for %zu layers",
-				      image->config.n, image->manifest.n);
-	return 0;
+	return config_check(&image->config, &image->manifest, image->config_json, image->config_len,
+			    err);
 }
 
 int stored_image_read_config(struct stored_image *image, const struct store *store,

@@ -1,0 +1,367 @@
+/* From an image's name to its manifest: see resolve.h. */
+#include "jobs/resolve.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/strset.h"
+#include "store/fetched.h"
+
+/* Manifests, indexes and configs to examine for one image, and their bytes. */
+#define MAX_DOCUMENTS 64
+#define MAX_DOCUMENTS_SIZE (4 * JSON_LIMIT)
+
+static void document_free(struct document *document)
+{
+	free(document->data);
+	*document = (struct document){NULL};
+}
+
+#define AUTO_DOCUMENT CLEANUP(document_free) struct document
+
+void resolution_free(struct resolution *resolution)
+{
+	while (resolution->n_indexes)
+		document_free(&resolution->indexes[--resolution->n_indexes]);
+	document_free(&resolution->document);
+	manifest_free(&resolution->manifest);
+	platform_free(&resolution->platform);
+}
+
+/* --- documents -------------------------------------------------------- */
+
+static int ask_source(struct resolution *resolution, const struct digest *digest,
+		      struct document *document, ducc_error **err)
+{
+	struct source *source = resolution->source;
+
+	if (source->kind->manifest(source, digest, &document->data, &document->len, err) < 0)
+		return -1;
+	document->digest = digest_of(document->data, document->len);
+	return 0;
+}
+
+static bool is_stored(const struct resolution *resolution, const struct digest *digest)
+{
+	return resolution->store->fd >= 0 && store_has_blob(resolution->store, digest);
+}
+
+static int read_stored(const struct resolution *resolution, const struct digest *digest,
+		       struct document *document, ducc_error **err)
+{
+	document->digest = *digest;
+	return store_read_blob(resolution->store, digest, &document->data, &document->len, err);
+}
+
+/* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */
+static int get_document(struct resolution *resolution, const struct digest *digest,
+			struct document *document, ducc_error **err)
+{
+	return is_stored(resolution, digest) ? read_stored(resolution, digest, document, err)
+					     : ask_source(resolution, digest, document, err);
+}
+
+/*
+ * Gets the top-level document, from the source only if the store does not have it.  A blob
+ * with the pinned digest is not enough: it may belong to another image, or be a layer.
+ */
+static int get_top(struct resolution *resolution, ducc_error **err)
+{
+	struct source *source = resolution->source;
+	const struct reference *reference = &source->reference;
+	struct document *document = &resolution->document;
+	struct digest digest;
+
+	if (reference_is_pinned(reference))
+		return is_stored(resolution, &reference->digest) &&
+				       fetched_under(resolution->store, &reference->digest,
+						     reference)
+			       ? read_stored(resolution, &reference->digest, document, err)
+			       : ask_source(resolution, &reference->digest, document, err);
+	if (source->kind->peek && source->kind->peek(source, &digest) > 0)
+		return get_document(resolution, &digest, document, err);
+	return ask_source(resolution, NULL, document, err);
+}
+
+/* Reads a blob of the source into memory, without storing it. */
+static int download(struct resolution *resolution, const struct descriptor *descriptor,
+		    struct document *document, ducc_error **err)
+{
+	AUTO_CLOSE int fd = memfd_create("config", MFD_CLOEXEC);
+	struct blob blob;
+	int result;
+
+	if (fd < 0)
+		return error_errno(err, errno, "memfd");
+	blob_begin(&blob, descriptor, fd);
+	result = resolution->source->kind->blob(resolution->source, &blob, err);
+	blob_end(&blob);
+	if (result < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, errno, "seek");
+	return read_file(fd, JSON_LIMIT, &document->data, &document->len, err);
+}
+
+static int get_config(struct resolution *resolution, const struct descriptor *descriptor,
+		      struct document *document, ducc_error **err)
+{
+	int result = is_stored(resolution, &descriptor->digest)
+			     ? read_stored(resolution, &descriptor->digest, document, err)
+			     : download(resolution, descriptor, document, err);
+
+	return result < 0 ? error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex) : 0;
+}
+
+static int count_document(struct resolution *resolution, size_t size, ducc_error **err)
+{
+	resolution->documents_size += size;
+	if (resolution->documents_size <= MAX_DOCUMENTS_SIZE)
+		return 0;
+	return error_set(err, "more than %zu bytes of manifests to examine", MAX_DOCUMENTS_SIZE);
+}
+
+static int get_entry(struct resolution *resolution, const struct descriptor *entry,
+		     struct document *document, ducc_error **err)
+{
+	if (++resolution->n_documents > MAX_DOCUMENTS)
+		return error_set(err, "more than %d manifests to examine", MAX_DOCUMENTS);
+	if (get_document(resolution, &entry->digest, document, err) < 0)
+		return -1;
+	if (document->len != entry->size)
+		return error_set(err,
+				 "manifest " PRI_DIGEST ": size mismatch: %zu bytes "
+				 "instead of %" PRIu64,
+				 entry->digest.hex, document->len, entry->size);
+	return count_document(resolution, document->len, err);
+}
+
+/* --- platforms -------------------------------------------------------- */
+
+/* Reads the platform of an image whose index does not specify it from its config. */
+static int ask_config(struct resolution *resolution, struct entry *entry, ducc_error **err)
+{
+	AUTO_DOCUMENT manifest = {NULL}, text = {NULL};
+	AUTO_MANIFEST parsed = {.n = 0};
+	AUTO_CONFIG config = {.n = 0};
+
+	if (get_entry(resolution, &entry->descriptor, &manifest, err) < 0 ||
+	    manifest_parse(&parsed, manifest.data, manifest.len, err) < 0 ||
+	    get_config(resolution, &parsed.config, &text, err) < 0 ||
+	    count_document(resolution, text.len, err) < 0 ||
+	    config_check(&config, &parsed, text.data, text.len, err) < 0)
+		return -1;
+	entry->platform = config.platform;
+	config.platform = (struct platform){NULL};
+	return 0;
+}
+
+static bool is_silent(const struct entry *entry)
+{
+	return !entry->is_index && !entry_has_platform(entry);
+}
+
+/*
+ * Reads the platforms that the index does not specify from configs.  Entries that are no image
+ * are skipped; another error is returned only if no platform could be read.
+ */
+static int ask_configs(struct resolution *resolution, struct index *index, ducc_error **err)
+{
+	ducc_error *first = NULL;
+	size_t known = 0;
+
+	for (size_t i = 0; i < index->n; i++) {
+		ducc_error *error = NULL;
+
+		if (!is_silent(&index->entries[i]))
+			continue;
+		if (!ask_config(resolution, &index->entries[i], &error))
+			known++;
+		else if (!first && ducc_error_kind(error) != DUCC_ARTIFACT)
+			first = STEAL(error);
+		ducc_error_free(error);
+	}
+	if (first && !known)
+		return error_give(err, first);
+	ducc_error_free(first);
+	return 0;
+}
+
+static const struct entry *find_best(const struct index *index, const struct platform *platform)
+{
+	const struct entry *best = NULL;
+	unsigned highest = 0;
+
+	for (size_t i = 0; i < index->n; i++) {
+		unsigned rank = platform_rank(platform, &index->entries[i].platform);
+
+		if (rank > highest) {
+			highest = rank;
+			best = &index->entries[i];
+		}
+	}
+	return best;
+}
+
+/* Adds the platforms of the images; attestations and similar entries are unknown/unknown. */
+static void list_platforms(const struct index *index, struct strset *platforms)
+{
+	for (size_t i = 0; i < index->n; i++) {
+		const struct entry *entry = &index->entries[i];
+		AUTO_FREE char *text = platform_format(&entry->platform);
+
+		if (entry_has_platform(entry) && strncmp(text, "unknown/", strlen("unknown/")) != 0)
+			strset_add(platforms, text);
+	}
+}
+
+/* The only image of an index that specifies no platform at all, or NULL. */
+static const struct entry *find_only(const struct index *index)
+{
+	AUTO_STRSET platforms = {NULL};
+	const struct entry *only = NULL;
+	size_t n = 0;
+
+	list_platforms(index, &platforms);
+	for (size_t i = 0; i < index->n; i++)
+		if (!entry_has_platform(&index->entries[i])) {
+			only = &index->entries[i];
+			n++;
+		}
+	return n == 1 && !platforms.n && !only->is_index ? only : NULL;
+}
+
+static int no_image(const struct index *index, const struct platform *platform, ducc_error **err)
+{
+	AUTO_FREE char *wanted = platform_format(platform);
+	AUTO_STRSET platforms = {NULL};
+	AUTO_BUFFER others = {0};
+
+	list_platforms(index, &platforms);
+	for (size_t i = 0; i < platforms.n; i++)
+		buffer_addf(&others, "%s%s", i ? ", " : "", platforms.list[i]);
+	return error_set(err, "no image for platform %s (available: %s)", wanted,
+			 platforms.n ? others.data : "none");
+}
+
+/* --- descending ------------------------------------------------------- */
+
+static int descend(struct resolution *resolution, const struct entry *entry,
+		   const struct platform *platform, ducc_error **err);
+
+/* Looks for the image in nested indexes that do not specify a platform. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int search_nested(struct resolution *resolution, const struct index *index,
+			 const struct platform *platform, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	int result = -1;
+
+	no_image(index, platform, &error);
+	for (size_t i = 0; i < index->n && result < 0; i++) {
+		const struct entry *entry = &index->entries[i];
+
+		if (!entry->is_index || entry_has_platform(entry) ||
+		    resolution->n_documents > MAX_DOCUMENTS)
+			continue;
+		ducc_error_free(STEAL(error));
+		result = descend(resolution, entry, platform, &error);
+	}
+	return result < 0 ? error_give(err, error) : 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int choose(struct resolution *resolution, struct index *index,
+		  const struct platform *platform, ducc_error **err)
+{
+	const struct entry *entry = find_best(index, platform);
+
+	if (entry) {
+		platform_complete(&resolution->platform, &entry->platform);
+		return descend(resolution, entry, platform, err);
+	}
+	entry = find_only(index);
+	if (!entry) {
+		if (ask_configs(resolution, index, err) < 0)
+			return -1;
+		entry = find_best(index, platform);
+	}
+	return entry ? descend(resolution, entry, platform, err)
+		     : search_nested(resolution, index, platform, err);
+}
+
+/*
+ * Follows indexes from the document down to the image manifest for the platform, at most
+ * MAX_INDEX_DEPTH of them.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int resolve_from(struct resolution *resolution, const struct platform *platform,
+			ducc_error **err)
+{
+	const struct document *document = &resolution->document;
+	AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
+	AUTO_INDEX index = {NULL};
+
+	if (!json)
+		return -1;
+	if (!manifest_is_index(json))
+		return manifest_parse(&resolution->manifest, document->data, document->len, err);
+	if (resolution->n_indexes == MAX_INDEX_DEPTH)
+		return error_set(err, "indexes nested too deeply");
+	if (index_parse(&index, json, err) < 0)
+		return -1;
+	return choose(resolution, &index, platform, err);
+}
+
+/* Goes one level down; returns to this level if no manifest is found there. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int descend(struct resolution *resolution, const struct entry *entry,
+		   const struct platform *platform, ducc_error **err)
+{
+	struct document *document = &resolution->document;
+	size_t depth = resolution->n_indexes;
+
+	resolution->indexes[resolution->n_indexes++] = *document;
+	*document = (struct document){NULL};
+	if (!get_entry(resolution, &entry->descriptor, document, err) &&
+	    !resolve_from(resolution, platform, err))
+		return 0;
+	document_free(document);
+	*document = resolution->indexes[depth];
+	resolution->n_indexes = depth;
+	return -1;
+}
+
+int resolve(struct resolution *resolution, const struct platform *platform, ducc_error **err)
+{
+	if (get_top(resolution, err) < 0)
+		return -1;
+	return resolve_from(resolution, platform, err);
+}
+
+char **resolve_platforms(struct resolution *resolution, ducc_error **err)
+{
+	const struct document *document = &resolution->document;
+	AUTO_STRSET platforms = {NULL};
+	AUTO_INDEX index = {NULL};
+	AUTO_JSON *json = NULL;
+	char **list;
+
+	if (get_top(resolution, err) < 0)
+		return NULL;
+	json = json_parse(document->data, document->len, "manifest", err);
+	if (!json)
+		return NULL;
+	if (manifest_is_index(json) &&
+	    (index_parse(&index, json, err) < 0 || ask_configs(resolution, &index, err) < 0))
+		return NULL;
+	list_platforms(&index, &platforms);
+	list = xcalloc(platforms.n + 1, sizeof(*list));
+	for (size_t i = 0; i < platforms.n; i++)
+		list[i] = xstrdup(platforms.list[i]);
+	return list;
+}
