@@ -183,8 +183,73 @@ no_image thing "manifest: $a (config is application/x-thing)"
 image . ".config = ($(cat "$tmp/other") | .mediaType = \"application/vnd.unknown.config.v1+json\")" | tag oras
 no_image oras "$a (config is application/vnd.unknown.config.v1+json)"
 image . ".config = ($(cat "$tmp/other") | del(.mediaType))" | tag untyped
-no_image untyped "$a (config has no diff IDs)"
+no_image untyped "$a (config is of no type, without diff IDs)"
 image . ".config = $(cat "$tmp/other")" | tag rootless
 no_image rootless 'config: "rootfs" is missing'
+
+# Archives without names, or without layers
+skopeo copy -q --insecure-policy "oci:$L:one" "docker-archive:$tmp/named.tar:quay.io/org/app:1"
+mkdir "$tmp/archive"
+tar -C "$tmp/archive" -xf "$tmp/named.tar"
+archive() { # NAME JQ-FILTER: the same with another manifest.json
+	jq -c "$2" "$tmp/archive/manifest.json" >"$tmp/manifest.json"
+	mkdir -p "$tmp/archives"
+	tar -cf "$tmp/archives/$1" -C "$tmp/archive" --exclude ./manifest.json . -C "$tmp" manifest.json
+}
+fetched() { # SOURCE: the name that the image has then, or what is said
+	ducc-fetch -q -s "$S" "$1" 2>&1 | sed 's/@sha256:.*//; s/^ducc-fetch: [a-z-]*://'
+}
+archive null.tar '.[0].RepoTags = null'
+archive none.tar.gz 'del(.[0].RepoTags)'
+archive empty.tgz '.[0].RepoTags = []'
+archive Upper.tar '.[0].RepoTags = []'
+archive "x=1.tar" '.[0].RepoTags = []'
+archive two.tar '[.[0], .[0]] | .[0].RepoTags = [] | .[1].RepoTags = ["b:1", "c:1"]'
+cd "$tmp/archives" || exit
+for a in null.tar none.tar.gz empty.tgz; do
+	ok "skopeo reads $a" skopeo copy -q --insecure-policy "docker-archive:$a" "dir:$tmp/from-$a"
+	is "... it has the name of the file" "$(fetched "docker-archive:$a")" "http://localhost/${a%%.*}:latest"
+	is "... or another" "$(fetched "docker-archive:$a=quay.io/org/app:2")" "https://quay.io/org/app:2"
+done
+is "a file that can't be a name needs one" "$(fetched docker-archive:Upper.tar)" \
+	"Upper.tar: image has no name: append one, docker-archive:Upper.tar=NAME"
+is "... standard input, too" "$(fetched docker-archive:- <null.tar)" "-: image has no name: append one, docker-archive:-=NAME"
+is "... which it may have" "$(fetched docker-archive:-=a/b <null.tar) $(fetched docker-archive:-=localhost/c:d <null.tar)" \
+	"http://localhost/a/b:latest http://localhost/c:d"
+is "a name may be replaced" "$(fetched "docker-archive:$tmp/named.tar=b") $(fetched "docker-archive:two.tar:c:1=b")" \
+	"http://localhost/b:latest http://localhost/b:latest"
+is "... by one that is valid" "$(fetched docker-archive:null.tar=A)" "null.tar=A: not a repository: A"
+is "a file may have = in its name" "$(fetched docker-archive:x=1.tar=b) $(fetched docker-archive:x=1.tar)" \
+	"http://localhost/b:latest x=1.tar: image has no name: append one, docker-archive:x=1.tar=NAME"
+is "one of several images is named" "$(fetched docker-archive:two.tar:b:1) $(fetched docker-archive:two.tar:@0)" \
+	"http://localhost/b:1 http://localhost/two:latest"
+like "... or has to be" "$(fetched docker-archive:two.tar)" 'more than one image: specify one'
+jq '.rootfs.diff_ids = [] | del(.config)' "$config" >"$tmp/archive/bare.json"
+archive no-layers.tar '.[0] | [{Config: "bare.json", RepoTags: ["no:layers"], Layers: []}]'
+archive null-layers.tar '.[0] | [{Config: "bare.json", RepoTags: ["null:layers"], Layers: null}]'
+for a in no-layers null-layers; do
+	ok "skopeo reads $a.tar" skopeo copy -q --insecure-policy "docker-archive:$a.tar" "dir:$tmp/from-$a"
+	ok "... it is published" main_job "$S" "$R" "docker-archive:$a.tar"
+	is "... and is empty" "$(find "$R/localhost/${a%-*}:layers/" -type f ! -path '*/.singularity.d/*' ! -path '*/etc/*')" ""
+done
+cd "$top" || exit
+
+# Layouts as BuildKit writes them: the tag alone is the image's name there
+cp -r "$L" "$tmp/buildx"
+for n in docker.io/library/app:1 docker.io/org/tool:1 registry.example.org:5000/a/b:2; do
+	jq -c --arg n "$n" '.manifests[0] | .annotations = {"io.containerd.image.name": $n, "org.opencontainers.image.ref.name": ($n / ":" | last)}' \
+		"$L/index.json"
+done >"$tmp/entries"
+jq -c --slurpfile m "$tmp/entries" '.manifests = $m' "$L/index.json" >"$tmp/buildx/index.json"
+for n in "app:1 https://registry.hub.docker.com/library/app:1" "docker.io/org/tool:1 https://registry.hub.docker.com/org/tool:1" \
+	"2 https://registry.example.org:5000/a/b:2" "registry.example.org:5000/a/b:2 https://registry.example.org:5000/a/b:2"; do
+	is "${n% *} is found in a layout" "$(fetched "oci:$tmp/buildx:${n% *}")" "${n#* }"
+done
+like "... a tag that several have is not" "$(fetched "oci:$tmp/buildx:1")" 'more than one image: specify one'
+is "... a name may be given there, too" "$(fetched "oci:$tmp/buildx:2=mine:3")" "http://localhost/mine:3"
+jq -c '.manifests |= [.[0]]' "$tmp/buildx/index.json" >"$tmp/index"
+cp "$tmp/index" "$tmp/buildx/index.json"
+tar -C "$tmp/buildx" -cf "$tmp/buildx.tar" .
+is "a tar of one has the full name" "$(fetched "oci-archive:$tmp/buildx.tar")" "https://registry.hub.docker.com/library/app:1"
 
 done_testing

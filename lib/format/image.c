@@ -135,31 +135,8 @@ static bool is_config_type(const char *media_type)
 
 static int artifact(ducc_error **err, const char *what, const char *type)
 {
-	return error_set_kind(err, DUCC_ARTIFACT, "an artifact, not a container image (%s%s%s)",
-			      what, *type ? " is " : "", type);
-}
-
-/* An artifact says so, or has no layer of a file system. */
-static int check_layers(const struct manifest *manifest, ducc_error **err)
-{
-	const struct descriptor *strange = NULL;
-	size_t layers = 0;
-
-	for (size_t i = 0; i < manifest->n; i++) {
-		if (is_layer(&manifest->layers[i]))
-			layers++;
-		else if (!strange)
-			strange = &manifest->layers[i];
-	}
-	if (!strange)
-		return 0;
-	if (!layers)
-		return artifact(
-			err, is_config_type(manifest->config.media_type) ? "layer" : "config",
-			is_config_type(manifest->config.media_type) ? strange->media_type
-								    : manifest->config.media_type);
-	return error_set(err, "layer " PRI_DIGEST ": unknown media type %s", strange->digest.hex,
-			 strange->media_type);
+	return error_set_kind(err, DUCC_ARTIFACT, "an artifact, not a container image (%s is %s)",
+			      what, type && *type ? type : "of no type, without diff IDs");
 }
 
 bool manifest_is_known_type(const char *media_type)
@@ -178,18 +155,39 @@ bool manifest_is_index(const cJSON *json)
 	return json_has_folded(json, "manifests");
 }
 
-static int read_layers(struct manifest *manifest, const cJSON *layers, ducc_error **err)
+/* Reads the layers; *strange is the first that is none of a file system, of n_strange. */
+static int read_layers(struct manifest *manifest, const cJSON *layers,
+		       const struct descriptor **strange, size_t *n_strange, ducc_error **err)
 {
 	const cJSON *layer;
 
 	manifest->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*manifest->layers));
 	cJSON_ArrayForEach(layer, layers)
 	{
-		if (descriptor_parse(&manifest->layers[manifest->n], layer, err) < 0)
+		struct descriptor *descriptor = &manifest->layers[manifest->n];
+
+		if (descriptor_parse(descriptor, layer, err) < 0)
 			return error_wrap(err, "layer %zu", manifest->n + 1);
 		manifest->n++;
+		if (!is_layer(descriptor) && !(*n_strange)++)
+			*strange = descriptor;
 	}
 	return 0;
+}
+
+/* An artifact has no layers of a file system. */
+static int check_layers(const struct manifest *manifest, const struct descriptor *strange,
+			size_t n_strange, ducc_error **err)
+{
+	const char *type = manifest->config.media_type;
+
+	if (!strange)
+		return 0;
+	if (n_strange < manifest->n)
+		return error_set(err, "layer " PRI_DIGEST ": unknown media type %s",
+				 strange->digest.hex, strange->media_type);
+	return is_config_type(type) ? artifact(err, "layer", strange->media_type)
+				    : artifact(err, "config", type);
 }
 
 /* Refuses what is not a manifest of version 2. */
@@ -217,7 +215,9 @@ static int check_manifest(const cJSON *json, ducc_error **err)
 static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc_error **err)
 {
 	const char *type = json_text(json, "artifactType");
+	const struct descriptor *strange = NULL;
 	const cJSON *config, *layers;
+	size_t n_strange = 0;
 
 	if (check_manifest(json, err) < 0)
 		return -1;
@@ -230,7 +230,9 @@ static int manifest_from_json(struct manifest *manifest, const cJSON *json, ducc
 		return error_wrap(err, "config");
 	if (manifest->config.size > JSON_LIMIT)
 		return error_set(err, "config of more than %zu bytes", JSON_LIMIT);
-	return read_layers(manifest, layers, err) < 0 ? -1 : check_layers(manifest, err);
+	if (read_layers(manifest, layers, &strange, &n_strange, err) < 0)
+		return -1;
+	return check_layers(manifest, strange, n_strange, err);
 }
 
 int manifest_parse(struct manifest *manifest, const char *data, size_t len, ducc_error **err)
@@ -409,7 +411,7 @@ int config_check(struct config *config, const struct manifest *manifest, const c
 	if (!is_config_type(type) && (result < 0 || (!config->n && manifest->n))) {
 		ducc_error_free(error);
 		config_free(config);
-		return artifact(err, *type ? "config" : "config has no diff IDs", type);
+		return artifact(err, "config", type);
 	}
 	if (result < 0)
 		return error_give(err, error);

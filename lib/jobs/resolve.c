@@ -191,9 +191,10 @@ static int ask_configs(struct resolution *resolution, struct index *index, ducc_
 	return 0;
 }
 
-static const struct entry *find_best(const struct index *index, const struct platform *platform)
+/* The number of the best entry for the platform; index->n: none. */
+static size_t find_best(const struct index *index, const struct platform *platform)
 {
-	const struct entry *best = NULL;
+	size_t best = index->n;
 	unsigned highest = 0;
 
 	for (size_t i = 0; i < index->n; i++) {
@@ -201,7 +202,7 @@ static const struct entry *find_best(const struct index *index, const struct pla
 
 		if (rank > highest) {
 			highest = rank;
-			best = &index->entries[i];
+			best = i;
 		}
 	}
 	return best;
@@ -219,20 +220,23 @@ static void list_platforms(const struct index *index, struct strset *platforms)
 	}
 }
 
-/* The only image of an index that specifies no platform at all, or NULL. */
-static const struct entry *find_only(const struct index *index)
+/* The number of the only image, if the index specifies no platform at all; index->n: none. */
+static size_t find_only(const struct index *index)
 {
 	AUTO_STRSET platforms = {NULL};
-	const struct entry *only = NULL;
-	size_t n = 0;
+	size_t only = index->n;
 
 	list_platforms(index, &platforms);
-	for (size_t i = 0; i < index->n; i++)
-		if (!entry_has_platform(&index->entries[i])) {
-			only = &index->entries[i];
-			n++;
-		}
-	return n == 1 && !platforms.n && !only->is_index ? only : NULL;
+	if (platforms.n)
+		return index->n;
+	for (size_t i = 0; i < index->n; i++) {
+		if (entry_has_platform(&index->entries[i]))
+			continue;
+		if (only < index->n || index->entries[i].is_index)
+			return index->n;
+		only = i;
+	}
+	return only;
 }
 
 static int no_image(const struct index *index, const struct platform *platform, ducc_error **err)
@@ -278,20 +282,20 @@ static int search_nested(struct resolution *resolution, const struct index *inde
 static int choose(struct resolution *resolution, struct index *index,
 		  const struct platform *platform, ducc_error **err)
 {
-	const struct entry *entry = find_best(index, platform);
+	size_t i = find_best(index, platform);
 
-	if (entry) {
-		platform_complete(&resolution->platform, &entry->platform);
-		return descend(resolution, entry, platform, err);
+	if (i < index->n) {
+		platform_complete(&resolution->platform, &index->entries[i].platform);
+		return descend(resolution, &index->entries[i], platform, err);
 	}
-	entry = find_only(index);
-	if (!entry) {
+	i = find_only(index);
+	if (i == index->n) {
 		if (ask_configs(resolution, index, err) < 0)
 			return -1;
-		entry = find_best(index, platform);
+		i = find_best(index, platform);
 	}
-	return entry ? descend(resolution, entry, platform, err)
-		     : search_nested(resolution, index, platform, err);
+	return i < index->n ? descend(resolution, &index->entries[i], platform, err)
+			    : search_nested(resolution, index, platform, err);
 }
 
 /*

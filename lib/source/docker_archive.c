@@ -1,6 +1,6 @@
 /*
- * The source docker-archive:FILE[:NAME]: the output of `docker save`.  FILE may be `-`, standard
- * input.
+ * The source docker-archive:FILE[:REF]: the output of `docker save`.  FILE may be `-`, standard
+ * input.  REF is a name of the image, or @N, its number in the archive, from 0, as in skopeo.
  *
  * Such an archive contains no image manifest.  It is generated here, from the
  * digests of the files.
@@ -45,7 +45,7 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 	json_set_string(manifest, "mediaType", MEDIA_OCI_MANIFEST);
 	json_set(manifest, "layers", layers);
 	if (json_get_string(image, "Config", &config_name, err) < 0 ||
-	    json_get_array(image, "Layers", &names, err) < 0)
+	    json_find_array(image, "Layers", &names, err) < 0)
 		return -1;
 	config = members_find(&docker->members, config_name);
 	if (!config)
@@ -67,27 +67,41 @@ static int make_manifest(struct docker_archive *docker, const cJSON *image, ducc
 	return 0;
 }
 
-/* True if the image has the name; *carried is its first name, or NULL. */
-static bool carries(const cJSON *image, const char *name, const char **carried)
+static int check_names(const cJSON *image, ducc_error **err)
 {
+	const cJSON *tags, *tag;
+
+	if (json_find_array(image, "RepoTags", &tags, err) < 0)
+		return -1;
+	cJSON_ArrayForEach(tag, tags)
+	{
+		if (!cJSON_IsString(tag))
+			return error_set(err, "\"RepoTags\": not a string");
+	}
+	return 0;
+}
+
+/* True if the image has the name, or number; *carried is its first name, or NULL. */
+static bool carries(const cJSON *image, size_t number, const char *name, const char **carried)
+{
+	AUTO_FREE char *as_number = format("@%zu", number);
+
 	const cJSON *tags = json_member(image, "RepoTags"), *tag;
 
 	*carried = cJSON_GetStringValue(cJSON_GetArrayItem(tags, 0));
-	if (!name)
+	if (!name || !strcmp(name, as_number))
 		return true;
 	cJSON_ArrayForEach(tag, tags)
 	{
-		const char *text = cJSON_GetStringValue(tag);
-
-		if (!text || strcmp(text, name) != 0)
+		if (strcmp(tag->valuestring, name) != 0)
 			continue;
-		*carried = text;
+		*carried = tag->valuestring;
 		return true;
 	}
 	return false;
 }
 
-static int choose(struct source *source, const char *wanted, ducc_error **err)
+static int choose(struct source *source, const char *path, const char *wanted, ducc_error **err)
 {
 	struct docker_archive *docker = source->data;
 	const struct member *member = members_find(&docker->members, "manifest.json");
@@ -95,7 +109,7 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 	const cJSON *image, *chosen = NULL;
 	const char *name = NULL;
 	AUTO_FREE char *data = NULL;
-	size_t len;
+	size_t len, number = 0;
 
 	if (!member)
 		return error_set(err, "%s: no manifest.json: not a docker save archive",
@@ -109,24 +123,25 @@ static int choose(struct source *source, const char *wanted, ducc_error **err)
 	{
 		const char *carried;
 
-		if (!carries(image, wanted, &carried))
+		if (check_names(image, err) < 0)
+			return error_wrap(err, "%s: manifest.json", docker->members.name);
+		if (!carries(image, number++, wanted, &carried))
 			continue;
 		if (chosen)
-			return error_set(err,
-					 "%s: more than one image: specify one "
-					 "(docker-archive:FILE:NAME)",
-					 docker->members.name);
+			return error_set(
+				err,
+				"%s: more than one image: specify one "
+				"(docker-archive:FILE:NAME, or docker-archive:FILE:@NUMBER)",
+				docker->members.name);
 		chosen = image;
 		name = carried;
 	}
 	if (!chosen)
 		return error_set_kind(err, DUCC_NOT_FOUND, "%s: no image%s%s", docker->members.name,
 				      wanted ? " named " : "", wanted ? wanted : "");
-	if (!name)
-		return error_set(err, "%s: image has no name", docker->members.name);
 	if (make_manifest(docker, chosen, err) < 0)
 		return error_wrap(err, "%s: manifest.json", docker->members.name);
-	return source_set_local_name(source, name, err);
+	return source_set_local_name(source, name, path, err);
 }
 
 static int docker_open(struct source *source, const char *text, ducc_error **err)
@@ -137,7 +152,7 @@ static int docker_open(struct source *source, const char *text, ducc_error **err
 
 	if (members_open(&docker->members, path, source->input, err) < 0)
 		return -1;
-	return choose(source, text[len] ? text + len + 1 : NULL, err);
+	return choose(source, path, text[len] ? text + len + 1 : NULL, err);
 }
 
 static void docker_close(struct source *source)

@@ -16,6 +16,9 @@
 /* For directories, which may be stores; not for archives, where compression hides megabytes. */
 #define INDEX_LIMIT ((size_t)64 << 20)
 
+/* The full name of an image of which ANNOTATION_NAME has only the tag. */
+#define ANNOTATION_FULL_NAME "io.containerd.image.name"
+
 struct layout {
 	int fd; /* the directory, or -1 */
 	char *path;
@@ -37,6 +40,35 @@ static int read_small(const struct layout *layout, const char *name, size_t limi
 	return members_read(&layout->members, member, limit, data, len, err);
 }
 
+/* The name of an image: the full one, which BuildKit and containerd write, or NULL. */
+static const char *recorded_name(const cJSON *entry)
+{
+	const char *full = json_annotation(entry, ANNOTATION_FULL_NAME);
+
+	return full && *full ? full : json_annotation(entry, ANNOTATION_NAME);
+}
+
+static bool is_same_image(const char *a, const char *b)
+{
+	AUTO_REFERENCE left = {NULL}, right = {NULL};
+	AUTO_FREE char *one = NULL, *other = NULL;
+
+	if (reference_parse(&left, a, NULL) < 0 || reference_parse(&right, b, NULL) < 0)
+		return false;
+	one = reference_name(&left);
+	other = reference_name(&right);
+	return !strcmp(one, other);
+}
+
+/* True if REF is the entry's name, or its full name as users write it. */
+static bool is_called(const cJSON *entry, const char *ref)
+{
+	const char *name = json_annotation(entry, ANNOTATION_NAME);
+	const char *full = json_annotation(entry, ANNOTATION_FULL_NAME);
+
+	return (name && !strcmp(name, ref)) || (full && is_same_image(full, ref));
+}
+
 /* Finds REF (NULL: the only image) among the descriptors of index.json. */
 static int choose(struct layout *layout, const cJSON *manifests, const char *ref, const char **name,
 		  ducc_error **err)
@@ -45,9 +77,7 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		const char *called = json_annotation(entry, ANNOTATION_NAME);
-
-		if (ref && (!called || strcmp(called, ref) != 0))
+		if (ref && !is_called(entry, ref))
 			continue;
 		if (chosen)
 			return error_set(err, "more than one image: specify one (oci:DIR:REF)");
@@ -61,14 +91,14 @@ static int choose(struct layout *layout, const cJSON *manifests, const char *ref
 	if (!manifest_is_known_type(layout->manifest.media_type))
 		return error_set(err, "neither a manifest nor an index: media type %s",
 				 layout->manifest.media_type);
-	*name = json_annotation(chosen, ANNOTATION_NAME);
+	*name = recorded_name(chosen);
 	return 0;
 }
 
 static int open_layout(struct source *source, const char *ref, ducc_error **err)
 {
 	struct layout *layout = source->data;
-	AUTO_FREE char *data = NULL, *base = NULL;
+	AUTO_FREE char *data = NULL;
 	AUTO_JSON *index = NULL;
 	const cJSON *manifests;
 	const char *name = NULL;
@@ -82,18 +112,7 @@ static int open_layout(struct source *source, const char *ref, ducc_error **err)
 	if (json_get_array(index, "manifests", &manifests, err) < 0 ||
 	    choose(layout, manifests, ref, &name, err) < 0)
 		return error_wrap(err, "index.json");
-	if (!name && !strcmp(layout->path, "-"))
-		return error_set(err, "image has no name");
-	if (!name) { /* a nameless image takes the name of its directory */
-		const char *slash;
-
-		base = xstrdup(layout->path);
-		while (*base && base[strlen(base) - 1] == '/')
-			base[strlen(base) - 1] = '\0';
-		slash = strrchr(base, '/');
-		name = slash ? slash + 1 : base;
-	}
-	return source_set_local_name(source, name, err);
+	return source_set_local_name(source, name, layout->path, err);
 }
 
 /* Initialises source->data; returns REF, or NULL if it is absent. */

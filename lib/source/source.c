@@ -1,6 +1,8 @@
 /* Sources of images: see source.h. */
 #include "source/source.h"
 
+#include <unistd.h>
+
 #include "base/buffer.h"
 #include "base/mem.h"
 
@@ -8,6 +10,37 @@ static const struct source_kind *const kinds[] = {
 	&source_oci, &source_oci_archive, &source_docker_archive,
 	&source_registry, /* its prefix is empty: last */
 };
+
+/*
+ * The end of a local source's FILE[:REF] in the text, at the last `=`, which a name cannot
+ * contain; the end of the text if there is none, or if it belongs to the name of the file.
+ */
+static size_t name_begins(const char *text)
+{
+	AUTO_FREE char *path = xstrndup(text, strcspn(text, ":"));
+	const char *equals = strrchr(text, '=');
+
+	return equals && (!strchr(path, '=') || access(path, F_OK) < 0) ? (size_t)(equals - text)
+									: strlen(text);
+}
+
+static int open_local(struct source *source, const char *text, ducc_error **err)
+{
+	size_t len = name_begins(text);
+	AUTO_FREE char *rest = xstrndup(text, len);
+	int result;
+
+	source->name = text[len] ? text + len + 1 : NULL;
+	result = source->kind->open(source, rest, err);
+	source->name = NULL; /* the caller's */
+	return result;
+}
+
+static int open_kind(struct source *source, const char *text, ducc_error **err)
+{
+	return *source->kind->prefix ? open_local(source, text, err)
+				     : source->kind->open(source, text, err);
+}
 
 int source_open(struct source *source, struct network *network, int *input, const char *text,
 		ducc_error **err)
@@ -18,7 +51,7 @@ int source_open(struct source *source, struct network *network, int *input, cons
 		if (strncmp(text, kinds[i]->prefix, len) != 0)
 			continue;
 		*source = (struct source){.kind = kinds[i], .network = network, .input = input};
-		if (kinds[i]->open(source, text + len, err) < 0) {
+		if (open_kind(source, text + len, err) < 0) {
 			source_close(source);
 			return -1;
 		}
@@ -36,7 +69,26 @@ void source_close(struct source *source)
 	source->kind = NULL;
 }
 
-int source_set_local_name(struct source *source, const char *name, ducc_error **err)
+/* The last component of the path, without the suffixes of a tar; the caller frees it. */
+static char *name_of_path(const char *path)
+{
+	size_t len = strlen(path), start;
+	char *name, *suffix;
+
+	while (len && path[len - 1] == '/')
+		len--;
+	for (start = len; start && path[start - 1] != '/'; start--)
+		;
+	name = xstrndup(path + start, len - start);
+	suffix = strstr(name, ".tar");
+	if (!suffix)
+		suffix = strstr(name, ".tgz");
+	if (suffix && suffix != name)
+		*suffix = '\0';
+	return name;
+}
+
+static int set_name(struct source *source, const char *name, ducc_error **err)
 {
 	size_t first = strcspn(name, "/");
 	AUTO_FREE char *local = NULL;
@@ -45,4 +97,20 @@ int source_set_local_name(struct source *source, const char *name, ducc_error **
 			     strncmp(name, "localhost/", 10) != 0))
 		local = format("localhost/%s", name);
 	return reference_parse(&source->reference, local ? local : name, err);
+}
+
+int source_set_local_name(struct source *source, const char *recorded, const char *path,
+			  ducc_error **err)
+{
+	AUTO_FREE char *base = NULL;
+
+	if (source->name)
+		return set_name(source, source->name, err);
+	if (recorded)
+		return set_name(source, recorded, err);
+	base = name_of_path(path);
+	if (strcmp(path, "-") != 0 && !set_name(source, base, NULL))
+		return 0;
+	return error_set_kind(err, DUCC_USAGE, "image has no name: append one, %s%s=NAME",
+			      source->kind->prefix, path);
 }

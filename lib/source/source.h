@@ -1,6 +1,7 @@
 /*
  * Sources of images: a registry, an OCI image layout (oci:DIR[:REF]) or a tar of
- * one (oci-archive:FILE[:REF]), or the output of docker save (docker-archive:FILE[:NAME]).
+ * one (oci-archive:FILE[:REF]), or the output of docker save (docker-archive:FILE[:REF]).
+ * The last three may end in =NAME, the name to give the image.
  *
  * To add a kind of source, define a struct source_kind and list it in source.c.
  */
@@ -16,11 +17,12 @@
 struct source {
 	const struct source_kind *kind;
 	struct network *network;
-	int *input; /* a copy of an archive on standard input, or -1 */
-	void *data; /* private to the kind */
+	int *input;       /* a copy of an archive on standard input, or -1 */
+	void *data;       /* private to the kind */
+	const char *name; /* for a local source: the name to give the image, or NULL */
 	/*
-	 * The name of the image: for a registry as requested, for a local source the
-	 * name recorded in it.  Not pinned to the image manifest yet.
+	 * The name of the image: for a registry as requested, for a local source as given, or
+	 * as recorded in it.  Not pinned to the image manifest yet.
 	 */
 	struct reference reference;
 };
@@ -28,7 +30,10 @@ struct source {
 struct source_kind {
 	const char *prefix; /* "oci:"; "" for registries */
 
-	/* Opens the source; `text` is the rest after the prefix.  Sets reference and data. */
+	/*
+	 * Opens the source; `text` is the rest after the prefix, without =NAME.  Sets reference
+	 * and data.
+	 */
 	int (*open)(struct source *source, const char *text, ducc_error **err);
 	void (*close)(struct source *source);
 
@@ -61,9 +66,11 @@ int source_open(struct source *source, struct network *network, int *input, cons
 void source_close(struct source *source);
 
 /*
- * For local sources: sets the reference from the image's recorded name.  As in
- * podman, a name without a registry becomes localhost/NAME:TAG.
+ * For local sources: sets the reference from the given name or, if there is none, the image's
+ * recorded name, or, if that is NULL, the name of the file or directory `path`, unless it is
+ * standard input.  As in podman, a name without a registry becomes localhost/NAME:TAG.
  */
-int source_set_local_name(struct source *source, const char *name, ducc_error **err);
+int source_set_local_name(struct source *source, const char *recorded, const char *path,
+			  ducc_error **err);
 
 #endif
