@@ -25,6 +25,8 @@ struct auth {
 	struct credentials credentials;
 	bool looked_up;      /* the credentials */
 	char *challenge;     /* the last one, or NULL */
+	bool learned;        /* it was that of another repository */
+	bool asked;          /* for a challenge, see auth_may_ask() */
 	char *header;        /* what to send now, or NULL */
 	time_t expires;      /* on the monotonic clock; 0: never */
 	unsigned generation; /* the number of times that `header` was replaced */
@@ -38,12 +40,24 @@ static time_t monotonic(void)
 	return now.tv_sec;
 }
 
-static void add_scope(struct auth *auth, const char *repository, const char *actions)
+/* Adds a scope to those in the query, unless they include it, maybe with more actions. */
+static bool add_scope(struct buffer *scopes, const char *scope)
+{
+	AUTO_FREE char *escaped = url_escape(scope);
+	AUTO_FREE char *parameter = format("&scope=%s", escaped);
+	const char *found = scopes->len ? strstr(scopes->data, parameter) : NULL;
+
+	if (found && strchr("&%", found[strlen(parameter)])) /* or the end; %2C is a comma */
+		return false;
+	buffer_adds(scopes, parameter);
+	return true;
+}
+
+static bool add_repository(struct auth *auth, const char *repository, const char *actions)
 {
 	AUTO_FREE char *scope = format("repository:%s:%s", repository, actions);
-	AUTO_FREE char *escaped = url_escape(scope);
 
-	buffer_addf(&auth->scopes, "&scope=%s", escaped);
+	return add_scope(&auth->scopes, scope);
 }
 
 struct auth *auth_new(const struct reference *reference, const struct login *login,
@@ -56,7 +70,7 @@ struct auth *auth_new(const struct reference *reference, const struct login *log
 	auth->reference.repository = xstrdup(reference->repository);
 	auth->reference.scheme = xstrdup(reference->scheme);
 	auth->keyring = keyring;
-	add_scope(auth, reference->repository, login->push ? "pull,push" : "pull");
+	add_repository(auth, reference->repository, login->push ? "pull,push" : "pull");
 	if (login->user && login->password) {
 		auth->credentials.user = xstrdup(login->user);
 		auth->credentials.password = xstrdup(login->password);
@@ -88,14 +102,9 @@ static void set_header(struct auth *auth, char *header, time_t expires)
 
 void auth_allow_pull(struct auth *auth, const char *repository)
 {
-	AUTO_FREE char *scope = format("repository:%s:pull", repository);
-	AUTO_FREE char *escaped = url_escape(scope);
-
 	pthread_mutex_lock(&auth->mutex);
-	if (!strstr(auth->scopes.data, escaped)) {
-		add_scope(auth, repository, "pull");
+	if (add_repository(auth, repository, "pull"))
 		set_header(auth, NULL, 0);
-	}
 	pthread_mutex_unlock(&auth->mutex);
 }
 
@@ -109,6 +118,7 @@ void auth_learn(struct auth *auth, struct auth *other)
 	pthread_mutex_lock(&auth->mutex);
 	free(auth->challenge);
 	auth->challenge = challenge;
+	auth->learned = true;
 	pthread_mutex_unlock(&auth->mutex);
 }
 
@@ -137,21 +147,41 @@ struct token {
 
 struct token_server {
 	char *realm, *service; /* service NULL: none */
+	struct buffer scopes;  /* to request, like those of struct auth */
 };
 
 static void token_server_free(struct token_server *server)
 {
 	free(server->realm);
 	free(server->service);
+	buffer_free(&server->scopes);
 }
 
-static int parse_challenge(struct token_server *server, const char *challenge,
-			   const struct reference *reference, ducc_error **err)
+/*
+ * Adds the scopes of the challenge, separated by blanks, to those that are requested anyway:
+ * they differ if the registry serves the repository under another name.
+ */
+static void add_scopes(struct token_server *server, const struct auth *auth)
 {
+	AUTO_FREE char *challenged = challenge_parameter(auth->challenge, "Bearer", "scope");
+	char *rest = NULL, *scope;
+
+	buffer_adds(&server->scopes, auth->scopes.data);
+	if (!challenged || auth->learned)
+		return;
+	for (scope = strtok_r(challenged, " ", &rest); scope; scope = strtok_r(NULL, " ", &rest))
+		add_scope(&server->scopes, scope);
+}
+
+static int parse_challenge(struct token_server *server, const struct auth *auth, ducc_error **err)
+{
+	const struct reference *reference = &auth->reference;
+	const char *challenge = auth->challenge;
 	AUTO_FREE char *host = NULL;
 
 	server->realm = challenge_parameter(challenge, "Bearer", "realm");
 	server->service = challenge_parameter(challenge, "Bearer", "service");
+	add_scopes(server, auth);
 	if (!server->realm || !url_is_http(server->realm))
 		return error_set(err, "registry requires a token but names no token server");
 	host = url_authority(server->realm);
@@ -168,8 +198,9 @@ static int read_token(struct token *token, const struct buffer *body, ducc_error
 	const char *text;
 	uint64_t life;
 
+	/* An empty token counts as missing. */
 	if (!json || json_find_string(json, "token", &text, err) < 0 ||
-	    (!text && json_get_string(json, "access_token", &text, err) < 0))
+	    ((!text || !*text) && json_get_string(json, "access_token", &text, err) < 0))
 		return -1;
 	if (!text_is_plain(text))
 		return error_set(err, "token contains a control character");
@@ -201,14 +232,13 @@ static int ask(struct http *http, const struct http_request *request, struct tok
 }
 
 /* With user and password (`basic`), or anonymously. */
-static int get_token(const struct auth *auth, const struct token_server *server, struct http *http,
-		     const char *basic, struct token *token, bool *transient, long *status,
-		     ducc_error **err)
+static int get_token(const struct token_server *server, struct http *http, const char *basic,
+		     struct token *token, bool *transient, long *status, ducc_error **err)
 {
 	AUTO_FREE char *service = server->service ? url_escape(server->service) : NULL;
 	AUTO_FREE char *url =
 		format("%s%c%s%s%s", server->realm, strchr(server->realm, '?') ? '&' : '?',
-		       auth->scopes.data + 1, service ? "&service=" : "", service ? service : "");
+		       server->scopes.data + 1, service ? "&service=" : "", service ? service : "");
 	struct http_request request = {.url = url, .authorization = basic, .limit = JSON_LIMIT};
 
 	return ask(http, &request, token, transient, status, err);
@@ -230,7 +260,7 @@ static int post_for_token(const struct auth *auth, const struct token_server *se
 	int result;
 
 	/* In a POST, the scopes are one parameter, separated by spaces. */
-	for (const char *p = auth->scopes.data; *p;) {
+	for (const char *p = server->scopes.data; *p;) {
 		size_t len;
 
 		p += strlen("&scope=");
@@ -266,10 +296,10 @@ static int get_any_token(const struct auth *auth, const struct token_server *ser
 	if (credentials->identity_token)
 		result = post_for_token(auth, server, http, token, transient, &status, &error);
 	else
-		result = get_token(auth, server, http, basic, token, transient, &status, &error);
+		result = get_token(server, http, basic, token, transient, &status, &error);
 	secret_free(basic);
 	if (result < 0 && known && (status == 400 || status == 401 || status == 403) &&
-	    !get_token(auth, server, http, NULL, token, transient, &status, NULL)) {
+	    !get_token(server, http, NULL, token, transient, &status, NULL)) {
 		context_notice(http_context(http), DUCC_WARNING,
 			       "%s/%s: credentials refused; continuing anonymously",
 			       auth->reference.registry, auth->reference.repository);
@@ -292,7 +322,7 @@ static int bearer(struct auth *auth, struct http *http, bool *transient, ducc_er
 		set_header(auth, format("Bearer %s", auth->credentials.registry_token), 0);
 		return 1;
 	}
-	if (parse_challenge(&server, auth->challenge, &auth->reference, err) < 0)
+	if (parse_challenge(&server, auth, err) < 0)
 		return -1;
 	if (get_any_token(auth, &server, http, &token, transient, err) < 0) {
 		AUTO_FREE char *shown = url_public(server.realm);
@@ -315,13 +345,20 @@ static int basic(struct auth *auth)
 	return 1;
 }
 
-/* Prepares a header for the known challenge; returns as auth_challenge() does. */
-static int renew(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+static int look_up(struct auth *auth, ducc_error **err)
 {
 	if (!auth->looked_up &&
 	    keyring_find(auth->keyring, &auth->reference, &auth->credentials, err) < 0)
 		return -1;
 	auth->looked_up = true;
+	return 0;
+}
+
+/* Prepares a header for the known challenge; returns as auth_challenge() does. */
+static int renew(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
+{
+	if (look_up(auth, err) < 0)
+		return -1;
 	if (challenge_offers(auth->challenge, "Bearer"))
 		return bearer(auth, http, transient, err);
 	if (challenge_offers(auth->challenge, "Basic"))
@@ -346,6 +383,19 @@ char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
 	return header;
 }
 
+bool auth_may_ask(struct auth *auth)
+{
+	const struct credentials *credentials = &auth->credentials;
+	bool may;
+
+	pthread_mutex_lock(&auth->mutex);
+	may = !auth->asked && !auth->header && !look_up(auth, NULL) &&
+	      (credentials->user || credentials->identity_token || credentials->registry_token);
+	auth->asked = auth->asked || may;
+	pthread_mutex_unlock(&auth->mutex);
+	return may;
+}
+
 int auth_challenge(struct auth *auth, struct http *http, const char *challenge, unsigned generation,
 		   bool *transient, ducc_error **err)
 {
@@ -355,6 +405,7 @@ int auth_challenge(struct auth *auth, struct http *http, const char *challenge, 
 	if (auth->generation == generation) {
 		free(auth->challenge);
 		auth->challenge = challenge ? xstrdup(challenge) : NULL;
+		auth->learned = false;
 		result = challenge ? renew(auth, http, transient, err) : 0;
 	}
 	pthread_mutex_unlock(&auth->mutex);

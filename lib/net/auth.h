@@ -39,6 +39,12 @@ void auth_learn(struct auth *auth, struct auth *other);
 char *auth_header(struct auth *auth, struct http *http, unsigned *generation);
 
 /*
+ * True once, if there are credentials but no request has been challenged: some registries
+ * deny to strangers that anything exists, and send challenges only for /v2/.
+ */
+bool auth_may_ask(struct auth *auth);
+
+/*
  * Responds to a 401: gets a token, or prepares Basic credentials.  `generation` is
  * that of the refused header: if another thread has responded since, nothing is
  * done.  Returns 1 if the request should be retried, 0 if no other credentials are

@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include "base/mem.h"
+#include "format/url.h"
+#include "net/challenge.h"
 
 #define TRIES 5u
 #define FIRST_PAUSE 250          /* milliseconds; doubles with each attempt */
@@ -54,45 +56,85 @@ static void header_cleanup(char **header)
 	secret_free(*header);
 }
 
-/* One attempt: the request, repeated once with credentials if they are required. */
+/* Requests /v2/, which sends a challenge if the registry has any; returns as auth_challenge(). */
+static int ask_for_challenge(struct endpoint *endpoint, struct http *http, unsigned generation,
+			     bool *transient, ducc_error **err)
+{
+	AUTO_FREE char *url = url_resolve(endpoint->base, "/v2/");
+	struct http_request request = {.url = url, .insecure = endpoint->insecure};
+	struct http_response response = {0};
+	int result = 0;
+
+	if (!http_perform(http, &request, &response, NULL, NULL) && response.status == 401 &&
+	    response.challenge)
+		result = auth_challenge(endpoint->auth, http, response.challenge, generation,
+					transient, err);
+	http_response_free(&response);
+	return result;
+}
+
+/*
+ * Responds to the refusal of a request, which was number `tries`; returns as auth_challenge().
+ * A registry may refuse a token and offer Basic authentication instead.
+ */
+static int respond(struct endpoint *endpoint, struct http *http,
+		   const struct http_response *response, unsigned tries, unsigned generation,
+		   bool *transient, ducc_error **err)
+{
+	long status = response->status;
+
+	if (!endpoint->auth)
+		return 0;
+	if (status == 401 && response->challenge)
+		return tries == 1 || (tries == 2 &&
+				      !challenge_offers(response->challenge, "Bearer"))
+			       ? auth_challenge(endpoint->auth, http, response->challenge,
+						generation, transient, err)
+			       : 0;
+	if ((status == 401 || status == 403 || status == 404) && auth_may_ask(endpoint->auth))
+		return ask_for_challenge(endpoint, http, generation, transient, err);
+	return 0;
+}
+
+/* Sends the request with the credentials that are known; *generation is theirs. */
+static int send(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		struct http_response *response, unsigned *generation, bool *transient,
+		ducc_error **err)
+{
+	CLEANUP(header_cleanup)
+	char *header = endpoint->auth ? auth_header(endpoint->auth, http, generation) : NULL;
+	int result;
+
+	request->authorization = header;
+	result = http_perform(http, request, response, transient, err);
+	request->authorization = NULL;
+	return result;
+}
+
+/* One attempt: the request, repeated with credentials if they are required. */
 static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
 	       struct http_response *response, bool *transient, ducc_error **err)
 {
-	bool challenged = false;
+	int again = 1;
 
 	request->insecure = endpoint->insecure;
-	for (;;) {
+	for (unsigned tries = 1; again; tries++) {
 		unsigned generation = 0;
-		CLEANUP(header_cleanup)
-		char *header =
-			endpoint->auth ? auth_header(endpoint->auth, http, &generation) : NULL;
-		int answer;
 
-		request->authorization = header;
-		answer = http_perform(http, request, response, transient, err);
-		request->authorization = NULL;
-		if (answer < 0)
+		if (send(endpoint, http, request, response, &generation, transient, err) < 0)
 			return -1;
-		if (response->status == 401 && response->challenge && endpoint->auth &&
-		    !challenged) {
-			challenged = true;
-			answer = auth_challenge(endpoint->auth, http, response->challenge,
-						generation, transient, err);
-			if (answer > 0)
-				continue;
-			if (answer < 0)
-				return -1;
-		}
-		if (response->rate_remaining)
-			context_notice(http_context(http), DUCC_INFO,
-				       "rate limit: %s, remaining %s",
-				       response->rate_limit ? response->rate_limit : "unknown",
-				       response->rate_remaining);
-		if (response->status / 100 == 2)
-			return 0;
-		*transient = http_status_is_transient(response->status);
-		return http_status_error(response, err);
+		again = respond(endpoint, http, response, tries, generation, transient, err);
+		if (again < 0)
+			return -1;
 	}
+	if (response->rate_remaining)
+		context_notice(http_context(http), DUCC_INFO, "rate limit: %s, remaining %s",
+			       response->rate_limit ? response->rate_limit : "unknown",
+			       response->rate_remaining);
+	if (response->status / 100 == 2)
+		return 0;
+	*transient = http_status_is_transient(response->status);
+	return http_status_error(response, err);
 }
 
 int endpoint_request_once(struct endpoint *endpoint, struct http *http,

@@ -12,6 +12,7 @@
 #include "format/json.h"
 #include "format/url.h"
 #include "net/http_trace.h"
+#include "net/inflate.h"
 #include "net/link.h"
 #include "net/tls.h"
 
@@ -487,6 +488,20 @@ static long proxy_status(CURL *curl)
 	return status / 100 == 2 ? 0 : status;
 }
 
+/* Some servers compress documents without being asked to; blobs are verified as sent. */
+static int decode_body(struct transfer *transfer, ducc_error **err)
+{
+	struct http_response *response = transfer->response;
+	const char *coding = last_header(transfer->http->curl, "Content-Encoding");
+
+	if (transfer->request->sink)
+		return 0;
+	if (response->status / 100 == 2)
+		return inflate_body(&response->body, coding, transfer->request->limit, err);
+	inflate_body(&response->body, coding, ERROR_BODY_LIMIT, NULL);
+	return 0;
+}
+
 /* One request to one URL, without redirects. */
 static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
 {
@@ -509,7 +524,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	if (code == CURLE_OK || transfer->enough)
-		return 0;
+		return decode_body(transfer, err);
 	if (transfer->error) {
 		*transient = false;
 		error_give(err, transfer->error);
