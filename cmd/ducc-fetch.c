@@ -37,10 +37,11 @@ static struct tool tool = {
 static void fetch_one(ducc_session *session, ducc_record *record)
 {
 	ducc_error *err = NULL;
+	int result = ducc_fetch(session, record, &err);
 
-	if (ducc_fetch(session, record, &err) < 0)
+	if (result < 0)
 		tool_fail(&tool, ducc_record_reference(record), err);
-	else
+	else if (!result)
 		tool_done(&tool, record);
 }
 

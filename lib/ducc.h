@@ -269,7 +269,8 @@ DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
  * Downloads the image named by the record into the store: manifest, config and layers,
  * each verified against its digest (OCI distribution, OCI image layout).  Skips layers that
  * are in the repository.  On success the record's reference is pinned to the image manifest
- * and platform= is set.  Returns 0, or -1 with *err set; complete blobs stay in the store.
+ * and platform= is set.  Returns 0, 1 with a notice if the record has wildcard=yes and names an
+ * artifact that is not an image, or -1 with *err set; complete blobs stay in the store.
  */
 DUCC_PUBLIC int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err);
 

@@ -2,7 +2,7 @@
 # ducc-wish: what recipes and plain lists mean, wildcards, and what becomes of them on a registry's bad day.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd nginx openssl skopeo umoci
+need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 tab=$(printf '\t')
 hub=https://registry.hub.docker.com
@@ -230,6 +230,13 @@ ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad
 ducc-wish: $tmp/list: line 9: nonsense: field: field is not key=value"
 wish -r unpacked.example.org "$tmp/list"
 is "... -r says where to" "$(grep -c "${tab}repo=unpacked.example.org$" "$tmp/records")" 6
+printf '\357\273\277%s\n' alpine debian:12 | sed '2s/^...//' >"$tmp/marked"
+wish "$tmp/marked"
+is "... a byte order mark is no part of it" "$status $(cat "$tmp/records" "$tmp/said")" "0 $hub/library/alpine:latest
+$hub/library/debian:12"
+printf '\357\273\277version: 1\ninput: [alpine]\n' >"$tmp/marked"
+wish "$tmp/marked"
+is "... nor of a recipe" "$status $(cut -f1 "$tmp/records")" "0 $hub/library/alpine:latest"
 printf 'alpine\0\n' >"$tmp/nul"
 recipe_error "a list with a NUL" 'neither a recipe nor a list$' <"$tmp/nul"
 awk 'BEGIN {
@@ -262,12 +269,13 @@ tags='1.1 1.10 2.0 2.0-rc1 latest stable-1'
 for t in $tags; do
 	put_manifest "$registry" team/app "$t" application/vnd.oci.image.manifest.v1+json "$tmp/manifest"
 done
-expands() { # PATTERN TAGS...
+app=team/app
+expands() { # PATTERN TAGS...: in the repository $app
 	pattern=$1
 	shift
-	echo "$registry/team/app:$pattern" >"$tmp/list"
+	echo "$registry/$app:$pattern" >"$tmp/list"
 	wish "$tmp/list"
-	is "$pattern means $*" "$(sed "s,http://$registry/team/app:,," "$tmp/records" | sort | tr '\n' ' ')" \
+	is "$pattern means $*" "$(sed "s,http://$registry/$app:,,; s,${tab}wildcard=yes$,," "$tmp/records" | sort | tr '\n' ' ')" \
 		"$(printf '%s\n' "$@" | sort | tr '\n' ' ')"
 }
 expands '1.*' 1.0 1.1 1.10
@@ -293,17 +301,39 @@ input:
 END
 wish "$tmp/wild.yaml"
 is "in a recipe each tag has its thin image; none comes twice" "$(wished)" "\
-http://$registry/team/app:1.1 repo=r thin=https://thin.org/team/app:1.1 user=me
-http://$registry/team/app:1.10 repo=r thin=https://thin.org/team/app:1.10 user=me
+http://$registry/team/app:1.1 repo=r thin=https://thin.org/team/app:1.1 user=me wildcard=yes
+http://$registry/team/app:1.10 repo=r thin=https://thin.org/team/app:1.10 user=me wildcard=yes
 http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me
-http://$registry/team/app:2.0-rc1 repo=r thin=https://thin.org/team/app:2.0-rc1 user=me
-http://$registry/team/app:stable-1 repo=r thin=https://thin.org/team/app:stable-1 user=me"
+http://$registry/team/app:2.0-rc1 repo=r thin=https://thin.org/team/app:2.0-rc1 user=me wildcard=yes
+http://$registry/team/app:stable-1 repo=r thin=https://thin.org/team/app:stable-1 user=me wildcard=yes"
 clear_log "$registry_log"
 wish -n "$tmp/wild.yaml"
 is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"0 http://$registry/team/app:1.1* http://$registry/team/app:latest http://$registry/team/app:*1 "
 is "... asks nobody" "$(read_log "$registry_log")" ""
 is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would list the tags of $registry/team/app"
+
+# What lies beside images is not selected, unless it is spelled out; what is no image is skipped.
+aside="sha256-$hex sha256-$hex.sig sha256-$hex.att sha256-$hex.sbom 1.1.sig"
+jq -c '.config.mediaType = "application/vnd.cncf.helm.config.v1+json" | .layers[].mediaType = "application/x-helm"' "$tmp/manifest" >"$tmp/chart"
+app=team/aside
+push "$tmp/oci:app" "$registry/$app:1.1"
+push "$tmp/oci:app" "$registry/$app:1.10"
+for t in $aside 1.1-chart; do
+	put_manifest "$registry" $app "$t" application/vnd.oci.image.manifest.v1+json "$tmp/chart"
+done
+expands '*' 1.1 1.1-chart 1.10
+expands '1.1*' 1.1 1.1-chart 1.10
+expands 'sha256-*' "sha256-$hex" "sha256-$hex.sig" "sha256-$hex.att" "sha256-$hex.sbom"
+expands '*.sig' "sha256-$hex.sig" 1.1.sig
+echo "$registry/$app:1.1*" >"$tmp/list"
+status=0
+ducc-wish "$tmp/list" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>"$tmp/said" || status=$?
+is "what is no image among the tags of a wildcard is skipped" "$status $(sed 's/@.*//' "$tmp/records" | tr '\n' ' ')" \
+	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 "
+is "... with a warning" "$(cat "$tmp/said")" \
+	"ducc-fetch: warning: http://$registry/$app:1.1-chart: skipped: manifest: an artifact, not a container image (config is application/vnd.cncf.helm.config.v1+json)"
+fails "... by itself it is an error" ducc-fetch -s "$tmp/store" "$registry/$app:1.1-chart"
 
 # News: only images that records tell of
 printf '%s\n' "http://$registry/team/app:1.7" "https://$registry/team/app:latest${tab}from=hook" "http://$registry/team/app:1.8${tab}event=delete" \
@@ -315,7 +345,7 @@ sed -i 's/1\.1\*/1.*/' "$tmp/newswild.yaml"
 clear_log "$registry_log"
 wish -m "$tmp/news" "$tmp/newswild.yaml"
 is "-m: of the images in the records, those that are wished for" "$status $(wished)" "0 \
-http://$registry/team/app:1.7 repo=r thin=https://thin.org/team/app:1.7 user=me
+http://$registry/team/app:1.7 repo=r thin=https://thin.org/team/app:1.7 user=me wildcard=yes
 http://$registry/team/app:latest repo=r thin=https://thin.org/team/app:latest user=me"
 is "... no registry is asked" "$(read_log "$registry_log")" ""
 wish -m - "$tmp/newswild.yaml" </dev/null
@@ -366,7 +396,7 @@ cut -f1 "$tmp/forms" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"
 while read -r form link; do
 	is "the next page is found: $link" \
-		"$(sed -n "s,^http://$nginx/$form:,,p" "$tmp/records" | tr '\n' ' ')" "1 2 3 4 "
+		"$(cut -f1 "$tmp/records" | sed -n "s,^http://$nginx/$form:,,p" | tr '\n' ' ')" "1 2 3 4 "
 done <"$tmp/forms"
 cut -f1 "$tmp/broken" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"
@@ -483,7 +513,7 @@ at_exit "kill $pair 2>/dev/null"
 read -r one two <"$tmp/ports"
 printf '127.0.0.1:%s/x:b*\n' "$one" "$two" >"$tmp/list"
 wish "$tmp/list"
-is "two registries are asked at the same time" "$status $(tr '\n' ' ' <"$tmp/records")" \
+is "two registries are asked at the same time" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"0 http://127.0.0.1:$one/x:both http://127.0.0.1:$two/x:both "
 
 # Lists from a web server

@@ -7,10 +7,12 @@
 #include "ducc.h"
 
 static const char *const kinds[] = {
-	[DUCC_OTHER] = "other",         [DUCC_NOT_FOUND] = "not found", [DUCC_DENIED] = "denied",
-	[DUCC_TRANSIENT] = "transient", [DUCC_CORRUPT] = "corrupt",     [DUCC_BUSY] = "busy",
-	[DUCC_CANCELLED] = "cancelled", [DUCC_NO_SPACE] = "no space",   [DUCC_USAGE] = "usage",
-	[DUCC_LIMIT] = "limit",         [DUCC_SYSTEM] = "system",
+	[DUCC_OTHER] = "other",         [DUCC_NOT_FOUND] = "not found",
+	[DUCC_DENIED] = "denied",       [DUCC_TRANSIENT] = "transient",
+	[DUCC_CORRUPT] = "corrupt",     [DUCC_BUSY] = "busy",
+	[DUCC_CANCELLED] = "cancelled", [DUCC_NO_SPACE] = "no space",
+	[DUCC_USAGE] = "usage",         [DUCC_LIMIT] = "limit",
+	[DUCC_SYSTEM] = "system",       [DUCC_ARTIFACT] = "artifact",
 };
 
 static int say(ducc_error *err)

@@ -114,6 +114,13 @@ static void patterns(void)
 	matches("h.org/x:1.*", "h.org/x:1", false);
 	matches("h.org/x:1.*", "h.org/x:11", false);
 	matches("h.org/x:*", "h.org/x:latest", true);
+	matches("h.org/x:*", "h.org/x:sha256-0123", false);
+	matches("h.org/x:*5*", "h.org/x:sha256-0123.sig", false);
+	matches("h.org/x:sha256-*", "h.org/x:sha256-0123.sig", true);
+	matches("h.org/x:*.sig", "h.org/x:sha256-0123.sig", true);
+	matches("h.org/x:*.s*", "h.org/x:1.sbom", false);
+	matches("h.org/x:sha256-0123", "h.org/x:sha256-0123", true);
+	matches("h.org/x:*", "h.org/x:sig", true);
 	matches("h.org/x:*", "h.org/x/y:latest", false);
 	matches("h.org/x:*", "h.org/xy:latest", false);
 	matches("h.org/x:*", "h.org:1/x:latest", false);

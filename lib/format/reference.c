@@ -282,9 +282,35 @@ static bool matches(const char *pattern, const char *tag)
 	return !*pattern;
 }
 
+static bool begins(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+static bool ends(const char *text, const char *suffix)
+{
+	size_t len = strlen(text), n = strlen(suffix);
+
+	return len >= n && !strcmp(text + len - n, suffix);
+}
+
+/* True if the tag is that of a signature or the like, and the pattern spells out neither end. */
+static bool is_aside(const char *pattern, const char *tag)
+{
+	static const char *const suffixes[] = {".sig", ".att", ".sbom"};
+	bool aside = begins(tag, "sha256-");
+
+	if (aside && begins(pattern, "sha256-"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+		if (ends(tag, suffixes[i]))
+			return !ends(pattern, suffixes[i]);
+	return aside;
+}
+
 bool tag_matches(const char *pattern, const char *tag)
 {
-	return tag_is_valid(tag) && matches(pattern, tag);
+	return tag_is_valid(tag) && matches(pattern, tag) && !is_aside(pattern, tag);
 }
 
 /* The rest of a name after the reference's REGISTRY/REPOSITORY; NULL if they differ. */

@@ -47,7 +47,11 @@ bool reference_is_pinned(const struct reference *reference);
 
 bool reference_is_pattern(const struct reference *reference);
 
-/* True if the tag is valid and matches the pattern. */
+/*
+ * True if the tag is valid and matches the pattern.  A tag under which signatures and the like
+ * are stored beside images (sha256-HEX, *.sig, *.att, *.sbom) matches only a pattern that spells
+ * out its beginning or end.
+ */
 bool tag_matches(const char *pattern, const char *tag);
 
 /*

@@ -295,20 +295,35 @@ static void fetch_begin(struct fetch *fetch, ducc_session *session)
 	fetch->resolution = (struct resolution){.source = &fetch->source, .store = &fetch->store};
 }
 
+/* Among the tags that a wildcard selects there may be artifacts. */
+static bool may_skip(const ducc_record *record, const ducc_error *error)
+{
+	const char *wildcard = ducc_record_get(record, "wildcard");
+
+	return wildcard && !strcmp(wildcard, "yes") && ducc_error_kind(error) == DUCC_ARTIFACT;
+}
+
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
+	ducc_error *error = NULL;
 	struct fetch fetch;
 	struct span span;
 	int result;
 
 	fetch_begin(&fetch, session);
 	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
-	result = fetch_image(&fetch, record, err);
+	result = fetch_image(&fetch, record, &error);
 	if (fetch.source.reference.registry)
 		span_name(&span, &fetch.source.reference);
-	span_end(&span, result, 0, err);
+	span_end(&span, result, 0, &error);
 	fetch_end(&fetch);
-	return result;
+	if (result < 0 && may_skip(record, error)) {
+		context_notice(&session->context, DUCC_WARNING, "%s: skipped: %s",
+			       ducc_record_reference(record), ducc_error_message(error));
+		ducc_error_free(error);
+		return 1;
+	}
+	return result < 0 ? error_give(err, error) : 0;
 }
 
 char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_error **err)

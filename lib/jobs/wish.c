@@ -117,6 +117,13 @@ static bool is_new(struct job *job, const ducc_record *record)
 	return strset_add(&job->printed, text);
 }
 
+/* True for the record of an image that was selected by a wildcard. */
+static bool is_expanded(const struct item *item, const ducc_record *record)
+{
+	return item->wish && reference_is_pattern(&item->reference) &&
+	       !strchr(ducc_record_reference(record), '*');
+}
+
 /* Takes ownership of record and error. */
 static void hand_over(struct job *job, const struct item *item, ducc_record *record,
 		      ducc_error *error)
@@ -130,6 +137,8 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 		ducc_record_free(record);
 		record = NULL;
 	}
+	if (record && is_expanded(item, record))
+		ducc_record_set(record, "wildcard", "yes", NULL);
 	if (job->stopped || (!record && !error)) {
 		ducc_record_free(record);
 		ducc_error_free(error);

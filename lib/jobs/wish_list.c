@@ -157,11 +157,16 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 static int read_list(struct wish_list *list, struct context *context, const struct buffer *data,
 		     ducc_error **err)
 {
-	if (is_recipe(data->data))
+	static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark */
+	char *text = data->data;
+
+	if (!strncmp(text, mark, strlen(mark)))
+		text += strlen(mark);
+	if (is_recipe(text))
 		return read_recipe(list, context, data, err);
 	if (memchr(data->data, '\0', data->len))
 		return error_set(err, "neither a recipe nor a list");
-	read_plain(list, data->data);
+	read_plain(list, text);
 	return 0;
 }
 
