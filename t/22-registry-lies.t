@@ -301,14 +301,14 @@ rude silence
 ok "no answer at all" refuses silence "layer $layer: "
 
 # What passes is tried again, what can't get better is not
-for s in 408 425 429 500 502 503 504; do
+for s in 408 425 429 500 502 503 504 522 529; do
 	rude "s$s" "Content-Length: $size"
 	answer /dev/null "$s What" "Content-Length: 0" | tee "$raw/v2/s$s/manifests/tag.once" >"$rude_layer.once"
 	ok "$s passes" ducc-fetch -s "$tmp/passes" "$nginx/s$s:tag"
 	is "... and had been answered" "$(find "$raw/v2/s$s" -name '*.once')" ""
 	rm -r "$tmp/passes"
 done
-for s in 400 403 404 405 410 451 501; do
+for s in 400 403 404 405 410 451 501 505; do
 	rude "s$s" "Content-Length: $size"
 	answer /dev/null "$s What" "Content-Length: 0" >"$rude_layer.once"
 	ok "$s does not" refuses "s$s" "layer $layer: .*$s"

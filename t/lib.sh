@@ -22,12 +22,12 @@ unset REGISTRY_AUTH_FILE DOCKER_CONFIG SOURCE_DATE_EPOCH CDPATH
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/ducc-t.XXXXXX")
 out=$tmp/.out
 mkdir "$tmp/home"
-HOME=$tmp/home LC_ALL=C TZ=UTC
+HOME=$tmp/home XDG_RUNTIME_DIR=$tmp/home/run LC_ALL=C TZ=UTC
 # Sanitizer findings count as crashes (128 and above), never as ordinary failures.
 ASAN_OPTIONS=exitcode=134:${ASAN_OPTIONS-}
 UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
 LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
-export HOME LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
+export HOME XDG_RUNTIME_DIR LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 
 # How much a test does
 #

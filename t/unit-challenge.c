@@ -133,7 +133,7 @@ static int answer(const char *image, const char *user, const char *password, con
 {
 	AUTO_REFERENCE reference = {NULL};
 	struct login login = {.user = user, .password = password};
-	struct keyring *keyring = keyring_new();
+	struct keyring *keyring = keyring_new(NULL);
 	struct auth *auth;
 	unsigned generation;
 	bool transient = false;

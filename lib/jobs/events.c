@@ -77,13 +77,20 @@ static int write_own(const struct events *events, const char *action, const char
 	return write_event(events, action, pairs);
 }
 
-struct events *events_open(const char *path, struct context *context, ducc_error **err)
+/* Events are not worth failing for. */
+static void give_up(struct context *context, const char *path, int reason)
+{
+	context_notice(context, DUCC_WARNING, "events: %s: %s; no events will be written", path,
+		       strerror(reason));
+}
+
+struct events *events_open(const char *path, struct context *context)
 {
 	struct events *events;
 	AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 
 	if (fd < 0) {
-		error_errno(err, errno, "events: %s", path);
+		give_up(context, path, errno);
 		return NULL;
 	}
 	events = xcalloc(1, sizeof(*events));
@@ -93,7 +100,7 @@ struct events *events_open(const char *path, struct context *context, ducc_error
 	clock_gettime(CLOCK_MONOTONIC, &events->start);
 	if (!write_own(events, "start_ducc", NULL))
 		return events;
-	error_errno(err, errno, "events: %s", path);
+	give_up(context, path, errno);
 	events->failed = true;
 	events_close(events);
 	return NULL;

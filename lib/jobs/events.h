@@ -18,10 +18,10 @@
 struct events;
 
 /*
- * Opens the file, and writes the event that the program has started; NULL with *err set on
+ * Opens the file, and writes the event that the program has started; NULL with a warning on
  * failure.  The caller keeps the context.
  */
-struct events *events_open(const char *path, struct context *context, ducc_error **err);
+struct events *events_open(const char *path, struct context *context);
 /* Writes the event that the program has ended, and closes the file.  NULL is allowed. */
 void events_close(struct events *events);
 

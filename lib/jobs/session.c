@@ -2,6 +2,7 @@
 #include "jobs/session.h"
 
 #include "base/buffer.h"
+#include "base/home.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "format/image.h"
@@ -25,7 +26,7 @@ static char *copy(const char *text)
 static char *default_store(ducc_error **err)
 {
 	const char *store = environment("DUCC_STORE"), *cache = environment("XDG_CACHE_HOME");
-	const char *home = environment("HOME");
+	AUTO_FREE char *home = NULL;
 
 	if (store)
 		return xstrdup(store);
@@ -33,6 +34,7 @@ static char *default_store(ducc_error **err)
 		return xstrdup("/var/spool/ducc");
 	if (cache)
 		return format("%s/ducc", cache);
+	home = home_directory();
 	if (home)
 		return format("%s/.cache/ducc", home);
 	error_set(err, "no default for the store: set $DUCC_STORE");
@@ -107,13 +109,8 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	session->index = store_index_new();
 	session->input = -1;
 	session->network = network_new(&session->context);
-	if (options->notify && !options->dry_run) {
-		session->events = events_open(options->notify, &session->context, err);
-		if (!session->events) {
-			ducc_close(session);
-			return NULL;
-		}
-	}
+	if (options->notify && !options->dry_run)
+		session->events = events_open(options->notify, &session->context);
 	return session;
 }
 

@@ -74,6 +74,7 @@ struct auth *auth_new(const struct reference *reference, const struct login *log
 	if (login->user && login->password) {
 		auth->credentials.user = xstrdup(login->user);
 		auth->credentials.password = xstrdup(login->password);
+		auth->credentials.origin = xstrdup("the environment");
 		auth->looked_up = true;
 	}
 	return auth;
@@ -311,6 +312,25 @@ static int get_any_token(const struct auth *auth, const struct token_server *ser
 	return result;
 }
 
+/* Adds to an error who was denied access, but no secret; returns -1. */
+static int explain(const struct auth *auth, ducc_error **err)
+{
+	const struct credentials *credentials = &auth->credentials;
+	const char *registry = auth->reference.registry;
+
+	if (!auth->looked_up)
+		return -1;
+	if (!credentials->origin)
+		return error_wrap(err,
+				  "no credentials for %s (use `podman login %s'; -vv shows which "
+				  "files are read)",
+				  registry, registry);
+	if (credentials->user)
+		return error_wrap(err, "as user %s (credentials from %s)", credentials->user,
+				  credentials->origin);
+	return error_wrap(err, "with the token from %s", credentials->origin);
+}
+
 static int bearer(struct auth *auth, struct http *http, bool *transient, ducc_error **err)
 {
 	CLEANUP(token_server_free) struct token_server server = {NULL};
@@ -327,7 +347,9 @@ static int bearer(struct auth *auth, struct http *http, bool *transient, ducc_er
 	if (get_any_token(auth, &server, http, &token, transient, err) < 0) {
 		AUTO_FREE char *shown = url_public(server.realm);
 
-		return error_wrap(err, "token server %s", shown ? shown : "");
+		error_wrap(err, "token server %s", shown ? shown : "");
+		return err && *err && ducc_error_kind(*err) == DUCC_DENIED ? explain(auth, err)
+									   : -1;
 	}
 	set_header(auth, token.header, token.expires);
 	return 1;
@@ -381,6 +403,14 @@ char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
 	*generation = auth->generation;
 	pthread_mutex_unlock(&auth->mutex);
 	return header;
+}
+
+int auth_explain(struct auth *auth, ducc_error **err)
+{
+	pthread_mutex_lock(&auth->mutex);
+	explain(auth, err);
+	pthread_mutex_unlock(&auth->mutex);
+	return -1;
 }
 
 bool auth_may_ask(struct auth *auth)

@@ -44,6 +44,9 @@ char *auth_header(struct auth *auth, struct http *http, unsigned *generation);
  */
 bool auth_may_ask(struct auth *auth);
 
+/* Adds to the error of a refused request whose credentials were used, if any; returns -1. */
+int auth_explain(struct auth *auth, ducc_error **err);
+
 /*
  * Responds to a 401: gets a token, or prepares Basic credentials.  `generation` is
  * that of the refused header: if another thread has responded since, nothing is

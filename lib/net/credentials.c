@@ -8,6 +8,7 @@
 
 #include "base/base64.h"
 #include "base/buffer.h"
+#include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/strmap.h"
@@ -24,6 +25,7 @@ void secret_free(char *secret)
 
 void credentials_free(struct credentials *credentials)
 {
+	free(credentials->origin);
 	free(credentials->user);
 	secret_free(credentials->password);
 	secret_free(credentials->identity_token);
@@ -31,32 +33,65 @@ void credentials_free(struct credentials *credentials)
 	*credentials = (struct credentials){0};
 }
 
-/* Each file's location: a variable and a suffix to its value. */
-static const struct {
-	const char *variable, *suffix;
-} files[] = {
-	{"REGISTRY_AUTH_FILE", ""},
-	{"XDG_RUNTIME_DIR", "/containers/auth.json"},
-	{"XDG_CONFIG_HOME", "/containers/auth.json"},
-	{"HOME", "/.config/containers/auth.json"},
-	{"DOCKER_CONFIG", "/config.json"},
-	{"HOME", "/.docker/config.json"},
+struct auth_file {
+	char *path;
+	bool implicit; /* no variable names it: others may own its directory */
+	bool read;
+	cJSON *json; /* NULL: the file does not exist */
 };
 
 struct keyring {
 	pthread_mutex_t mutex;
-	struct {
-		bool read;
-		cJSON *json; /* NULL: the file does not exist */
-	} files[ARRAY_LEN(files)];
+	struct context *context;
+	struct auth_file *files; /* in the order to try */
+	size_t n, capacity;
 	struct strmap answers; /* "HELPER SERVER" -> struct buffer, empty: no credentials */
 };
 
-struct keyring *keyring_new(void)
+/* Takes ownership of the path. */
+static void add_file(struct keyring *keyring, char *path, bool implicit)
+{
+	GROW(keyring->files, keyring->n, keyring->capacity);
+	keyring->files[keyring->n++] = (struct auth_file){.path = path, .implicit = implicit};
+}
+
+/* Adds a file in the directory that a variable names; false if none does. */
+static bool add_variable(struct keyring *keyring, const char *variable, const char *suffix)
+{
+	const char *value = getenv(variable);
+
+	if (!value || !*value)
+		return false;
+	add_file(keyring, format("%s%s", value, suffix), false);
+	return true;
+}
+
+/* Where `podman login`, `skopeo login` and `docker login` write. */
+static void add_files(struct keyring *keyring)
+{
+	AUTO_FREE char *home = home_directory();
+	unsigned uid = geteuid();
+
+	add_variable(keyring, "REGISTRY_AUTH_FILE", "");
+	if (!add_variable(keyring, "XDG_RUNTIME_DIR", "/containers/auth.json")) {
+		add_file(keyring, format("/run/containers/%u/auth.json", uid), true);
+		add_file(keyring, format("/run/user/%u/containers/auth.json", uid), true);
+	}
+	add_variable(keyring, "XDG_CONFIG_HOME", "/containers/auth.json");
+	if (home)
+		add_file(keyring, format("%s/.config/containers/auth.json", home), false);
+	add_variable(keyring, "DOCKER_CONFIG", "/config.json");
+	if (home)
+		add_file(keyring, format("%s/.docker/config.json", home), false);
+}
+
+struct keyring *keyring_new(struct context *context)
 {
 	struct keyring *keyring = xcalloc(1, sizeof(*keyring));
 
 	pthread_mutex_init(&keyring->mutex, NULL);
+	keyring->context = context;
+	add_files(keyring);
 	return keyring;
 }
 
@@ -74,8 +109,11 @@ void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+	for (size_t i = 0; i < keyring->n; i++) {
+		free(keyring->files[i].path);
 		cJSON_Delete(keyring->files[i].json);
+	}
+	free(keyring->files);
 	strmap_free_values(&keyring->answers, free_answer);
 	pthread_mutex_destroy(&keyring->mutex);
 	free(keyring);
@@ -99,6 +137,7 @@ static bool from_environment(const struct reference *reference, struct credentia
 			continue;
 		found->user = xstrdup(each->user);
 		found->password = xstrdup(each->password);
+		found->origin = xstrdup("DUCC_AUTH_REGISTRIES");
 		return true;
 	}
 	return false;
@@ -251,47 +290,68 @@ static int from_json(struct keyring *keyring, const cJSON *json, const char *hos
 	return result;
 }
 
-/* The file's JSON, or NULL if the file does not exist. */
-static int read_json(const char *path, cJSON **json, ducc_error **err)
+/* Reads the file; its JSON stays NULL if it does not exist. */
+static int read_json(struct auth_file *file, ducc_error **err)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = open(file->path, O_RDONLY | O_CLOEXEC);
 	char *data = NULL;
 	size_t len;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0
-							   : error_errno(err, errno, "%s", path);
+		return errno == ENOENT || errno == ENOTDIR || (errno == EACCES && file->implicit)
+			       ? 0
+			       : error_errno(err, errno, "%s", file->path);
 	if (read_file(fd, JSON_LIMIT, &data, &len, err) < 0)
-		return error_wrap(err, "%s", path);
-	*json = json_parse(data, len, path, err);
+		return error_wrap(err, "%s", file->path);
+	file->json = json_parse(data, len, file->path, err);
 	explicit_bzero(data, len);
 	free(data);
-	return *json ? 0 : -1;
+	return file->json ? 0 : -1;
 }
 
 /* 1 if the file has matching credentials, 0 if it is missing or has none. */
-static int from_file(struct keyring *keyring, size_t i, const struct reference *reference,
-		     struct credentials *found, ducc_error **err)
+static int from_file(struct keyring *keyring, struct auth_file *file,
+		     const struct reference *reference, struct credentials *found, ducc_error **err)
 {
-	const char *value = getenv(files[i].variable), *own[2];
-	AUTO_FREE char *path = NULL;
+	const char *own[2];
 
-	if (!value || !*value)
-		return 0;
-	path = format("%s%s", value, files[i].suffix);
-	if (!keyring->files[i].read && read_json(path, &keyring->files[i].json, err) < 0)
+	if (!file->read && read_json(file, err) < 0)
 		return -1;
-	keyring->files[i].read = true;
-	if (!keyring->files[i].json)
+	file->read = true;
+	if (!file->json)
 		return 0;
 	for (const char *const *name = registry_names(reference->registry, own); *name; name++) {
-		int result = from_json(keyring, keyring->files[i].json, *name,
-				       reference->repository, found, err);
+		int result =
+			from_json(keyring, file->json, *name, reference->repository, found, err);
 
-		if (result)
-			return result < 0 ? error_wrap(err, "%s", path) : result;
+		if (result < 0)
+			return error_wrap(err, "%s", file->path);
+		if (result) {
+			found->origin = xstrdup(file->path);
+			return 1;
+		}
 	}
 	return 0;
+}
+
+static int from_files(struct keyring *keyring, const struct reference *reference,
+		      struct credentials *found, ducc_error **err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < keyring->n && !result; i++) {
+		struct auth_file *file = &keyring->files[i];
+
+		result = from_file(keyring, file, reference, found, err);
+		if (keyring->context && result >= 0)
+			context_notice(keyring->context, DUCC_DEBUG,
+				       "credentials for %s/%s: %s: %s", reference->registry,
+				       reference->repository, file->path,
+				       result       ? "found"
+				       : file->json ? "no entry"
+						    : "no such file");
+	}
+	return result;
 }
 
 int keyring_find(struct keyring *keyring, const struct reference *reference,
@@ -302,10 +362,8 @@ int keyring_find(struct keyring *keyring, const struct reference *reference,
 	*credentials = (struct credentials){0};
 	if (from_environment(reference, credentials))
 		return 0;
-	found = 0;
 	pthread_mutex_lock(&keyring->mutex);
-	for (size_t i = 0; i < ARRAY_LEN(files) && !found; i++)
-		found = from_file(keyring, i, reference, credentials, err);
+	found = from_files(keyring, reference, credentials, err);
 	pthread_mutex_unlock(&keyring->mutex);
 	if (found < 0)
 		credentials_free(credentials);

@@ -134,7 +134,10 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 	if (response->status / 100 == 2)
 		return 0;
 	*transient = http_status_is_transient(response->status);
-	return http_status_error(response, err);
+	http_status_error(response, err);
+	return endpoint->auth && (response->status == 401 || response->status == 403)
+		       ? auth_explain(endpoint->auth, err)
+		       : -1;
 }
 
 int endpoint_request_once(struct endpoint *endpoint, struct http *http,

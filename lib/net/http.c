@@ -274,8 +274,10 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 
 bool http_status_is_transient(long status)
 {
-	return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
-	       status == 503 || status == 504;
+	/* Not implemented, no such version, log in to the network: that stays so. */
+	if (status == 501 || status == 505 || status == 511)
+		return false;
+	return status == 408 || status == 425 || status == 429 || status / 100 == 5;
 }
 
 static const char *status_text(long status)
@@ -288,6 +290,12 @@ static const char *status_text(long status)
 		return ", access denied";
 	case 404:
 		return ", not found";
+	case 301:
+	case 302:
+	case 303:
+	case 307:
+	case 308:
+		return ", a redirect to nowhere";
 	case 429:
 		return ", too many requests";
 	default:
@@ -321,6 +329,16 @@ static enum ducc_error_kind status_kind(long status)
 	}
 }
 
+/* True for an answer to a plain HTTP request by a server that uses TLS (nginx, Go, Apache). */
+static bool requires_tls(const struct http_response *response)
+{
+	const char *body = response->body.len ? response->body.data : "";
+
+	return response->status == 400 &&
+	       (strcasestr(body, "to an HTTPS server") || strcasestr(body, "to HTTPS port") ||
+		strcasestr(body, "to an SSL-enabled server port"));
+}
+
 int http_status_error(const struct http_response *response, ducc_error **err)
 {
 	AUTO_FREE char *message = registry_message(&response->body);
@@ -328,6 +346,8 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 
 	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "server",
 		    response->status, status_text(response->status));
+	if (requires_tls(response))
+		buffer_adds(&text, ", the server uses TLS: write https://");
 	if (message)
 		buffer_addf(&text, ": %s", message);
 	if (response->status == 429 && response->rate_limit)
@@ -442,6 +462,14 @@ static bool is_transient(CURLcode code)
 	}
 }
 
+/* True if the TLS handshake failed because the server answered in plain HTTP. */
+static bool is_plain_http(CURLcode code, const char *reason)
+{
+	return code == CURLE_SSL_CONNECT_ERROR &&
+	       (strstr(reason, "wrong version number") || strstr(reason, "unknown protocol") ||
+		strstr(reason, "unexpected TLS packet"));
+}
+
 static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
 				     const char *value)
 {
@@ -488,6 +516,26 @@ static long proxy_status(CURL *curl)
 	return status / 100 == 2 ? 0 : status;
 }
 
+/* The error of a transfer that libcurl gave up, with advice on TLS. */
+static int transfer_error(const struct transfer *transfer, CURLcode code, const char *reason,
+			  ducc_error **err)
+{
+	AUTO_FREE char *host = url_authority(transfer->url);
+
+	reason = *reason ? reason : curl_easy_strerror(code);
+	if (is_plain_http(code, reason))
+		return error_set(err,
+				 "the server does not use TLS: write http://%s, or mark it as "
+				 "insecure in registries.conf (%s)",
+				 host ? host : "", reason);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return error_set(err,
+				 "%s: if you trust its certificate authority, add the certificate "
+				 "as /etc/containers/certs.d/%s/ca.crt",
+				 reason, host ? host : "");
+	return error_set(err, "%s", reason);
+}
+
 /* Some servers compress documents without being asked to; blobs are verified as sent. */
 static int decode_body(struct transfer *transfer, ducc_error **err)
 {
@@ -531,11 +579,12 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 		return -1;
 	}
 	refused = proxy_status(curl);
-	*transient = refused ? http_status_is_transient(refused) : is_transient(code);
+	*transient = refused ? http_status_is_transient(refused)
+			     : is_transient(code) && !is_plain_http(code, reason);
 	if (refused)
 		error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
 	else
-		error_set(err, "%s", *reason ? reason : curl_easy_strerror(code));
+		transfer_error(transfer, code, reason, err);
 	return error_kind(err, *transient                                   ? DUCC_TRANSIENT
 			       : code == CURLE_PEER_FAILED_VERIFICATION     ? DUCC_DENIED
 			       : context_cancelled(transfer->http->context) ? DUCC_CANCELLED

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/buffer.h"
+#include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/toml.h"
@@ -196,8 +197,9 @@ static int read_directory(struct mirrors *mirrors, const char *directory, ducc_e
 
 static int read_all(struct mirrors *mirrors, ducc_error **err)
 {
-	const char *named = getenv("CONTAINERS_REGISTRIES_CONF"), *home = getenv("HOME");
+	const char *named = getenv("CONTAINERS_REGISTRIES_CONF");
 	const char *config = getenv("XDG_CONFIG_HOME");
+	AUTO_FREE char *home = home_directory();
 	AUTO_FREE char *own = config && *config ? format("%s/containers/registries.conf", config)
 						: format("%s/.config/containers/registries.conf",
 							 home ? home : "");

@@ -31,7 +31,7 @@ struct network *network_new(struct context *context)
 
 	pthread_mutex_init(&network->mutex, NULL);
 	network->context = context;
-	network->keyring = keyring_new();
+	network->keyring = keyring_new(context);
 	return network;
 }
 

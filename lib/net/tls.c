@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/reference.h"
@@ -15,24 +16,23 @@
 /* The certificate directory of this registry, or NULL. */
 static char *find_directory(const char *authority)
 {
-	/* Each location: a variable, or NULL, and a suffix to its value. */
-	static const struct {
-		const char *variable, *suffix;
+	AUTO_FREE char *home = home_directory();
+	const struct {
+		const char *parent, *suffix;
 	} places[] = {
-		{"HOME", "/.config/containers/certs.d"},
-		{NULL, "/etc/containers/certs.d"},
-		{NULL, "/etc/docker/certs.d"},
+		{home, "/.config/containers/certs.d"},
+		{"", "/etc/containers/certs.d"},
+		{"", "/etc/docker/certs.d"},
 	};
 
 	/* A redirect may supply the authority: it must not escape the directory. */
 	for (size_t i = 0; registry_is_valid(authority) && i < ARRAY_LEN(places); i++) {
-		const char *home = places[i].variable ? getenv(places[i].variable) : "";
 		struct stat st;
 		char *path;
 
-		if (!home)
+		if (!places[i].parent)
 			continue;
-		path = format("%s%s/%s", home, places[i].suffix, authority);
+		path = format("%s%s/%s", places[i].parent, places[i].suffix, authority);
 		if (!stat(path, &st) && S_ISDIR(st.st_mode))
 			return path;
 		free(path);
