@@ -257,6 +257,7 @@ struct input {
 	char *data; /* read, but not yet consumed */
 	size_t len, capacity;
 	bool end;
+	bool checked; /* that it is a list of records */
 };
 
 struct input *tool_input(struct tool *tool, char **operands, int n)
@@ -305,14 +306,81 @@ static bool fill(struct input *input, bool wait)
 	return n > 0;
 }
 
+/* True for the beginning of an archive, or of a compressed one. */
+static bool is_archive(const char *data, size_t len)
+{
+	static const char *const magics[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd",
+					     "\xfd"
+					     "7zXZ",
+					     "BZh"};
+
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (len >= strlen(magics[i]) && !memcmp(data, magics[i], strlen(magics[i])))
+			return true;
+	return len >= 512 && !memcmp(data + 257, "ustar", 5);
+}
+
+/* The first line that is not empty or a comment, if it is complete; else NULL. */
+static const char *first_line(const struct input *input)
+{
+	const char *text = input->data, *end;
+
+	for (;; text = end + 1) {
+		end = strchr(text, '\n');
+		if (*text && !strchr("#%\n", *text) && strncmp(text, "---", 3) != 0)
+			return end || input->end ? text : NULL;
+		if (!end)
+			return NULL;
+	}
+}
+
+/* True for a line of YAML, key: value.  The fields of a record begin with a tab. */
+static bool is_yaml(const char *text)
+{
+	size_t len = strcspn(text, "\t\r\n");
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == ':' && (i + 1 == len || text[i + 1] == ' '))
+			return true;
+	return false;
+}
+
+/* Consumes input that is not a list of records, and reports it once instead of line by line. */
+static void check_input(struct input *input)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark */
+	size_t n = sizeof(mark) - 1;
+	const char *what = NULL, *first;
+
+	if (input->len >= n && !memcmp(input->data, mark, n))
+		memmove(input->data, input->data + n, input->len -= n);
+	input->data[input->len] = '\0';
+	first = first_line(input);
+	input->checked = first || input->end;
+	if (is_archive(input->data, input->len))
+		what = "an archive, not a list of images (for its images: ducc-fetch "
+		       "docker-archive:-)";
+	else if (first && is_yaml(first))
+		what = "a recipe, not a list of images (expand it with ducc-wish)";
+	if (!what)
+		return;
+	fprintf(stderr, "%s: standard input: %s\n", input->tool->name, what);
+	input->tool->failed++;
+	input->len = 0;
+	input->checked = input->end = true;
+}
+
 /* The next line without its newline, allocated; NULL at the end, or if none is complete yet. */
 static char *next_line(struct input *input, bool wait)
 {
 	for (;;) {
-		char *newline = input->len ? memchr(input->data, '\n', input->len) : NULL;
-		size_t len = newline ? (size_t)(newline - input->data) : input->len;
-		char *text;
+		char *newline, *text;
+		size_t len;
 
+		if (input->len && !input->checked)
+			check_input(input);
+		newline = input->len ? memchr(input->data, '\n', input->len) : NULL;
+		len = newline ? (size_t)(newline - input->data) : input->len;
 		if (!newline && !(input->end && input->len)) {
 			if (!fill(input, wait) && !(input->end && input->len))
 				return NULL;

@@ -7,6 +7,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+/* How skopeo and others mark the names of images in registries. */
+#define TRANSPORT "docker://"
+
 static bool is_lower_alnum(char c)
 {
 	return text_is_alnum(c) && !(c >= 'A' && c <= 'Z');
@@ -156,12 +159,47 @@ static char *take_registry(const char **text, bool explicit)
 	return registry;
 }
 
+static bool begins(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/* The names of images do not have 64 hexadecimal digits: those are IDs, of images or layers. */
+static bool is_id(const struct reference *reference, const char *repository)
+{
+	return !strcmp(reference->registry, DOCKER_HUB) &&
+	       (digest_is_hex(repository) ||
+		(!strcmp(repository, "sha256") && reference->tag && digest_is_hex(reference->tag)));
+}
+
+/* Checks the repository, as it was written. */
+static int check_repository(const struct reference *reference, const char *repository,
+			    ducc_error **err)
+{
+	AUTO_FREE char *lower = xstrdup(repository);
+
+	if (is_id(reference, repository))
+		return error_set(err, "an image ID, not a name: use `podman save ID | ducc-fetch "
+				      "docker-archive:-=NAME'");
+	if (valid_repository(reference->repository))
+		return 0;
+	for (char *p = lower; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return error_set(err, "not a repository: %s%s", repository,
+			 strcmp(lower, repository) != 0 && valid_repository(lower)
+				 ? " (must be lower case)"
+				 : "");
+}
+
 static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
 {
-	const char *separator = strstr(text, "://");
+	const char *separator;
 	AUTO_FREE char *rest = NULL;
 	char *at, *colon;
 
+	if (begins(text, TRANSPORT))
+		text += strlen(TRANSPORT);
+	separator = strstr(text, "://");
 	if (separator) {
 		reference->scheme = xstrndup(text, (size_t)(separator - text));
 		if (strcmp(reference->scheme, "http") != 0 &&
@@ -213,9 +251,7 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 		reference->repository = format("library/%s", rest);
 	else
 		reference->repository = xstrdup(rest);
-	if (!valid_repository(reference->repository))
-		return error_set(err, "not a repository: %s", rest);
-	return 0;
+	return check_repository(reference, rest, err);
 }
 
 static int parse_or_free(struct reference *reference, const char *text, bool pattern,
@@ -280,11 +316,6 @@ static bool matches(const char *pattern, const char *tag)
 	while (*pattern == '*')
 		pattern++;
 	return !*pattern;
-}
-
-static bool begins(const char *text, const char *prefix)
-{
-	return !strncmp(text, prefix, strlen(prefix));
 }
 
 static bool ends(const char *text, const char *suffix)

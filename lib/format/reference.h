@@ -7,7 +7,8 @@
  *
  * Without a scheme, loopback hosts default to http, all others to https.  Without
  * a registry (the first component has no dot, no colon and is not `localhost`)
- * the default is Docker Hub; one-component names there are in `library`.
+ * the default is Docker Hub; one-component names there are in `library`.  A prefix docker://
+ * is ignored.
  *
  * A pattern is a reference whose tag may contain `*`, which matches any text,
  * including none.  Functions accept patterns only where documented.

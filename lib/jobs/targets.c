@@ -11,10 +11,31 @@ static const struct target *const targets[] = {
 	&cvmfs_target,
 };
 
+#define MOUNTS "/cvmfs/"
+
+/* The name of the CernVM-FS repository whose mount point the path is, or lies in; or NULL. */
+static char *mounted_name(const char *path)
+{
+	size_t slashes = strspn(path, "/");
+
+	if (!slashes || strncmp(path + slashes - 1, MOUNTS, strlen(MOUNTS)) != 0)
+		return NULL;
+	path += slashes - 1 + strlen(MOUNTS);
+	path += strspn(path, "/");
+	return *path ? xstrndup(path, strcspn(path, "/")) : NULL;
+}
+
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err)
 {
+	AUTO_FREE char *mounted = mounted_name(name);
+
 	*repository = (struct repository){.name = xstrdup(name)};
+	if (mounted)
+		return error_set_kind(err, DUCC_USAGE,
+				      "repository %s: CernVM-FS is written by name, not by path: "
+				      "write %s",
+				      name, mounted);
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
 		int found;
 

@@ -1,13 +1,66 @@
 /* Registries as a source (source.h). */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "net/registry.h"
 #include "source/source.h"
 
+#define SHORT_ID 12 /* digits of an image ID that tools show */
+
+/* What other tools accept, and what to do instead. */
+static const struct {
+	const char *prefix, *advice;
+} others[] = {
+	{"containers-storage:", "podman save IMAGE | ducc-fetch docker-archive:-"},
+	{"docker-daemon:", "docker save IMAGE | ducc-fetch docker-archive:-"},
+	{"dir:", "skopeo copy dir:DIR oci:LAYOUT:NAME, then ducc-fetch oci:LAYOUT:NAME"},
+};
+
+static bool looks_like_path(const char *text)
+{
+	static const char *const beginnings[] = {"/", "./", "../", "~"};
+	const char *suffix = strstr(text, ".tar");
+
+	for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
+		if (!strncmp(text, beginnings[i], strlen(beginnings[i])))
+			return true;
+	return (suffix || strstr(text, ".tgz")) && !access(text, F_OK);
+}
+
+static int refuse_path(const char *path, ducc_error **err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_errno(err, errno, "a path, not an image");
+	if (S_ISDIR(st.st_mode))
+		return error_set(err, "a directory, not an image: for an OCI layout, write oci:%s",
+				 path);
+	return error_set(err,
+			 "a file, not an image: for an archive, write docker-archive:%s or "
+			 "oci-archive:%s",
+			 path, path);
+}
+
+/* Refuses what is not the name of an image in a registry, but something else. */
+static int check_kind(const char *text, ducc_error **err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (!strncmp(text, others[i].prefix, strlen(others[i].prefix)))
+			return error_set(err, "%s is not supported: use %s", others[i].prefix,
+					 others[i].advice);
+	return looks_like_path(text) ? refuse_path(text, err) : 0;
+}
+
 static int remote_open(struct source *source, const char *text, ducc_error **err)
 {
 	static const struct login login = {.push = false};
 
+	if (check_kind(text, err) < 0)
+		return error_kind(err, DUCC_USAGE);
 	if (reference_parse(&source->reference, text, err) < 0)
 		return -1;
 	source->data = network_registry(source->network, &source->reference, &login, err);
@@ -30,6 +83,23 @@ static int remote_peek(struct source *source, struct digest *digest)
 	return known > 0;
 }
 
+/* Names a tag or manifest that does not exist in full: defaults may have completed it. */
+static int explain_missing(const struct reference *reference, ducc_error **err)
+{
+	AUTO_FREE char *full = reference_format(reference);
+	const char *name = strrchr(reference->repository, '/');
+
+	error_wrap(err, "there is no %s", full);
+	name = name ? name + 1 : reference->repository;
+	if (strcmp(reference->registry, DOCKER_HUB) != 0 || strlen(name) < SHORT_ID ||
+	    name[strspn(name, "0123456789abcdef")])
+		return -1;
+	return error_wrap(err,
+			  "for an image ID, use `podman save %s | ducc-fetch "
+			  "docker-archive:-=NAME'",
+			  name);
+}
+
 static int remote_manifest(struct source *source, const struct digest *digest, char **data,
 			   size_t *len, ducc_error **err)
 {
@@ -40,6 +110,8 @@ static int remote_manifest(struct source *source, const struct digest *digest, c
 	int result = registry_get_manifest(source->data, http, name, digest, data, len, err);
 
 	network_give(network, http);
+	if (result < 0 && err && *err && !digest && ducc_error_kind(*err) == DUCC_NOT_FOUND)
+		return explain_missing(&source->reference, err);
 	return result;
 }
 

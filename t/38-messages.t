@@ -1,0 +1,119 @@
+#!/bin/sh
+# What users get wrong, and what they are told then; where credentials are found.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+
+S=$tmp/store
+creds=$registry_user:$registry_password
+make_image "$tmp/oci" app
+cd "$tmp"
+# says TITLE PATTERN COMMAND...: it fails, and says this in one line
+says() {
+	says_title=$1 says_pattern=$2
+	shift 2
+	fails "$says_title" "$@"
+	like "... is explained" "$(cat "$out")" "$says_pattern"
+	is "... in one line" "$(wc -l <"$out")" 1
+}
+wanted() { # IMAGE: what ducc-wish makes of it
+	echo "$1" | ducc-wish - 2>&1
+}
+
+# Names
+is "docker:// is a prefix" "$(wanted docker://alpine)" https://registry.hub.docker.com/library/alpine:latest
+is "... with a registry, too" "$(wanted docker://localhost:5000/a/b:c)" http://localhost:5000/a/b:c
+is "... and a repository on Docker Hub" "$(wanted docker://org/app:1)" https://registry.hub.docker.com/org/app:1
+id=$(printf %064d 7)
+touch app.tar
+says "a repository in upper case" 'not a repository: Team/App \(must be lower case\)' ducc-fetch -s "$S" example.org/Team/App:1
+says "an image ID" 'an image ID, not a name: use `podman save' ducc-fetch -s "$S" "$id"
+says "a digest alone" 'an image ID, not a name: use `podman save' ducc-fetch -s "$S" "sha256:$id"
+says "a file" 'a file, not an image: .* docker-archive:./app.tar or oci-archive:./app.tar' ducc-fetch -s "$S" ./app.tar
+says "a file without a slash" 'a file, not an image: ' ducc-fetch -s "$S" app.tar
+says "a directory" "a directory, not an image: .* oci:$tmp/oci" ducc-fetch -s "$S" "$tmp/oci"
+says "no file" 'a path, not an image: No such file' ducc-fetch -s "$S" ../nowhere/app.tgz
+says "an image in Podman's store" 'podman save IMAGE \| ducc-fetch docker-archive:-' ducc-fetch -s "$S" containers-storage:app
+says "an image of a Docker daemon" 'docker save IMAGE \| ducc-fetch docker-archive:-' ducc-fetch -s "$S" docker-daemon:app:1
+
+# Standard input
+given() { # FILE TOOL...
+	given_file=$1
+	shift
+	"$@" <"$given_file"
+}
+rm app.tar
+skopeo copy -q --insecure-policy "oci:$tmp/oci:app" "docker-archive:$tmp/app.tar:app:1"
+gzip -c app.tar >app.tar.gz
+printf '\n# wanted\n---\nversion: 1\ninput:\n  - alpine\n  - debian\n' >recipe.yaml
+grep -v '^$\|^#' recipe.yaml >recipe
+for tool in ducc-fetch ducc-unpack ducc-publish ducc-gc; do
+	says "$tool of an archive" 'standard input: an archive, not a list of images' given app.tar $tool -s "$S" -r ./repo
+	says "$tool of a recipe" 'standard input: a recipe, not a list of images .*ducc-wish' given recipe $tool -s "$S" -r ./repo
+done
+says "a compressed one" 'standard input: an archive' given app.tar.gz ducc-fetch -s "$S"
+fails "a recipe that begins with a comment" given recipe.yaml ducc-fetch -s "$S"
+is "... is noticed, too" "$(grep -c '^ducc-fetch: standard input: a recipe' "$out")" 1
+printf '\357\273\277oci:%s:app\tnote=a: b\n' "$tmp/oci" >list
+ok "a list with a byte order mark is none of that" given list ducc-fetch -s "$S"
+
+# Repositories
+says "a path below /cvmfs" 'repository /cvmfs/unpacked.example.org: .* write unpacked.example.org' \
+	ducc-gc -a -r /cvmfs/unpacked.example.org
+is "... is not made" "$(ls -d /cvmfs/unpacked.example.org 2>/dev/null)" ""
+
+# A registry that wants credentials, and one that hides behind TLS
+start_registry htpasswd
+push "$tmp/oci:app" "$registry/team/app:1" --dest-creds "$creds"
+image=$registry/team/app:1
+says "no credentials" "no credentials for $registry \(use .podman login $registry.; -vv .*401" ducc-fetch -s "$S" "$image"
+auth() { # PASSWORD: the file that `podman login' writes
+	jq -nc --arg h "$registry" --arg c "$registry_user:$1" '{auths: {($h): {auth: ($c | @base64)}}}'
+}
+mkdir -p "$HOME/.docker"
+auth wrong >"$HOME/.docker/config.json"
+says "a wrong password" "as user $registry_user \(credentials from $HOME/.docker/config.json\): .*401" ducc-fetch -s "$S" "$image"
+fails "-vv" ducc-fetch -v -v -s "$S" "$image"
+is "... lists the files that were read" "$(sed -n "s|^ducc-fetch: credentials for $registry/team/app: ||p" "$out" | tr '\n' ' ')" \
+	"$HOME/run/containers/auth.json: no such file $HOME/.config/containers/auth.json: no such file $HOME/.docker/config.json: found "
+auth "$registry_password" >"$HOME/.docker/config.json"
+ok "the right one" ducc-fetch -s "$S" "$image"
+says "no such tag" "there is no http://$registry/team/app:latest: .*404" ducc-fetch -s "$S" "$registry/team/app"
+
+# Services have no $HOME: the passwd database has it. Root's Podman keeps credentials in /run/containers/0.
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	home=$(getent passwd 0 | cut -d: -f6)
+	mkdir -p "$tmp/etc/.docker" "$tmp/runs/containers/0" "$tmp/runs/user/0/containers"
+	# in_private MOUNT WHERE COMMAND...: with the directory MOUNT at WHERE
+	in_private() {
+		unshare -m sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$@"
+	}
+	cp "$HOME/.docker/config.json" "$tmp/etc/.docker"
+	ok "without HOME, root's home directory counts" in_private "$tmp/etc" "$home" env -u HOME ducc-fetch -s "$tmp/s1" "$image"
+	rm "$HOME/.docker/config.json"
+	auth "$registry_password" >"$tmp/runs/containers/0/auth.json"
+	ok "without XDG_RUNTIME_DIR, /run/containers/0 counts" in_private "$tmp/runs" /run env -u XDG_RUNTIME_DIR ducc-fetch -s "$tmp/s2" "$image"
+	fails "... but not with it" in_private "$tmp/runs" /run ducc-fetch -s "$tmp/s3" "$image"
+	mv "$tmp/runs/containers/0/auth.json" "$tmp/runs/user/0/containers"
+	ok "... and /run/user/0, too" in_private "$tmp/runs" /run env -u XDG_RUNTIME_DIR ducc-fetch -s "$tmp/s4" "$image"
+	ok "... where skopeo finds them" in_private "$tmp/runs" /run env XDG_RUNTIME_DIR=/run/user/0 \
+		skopeo inspect --tls-verify=false "docker://$image"
+fi
+
+# TLS
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+	-keyout tls.key -out tls.crt 2>/dev/null
+new_port
+tls=127.0.0.1:$port
+start_nginx <<END
+server { listen $tls ssl; ssl_certificate $tmp/tls.crt; ssl_certificate_key $tmp/tls.key; location /v2/ { return 404; } }
+server { @LISTEN@ location /v2/ { return 404; } }
+END
+says "https for a registry without TLS" "the server does not use TLS: write http://$nginx" ducc-fetch -q -s "$S" "https://$nginx/a"
+says "http for one with TLS" 'the server uses TLS: write https://' ducc-fetch -q -s "$S" "http://$tls/a"
+says "a certificate of nobody" "certificate.* add the certificate as /etc/containers/certs.d/$tls/ca.crt" ducc-fetch -q -s "$S" "https://$tls/a"
+mkdir -p "$HOME/.config/containers/certs.d/$tls"
+cp tls.crt "$HOME/.config/containers/certs.d/$tls/ca.crt"
+says "... with it" "there is no https://$tls/a:latest" ducc-fetch -q -s "$S" "https://$tls/a"
+
+done_testing
