@@ -49,6 +49,12 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 /* Reads the digest in the second line; false if there is none. */
 bool listing_id(int fd, struct digest *id);
 
+/* Checks that digest, without parsing the rest. */
+int listing_check(int fd, ducc_error **err);
+
+/* Reads the header of a layer's listing that has a digest; false if there is none. */
+bool listing_head_of(int fd, struct listing_head *head);
+
 /* Shared by writer and reader: the first line, the start of the second, the header, words. */
 #define LISTING_MAGIC "#mtree"
 #define LISTING_DIGEST "# sha256="

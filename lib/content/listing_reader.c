@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "content/listing.h"
 
+#define HEAD_SIZE 512 /* bytes that have the header of a layer */
+
 struct line {
 	struct tree *tree;
 	struct file *file;
@@ -428,6 +430,38 @@ static bool parse_head(const char *line, struct listing_head *head)
 	again = format(LISTING_HEAD, head->layer.hex, head->diff_id.hex, head->size,
 		       head->unpacked);
 	return !strcmp(again, line);
+}
+
+bool listing_head_of(int fd, struct listing_head *head)
+{
+	char line[HEAD_SIZE + 1] = "", *newline;
+	struct digest id;
+
+	if (!listing_id(fd, &id) || pread(fd, line, HEAD_SIZE, (off_t)LISTING_START) < 0)
+		return false;
+	newline = strchr(line, '\n');
+	if (newline)
+		*newline = '\0';
+	return newline && parse_head(line, head);
+}
+
+int listing_check(int fd, ducc_error **err)
+{
+	AUTO_PIECES pieces = pieces_of(fd, LISTING_START, TO_THE_END);
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	struct digest id, actual;
+
+	while (pieces_next(&pieces))
+		hasher_update(hasher, pieces.data, pieces.len);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	digest_from_bytes(&actual, sha256);
+	if (pieces.error)
+		return error_errno(err, pieces.error, "listing");
+	if (!listing_id(fd, &id) || !digest_equal(&id, &actual))
+		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: digest mismatch");
+	return 0;
 }
 
 /*

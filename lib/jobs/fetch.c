@@ -57,24 +57,34 @@ static int ask_source(struct fetch *fetch, const struct digest *digest, struct d
 	return 0;
 }
 
-static bool is_stored(const struct fetch *fetch, const struct digest *digest)
-{
-	return fetch->store.fd >= 0 && store_has_blob(&fetch->store, digest);
-}
-
+/* Gets a document from the store: 1, 0 if it is not there, perhaps no longer, or -1. */
 static int read_stored(const struct fetch *fetch, const struct digest *digest,
 		       struct document *document, ducc_error **err)
 {
+	ducc_error *error = NULL;
+	enum ducc_error_kind kind;
+
 	document->digest = *digest;
-	return store_read_blob(&fetch->store, digest, &document->data, &document->len, err);
+	if (fetch->store.fd < 0)
+		return 0;
+	if (!store_read_blob(&fetch->store, digest, &document->data, &document->len, &error))
+		return 1;
+	kind = ducc_error_kind(error);
+	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
 }
 
 /* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */
 static int get_document(struct fetch *fetch, const struct digest *digest, struct document *document,
 			ducc_error **err)
 {
-	return is_stored(fetch, digest) ? read_stored(fetch, digest, document, err)
-					: ask_source(fetch, digest, document, err);
+	int found = read_stored(fetch, digest, document, err);
+
+	if (found)
+		return found < 0 ? -1 : 0;
+	return ask_source(fetch, digest, document, err);
 }
 
 /*
@@ -88,9 +98,9 @@ static int get_top(struct fetch *fetch, struct document *document, ducc_error **
 	struct digest digest;
 
 	if (reference_is_pinned(reference))
-		return is_stored(fetch, &reference->digest) &&
+		return fetch->store.fd >= 0 &&
 				       fetched_under(&fetch->store, &reference->digest, reference)
-			       ? read_stored(fetch, &reference->digest, document, err)
+			       ? get_document(fetch, &reference->digest, document, err)
 			       : ask_source(fetch, &reference->digest, document, err);
 	if (source->kind->peek && source->kind->peek(&fetch->source, &digest) > 0)
 		return get_document(fetch, &digest, document, err);
@@ -240,8 +250,11 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
 
-	if (!store_has_blob(&fetch->store, &descriptor->digest) &&
-	    fetch_blob(fetch, descriptor, err) < 0)
+	struct document config = {NULL};
+	int found = read_stored(fetch, &descriptor->digest, &config, err);
+
+	free(config.data);
+	if (found < 0 || (!found && fetch_blob(fetch, descriptor, err) < 0))
 		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
 	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
@@ -257,7 +270,7 @@ static void choose_layers(struct fetch *fetch)
 		const struct descriptor *layer = &manifest->layers[i];
 
 		if (!strset_add(&known, layer->digest.hex) ||
-		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
+		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, layer)) ||
 		    repository_has_layer(&fetch->repository, &layer->digest))
 			continue;
 		fetch->wanted[fetch->n_wanted++] = i;
@@ -299,10 +312,9 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 {
 	struct store *store = &fetch->store;
 	const struct document *manifest = &fetch->manifest_document;
-	const struct platform *platform = &fetch->image.config.platform;
 	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
-	AUTO_JSON *descriptor = NULL;
+	AUTO_JSON *entry = NULL;
 	struct digest digest;
 
 	for (size_t i = 0; i < fetch->n_indexes; i++)
@@ -313,18 +325,8 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 		return -1;
 	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
 		return -1;
-	descriptor =
-		descriptor_to_json(MEDIA_OCI_MANIFEST, &digest, oci ? strlen(oci) : manifest->len);
-	if (oci) {
-		AUTO_FREE char *original = format(PRI_DIGEST, manifest->digest.hex);
-		cJSON *annotations = json_object();
-
-		json_set_string(annotations, ANNOTATION_MANIFEST, original);
-		json_set(descriptor, "annotations", annotations);
-	}
-	if (platform->os && platform->architecture)
-		json_set(descriptor, "platform", platform_to_json(platform));
-	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, descriptor, err);
+	entry = index_entry(&manifest->digest, manifest->len, oci, &fetch->image.config.platform);
+	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, entry, err);
 }
 
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
@@ -378,12 +380,9 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return -1;
 	result = source_open(&fetch->source, session->network, &session->input,
 			     ducc_record_reference(record), err);
-	if (!result && session->dry_run)
-		result = store_open_existing(&fetch->store, session->store_path, err);
-	else if (!result)
-		result = store_open(&fetch->store, session->store_path, err);
-	fetch->store.index = session->index;
-	if (!result && !session->dry_run && !session->swept) {
+	if (!result)
+		result = session_open_store(session, &fetch->store, true, err);
+	if (result > 0 && !session->dry_run && !session->swept) {
 		store_sweep(&fetch->store);
 		session->swept = true;
 	}
@@ -446,7 +445,7 @@ static int list_platforms(struct fetch *fetch, const ducc_record *record, char *
 
 	if (source_open(&fetch->source, session->network, &session->input,
 			ducc_record_reference(record), err) < 0 ||
-	    store_open_existing(&fetch->store, session->store_path, err) < 0 ||
+	    session_open_store(session, &fetch->store, false, err) < 0 ||
 	    get_top(fetch, document, err) < 0)
 		return -1;
 	json = json_parse(document->data, document->len, "manifest", err);

@@ -103,6 +103,22 @@ static bool manifest_digests(const cJSON *entry, struct digest *listed, struct d
 	return !original || digest_parse(manifest, original);
 }
 
+enum found { FOUND, GONE, UNCLEAR };
+
+/* Reads the manifest of an image; GONE: it is missing or damaged, so that the entry is useless. */
+static enum found read_manifest(struct clean *clean, const struct digest *digest, char **data,
+				size_t *len, struct manifest *manifest)
+{
+	ducc_error *error = NULL;
+	enum ducc_error_kind kind;
+
+	if (!store_read_blob(&clean->store, digest, data, len, &error))
+		return manifest_parse(manifest, *data, *len, NULL) < 0 ? UNCLEAR : FOUND;
+	kind = ducc_error_kind(error);
+	ducc_error_free(error);
+	return kind == DUCC_NOT_FOUND || kind == DUCC_CORRUPT ? GONE : UNCLEAR;
+}
+
 static bool keep_entry(void *ctx, const cJSON *entry)
 {
 	struct clean *clean = ctx;
@@ -111,16 +127,17 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	AUTO_MANIFEST parsed = {.n = 0};
 	struct digest listed, manifest;
 	bool published, old;
+	enum found found;
 	size_t len;
 
 	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* not written by ducc */
-	if (!store_has_blob(&clean->store, &manifest)) {
-		tell(clean, name ? name : listed.hex); /* useless without its manifest */
+	found = read_manifest(clean, &manifest, &data, &len, &parsed);
+	if (found == GONE) {
+		tell(clean, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
-	if (store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
-	    manifest_parse(&parsed, data, len, NULL) < 0) {
+	if (found == UNCLEAR) {
 		clean->unclear = true; /* it may need any blob */
 		return true;
 	}
@@ -216,7 +233,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 static int run(struct clean *clean, ducc_error **err)
 {
 	const char *name = clean->session->repository, *path = clean->session->store_path;
-	int found = store_open_existing(&clean->store, path, err);
+	int found = session_open_store(clean->session, &clean->store, false, err);
 
 	if (found < 0)
 		return -1;

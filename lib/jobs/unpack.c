@@ -29,6 +29,7 @@
 #include "content/merge.h"
 #include "content/quota.h"
 #include "content/settle.h"
+#include "content/unpacked.h"
 #include "format/image.h"
 #include "jobs/events.h"
 #include "jobs/session.h"
@@ -139,7 +140,7 @@ static int list_layers(struct unpack *unpack, ducc_error **err)
 static int open_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
 {
 	const char *repository = ducc_repository(unpack->session, record);
-	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
+	int found = session_open_store(unpack->session, &unpack->store, false, err);
 	struct digest manifest;
 
 	if (!found)
@@ -162,7 +163,7 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
 {
 	AUTO_FREE char *listing = store_layer_listing_name(layer);
-	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
+	int fd = unpacked_open_listing(&unpack->store, listing, NULL);
 
 	*in_store = fd >= 0;
 	if (fd < 0)
@@ -170,11 +171,14 @@ static int open_listing(const struct unpack *unpack, const struct digest *layer,
 	return fd;
 }
 
-static bool has_tar(const struct unpack *unpack, const struct digest *layer)
+/* Discards the listing of a layer in the store if its content is damaged. */
+static void check_listing(const struct unpack *unpack, const struct digest *layer)
 {
-	AUTO_FREE char *tar = store_layer_tar_name(layer);
+	AUTO_FREE char *name = store_layer_listing_name(layer);
+	AUTO_CLOSE int fd = unpacked_open_listing(&unpack->store, name, NULL);
 
-	return path_exists(unpack->store.fd, tar);
+	if (fd >= 0)
+		unpacked_check_listing(&unpack->store, name, fd, NULL);
 }
 
 /* True if the layer need not be read: its content is in the store or published. */
@@ -185,7 +189,7 @@ static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
 
 	if (listing < 0)
 		return false;
-	return (in_store && has_tar(unpack, layer)) ||
+	return (in_store && unpacked_has_tar(&unpack->store, layer, listing)) ||
 	       repository_has_layer(&unpack->repository, layer);
 }
 
@@ -213,7 +217,10 @@ static int stage_layers(struct unpack *unpack, ducc_error **err)
 		AUTO_FREE char *tar = store_layer_tar_name(digest);
 		AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-		if (layer->first != layer || is_unpacked(unpack, digest))
+		if (layer->first != layer)
+			continue;
+		check_listing(unpack, digest);
+		if (is_unpacked(unpack, digest))
 			continue;
 		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
 			return -1;
@@ -304,6 +311,22 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 	return 0;
 }
 
+/*
+ * If a layer cannot be read because its blob in the store is damaged, discards that: the next
+ * ducc-fetch downloads it again.  Anything else is a fault of the image.
+ */
+static void blame_blob(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+{
+	enum ducc_error_kind kind = ducc_error_kind(*err);
+	ducc_error *damage = NULL;
+
+	if ((kind != DUCC_CORRUPT && kind != DUCC_LIMIT) ||
+	    !store_verify_blob(&unpack->store, &layer->head.layer, &damage))
+		return;
+	ducc_error_free(*err);
+	*err = damage;
+}
+
 static int read_one(void *ctx, size_t i, ducc_error **err)
 {
 	struct unpack *unpack = ctx;
@@ -317,6 +340,8 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 	span_begin(&span, unpack->session->events, "layer_conversion", reference,
 		   &layer->head.layer);
 	result = read_layer(unpack, layer, err);
+	if (result < 0)
+		blame_blob(unpack, layer, err);
 	span_end(&span, result, layer->head.size, err);
 	if (!result)
 		return 0;
@@ -328,19 +353,28 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 
 /* --- settling layers on those below ----------------------------------- */
 
-static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+/* Appends the additions to the layer's tar, whose size is in its listing. */
+static int append(const struct staged *tar, struct listing_head *head, struct tree *tree,
+		  ducc_error **err)
 {
 	off_t size;
 
+	if (settle_append(tar->fd, &head->layer, tree, err) < 0)
+		return -1;
+	size = lseek(tar->fd, 0, SEEK_END);
+	if (size < 0)
+		return error_errno(err, errno, "seek");
+	head->unpacked = (uint64_t)size;
+	return 0;
+}
+
+static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+{
 	if (layer->settled && !settle_has_additions(tree))
 		return 0;
 	layer->settled = true;
-	if (settle_append(layer->tar.fd, &layer->head.layer, tree, err) < 0)
+	if (append(&layer->tar, &layer->head, tree, err) < 0)
 		return -1;
-	size = lseek(layer->tar.fd, 0, SEEK_END);
-	if (size < 0)
-		return error_errno(err, errno, "seek");
-	layer->head.unpacked = (uint64_t)size;
 	return write_listing(&layer->listing, &layer->head, tree, err);
 }
 
@@ -373,7 +407,7 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 		return -1;
 	/* Read now, under the lock. */
 	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
-	AUTO_CLOSE int old_tar = path_open(unpack->store.fd, tar_name, O_RDONLY, 0);
+	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, layer, NULL);
 	if (old_listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(old_listing, &head, err);
@@ -384,7 +418,7 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	if (old_tar >= 0) {
 		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
 			return error_errno(err, errno, "copy");
-		if (settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+		if (append(&tar, &head, tree, err) < 0 || staged_commit(&tar, err) < 0)
 			return -1;
 	}
 	if (write_listing(&listing, &head, tree, err) < 0)
@@ -581,10 +615,9 @@ static int find_layer(void *ctx, const struct digest *layer, struct extract_sour
 		      ducc_error **err)
 {
 	const struct unpack *unpack = ctx;
-	AUTO_FREE char *tar = store_layer_tar_name(layer);
 
 	source->how = EXTRACT_TAR;
-	source->fd = path_open(unpack->store.fd, tar, O_RDONLY, 0);
+	source->fd = unpacked_open_tar(&unpack->store, layer, NULL);
 	if (source->fd < 0) {
 		source->how = EXTRACT_COPY;
 		source->fd = repository_open_layerfs(&unpack->repository, layer);
@@ -596,19 +629,16 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 			 ducc_error **err)
 {
 	AUTO_FREE char *name = NULL, *left_out = NULL;
-	AUTO_CLOSE int listing = -1, root = -1;
+	AUTO_CLOSE int root = -1;
 	AUTO_TREE *tree = NULL;
 	struct extract_report report = {0};
 
 	if (open_image(unpack, record, err) < 0)
 		return -1;
 	name = store_image_listing_name(&unpack->stored.digest);
-	listing = path_open(unpack->store.fd, name, O_RDONLY, 0);
-	if (listing < 0)
-		return error_errno(err, errno, "%s/%s", unpack->store.path, name);
-	tree = listing_read(listing, NULL, err);
+	tree = unpacked_read_listing(&unpack->store, name, NULL, err);
 	if (!tree)
-		return error_wrap(err, "%s/%s", unpack->store.path, name);
+		return -1;
 	if (path_mkdirs_named(dir, err) < 0)
 		return -1;
 	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -629,8 +659,13 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 		 ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .store = {.fd = -1}};
-	int result = extract_image(&unpack, record, dir, err);
+	ducc_error *error = NULL;
+	int result = extract_image(&unpack, record, dir, &error);
 
+	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
+		unpacked_verify_all(&unpack.store, &unpack.stored.manifest);
+	if (result < 0)
+		error_give(err, error);
 	unpack_end(&unpack);
 	return result;
 }
