@@ -129,17 +129,14 @@ static int flush(int fd, struct hasher *hasher, struct buffer *out)
 	return 0;
 }
 
-/* Writes all that follows the digest. */
-static int write_body(int fd, struct hasher *hasher, const struct listing_head *head,
-		      struct tree *tree)
+/* Writes all that follows the digest: the header, and a line for each entry. */
+static int write_body(int fd, struct hasher *hasher, const char *head, struct tree *tree)
 {
 	AUTO_BUFFER out = {0};
 	AUTO_BUFFER path = {0};
 	struct node *root = tree_root(tree);
 
-	if (head)
-		buffer_addf(&out, LISTING_HEAD "\n", head->layer.hex, head->diff_id.hex, head->size,
-			    head->unpacked);
+	buffer_adds(&out, head);
 	for (const struct node *node = root; node; node = tree_next(root, node)) {
 		/* An implied directory that is not resolved yet is not an entry. */
 		if (node->file || node->lower_link || node_is_whiteout(node) ||
@@ -162,7 +159,7 @@ static int write_start(int fd, const uint8_t sha256[SHA256_SIZE])
 	return pwrite(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START ? 0 : -1;
 }
 
-int listing_write(int fd, const struct listing_head *head, struct tree *tree)
+static int write_listing(int fd, const char *head, struct tree *tree)
 {
 	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE] = {0};
@@ -173,6 +170,22 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree)
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
 	return result < 0 ? -1 : write_start(fd, sha256);
+}
+
+int listing_write(int fd, const struct listing_head *head, struct tree *tree)
+{
+	AUTO_FREE char *text = head ? format(LISTING_HEAD "\n", head->layer.hex, head->diff_id.hex,
+					     head->size, head->unpacked)
+				    : xstrdup("");
+
+	return write_listing(fd, text, tree);
+}
+
+int listing_write_image(int fd, const struct digest *layers, struct tree *tree)
+{
+	AUTO_FREE char *text = format(LISTING_LAYERS "%s\n", layers->hex);
+
+	return write_listing(fd, text, tree);
 }
 
 bool listing_id(int fd, struct digest *id)

@@ -35,7 +35,13 @@ struct listing_head {
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 
-/* The same, into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
+/*
+ * The same for an image in a store: `layers` is a digest of the listings of the layers that were
+ * merged (image_layers.h).
+ */
+int listing_write_image(int fd, const struct digest *layers, struct tree *tree);
+
+/* The same as listing_write(), into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
 		  ducc_error **err);
 
@@ -55,10 +61,14 @@ int listing_check(int fd, ducc_error **err);
 /* Reads the header of a layer's listing that has a digest; false if there is none. */
 bool listing_head_of(int fd, struct listing_head *head);
 
+/* The same for an image that listing_write_image() has written. */
+bool listing_layers_of(int fd, struct digest *layers);
+
 /* Shared by writer and reader: the first line, the start of the second, the header, words. */
 #define LISTING_MAGIC "#mtree"
 #define LISTING_DIGEST "# sha256="
 #define LISTING_START (sizeof(LISTING_MAGIC "\n" LISTING_DIGEST "\n") - 1 + DIGEST_HEX_LEN)
+#define LISTING_LAYERS "# layers="
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */

@@ -418,6 +418,22 @@ static bool parse_line(struct reader *reader, char *text)
 
 /* --- listings --------------------------------------------------------- */
 
+/* A comment with a digest and nothing else. */
+static bool parse_comment_digest(const char *line, const char *start, struct digest *digest)
+{
+	size_t len = strlen(start);
+
+	if (strncmp(line, start, len) != 0 || !digest_is_hex(line + len))
+		return false;
+	memcpy(digest->hex, line + len, sizeof(digest->hex));
+	return true;
+}
+
+static bool parse_layers(const char *line, struct digest *layers)
+{
+	return parse_comment_digest(line, LISTING_LAYERS, layers);
+}
+
 static bool parse_head(const char *line, struct listing_head *head)
 {
 	AUTO_FREE char *again = NULL;
@@ -432,17 +448,30 @@ static bool parse_head(const char *line, struct listing_head *head)
 	return !strcmp(again, line);
 }
 
-bool listing_head_of(int fd, struct listing_head *head)
+/* The line after the digest; NULL if there is no digest. */
+static char *third_line(int fd)
 {
 	char line[HEAD_SIZE + 1] = "", *newline;
 	struct digest id;
 
 	if (!listing_id(fd, &id) || pread(fd, line, HEAD_SIZE, (off_t)LISTING_START) < 0)
-		return false;
+		return NULL;
 	newline = strchr(line, '\n');
-	if (newline)
-		*newline = '\0';
-	return newline && parse_head(line, head);
+	return newline ? xstrndup(line, (size_t)(newline - line)) : NULL;
+}
+
+bool listing_head_of(int fd, struct listing_head *head)
+{
+	AUTO_FREE char *line = third_line(fd);
+
+	return line && parse_head(line, head);
+}
+
+bool listing_layers_of(int fd, struct digest *layers)
+{
+	AUTO_FREE char *line = third_line(fd);
+
+	return line && parse_layers(line, layers);
 }
 
 int listing_check(int fd, ducc_error **err)
@@ -503,22 +532,18 @@ static bool take_line(struct reader *reader, char **line, size_t *capacity, bool
 	return strlen(*line) == (size_t)len - 1;
 }
 
-/* A line that begins the listing; its digest is of what follows. */
-static bool parse_digest(struct reader *reader, const char *line)
-{
-	if (strncmp(line, LISTING_DIGEST, strlen(LISTING_DIGEST)) != 0 ||
-	    !digest_is_hex(line + strlen(LISTING_DIGEST)))
-		return false;
-	memcpy(reader->digest.hex, line + strlen(LISTING_DIGEST), sizeof(reader->digest.hex));
-	hasher_reset(reader->hasher);
-	return true;
-}
-
+/* The first two lines, or a header. */
 static bool parse_comment(struct reader *reader, const char *line, size_t number)
 {
+	struct digest layers;
+
 	if (number == 1)
 		return !strcmp(line, LISTING_MAGIC);
-	if (number == 2 && parse_digest(reader, line))
+	if (number == 2 && parse_comment_digest(line, LISTING_DIGEST, &reader->digest)) {
+		hasher_reset(reader->hasher); /* it is of what follows */
+		return true;
+	}
+	if (number == 3 && *reader->digest.hex && parse_layers(line, &layers))
 		return true;
 	reader->has_head =
 		number == (*reader->digest.hex ? 3 : 2) && parse_head(line, &reader->head);

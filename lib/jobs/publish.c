@@ -20,6 +20,7 @@
 #include "format/image.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
+#include "jobs/image_layers.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -344,8 +345,12 @@ static bool is_published(struct publish *publish, struct image *image, const str
 /* Adds the layers of an image, each once. */
 static int prepare_layers(struct publish *publish, struct image *image, ducc_error **err)
 {
+	const struct image_layers layers = {&publish->store, &publish->repository};
+	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
 	AUTO_STRSET seen = {NULL};
 
+	if (image_layers_check(&layers, &image->stored.manifest, name, err) < 0)
+		return -1;
 	for (size_t i = 0; i < image->stored.manifest.n; i++) {
 		const struct digest *layer = &image->stored.manifest.layers[i].digest;
 

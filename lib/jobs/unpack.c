@@ -32,6 +32,7 @@
 #include "content/unpacked.h"
 #include "format/image.h"
 #include "jobs/events.h"
+#include "jobs/image_layers.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -52,6 +53,7 @@ struct layer {
 	size_t left;            /* how many times the blob must still be merged */
 	uint64_t charged;       /* bytes of listing, the last time */
 	bool settled;           /* fresh, and merged before */
+	struct digest id;       /* of its listing, as the image needs it; empty: it has none */
 	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
 };
 
@@ -159,16 +161,28 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 
 /* --- layers that are unpacked already --------------------------------- */
 
-/* The listing of a layer: from the store, else from the repository; -1 if neither has one. */
 static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
 {
-	AUTO_FREE char *listing = store_layer_listing_name(layer);
-	int fd = unpacked_open_listing(&unpack->store, listing, NULL);
+	const struct image_layers layers = {&unpack->store, &unpack->repository};
 
-	*in_store = fd >= 0;
-	if (fd < 0)
-		fd = repository_open_listing(&unpack->repository, layer);
-	return fd;
+	return image_layers_open(&layers, layer, in_store);
+}
+
+/* Notes the digest of the listing of a layer. */
+static void note_id(struct layer *layer, int listing)
+{
+	if (!listing_id(listing, &layer->first->id))
+		layer->first->id = (struct digest){""};
+}
+
+/* The digest of all of them. */
+static struct digest layers_id(const struct unpack *unpack)
+{
+	AUTO_FREE struct digest *ids = xcalloc(unpack->n, sizeof(*ids));
+
+	for (size_t i = 0; i < unpack->n; i++)
+		ids[i] = unpack->layers[i].first->id;
+	return image_layers_id(ids, unpack->n);
 }
 
 /* Discards the listing of a layer in the store if its content is damaged. */
@@ -182,25 +196,33 @@ static void check_listing(const struct unpack *unpack, const struct digest *laye
 }
 
 /* True if the layer need not be read: its content is in the store or published. */
-static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
+static bool is_unpacked(const struct unpack *unpack, struct layer *layer)
 {
+	const struct digest *digest = &layer->head.layer;
 	bool in_store;
-	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+	AUTO_CLOSE int listing = open_listing(unpack, digest, &in_store);
 
 	if (listing < 0)
 		return false;
-	return (in_store && unpacked_has_tar(&unpack->store, layer, listing)) ||
-	       repository_has_layer(&unpack->repository, layer);
+	note_id(layer, listing);
+	return (in_store && unpacked_has_tar(&unpack->store, digest, listing)) ||
+	       repository_has_layer(&unpack->repository, digest);
 }
 
+/* True if nothing is to do: the image was merged from these listings of its layers. */
 static bool is_complete(const struct unpack *unpack)
 {
-	AUTO_FREE char *listing = store_image_listing_name(&unpack->stored.digest);
+	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
+	AUTO_CLOSE int listing = unpacked_open_listing(&unpack->store, name, NULL);
+	struct digest recorded, now;
 
+	if (listing < 0)
+		return false;
 	for (size_t i = 0; i < unpack->n; i++)
-		if (!is_unpacked(unpack, &unpack->layers[i].head.layer))
+		if (!is_unpacked(unpack, &unpack->layers[i]))
 			return false;
-	return path_exists(unpack->store.fd, listing);
+	now = layers_id(unpack);
+	return listing_layers_of(listing, &recorded) && digest_equal(&recorded, &now);
 }
 
 /* --- reading layers --------------------------------------------------- */
@@ -220,11 +242,11 @@ static int stage_layers(struct unpack *unpack, ducc_error **err)
 		if (layer->first != layer)
 			continue;
 		check_listing(unpack, digest);
-		if (is_unpacked(unpack, digest))
+		if (is_unpacked(unpack, layer))
 			continue;
 		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
 			return -1;
-		if (is_unpacked(unpack, digest)) { /* while we waited for the lock */
+		if (is_unpacked(unpack, layer)) { /* while we waited for the lock */
 			staged_discard(&layer->tar);
 			continue;
 		}
@@ -381,6 +403,7 @@ static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err
 /* Commits the listing last: it marks the layer as complete. */
 static int commit_fresh(struct layer *layer, ducc_error **err)
 {
+	note_id(layer, layer->listing.fd);
 	if (staged_commit(&layer->tar, err) < 0)
 		return -1;
 	return staged_commit(&layer->listing, err);
@@ -391,11 +414,11 @@ static int commit_fresh(struct layer *layer, ducc_error **err)
  * replaces the old one; a layer that is only published just gets a listing, for
  * ducc-publish.
  */
-static int settle_again(struct unpack *unpack, const struct digest *layer, struct tree *ours,
-			ducc_error **err)
+static int settle_again(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
-	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
-	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar_name = store_layer_tar_name(digest);
+	AUTO_FREE char *listing_name = store_layer_listing_name(digest);
 	AUTO_STAGED tar = STAGED_NONE;
 	AUTO_STAGED listing = STAGED_NONE;
 	AUTO_TREE *tree = NULL;
@@ -406,15 +429,15 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
-	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
-	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, layer, NULL);
+	AUTO_CLOSE int old_listing = open_listing(unpack, digest, &in_store);
+	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, NULL);
 	if (old_listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(old_listing, &head, err);
 	if (!tree)
 		return -1;
 	settle_mark(tree, false);
-	settle_add_missing(tree, ours);
+	settle_add_missing(tree, layer->additions);
 	if (old_tar >= 0) {
 		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
 			return error_errno(err, errno, "copy");
@@ -423,6 +446,7 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	}
 	if (write_listing(&listing, &head, tree, err) < 0)
 		return -1;
+	note_id(layer, listing.fd);
 	return staged_commit(&listing, err);
 }
 
@@ -444,7 +468,7 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 }
 
 /* Reads the current listing of a layer and checks that it matches the manifest. */
-static struct tree *read_listing(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+static struct tree *read_listing(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	bool fresh = layer->first->listing.fd >= 0, in_store;
 	AUTO_CLOSE int other = fresh ? -1 : open_listing(unpack, &layer->head.layer, &in_store);
@@ -456,6 +480,8 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 		error_errno(err, errno, "listing");
 		return NULL;
 	}
+	if (!fresh)
+		note_id(layer->first, fd);
 	tree = listing_read(fd, &head, err);
 	if (!tree || check_size(head.size, layer, err) < 0)
 		return NULL;
@@ -512,7 +538,7 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 	}
 	if (layer->left || !layer->additions)
 		return 0;
-	if (settle_again(unpack, &layer->head.layer, layer->additions, err) < 0)
+	if (settle_again(unpack, layer, err) < 0)
 		return -1;
 	tree_free(STEAL(layer->additions));
 	return 0;
@@ -541,6 +567,7 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_STAGED listing = STAGED_NONE;
+	struct digest layers;
 
 	unpack->image = tree_new();
 	for (size_t i = 0; i < unpack->n; i++)
@@ -550,7 +577,8 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 	merge_finish(unpack->image);
 	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
 		return -1;
-	if (listing_write(listing.fd, NULL, unpack->image) < 0)
+	layers = layers_id(unpack);
+	if (listing_write_image(listing.fd, &layers, unpack->image) < 0)
 		return error_errno(err, errno, "%s", name);
 	return staged_commit(&listing, err);
 }
@@ -566,7 +594,7 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 		return -1;
 	for (size_t i = 0; i < unpack->n; i++)
 		missing += unpack->layers[i].first == &unpack->layers[i] &&
-			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
+			   !is_unpacked(unpack, &unpack->layers[i]);
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
 	if (unpack->session->dry_run || is_complete(unpack))
