@@ -357,6 +357,23 @@ struct ducc_gc_options {
 DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
 			ducc_error **err);
 
+/* Options of ducc_store_check(). */
+struct ducc_store_check_options {
+	size_t size; /* sizeof(struct ducc_store_check_options) */
+	/* Called for each difference, in any order; true to continue.  May be NULL. */
+	bool (*difference)(void *ctx, const struct ducc_difference *difference);
+	void *ctx;
+};
+
+/*
+ * Checks the whole store: every blob against its digest, every unpacked layer against its listing,
+ * that and the manifests against the configs, index.json against the manifests; and finds files
+ * that no image needs.  Only reads, up to `jobs` files in parallel.  Returns 0, 1 if the callback
+ * stopped it, or -1 with *err set if the store could not be read.
+ */
+DUCC_PUBLIC int ducc_store_check(ducc_session *session,
+				 const struct ducc_store_check_options *options, ducc_error **err);
+
 /* Options of ducc_clean(). */
 struct ducc_clean_options {
 	size_t size;    /* sizeof(struct ducc_clean_options) */

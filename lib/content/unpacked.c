@@ -91,14 +91,14 @@ static int check_entry(struct layer_tar *tar, struct tree *tree, const char *pat
 	return 0;
 }
 
-static int check_tar(int fd, const struct digest *layer, struct tree *tree, ducc_error **err)
+int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err)
 {
-	AUTO_LAYER_TAR tar = {.archive = NULL};
-	int result = layer_tar_open(&tar, fd, layer, err) < 0 ? -1 : 1;
+	AUTO_LAYER_TAR reader = {.archive = NULL};
+	int result = layer_tar_open(&reader, tar, layer, err) < 0 ? -1 : 1;
 	const char *path;
 
-	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0)
-		if (check_entry(&tar, tree, path, err) < 0)
+	while (result > 0 && (result = layer_tar_next(&reader, &path, err)) > 0)
+		if (check_entry(&reader, tree, path, err) < 0)
 			return -1;
 	return result < 0 ? -1 : layer_tar_check_end(tree, err);
 }
@@ -114,7 +114,7 @@ int unpacked_verify(const struct store *store, const struct digest *layer, ducc_
 	int result = -1;
 
 	if (fd >= 0)
-		result = check_tar(fd, layer, tree, &error);
+		result = unpacked_compare(fd, layer, tree, &error);
 	if (fd >= 0 && result < 0)
 		damaged(store, tar_name, fd, ducc_error_message(error), err);
 	ducc_error_free(error);

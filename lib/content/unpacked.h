@@ -27,6 +27,9 @@ int unpacked_open_tar(const struct store *store, const struct digest *layer, duc
 /* True if the layer has a tar of the size that its listing, which is open, has recorded. */
 bool unpacked_has_tar(const struct store *store, const struct digest *layer, int listing);
 
+/* Compares the whole tar of a layer with the tree in its listing. */
+int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);
+
 /* Reads the whole layer, and checks its tar against its listing. */
 int unpacked_verify(const struct store *store, const struct digest *layer, ducc_error **err);
 

@@ -91,18 +91,6 @@ static bool is_published(const struct clean *clean, const char *name, const char
 	return repository_has_file(&clean->repository, other, data, len);
 }
 
-/* The digest in index.json, and that of the registry's manifest if the former is its OCI form. */
-static bool manifest_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
-{
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "digest"));
-	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
-
-	if (!text || !digest_parse(listed, text))
-		return false;
-	*manifest = *listed;
-	return !original || digest_parse(manifest, original);
-}
-
 enum found { FOUND, GONE, UNCLEAR };
 
 /* Reads the manifest of an image; GONE: it is missing or damaged, so that the entry is useless. */
@@ -130,7 +118,7 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	enum found found;
 	size_t len;
 
-	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
+	if (!index_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* not written by ducc */
 	found = read_manifest(clean, &manifest, &data, &len, &parsed);
 	if (found == GONE) {

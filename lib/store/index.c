@@ -17,7 +17,7 @@
 /* The store's index.json has some hundred bytes per image. */
 #define INDEX_LIMIT ((size_t)1 << 30)
 
-static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_error **err)
+cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
@@ -177,7 +177,7 @@ static cJSON *lock_index(const struct store *store, cJSON **manifests, ducc_erro
 	cJSON *index = recall_index(store, manifests);
 
 	if (!index)
-		index = read_index(store, manifests, &error);
+		index = store_index_read(store, manifests, &error);
 	if (index)
 		return index;
 	if (!is_recoverable(store, error)) {
@@ -200,7 +200,7 @@ static cJSON *lock_index(const struct store *store, cJSON **manifests, ducc_erro
 static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error **err)
 {
 	ducc_error *error = NULL;
-	cJSON *index = read_index(store, manifests, &error);
+	cJSON *index = store_index_read(store, manifests, &error);
 
 	if (!index && !store->keep && is_recoverable(store, error)) {
 		AUTO_CLOSE int lock = store_lock(store);
@@ -239,18 +239,15 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 	return 0;
 }
 
-/* The digest of the registry's manifest, of an entry in index.json. */
-static int entry_manifest(const struct store *store, const cJSON *entry, struct digest *manifest,
-			  ducc_error **err)
+bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
 {
-	const char *text = json_annotation(entry, ANNOTATION_MANIFEST);
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "digest"));
+	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
 
-	if (!text && json_get_string(entry, "digest", &text, err) < 0)
-		return error_wrap(err, "store %s: index.json", store->path);
-	if (!digest_parse(manifest, text))
-		return error_set_kind(err, DUCC_CORRUPT, "store %s: index.json: not a digest: %s",
-				      store->path, text);
-	return 0;
+	if (!text || !digest_parse(listed, text))
+		return false;
+	*manifest = *listed;
+	return !original || digest_parse(manifest, original);
 }
 
 int store_find(const struct store *store, const char *name, const char *platform,
@@ -258,6 +255,7 @@ int store_find(const struct store *store, const char *name, const char *platform
 {
 	AUTO_JSON *index = NULL;
 	cJSON *manifests, *entry;
+	struct digest listed;
 	size_t found = 0;
 
 	index = get_index(store, &manifests, err);
@@ -270,8 +268,10 @@ int store_find(const struct store *store, const char *name, const char *platform
 		if (!same(json_annotation(entry, ANNOTATION_NAME), name) ||
 		    (platform && !same(of_entry, platform)))
 			continue;
-		if (entry_manifest(store, entry, manifest, err) < 0)
-			return -1;
+		if (!index_digests(entry, &listed, manifest))
+			return error_set_kind(err, DUCC_CORRUPT,
+					      "store %s: index.json: entry without a digest",
+					      store->path);
 		found++;
 	}
 	if (!found)
@@ -295,15 +295,14 @@ bool store_lists(const struct store *store, const struct reference *reference,
 {
 	AUTO_JSON *index = NULL;
 	cJSON *manifests, *entry;
-	struct digest listed;
+	struct digest listed, original;
 
 	index = get_index(store, &manifests, NULL);
 	if (!index)
 		return false;
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		if (!entry_manifest(store, entry, &listed, NULL) &&
-		    digest_equal(&listed, manifest) &&
+		if (index_digests(entry, &listed, &original) && digest_equal(&original, manifest) &&
 		    is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME)))
 			return true;
 	}

@@ -16,6 +16,15 @@
 struct store_index *store_index_new(void);
 void store_index_free(struct store_index *index);
 
+/* Reads index.json as it is, without recovering it.  *manifests is its list. */
+cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err);
+
+/*
+ * The digests of an entry: the listed one, and that of the registry's manifest, of which the former
+ * may be the OCI form.  False if they are not digests.
+ */
+bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest);
+
 /*
  * Adds an image to index.json under `name`, replacing an earlier one of the same
  * name and platform.  `descriptor` is the JSON descriptor without the name.

@@ -52,8 +52,7 @@ static cJSON *entry_of(const struct store *store, const struct digest *digest)
 	return index_entry(digest, len, oci, &config.platform);
 }
 
-/* The name in a file that is called after its digest; NULL: it is damaged. */
-static char *read_name(int directory, const char *file)
+char *recovery_read_name(int directory, const char *file)
 {
 	AUTO_FREE char *name = NULL;
 	struct digest digest;
@@ -81,7 +80,7 @@ static void add_names(struct recovery *recovery, int directory, const cJSON *ent
 	const char *file;
 
 	while ((file = entries_next(&entries))) {
-		struct recovered image = {.name = read_name(directory, file)};
+		struct recovered image = {.name = recovery_read_name(directory, file)};
 		struct stat st;
 
 		if (!image.name || fstatat(directory, file, &st, AT_SYMLINK_NOFOLLOW) < 0) {

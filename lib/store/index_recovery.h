@@ -22,6 +22,12 @@
 cJSON *index_entry(const struct digest *manifest, size_t len, const char *oci,
 		   const struct platform *platform);
 
+/*
+ * Reads a name from images/HEX.names (fetched.h), which the caller frees; NULL: the file is
+ * damaged.
+ */
+char *recovery_read_name(int directory, const char *file);
+
 /* An image that was fetched under a name. */
 struct recovered {
 	char *name;

@@ -39,8 +39,7 @@ int store_lock(const struct store *store)
 static const char *const directories[] = {"blobs/sha256", "tmp", "layers", "images"};
 #define N_OF_LAYOUT 2 /* those of an OCI image layout */
 
-/* True if oci-layout is there and has a version. */
-static bool has_layout(const struct store *store)
+bool store_has_layout(const struct store *store)
 {
 	AUTO_FREE char *data = NULL;
 	AUTO_JSON *json = NULL;
@@ -72,12 +71,12 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	for (size_t i = 0; i < n; i++)
 		if (path_mkdirs(store->fd, directories[i]) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, directories[i]);
-	if (has_layout(store))
+	if (store_has_layout(store))
 		return 0;
 	AUTO_CLOSE int lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	if (has_layout(store)) /* while we waited for the lock */
+	if (store_has_layout(store)) /* while we waited for the lock */
 		return 0;
 	if (path_exists(store->fd, "oci-layout"))
 		store_discard(store, "oci-layout", -1, "not that of an image layout");
@@ -226,18 +225,12 @@ int store_open_blob(const struct store *store, const struct digest *digest, ducc
 static int verify(const struct store *store, const struct digest *digest, int fd, ducc_error **err)
 {
 	AUTO_FREE char *name = store_blob_name(digest);
-	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
-	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
 	struct digest actual;
 
-	while (pieces_next(&pieces))
-		hasher_update(hasher, pieces.data, pieces.len);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
+	if (digest_file(fd, TO_THE_END, sha256) < 0)
+		return damaged(store, name, fd, strerror(errno), err);
 	digest_from_bytes(&actual, sha256);
-	if (pieces.error)
-		return damaged(store, name, fd, strerror(pieces.error), err);
 	return digest_equal(&actual, digest) ? 0 : damaged(store, name, fd, "digest mismatch", err);
 }
 

@@ -35,6 +35,9 @@ int store_complete(struct store *store, ducc_error **err);
 
 void store_close(struct store *store);
 
+/* True if it has the file oci-layout, which has a version. */
+bool store_has_layout(const struct store *store);
+
 /* Locks the store's lists until the returned descriptor is closed; -1 with errno set. */
 int store_lock(const struct store *store);
 
