@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "content/layer_tar.h"
+#include "store/staged.h"
 
 static int damaged(const struct store *store, const char *name, int fd, const char *why,
 		   ducc_error **err)
@@ -64,13 +65,8 @@ bool unpacked_has_tar(const struct store *store, const struct digest *layer, int
 	struct listing_head head;
 	struct stat st;
 
-	if (fd < 0)
-		return false;
-	if (listing_head_of(listing, &head) && digest_equal(&head.layer, layer) &&
-	    !fstat(fd, &st) && (uint64_t)st.st_size == head.unpacked)
-		return true;
-	store_discard(store, name, fd, "its size is not that in its listing");
-	return false;
+	return fd >= 0 && listing_head_of(listing, &head) && digest_equal(&head.layer, layer) &&
+	       !fstat(fd, &st) && (uint64_t)st.st_size == head.unpacked;
 }
 
 static int drop(void *ctx, const void *data, size_t len, ducc_error **err)
@@ -107,12 +103,18 @@ int unpacked_verify(const struct store *store, const struct digest *layer, ducc_
 {
 	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_STAGED lock = STAGED_NONE;
+	AUTO_CLOSE int fd = -1;
+	AUTO_TREE *tree = NULL;
 	struct listing_head head;
-	AUTO_TREE *tree = unpacked_read_listing(store, listing_name, &head, err);
-	AUTO_CLOSE int fd = tree ? store_open_file(store, tar_name, err) : -1;
 	ducc_error *error = NULL;
 	int result = -1;
 
+	/* Whoever replaces the tar replaces the listing after it. */
+	if (staged_begin(&lock, store, listing_name, false, err) < 0)
+		return -1;
+	tree = unpacked_read_listing(store, listing_name, &head, err);
+	fd = tree ? store_open_file(store, tar_name, err) : -1;
 	if (fd >= 0)
 		result = unpacked_compare(fd, layer, tree, &error);
 	if (fd >= 0 && result < 0)

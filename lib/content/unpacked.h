@@ -24,7 +24,7 @@ struct tree *unpacked_read_listing(const struct store *store, const char *name,
 /* Opens the tar of a layer. */
 int unpacked_open_tar(const struct store *store, const struct digest *layer, ducc_error **err);
 
-/* True if the layer has a tar of the size that its listing, which is open, has recorded. */
+/* True if the layer has a tar of the size in its listing, which is open. */
 bool unpacked_has_tar(const struct store *store, const struct digest *layer, int listing);
 
 /* Compares the whole tar of a layer with the tree in its listing. */

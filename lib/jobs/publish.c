@@ -349,8 +349,6 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
 	AUTO_STRSET seen = {NULL};
 
-	if (image_layers_check(&layers, &image->stored.manifest, name, err) < 0)
-		return -1;
 	for (size_t i = 0; i < image->stored.manifest.n; i++) {
 		const struct digest *layer = &image->stored.manifest.layers[i].digest;
 
@@ -359,7 +357,7 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
 	}
-	return 0;
+	return image_layers_check(&layers, &image->stored.manifest, name, err);
 }
 
 /* Adds the layers and the flat tree of an image, but not its names. */

@@ -227,6 +227,40 @@ static bool is_complete(const struct unpack *unpack)
 
 /* --- reading layers --------------------------------------------------- */
 
+/* Discards a tar that its listing shows to be incomplete; call it under their locks. */
+static void discard_tar(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+	bool in_store;
+	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+
+	if (in_store && path_exists(unpack->store.fd, tar))
+		store_discard(&unpack->store, tar, -1, "its size is not that in its listing");
+}
+
+/* Stages a layer that is to be read. */
+static int stage_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar = store_layer_tar_name(digest);
+	AUTO_FREE char *listing = store_layer_listing_name(digest);
+
+	check_listing(unpack, digest);
+	if (is_unpacked(unpack, layer))
+		return 0;
+	if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0 ||
+	    staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
+		return -1;
+	layer->fresh = !is_unpacked(unpack, layer); /* while we waited for the locks */
+	if (layer->fresh) {
+		discard_tar(unpack, digest);
+		return 0;
+	}
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return 0;
+}
+
 /*
  * Stages the layers to be read, in the order of their digests to avoid deadlocks between
  * processes.
@@ -235,24 +269,9 @@ static int stage_layers(struct unpack *unpack, ducc_error **err)
 {
 	for (size_t i = 0; i < unpack->n; i++) {
 		struct layer *layer = unpack->sorted[i];
-		const struct digest *digest = &layer->head.layer;
-		AUTO_FREE char *tar = store_layer_tar_name(digest);
-		AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-		if (layer->first != layer)
-			continue;
-		check_listing(unpack, digest);
-		if (is_unpacked(unpack, layer))
-			continue;
-		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
+		if (layer->first == layer && stage_layer(unpack, layer, err) < 0)
 			return -1;
-		if (is_unpacked(unpack, layer)) { /* while we waited for the lock */
-			staged_discard(&layer->tar);
-			continue;
-		}
-		if (staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
-			return -1;
-		layer->fresh = true;
 	}
 	return 0;
 }
