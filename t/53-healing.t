@@ -162,4 +162,33 @@ is "... nothing is unpacked" "$(grep -c 'unpacking 0 of 2 layers' "$out")" 2
 find "$S/images" "$S/blobs" -type f -printf '%p %i %T@\n' | sort >"$tmp/after"
 is "... or written" "$(grep -e /images/ -e /blobs/ "$tmp/before" | diff - "$tmp/after")" ""
 
+# What an earlier version has written: listings without digests
+old_listings() { # DIR
+	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# layers=/d' {} +
+}
+rm -rf "$S" "$tmp/repo"
+ready one >"$tmp/records"
+(cd "$S" && sha256sum layers/* images/*.mtree) >"$tmp/sums"
+old_listings "$S"
+fails "a store of an earlier version" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+like "... is said to be one" "$(cat "$out")" 'is of an earlier version .run ducc-unpack first'
+ok "... is unpacked again" ducc-unpack -s "$S" <"$tmp/records"
+is "... without a word" "$(grep -v ^http "$out")" ""
+ok "... as if anew" sh -c "cd '$S' && sha256sum -c --quiet '$tmp/sums'"
+ok "... and published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+old_listings "$tmp/repo"
+rm -rf "$S"
+mkdir "$tmp/more"
+cp -r "$tmp/oci" "$tmp/oci2"
+echo more >"$tmp/more/more"
+umoci tag --image "$tmp/oci2:one" above
+add_layer "$tmp/oci2:above" "$tmp/more"
+above() {
+	ducc-fetch -s "$S" -r "$tmp/repo" "oci:$tmp/oci2:above" | ducc-unpack -s "$S" -r "$tmp/repo" |
+		ducc-publish -s "$S" -r "$tmp/repo"
+}
+ok "layers that an earlier version has published are built upon" above
+is "... but not fetched again" "$(find "$S/layers" -name '*.tar' | wc -l)" 1
+is "... and the image is right" "$(cat "$tmp/repo/localhost/above:latest/name" "$tmp/repo/localhost/above:latest/more")" onemore
+
 done_testing

@@ -198,6 +198,19 @@ bool listing_id(int fd, struct digest *id)
 	       digest_is_hex(id->hex);
 }
 
+bool listing_is_old(int fd)
+{
+	static const char *const starts[] = {LISTING_MAGIC "\n# layer=", LISTING_MAGIC "\n. type="};
+	char start[32] = "";
+
+	if (pread(fd, start, sizeof(start) - 1, 0) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (!strncmp(start, starts[i], strlen(starts[i])))
+			return true;
+	return false;
+}
+
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
 		  ducc_error **err)
 {

@@ -55,7 +55,10 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 /* Reads the digest in the second line; false if there is none. */
 bool listing_id(int fd, struct digest *id);
 
-/* Checks that digest, without parsing the rest. */
+/* True if there is none because it was written by an earlier version. */
+bool listing_is_old(int fd);
+
+/* Checks the digest, without parsing the rest. */
 int listing_check(int fd, ducc_error **err);
 
 /* Reads the header of a layer's listing that has a digest; false if there is none. */
@@ -69,6 +72,7 @@ bool listing_layers_of(int fd, struct digest *layers);
 #define LISTING_DIGEST "# sha256="
 #define LISTING_START (sizeof(LISTING_MAGIC "\n" LISTING_DIGEST "\n") - 1 + DIGEST_HEX_LEN)
 #define LISTING_LAYERS "# layers="
+#define LISTING_DAMAGED "listing is damaged: " /* messages of damage begin with it */
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */

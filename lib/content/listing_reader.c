@@ -487,9 +487,10 @@ int listing_check(int fd, ducc_error **err)
 	hasher_free(hasher);
 	digest_from_bytes(&actual, sha256);
 	if (pieces.error)
-		return error_errno(err, pieces.error, "listing");
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
+				      strerror(pieces.error));
 	if (!listing_id(fd, &id) || !digest_equal(&id, &actual))
-		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: digest mismatch");
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
 	return 0;
 }
 
@@ -594,14 +595,14 @@ static int read_all(struct reader *reader, bool has_head, ducc_error **err)
 	bool good = read_lines(reader, &number);
 
 	if (!good)
-		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: line %zu", number);
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "line %zu", number);
 	if (!agrees_with_digest(reader))
-		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: digest mismatch");
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
 	if (reader->has_head != has_head)
-		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: %s",
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
 				      has_head ? "no layer header" : "unexpected layer header");
 	if (has_head && !share_files(reader->tree, &reader->head.layer))
-		return error_set_kind(err, DUCC_CORRUPT, "listing is damaged: hard links differ");
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "hard links differ");
 	return 0;
 }
 

@@ -22,20 +22,35 @@ int unpacked_open_listing(const struct store *store, const char *name, ducc_erro
 
 	if (fd < 0)
 		return -1;
-	if (!listing_id(fd, &id))
-		return damaged(store, name, fd, "it does not begin with its digest", err);
-	return steal_fd(&fd);
+	if (listing_id(fd, &id))
+		return steal_fd(&fd);
+	if (listing_is_old(fd))
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "%s/%s is of an earlier version (run ducc-unpack first)",
+				      store->path, name);
+	return damaged(store, name, fd, "no digest at its beginning", err);
+}
+
+/* Discards a listing for an error in it, but not for one of the system. */
+static int blame(const struct store *store, const char *name, int fd, ducc_error *error,
+		 ducc_error **err)
+{
+	const char *why = ducc_error_message(error);
+
+	if (ducc_error_kind(error) != DUCC_CORRUPT)
+		return error_give(err, error);
+	if (!strncmp(why, LISTING_DAMAGED, strlen(LISTING_DAMAGED)))
+		why += strlen(LISTING_DAMAGED);
+	damaged(store, name, fd, why, err);
+	ducc_error_free(error);
+	return -1;
 }
 
 int unpacked_check_listing(const struct store *store, const char *name, int fd, ducc_error **err)
 {
 	ducc_error *error = NULL;
-	int result = listing_check(fd, &error);
 
-	if (result < 0)
-		damaged(store, name, fd, ducc_error_message(error), err);
-	ducc_error_free(error);
-	return result;
+	return listing_check(fd, &error) < 0 ? blame(store, name, fd, error, err) : 0;
 }
 
 struct tree *unpacked_read_listing(const struct store *store, const char *name,
@@ -45,9 +60,8 @@ struct tree *unpacked_read_listing(const struct store *store, const char *name,
 	ducc_error *error = NULL;
 	struct tree *tree = fd < 0 ? NULL : listing_read(fd, head, &error);
 
-	if (fd >= 0 && !tree)
-		damaged(store, name, fd, ducc_error_message(error), err);
-	ducc_error_free(error);
+	if (error)
+		blame(store, name, fd, error, err);
 	return tree;
 }
 

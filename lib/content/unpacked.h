@@ -9,8 +9,8 @@
 #include "store/store.h"
 
 /*
- * Opens a listing.  One without a digest is damaged at its beginning, or of an earlier version:
- * it is discarded.  -1 with *err set, of the kind DUCC_NOT_FOUND or DUCC_CORRUPT.
+ * Opens a listing; -1 with *err set, of the kind DUCC_NOT_FOUND or DUCC_CORRUPT.  One of an earlier
+ * version, without a digest, counts as missing: what is left of it could not be told from all.
  */
 int unpacked_open_listing(const struct store *store, const char *name, ducc_error **err);
 
