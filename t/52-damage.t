@@ -38,7 +38,7 @@ image app <<-'L'
 	file e/f/new data=new
 	sym e/s to=f/new
 L
-start_registry
+start_registry open
 push "$tmp/oci:app" "$registry/app:plain" --format v2s2
 plain=$(digest_at "$registry/app:plain")
 jq -n --arg d "$plain" --argjson s "$(wc -c <"$tmp/manifest")" '{schemaVersion: 2,

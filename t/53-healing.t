@@ -28,7 +28,7 @@ spoil() { # FILE TEXT: change it in there
 n=test.example.org
 for R in "$tmp/repo" $n; do
 	case $R in
-	$n) where=$tmp/sys/cvmfs/$n ;;
+	"$n") where=$tmp/sys/cvmfs/$n ;;
 	*) where=$R ;;
 	esac
 	for damage in 'spoil "$tar" twotwo' 'truncate -s -600 "$tar"' 'rm "$tar"' 'rm "$tar"; mkdir "$tar"' 'spoil "$listing" mode' \
