@@ -146,6 +146,27 @@ DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char
 /* The record as one line without a newline; the caller frees it with free(). */
 DUCC_PUBLIC char *ducc_record_format(const ducc_record *record);
 
+/* --- differences ------------------------------------------------------ */
+
+/*
+ * A difference between what is published or stored, and what should be.  All strings are
+ * bytes, which may include any but NUL, and belong to the library.
+ */
+struct ducc_difference {
+	const char *kind;     /* a word: missing, mode, content... (ducc-check(1)) */
+	const char *object;   /* an image's name, or the digest of a layer or blob; NULL: neither */
+	const char *path;     /* in the repository or store; "" is its root */
+	const char *expected; /* NULL: nothing, or unknown */
+	const char *found;    /* NULL: nothing, or unknown */
+};
+
+/*
+ * The difference as one line without a newline: its members, separated by tabs.  Blanks,
+ * backslashes and all but printable ASCII become \ooo, and an absent or empty member `-'.  The
+ * caller frees it with free().
+ */
+DUCC_PUBLIC char *ducc_difference_format(const struct ducc_difference *difference);
+
 /* --- a session: options shared by all jobs ---------------------------- */
 
 enum ducc_level {
@@ -337,6 +358,23 @@ struct ducc_gc_options {
  */
 DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
 			ducc_error **err);
+
+/* Options of ducc_store_check(). */
+struct ducc_store_check_options {
+	size_t size; /* sizeof(struct ducc_store_check_options) */
+	/* Called for each difference, in any order; true to continue.  May be NULL. */
+	bool (*difference)(void *ctx, const struct ducc_difference *difference);
+	void *ctx;
+};
+
+/*
+ * Checks the whole store: every blob against its digest, every unpacked layer against its listing,
+ * that and the manifests against the configs, index.json against the manifests; and finds files
+ * that no image needs.  Only reads, up to `jobs` files in parallel.  Returns 0, 1 if the callback
+ * stopped it, or -1 with *err set if the store could not be read.
+ */
+DUCC_PUBLIC int ducc_store_check(ducc_session *session,
+				 const struct ducc_store_check_options *options, ducc_error **err);
 
 /* Options of ducc_clean(). */
 struct ducc_clean_options {

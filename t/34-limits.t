@@ -535,9 +535,9 @@ replaced="file x xattr.user.x=$(repeat 60000 v)
 $(for _ in $(seq 1700); do printf 'hard y to=x\nfile y\n'; done)"
 listings() { # without what follows from the digests of the layers
 	for digest in $(jq -r '.layers[].digest[7:]' "$corpus/part/manifest"); do
-		sed '/^# layer=/d; s/ contents=[^ ]*layerfs/ contents=/' "$store/layers/$digest.mtree"
+		sed '/^# /d; s/ contents=[^ ]*layerfs/ contents=/' "$store/layers/$digest.mtree"
 	done
-	sed 's/ contents=[^ ]*layerfs/ contents=/' "$store"/images/*.mtree
+	sed '/^# /d; s/ contents=[^ ]*layerfs/ contents=/' "$store"/images/*.mtree
 }
 stacked | image kept
 fetch kept

@@ -218,7 +218,7 @@ is "... which it may have" "$(fetched docker-archive:-=a/b <null.tar) $(fetched 
 	"http://localhost/a/b:latest http://localhost/c:d"
 is "a name may be replaced" "$(fetched "docker-archive:$tmp/named.tar=b") $(fetched "docker-archive:two.tar:c:1=b")" \
 	"http://localhost/b:latest http://localhost/b:latest"
-is "... by one that is valid" "$(fetched docker-archive:null.tar=A)" "null.tar=A: not a repository: A"
+is "... by one that is valid" "$(fetched docker-archive:null.tar=A)" "null.tar=A: not a repository: A (must be lower case)"
 is "a file may have = in its name" "$(fetched docker-archive:x=1.tar=b) $(fetched docker-archive:x=1.tar)" \
 	"http://localhost/b:latest x=1.tar: image has no name: append one, docker-archive:x=1.tar=NAME"
 is "one of several images is named" "$(fetched docker-archive:two.tar:b:1) $(fetched docker-archive:two.tar:@0)" \

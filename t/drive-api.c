@@ -111,6 +111,32 @@ static int options(char **args)
 	return say(err);
 }
 
+static bool print_difference(void *ctx, const struct ducc_difference *difference)
+{
+	char *line = ducc_difference_format(difference);
+
+	(void)ctx;
+	puts(line);
+	free(line);
+	return true;
+}
+
+/* check STORE: what is wrong in it. */
+static int check(char **args)
+{
+	struct ducc_options given = {.size = sizeof(given), .store = args[0]};
+	struct ducc_store_check_options what = {.size = sizeof(what),
+						.difference = print_difference};
+	ducc_session *session = ducc_open(&given, NULL);
+	ducc_error *err = NULL;
+	int result = ducc_store_check(session, &what, &err);
+
+	if (result < 0)
+		say(err);
+	ducc_close(session);
+	return result;
+}
+
 static bool take(void *ctx, ducc_record *one, ducc_error *err)
 {
 	int *left = ctx;
@@ -188,8 +214,9 @@ int main(int argc, char **argv)
 		int args;
 		int (*run)(char **args);
 	} commands[] = {
-		{"kind", 5, kind}, {"record", 1, record}, {"options", 1, options},
-		{"wish", 2, wish}, {"hook", 1, hook},     {"threads", 4, threads},
+		{"kind", 5, kind},   {"record", 1, record}, {"options", 1, options},
+		{"wish", 2, wish},   {"hook", 1, hook},     {"threads", 4, threads},
+		{"check", 1, check},
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -45,6 +45,34 @@ static int file_with(const char *text)
 	return fd;
 }
 
+static bool is_read(const char *text, size_t len)
+{
+	struct listing_head head;
+	AUTO_CLOSE int fd = memfd_create("listing", MFD_CLOEXEC);
+	AUTO_TREE *tree = NULL;
+
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+		abort();
+	tree = listing_read(fd, &head, NULL);
+	return tree != NULL;
+}
+
+/* Whatever changes in a listing with a digest, it is noticed. */
+static void changed(char *text)
+{
+	size_t len = strlen(text), flipped = 0, truncated = 0;
+
+	ok(is_read(text, len), "what was written is read");
+	for (size_t i = 0; i < len; i++) {
+		text[i] ^= 1;
+		flipped += is_read(text, len);
+		text[i] ^= 1;
+		truncated += is_read(text, i);
+	}
+	ok(!flipped, "... but not with another byte anywhere");
+	ok(!truncated, "... nor with less at the end");
+}
+
 static void round_trip(void)
 {
 	struct listing_head head = {.size = 0};
@@ -52,9 +80,10 @@ static void round_trip(void)
 	AUTO_CLOSE int out = memfd_create("out", MFD_CLOEXEC);
 	AUTO_TREE *tree = listing_read(in, &head, NULL);
 	const struct node *a, *z;
+	struct digest id = {""};
 	char again[sizeof(listing) + 1024] = "";
 
-	ok(tree != NULL, "a listing is read");
+	ok(tree != NULL, "a listing without a digest is read");
 	if (!tree)
 		return;
 	is_string(head.layer.hex, LAYER, "... with the layer it is of");
@@ -71,7 +100,12 @@ static void round_trip(void)
 	tree_count_links(tree);
 	ok(!listing_write(out, &head, tree), "it is written");
 	ok(pread(out, again, sizeof(again) - 1, 0) > 0, "... to a file");
-	is_string(again, listing, "... as it was");
+	ok(!strncmp(again, "#mtree\n# sha256=", 16), "... with a digest");
+	is_string(again + LISTING_START, listing + strlen("#mtree\n"), "... as it was");
+	ok(listing_id(out, &id) && !strncmp(again + 16, id.hex, DIGEST_HEX_LEN),
+	   "... that is found");
+	ok(!listing_id(in, &id), "... if there is one");
+	changed(again);
 }
 
 static void damaged(const char *text, const char *title)

@@ -471,8 +471,8 @@ static int extract_archived(struct extraction *x, struct want *first, const stru
 		return -1;
 	for (struct want *want = first; want < end; want++)
 		if (!want->done)
-			return error_set(err, "%s: missing from its layer's tar",
-					 want->node->file->origin);
+			return error_set_kind(err, DUCC_CORRUPT, "%s: missing from its layer's tar",
+					      want->node->file->origin);
 	return 0;
 }
 

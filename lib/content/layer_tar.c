@@ -12,7 +12,9 @@
 
 static int failed(const struct layer_tar *tar, ducc_error **err)
 {
-	return error_set(err, "%s", archive_error_string(tar->archive));
+	const char *text = archive_error_string(tar->archive);
+
+	return error_set_kind(err, DUCC_CORRUPT, "%s", text ? text : "not a tar");
 }
 
 int layer_tar_open(struct layer_tar *tar, int fd, const struct digest *layer, ducc_error **err)
@@ -48,7 +50,8 @@ int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err)
 		return failed(tar, err);
 	name = archive_entry_pathname(tar->entry);
 	if (!name || strncmp(name, tar->prefix, len) != 0 || (name[len] && name[len] != '/'))
-		return error_set(err, "%s: not an entry of this layer", name ? name : "?");
+		return error_set_kind(err, DUCC_CORRUPT, "%s: not an entry of this layer",
+				      name ? name : "?");
 	*path = name + len + (name[len] == '/');
 	tar->is_link = archive_entry_hardlink(tar->entry) != NULL;
 	tar->has_content = !tar->is_link && archive_entry_filetype(tar->entry) == AE_IFREG;
@@ -107,11 +110,13 @@ struct node *layer_tar_node(struct layer_tar *tar, struct tree *tree, const char
 	PLAIN_BYTES;
 
 	if (!node_is_entry(node)) {
-		error_set(err, "not in the layer's listing: the store is damaged");
+		error_set_kind(err, DUCC_CORRUPT,
+			       "not in the layer's listing: the store is damaged");
 		return NULL;
 	}
 	if (!agrees(tar, node->file ? node->file : &whiteout)) {
-		error_set(err, "does not agree with the layer's listing: the store is damaged");
+		error_set_kind(err, DUCC_CORRUPT,
+			       "does not agree with the layer's listing: the store is damaged");
 		return NULL;
 	}
 	node->used = true;
@@ -127,8 +132,9 @@ int layer_tar_check_end(struct tree *tree, ducc_error **err)
 		if (node->used || !node_is_entry(node))
 			continue;
 		node_path(node, &path);
-		return error_set(err, "%s: missing from the layer's tar: the store is damaged",
-				 path.len ? path.data : "/");
+		return error_set_kind(err, DUCC_CORRUPT,
+				      "%s: missing from the layer's tar: the store is damaged",
+				      path.len ? path.data : "/");
 	}
 	return 0;
 }
@@ -154,7 +160,8 @@ int layer_tar_copy(struct layer_tar *tar, const struct file *file,
 		return failed(tar, err);
 	hasher_final(tar->hasher, sha256);
 	if (memcmp(sha256, file->sha256, sizeof(sha256)) != 0)
-		return error_set(err,
-				 "its content is not that of the listing: the store is damaged");
+		return error_set_kind(
+			err, DUCC_CORRUPT,
+			"its content is not that of the listing: the store is damaged");
 	return 0;
 }

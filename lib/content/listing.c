@@ -119,28 +119,96 @@ static void add_node(struct buffer *out, const struct node *node, struct buffer 
 	buffer_addc(out, '\n');
 }
 
-int listing_write(int fd, const struct listing_head *head, struct tree *tree)
+/* Hashes and writes the text in the buffer. */
+static int flush(int fd, struct hasher *hasher, struct buffer *out)
+{
+	hasher_update(hasher, out->data, out->len);
+	if (write_all(fd, out->data, out->len) < 0)
+		return -1;
+	buffer_reset(out);
+	return 0;
+}
+
+/* Writes all that follows the digest: the header, and a line for each entry. */
+static int write_body(int fd, struct hasher *hasher, const char *head, struct tree *tree)
 {
 	AUTO_BUFFER out = {0};
 	AUTO_BUFFER path = {0};
 	struct node *root = tree_root(tree);
 
-	buffer_adds(&out, LISTING_MAGIC "\n");
-	if (head)
-		buffer_addf(&out, LISTING_HEAD "\n", head->layer.hex, head->diff_id.hex, head->size,
-			    head->unpacked);
+	buffer_adds(&out, head);
 	for (const struct node *node = root; node; node = tree_next(root, node)) {
 		/* An implied directory that is not resolved yet is not an entry. */
 		if (node->file || node->lower_link || node_is_whiteout(node) ||
 		    node_is_opaque(node))
 			add_node(&out, node, &path);
-		if (out.len < FLUSH_SIZE)
-			continue;
-		if (write_all(fd, out.data, out.len) < 0)
+		if (out.len >= FLUSH_SIZE && flush(fd, hasher, &out) < 0)
 			return -1;
-		buffer_reset(&out);
 	}
-	return write_all(fd, out.data, out.len);
+	return flush(fd, hasher, &out);
+}
+
+/* Writes the first two lines; before the digest is known, they take the same space. */
+static int write_start(int fd, const uint8_t sha256[SHA256_SIZE])
+{
+	char start[LISTING_START + 1];
+	struct digest digest;
+
+	digest_from_bytes(&digest, sha256);
+	snprintf(start, sizeof(start), LISTING_MAGIC "\n" LISTING_DIGEST "%s\n", digest.hex);
+	return pwrite(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START ? 0 : -1;
+}
+
+static int write_listing(int fd, const char *head, struct tree *tree)
+{
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE] = {0};
+	int result = -1;
+
+	if (!write_start(fd, sha256) && lseek(fd, (off_t)LISTING_START, SEEK_SET) >= 0)
+		result = write_body(fd, hasher, head, tree);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	return result < 0 ? -1 : write_start(fd, sha256);
+}
+
+int listing_write(int fd, const struct listing_head *head, struct tree *tree)
+{
+	AUTO_FREE char *text = head ? format(LISTING_HEAD "\n", head->layer.hex, head->diff_id.hex,
+					     head->size, head->unpacked)
+				    : xstrdup("");
+
+	return write_listing(fd, text, tree);
+}
+
+int listing_write_image(int fd, const struct digest *layers, struct tree *tree)
+{
+	AUTO_FREE char *text = format(LISTING_LAYERS "%s\n", layers->hex);
+
+	return write_listing(fd, text, tree);
+}
+
+bool listing_id(int fd, struct digest *id)
+{
+	char start[LISTING_START + 1] = "";
+
+	return pread(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START &&
+	       start[LISTING_START - 1] == '\n' &&
+	       sscanf(start, LISTING_MAGIC "\n" LISTING_DIGEST "%64[0-9a-f]", id->hex) == 1 &&
+	       digest_is_hex(id->hex);
+}
+
+bool listing_is_old(int fd)
+{
+	static const char *const starts[] = {LISTING_MAGIC "\n# layer=", LISTING_MAGIC "\n. type="};
+	char start[32] = "";
+
+	if (pread(fd, start, sizeof(start) - 1, 0) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (!strncmp(start, starts[i], strlen(starts[i])))
+			return true;
+	return false;
 }
 
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,

@@ -9,6 +9,9 @@
  *   tags=opaque,implied,void               see enum node_flags
  * A whiteout is the character device 0:0.  Each path occurs once; siblings are sorted in byte
  * order, and a directory is followed by its contents.
+ *
+ * The second line has the digest of all that follows it, so that any change is noticed.  Listings
+ * of earlier versions do not have it.
  */
 #ifndef DUCC_LISTING_H
 #define DUCC_LISTING_H
@@ -27,23 +30,49 @@ struct listing_head {
 };
 
 /*
- * Writes the tree, which must be sorted and have its links counted.  head is NULL
- * for an image.  Returns 0, or -1 with errno set.
+ * Writes the tree, which must be sorted and have its links counted, to an empty regular file.
+ * head is NULL for an image.  Returns 0, or -1 with errno set.
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 
-/* The same, into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
+/*
+ * The same for an image in a store: `layers` is a digest of the listings of the layers that were
+ * merged (image_layers.h).
+ */
+int listing_write_image(int fd, const struct digest *layers, struct tree *tree);
+
+/* The same as listing_write(), into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
 		  ducc_error **err);
 
 /*
  * Reads a listing into a new, sorted tree: of a layer, or, if head is NULL, of an image.
- * A text that listing_write() would not write is damaged: NULL with *err set.
+ * A text that listing_write() would not write is damaged: NULL with *err set.  One without a
+ * digest is read as well.
  */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 
-/* Shared by writer and reader: the first line, the format of the header, words. */
+/* Reads the digest in the second line; false if there is none. */
+bool listing_id(int fd, struct digest *id);
+
+/* True if there is none because it was written by an earlier version. */
+bool listing_is_old(int fd);
+
+/* Checks the digest, without parsing the rest. */
+int listing_check(int fd, ducc_error **err);
+
+/* Reads the header of a layer's listing that has a digest; false if there is none. */
+bool listing_head_of(int fd, struct listing_head *head);
+
+/* The same for an image that listing_write_image() has written. */
+bool listing_layers_of(int fd, struct digest *layers);
+
+/* Shared by writer and reader: the first line, the start of the second, the header, words. */
 #define LISTING_MAGIC "#mtree"
+#define LISTING_DIGEST "# sha256="
+#define LISTING_START (sizeof(LISTING_MAGIC "\n" LISTING_DIGEST "\n") - 1 + DIGEST_HEX_LEN)
+#define LISTING_LAYERS "# layers="
+#define LISTING_DAMAGED "listing is damaged: " /* messages of damage begin with it */
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */

@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "content/listing.h"
 
+#define HEAD_SIZE 512 /* bytes that have the header of a layer */
+
 struct line {
 	struct tree *tree;
 	struct file *file;
@@ -364,6 +366,11 @@ static int compare_paths(const char *a, const char *b)
 struct reader {
 	struct tree *tree;
 	struct buffer last; /* the path of the previous line; empty buffer: none */
+	FILE *stream;
+	struct hasher *hasher; /* of all lines after the digest */
+	struct digest digest;  /* empty: there is none */
+	struct listing_head head;
+	bool has_head;
 };
 
 /* Parses an escaped ./PATH; NULL if it is not clean, or does not follow the previous one. */
@@ -411,6 +418,22 @@ static bool parse_line(struct reader *reader, char *text)
 
 /* --- listings --------------------------------------------------------- */
 
+/* A comment with a digest and nothing else. */
+static bool parse_comment_digest(const char *line, const char *start, struct digest *digest)
+{
+	size_t len = strlen(start);
+
+	if (strncmp(line, start, len) != 0 || !digest_is_hex(line + len))
+		return false;
+	memcpy(digest->hex, line + len, sizeof(digest->hex));
+	return true;
+}
+
+static bool parse_layers(const char *line, struct digest *layers)
+{
+	return parse_comment_digest(line, LISTING_LAYERS, layers);
+}
+
 static bool parse_head(const char *line, struct listing_head *head)
 {
 	AUTO_FREE char *again = NULL;
@@ -423,6 +446,52 @@ static bool parse_head(const char *line, struct listing_head *head)
 	again = format(LISTING_HEAD, head->layer.hex, head->diff_id.hex, head->size,
 		       head->unpacked);
 	return !strcmp(again, line);
+}
+
+/* The line after the digest; NULL if there is no digest. */
+static char *third_line(int fd)
+{
+	char line[HEAD_SIZE + 1] = "", *newline;
+	struct digest id;
+
+	if (!listing_id(fd, &id) || pread(fd, line, HEAD_SIZE, (off_t)LISTING_START) < 0)
+		return NULL;
+	newline = strchr(line, '\n');
+	return newline ? xstrndup(line, (size_t)(newline - line)) : NULL;
+}
+
+bool listing_head_of(int fd, struct listing_head *head)
+{
+	AUTO_FREE char *line = third_line(fd);
+
+	return line && parse_head(line, head);
+}
+
+bool listing_layers_of(int fd, struct digest *layers)
+{
+	AUTO_FREE char *line = third_line(fd);
+
+	return line && parse_layers(line, layers);
+}
+
+int listing_check(int fd, ducc_error **err)
+{
+	AUTO_PIECES pieces = pieces_of(fd, LISTING_START, TO_THE_END);
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	struct digest id, actual;
+
+	while (pieces_next(&pieces))
+		hasher_update(hasher, pieces.data, pieces.len);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	digest_from_bytes(&actual, sha256);
+	if (pieces.error)
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
+				      strerror(pieces.error));
+	if (!listing_id(fd, &id) || !digest_equal(&id, &actual))
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
+	return 0;
 }
 
 /*
@@ -452,34 +521,59 @@ static bool share_files(struct tree *tree, const struct digest *layer)
 }
 
 /* Reads one line, without its newline; false: it is incomplete. */
-static bool take_line(FILE *stream, char **line, size_t *capacity, bool *end)
+static bool take_line(struct reader *reader, char **line, size_t *capacity, bool *end)
 {
-	ssize_t len = getline(line, capacity, stream);
+	ssize_t len = getline(line, capacity, reader->stream);
 
-	*end = len < 0 && !ferror(stream);
+	*end = len < 0 && !ferror(reader->stream);
 	if (len <= 0 || (*line)[len - 1] != '\n')
 		return *end;
+	hasher_update(reader->hasher, *line, (size_t)len);
 	(*line)[len - 1] = '\0';
 	return strlen(*line) == (size_t)len - 1;
 }
 
+/* The first two lines, or a header. */
+static bool parse_comment(struct reader *reader, const char *line, size_t number)
+{
+	struct digest layers;
+
+	if (number == 1)
+		return !strcmp(line, LISTING_MAGIC);
+	if (number == 2 && parse_comment_digest(line, LISTING_DIGEST, &reader->digest)) {
+		hasher_reset(reader->hasher); /* it is of what follows */
+		return true;
+	}
+	if (number == 3 && *reader->digest.hex && parse_layers(line, &layers))
+		return true;
+	reader->has_head =
+		number == (*reader->digest.hex ? 3 : 2) && parse_head(line, &reader->head);
+	return reader->has_head;
+}
+
 /* Returns false if line *number is damaged. */
-static bool read_lines(struct reader *reader, FILE *stream, struct listing_head *head,
-		       bool *has_head, size_t *number)
+static bool read_lines(struct reader *reader, size_t *number)
 {
 	AUTO_FREE char *line = NULL;
 	size_t capacity = 0;
 	bool end = false;
 
-	for (*number = 1; take_line(stream, &line, &capacity, &end) && !end; ++*number) {
-		if (*number == 1 && !strcmp(line, LISTING_MAGIC))
-			continue;
-		if (*number == 2 && line[0] == '#' && parse_head(line, head))
-			*has_head = true;
-		else if (*number == 1 || !parse_line(reader, line))
+	for (*number = 1; take_line(reader, &line, &capacity, &end) && !end; ++*number)
+		if (*number == 1 || line[0] == '#' ? !parse_comment(reader, line, *number)
+						   : !parse_line(reader, line))
 			return false;
-	}
 	return end && *number > 1;
+}
+
+/* True if the listing has no digest, or that of what was read. */
+static bool agrees_with_digest(struct reader *reader)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest digest;
+
+	hasher_final(reader->hasher, sha256);
+	digest_from_bytes(&digest, sha256);
+	return !*reader->digest.hex || digest_equal(&digest, &reader->digest);
 }
 
 static FILE *open_stream(int fd)
@@ -494,34 +588,43 @@ static FILE *open_stream(int fd)
 	return stream;
 }
 
+/* Reads all lines and checks them. */
+static int read_all(struct reader *reader, bool has_head, ducc_error **err)
+{
+	size_t number;
+	bool good = read_lines(reader, &number);
+
+	if (!good)
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "line %zu", number);
+	if (!agrees_with_digest(reader))
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
+	if (reader->has_head != has_head)
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
+				      has_head ? "no layer header" : "unexpected layer header");
+	if (has_head && !share_files(reader->tree, &reader->head.layer))
+		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "hard links differ");
+	return 0;
+}
+
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 {
-	struct listing_head parsed = {.size = 0};
 	AUTO_TREE *tree = tree_new();
-	struct reader reader = {.tree = tree};
-	FILE *stream = open_stream(fd);
-	bool has_head = false, good;
-	size_t number;
+	struct reader reader = {.tree = tree, .stream = open_stream(fd)};
+	int result;
 
-	if (!stream) {
+	if (!reader.stream) {
 		error_errno(err, errno, "listing");
 		return NULL;
 	}
-	good = read_lines(&reader, stream, &parsed, &has_head, &number);
+	reader.hasher = hasher_new();
+	result = read_all(&reader, head != NULL, err);
+	hasher_free(reader.hasher);
 	buffer_free(&reader.last);
-	fclose(stream);
-	if (!good)
-		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: line %zu", number);
-	else if (has_head != (head != NULL))
-		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: %s",
-			       head ? "no layer header" : "unexpected layer header");
-	else if (has_head && !share_files(tree, &parsed.layer))
-		error_set_kind(err, DUCC_CORRUPT, "listing is damaged: hard links differ");
-	else {
-		tree_sort(tree);
-		if (head)
-			*head = parsed;
-		return STEAL(tree);
-	}
-	return NULL;
+	fclose(reader.stream);
+	if (result < 0)
+		return NULL;
+	tree_sort(tree);
+	if (head)
+		*head = reader.head;
+	return STEAL(tree);
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "content/layer_tar.h"
+#include "content/unpacked.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
@@ -138,9 +139,9 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 /* Checks that the store has the tar, which the commit sends. */
 static int check_layer_tar(const struct store *store, const struct digest *layer, ducc_error **err)
 {
-	AUTO_FREE char *name = store_layer_tar_name(layer);
+	AUTO_CLOSE int fd = unpacked_open_tar(store, layer, err);
 
-	return path_exists(store->fd, name) ? 0 : error_errno(err, errno, "%s", name);
+	return fd < 0 ? -1 : 0;
 }
 
 /* Sends the content of a published file again. */
@@ -172,20 +173,20 @@ static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *fi
 static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file *file,
 			ducc_error **err)
 {
-	AUTO_FREE char *name = store_layer_tar_name(file->layer);
-	AUTO_CLOSE int fd = path_open(cvmfs->base.store->fd, name, O_RDONLY, 0);
+	AUTO_CLOSE int fd = unpacked_open_tar(cvmfs->base.store, file->layer, err);
 	AUTO_LAYER_TAR tar = {.archive = NULL};
 	const char *there;
 	int result;
 
 	if (fd < 0)
-		return error_errno(err, errno, "%s", name);
+		return -1;
 	result = layer_tar_open(&tar, fd, file->layer, err) < 0 ? -1 : 1;
 	while (result > 0 && (result = layer_tar_next(&tar, &there, err)) > 0)
 		if (tar.has_content && !strcmp(there, file->origin))
 			break;
 	if (!result)
-		return error_set(err, "%s: missing from the layer's tar", file->origin);
+		return error_set_kind(err, DUCC_CORRUPT, "%s: missing from the layer's tar",
+				      file->origin);
 	if (result < 0 || tarball_entry(cvmfs->payload.tarball, path, file, NULL, err) < 0)
 		return -1;
 	return layer_tar_copy(&tar, file, tarball_sink, cvmfs->payload.tarball, err);

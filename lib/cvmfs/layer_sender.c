@@ -7,8 +7,8 @@
 #include "base/buffer.h"
 #include "base/path.h"
 #include "content/layer_tar.h"
-#include "content/listing.h"
 #include "content/tarball.h"
+#include "content/unpacked.h"
 #include "format/repo_paths.h"
 
 struct sender {
@@ -82,21 +82,19 @@ int layer_send(struct ingest *ingest, struct staging *staging, const struct dige
 	const struct store *store = staging->store;
 	AUTO_FREE char *directory = layer_directory(layer);
 	const struct staged_tree *staged = staging_find(staging, directory);
-	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
 	AUTO_FREE char *root = staged ? xstrdup(staged->root) : layer_path(layer, "");
-	AUTO_CLOSE int fd = path_open(store->fd, tar_name, O_RDONLY, 0);
-	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store->fd, listing_name, O_RDONLY, 0);
+	AUTO_CLOSE int fd = unpacked_open_tar(store, layer, err);
 	AUTO_TREE *tree = NULL;
 	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};
 	struct listing_head head;
 	int result;
 
-	if (listing < 0)
-		return error_errno(err, errno, "%s", fd < 0 ? tar_name : listing_name);
-	tree = listing_read(listing, &head, err);
+	if (fd < 0)
+		return -1;
+	tree = unpacked_read_listing(store, listing_name, &head, err);
 	if (!tree)
-		return error_wrap(err, "%s", listing_name);
+		return -1;
 	sender.to = tarball_to(write_to_ingest, ingest, root);
 	result = send_tar(&sender, fd, layer, tree, err);
 	layer_tar_close(&sender.tar);

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/removal.h"
 #include "content/extract.h"
+#include "content/unpacked.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/mount.h"
 #include "format/repo_paths.h"
@@ -199,11 +200,10 @@ static int find_tar(void *ctx, const struct digest *layer, struct extract_source
 		    ducc_error **err)
 {
 	const struct staging *staging = ctx;
-	AUTO_FREE char *name = store_layer_tar_name(layer);
 
 	source->how = EXTRACT_TAR;
-	source->fd = path_open(staging->store->fd, name, O_RDONLY, 0);
-	return source->fd < 0 ? error_errno(err, errno, "%s", name) : 0;
+	source->fd = unpacked_open_tar(staging->store, layer, err);
+	return source->fd < 0 ? -1 : 0;
 }
 
 /* Opens the directory, creating it and its parents with mode 0755, regardless of the umask. */

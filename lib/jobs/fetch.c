@@ -97,9 +97,11 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
+	AUTO_FREE char *config = NULL;
+	size_t len;
+	int found = store_look_up(&fetch->store, &descriptor->digest, &config, &len, err);
 
-	if (!store_has_blob(&fetch->store, &descriptor->digest) &&
-	    fetch_blob(fetch, descriptor, err) < 0)
+	if (found < 0 || (!found && fetch_blob(fetch, descriptor, err) < 0))
 		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
 	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
@@ -115,7 +117,7 @@ static void choose_layers(struct fetch *fetch)
 		const struct descriptor *layer = &manifest->layers[i];
 
 		if (!strset_add(&known, layer->digest.hex) ||
-		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, &layer->digest)) ||
+		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, layer)) ||
 		    repository_has_layer(&fetch->repository, &layer->digest))
 			continue;
 		fetch->wanted[fetch->n_wanted++] = i;
@@ -165,10 +167,9 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 {
 	struct store *store = &fetch->store;
 	const struct document *manifest = &fetch->resolution.document;
-	const struct platform *platform = &fetch->image.config.platform;
 	AUTO_FREE char *oci = manifest_to_oci(manifest->data, manifest->len);
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
-	AUTO_JSON *descriptor = NULL;
+	AUTO_JSON *entry = NULL;
 	struct digest digest;
 
 	for (size_t i = 0; i < fetch->resolution.n_indexes; i++) {
@@ -181,18 +182,8 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 		return -1;
 	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
 		return -1;
-	descriptor =
-		descriptor_to_json(MEDIA_OCI_MANIFEST, &digest, oci ? strlen(oci) : manifest->len);
-	if (oci) {
-		AUTO_FREE char *original = format(PRI_DIGEST, manifest->digest.hex);
-		cJSON *annotations = json_object();
-
-		json_set_string(annotations, ANNOTATION_MANIFEST, original);
-		json_set(descriptor, "annotations", annotations);
-	}
-	if (platform->os && platform->architecture)
-		json_set(descriptor, "platform", platform_to_json(platform));
-	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, descriptor, err);
+	entry = index_entry(&manifest->digest, manifest->len, oci, &fetch->image.config.platform);
+	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, entry, err);
 }
 
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
@@ -246,12 +237,9 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return -1;
 	result = source_open(&fetch->source, session->network, &session->input,
 			     ducc_record_reference(record), err);
-	if (!result && session->dry_run)
-		result = store_open_existing(&fetch->store, session->store_path, err);
-	else if (!result)
-		result = store_open(&fetch->store, session->store_path, err);
-	fetch->store.index = session->index;
-	if (!result && !session->dry_run && !session->swept) {
+	if (!result)
+		result = session_open_store(session, &fetch->store, true, err);
+	if (result > 0 && !session->dry_run && !session->swept) {
 		store_sweep(&fetch->store);
 		session->swept = true;
 	}
@@ -334,7 +322,7 @@ char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_err
 	fetch_begin(&fetch, session);
 	if (!source_open(&fetch.source, session->network, &session->input,
 			 ducc_record_reference(record), err) &&
-	    store_open_existing(&fetch.store, session->store_path, err) >= 0)
+	    session_open_store(session, &fetch.store, false, err) >= 0)
 		platforms = resolve_platforms(&fetch.resolution, err);
 	fetch_end(&fetch);
 	return platforms;

@@ -386,7 +386,7 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	}
 	if (!name)
 		return session_no_repository(err);
-	if (!gc->session->dry_run && store_open(&gc->store, gc->session->store_path, err) < 0)
+	if (!gc->session->dry_run && session_open_store(gc->session, &gc->store, true, err) < 0)
 		return -1;
 	found = targets_open(&gc->repository, name, gc->session->store_path, err);
 	if (found < 0)

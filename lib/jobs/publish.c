@@ -16,9 +16,11 @@
 #include "content/differences.h"
 #include "content/listing.h"
 #include "content/settle.h"
+#include "content/unpacked.h"
 #include "format/image.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
+#include "jobs/image_layers.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -152,26 +154,40 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 	return transaction_complete_layer(publish->transaction, head, complete, published, err);
 }
 
+/*
+ * Reads a layer's listing in the store.  1, 0 if there is none and the layer is published, which
+ * then needs nothing more, or -1.
+ */
+static int read_layer(struct publish *publish, const struct digest *layer, bool published,
+		      struct listing_head *head, struct tree **tree, ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_listing_name(layer);
+	ducc_error *error = NULL;
+
+	*tree = unpacked_read_listing(&publish->store, name, head, &error);
+	if (*tree)
+		return 1;
+	if (!published || ducc_error_kind(error) != DUCC_NOT_FOUND)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
+}
+
 static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)
 {
 	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
 	bool published = repository_has_layer(&publish->repository, layer);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
-	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
-	AUTO_CLOSE int listing = path_open(publish->store.fd, listing_name, O_RDONLY, 0);
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
+	int found;
 
-	if (transaction_adds(publish->transaction, directory) || (published && listing < 0))
+	if (transaction_adds(publish->transaction, directory))
 		return 0;
-	if (listing < 0 && errno == ENOENT)
-		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
-	if (listing < 0)
-		return error_errno(err, errno, "%s", listing_name);
-	tree = listing_read(listing, &head, err);
-	if (!tree)
-		return error_wrap(err, "%s", listing_name);
+	found = read_layer(publish, layer, published, &head, &tree, err);
+	if (found <= 0)
+		return found;
 	image->unpacked[i] = head.unpacked;
 	if (published)
 		return complete_layer(publish, &head, tree, err);
@@ -235,21 +251,10 @@ static void image_end(struct image *image)
 static struct tree *read_tree(struct publish *publish, const struct image *image, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
-	AUTO_CLOSE int fd = path_open(publish->store.fd, name, O_RDONLY, 0);
-	struct tree *tree;
+	struct tree *tree = unpacked_read_listing(&publish->store, name, NULL, err);
 
-	if (fd < 0) {
-		if (errno == ENOENT)
-			error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
-		else
-			error_errno(err, errno, "%s", name);
+	if (!tree)
 		return NULL;
-	}
-	tree = listing_read(fd, NULL, err);
-	if (!tree) {
-		error_wrap(err, "%s", name);
-		return NULL;
-	}
 	singularity_add(tree, &image->stored.config);
 	tree_count_links(tree);
 	return tree;
@@ -340,6 +345,8 @@ static bool is_published(struct publish *publish, struct image *image, const str
 /* Adds the layers of an image, each once. */
 static int prepare_layers(struct publish *publish, struct image *image, ducc_error **err)
 {
+	const struct image_layers layers = {&publish->store, &publish->repository};
+	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
 	AUTO_STRSET seen = {NULL};
 
 	for (size_t i = 0; i < image->stored.manifest.n; i++) {
@@ -350,7 +357,7 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
 	}
-	return 0;
+	return image_layers_check(&layers, &image->stored.manifest, name, err);
 }
 
 /* Adds the layers and the flat tree of an image, but not its names. */
@@ -610,7 +617,7 @@ static int commit(struct publish *publish, ducc_error **err)
 static int open_all(struct publish *publish, ducc_error **err)
 {
 	const char *name = ducc_repository(publish->session, publish->records[0]);
-	int found = store_open_existing(&publish->store, publish->session->store_path, err);
+	int found = session_open_store(publish->session, &publish->store, false, err);
 
 	if (!found)
 		return error_set_kind(err, DUCC_NOT_FOUND,
@@ -804,6 +811,13 @@ static void end_image(struct publish *publish, size_t i)
 	span_end(&publish->images[i].span, *error ? -1 : 0, 0, error);
 }
 
+/* If an image failed because something of it in the store is damaged, discards that. */
+static void discard_damaged(struct publish *publish, size_t i)
+{
+	if (publish->errors[i] && ducc_error_kind(publish->errors[i]) == DUCC_CORRUPT)
+		unpacked_verify_all(&publish->store, &publish->images[i].stored.manifest);
+}
+
 /*
  * Publishes the first of the records, as ducc_publish() does; sets *shared if they failed
  * together.
@@ -825,6 +839,8 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 		if (!errors[i])
 			errors[i] = error_copy(error);
 	ducc_error_free(error);
+	for (size_t i = 0; i < publish.n && (!*shared || publish.n == 1); i++)
+		discard_damaged(&publish, i);
 	for (size_t i = 0; i < done; i++)
 		end_image(&publish, i);
 	known_free(publish.known);

@@ -45,24 +45,23 @@ static int ask_source(struct resolution *resolution, const struct digest *digest
 	return 0;
 }
 
-static bool is_stored(const struct resolution *resolution, const struct digest *digest)
-{
-	return resolution->store->fd >= 0 && store_has_blob(resolution->store, digest);
-}
-
+/* Gets a document from the store: 1, 0 if it is not there, or -1. */
 static int read_stored(const struct resolution *resolution, const struct digest *digest,
 		       struct document *document, ducc_error **err)
 {
 	document->digest = *digest;
-	return store_read_blob(resolution->store, digest, &document->data, &document->len, err);
+	return store_look_up(resolution->store, digest, &document->data, &document->len, err);
 }
 
 /* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */
 static int get_document(struct resolution *resolution, const struct digest *digest,
 			struct document *document, ducc_error **err)
 {
-	return is_stored(resolution, digest) ? read_stored(resolution, digest, document, err)
-					     : ask_source(resolution, digest, document, err);
+	int found = read_stored(resolution, digest, document, err);
+
+	if (found)
+		return found < 0 ? -1 : 0;
+	return ask_source(resolution, digest, document, err);
 }
 
 /*
@@ -77,10 +76,9 @@ static int get_top(struct resolution *resolution, ducc_error **err)
 	struct digest digest;
 
 	if (reference_is_pinned(reference))
-		return is_stored(resolution, &reference->digest) &&
-				       fetched_under(resolution->store, &reference->digest,
-						     reference)
-			       ? read_stored(resolution, &reference->digest, document, err)
+		return resolution->store->fd >= 0 && fetched_under(resolution->store,
+								   &reference->digest, reference)
+			       ? get_document(resolution, &reference->digest, document, err)
 			       : ask_source(resolution, &reference->digest, document, err);
 	if (source->kind->peek && source->kind->peek(source, &digest) > 0)
 		return get_document(resolution, &digest, document, err);
@@ -110,10 +108,10 @@ static int download(struct resolution *resolution, const struct descriptor *desc
 static int get_config(struct resolution *resolution, const struct descriptor *descriptor,
 		      struct document *document, ducc_error **err)
 {
-	int result = is_stored(resolution, &descriptor->digest)
-			     ? read_stored(resolution, &descriptor->digest, document, err)
-			     : download(resolution, descriptor, document, err);
+	int result = read_stored(resolution, &descriptor->digest, document, err);
 
+	if (!result)
+		result = download(resolution, descriptor, document, err);
 	return result < 0 ? error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 

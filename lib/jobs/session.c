@@ -145,6 +145,17 @@ const char *ducc_repository(const ducc_session *session, const ducc_record *reco
 	return session->repository ? session->repository : ducc_record_get(record, "repo");
 }
 
+int session_open_store(ducc_session *session, struct store *store, bool create, ducc_error **err)
+{
+	*store = (struct store){.fd = -1,
+				.index = session->index,
+				.context = &session->context,
+				.keep = session->dry_run};
+	if (!create || session->dry_run)
+		return store_open_existing(store, session->store_path, err);
+	return store_open(store, session->store_path, err) < 0 ? -1 : 1;
+}
+
 int session_no_repository(ducc_error **err)
 {
 	return error_set_kind(err, DUCC_USAGE, "no repository: use -r, $DUCC_REPO or repo=");

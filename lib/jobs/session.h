@@ -39,6 +39,12 @@ struct ducc_session {
  */
 int options_take(void *to, size_t size, const void *from, ducc_error **err);
 
+/*
+ * Opens the store of the session: returns 1, 0 if it does not exist, or -1.  With `create`,
+ * creates it, except in a dry run.  Damaged files are reported, and removed, except in a dry run.
+ */
+int session_open_store(ducc_session *session, struct store *store, bool create, ducc_error **err);
+
 /* Sets the error of a job for which neither session nor record names a repository; returns -1. */
 int session_no_repository(ducc_error **err);
 

@@ -91,16 +91,17 @@ static bool is_published(const struct clean *clean, const char *name, const char
 	return repository_has_file(&clean->repository, other, data, len);
 }
 
-/* The digest in index.json, and that of the registry's manifest if the former is its OCI form. */
-static bool manifest_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
-{
-	const char *text = json_text(entry, "digest");
-	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
+enum found { FOUND, GONE, UNCLEAR };
 
-	if (!text || !digest_parse(listed, text))
-		return false;
-	*manifest = *listed;
-	return !original || digest_parse(manifest, original);
+/* Reads the manifest of an image; GONE: it is missing or damaged, so that the entry is useless. */
+static enum found read_manifest(struct clean *clean, const struct digest *digest, char **data,
+				size_t *len, struct manifest *manifest)
+{
+	int result = store_look_up(&clean->store, digest, data, len, NULL);
+
+	if (!result)
+		return GONE;
+	return result < 0 || manifest_parse(manifest, *data, *len, NULL) < 0 ? UNCLEAR : FOUND;
 }
 
 static bool keep_entry(void *ctx, const cJSON *entry)
@@ -111,16 +112,17 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	AUTO_MANIFEST parsed = {.n = 0};
 	struct digest listed, manifest;
 	bool published, old;
+	enum found found;
 	size_t len;
 
-	if (!manifest_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
+	if (!index_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* not written by ducc */
-	if (!store_has_blob(&clean->store, &manifest)) {
-		tell(clean, name ? name : listed.hex); /* useless without its manifest */
+	found = read_manifest(clean, &manifest, &data, &len, &parsed);
+	if (found == GONE) {
+		tell(clean, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
-	if (store_read_blob(&clean->store, &manifest, &data, &len, NULL) < 0 ||
-	    manifest_parse(&parsed, data, len, NULL) < 0) {
+	if (found == UNCLEAR) {
 		clean->unclear = true; /* it may need any blob */
 		return true;
 	}
@@ -216,7 +218,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 static int run(struct clean *clean, ducc_error **err)
 {
 	const char *name = clean->session->repository, *path = clean->session->store_path;
-	int found = store_open_existing(&clean->store, path, err);
+	int found = session_open_store(clean->session, &clean->store, false, err);
 
 	if (found < 0)
 		return -1;

@@ -202,7 +202,7 @@ static int write_all_parts(const struct push *push, struct store *layout, ducc_e
 
 static int write_layout(const struct push *push, const char *path, ducc_error **err)
 {
-	struct store layout;
+	struct store layout = {.fd = -1};
 	int result;
 
 	context_notice(&push->session->context, DUCC_INFO, "%s: %s %s in %s", push->name,

@@ -29,8 +29,10 @@
 #include "content/merge.h"
 #include "content/quota.h"
 #include "content/settle.h"
+#include "content/unpacked.h"
 #include "format/image.h"
 #include "jobs/events.h"
+#include "jobs/image_layers.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -51,6 +53,7 @@ struct layer {
 	size_t left;            /* how many times the blob must still be merged */
 	uint64_t charged;       /* bytes of listing, the last time */
 	bool settled;           /* fresh, and merged before */
+	struct digest id;       /* of its listing, as the image needs it; empty: it has none */
 	struct tree *additions; /* not fresh: the layer with its additions, or NULL */
 };
 
@@ -139,7 +142,7 @@ static int list_layers(struct unpack *unpack, ducc_error **err)
 static int open_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
 {
 	const char *repository = ducc_repository(unpack->session, record);
-	int found = store_open_existing(&unpack->store, unpack->session->store_path, err);
+	int found = session_open_store(unpack->session, &unpack->store, false, err);
 	struct digest manifest;
 
 	if (!found)
@@ -158,48 +161,105 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 
 /* --- layers that are unpacked already --------------------------------- */
 
-/* The listing of a layer: from the store, else from the repository; -1 if neither has one. */
 static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
 {
-	AUTO_FREE char *listing = store_layer_listing_name(layer);
-	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
+	const struct image_layers layers = {&unpack->store, &unpack->repository};
 
-	*in_store = fd >= 0;
-	if (fd < 0)
-		fd = repository_open_listing(&unpack->repository, layer);
-	return fd;
+	return image_layers_open(&layers, layer, in_store);
 }
 
-static bool has_tar(const struct unpack *unpack, const struct digest *layer)
+/* Notes the digest of the listing of a layer. */
+static void note_id(struct layer *layer, int listing)
 {
-	AUTO_FREE char *tar = store_layer_tar_name(layer);
+	if (!listing_id(listing, &layer->first->id))
+		layer->first->id = (struct digest){""};
+}
 
-	return path_exists(unpack->store.fd, tar);
+/* The digest of all of them. */
+static struct digest layers_id(const struct unpack *unpack)
+{
+	AUTO_FREE struct digest *ids = xcalloc(unpack->n, sizeof(*ids));
+
+	for (size_t i = 0; i < unpack->n; i++)
+		ids[i] = unpack->layers[i].first->id;
+	return image_layers_id(ids, unpack->n);
+}
+
+/* Discards the listing of a layer in the store if its content is damaged. */
+static void check_listing(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *name = store_layer_listing_name(layer);
+	AUTO_CLOSE int fd = unpacked_open_listing(&unpack->store, name, NULL);
+
+	if (fd >= 0)
+		unpacked_check_listing(&unpack->store, name, fd, NULL);
 }
 
 /* True if the layer need not be read: its content is in the store or published. */
-static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
+static bool is_unpacked(const struct unpack *unpack, struct layer *layer)
 {
+	const struct digest *digest = &layer->head.layer;
 	bool in_store;
-	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+	AUTO_CLOSE int listing = open_listing(unpack, digest, &in_store);
 
 	if (listing < 0)
 		return false;
-	return (in_store && has_tar(unpack, layer)) ||
-	       repository_has_layer(&unpack->repository, layer);
+	note_id(layer, listing);
+	return (in_store && unpacked_has_tar(&unpack->store, digest, listing)) ||
+	       repository_has_layer(&unpack->repository, digest);
 }
 
+/* True if nothing is to do: the image was merged from these listings of its layers. */
 static bool is_complete(const struct unpack *unpack)
 {
-	AUTO_FREE char *listing = store_image_listing_name(&unpack->stored.digest);
+	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
+	AUTO_CLOSE int listing = unpacked_open_listing(&unpack->store, name, NULL);
+	struct digest recorded, now;
 
+	if (listing < 0)
+		return false;
 	for (size_t i = 0; i < unpack->n; i++)
-		if (!is_unpacked(unpack, &unpack->layers[i].head.layer))
+		if (!is_unpacked(unpack, &unpack->layers[i]))
 			return false;
-	return path_exists(unpack->store.fd, listing);
+	now = layers_id(unpack);
+	return listing_layers_of(listing, &recorded) && digest_equal(&recorded, &now);
 }
 
 /* --- reading layers --------------------------------------------------- */
+
+/* Discards a tar that its listing shows to be incomplete; call it under their locks. */
+static void discard_tar(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+	bool in_store;
+	AUTO_CLOSE int listing = open_listing(unpack, layer, &in_store);
+
+	if (in_store && path_exists(unpack->store.fd, tar))
+		store_discard(&unpack->store, tar, -1, "its size is not that in its listing");
+}
+
+/* Stages a layer that is to be read. */
+static int stage_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar = store_layer_tar_name(digest);
+	AUTO_FREE char *listing = store_layer_listing_name(digest);
+
+	check_listing(unpack, digest);
+	if (is_unpacked(unpack, layer))
+		return 0;
+	if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0 ||
+	    staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
+		return -1;
+	layer->fresh = !is_unpacked(unpack, layer); /* while we waited for the locks */
+	if (layer->fresh) {
+		discard_tar(unpack, digest);
+		return 0;
+	}
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return 0;
+}
 
 /*
  * Stages the layers to be read, in the order of their digests to avoid deadlocks between
@@ -209,21 +269,9 @@ static int stage_layers(struct unpack *unpack, ducc_error **err)
 {
 	for (size_t i = 0; i < unpack->n; i++) {
 		struct layer *layer = unpack->sorted[i];
-		const struct digest *digest = &layer->head.layer;
-		AUTO_FREE char *tar = store_layer_tar_name(digest);
-		AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-		if (layer->first != layer || is_unpacked(unpack, digest))
-			continue;
-		if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0)
+		if (layer->first == layer && stage_layer(unpack, layer, err) < 0)
 			return -1;
-		if (is_unpacked(unpack, digest)) { /* while we waited for the lock */
-			staged_discard(&layer->tar);
-			continue;
-		}
-		if (staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
-			return -1;
-		layer->fresh = true;
 	}
 	return 0;
 }
@@ -304,6 +352,22 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 	return 0;
 }
 
+/*
+ * If a layer cannot be read because its blob in the store is damaged, discards that: the next
+ * ducc-fetch downloads it again.  Anything else is a fault of the image.
+ */
+static void blame_blob(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+{
+	enum ducc_error_kind kind = ducc_error_kind(*err);
+	ducc_error *damage = NULL;
+
+	if ((kind != DUCC_CORRUPT && kind != DUCC_LIMIT) ||
+	    !store_verify_blob(&unpack->store, &layer->head.layer, &damage))
+		return;
+	ducc_error_free(*err);
+	*err = damage;
+}
+
 static int read_one(void *ctx, size_t i, ducc_error **err)
 {
 	struct unpack *unpack = ctx;
@@ -317,6 +381,8 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 	span_begin(&span, unpack->session->events, "layer_conversion", reference,
 		   &layer->head.layer);
 	result = read_layer(unpack, layer, err);
+	if (result < 0)
+		blame_blob(unpack, layer, err);
 	span_end(&span, result, layer->head.size, err);
 	if (!result)
 		return 0;
@@ -328,25 +394,35 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 
 /* --- settling layers on those below ----------------------------------- */
 
-static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+/* Appends the additions to the layer's tar, whose size is in its listing. */
+static int append(const struct staged *tar, struct listing_head *head, struct tree *tree,
+		  ducc_error **err)
 {
 	off_t size;
 
+	if (settle_append(tar->fd, &head->layer, tree, err) < 0)
+		return -1;
+	size = lseek(tar->fd, 0, SEEK_END);
+	if (size < 0)
+		return error_errno(err, errno, "seek");
+	head->unpacked = (uint64_t)size;
+	return 0;
+}
+
+static int settle_fresh(struct layer *layer, struct tree *tree, ducc_error **err)
+{
 	if (layer->settled && !settle_has_additions(tree))
 		return 0;
 	layer->settled = true;
-	if (settle_append(layer->tar.fd, &layer->head.layer, tree, err) < 0)
+	if (append(&layer->tar, &layer->head, tree, err) < 0)
 		return -1;
-	size = lseek(layer->tar.fd, 0, SEEK_END);
-	if (size < 0)
-		return error_errno(err, errno, "seek");
-	layer->head.unpacked = (uint64_t)size;
 	return write_listing(&layer->listing, &layer->head, tree, err);
 }
 
 /* Commits the listing last: it marks the layer as complete. */
 static int commit_fresh(struct layer *layer, ducc_error **err)
 {
+	note_id(layer, layer->listing.fd);
 	if (staged_commit(&layer->tar, err) < 0)
 		return -1;
 	return staged_commit(&layer->listing, err);
@@ -357,11 +433,11 @@ static int commit_fresh(struct layer *layer, ducc_error **err)
  * replaces the old one; a layer that is only published just gets a listing, for
  * ducc-publish.
  */
-static int settle_again(struct unpack *unpack, const struct digest *layer, struct tree *ours,
-			ducc_error **err)
+static int settle_again(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
-	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
-	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar_name = store_layer_tar_name(digest);
+	AUTO_FREE char *listing_name = store_layer_listing_name(digest);
 	AUTO_STAGED tar = STAGED_NONE;
 	AUTO_STAGED listing = STAGED_NONE;
 	AUTO_TREE *tree = NULL;
@@ -372,23 +448,24 @@ static int settle_again(struct unpack *unpack, const struct digest *layer, struc
 	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
-	AUTO_CLOSE int old_listing = open_listing(unpack, layer, &in_store);
-	AUTO_CLOSE int old_tar = path_open(unpack->store.fd, tar_name, O_RDONLY, 0);
+	AUTO_CLOSE int old_listing = open_listing(unpack, digest, &in_store);
+	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, NULL);
 	if (old_listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(old_listing, &head, err);
 	if (!tree)
 		return -1;
 	settle_mark(tree, false);
-	settle_add_missing(tree, ours);
+	settle_add_missing(tree, layer->additions);
 	if (old_tar >= 0) {
 		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
 			return error_errno(err, errno, "copy");
-		if (settle_append(tar.fd, layer, tree, err) < 0 || staged_commit(&tar, err) < 0)
+		if (append(&tar, &head, tree, err) < 0 || staged_commit(&tar, err) < 0)
 			return -1;
 	}
 	if (write_listing(&listing, &head, tree, err) < 0)
 		return -1;
+	note_id(layer, listing.fd);
 	return staged_commit(&listing, err);
 }
 
@@ -410,7 +487,7 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 }
 
 /* Reads the current listing of a layer and checks that it matches the manifest. */
-static struct tree *read_listing(struct unpack *unpack, const struct layer *layer, ducc_error **err)
+static struct tree *read_listing(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	bool fresh = layer->first->listing.fd >= 0, in_store;
 	AUTO_CLOSE int other = fresh ? -1 : open_listing(unpack, &layer->head.layer, &in_store);
@@ -422,6 +499,8 @@ static struct tree *read_listing(struct unpack *unpack, const struct layer *laye
 		error_errno(err, errno, "listing");
 		return NULL;
 	}
+	if (!fresh)
+		note_id(layer->first, fd);
 	tree = listing_read(fd, &head, err);
 	if (!tree || check_size(head.size, layer, err) < 0)
 		return NULL;
@@ -478,7 +557,7 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 	}
 	if (layer->left || !layer->additions)
 		return 0;
-	if (settle_again(unpack, &layer->head.layer, layer->additions, err) < 0)
+	if (settle_again(unpack, layer, err) < 0)
 		return -1;
 	tree_free(STEAL(layer->additions));
 	return 0;
@@ -507,6 +586,7 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_STAGED listing = STAGED_NONE;
+	struct digest layers;
 
 	unpack->image = tree_new();
 	for (size_t i = 0; i < unpack->n; i++)
@@ -516,7 +596,8 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 	merge_finish(unpack->image);
 	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
 		return -1;
-	if (listing_write(listing.fd, NULL, unpack->image) < 0)
+	layers = layers_id(unpack);
+	if (listing_write_image(listing.fd, &layers, unpack->image) < 0)
 		return error_errno(err, errno, "%s", name);
 	return staged_commit(&listing, err);
 }
@@ -532,7 +613,7 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 		return -1;
 	for (size_t i = 0; i < unpack->n; i++)
 		missing += unpack->layers[i].first == &unpack->layers[i] &&
-			   !is_unpacked(unpack, &unpack->layers[i].head.layer);
+			   !is_unpacked(unpack, &unpack->layers[i]);
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
 	if (unpack->session->dry_run || is_complete(unpack))
@@ -581,10 +662,9 @@ static int find_layer(void *ctx, const struct digest *layer, struct extract_sour
 		      ducc_error **err)
 {
 	const struct unpack *unpack = ctx;
-	AUTO_FREE char *tar = store_layer_tar_name(layer);
 
 	source->how = EXTRACT_TAR;
-	source->fd = path_open(unpack->store.fd, tar, O_RDONLY, 0);
+	source->fd = unpacked_open_tar(&unpack->store, layer, NULL);
 	if (source->fd < 0) {
 		source->how = EXTRACT_COPY;
 		source->fd = repository_open_layerfs(&unpack->repository, layer);
@@ -596,19 +676,16 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 			 ducc_error **err)
 {
 	AUTO_FREE char *name = NULL, *left_out = NULL;
-	AUTO_CLOSE int listing = -1, root = -1;
+	AUTO_CLOSE int root = -1;
 	AUTO_TREE *tree = NULL;
 	struct extract_report report = {0};
 
 	if (open_image(unpack, record, err) < 0)
 		return -1;
 	name = store_image_listing_name(&unpack->stored.digest);
-	listing = path_open(unpack->store.fd, name, O_RDONLY, 0);
-	if (listing < 0)
-		return error_errno(err, errno, "%s/%s", unpack->store.path, name);
-	tree = listing_read(listing, NULL, err);
+	tree = unpacked_read_listing(&unpack->store, name, NULL, err);
 	if (!tree)
-		return error_wrap(err, "%s/%s", unpack->store.path, name);
+		return -1;
 	if (path_mkdirs_named(dir, err) < 0)
 		return -1;
 	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -629,8 +706,13 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 		 ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .store = {.fd = -1}};
-	int result = extract_image(&unpack, record, dir, err);
+	ducc_error *error = NULL;
+	int result = extract_image(&unpack, record, dir, &error);
 
+	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
+		unpacked_verify_all(&unpack.store, &unpack.stored.manifest);
+	if (result < 0)
+		error_give(err, error);
 	unpack_end(&unpack);
 	return result;
 }

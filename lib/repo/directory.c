@@ -21,6 +21,7 @@
 #include "base/path.h"
 #include "base/removal.h"
 #include "content/extract.h"
+#include "content/unpacked.h"
 #include "format/repo_paths.h"
 #include "repo/directory_plan.h"
 #include "repo/transaction.h"
@@ -282,16 +283,15 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	AUTO_FREE char *to = layer_directory(layer), *place = NULL, *path = NULL;
 
 	if (context->layer && digest_equal(context->layer, layer)) {
-		path = store_layer_tar_name(layer);
 		source->how = EXTRACT_TAR;
 		source->whole = true;
-		source->fd = path_open(directory->base.store->fd, path, O_RDONLY, 0);
-	} else {
-		place = place_of(directory, to);
-		path = format("%s/layerfs", place);
-		source->how = EXTRACT_LINK;
-		source->fd = path_open(directory->root, path, O_RDONLY | O_DIRECTORY, 0);
+		source->fd = unpacked_open_tar(directory->base.store, layer, err);
+		return source->fd < 0 ? -1 : 0;
 	}
+	place = place_of(directory, to);
+	path = format("%s/layerfs", place);
+	source->how = EXTRACT_LINK;
+	source->fd = path_open(directory->root, path, O_RDONLY | O_DIRECTORY, 0);
 	return source->fd < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 

@@ -22,13 +22,22 @@ static char *file_of(const struct digest *manifest, const char *name)
 	return format("images/%s.names/%s", manifest->hex, digest.hex);
 }
 
+static bool has_line(const struct store *store, const char *file, const char *line)
+{
+	AUTO_FREE char *there = NULL;
+	size_t len;
+
+	return !path_read(store->fd, file, strlen(line), &there, &len, NULL) &&
+	       !strcmp(there, line);
+}
+
 static int add(struct store *store, const struct digest *manifest, const char *name,
 	       ducc_error **err)
 {
 	AUTO_FREE char *directory = directory_of(manifest), *file = file_of(manifest, name);
 	AUTO_FREE char *line = format("%s\n", name);
 
-	if (path_exists(store->fd, file))
+	if (has_line(store, file, line))
 		return 0;
 	if (path_mkdirs(store->fd, directory) < 0)
 		return error_errno(err, errno, "%s/%s", store->path, directory);
@@ -60,6 +69,7 @@ bool fetched_under(const struct store *store, const struct digest *manifest,
 	AUTO_FREE char *name =
 		reference->tag ? reference_name(reference) : untagged_name(reference, manifest);
 	AUTO_FREE char *file = file_of(manifest, name);
+	AUTO_FREE char *line = format("%s\n", name);
 
-	return path_exists(store->fd, file) || store_lists(store, reference, manifest);
+	return has_line(store, file, line) || store_lists(store, reference, manifest);
 }

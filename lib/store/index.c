@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
-#include "base/entries.h"
+#include "base/context.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/image.h"
@@ -18,18 +17,22 @@
 /* The store's index.json has some hundred bytes per image. */
 #define INDEX_LIMIT ((size_t)1 << 30)
 
-static cJSON *read_index(const struct store *store, cJSON **manifests, ducc_error **err)
+cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err)
 {
+	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
 	AUTO_JSON *index = NULL;
 	const cJSON *array;
 	size_t len;
 
-	if (path_read(store->fd, "index.json", INDEX_LIMIT, &data, &len, err) < 0)
+	fd = store_open_file(store, "index.json", err);
+	if (fd < 0 || read_file(fd, INDEX_LIMIT, &data, &len, err) < 0)
 		return NULL;
 	index = json_parse(data, len, "index.json", err);
-	if (!index || json_get_array(index, "manifests", &array, err) < 0)
+	if (!index || json_get_array(index, "manifests", &array, err) < 0) {
+		error_kind(err, DUCC_CORRUPT);
 		return NULL;
+	}
 	*manifests = json_member(index, "manifests");
 	return STEAL(index);
 }
@@ -120,48 +123,131 @@ static bool make_room(cJSON *manifests, const cJSON *entry, const char *name)
 	return false;
 }
 
-int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
+static int write_index(const struct store *store, const cJSON *index, ducc_error **err)
 {
-	AUTO_JSON *index = NULL, *entry = json_copy(descriptor);
-	AUTO_FREE char *text = NULL;
-	cJSON *manifests, *annotations;
-	AUTO_CLOSE int lock = store_lock(store);
+	AUTO_FREE char *text = json_print(index, true);
 
-	if (lock < 0)
-		return error_errno(err, errno, "%s: lock", store->path);
-	index = recall_index(store, &manifests);
-	if (!index)
-		index = read_index(store, &manifests, err);
-	if (!index)
-		return error_wrap(err, "store %s", store->path);
-	annotations = json_member(entry, "annotations");
+	return store_replace(store, "index.json", text, strlen(text), err);
+}
+
+static void set_name(cJSON *entry, const char *name)
+{
+	cJSON *annotations = json_member(entry, "annotations");
+
 	if (!annotations) {
 		annotations = json_object();
 		json_set(entry, "annotations", annotations);
 	}
 	json_set_string(annotations, ANNOTATION_NAME, name);
+}
+
+/* An index of what the store has: the newest image for each name and platform. */
+static cJSON *recover_index(const struct store *store, cJSON **manifests)
+{
+	AUTO_RECOVERY recovery = {NULL};
+	cJSON *index = json_object();
+
+	json_set_size(index, "schemaVersion", 2);
+	*manifests = json_array();
+	json_set(index, "manifests", *manifests);
+	if (!store->keep)
+		index_recover(store, &recovery);
+	for (size_t i = 0; i < recovery.n; i++) {
+		cJSON *entry = recovery.images[i].entry;
+
+		set_name(entry, recovery.images[i].name);
+		if (!make_room(*manifests, entry, recovery.images[i].name))
+			json_append(*manifests, json_copy(entry));
+	}
+	return index;
+}
+
+/* True if the index can be recovered; if it is not that of our store, only if there is none. */
+static bool is_recoverable(const struct store *store, const ducc_error *error)
+{
+	enum ducc_error_kind kind = ducc_error_kind(error);
+
+	return kind == DUCC_NOT_FOUND || (kind == DUCC_CORRUPT && !store->keep);
+}
+
+/* Reads index.json under the lock of the store; recovers it if it is missing or damaged. */
+static cJSON *lock_index(const struct store *store, cJSON **manifests, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	cJSON *index = recall_index(store, manifests);
+
+	if (!index)
+		index = store_index_read(store, manifests, &error);
+	if (index)
+		return index;
+	if (!is_recoverable(store, error)) {
+		error_give(err, error);
+		return NULL;
+	}
+	index = recover_index(store, manifests);
+	if (store->context && ((*manifests)->child || ducc_error_kind(error) == DUCC_CORRUPT))
+		context_notice(store->context, DUCC_WARNING,
+			       "store %s: %s: recovered with %d images", store->path,
+			       ducc_error_message(error), cJSON_GetArraySize(*manifests));
+	ducc_error_free(error);
+	if (write_index(store, index, err) == 0)
+		return index;
+	cJSON_Delete(index);
+	return NULL;
+}
+
+/* The same for a reader who has not locked the store, and does not always need to. */
+static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	cJSON *index = store_index_read(store, manifests, &error);
+
+	if (!index && !store->keep && is_recoverable(store, error)) {
+		AUTO_CLOSE int lock = store_lock(store);
+
+		ducc_error_free(STEAL(error));
+		if (lock < 0)
+			error_errno(&error, errno, "lock");
+		else
+			index = lock_index(store, manifests, &error);
+	}
+	if (!index) {
+		error_give(err, error);
+		error_wrap(err, "store %s", store->path);
+	}
+	return index;
+}
+
+int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
+{
+	AUTO_JSON *index = NULL, *entry = json_copy(descriptor);
+	cJSON *manifests;
+	AUTO_CLOSE int lock = store_lock(store);
+
+	if (lock < 0)
+		return error_errno(err, errno, "%s: lock", store->path);
+	index = lock_index(store, &manifests, err);
+	if (!index)
+		return error_wrap(err, "store %s", store->path);
+	set_name(entry, name);
 	if (!make_room(manifests, entry, name)) {
 		json_append(manifests, STEAL(entry));
-		text = json_print(index, true);
-		if (store_replace(store, "index.json", text, strlen(text), err) < 0)
+		if (write_index(store, index, err) < 0)
 			return -1;
 	}
 	remember_index(store, &index);
 	return 0;
 }
 
-/* The digest of the registry's manifest, of an entry in index.json. */
-static int entry_manifest(const struct store *store, const cJSON *entry, struct digest *manifest,
-			  ducc_error **err)
+bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
 {
-	const char *text = json_annotation(entry, ANNOTATION_MANIFEST);
+	const char *text = json_text(entry, "digest");
+	const char *original = json_annotation(entry, ANNOTATION_MANIFEST);
 
-	if (!text && json_get_string(entry, "digest", &text, err) < 0)
-		return error_wrap(err, "store %s: index.json", store->path);
-	if (!digest_parse(manifest, text))
-		return error_set_kind(err, DUCC_CORRUPT, "store %s: index.json: not a digest: %s",
-				      store->path, text);
-	return 0;
+	if (!text || !digest_parse(listed, text))
+		return false;
+	*manifest = *listed;
+	return !original || digest_parse(manifest, original);
 }
 
 int store_find(const struct store *store, const char *name, const char *platform,
@@ -169,11 +255,12 @@ int store_find(const struct store *store, const char *name, const char *platform
 {
 	AUTO_JSON *index = NULL;
 	cJSON *manifests, *entry;
+	struct digest listed;
 	size_t found = 0;
 
-	index = read_index(store, &manifests, err);
+	index = get_index(store, &manifests, err);
 	if (!index)
-		return error_wrap(err, "store %s", store->path);
+		return -1;
 	cJSON_ArrayForEach(entry, manifests)
 	{
 		AUTO_FREE char *of_entry = platform_of_descriptor(entry);
@@ -181,8 +268,10 @@ int store_find(const struct store *store, const char *name, const char *platform
 		if (!same(json_annotation(entry, ANNOTATION_NAME), name) ||
 		    (platform && !same(of_entry, platform)))
 			continue;
-		if (entry_manifest(store, entry, manifest, err) < 0)
-			return -1;
+		if (!index_digests(entry, &listed, manifest))
+			return error_set_kind(err, DUCC_CORRUPT,
+					      "store %s: index.json: entry without a digest",
+					      store->path);
 		found++;
 	}
 	if (!found)
@@ -206,15 +295,14 @@ bool store_lists(const struct store *store, const struct reference *reference,
 {
 	AUTO_JSON *index = NULL;
 	cJSON *manifests, *entry;
-	struct digest listed;
+	struct digest listed, original;
 
-	index = read_index(store, &manifests, NULL);
+	index = get_index(store, &manifests, NULL);
 	if (!index)
 		return false;
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		if (!entry_manifest(store, entry, &listed, NULL) &&
-		    digest_equal(&listed, manifest) &&
+		if (index_digests(entry, &listed, &original) && digest_equal(&original, manifest) &&
 		    is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME)))
 			return true;
 	}
@@ -226,13 +314,12 @@ int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry
 {
 	AUTO_CLOSE int lock = store_lock(store);
 	AUTO_JSON *index = NULL;
-	AUTO_FREE char *text = NULL;
 	cJSON *manifests, *next;
 	bool changed = false;
 
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	index = read_index(store, &manifests, err);
+	index = lock_index(store, &manifests, err);
 	if (!index)
 		return error_wrap(err, "store %s", store->path);
 	for (cJSON *entry = manifests->child; entry; entry = next) {
@@ -242,8 +329,5 @@ int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry
 		cJSON_Delete(cJSON_DetachItemViaPointer(manifests, entry));
 		changed = true;
 	}
-	if (!changed)
-		return 0;
-	text = json_print(index, true);
-	return store_replace(store, "index.json", text, strlen(text), err);
+	return changed ? write_index(store, index, err) : 0;
 }

@@ -1,10 +1,12 @@
 /*
- * The list of images in a store: its index.json (OCI image layout).
+ * The list of images in a store: its index.json (OCI image layout).  If that is missing, or
+ * cannot be read, it is recovered from the rest of the store (index_recovery.h).
  */
 #ifndef DUCC_INDEX_H
 #define DUCC_INDEX_H
 
 #include "format/json.h"
+#include "store/index_recovery.h"
 #include "store/store.h"
 
 /*
@@ -13,6 +15,15 @@
  */
 struct store_index *store_index_new(void);
 void store_index_free(struct store_index *index);
+
+/* Reads index.json as it is, without recovering it.  *manifests is its list. */
+cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err);
+
+/*
+ * The digests of an entry: the listed one, and that of the registry's manifest, of which the former
+ * may be the OCI form.  False if they are not digests.
+ */
+bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest);
 
 /*
  * Adds an image to index.json under `name`, replacing an earlier one of the same
@@ -40,10 +51,5 @@ bool store_lists(const struct store *store, const struct reference *reference,
  */
 int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
 		 ducc_error **err);
-
-/* Annotations of descriptors in index.json. */
-#define ANNOTATION_NAME "org.opencontainers.image.ref.name"
-/* The digest of the registry's manifest, if index.json lists its OCI conversion. */
-#define ANNOTATION_MANIFEST "org.ducc.manifest"
 
 #endif

@@ -16,14 +16,18 @@
 
 #define DOWNLOAD_LIFE (7 * 86400) /* seconds for which a partial download is kept */
 
-int store_write_blob(struct store *store, const void *data, size_t len, struct digest *digest,
+int store_write_blob(const struct store *store, const void *data, size_t len, struct digest *digest,
 		     ducc_error **err)
 {
 	AUTO_FREE char *name = NULL;
 	AUTO_STAGED staged = STAGED_NONE;
+	AUTO_FREE char *there = NULL;
+	size_t there_len;
 	int begun;
 
 	*digest = digest_of(data, len);
+	if (!store_read_blob(store, digest, &there, &there_len, NULL))
+		return 0;
 	name = store_blob_name(digest);
 	begun = staged_begin(&staged, store, name, true, err);
 	if (begun != 0)
@@ -44,28 +48,45 @@ static char *temporary_name(const char *final)
 	return name;
 }
 
+/* Opens the temporary file, in the place of anything else that has its name. */
+static int open_temporary(const struct store *store, const char *name)
+{
+	int fd = path_open(store->fd, name, O_RDWR | O_CREAT, 0644);
+
+	if (fd >= 0 || (errno != EISDIR && errno != ELOOP && errno != EACCES))
+		return fd;
+	store_discard(store, name, -1, "not a file that can be written");
+	return path_open(store->fd, name, O_RDWR | O_CREAT, 0644);
+}
+
+/* True if the file that was opened still has its name: another writer may have renamed it. */
+static bool is_current(const struct store *store, const char *name, int fd)
+{
+	AUTO_CLOSE int named = path_open(store->fd, name, O_PATH, 0);
+	struct stat ours, there;
+
+	return named >= 0 && !fstat(fd, &ours) && !fstat(named, &there) &&
+	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 static int begin(struct staged *staged, const struct store *store, const char *final,
 		 bool keep_existing, bool resume, ducc_error **err)
 {
 	AUTO_FREE char *temporary = temporary_name(final);
 
 	for (;;) {
-		AUTO_CLOSE int fd = -1, named = -1;
-		struct stat ours, there;
+		AUTO_CLOSE int fd = -1;
 
 		if (keep_existing && path_exists(store->fd, final))
 			return 1;
-		fd = path_open(store->fd, temporary, O_RDWR | O_CREAT, 0644);
+		fd = open_temporary(store, temporary);
 		if (fd < 0)
 			return error_errno(err, errno, "%s/%s", store->path, temporary);
 		while (flock(fd, LOCK_EX) < 0)
 			if (errno != EINTR)
 				return error_errno(err, errno, "%s/%s: lock", store->path,
 						   temporary);
-		/* Another writer may have renamed or removed the file while we waited. */
-		named = path_open(store->fd, temporary, O_PATH, 0);
-		if (named < 0 || fstat(fd, &ours) < 0 || fstat(named, &there) < 0 ||
-		    ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+		if (!is_current(store, temporary, fd))
 			continue;
 		if (keep_existing && path_exists(store->fd, final)) {
 			unlinkat(store->fd, temporary, 0);
@@ -132,12 +153,23 @@ static void staged_end(struct staged *staged)
 	*staged = (struct staged)STAGED_NONE;
 }
 
-int staged_commit(struct staged *staged, ducc_error **err)
+/* Gives the file its final name, in the place of anything that has it. */
+static int rename_staged(const struct staged *staged)
 {
 	int root = staged->store->fd;
 
-	if (fsync(staged->fd) < 0 || renameat(root, staged->temporary, root, staged->final) < 0 ||
-	    sync_parent(root, staged->final) < 0) {
+	if (!renameat(root, staged->temporary, root, staged->final))
+		return 0;
+	if (errno != EISDIR)
+		return -1;
+	store_discard(staged->store, staged->final, -1, "not a regular file");
+	return renameat(root, staged->temporary, root, staged->final);
+}
+
+int staged_commit(struct staged *staged, ducc_error **err)
+{
+	if (fsync(staged->fd) < 0 || rename_staged(staged) < 0 ||
+	    sync_parent(staged->store->fd, staged->final) < 0) {
 		error_errno(err, errno, "%s/%s", staged->store->path, staged->final);
 		staged_discard(staged);
 		return -1;
@@ -159,7 +191,7 @@ void staged_discard(struct staged *staged)
 	staged_end(staged);
 }
 
-int store_replace(struct store *store, const char *final, const void *data, size_t len,
+int store_replace(const struct store *store, const char *final, const void *data, size_t len,
 		  ducc_error **err)
 {
 	AUTO_STAGED staged = STAGED_NONE;

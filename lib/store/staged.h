@@ -12,7 +12,7 @@
 #include "store/store.h"
 
 /* Writes a small blob under its digest, unless it exists. */
-int store_write_blob(struct store *store, const void *data, size_t len, struct digest *digest,
+int store_write_blob(const struct store *store, const void *data, size_t len, struct digest *digest,
 		     ducc_error **err);
 
 /*
@@ -57,7 +57,7 @@ void staged_discard(struct staged *staged);
 #define AUTO_STAGED __attribute__((cleanup(staged_discard))) struct staged
 
 /* Writes a complete file, replacing an older one. */
-int store_replace(struct store *store, const char *final, const void *data, size_t len,
+int store_replace(const struct store *store, const char *final, const void *data, size_t len,
 		  ducc_error **err);
 
 #endif

@@ -8,14 +8,17 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
+#include "base/context.h"
 #include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/removal.h"
 #include "format/image.h"
 
-static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
+#define LAYOUT_LIMIT ((size_t)4096) /* bytes of oci-layout */
+
 static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}\n";
+static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}\n";
 
 int store_lock(const struct store *store)
 {
@@ -36,30 +39,53 @@ int store_lock(const struct store *store)
 static const char *const directories[] = {"blobs/sha256", "tmp", "layers", "images"};
 #define N_OF_LAYOUT 2 /* those of an OCI image layout */
 
+bool store_has_layout(const struct store *store)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_JSON *json = NULL;
+	const char *version;
+	size_t len;
+
+	if (path_read(store->fd, "oci-layout", LAYOUT_LIMIT, &data, &len, NULL) < 0)
+		return false;
+	json = json_parse(data, len, "oci-layout", NULL);
+	return json && !json_get_string(json, "imageLayoutVersion", &version, NULL);
+}
+
+/* Writes the files of a new image layout; oci-layout, which others look for, comes last. */
+static int write_layout(const struct store *store)
+{
+	/* If there are images, index.json is recovered (index.h). */
+	if (directory_is_empty(store->fd, "blobs/sha256") &&
+	    !path_exists(store->fd, "index.json") &&
+	    file_replace(store->fd, "index.json", empty_index, sizeof(empty_index) - 1) < 0)
+		return -1;
+	if (fsync(store->fd) < 0 ||
+	    file_replace(store->fd, "oci-layout", layout, sizeof(layout) - 1) < 0)
+		return -1;
+	return fsync(store->fd);
+}
+
 static int prepare(struct store *store, size_t n, ducc_error **err)
 {
 	for (size_t i = 0; i < n; i++)
 		if (path_mkdirs(store->fd, directories[i]) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, directories[i]);
-	if (path_exists(store->fd, "oci-layout"))
+	if (store_has_layout(store))
 		return 0;
 	AUTO_CLOSE int lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	if (!path_exists(store->fd, "index.json") &&
-	    file_replace(store->fd, "index.json", empty_index, sizeof(empty_index) - 1) < 0)
-		return error_errno(err, errno, "%s/index.json", store->path);
-	/* Whoever finds oci-layout relies on the rest. */
-	if (fsync(store->fd) < 0 ||
-	    file_replace(store->fd, "oci-layout", layout, sizeof(layout) - 1) < 0 ||
-	    fsync(store->fd) < 0)
-		return error_errno(err, errno, "%s/oci-layout", store->path);
-	return 0;
+	if (store_has_layout(store)) /* while we waited for the lock */
+		return 0;
+	if (path_exists(store->fd, "oci-layout"))
+		store_discard(store, "oci-layout", -1, "not that of an image layout");
+	return write_layout(store) < 0 ? error_errno(err, errno, "%s/oci-layout", store->path) : 0;
 }
 
 int store_open_existing(struct store *store, const char *path, ducc_error **err)
 {
-	*store = (struct store){.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	store->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->fd < 0) {
 		if (errno == ENOENT)
 			return 0;
@@ -71,7 +97,7 @@ int store_open_existing(struct store *store, const char *path, ducc_error **err)
 
 static int make(struct store *store, const char *path, size_t n, ducc_error **err)
 {
-	*store = (struct store){.fd = -1};
+	store->fd = -1;
 	if (path_mkdirs_named(path, err) < 0 || store_open_existing(store, path, err) < 0 ||
 	    prepare(store, n, err) < 0) {
 		store_close(store);
@@ -92,6 +118,7 @@ int store_complete(struct store *store, ducc_error **err)
 
 int store_open_layout(struct store *store, const char *path, ducc_error **err)
 {
+	store->keep = true;
 	return make(store, path, N_OF_LAYOUT, err) < 0 ? error_wrap(err, "image layout") : 0;
 }
 
@@ -122,41 +149,145 @@ char *store_image_listing_name(const struct digest *manifest)
 	return format("images/%s.mtree", manifest->hex);
 }
 
-bool store_has_blob(const struct store *store, const struct digest *digest)
-{
-	AUTO_FREE char *name = store_blob_name(digest);
+/* --- damaged files ---------------------------------------------------- */
 
-	return path_exists(store->fd, name);
+static bool is_replaced(const struct store *store, const char *name, int fd)
+{
+	AUTO_CLOSE int now = path_open(store->fd, name, O_PATH, 0);
+	struct stat read, there;
+
+	return fd >= 0 && (now < 0 || fstat(now, &there) < 0 || fstat(fd, &read) < 0 ||
+			   there.st_ino != read.st_ino || there.st_dev != read.st_dev);
+}
+
+void store_discard(const struct store *store, const char *name, int fd, const char *why)
+{
+	bool removed;
+
+	if (store->keep || is_replaced(store, name, fd))
+		return;
+	removed = !path_remove(store->fd, name);
+	if (store->context)
+		context_notice(store->context, DUCC_WARNING, "%s/%s is damaged: %s; %s%s",
+			       store->path, name, why, removed ? "removed" : "cannot be removed: ",
+			       removed ? "" : strerror(errno));
+}
+
+/* How to get a file that is missing; the caller frees it. */
+static char *advice(const char *name, const char *when)
+{
+	if (!strncmp(name, "blobs/", strlen("blobs/")))
+		return format(" (run ducc-fetch %s)", when);
+	if (strcmp(name, "index.json") != 0)
+		return format(" (run ducc-unpack %s)", when);
+	return xstrdup("");
+}
+
+static int damaged(const struct store *store, const char *name, int fd, const char *why,
+		   ducc_error **err)
+{
+	AUTO_FREE char *again = advice(name, "again");
+
+	store_discard(store, name, fd, why);
+	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: %s%s", store->path, name, why,
+			      again);
+}
+
+int store_open_file(const struct store *store, const char *name, ducc_error **err)
+{
+	AUTO_FREE char *first = advice(name, "first");
+	int fd = path_open_file(store->fd, name);
+
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case ENOENT:
+		return error_set_kind(err, DUCC_NOT_FOUND, "%s: not in store %s%s", name,
+				      store->path, first);
+	case EINVAL:
+	case ELOOP:
+	case ENXIO:
+		return damaged(store, name, -1, "not a regular file", err);
+	case EACCES:
+		return damaged(store, name, -1, "cannot be read", err);
+	default:
+		return error_errno(err, errno, "%s/%s", store->path, name);
+	}
 }
 
 int store_open_blob(const struct store *store, const struct digest *digest, ducc_error **err)
 {
 	AUTO_FREE char *name = store_blob_name(digest);
-	int fd = path_open(store->fd, name, O_RDONLY, 0);
 
-	if (fd < 0 && errno == ENOENT)
-		return error_set_kind(err, DUCC_NOT_FOUND, "not in store %s (run ducc-fetch first)",
-				      store->path);
-	if (fd < 0)
-		return error_errno(err, errno, "%s/%s", store->path, name);
-	return fd;
+	return store_open_file(store, name, err);
+}
+
+static int verify(const struct store *store, const struct digest *digest, int fd, ducc_error **err)
+{
+	AUTO_FREE char *name = store_blob_name(digest);
+	uint8_t sha256[SHA256_SIZE];
+	struct digest actual;
+
+	if (digest_file(fd, TO_THE_END, sha256) < 0)
+		return damaged(store, name, fd, strerror(errno), err);
+	digest_from_bytes(&actual, sha256);
+	return digest_equal(&actual, digest) ? 0 : damaged(store, name, fd, "digest mismatch", err);
+}
+
+int store_verify_blob(const struct store *store, const struct digest *digest, ducc_error **err)
+{
+	AUTO_CLOSE int fd = store_open_blob(store, digest, err);
+
+	return fd < 0 ? -1 : verify(store, digest, fd, err);
+}
+
+bool store_has_blob(const struct store *store, const struct descriptor *descriptor)
+{
+	AUTO_CLOSE int fd = store_open_blob(store, &descriptor->digest, NULL);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	/* It may be the manifest that is wrong about the size. */
+	return (uint64_t)st.st_size == descriptor->size ||
+	       !verify(store, &descriptor->digest, fd, NULL);
 }
 
 int store_read_blob(const struct store *store, const struct digest *digest, char **data,
 		    size_t *len, ducc_error **err)
 {
-	AUTO_FREE char *name = store_blob_name(digest);
+	AUTO_CLOSE int fd = store_open_blob(store, digest, err);
+	ducc_error *error = NULL;
 	struct digest actual;
 
-	if (!path_exists(store->fd, name))
-		return error_set_kind(err, DUCC_NOT_FOUND, "not in store %s (run ducc-fetch first)",
-				      store->path);
-	if (path_read(store->fd, name, JSON_LIMIT, data, len, err) < 0)
+	if (fd < 0)
 		return -1;
-	actual = digest_of(*data, *len);
-	if (digest_equal(&actual, digest))
+	if (!read_file(fd, JSON_LIMIT, data, len, &error)) {
+		actual = digest_of(*data, *len);
+		if (digest_equal(&actual, digest))
+			return 0;
+		free(STEAL(*data));
+	}
+	if (verify(store, digest, fd, err) < 0) {
+		ducc_error_free(error);
+		return -1;
+	}
+	return error ? error_give(err, error) : error_set(err, "changed while it was read");
+}
+
+int store_look_up(const struct store *store, const struct digest *digest, char **data, size_t *len,
+		  ducc_error **err)
+{
+	ducc_error *error = NULL;
+	enum ducc_error_kind kind;
+
+	if (store->fd < 0)
 		return 0;
-	free(STEAL(*data));
-	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: remove it and fetch again",
-			      store->path, name);
+	if (!store_read_blob(store, digest, data, len, &error))
+		return 1;
+	kind = ducc_error_kind(error);
+	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
 }

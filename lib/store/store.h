@@ -6,15 +6,19 @@
 #define DUCC_STORE_H
 
 #include "format/digest.h"
-#include "format/json.h"
+#include "format/image.h"
 #include "format/reference.h"
 
+struct context;
 struct store_index;
 
 struct store {
 	int fd;
 	char *path;
+	/* Set these before opening it; the rest is zero. */
 	struct store_index *index; /* index.h; may be NULL */
+	struct context *context;   /* for warnings; may be NULL */
+	bool keep;                 /* do not remove damaged files */
 };
 
 /* Opens the store at `path`; creates it if it does not exist. */
@@ -31,6 +35,9 @@ int store_complete(struct store *store, ducc_error **err);
 
 void store_close(struct store *store);
 
+/* True if it has the file oci-layout, which has a version. */
+bool store_has_layout(const struct store *store);
+
 /* Locks the store's lists until the returned descriptor is closed; -1 with errno set. */
 int store_lock(const struct store *store);
 
@@ -40,13 +47,48 @@ char *store_layer_tar_name(const struct digest *layer);
 char *store_layer_listing_name(const struct digest *layer);
 char *store_image_listing_name(const struct digest *manifest);
 
-bool store_has_blob(const struct store *store, const struct digest *digest);
+/*
+ * Damaged files.  Whatever is in a store may have been removed, truncated, changed or replaced since
+ * it was written, by users or by a failing disk.  Whoever finds a file that is not what it must be
+ * discards it, and the tool that writes such files makes it anew.
+ */
 
-/* Opens a blob for reading; -1 with *err set. */
+/*
+ * Removes a damaged file, with a warning that contains the reason.  `fd` is the file that was
+ * read, or -1: if another has taken its place meanwhile, nothing is removed.
+ */
+void store_discard(const struct store *store, const char *name, int fd, const char *why);
+
+/*
+ * Opens a regular file for reading; -1 with *err set, of the kind DUCC_NOT_FOUND if it is missing.
+ * A file that cannot be opened, or is something else, is discarded: DUCC_CORRUPT.
+ */
+int store_open_file(const struct store *store, const char *name, ducc_error **err);
+
+/* The same for a blob. */
 int store_open_blob(const struct store *store, const struct digest *digest, ducc_error **err);
 
-/* Reads a JSON blob of at most JSON_LIMIT bytes and verifies it; the caller frees *data. */
+/* Reads a whole blob and checks its digest; discards it if it is damaged. */
+int store_verify_blob(const struct store *store, const struct digest *digest, ducc_error **err);
+
+/*
+ * True if the store has the blob.  Its content is not read, but its size must be right; else it is
+ * verified.
+ */
+bool store_has_blob(const struct store *store, const struct descriptor *descriptor);
+
+/*
+ * Reads a JSON blob of at most JSON_LIMIT bytes and verifies it; the caller frees *data.  Discards
+ * it if it is damaged.
+ */
 int store_read_blob(const struct store *store, const struct digest *digest, char **data,
 		    size_t *len, ducc_error **err);
+
+/*
+ * The same for a blob that can be had elsewhere: 1, 0 if the store does not have it, or it was
+ * damaged, or -1.  The store may be none (fd -1).
+ */
+int store_look_up(const struct store *store, const struct digest *digest, char **data, size_t *len,
+		  ducc_error **err);
 
 #endif

@@ -1,0 +1,144 @@
+/* Unpacked layers and images in the store: see unpacked.h. */
+#include "content/unpacked.h"
+
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "content/layer_tar.h"
+#include "store/staged.h"
+
+static int damaged(const struct store *store, const char *name, int fd, const char *why,
+		   ducc_error **err)
+{
+	store_discard(store, name, fd, why);
+	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: %s (run ducc-unpack again)",
+			      store->path, name, why);
+}
+
+int unpacked_open_listing(const struct store *store, const char *name, ducc_error **err)
+{
+	AUTO_CLOSE int fd = store_open_file(store, name, err);
+	struct digest id;
+
+	if (fd < 0)
+		return -1;
+	if (listing_id(fd, &id))
+		return steal_fd(&fd);
+	if (listing_is_old(fd))
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "%s/%s is of an earlier version (run ducc-unpack first)",
+				      store->path, name);
+	return damaged(store, name, fd, "no digest at its beginning", err);
+}
+
+/* Discards a listing for an error in it, but not for one of the system. */
+static int blame(const struct store *store, const char *name, int fd, ducc_error *error,
+		 ducc_error **err)
+{
+	const char *why = ducc_error_message(error);
+
+	if (ducc_error_kind(error) != DUCC_CORRUPT)
+		return error_give(err, error);
+	if (!strncmp(why, LISTING_DAMAGED, strlen(LISTING_DAMAGED)))
+		why += strlen(LISTING_DAMAGED);
+	damaged(store, name, fd, why, err);
+	ducc_error_free(error);
+	return -1;
+}
+
+int unpacked_check_listing(const struct store *store, const char *name, int fd, ducc_error **err)
+{
+	ducc_error *error = NULL;
+
+	return listing_check(fd, &error) < 0 ? blame(store, name, fd, error, err) : 0;
+}
+
+struct tree *unpacked_read_listing(const struct store *store, const char *name,
+				   struct listing_head *head, ducc_error **err)
+{
+	AUTO_CLOSE int fd = unpacked_open_listing(store, name, err);
+	ducc_error *error = NULL;
+	struct tree *tree = fd < 0 ? NULL : listing_read(fd, head, &error);
+
+	if (error)
+		blame(store, name, fd, error, err);
+	return tree;
+}
+
+int unpacked_open_tar(const struct store *store, const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+
+	return store_open_file(store, name, err);
+}
+
+bool unpacked_has_tar(const struct store *store, const struct digest *layer, int listing)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+	AUTO_CLOSE int fd = store_open_file(store, name, NULL);
+	struct listing_head head;
+	struct stat st;
+
+	return fd >= 0 && listing_head_of(listing, &head) && digest_equal(&head.layer, layer) &&
+	       !fstat(fd, &st) && (uint64_t)st.st_size == head.unpacked;
+}
+
+static int drop(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	(void)ctx;
+	(void)data;
+	(void)len;
+	(void)err;
+	return 0;
+}
+
+static int check_entry(struct layer_tar *tar, struct tree *tree, const char *path, ducc_error **err)
+{
+	const struct node *node = layer_tar_node(tar, tree, path, err);
+
+	if (!node || (tar->has_content && layer_tar_copy(tar, node->file, drop, NULL, err) < 0))
+		return error_wrap(err, "%s", path);
+	return 0;
+}
+
+int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err)
+{
+	AUTO_LAYER_TAR reader = {.archive = NULL};
+	int result = layer_tar_open(&reader, tar, layer, err) < 0 ? -1 : 1;
+	const char *path;
+
+	while (result > 0 && (result = layer_tar_next(&reader, &path, err)) > 0)
+		if (check_entry(&reader, tree, path, err) < 0)
+			return -1;
+	return result < 0 ? -1 : layer_tar_check_end(tree, err);
+}
+
+int unpacked_verify(const struct store *store, const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
+	AUTO_STAGED lock = STAGED_NONE;
+	AUTO_CLOSE int fd = -1;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	ducc_error *error = NULL;
+	int result = -1;
+
+	/* Whoever replaces the tar replaces the listing after it. */
+	if (staged_begin(&lock, store, listing_name, false, err) < 0)
+		return -1;
+	tree = unpacked_read_listing(store, listing_name, &head, err);
+	fd = tree ? store_open_file(store, tar_name, err) : -1;
+	if (fd >= 0)
+		result = unpacked_compare(fd, layer, tree, &error);
+	if (fd >= 0 && result < 0)
+		damaged(store, tar_name, fd, ducc_error_message(error), err);
+	ducc_error_free(error);
+	return result;
+}
+
+void unpacked_verify_all(const struct store *store, const struct manifest *manifest)
+{
+	for (size_t i = 0; i < manifest->n; i++)
+		unpacked_verify(store, &manifest->layers[i].digest, NULL);
+}

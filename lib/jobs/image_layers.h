@@ -1,0 +1,35 @@
+/*
+ * The listings of the layers of an image as they are now: those in the store, else those in the
+ * repository.
+ *
+ * The listing of an image is valid for these listings of its layers, which have the entries that
+ * the image needs in them.  Later others may have been added, for other images; but if a listing
+ * was lost and made anew, some may be missing.
+ */
+#ifndef DUCC_IMAGE_LAYERS_H
+#define DUCC_IMAGE_LAYERS_H
+
+#include "format/image.h"
+#include "repo/repository.h"
+#include "store/store.h"
+
+struct image_layers {
+	const struct store *store;
+	const struct repository *repository; /* path NULL: none */
+};
+
+/* Opens the current listing of a layer; -1 with errno set if there is none. */
+int image_layers_open(const struct image_layers *layers, const struct digest *layer,
+		      bool *in_store);
+
+/* A digest of the digests of listings, in their order; an empty one stands for none. */
+struct digest image_layers_id(const struct digest *ids, size_t n);
+
+/*
+ * Checks that the layers have all entries that the image needs in them, which the listing of the
+ * image in the store, `name`, shows if they are those with which it was made.
+ */
+int image_layers_check(const struct image_layers *layers, const struct manifest *manifest,
+		       const char *name, ducc_error **err);
+
+#endif

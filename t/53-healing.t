@@ -1,0 +1,194 @@
+#!/bin/sh
+# A damaged store: who throws away what, and that other images are not held up.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh
+. "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
+need jq umoci zstd
+
+stand_in
+S=$tmp/store
+corpus "$tmp/oci"
+# image2 NAME: of two layers, the first different for each NAME.
+image2() {
+	{ printf 'layer\nfile name data=%s\nfile %s data=%s size=5000\n' "$1" "$1" "$1"; cat; } | image "$1"
+}
+for i in one two three; do image2 $i </dev/null; done
+ready() { # NAME...: fetched and unpacked, as records
+	for i; do echo "oci:$tmp/oci:$i"; done | ducc-fetch -q -s "$S" | ducc-unpack -q -s "$S"
+}
+layer_of() { # NAME NUMBER: the digest of that layer, in hex
+	jq -r --arg n "$1" '.manifests[] | select(.annotations[] == $n).digest[7:]' "$tmp/oci/index.json" | head -1 |
+		(read -r hex; jq -r ".layers[$2].digest[7:]" "$tmp/oci/blobs/sha256/$hex")
+}
+spoil() { # FILE TEXT: change it in there
+	perl -0777 -i -pe 'BEGIN { $t = pop } s/\Q$t\E/\U$t/ or die "nothing to spoil\n"' "$1" "$2"
+}
+
+# Publishing, into a directory and into CernVM-FS: one image of three is damaged in the store.
+n=test.example.org
+for R in "$tmp/repo" $n; do
+	case $R in
+	"$n") where=$tmp/sys/cvmfs/$n ;;
+	*) where=$R ;;
+	esac
+	for damage in 'spoil "$tar" twotwo' 'truncate -s -600 "$tar"' 'rm "$tar"' 'rm "$tar"; mkdir "$tar"' 'spoil "$listing" mode' \
+		'truncate -s -90 "$listing"' 'rm "$image"' 'truncate -s -20 "$image"'; do
+		my_turn || continue
+		rm -rf "$S" "$tmp/repo" "$tmp/sys"
+		mkdir "$tmp/sys"
+		cvmfs_server mkfs $n
+		ready one two three >"$tmp/records"
+		layer=$(layer_of two 0)
+		tar=$S/layers/$layer.tar listing=$S/layers/$layer.mtree
+		image=$S/images/$(pinned "$(sed -n 2p "$tmp/records")").mtree
+		case $damage in
+		*image*) file=${image##*/} ;;
+		*listing*) file=${listing##*/} ;;
+		*) file=${tar##*/} ;;
+		esac
+		eval "$damage"
+		fails "$R: $damage: that image fails" ducc-publish -s "$S" -r "$R" <"$tmp/records"
+		is "... alone" "$(cd "$where/localhost" && echo *)" "one:latest three:latest"
+		is "... others are right" "$(cat "$where/localhost/one:latest/name" "$where/localhost/three:latest/name")" onethree
+		is "... its layer is not there" "$(find "$where/.layers" -name "$layer")" ""
+		like "... the file is named" "$(cat "$out")" "$file"
+		ok "... unpacked again" ready one two three
+		ok "... it is published" ducc-publish -s "$S" -r "$R" <"$tmp/records"
+		is "... and right" "$(cat "$where/localhost/two:latest/name")" two
+	done
+done
+
+# A layer whose blob is damaged: it is thrown away, if it is really that.
+rm -rf "$S"
+ducc-fetch -q -s "$S" "oci:$tmp/oci:one" "oci:$tmp/oci:two" >"$tmp/records"
+blob=$S/blobs/sha256/$(layer_of one 0)
+flip "$blob" 40
+fails "a damaged blob fails its image" ducc-unpack -s "$S" <"$tmp/records"
+like "... and is named, with what to do" "$(cat "$out")" "one.*$(layer_of one 0) is damaged: digest mismatch .run ducc-fetch again"
+like "... by a warning, too" "$(cat "$out")" "warning: .*$(layer_of one 0) is damaged: digest mismatch; removed"
+ok "... it is removed" test ! -e "$blob"
+is "... and the other image is unpacked" "$(find "$S/layers" -name '*.tar' | wc -l)" 1
+ok "... the next run succeeds" ready one two
+image liar '.rootfs.diff_ids[0] = "sha256:'"$(layer_of one 0)"'"' <<-'L'
+	layer
+	file liar data=liar
+L
+ducc-fetch -q -s "$S" "oci:$tmp/oci:liar" >"$tmp/liar"
+fails "an image that is wrong by itself" ducc-unpack -s "$S" <"$tmp/liar"
+like "... is refused for that" "$(cat "$out")" "diff ID mismatch"
+ok "... its blob stays" test -e "$S/blobs/sha256/$(layer_of liar 0)"
+image small . '.layers[0].size = 5' <<-'L'
+	layer
+	file name data=one
+	file one data=one size=5000
+L
+fails "an image that is wrong about the size of another's blob" ready small
+ok "... which stays" test -e "$S/blobs/sha256/$(layer_of one 0)"
+
+# index.json
+entries() { jq -S '.manifests | sort_by(.annotations | tostring)' "$S/index.json"; }
+rm -rf "$S"
+ready one two >"$out"
+for i in 1 2; do
+	sleep 0.01
+	ducc-fetch -q -s "$S" "oci:$tmp/oci:three" >"$out"
+done
+entries >"$tmp/entries"
+for damage in 'rm "$S/index.json"' 'truncate -s -5 "$S/index.json"' ': >"$S/index.json"' 'rm "$S/index.json" "$S/oci-layout"' \
+	'rm "$S/index.json"; mkdir "$S/index.json"' 'echo "[]" >"$S/index.json"'; do
+	eval "$damage"
+	ok "$damage: an image is found" ducc-unpack -s "$S" localhost/two:latest
+	like "... and it is told" "$(cat "$out")" "index.json.*: recovered with 3 images"
+	entries >"$tmp/now"
+	is "... it is as it was" "$(diff "$tmp/entries" "$tmp/now")" ""
+done
+printf x >"$S/oci-layout"
+ok "a damaged oci-layout" ready one
+ok "... is made anew" jq -e .imageLayoutVersion "$S/oci-layout"
+
+# A thing in the way in tmp
+rm -rf "$S"
+mkdir -p "$S/tmp/blobs-sha256-$(layer_of one 0)/x" "$S/tmp/layers-$(layer_of one 0).tar"
+ln -s nowhere "$S/tmp/layers-$(layer_of one 0).mtree"
+ok "directories and links in the place of files being written" ready one
+is "... go away" "$(ls "$S/tmp")" ""
+
+# The layer that two images have on different ones has what both need. Made anew for one of them, it lacks what the other
+# needs, until that is unpacked again.
+upper='layer
+dir d
+file d/.wh..wh..opq
+file d/new data=new'
+for i in a b; do
+	image on-$i <<-L
+		layer
+		dir d
+		file d/$i data=$i
+		$upper
+	L
+done
+whiteouts() { # REPO: those in the upper layer
+	find "$1/.layers" -name "$upper_layer" -exec find {}/layerfs/d -type c -printf '%f ' \; | tr ' ' '\n' | sort | tr -d '\n'
+}
+anew() {
+	rm -rf "$S" "$tmp/repo"
+	ready on-a on-b >"$tmp/records"
+	sed -n 1p "$tmp/records" >"$tmp/a"
+	sed -n 2p "$tmp/records" >"$tmp/b"
+}
+upper_layer=$(layer_of on-a 1)
+anew
+ok "a layer on two others" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+is "... hides what both have" "$(whiteouts "$tmp/repo")" ab
+for lost in tar mtree; do
+	anew
+	rm "$S/layers/$upper_layer.$lost"
+	ok "its $lost is lost, and one is unpacked again" ducc-unpack -s "$S" <"$tmp/a"
+	fails "... the other cannot be published then" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+	like "... which is told" "$(cat "$out")" "layer sha256:$upper_layer: made anew for another image .run ducc-unpack again"
+	ok "... it is unpacked, too" ducc-unpack -s "$S" <"$tmp/b"
+	ok "... and published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+	ok "... and the first one" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/a"
+	is "... the layer hides what both have" "$(whiteouts "$tmp/repo")" ab
+done
+ok "both again, which the listings of both have then seen" ready on-a on-b
+find "$S" -type f -printf '%p %i %T@\n' | sort >"$tmp/before"
+ok "... once more" ready on-a on-b
+find "$S" -type f -printf '%p %i %T@\n' | sort | diff "$tmp/before" - >"$tmp/diff" || :
+is "... nothing is written" "$(cat "$tmp/diff")" ""
+rm -r "$S/layers"
+ok "the layers are published, and removed from the store" ducc-unpack -v -s "$S" -r "$tmp/repo" <"$tmp/records"
+is "... nothing is unpacked" "$(grep -c 'unpacking 0 of 2 layers' "$out")" 2
+find "$S/images" "$S/blobs" -type f -printf '%p %i %T@\n' | sort >"$tmp/after"
+is "... or written" "$(grep -e /images/ -e /blobs/ "$tmp/before" | diff - "$tmp/after")" ""
+
+# What an earlier version has written: listings without digests
+old_listings() { # DIR
+	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# layers=/d' {} +
+}
+rm -rf "$S" "$tmp/repo"
+ready one >"$tmp/records"
+(cd "$S" && sha256sum layers/* images/*.mtree) >"$tmp/sums"
+old_listings "$S"
+fails "a store of an earlier version" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+like "... is said to be one" "$(cat "$out")" 'is of an earlier version .run ducc-unpack first'
+ok "... is unpacked again" ducc-unpack -s "$S" <"$tmp/records"
+is "... without a word" "$(grep -v ^http "$out")" ""
+ok "... as if anew" sh -c "cd '$S' && sha256sum -c --quiet '$tmp/sums'"
+ok "... and published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+old_listings "$tmp/repo"
+rm -rf "$S"
+mkdir "$tmp/more"
+cp -r "$tmp/oci" "$tmp/oci2"
+echo more >"$tmp/more/more"
+umoci tag --image "$tmp/oci2:one" above
+add_layer "$tmp/oci2:above" "$tmp/more"
+above() {
+	ducc-fetch -s "$S" -r "$tmp/repo" "oci:$tmp/oci2:above" | ducc-unpack -s "$S" -r "$tmp/repo" |
+		ducc-publish -s "$S" -r "$tmp/repo"
+}
+ok "layers that an earlier version has published are built upon" above
+is "... but not fetched again" "$(find "$S/layers" -name '*.tar' | wc -l)" 1
+is "... and the image is right" "$(cat "$tmp/repo/localhost/above:latest/name" "$tmp/repo/localhost/above:latest/more")" onemore
+
+done_testing
