@@ -145,6 +145,27 @@ DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char
 /* The record as one line without a newline; the caller frees it with free(). */
 DUCC_PUBLIC char *ducc_record_format(const ducc_record *record);
 
+/* --- differences ------------------------------------------------------ */
+
+/*
+ * A difference between what is published or stored, and what should be.  All strings are
+ * bytes, which may include any but NUL, and belong to the library.
+ */
+struct ducc_difference {
+	const char *kind;     /* a word: missing, mode, content... (ducc-check(1)) */
+	const char *object;   /* an image's name, or the digest of a layer or blob; NULL: neither */
+	const char *path;     /* in the repository or store; "" is its root */
+	const char *expected; /* NULL: nothing, or unknown */
+	const char *found;    /* NULL: nothing, or unknown */
+};
+
+/*
+ * The difference as one line without a newline: its members, separated by tabs.  Blanks,
+ * backslashes and all but printable ASCII become \ooo, and an absent or empty member `-'.  The
+ * caller frees it with free().
+ */
+DUCC_PUBLIC char *ducc_difference_format(const struct ducc_difference *difference);
+
 /* --- a session: options shared by all jobs ---------------------------- */
 
 enum ducc_level {
