@@ -93,6 +93,29 @@ char *repository_read_link(const struct repository *repository, const char *path
 	return len < 0 ? NULL : xstrndup(target, (size_t)len);
 }
 
+/* Compares link targets; $(VARIABLE) matches any text that a client may have expanded it to. */
+static bool is_target(const char *there, const char *target)
+{
+	const char *variable = strstr(target, "$("), *end;
+	size_t before, after, len = strlen(there);
+
+	if (!variable)
+		return !strcmp(there, target);
+	end = strchr(variable, ')');
+	end = end ? end + 1 : variable;
+	before = (size_t)(variable - target);
+	after = strlen(end);
+	return len >= before + after && !strncmp(there, target, before) &&
+	       !strcmp(there + len - after, end);
+}
+
+bool repository_has_link(const struct repository *repository, const char *path, const char *target)
+{
+	AUTO_FREE char *there = repository_read_link(repository, path);
+
+	return there && is_target(there, target);
+}
+
 static const char *type_name(mode_t type)
 {
 	return S_ISDIR(type) ? "directory" : S_ISLNK(type) ? "symbolic link" : "regular file";

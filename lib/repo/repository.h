@@ -53,6 +53,9 @@ bool repository_has_file(const struct repository *repository, const char *path, 
  */
 char *repository_read_link(const struct repository *repository, const char *path);
 
+/* True if `path` is a symbolic link to `target`, in which $(VARIABLE) matches any text. */
+bool repository_has_link(const struct repository *repository, const char *path, const char *target);
+
 /*
  * Fails if `path` exists and is of another type (S_IFMT bits), or if a parent of it exists
  * and is not a directory.
