@@ -369,15 +369,10 @@ static bool clone_file(struct extraction *x, int from, const char *from_name,
 static bool has_content(int directory, const char *name, const struct file *file)
 {
 	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_PIECES pieces = pieces_of(fd, 0, file->size);
-	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
 
-	while (fd >= 0 && pieces_next(&pieces))
-		hasher_update(hasher, pieces.data, pieces.len);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
-	return fd >= 0 && !pieces.error && !memcmp(sha256, file->sha256, sizeof(sha256));
+	return fd >= 0 && !digest_file(fd, file->size, sha256) &&
+	       !memcmp(sha256, file->sha256, sizeof(sha256));
 }
 
 /*

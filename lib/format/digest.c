@@ -1,9 +1,11 @@
 /* Digests: see digest.h. */
 #include "format/digest.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 struct hasher {
@@ -135,4 +137,17 @@ struct digest digest_of(const void *data, size_t len)
 	check(EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL));
 	digest_from_bytes(&digest, sha256);
 	return digest;
+}
+
+int digest_file(int fd, uint64_t size, uint8_t sha256[SHA256_SIZE])
+{
+	AUTO_PIECES pieces = pieces_of(fd, 0, size);
+	struct hasher *hasher = hasher_new();
+
+	while (pieces_next(&pieces))
+		hasher_update(hasher, pieces.data, pieces.len);
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	errno = pieces.error;
+	return pieces.error ? -1 : 0;
 }

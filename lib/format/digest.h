@@ -53,4 +53,7 @@ void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE])
 void digest_to_bytes(const char *hex, uint8_t sha256[SHA256_SIZE]);
 struct digest digest_of(const void *data, size_t len);
 
+/* The SHA-256 of the first `size` bytes of a file, or TO_THE_END (file.h); -1 with errno set. */
+int digest_file(int fd, uint64_t size, uint8_t sha256[SHA256_SIZE]);
+
 #endif
