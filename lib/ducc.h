@@ -357,6 +357,32 @@ struct ducc_gc_options {
 DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
 			ducc_error **err);
 
+/* Options of ducc_check(). */
+struct ducc_check_options {
+	size_t size; /* sizeof(struct ducc_check_options) */
+	/* References of the images to check, in which `*` in a tag matches any text; none: all. */
+	const char *const *images;
+	size_t n_images;
+	bool contents; /* compare the contents of files, too */
+	/* Called for each difference, in any order; true to continue.  May be NULL. */
+	bool (*difference)(void *ctx, const struct ducc_difference *difference);
+	/*
+	 * Called for each image that must be published again, after the differences, with a
+	 * record for ducc_fetch() and so on, which it owns; true to continue.  May be NULL.
+	 */
+	bool (*broken)(void *ctx, ducc_record *record);
+	void *ctx;
+};
+
+/*
+ * Compares what is published in the repository with the manifests, configs and listings there:
+ * public names, layers, flat root file systems, Podman's store, the removal schedule; and, unless
+ * images are given, finds what nothing refers to.  Only reads.  Returns 0, 1 if a callback
+ * stopped it, or -1 with *err set if it could not be checked.
+ */
+DUCC_PUBLIC int ducc_check(ducc_session *session, const struct ducc_check_options *options,
+			   ducc_error **err);
+
 /* Options of ducc_clean(). */
 struct ducc_clean_options {
 	size_t size;    /* sizeof(struct ducc_clean_options) */

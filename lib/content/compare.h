@@ -18,6 +18,9 @@
 #define DIFFERS_CONTENT "content"
 #define DIFFERS_UNREADABLE "unreadable"
 #define DIFFERS_WHITEOUT "whiteout"
+#define DIFFERS_LINK "link"
+#define DIFFERS_ORPHAN "orphan"
+#define DIFFERS_LIST "list"
 
 struct comparison {
 	struct context *context; /* stops it if the job is cancelled */

@@ -18,6 +18,7 @@
 #include "base/path.h"
 #include "content/layer_tar.h"
 #include "cvmfs/catalogs.h"
+#include "cvmfs/chunking.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
 #include "cvmfs/layer_sender.h"
@@ -706,6 +707,8 @@ const struct target cvmfs_target = {
 	.root = root,
 	.collect = collect,
 	.variants = true,
+	.reduces = true,
+	.check_file = chunking_check,
 	.removes_later = true,
 	.begin = begin,
 	.tree = add_tree,

@@ -121,6 +121,7 @@ struct podman *podman_read(const struct repository *repository, ducc_error **err
 	struct podman *podman = xcalloc(1, sizeof(*podman));
 	cJSON *entry;
 
+	podman->repository = repository;
 	podman->detached = json_array();
 	podman->images.entries = podman_list_read(repository, PODMAN_IMAGES, err);
 	if (podman->images.entries)
@@ -220,14 +221,14 @@ static int mend_manifests(const struct podman *podman, struct transaction *trans
 
 int podman_save(const struct podman *podman, struct transaction *transaction, ducc_error **err)
 {
-	if (!podman->images.changed)
+	if (!podman->images.changed && !podman->again)
 		return 0;
 	for (size_t i = 0; i < podman->n; i++)
 		if (save_output(&podman->outputs[i], transaction, err) < 0)
 			return -1;
 	if (mend_manifests(podman, transaction, err) < 0)
 		return -1;
-	if (podman->layers.changed &&
+	if ((podman->layers.changed || podman->again) &&
 	    podman_list_save_layers(podman->layers.entries, transaction, err) < 0)
 		return -1;
 	return podman_list_save_images(podman->images.entries, transaction, err);

@@ -141,10 +141,12 @@ struct digest podman_add_layers(struct podman *podman, const struct podman_image
 
 		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i],
 				   &image->manifest->layers[i].digest);
-		if (!strmap_get(&podman->layers.by_id, ids[i].hex)) {
+		bool listed = strmap_get(&podman->layers.by_id, ids[i].hex);
+
+		if (!listed)
 			list_layer(podman, image, i, ids, created);
+		if (!listed || image->again)
 			add_layer_files(podman, image, i, ids);
-		}
 		link_layer(podman, &ids[i]);
 	}
 	return ids[image->manifest->n - 1];

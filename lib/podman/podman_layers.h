@@ -15,6 +15,7 @@ struct podman_image {
 	const char *config_json;
 	size_t config_len;
 	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: unknown; or NULL */
+	bool again;               /* its files are written even if it is listed already */
 };
 
 /* The ID, as in containers/image, of a layer on top of `parent`; "": the lowest layer. */
