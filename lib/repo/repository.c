@@ -41,11 +41,26 @@ int repository_open_listing(const struct repository *repository, const struct di
 	return open_in(repository, path, O_RDONLY);
 }
 
+/* True if the listing of a tree exists, and the tree, if it can be seen here. */
+static bool has_tree(const struct repository *repository, const char *listing, const char *root)
+{
+	return repository_has(repository, listing) &&
+	       (repository->metadata_only || repository_has(repository, root));
+}
+
 bool repository_has_layer(const struct repository *repository, const struct digest *layer)
 {
-	AUTO_CLOSE int fd = repository_open_listing(repository, layer);
+	AUTO_FREE char *listing = layer_listing(layer);
+	AUTO_FREE char *root = repository_layer_root(repository, layer);
 
-	return fd >= 0;
+	return has_tree(repository, listing, root);
+}
+
+bool repository_has_flat(const struct repository *repository, const struct digest *config)
+{
+	AUTO_FREE char *listing = flat_listing(config), *root = flat_directory(config);
+
+	return has_tree(repository, listing, root);
 }
 
 char *repository_layer_root(const struct repository *repository, const struct digest *layer)

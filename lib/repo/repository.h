@@ -32,6 +32,9 @@ int repository_root(const struct repository *repository);
 /* True if the layer is published, complete and with our listing. */
 bool repository_has_layer(const struct repository *repository, const struct digest *layer);
 
+/* The same for a flat tree, by the digest of its config. */
+bool repository_has_flat(const struct repository *repository, const struct digest *config);
+
 /* Opens the listing of a published layer; -1 with errno set. */
 int repository_open_listing(const struct repository *repository, const struct digest *layer);
 
