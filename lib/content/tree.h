@@ -126,8 +126,12 @@ struct node {
 	uint32_t hash;
 	uint32_t entries; /* for catalogs.c: in the node's catalog */
 	uint8_t flags;
-	bool used;   /* for merging: contains more than whiteouts */
-	bool needed; /* merged: implied by the layers below in this image, not only in others */
+	bool used; /* for merging: contains more than whiteouts */
+	/*
+	 * Merged: implied by the layers below in this image, not only in others.  Published
+	 * again: not in the layer's tar.
+	 */
+	bool needed;
 	bool stored; /* for unpacking: present in the layer's tar */
 	uint8_t name_len;
 	char name[];

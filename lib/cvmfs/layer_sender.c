@@ -84,7 +84,8 @@ int layer_send(struct ingest *ingest, struct staging *staging, const struct dige
 	const struct staged_tree *staged = staging_find(staging, directory);
 	AUTO_FREE char *tar_name = store_layer_tar_name(layer);
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
-	AUTO_FREE char *root = staged ? xstrdup(staged->root) : layer_path(layer, "");
+	AUTO_FREE char *root =
+		staged ? xstrdup(staged->root) : repository_layer_root(staging->repository, layer);
 	AUTO_CLOSE int fd = path_open(store->fd, tar_name, O_RDONLY, 0);
 	AUTO_CLOSE int listing = fd < 0 ? -1 : path_open(store->fd, listing_name, O_RDONLY, 0);
 	AUTO_TREE *tree = NULL;

@@ -322,6 +322,12 @@ const struct staged_tree *staging_add_flat(struct staging *staging, const char *
 	return keep(staging, staged);
 }
 
+const struct staged_tree *staging_add_whole(struct staging *staging, const char *directory)
+{
+	strset_add(&staging->layers, directory);
+	return NULL;
+}
+
 bool staging_add_split(struct staging *staging, const char *path, uint64_t size)
 {
 	if (!staging->possible || size <= staging->limit ||
