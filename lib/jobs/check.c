@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "format/record.h"
 #include "format/repo_paths.h"
+#include "jobs/repair.h"
 #include "jobs/targets.h"
 #include "podman/podman_check.h"
 #include "repo/public_names.h"
@@ -259,52 +260,48 @@ static int check_names(struct check *check, ducc_error **err)
 
 /* --- Podman ----------------------------------------------------------- */
 
-struct podman_job {
-	struct check *check;
-	struct checked_image **images; /* those passed to podman_check() */
-	size_t n;
-};
-
 static void on_podman(void *ctx, size_t i, const char *kind, const char *path, const char *expected,
 		      const char *found)
 {
-	struct podman_job *job = ctx;
+	struct check *check = ctx;
 	bool broken;
 
-	/* A manifest that was changed is no longer the one to publish again. */
-	if (i < job->n && expected && !strcmp(kind, DIFFERS_CONTENT))
-		digest_parse(&job->images[i]->manifest, expected);
-	if (i < job->n)
-		image_differs(job->check, job->images[i], kind, path, expected, found);
+	if (i < check->n)
+		image_differs(check, &check->images[i], kind, path, expected, found);
 	else
-		check_differs(job->check, &broken, kind, NULL, path, expected, found);
+		check_differs(check, &broken, kind, NULL, path, expected, found);
 }
 
+static struct podman_checked podman_image(const struct checked_image *image)
+{
+	const struct stored_image *stored = &image->stored;
+	const char *name = image->published->name;
+
+	return (struct podman_checked){
+		.name = name,
+		.named = !strcmp(name, image->published->label),
+		.image = {.manifest = image->readable ? &stored->manifest : NULL,
+			  .manifest_json = stored->manifest_json,
+			  .manifest_len = stored->manifest_len,
+			  .digest = &stored->digest,
+			  .config = &stored->config,
+			  .config_json = stored->config_json,
+			  .config_len = stored->config_len}};
+}
+
+/* Podman's lists also have the digest of a manifest that is missing or damaged. */
 static void check_podman(struct check *check)
 {
-	AUTO_FREE struct checked_image **images = xcalloc(check->n, sizeof(*images));
 	AUTO_FREE struct podman_checked *checked = xcalloc(check->n, sizeof(*checked));
-	struct podman_job job = {check, images, 0};
-	struct podman_check podman = {&check->repository, on_podman, &job};
+	struct podman_check podman = {&check->repository, on_podman, check};
 
-	for (size_t i = 0; i < check->n; i++) {
-		struct checked_image *image = &check->images[i];
-		const struct stored_image *stored = &image->stored;
-
-		if (!image->readable)
-			continue;
-		checked[job.n].name = image->published->name;
-		checked[job.n].named = !strcmp(image->published->name, image->published->label);
-		checked[job.n].image = (struct podman_image){.manifest = &stored->manifest,
-							     .manifest_json = stored->manifest_json,
-							     .manifest_len = stored->manifest_len,
-							     .digest = &stored->digest,
-							     .config = &stored->config,
-							     .config_json = stored->config_json,
-							     .config_len = stored->config_len};
-		images[job.n++] = image;
-	}
-	podman_check(&podman, checked, job.n, check->options.n_images ? NULL : &check->inventory);
+	for (size_t i = 0; i < check->n; i++)
+		checked[i] = podman_image(&check->images[i]);
+	podman_check(&podman, checked, check->n,
+		     check->options.n_images ? NULL : &check->inventory);
+	for (size_t i = 0; i < check->n; i++)
+		if (*checked[i].listed.hex)
+			check->images[i].manifest = checked[i].listed;
 }
 
 /* --- what must be published again ------------------------------------- */
@@ -337,11 +334,29 @@ static char *what_to_repair(const struct check *check, const struct checked_imag
 	return list.len ? buffer_steal(&list) : NULL;
 }
 
+/* The platform of an image: from its config; else from its label; else NULL.  The caller frees it. */
+static char *platform_of(const struct checked_image *image)
+{
+	const char *label = image->published->label;
+	char *platform, *colon;
+
+	if (image->readable)
+		return platform_format(&image->stored.config.platform);
+	if (!strcmp(label, image->published->name))
+		return NULL;
+	label += strlen(REPO_MULTIARCH "/");
+	platform = format("linux/%.*s", (int)strcspn(label, "/"), label);
+	colon = strchr(platform, ':');
+	if (colon)
+		*colon = '/';
+	return platform;
+}
+
 static ducc_record *make_record(const struct check *check, const struct checked_image *image,
 				const char *repair, ducc_error **err)
 {
 	AUTO_REFERENCE reference = {NULL};
-	AUTO_FREE char *platform = platform_format(&image->stored.config.platform);
+	AUTO_FREE char *platform = platform_of(image);
 	ducc_record *record;
 
 	if (reference_parse(&reference, image->published->name, err) < 0)
@@ -349,9 +364,9 @@ static ducc_record *make_record(const struct check *check, const struct checked_
 	if (*image->manifest.hex)
 		reference.digest = image->manifest;
 	record = record_new(&reference);
-	if ((!image->readable || !ducc_record_set(record, "platform", platform, err)) &&
+	if ((!platform || !ducc_record_set(record, "platform", platform, err)) &&
 	    !ducc_record_set(record, "repo", check->repository.name, err) &&
-	    !ducc_record_set(record, "repair", repair, err))
+	    !ducc_record_set(record, REPAIR_FIELD, repair, err))
 		return record;
 	ducc_record_free(record);
 	return NULL;
@@ -417,6 +432,14 @@ static int run(struct check *check, ducc_error **err)
 	return report_broken(check, err);
 }
 
+static void free_tree(void *value)
+{
+	struct checked_tree *tree = value;
+
+	strmap_free_values(&tree->wrong, free);
+	free(tree);
+}
+
 int ducc_check(ducc_session *session, const struct ducc_check_options *options, ducc_error **err)
 {
 	struct check check = {.session = session};
@@ -428,8 +451,8 @@ int ducc_check(ducc_session *session, const struct ducc_check_options *options, 
 	for (size_t i = 0; i < check.n; i++)
 		stored_image_free(&check.images[i].stored);
 	free(check.images);
-	strmap_free_values(&check.layers, free);
-	strmap_free_values(&check.flats, free);
+	strmap_free_values(&check.layers, free_tree);
+	strmap_free_values(&check.flats, free_tree);
 	schedule_free(&check.schedule);
 	inventory_free(&check.inventory);
 	repository_close(&check.repository);

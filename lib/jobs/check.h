@@ -18,15 +18,13 @@
 #define DIFFERS_DAMAGED "damaged"
 #define DIFFERS_SCHEDULE "schedule"
 
-/* The value of repair= for an image of which no layer or flat tree is broken. */
-#define REPAIR_NAMES "names"
-
 /* A layer or flat tree that an image to check needs. */
 struct checked_tree {
 	const struct published *image; /* the first one that needs it */
 	/* Of a layer, as an image has them, which owns them; NULL: unknown. */
 	const char *media_type, *diff_id;
 	bool broken;
+	struct strmap wrong; /* of a layer: paths of files with other contents, and their digests */
 };
 
 /* An image to check. */

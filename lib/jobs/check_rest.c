@@ -23,7 +23,7 @@ static const char *fault_of(const struct check *check, const struct scheduled *s
 	struct digest digest;
 	bool is_tree = repo_tree_at(scheduled->path, &digest) != REPO_TREE_NONE;
 
-	if (scheduled->since > clock_now().tv_sec)
+	if (schedule_is_future(scheduled, clock_now().tv_sec))
 		return "unwanted since a time in the future";
 	if (!is_tree && repository_has(repository, scheduled->path) &&
 	    !inventory_find(&check->inventory, scheduled->path))

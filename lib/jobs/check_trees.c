@@ -43,26 +43,30 @@ static void on_difference(void *ctx, const char *kind, const char *path, const s
 
 /* --- contents --------------------------------------------------------- */
 
-/* True if the file of a flat tree is that of the layer, whose content has been compared. */
-static bool is_compared(struct job *job, const struct file *file, const struct stat *st)
+/*
+ * The layer whose file that of a flat tree is, so that its content has been compared; NULL if it is
+ * a file of its own.
+ */
+static const struct checked_tree *find_compared(struct job *job, const struct file *file,
+						const struct stat *st)
 {
 	const char *name;
 	struct stat there;
 	int parent;
 
 	if (!job->of || !file->layer)
-		return false;
+		return NULL;
 	if (!digest_equal(job->of, file->layer)) {
 		beneath_close(&job->layer);
 		cleanup_close(&job->layer.root);
 		job->layer.root = repository_open_layerfs(&job->check->repository, file->layer);
 		job->of = file->layer;
 	}
-	if (job->layer.root < 0 || !strmap_get(&job->check->layers, file->layer->hex))
-		return false;
-	parent = beneath_parent(&job->layer, file->origin, &name);
+	parent = job->layer.root < 0 ? -1 : beneath_parent(&job->layer, file->origin, &name);
 	return parent >= 0 && !fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) &&
-	       there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+			       there.st_dev == st->st_dev && there.st_ino == st->st_ino
+		       ? strmap_get(&job->check->layers, file->layer->hex)
+		       : NULL;
 }
 
 /* How the kind of repository has stored the file. */
@@ -82,19 +86,12 @@ static int check_stored(const struct job *job, const char *path, const struct fi
 	return -1;
 }
 
-static int check_content(void *ctx, int directory, const char *name, const char *path,
-			 const struct file *file, const struct stat *st, const char **kind,
-			 char **found)
+/* Digests an open file, into `found`. */
+static int digest_content(int fd, const struct file *file, const char **kind, char **found)
 {
-	struct job *job = ctx;
 	uint8_t sha256[SHA256_SIZE];
 	struct digest digest;
 
-	if (check_stored(job, path, file, kind, found) < 0)
-		return -1;
-	if (!job->check->options.contents || is_compared(job, file, st))
-		return 0;
-	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || digest_file(fd, file->size, sha256) < 0) {
 		*kind = DIFFERS_UNREADABLE;
 		*found = xstrdup(strerror(errno));
@@ -108,8 +105,36 @@ static int check_content(void *ctx, int directory, const char *name, const char 
 	return -1;
 }
 
+static int check_content(void *ctx, int directory, const char *name, const char *path,
+			 const struct file *file, const struct stat *st, const char **kind,
+			 char **found)
+{
+	struct job *job = ctx;
+	const struct checked_tree *layer;
+	const char *wrong;
+
+	if (check_stored(job, path, file, kind, found) < 0)
+		return -1;
+	if (!job->check->options.contents)
+		return 0;
+	layer = find_compared(job, file, st);
+	if (layer) {
+		wrong = strmap_get(&layer->wrong, file->origin);
+		*kind = DIFFERS_CONTENT;
+		*found = wrong ? xstrdup(wrong) : NULL;
+		return wrong ? -1 : 0;
+	}
+	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (!digest_content(fd, file, kind, found))
+		return 0;
+	if (!job->of && !strmap_get(&job->tree->wrong, path))
+		strmap_put(&job->tree->wrong, path, xstrdup(*found));
+	return -1;
+}
+
 /* --- trees ------------------------------------------------------------ */
 
+/* Compares the open directory `root`; if it could not be opened, errno holds the reason. */
 static void compare(struct job *job, int root, struct tree *tree, bool layer)
 {
 	const struct check *check = job->check;
@@ -122,7 +147,13 @@ static void compare(struct job *job, int root, struct tree *tree, bool layer)
 					.differs = on_difference,
 					.ctx = job};
 
-	compare_tree(&comparison, root, tree);
+	if (root < 0 && errno == ENOENT)
+		differs(job, DIFFERS_MISSING, job->root, "dir", NULL);
+	else if (root < 0)
+		differs(job, DIFFERS_UNREADABLE, job->root, "dir", strerror(errno));
+	else
+		compare_tree(&comparison, root, tree);
+	cleanup_close(&root);
 	beneath_close(&job->layer);
 	cleanup_close(&job->layer.root);
 }
@@ -217,7 +248,6 @@ static void check_layer(struct job *job, const struct digest *layer)
 	AUTO_FREE char *root = repository_layer_root(&job->check->repository, layer);
 	struct listing_head head;
 	AUTO_TREE *tree = read_listing(job, path, directory, &head);
-	AUTO_CLOSE int fd = tree ? repository_open_layerfs(&job->check->repository, layer) : -1;
 
 	job->root = root;
 	if (!tree)
@@ -227,11 +257,7 @@ static void check_layer(struct job *job, const struct digest *layer)
 		differs(job, DIFFERS_DAMAGED, path, job->tree->diff_id, head.diff_id.hex);
 	check_directory(job, directory);
 	check_layer_json(job, &head);
-	if (fd < 0)
-		differs(job, errno == ENOENT ? DIFFERS_MISSING : DIFFERS_UNREADABLE, root, "dir",
-			errno == ENOENT ? NULL : strerror(errno));
-	else
-		compare(job, fd, tree, true);
+	compare(job, repository_open_layerfs(&job->check->repository, layer), tree, true);
 }
 
 static void check_flat(struct job *job, const struct digest *config)
@@ -239,18 +265,13 @@ static void check_flat(struct job *job, const struct digest *config)
 	AUTO_CLOSE int root = repository_root(&job->check->repository);
 	AUTO_FREE char *directory = flat_directory(config), *path = flat_listing(config);
 	AUTO_TREE *tree = read_listing(job, path, directory, NULL);
-	AUTO_CLOSE int fd = tree ? path_open(root, directory, O_RDONLY | O_DIRECTORY, 0) : -1;
 	struct digest none = {""};
 
 	if (!tree)
 		return;
 	job->root = directory;
 	job->of = &none;
-	if (fd < 0)
-		differs(job, errno == ENOENT ? DIFFERS_MISSING : DIFFERS_UNREADABLE, directory,
-			"dir", errno == ENOENT ? NULL : strerror(errno));
-	else
-		compare(job, fd, tree, false);
+	compare(job, path_open(root, directory, O_RDONLY | O_DIRECTORY, 0), tree, false);
 }
 
 /* --- all of them ------------------------------------------------------ */

@@ -13,7 +13,8 @@ struct checking {
 	struct podman *podman;
 	struct podman_checked *images;
 	size_t n;
-	size_t outputs; /* that have been compared */
+	size_t outputs;       /* that have been compared */
+	struct strset wanted; /* names, configs and layers of published images */
 };
 
 static void differs(const struct checking *checking, size_t i, const char *kind, const char *path,
@@ -41,26 +42,31 @@ static void check_output(const struct checking *checking, size_t i,
 		output->path, output->link ? output->data : NULL, found);
 }
 
+/* Finds the manifest that is listed with the name. */
+static void find_manifest(const struct checking *checking, struct podman_checked *image)
+{
+	const cJSON *entry = strmap_get(&checking->podman->by_name, image->name);
+	const cJSON *digests =
+		entry ? cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests") : NULL;
+
+	if (!image->named || !digest_parse(&image->listed, podman_list_text(digests, "manifest")))
+		image->listed = (struct digest){""};
+}
+
 /*
- * True if the name belongs to an image with the same config, but another manifest, of which there
- * is a copy: then the published manifest was changed.
+ * True if the name belongs to an image with the same config, but another manifest: then the
+ * published manifest was changed.
  */
 static bool is_other_manifest(const struct checking *checking, size_t i)
 {
 	const struct podman_checked *image = &checking->images[i];
 	const cJSON *entry = strmap_get(&checking->podman->by_name, image->name);
-	AUTO_FREE char *digest = format(PRI_DIGEST, image->image.digest->hex);
 	AUTO_FREE char *path = image_metadata(image->name, "manifest.json");
-	const char *listed;
 
-	if (!entry || !image->named || !podman_list_has_manifest(entry) ||
+	if (!*image->listed.hex || digest_equal(&image->listed, image->image.digest) ||
 	    strcmp(podman_list_config(entry), image->image.manifest->config.digest.hex) != 0)
 		return false;
-	listed = podman_list_text(cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests"),
-				  "manifest");
-	if (!strcmp(listed, digest))
-		return false;
-	differs(checking, i, DIFFERS_CONTENT, path, listed, digest);
+	differs(checking, i, DIFFERS_CONTENT, path, image->listed.hex, image->image.digest->hex);
 	return true;
 }
 
@@ -71,7 +77,8 @@ static void check_image(struct checking *checking, size_t i)
 	struct podman_checked *image = &checking->images[i];
 	struct context quiet = {.notice = NULL};
 
-	if (is_other_manifest(checking, i))
+	find_manifest(checking, image);
+	if (!image->image.manifest || is_other_manifest(checking, i))
 		return;
 	podman->images.changed = podman->layers.changed = false;
 	image->image.again = true;
@@ -86,35 +93,45 @@ static void check_image(struct checking *checking, size_t i)
 
 /* --- the rest --------------------------------------------------------- */
 
-/* True if the public name, in Podman's form or ours, is that of an image. */
-static bool is_name(const struct checking *checking, const char *name)
+/* Collects what published images need of the lists. */
+static void collect_wanted(struct checking *checking, const struct inventory *inventory)
 {
-	AUTO_FREE char *hub = podman_name_from_podman(name);
+	for (size_t i = 0; i < inventory->n_images; i++) {
+		const struct published *image = &inventory->images[i];
+		AUTO_FREE char *other = podman_name_to_podman(image->name);
 
-	return repository_has(checking->check->repository, name) ||
-	       (hub && repository_has(checking->check->repository, hub));
+		strset_add(&checking->wanted, image->name);
+		if (other)
+			strset_add(&checking->wanted, other);
+		strset_add(&checking->wanted,
+			   *image->flat.hex ? image->flat.hex : image->linked.hex);
+		for (size_t k = 0; k < image->n_layers; k++)
+			strset_add(&checking->wanted, image->layers[k].hex);
+	}
+	/* An image may have lost its name, until its flat tree is removed. */
+	for (size_t i = 0; i < inventory->flats.n; i++)
+		strset_add(&checking->wanted, inventory->flats.digests[i].hex);
 }
 
-/* A listed image may have no name, until its flat tree is removed. */
-static void check_listed(const struct checking *checking, const struct inventory *inventory,
-			 const cJSON *entry)
+static void check_listed(const struct checking *checking, const cJSON *entry)
 {
 	const cJSON *name;
-	struct digest config = {""};
 
-	strncpy(config.hex, podman_list_config(entry), DIGEST_HEX_LEN);
-	if (!digest_set_has(&inventory->flats, &config))
+	if (!strset_has(&checking->wanted, podman_list_config(entry)))
 		differs(checking, checking->n, DIFFERS_ORPHAN, PODMAN_IMAGES, NULL,
 			podman_list_text(entry, "id"));
 	cJSON_ArrayForEach(name, podman_list_names(entry))
 	{
-		if (!is_name(checking, name->valuestring))
+		if (!strset_has(&checking->wanted, name->valuestring))
 			differs(checking, checking->n, DIFFERS_ORPHAN, PODMAN_IMAGES, NULL,
 				name->valuestring);
 	}
 }
 
-/* The directory of each listed layer links to a published one. */
+/*
+ * The directory of each listed layer links to a published one.  Those of published images have
+ * been checked.
+ */
 static void check_layer(const struct checking *checking, const cJSON *entry)
 {
 	const struct repository *repository = checking->check->repository;
@@ -122,7 +139,8 @@ static void check_layer(const struct checking *checking, const cJSON *entry)
 	AUTO_FREE char *target = repository_read_link(repository, path);
 	const char *layer = target ? strstr(target, REPO_LAYERS "/") : NULL;
 
-	if (!layer || !repository_has(repository, layer))
+	if (!strset_has(&checking->wanted, podman_list_text(entry, PODMAN_BLOB)) &&
+	    (!layer || !repository_has(repository, layer)))
 		differs(checking, checking->n, DIFFERS_LINK, path, NULL, target);
 }
 
@@ -162,12 +180,13 @@ static void check_short_names(const struct checking *checking)
 	}
 }
 
-static void check_rest(const struct checking *checking, const struct inventory *inventory)
+static void check_rest(struct checking *checking, const struct inventory *inventory)
 {
 	const struct podman *podman = checking->podman;
 	const cJSON *entry;
 
-	cJSON_ArrayForEach(entry, podman->images.entries) check_listed(checking, inventory, entry);
+	collect_wanted(checking, inventory);
+	cJSON_ArrayForEach(entry, podman->images.entries) check_listed(checking, entry);
 	cJSON_ArrayForEach(entry, podman->layers.entries) check_layer(checking, entry);
 	check_directory(checking, PODMAN_IMAGE_DIRECTORY, &podman->images.by_id, "");
 	check_directory(checking, PODMAN_OVERLAY, &podman->layers.by_id, "l");
@@ -192,5 +211,6 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 		check_image(&checking, i);
 	if (inventory)
 		check_rest(&checking, inventory);
+	strset_free(&checking.wanted);
 	podman_free(checking.podman);
 }

@@ -11,7 +11,8 @@
 struct podman_checked {
 	const char *name;
 	bool named;
-	struct podman_image image; /* `again` is set here */
+	struct podman_image image; /* `again` is set here; without a manifest, it is unreadable */
+	struct digest listed;      /* set: the digest of the manifest that has the name; or "" */
 };
 
 struct podman_check {

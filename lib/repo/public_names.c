@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "repo/inventory.h"
 #include "repo/schedule.h"
 #include "repo/target.h"
 
@@ -40,20 +41,28 @@ int names_check(const struct repository *repository, const struct naming *naming
 	return repository_check_type(repository, other, S_IFLNK, err);
 }
 
-/* The platform, allocated, and config of the published image with this name; NULL if none. */
+/*
+ * The platform, allocated, and config of the published image with this name; NULL if there is none,
+ * or its config is not that of its manifest.
+ */
 static char *published_platform(const struct repository *repository, const char *name,
 				struct digest *config)
 {
 	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
 	AUTO_CLOSE int root = repository_root(repository);
+	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
+	bool has_manifest;
 	size_t len;
 
 	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0 ||
 	    config_parse(&parsed, data, len, NULL) < 0)
 		return NULL;
 	*config = digest_of(data, len);
-	return names_platform(&parsed.platform);
+	has_manifest = published_read(&image, repository, name);
+	published_free(&image);
+	return has_manifest && digest_equal(config, &image.flat) ? names_platform(&parsed.platform)
+								 : NULL;
 }
 
 /* The images of one name. */
