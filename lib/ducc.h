@@ -236,6 +236,7 @@ struct ducc_options {
 	 */
 	uint64_t chunk_bytes;
 	bool split; /* publish published files again that are larger, but not in chunks */
+	bool again; /* publish images again that are published, as with the field repair=all */
 };
 
 typedef struct ducc_session ducc_session;
@@ -321,7 +322,8 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
  * Publishes unpacked images in the repository: the first of the records, as many as fit
  * into one transaction (batch_bytes).  Sets errors[i] if image i could not be published;
  * it stays NULL if the image is now published (or already was), and the record gets the
- * field state=, which is added, updated or unchanged.  A failed image does not hold up the
+ * field state=, which is added, updated or unchanged.  What the field repair= lists (see
+ * ducc_check()) is published again even if it is.  A failed image does not hold up the
  * others: if the transaction as a whole fails, each image is retried in one of its own.
  * Returns the number of records processed, at least one if n is.  All must have the same
  * repository: see ducc_repository().

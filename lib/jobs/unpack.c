@@ -31,6 +31,7 @@
 #include "content/settle.h"
 #include "format/image.h"
 #include "jobs/events.h"
+#include "jobs/repair.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -56,6 +57,7 @@ struct layer {
 
 struct unpack {
 	ducc_session *session;
+	const ducc_record *record;
 	struct store store;
 	struct repository repository; /* path NULL: none, or it does not exist yet */
 	struct reference reference;
@@ -158,6 +160,13 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 
 /* --- layers that are unpacked already --------------------------------- */
 
+/* True if the repository has the layer, and it need not be published again. */
+static bool is_published(const struct unpack *unpack, const struct digest *layer)
+{
+	return repository_has_layer(&unpack->repository, layer) &&
+	       !repair_has(unpack->record, layer);
+}
+
 /* The listing of a layer: from the store, else from the repository; -1 if neither has one. */
 static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
 {
@@ -165,7 +174,7 @@ static int open_listing(const struct unpack *unpack, const struct digest *layer,
 	int fd = path_open(unpack->store.fd, listing, O_RDONLY, 0);
 
 	*in_store = fd >= 0;
-	if (fd < 0)
+	if (fd < 0 && is_published(unpack, layer))
 		fd = repository_open_listing(&unpack->repository, layer);
 	return fd;
 }
@@ -185,8 +194,7 @@ static bool is_unpacked(const struct unpack *unpack, const struct digest *layer)
 
 	if (listing < 0)
 		return false;
-	return (in_store && has_tar(unpack, layer)) ||
-	       repository_has_layer(&unpack->repository, layer);
+	return (in_store && has_tar(unpack, layer)) || is_published(unpack, layer);
 }
 
 static bool is_complete(const struct unpack *unpack)
@@ -565,7 +573,7 @@ static void unpack_end(struct unpack *unpack)
 
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	struct span span;
 	int result;
 
@@ -628,7 +636,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
 		 ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	int result = extract_image(&unpack, record, dir, err);
 
 	unpack_end(&unpack);

@@ -116,13 +116,20 @@ void podman_drop_name(struct podman *podman, const char *name)
 
 /* --- open and free ---------------------------------------------------- */
 
-struct podman *podman_read(const struct repository *repository, ducc_error **err)
+static struct podman *new (const struct repository *repository)
 {
 	struct podman *podman = xcalloc(1, sizeof(*podman));
-	cJSON *entry;
 
 	podman->repository = repository;
 	podman->detached = json_array();
+	return podman;
+}
+
+struct podman *podman_read(const struct repository *repository, ducc_error **err)
+{
+	struct podman *podman = new (repository);
+	cJSON *entry;
+
 	podman->images.entries = podman_list_read(repository, PODMAN_IMAGES, err);
 	if (podman->images.entries)
 		podman->layers.entries = podman_list_read(repository, PODMAN_LAYERS, err);
@@ -151,6 +158,17 @@ struct podman *podman_open(const struct repository *repository, ducc_error **err
 		cJSON_ArrayForEach(name, podman_list_names(entry))
 			podman_claim_name(podman, entry, name->valuestring);
 	}
+	return podman;
+}
+
+struct podman *podman_new(const struct repository *repository)
+{
+	struct podman *podman = new (repository);
+
+	podman->root = repository->target->root(repository);
+	podman->images.entries = json_array();
+	podman->layers.entries = json_array();
+	podman->images.changed = podman->layers.changed = true;
 	return podman;
 }
 

@@ -72,6 +72,9 @@ struct podman *podman_read(const struct repository *repository, ducc_error **err
 /* The same, for adding images: each name is left to one image only. */
 struct podman *podman_open(const struct repository *repository, ducc_error **err);
 
+/* Empty lists, which replace those that are published. */
+struct podman *podman_new(const struct repository *repository);
+
 void podman_free(struct podman *podman);
 
 /* Appends an entry to a list; the caller has set its ID, which no other entry has. */
