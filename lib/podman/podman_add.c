@@ -113,26 +113,43 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	}
 }
 
+/* The digest of the manifest in an entry; "" for one of the original ducc. */
+static const char *manifest_of(const cJSON *entry)
+{
+	return podman_list_text(cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests"),
+				"manifest");
+}
+
+static bool has_manifest(const cJSON *entry, const struct digest *manifest)
+{
+	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
+
+	return !strcmp(manifest_of(entry), own);
+}
+
 /* True if the entry has a different manifest; those of the original ducc have none. */
 static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 {
-	const cJSON *digests = cJSON_GetObjectItemCaseSensitive(entry, "big-data-digests");
-	const char *digest = podman_list_text(digests, "manifest");
-	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
-
-	return *digest && strcmp(digest, own) != 0;
+	return *manifest_of(entry) && !has_manifest(entry, manifest);
 }
 
 /*
  * The ID of an image: the digest of its config, as in Podman.  Another manifest with the same
  * config may differ in ways that matter, also to containers, so it is another image: its ID is
- * chained until no other image has it.
+ * chained until no other image has it.  An image that is listed keeps its ID.
  */
 static struct digest image_id(const struct podman *podman, const struct podman_image *image)
 {
 	struct digest id = image->manifest->config.digest;
 	const struct listed_image *listed;
 
+	for (int i = 0; i < PODMAN_CHAINED; i++) {
+		if ((listed = strmap_get(&podman->images.by_id, id.hex)) && listed->entry &&
+		    has_manifest(listed->entry, image->digest))
+			return id;
+		id = podman_chain_id(id.hex, image->digest);
+	}
+	id = image->manifest->config.digest;
 	while ((listed = strmap_get(&podman->images.by_id, id.hex)) &&
 	       is_other_image(listed->entry, image->digest))
 		id = podman_chain_id(id.hex, image->digest);
