@@ -151,10 +151,8 @@ static void add_trees(struct check *check, const struct checked_image *image)
 		struct checked_tree *tree =
 			add_tree(&check->layers, published, &published->layers[i]);
 
-		if (image->readable) {
-			tree->media_type = image->stored.manifest.layers[i].media_type;
+		if (image->readable)
 			tree->diff_id = image->stored.config.diff_ids[i].hex;
-		}
 	}
 	if (*published->flat.hex)
 		add_tree(&check->flats, published, &published->flat);

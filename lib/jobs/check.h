@@ -21,8 +21,7 @@
 /* A layer or flat tree that an image to check needs. */
 struct checked_tree {
 	const struct published *image; /* the first one that needs it */
-	/* Of a layer, as an image has them, which owns them; NULL: unknown. */
-	const char *media_type, *diff_id;
+	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
 	struct strmap wrong; /* of a layer: paths of files with other contents, and their digests */
 };

@@ -212,7 +212,6 @@ static void check_layer_json(const struct job *job, const struct listing_head *h
 	if (!path_read(root, path, JSON_LIMIT, &data, &len, NULL))
 		json = json_parse(data, len, path, NULL);
 	if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
-	    (job->tree->media_type && !has_text(json, "mediaType", job->tree->media_type)) ||
 	    !has_size(json, "size", head->size) || !has_size(json, "unpackedSize", head->unpacked))
 		differs(job, DIFFERS_DAMAGED, path, NULL, NULL);
 }

@@ -184,7 +184,8 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 static bool visit_metadata(struct walk *walk, const char *name, const char *path,
 			   unsigned char type)
 {
-	if (type == DT_DIR && is_label(path) && strcmp(name, path + strlen(MULTIARCH)) != 0)
+	if (type == DT_DIR && is_label(name_in(path)) &&
+	    strncmp(name_in(path), MULTIARCH, strlen(MULTIARCH)) != 0)
 		strset_add(&walk->inventory->labels, path);
 	if (type == DT_REG && !strcmp(name, MANIFEST)) {
 		AUTO_FREE char *label = xstrndup(path, strlen(path) - strlen(MANIFEST));
