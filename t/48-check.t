@@ -6,6 +6,9 @@
 [ "$(id -u)" = 0 ] || { echo '1..0 # SKIP owners need root'; exit 0; }
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
+KILLS=${KILLS:-$(amount 8 100 4)}
+# shellcheck source=kill.sh
+. "${0%/*}/kill.sh"
 need busybox jq setfattr umoci
 
 stand_in
@@ -330,6 +333,25 @@ ok "a publish by force" ducc-publish -f -s "$S" -r "$D" <"$tmp/records"
 like "... changes everything" "$(cat "$out")" state=updated
 ok "... and nothing" check -d
 is "... for readers" "$(content | diff "$tmp/content-directory" -)" ""
+
+# Killed while it publishes again: at every moment readers have a whole tree, the old or the new one.
+quiet() {
+	check -d
+}
+finish() {
+	again && check -d && [ ! -e "$D/.transaction" ] && content | diff "$tmp/content-$kind" -
+}
+again() {
+	ducc-publish -q -f -s "$S" -r "$repo" <"$tmp/records"
+}
+for kind in directory cvmfs; do
+	[ $kind = directory ] || repo=$n R=$tmp/sys/cvmfs/$n
+	restore
+	seconds=$(duration ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/records")")
+	wrecks "$seconds" "$kills" restore quiet finish ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/records")"
+	is "$kind: killed $killed times while it publishes again, there is no moment without a tree" "$(cat "$wrong")" ""
+done
+
 fails "no repository" ducc-check -s "$S"
 fails "one that does not exist" ducc-check -s "$S" -r "$tmp/nowhere/repo"
 like "... is named" "$(cat "$out")" 'nowhere/repo does not exist'
