@@ -316,8 +316,25 @@ for nonsense in 'x' '{"version": 7}' \
 	ok "... completely" check
 done
 
+# A repository of the original ducc: no listings, no configs, and whiteouts of AUFS.
+restore
+rm -r "$D/podmanStore" "$D/.metadata/.flat" "$D"/.metadata/localhost/*/rootfs.mtree "$D"/.metadata/localhost/*/config.json \
+	"$D"/.layers/*/*/.metadata "$D/$base/layerfs" "$D/localhost/two:latest"
+rm "$D/$mask/layerfs/doc/gone"
+echo >"$D/$mask/layerfs/doc/.wh.gone"
+chmod u-s "$D/$one/usr/bin/tool"
+fails "a repository of the original ducc" check
+is "... has no listings, and lacks documents" "$(cut -f1 "$out" | sort -u | tr '\n' ' ')" "missing unlisted "
+is "... each layer and tree once" "$(grep ^unlisted "$out" | cut -f3 | sort)" "$(cd "$D" && ls -d .layers/*/* .flat/*/* | sort)"
+fails "its images are to be published again" check --repair
+is "... as they are now" "$(grep -c '^http://localhost/[a-z]*:latest	' "$out")" 3
+ok "publishing them" publish_all "$D"
+ok "... replaces everything" check -d
+is "... as if it had been so from the beginning" "$(content | diff "$tmp/content-directory" -)" ""
+
 # Publishing by itself
 restore
+rm -r "$S/layers" "$S/images"
 rm -r "$D/$one" "$D/$base"
 ducc-fetch -q -s "$S" -r "$D" "oci:$L:one" | ducc-unpack -q -s "$S" -r "$D" >"$tmp/records"
 ok "a publish notices missing trees" ducc-publish -s "$S" -r "$D" <"$tmp/records"

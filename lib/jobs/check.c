@@ -45,6 +45,15 @@ static void image_differs(struct check *check, struct checked_image *image, cons
 
 /* --- images ----------------------------------------------------------- */
 
+static int parse_patterns(const struct ducc_check_options *options, struct reference *patterns,
+			  size_t *n, ducc_error **err)
+{
+	for (; *n < options->n_images; ++*n)
+		if (reference_parse_pattern(&patterns[*n], options->images[*n], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int select_images(struct check *check, ducc_error **err)
 {
 	const struct ducc_check_options *options = &check->options;
@@ -52,14 +61,11 @@ static int select_images(struct check *check, ducc_error **err)
 	AUTO_FREE struct reference *patterns = xcalloc(options->n_images, sizeof(*patterns));
 	AUTO_FREE bool *matches = xcalloc(options->n_images, sizeof(*matches));
 	size_t parsed = 0;
-	int result = 0;
+	int result;
 
+	check->n = 0;
 	check->images = xcalloc(inventory->n_images, sizeof(*check->images));
-	while (!result && parsed < options->n_images)
-		result =
-			reference_parse_pattern(&patterns[parsed], options->images[parsed], err) < 0
-				? -1
-				: (parsed++, 0);
+	result = parse_patterns(options, patterns, &parsed, err);
 	for (size_t i = 0; !result && i < inventory->n_images; i++) {
 		bool wanted = !parsed;
 
@@ -87,6 +93,23 @@ static bool has_document(struct check *check, struct checked_image *image, const
 	return false;
 }
 
+/*
+ * Finds the digest of the manifest, for publishing it again.  That of an image without a listing of
+ * ours may be another one than in the registry: the original ducc has written it.
+ */
+static void find_manifest(struct check *check, struct checked_image *image, const char *path)
+{
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_FREE char *listing = image_metadata(image->published->label, "rootfs.mtree");
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	if (*image->published->flat.hex &&
+	    (image->readable || repository_has(&check->repository, listing)) &&
+	    !path_read(root, path, JSON_LIMIT, &data, &len, NULL))
+		image->manifest = digest_of(data, len);
+}
+
 /* Reads the manifest and the config, which must have the digest in the manifest. */
 static void read_documents(struct check *check, struct checked_image *image)
 {
@@ -103,9 +126,7 @@ static void read_documents(struct check *check, struct checked_image *image)
 		image_differs(check, image, DIFFERS_DAMAGED,
 			      image->stored.manifest.config.media_type ? config : manifest, NULL,
 			      ducc_error_message(err));
-	if (image->stored.manifest_json)
-		image->manifest =
-			digest_of(image->stored.manifest_json, image->stored.manifest_len);
+	find_manifest(check, image, manifest);
 	ducc_error_free(err);
 }
 
