@@ -22,6 +22,9 @@ static int option(int letter, const char *value)
 		return !strcmp(value, "off") || tool_parse_size(value, &tool.options.chunk_bytes)
 			       ? 0
 			       : -1;
+	case 'f':
+		tool.options.again = true;
+		return 0;
 	case 'b':
 		return tool_parse_number(value, 100000, &batch_images) ? 0 : -1;
 	default:
@@ -34,6 +37,7 @@ static const struct tool_option own[] = {
 	{'b', "batch-images", "images", "number of images in one transaction"},
 	{'C', "split", NULL, "also split large files that are published"},
 	{'c', "chunk", "bytes", "publish files larger than this in chunks"},
+	{'f', "force", NULL, "publish everything again"},
 	{'w', "wait", "seconds", "how long to wait for other transactions"},
 	{0},
 };

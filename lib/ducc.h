@@ -237,6 +237,7 @@ struct ducc_options {
 	 */
 	uint64_t chunk_bytes;
 	bool split; /* publish published files again that are larger, but not in chunks */
+	bool again; /* publish images again that are published, as with the field repair=all */
 };
 
 typedef struct ducc_session ducc_session;
@@ -323,7 +324,8 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
  * Publishes unpacked images in the repository: the first of the records, as many as fit
  * into one transaction (batch_bytes).  Sets errors[i] if image i could not be published;
  * it stays NULL if the image is now published (or already was), and the record gets the
- * field state=, which is added, updated or unchanged.  A failed image does not hold up the
+ * field state=, which is added, updated or unchanged.  What the field repair= lists (see
+ * ducc_check()) is published again even if it is.  A failed image does not hold up the
  * others: if the transaction as a whole fails, each image is retried in one of its own.
  * Returns the number of records processed, at least one if n is.  All must have the same
  * repository: see ducc_repository().
@@ -358,6 +360,32 @@ struct ducc_gc_options {
  */
 DUCC_PUBLIC int ducc_gc(ducc_session *session, const struct ducc_gc_options *options,
 			ducc_error **err);
+
+/* Options of ducc_check(). */
+struct ducc_check_options {
+	size_t size; /* sizeof(struct ducc_check_options) */
+	/* References of the images to check, in which `*` in a tag matches any text; none: all. */
+	const char *const *images;
+	size_t n_images;
+	bool contents; /* compare the contents of files, too */
+	/* Called for each difference, in any order; true to continue.  May be NULL. */
+	bool (*difference)(void *ctx, const struct ducc_difference *difference);
+	/*
+	 * Called for each image that must be published again, after the differences, with a
+	 * record for ducc_fetch() and so on, which it owns; true to continue.  May be NULL.
+	 */
+	bool (*broken)(void *ctx, ducc_record *record);
+	void *ctx;
+};
+
+/*
+ * Compares what is published in the repository with the manifests, configs and listings there:
+ * public names, layers, flat root file systems, Podman's store, the removal schedule; and, unless
+ * images are given, finds what nothing refers to.  Only reads.  Returns 0, 1 if a callback
+ * stopped it, or -1 with *err set if it could not be checked.
+ */
+DUCC_PUBLIC int ducc_check(ducc_session *session, const struct ducc_check_options *options,
+			   ducc_error **err);
 
 /* Options of ducc_store_check(). */
 struct ducc_store_check_options {

@@ -378,4 +378,6 @@ if [ "$(id -u)" = 0 ]; then
 	fi
 fi
 
+no_differences "$tmp/repo"
+
 done_testing

@@ -432,4 +432,6 @@ for signal in INT:130 TERM:143; do
 done
 ok "the next publish succeeds" publish "$tmp/batch"
 
+no_differences $n
+
 done_testing

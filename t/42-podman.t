@@ -216,4 +216,6 @@ on_client() { # NAME IMAGE FILE
 }
 is "... and podman runs them there" "$(on_client $n localhost/two:latest /more 2>&1)" more
 
+no_differences "$tmp/repo" $n
+
 done_testing

@@ -138,4 +138,6 @@ is "an image without a platform gets the record's" "$(state)" state=added
 state >/dev/null
 is "... and is unchanged in the end" "$(state)" state=unchanged
 
+no_differences "$R"
+
 done_testing

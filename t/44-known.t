@@ -299,4 +299,6 @@ is "... with each layer that was read" "$(($(wc -c <"$(find "$known" -type f)") 
 ok "... and ducc-gc removes them" ducc-gc --clean-store -q -g 0 -s "$S"
 is "... with the rest" "$(find "$known" -type f)" ""
 
+no_differences "$tmp/one" "$tmp/both" "$tmp/batch" "$tmp/nightly" "$tmp/named"
+
 done_testing

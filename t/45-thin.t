@@ -268,4 +268,6 @@ fails "without a repository" ducc-thin -s "$S" "$(cat "$tmp/records")"
 like "... there is nothing to go by" "$(cat "$out")" 'no repository: use -r'
 fails "one that is not there is an error" ducc-thin -s "$S" -r "$tmp/nowhere" "$(cat "$tmp/records")"
 
+no_differences "$tmp/repo" $n
+
 done_testing

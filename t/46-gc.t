@@ -312,4 +312,6 @@ is "... all of it" "$(stored)" ""
 ok "... from index.json too" jq -e '.manifests == []' "$S/index.json"
 ok "it can be fetched and published again" main_job "$S" "$repo" "oci:$L:one" "oci:$L:two"
 
+no_differences "$repo"
+
 done_testing

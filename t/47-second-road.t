@@ -962,4 +962,6 @@ for round in $(seq "$base" $((base + $(amount 3 100 2) - 1))); do
 done
 tap_note=
 
+no_differences "$D" $n
+
 done_testing

@@ -623,6 +623,14 @@ main_job() {
 	[ "$(wc -l <"$tmp/published")" = $# ]
 }
 
+# no_differences REPO...: what is published there is what ducc-check expects, including the contents of files.
+no_differences() {
+	for nd_repo; do
+		ok "$nd_repo can be checked" ducc-check -d -s "$tmp/none" -r "$nd_repo"
+		is "... and is sound" "$(cat "$out")" ""
+	done
+}
+
 # flip FILE OFFSET: change one bit.
 flip() {
 	perl -0777 -pi -e 'BEGIN { $o = pop } substr($_, $o, 1) ^= "\x01"' "$1" "$2"

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "content/entry.h"
 #include "content/layer_tar.h"
 #include "content/listing.h"
 #include "format/repo_paths.h"
@@ -337,12 +338,16 @@ static int open_known(struct extraction *x, const struct known_file *known, cons
 }
 
 /* True if a published file still has the metadata that the file would get. */
-static bool has_metadata(const struct stat *st, const struct file *file)
+static bool has_metadata(int directory, const char *name, const struct file *file)
 {
-	return st->st_mtim.tv_sec == file->mtime && st->st_mtim.tv_nsec == file->mtime_nsec &&
-	       /* Others than root cannot set these. */
-	       (geteuid() != 0 ||
-		(st->st_mode == file->mode && st->st_uid == file->uid && st->st_gid == file->gid));
+	/* Others than root cannot set these. */
+	unsigned ignored = geteuid() ? FILE_MODE | FILE_OWNER | FILE_XATTRS : 0;
+	struct file *found = entry_read(directory, name, NULL);
+	bool same = found && !entry_read_xattrs(found, directory, name) &&
+		    !(file_differences(found, file) & ~ignored);
+
+	file_unref(found);
+	return same;
 }
 
 /* Creates a file that shares the blocks of another one. */
@@ -369,15 +374,10 @@ static bool clone_file(struct extraction *x, int from, const char *from_name,
 static bool has_content(int directory, const char *name, const struct file *file)
 {
 	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_PIECES pieces = pieces_of(fd, 0, file->size);
-	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
 
-	while (fd >= 0 && pieces_next(&pieces))
-		hasher_update(hasher, pieces.data, pieces.len);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
-	return fd >= 0 && !pieces.error && !memcmp(sha256, file->sha256, sizeof(sha256));
+	return fd >= 0 && !digest_file(fd, file->size, sha256) &&
+	       !memcmp(sha256, file->sha256, sizeof(sha256));
 }
 
 /*
@@ -398,7 +398,7 @@ static bool use_known(struct extraction *x, const struct node *node)
 	    !has_content(from, from_name, file))
 		return false;
 	if (known->same && known->same_names && !strcmp(known->path, file->origin) &&
-	    st.st_nlink < LINKS_MAX && has_metadata(&st, file)) {
+	    st.st_nlink < LINKS_MAX && has_metadata(from, from_name, file)) {
 		parent = open_target(x, node, &name);
 		if (parent >= 0 && !linkat(from, from_name, parent, name, 0))
 			return true;

@@ -38,6 +38,8 @@ const char *listing_type(mode_t mode)
 		return "block";
 	case S_IFIFO:
 		return "fifo";
+	case S_IFSOCK:
+		return "socket";
 	default:
 		return "file";
 	}

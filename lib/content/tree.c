@@ -103,12 +103,9 @@ void file_set_origin(struct file *file, const struct digest *layer, const char *
 	file->origin = xstrdup(path);
 }
 
-bool file_same_metadata(const struct file *a, const struct file *b)
+static bool same_xattrs(const struct file *a, const struct file *b)
 {
-	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->mtime != b->mtime ||
-	    a->mtime_nsec != b->mtime_nsec || a->major != b->major || a->minor != b->minor ||
-	    !a->target != !b->target || (a->target && strcmp(a->target, b->target) != 0) ||
-	    a->n_xattrs != b->n_xattrs)
+	if (a->n_xattrs != b->n_xattrs)
 		return false;
 	for (size_t i = 0; i < a->n_xattrs; i++) {
 		const struct xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
@@ -118,6 +115,27 @@ bool file_same_metadata(const struct file *a, const struct file *b)
 			return false;
 	}
 	return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+unsigned file_differences(const struct file *a, const struct file *b)
+{
+	unsigned members = 0;
+
+	if ((a->mode ^ b->mode) & S_IFMT)
+		return FILE_TYPE;
+	members |= a->mode != b->mode ? FILE_MODE : 0;
+	members |= a->uid != b->uid || a->gid != b->gid ? FILE_OWNER : 0;
+	members |= a->mtime != b->mtime || a->mtime_nsec != b->mtime_nsec ? FILE_TIME : 0;
+	members |= S_ISREG(a->mode) && a->size != b->size ? FILE_SIZE : 0;
+	members |= !same_text(a->target, b->target) ? FILE_TARGET : 0;
+	members |= a->major != b->major || a->minor != b->minor ? FILE_DEVICE : 0;
+	members |= !same_xattrs(a, b) ? FILE_XATTRS : 0;
+	return members;
 }
 
 struct tree *tree_new(void)

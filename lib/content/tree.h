@@ -84,8 +84,26 @@ void file_sort_xattrs(struct file *file);
 /* Sets the file's location: the layer, whose digest is interned, and the path in it. */
 void file_set_origin(struct file *file, const struct digest *layer, const char *path);
 
+/* Members in which two files may differ. */
+enum file_member {
+	FILE_TYPE = 1, /* then nothing else is compared */
+	FILE_MODE = 2,
+	FILE_OWNER = 4,
+	FILE_TIME = 8,
+	FILE_SIZE = 16, /* of regular files */
+	FILE_TARGET = 32,
+	FILE_DEVICE = 64,
+	FILE_XATTRS = 128,
+};
+
+/* The members in which the files differ, but not whether their contents do. */
+unsigned file_differences(const struct file *a, const struct file *b);
+
 /* True if type, mode, owner, time, target, device and xattrs agree (not the content). */
-bool file_same_metadata(const struct file *a, const struct file *b);
+static inline bool file_same_metadata(const struct file *a, const struct file *b)
+{
+	return !(file_differences(a, b) & ~(unsigned)FILE_SIZE);
+}
 
 enum node_flags {
 	/* A whiteout: hides the entry of this name in lower layers. */
@@ -108,8 +126,12 @@ struct node {
 	uint32_t hash;
 	uint32_t entries; /* for catalogs.c: in the node's catalog */
 	uint8_t flags;
-	bool used;   /* for merging: contains more than whiteouts */
-	bool needed; /* merged: implied by the layers below in this image, not only in others */
+	bool used; /* for merging: contains more than whiteouts */
+	/*
+	 * Merged: implied by the layers below in this image, not only in others.  Published
+	 * again: not in the layer's tar.
+	 */
+	bool needed;
 	bool stored; /* for unpacking: present in the layer's tar */
 	uint8_t name_len;
 	char name[];

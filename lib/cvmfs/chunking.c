@@ -12,6 +12,8 @@
 #include "cvmfs/mount.h"
 
 #define CONFIG_LIMIT ((size_t)1 << 20)
+/* Smaller published files are not in chunks, whatever the configuration was. */
+#define CHUNKS_MIN ((uint64_t)64 << 10)
 #define HASH_DIGITS 40 /* of all algorithms; all but SHA-1 add their names: "-shake128" */
 #define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
 
@@ -83,6 +85,11 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 	if (!chunks || !*chunks)
 		return CHUNKING_UNKNOWN;
 	return strcmp(chunks, "1") != 0 ? CHUNKING_CHUNKS : CHUNKING_WHOLE;
+}
+
+bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
+{
+	return size >= CHUNKS_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
 }
 
 struct chunks {
@@ -157,4 +164,20 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 	buffer_free(&chunks.offsets);
 	buffer_free(&chunks.hashes);
 	return text.len ? buffer_steal(&text) : NULL;
+}
+
+int chunking_check(const struct repository *repository, const char *path, uint64_t size,
+		   ducc_error **err)
+{
+	AUTO_FREE char *file = NULL;
+	struct chunks chunks = {.n = 0};
+	bool good;
+
+	if (!chunking_is_in_chunks(repository, path, size))
+		return 0;
+	file = format("%s/%s", repository->path, path);
+	good = read_chunks(&chunks, file, size);
+	buffer_free(&chunks.offsets);
+	buffer_free(&chunks.hashes);
+	return good ? 0 : error_set(err, "its chunks do not add up to its size");
 }

@@ -18,6 +18,12 @@ uint64_t chunking_limit(const struct repository *repository);
 /* How a published regular file is stored. */
 enum chunking { CHUNKING_UNKNOWN, CHUNKING_WHOLE, CHUNKING_CHUNKS };
 enum chunking chunking_of(const struct repository *repository, const char *path);
+/* True if the published file is in chunks; small ones never are. */
+bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size);
+
+/* Checks that the chunks of a published file, if it is in chunks, add up to its size. */
+int chunking_check(const struct repository *repository, const char *path, uint64_t size,
+		   ducc_error **err);
 
 /*
  * The text of the file .cvmfsgraft-NAME that makes an empty file NAME another file with the

@@ -14,15 +14,18 @@
 #include "cvmfs/cvmfs.h"
 
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "content/layer_tar.h"
 #include "content/unpacked.h"
 #include "cvmfs/catalogs.h"
+#include "cvmfs/chunking.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
 #include "cvmfs/layer_sender.h"
 #include "cvmfs/log.h"
+#include "cvmfs/mend.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/payload.h"
@@ -42,14 +45,16 @@ struct cvmfs {
 	struct payload payload;
 	struct digest *layers; /* new layers, whose tars are sent */
 	size_t n_layers, layers_capacity;
-	struct strset removals; /* conflicting directories that are not ours */
+	struct strset replaced; /* directories of trees that exist already ... */
+	struct mending mending; /* ... and what an ingest cannot replace in them */
 	char **removed;         /* by transaction_remove() */
 	size_t n_removed, removed_capacity;
 	size_t n_splits; /* by transaction_split() */
 	struct probes probes;
 	struct staging staging;
 	struct {
-		size_t layers, removals, removed, splits, probes;
+		size_t layers, removed, splits, probes;
+		struct mending_mark mending;
 		struct staging_mark staging;
 		struct payload_mark payload;
 	} saved;
@@ -224,6 +229,8 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			       ? tarball_entry(cvmfs->payload.tarball, path, file, special->target,
 					       err)
 			       : 0;
+	if (own && node->needed && node_is_whiteout(node))
+		return tarball_whiteout(cvmfs->payload.tarball, path, err);
 	if (own && !node_is_dir(node))
 		return 0;
 	content = content_of(file, own);
@@ -284,20 +291,73 @@ static int add_layer_link(struct cvmfs *cvmfs, const struct digest *layer, ducc_
 	return tarball_entry(cvmfs->payload.tarball, path, &link, NULL, err);
 }
 
+/* Whether the entry of a layer's directory is part of the layer with that root. */
+static bool is_part(const char *name, const char *root)
+{
+	return !strcmp(name, "layerfs") || !strcmp(name, strrchr(root, '/') + 1) ||
+	       !strcmp(name, ".metadata") || !strcmp(name, CATALOG_MARKER);
+}
+
+/* Content that was staged for a layer, but is not where it is found, is removed. */
+static void mend_directory(struct cvmfs *cvmfs, const char *directory, const char *root)
+{
+	AUTO_CLOSE int top = repository_root(cvmfs->base.repository);
+	AUTO_ENTRIES entries = entries_open(top, directory);
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *path = format("%s/%s", directory, name);
+
+		if (!is_part(name, root))
+			mending_remove(&cvmfs->mending, path);
+	}
+}
+
+static void say_replaced(struct cvmfs *cvmfs, const char *directory)
+{
+	struct digest digest;
+	bool flat = repo_tree_at(directory, &digest) == REPO_TREE_FLAT;
+	AUTO_FREE char *listing = flat ? flat_listing(&digest) : layer_listing(&digest);
+	bool ours = repository_has(cvmfs->base.repository, listing);
+
+	context_notice(cvmfs->base.context, ours ? DUCC_INFO : DUCC_WARNING, "%s: %sreplacing it",
+		       directory, ours ? "" : "not published by ducc, or incomplete: ");
+}
+
+/* Prepares to replace a tree that is there: completely, but in place. */
+static void replace_tree(struct cvmfs *cvmfs, const char *directory, const char *root,
+			 struct tree *tree, const struct digest *own)
+{
+	const struct repository *repository = cvmfs->base.repository;
+
+	if (strset_add(&cvmfs->replaced, directory))
+		say_replaced(cvmfs, directory);
+	if (own)
+		mend_directory(cvmfs, directory, root);
+	mending_add(&cvmfs->mending, cvmfs->base.context, repository, root, tree);
+}
+
 static int add_tree(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
+	bool replaces = repository_has(transaction->repository, directory) &&
+			!staging_has_published(&cvmfs->staging, directory);
+	AUTO_FREE char *there =
+		replaces && own ? repository_layer_root(transaction->repository, own) : NULL;
 	const struct staged_tree *staged;
 
-	if (repository_has(transaction->repository, directory) &&
-	    !staging_has_published(&cvmfs->staging, directory))
-		strset_add(&cvmfs->removals, directory);
+	root = there ? there : root;
+	if (replaces)
+		replace_tree(cvmfs, directory, root, tree, own);
 	if (check_names(cvmfs, root, tree, err) < 0 ||
 	    (own && check_layer_tar(transaction->store, own, err) < 0))
 		return -1;
-	staged = own ? staging_add_layer(&cvmfs->staging, directory, tree, own)
-		     : staging_add_flat(&cvmfs->staging, directory, tree);
+	if (replaces) /* readers would see what is staged */
+		staged = staging_add_whole(&cvmfs->staging, directory);
+	else
+		staged = own ? staging_add_layer(&cvmfs->staging, directory, tree, own)
+			     : staging_add_flat(&cvmfs->staging, directory, tree);
 	if (payload_add_parents(&cvmfs->payload, root, err) < 0 ||
 	    (own && staged && strcmp(staged->root, root) != 0 &&
 	     add_layer_link(cvmfs, own, err) < 0))
@@ -437,7 +497,7 @@ static void save(struct transaction *transaction)
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 
 	cvmfs->saved.layers = cvmfs->n_layers;
-	cvmfs->saved.removals = cvmfs->removals.n;
+	cvmfs->saved.mending = mending_mark(&cvmfs->mending);
 	cvmfs->saved.removed = cvmfs->n_removed;
 	cvmfs->saved.probes = cvmfs->probes.n;
 	cvmfs->saved.splits = cvmfs->n_splits;
@@ -452,22 +512,12 @@ static void restore(struct transaction *transaction, bool nothing)
 	if (nothing)
 		memset(&cvmfs->saved, 0, sizeof(cvmfs->saved));
 	cvmfs->n_layers = cvmfs->saved.layers;
-	strset_cut(&cvmfs->removals, cvmfs->saved.removals);
+	mending_reset(&cvmfs->mending, cvmfs->saved.mending);
 	forget(cvmfs->removed, &cvmfs->n_removed, cvmfs->saved.removed);
 	probes_forget(&cvmfs->probes, cvmfs->saved.probes);
 	cvmfs->n_splits = cvmfs->saved.splits;
 	staging_reset(&cvmfs->staging, cvmfs->saved.staging);
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
-}
-
-static int remove_conflicts(struct cvmfs *cvmfs, ducc_error **err)
-{
-	for (size_t i = 0; i < cvmfs->removals.n; i++)
-		context_notice(cvmfs->base.context, DUCC_WARNING,
-			       "%s: not published by ducc, or incomplete: replacing it",
-			       cvmfs->removals.list[i]);
-	return ingest_remove_all(cvmfs->base.context, cvmfs->base.repository,
-				 (const char *const *)cvmfs->removals.list, cvmfs->removals.n, err);
 }
 
 static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
@@ -503,12 +553,13 @@ static bool is_changed(struct cvmfs *cvmfs)
 /* Whatever comes before the ingest; 1: all additions must be repeated. */
 static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 {
-	if (!cvmfs->removals.n && !staging_is_pending(&cvmfs->staging, 0) &&
+	if (!mending_is_pending(&cvmfs->mending) && !staging_is_pending(&cvmfs->staging, 0) &&
 	    !staging_is_pending(&cvmfs->staging, 1))
 		return 0;
 	ingest_free(STEAL(cvmfs->ingest)); /* additions were repeated: it lacks something */
-	if (cvmfs->removals.n) {
-		if (remove_conflicts(cvmfs, err) < 0)
+	if (mending_is_pending(&cvmfs->mending)) {
+		if (mending_run(&cvmfs->mending, cvmfs->base.context, cvmfs->base.repository, err) <
+		    0)
 			return -1;
 		is_changed(cvmfs);
 		return 1;
@@ -612,7 +663,10 @@ static void end(struct transaction *transaction)
 	payload_close(&cvmfs->payload);
 	cleanup_close(&cvmfs->lock);
 	forget(cvmfs->removed, &cvmfs->n_removed, 0);
-	strset_free(&cvmfs->removals);
+	mending_reset(&cvmfs->mending, (struct mending_mark){0});
+	strset_free(&cvmfs->replaced);
+	strset_free(&cvmfs->mending.removals);
+	strmap_free(&cvmfs->mending.directories);
 	free(cvmfs->removed);
 	probes_free(&cvmfs->probes);
 	free(cvmfs->layers);
@@ -707,6 +761,8 @@ const struct target cvmfs_target = {
 	.root = root,
 	.collect = collect,
 	.variants = true,
+	.reduces = true,
+	.check_file = chunking_check,
 	.removes_later = true,
 	.begin = begin,
 	.tree = add_tree,

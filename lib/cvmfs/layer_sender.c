@@ -83,7 +83,8 @@ int layer_send(struct ingest *ingest, struct staging *staging, const struct dige
 	AUTO_FREE char *directory = layer_directory(layer);
 	const struct staged_tree *staged = staging_find(staging, directory);
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
-	AUTO_FREE char *root = staged ? xstrdup(staged->root) : layer_path(layer, "");
+	AUTO_FREE char *root =
+		staged ? xstrdup(staged->root) : repository_layer_root(staging->repository, layer);
 	AUTO_CLOSE int fd = unpacked_open_tar(store, layer, err);
 	AUTO_TREE *tree = NULL;
 	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};

@@ -66,15 +66,10 @@ void probes_add_flat(struct probes *probes, const char *directory, struct tree *
 
 static bool is_readable(int fd, const struct probe *probe)
 {
-	AUTO_PIECES pieces = pieces_of(fd, 0, TO_THE_END);
-	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
 
-	while (pieces_next(&pieces))
-		hasher_update(hasher, pieces.data, pieces.len);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
-	return !pieces.error && !memcmp(sha256, probe->sha256, sizeof(sha256));
+	return !digest_file(fd, TO_THE_END, sha256) &&
+	       !memcmp(sha256, probe->sha256, sizeof(sha256));
 }
 
 void probes_look(const struct probes *probes, struct context *context,

@@ -10,8 +10,6 @@
 #include "cvmfs/mount.h"
 #include "format/repo_paths.h"
 
-/* Smaller published files are not in chunks, whatever the configuration was. */
-#define CHUNKS_MIN ((uint64_t)64 << 10)
 /* A graft costs as much as sending so many bytes, and a transaction as so many more. */
 #define GRAFT_COST ((uint64_t)16 << 10)
 #define TRANSACTION_COST ((uint64_t)64 << 20)
@@ -107,11 +105,6 @@ static const char *published_root(struct staging *staging, const struct digest *
 	return root;
 }
 
-static bool is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
-{
-	return size >= CHUNKS_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
-}
-
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size)
 {
@@ -128,7 +121,8 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.path = format("%s/%s", root, path);
 		location.published = !is_new;
 		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
-		if (location.published && is_in_chunks(staging->repository, location.path, size))
+		if (location.published &&
+		    chunking_is_in_chunks(staging->repository, location.path, size))
 			location.kind = LOCATION_CHUNKS;
 		return location;
 	}
@@ -137,7 +131,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.split = true;
 	} else if ((file = staged_file_at(staged->stages[0], path)) && file->target) {
 		location.split = true;
-		if (is_in_chunks(staging->repository, file->target, size)) {
+		if (chunking_is_in_chunks(staging->repository, file->target, size)) {
 			location.path = xstrdup(file->target);
 			location.kind = LOCATION_CHUNKS;
 			location.published = true;
@@ -326,6 +320,12 @@ const struct staged_tree *staging_add_flat(struct staging *staging, const char *
 			decide_link(staging, staged, node);
 	}
 	return keep(staging, staged);
+}
+
+const struct staged_tree *staging_add_whole(struct staging *staging, const char *directory)
+{
+	strset_add(&staging->layers, directory);
+	return NULL;
 }
 
 bool staging_add_split(struct staging *staging, const char *path, uint64_t size)

@@ -85,6 +85,12 @@ struct location {
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size);
 
+/*
+ * Adds a layer or flat tree that replaces one in place: nothing in it is staged.  Returns NULL, as
+ * there is nothing special about it.
+ */
+const struct staged_tree *staging_add_whole(struct staging *staging, const char *directory);
+
 /* True if something is still to be published in that stage. */
 bool staging_is_pending(const struct staging *staging, int stage);
 

@@ -8,6 +8,7 @@
 #include "format/image.h"
 #include "format/record.h"
 #include "jobs/events.h"
+#include "jobs/repair.h"
 #include "jobs/resolve.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
@@ -106,8 +107,15 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
 
+/* True if the repository has the layer, and it need not be published again. */
+static bool is_published(const struct fetch *fetch, const ducc_record *record,
+			 const struct digest *layer)
+{
+	return repository_has_layer(&fetch->repository, layer) && !repair_has(record, layer);
+}
+
 /* Lists the layers that neither the store nor the repository has, each once. */
-static void choose_layers(struct fetch *fetch)
+static void choose_layers(struct fetch *fetch, const ducc_record *record)
 {
 	const struct manifest *manifest = &fetch->image.manifest;
 	struct strset known = {NULL};
@@ -118,7 +126,7 @@ static void choose_layers(struct fetch *fetch)
 
 		if (!strset_add(&known, layer->digest.hex) ||
 		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, layer)) ||
-		    repository_has_layer(&fetch->repository, &layer->digest))
+		    is_published(fetch, record, &layer->digest))
 			continue;
 		fetch->wanted[fetch->n_wanted++] = i;
 	}
@@ -253,7 +261,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 
 	fetch->image.manifest = fetch->resolution.manifest;
 	fetch->resolution.manifest = (struct manifest){.n = 0};
-	choose_layers(fetch);
+	choose_layers(fetch, record);
 	if (check_foreign(fetch, err) < 0)
 		return -1;
 	say_what_is_missing(fetch);

@@ -40,6 +40,7 @@ struct gc {
 	struct inventory inventory;
 	struct schedule schedule;
 	struct gc_plan plan;
+	bool mend; /* the published schedule is damaged, or has entries that are nonsense */
 	time_t now;
 };
 
@@ -110,13 +111,18 @@ static void forget_plan(struct gc *gc)
 	gc_plan_free(&gc->plan);
 }
 
-/* True for a tree that was published again after its removal had begun. */
-static bool is_back(void *ctx, const struct scheduled *scheduled)
+/* True for a tree that was published again after its removal had begun, and for nonsense. */
+static bool is_stale(void *ctx, const struct scheduled *scheduled)
 {
-	const struct gc *gc = ctx;
+	struct gc *gc = ctx;
 	AUTO_FREE char *listing = NULL;
 	struct digest digest;
 
+	if (schedule_is_future(scheduled, gc->now) ||
+	    (!scheduled->removing && !repository_has(&gc->repository, scheduled->path))) {
+		gc->mend = true;
+		return true;
+	}
 	if (!scheduled->removing)
 		return false;
 	switch (repo_tree_at(scheduled->path, &digest)) {
@@ -147,7 +153,8 @@ static int make_plan(struct gc *gc, ducc_error **err)
 			       "%s: " REPO_SCHEDULE " is damaged or was not written by ducc: all "
 			       "grace periods begin again",
 			       gc->repository.name);
-	schedule_drop(&gc->schedule, is_back, gc);
+	gc->mend = result;
+	schedule_drop(&gc->schedule, is_stale, gc);
 	if (gc->inventory.unclear)
 		context_notice(&gc->session->context, DUCC_WARNING,
 			       "%s: cannot read the manifest of %s: no layer is removed, because "
@@ -313,7 +320,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 {
 	struct schedule schedule = {NULL};
 	AUTO_FREE char *json = NULL;
-	bool changed = gc->plan.n_removed > 0;
+	bool changed = gc->plan.n_removed > 0 || gc->mend;
 	bool later = gc->repository.target->removes_later;
 
 	for (size_t i = 0; i < gc->plan.n; i++) {

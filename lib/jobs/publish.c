@@ -21,6 +21,7 @@
 #include "format/repo_paths.h"
 #include "jobs/events.h"
 #include "jobs/image_layers.h"
+#include "jobs/repair.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -51,6 +52,8 @@ struct image {
 	uint64_t *unpacked;  /* bytes of each layer; 0: unknown */
 	bool *added;         /* for each layer: the transaction adds it */
 	struct amount amounts[N_WAYS];
+	const ducc_record *record;
+	bool again;   /* it is published again, or parts of it */
 	bool changed; /* the transaction adds something for it */
 	bool known;   /* its name, for that platform, was published before */
 	struct span span;
@@ -167,17 +170,69 @@ static int read_layer(struct publish *publish, const struct digest *layer, bool 
 	*tree = unpacked_read_listing(&publish->store, name, head, &error);
 	if (*tree)
 		return 1;
-	if (!published || ducc_error_kind(error) != DUCC_NOT_FOUND)
+	if (ducc_error_kind(error) != DUCC_NOT_FOUND)
 		return error_give(err, error);
 	ducc_error_free(error);
-	return 0;
+	return published ? 0
+			 : error_set_kind(err, DUCC_NOT_FOUND,
+					  "not unpacked (run ducc-unpack first)");
+}
+
+/* A tree in a repository, as a key; the caller frees it. */
+static char *repaired_key(const struct publish *publish, const struct digest *tree)
+{
+	return format("%s %s", tree->hex, publish->repository.name);
+}
+
+static bool is_listed_again(const struct publish *publish, const struct image *image,
+			    const struct digest *tree)
+{
+	return publish->session->again || (image->again && repair_has(image->record, tree));
+}
+
+/*
+ * True if the layer or flat tree is to be published again, although it is published, and this
+ * session has not done that for another image.
+ */
+static bool is_wanted_again(const struct publish *publish, const struct image *image,
+			    const struct digest *tree)
+{
+	AUTO_FREE char *key = repaired_key(publish, tree);
+
+	return is_listed_again(publish, image, tree) &&
+	       !strset_has(&publish->session->repaired, key);
+}
+
+/*
+ * Keeps the whiteouts and implied directories of the published layer that other images need.  They
+ * are not in the layer's tar, as `used' says.
+ */
+static void keep_additions(struct publish *publish, const struct listing_head *head,
+			   struct tree *tree)
+{
+	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
+	struct listing_head there;
+	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
+	struct node *root = tree_root(tree), *other;
+
+	if (!published || !digest_equal(&there.diff_id, &head->diff_id))
+		return;
+	other = tree_root(published);
+	for (struct node *node = other; node; node = tree_next(other, node))
+		node->stored = !node_is_whiteout(node) && !(node->flags & NODE_IMPLIED);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->needed = node_is_entry(node);
+	settle_add_missing(tree, published);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->used = node->needed = node_is_entry(node) && !node->needed;
 }
 
 static int prepare_layer(struct publish *publish, struct image *image, size_t i, ducc_error **err)
 {
 	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
-	bool published = repository_has_layer(&publish->repository, layer);
+	bool published = repository_has_layer(&publish->repository, layer) &&
+			 !is_wanted_again(publish, image, layer);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
@@ -191,6 +246,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 	image->unpacked[i] = head.unpacked;
 	if (published)
 		return complete_layer(publish, &head, tree, err);
+	keep_additions(publish, &head, tree);
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
 	image->added[i] = true;
@@ -228,6 +284,8 @@ static int read_image(struct publish *publish, const ducc_record *record, struct
 			       &digest, err) < 0)
 		return -1;
 	image->name = reference_name(&image->reference);
+	image->record = record;
+	image->again = publish->session->again || ducc_record_get(record, REPAIR_FIELD);
 	if (stored_image_read(&image->stored, &publish->store, &digest, err) < 0)
 		return -1;
 	image->unpacked = xcalloc(image->stored.manifest.n, sizeof(*image->unpacked));
@@ -268,7 +326,8 @@ static int prepare_flat(struct publish *publish, const struct image *image, ducc
 	AUTO_TREE *tree = NULL;
 	size_t len;
 
-	if (repository_has(&publish->repository, path) ||
+	if ((repository_has_flat(&publish->repository, config) &&
+	     !is_wanted_again(publish, image, config)) ||
 	    transaction_adds(publish->transaction, directory))
 		return 0;
 	tree = read_tree(publish, image, err);
@@ -292,6 +351,20 @@ static bool has_metadata(struct publish *publish, const struct image *image, con
 	       repository_has(&publish->repository, listing);
 }
 
+/* True if the listing under that label is that of the flat tree, as published. */
+static bool has_listing(struct publish *publish, const struct image *image, const char *path)
+{
+	const struct digest *config = &image->stored.manifest.config.digest;
+	AUTO_FREE char *directory = flat_directory(config), *flat = flat_listing(config);
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int root = repository_root(&publish->repository);
+	size_t len;
+
+	return !transaction_adds(publish->transaction, directory) && root >= 0 &&
+	       !path_read(root, flat, SIZE_MAX, &data, &len, NULL) &&
+	       repository_has_file(&publish->repository, path, data, len);
+}
+
 static int prepare_metadata(struct publish *publish, const struct image *image, const char *label,
 			    ducc_error **err)
 {
@@ -307,6 +380,8 @@ static int prepare_metadata(struct publish *publish, const struct image *image, 
 	    transaction_add_file(publish->transaction, config, image->stored.config_json,
 				 image->stored.config_len, err) < 0)
 		return -1;
+	if (image->again && has_listing(publish, image, listing))
+		return 0;
 	return transaction_add_hardlink(publish->transaction, listing, flat, err);
 }
 
@@ -326,9 +401,10 @@ static struct naming naming_of(const struct image *image)
 static bool is_published(struct publish *publish, struct image *image, const struct naming *naming)
 {
 	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
-	AUTO_FREE char *flat = flat_listing(naming->config);
 
 	strset_free(&image->there);
+	if (image->again)
+		return false;
 	if (has_metadata(publish, image, naming->name))
 		strset_add(&image->there, naming->name);
 	if (has_metadata(publish, image, other))
@@ -339,7 +415,7 @@ static bool is_published(struct publish *publish, struct image *image, const str
 		if (!repository_has_layer(&publish->repository,
 					  &image->stored.manifest.layers[i].digest))
 			return false;
-	return repository_has(&publish->repository, flat);
+	return repository_has_flat(&publish->repository, naming->config);
 }
 
 /* Adds the layers of an image, each once. */
@@ -349,6 +425,9 @@ static int prepare_layers(struct publish *publish, struct image *image, ducc_err
 	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
 	AUTO_STRSET seen = {NULL};
 
+	for (size_t i = 0; i < image->stored.manifest.n; i++)
+		if (is_wanted_again(publish, image, &image->stored.manifest.layers[i].digest))
+			known_exclude(publish->known, &image->stored.manifest.layers[i].digest);
 	for (size_t i = 0; i < image->stored.manifest.n; i++) {
 		const struct digest *layer = &image->stored.manifest.layers[i].digest;
 
@@ -414,7 +493,8 @@ static void add_to_podman(struct publish *publish, struct podman *podman, const 
 				     .config = &image->stored.config,
 				     .config_json = image->stored.config_json,
 				     .config_len = image->stored.config_len,
-				     .unpacked = image->unpacked};
+				     .unpacked = image->unpacked,
+				     .again = image->again};
 
 	podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
@@ -438,12 +518,31 @@ static void report_plan(struct publish *publish, const struct image *image)
 	context_notice(&publish->session->context, DUCC_INFO, "%s: %s", image->name, text.data);
 }
 
+/* Podman's lists; if they are damaged, and images are published again, empty ones. */
+static struct podman *open_podman(struct publish *publish, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	struct podman *podman = podman_open(&publish->repository, &error);
+	bool again = false;
+
+	for (size_t i = 0; i < publish->n; i++)
+		again |= publish->images[i].again;
+	if (podman || !again) {
+		error_hand_over(err, error);
+		return podman;
+	}
+	context_notice(&publish->session->context, DUCC_WARNING, "%s; it is written anew",
+		       ducc_error_message(error));
+	ducc_error_free(error);
+	return podman_new(&publish->repository);
+}
+
 /* Adds the names and the metadata of the prepared images. */
 static int prepare_names(struct publish *publish, ducc_error **err)
 {
 	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
 	AUTO_FREE struct image **images = xcalloc(publish->n, sizeof(struct image *));
-	struct podman *podman = podman_open(&publish->repository, err);
+	struct podman *podman = open_podman(publish, err);
 	size_t n = 0;
 	int result;
 
@@ -533,16 +632,19 @@ static int prepare_rest(struct publish *publish, ducc_error **err)
 static void say_what_is_missing(struct publish *publish, const struct image *image)
 {
 	const struct repository *repository = &publish->repository;
-	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
+	const struct digest *config = &image->stored.manifest.config.digest;
 	size_t layers = 0;
 
 	for (size_t i = 0; i < image->stored.manifest.n; i++)
-		layers +=
-			!repository_has_layer(repository, &image->stored.manifest.layers[i].digest);
-	context_notice(&publish->session->context, DUCC_INFO,
-		       "%s: would publish %zu of %zu layers%s", image->name, layers,
-		       image->stored.manifest.n,
-		       repository_has(repository, flat) ? "" : " and the flat root file system");
+		layers += !repository_has_layer(repository,
+						&image->stored.manifest.layers[i].digest) ||
+			  is_wanted_again(publish, image, &image->stored.manifest.layers[i].digest);
+	context_notice(
+		&publish->session->context, DUCC_INFO, "%s: would publish %zu of %zu layers%s",
+		image->name, layers, image->stored.manifest.n,
+		repository_has_flat(repository, config) && !is_wanted_again(publish, image, config)
+			? ""
+			: " and the flat root file system");
 }
 
 /* The image prepared last is left to the next transaction. */
@@ -594,6 +696,29 @@ static int prepare_again(void *ctx, ducc_error **err)
 	return prepare_rest(publish, err);
 }
 
+static void note_tree(struct publish *publish, const struct image *image, const struct digest *tree)
+{
+	AUTO_FREE char *key = repaired_key(publish, tree);
+
+	if (is_listed_again(publish, image, tree))
+		strset_add(&publish->session->repaired, key);
+}
+
+/* Remembers what was published again, once for all images that need it. */
+static void note_repaired(struct publish *publish)
+{
+	for (size_t i = 0; i < publish->n; i++) {
+		const struct image *image = &publish->images[i];
+		const struct manifest *manifest = &image->stored.manifest;
+
+		if (publish->errors[i] || !image->again)
+			continue;
+		for (size_t k = 0; k < manifest->n; k++)
+			note_tree(publish, image, &manifest->layers[k].digest);
+		note_tree(publish, image, &manifest->config.digest);
+	}
+}
+
 static int commit(struct publish *publish, ducc_error **err)
 {
 	ducc_error *error = NULL;
@@ -611,6 +736,7 @@ static int commit(struct publish *publish, ducc_error **err)
 	if (transaction_commit(publish->transaction, err) < 0)
 		return -1;
 	known_published(publish->known);
+	note_repaired(publish);
 	return 0;
 }
 

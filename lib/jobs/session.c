@@ -102,6 +102,7 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	session->batch_bytes = options->batch_bytes;
 	session->chunk_bytes = options->chunk_bytes;
 	session->split = options->split;
+	session->again = options->again;
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
 	context_init(&session->context, options);
@@ -130,6 +131,7 @@ void ducc_close(ducc_session *session)
 	events_close(session->events);
 	cleanup_close(&session->input);
 	strmap_free_values(&session->pushed, free);
+	strset_free(&session->repaired);
 	pthread_mutex_destroy(&session->pushed_mutex);
 	store_index_free(session->index);
 	network_free(session->network);

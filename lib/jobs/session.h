@@ -20,7 +20,7 @@ struct ducc_session {
 	unsigned jobs;    /* 0: default of the job */
 	struct ducc_limits limits;
 	uint64_t batch_bytes, chunk_bytes;
-	bool split;
+	bool split, again;
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: no event file */
@@ -28,8 +28,9 @@ struct ducc_session {
 	pthread_mutex_t pushed_mutex;
 	struct network *network;
 	struct store_index *index;
-	bool swept; /* the store's tmp/ has been swept */
-	int input;  /* a copy of an archive on standard input, or -1 */
+	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */
+	bool swept;             /* the store's tmp/ has been swept */
+	int input;              /* a copy of an archive on standard input, or -1 */
 };
 
 /*

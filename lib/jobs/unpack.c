@@ -33,6 +33,7 @@
 #include "format/image.h"
 #include "jobs/events.h"
 #include "jobs/image_layers.h"
+#include "jobs/repair.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "jobs/targets.h"
@@ -59,6 +60,7 @@ struct layer {
 
 struct unpack {
 	ducc_session *session;
+	const ducc_record *record;
 	struct store store;
 	struct repository repository; /* path NULL: none, or it does not exist yet */
 	struct reference reference;
@@ -161,11 +163,24 @@ static int open_image(struct unpack *unpack, const ducc_record *record, ducc_err
 
 /* --- layers that are unpacked already --------------------------------- */
 
+/* True if the repository has the layer, and it need not be published again. */
+static bool is_published(const struct unpack *unpack, const struct digest *layer)
+{
+	return repository_has_layer(&unpack->repository, layer) &&
+	       !repair_has(unpack->record, layer);
+}
+
+/* The current listing of a layer; -1 if there is none, or it is to be published again. */
 static int open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
 {
 	const struct image_layers layers = {&unpack->store, &unpack->repository};
+	int fd = image_layers_open(&layers, layer, in_store);
 
-	return image_layers_open(&layers, layer, in_store);
+	if (fd >= 0 && !*in_store && repair_has(unpack->record, layer)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 /* Notes the digest of the listing of a layer. */
@@ -206,7 +221,7 @@ static bool is_unpacked(const struct unpack *unpack, struct layer *layer)
 		return false;
 	note_id(layer, listing);
 	return (in_store && unpacked_has_tar(&unpack->store, digest, listing)) ||
-	       repository_has_layer(&unpack->repository, digest);
+	       is_published(unpack, digest);
 }
 
 /* True if nothing is to do: the image was merged from these listings of its layers. */
@@ -646,7 +661,7 @@ static void unpack_end(struct unpack *unpack)
 
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	struct span span;
 	int result;
 
@@ -705,7 +720,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
 		 ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .store = {.fd = -1}};
+	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	ducc_error *error = NULL;
 	int result = extract_image(&unpack, record, dir, &error);
 

@@ -116,12 +116,20 @@ void podman_drop_name(struct podman *podman, const char *name)
 
 /* --- open and free ---------------------------------------------------- */
 
-struct podman *podman_read(const struct repository *repository, ducc_error **err)
+static struct podman *new (const struct repository *repository)
 {
 	struct podman *podman = xcalloc(1, sizeof(*podman));
+
+	podman->repository = repository;
+	podman->detached = json_array();
+	return podman;
+}
+
+struct podman *podman_read(const struct repository *repository, ducc_error **err)
+{
+	struct podman *podman = new (repository);
 	cJSON *entry;
 
-	podman->detached = json_array();
 	podman->images.entries = podman_list_read(repository, PODMAN_IMAGES, err);
 	if (podman->images.entries)
 		podman->layers.entries = podman_list_read(repository, PODMAN_LAYERS, err);
@@ -150,6 +158,17 @@ struct podman *podman_open(const struct repository *repository, ducc_error **err
 		cJSON_ArrayForEach(name, podman_list_names(entry))
 			podman_claim_name(podman, entry, name->valuestring);
 	}
+	return podman;
+}
+
+struct podman *podman_new(const struct repository *repository)
+{
+	struct podman *podman = new (repository);
+
+	podman->root = repository->target->root(repository);
+	podman->images.entries = json_array();
+	podman->layers.entries = json_array();
+	podman->images.changed = podman->layers.changed = true;
 	return podman;
 }
 
@@ -220,14 +239,14 @@ static int mend_manifests(const struct podman *podman, struct transaction *trans
 
 int podman_save(const struct podman *podman, struct transaction *transaction, ducc_error **err)
 {
-	if (!podman->images.changed)
+	if (!podman->images.changed && !podman->again)
 		return 0;
 	for (size_t i = 0; i < podman->n; i++)
 		if (save_output(&podman->outputs[i], transaction, err) < 0)
 			return -1;
 	if (mend_manifests(podman, transaction, err) < 0)
 		return -1;
-	if (podman->layers.changed &&
+	if ((podman->layers.changed || podman->again) &&
 	    podman_list_save_layers(podman->layers.entries, transaction, err) < 0)
 		return -1;
 	return podman_list_save_images(podman->images.entries, transaction, err);

@@ -56,12 +56,14 @@ struct podman_output {
 };
 
 struct podman {
+	const struct repository *repository;
 	char *root; /* the repository's path on clients; NULL: unknown */
 	struct indexed_list images, layers;
 	struct strmap by_name; /* the entry of the last image that claimed the name */
 	cJSON *detached;       /* images to which by_name may still refer */
 	struct podman_output *outputs;
 	size_t n, capacity;
+	bool again; /* an image was added again: the lists may differ from what is published */
 };
 
 /* Reads and indexes the published lists, in which several images may have the same name. */
@@ -69,6 +71,9 @@ struct podman *podman_read(const struct repository *repository, ducc_error **err
 
 /* The same, for adding images: each name is left to one image only. */
 struct podman *podman_open(const struct repository *repository, ducc_error **err);
+
+/* Empty lists, which replace those that are published. */
+struct podman *podman_new(const struct repository *repository);
 
 void podman_free(struct podman *podman);
 

@@ -91,13 +91,19 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	AUTO_FREE char *manifest = format("manifest-" PRI_DIGEST, image->digest->hex);
 	size_t len = image->manifest_len;
 
-	if (note_data(podman, entry, config, image->config_len, id))
+	if (note_data(podman, entry, config, image->config_len, id) || image->again)
 		podman_add_file(podman, data_path(entry, config), image->config_json,
 				image->config_len);
-	if (note_data(podman, entry, manifest, len, image->digest))
+	if (note_data(podman, entry, manifest, len, image->digest) || image->again)
 		podman_add_file(podman, data_path(entry, manifest), image->manifest_json, len);
-	if (!note_data(podman, entry, "manifest", len, image->digest))
-		return;
+	if (!note_data(podman, entry, "manifest", len, image->digest)) {
+		AUTO_FREE char *path = data_path(entry, "manifest");
+		AUTO_FREE char *link = repository_read_link(podman->repository, path);
+
+		if (!image->again)
+			return;
+		new = !link;
+	}
 	if (new) {
 		podman_add_file(podman, data_path(entry, "manifest"), image->manifest_json, len);
 	} else {
@@ -107,26 +113,42 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	}
 }
 
+/* The digest of the manifest in an entry; "" for one of the original ducc. */
+static const char *manifest_of(const cJSON *entry)
+{
+	return podman_list_text(json_member(entry, "big-data-digests"), "manifest");
+}
+
+static bool has_manifest(const cJSON *entry, const struct digest *manifest)
+{
+	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
+
+	return !strcmp(manifest_of(entry), own);
+}
+
 /* True if the entry has a different manifest; those of the original ducc have none. */
 static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 {
-	const cJSON *digests = json_member(entry, "big-data-digests");
-	const char *digest = podman_list_text(digests, "manifest");
-	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
-
-	return *digest && strcmp(digest, own) != 0;
+	return *manifest_of(entry) && !has_manifest(entry, manifest);
 }
 
 /*
  * The ID of an image: the digest of its config, as in Podman.  Another manifest with the same
  * config may differ in ways that matter, also to containers, so it is another image: its ID is
- * chained until no other image has it.
+ * chained until no other image has it.  An image that is listed keeps its ID.
  */
 static struct digest image_id(const struct podman *podman, const struct podman_image *image)
 {
 	struct digest id = image->manifest->config.digest;
 	const struct listed_image *listed;
 
+	for (int i = 0; i < PODMAN_CHAINED; i++) {
+		if ((listed = strmap_get(&podman->images.by_id, id.hex)) && listed->entry &&
+		    has_manifest(listed->entry, image->digest))
+			return id;
+		id = podman_chain_id(id.hex, image->digest);
+	}
+	id = image->manifest->config.digest;
 	while ((listed = strmap_get(&podman->images.by_id, id.hex)) &&
 	       is_other_image(listed->entry, image->digest))
 		id = podman_chain_id(id.hex, image->digest);
@@ -152,17 +174,21 @@ static cJSON *add_image(struct podman *podman, const struct podman_image *image,
 	const struct digest id = image_id(podman, image);
 	const struct listed_image *listed = strmap_get(&podman->images.by_id, id.hex);
 	cJSON *entry = listed ? listed->entry : NULL;
+	bool listed_layer, new = !entry;
 	AUTO_FREE char *created = NULL;
-	bool new = !entry;
 
 	if (check_image(image, &created, err) < 0)
 		return NULL;
 	if (new)
 		entry = new_image(podman, image, &id, created);
-	if (image->manifest->n &&
-	    !strmap_get(&podman->layers.by_id, podman_list_text(entry, "layer"))) {
-		json_set_string(entry, "layer", podman_add_layers(podman, image, created).hex);
-		podman->images.changed = true;
+	listed_layer = strmap_get(&podman->layers.by_id, podman_list_text(entry, "layer"));
+	if (image->manifest->n && (!listed_layer || image->again)) {
+		const struct digest top = podman_add_layers(podman, image, created);
+
+		if (strcmp(podman_list_text(entry, "layer"), top.hex) != 0) {
+			json_set_string(entry, "layer", top.hex);
+			podman->images.changed = true;
+		}
 	}
 	add_documents(podman, entry, image, new);
 	return entry;
@@ -197,6 +223,7 @@ void podman_add(struct context *context, struct podman *podman, const char *name
 	ducc_error *err = NULL;
 	cJSON *entry = add_image(podman, image, &err);
 
+	podman->again |= image->again;
 	if (!entry)
 		context_notice(context, DUCC_WARNING, "%s: not available in Podman: %s", name,
 			       ducc_error_message(err));

@@ -65,7 +65,10 @@ static bool is_layer(const struct listed_layer *layer, const char *parent, const
 	return true;
 }
 
-/* The ID of layer i; while another layer has that ID, it is chained once more. */
+/*
+ * The ID of layer i; while another layer has that ID, it is chained once more.  A layer that is
+ * listed keeps its ID, also when the other layer has been removed.
+ */
 static struct digest choose_id(const struct podman *podman, const char *parent,
 			       const struct digest *diff_id, const struct digest *blob)
 {
@@ -73,6 +76,13 @@ static struct digest choose_id(const struct podman *podman, const char *parent,
 	struct digest id = podman_chain_id(parent, diff_id);
 	const struct listed_layer *layer;
 
+	for (int i = 0; i < PODMAN_CHAINED; i++) {
+		if ((layer = strmap_get(&podman->layers.by_id, id.hex)) &&
+		    is_layer(layer, parent, diff_digest, blob))
+			return id;
+		id = podman_chain_id(id.hex, diff_id);
+	}
+	id = podman_chain_id(parent, diff_id);
 	while ((layer = strmap_get(&podman->layers.by_id, id.hex)) &&
 	       !is_layer(layer, parent, diff_digest, blob))
 		id = podman_chain_id(id.hex, diff_id);
@@ -141,10 +151,12 @@ struct digest podman_add_layers(struct podman *podman, const struct podman_image
 
 		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i],
 				   &image->manifest->layers[i].digest);
-		if (!strmap_get(&podman->layers.by_id, ids[i].hex)) {
+		bool listed = strmap_get(&podman->layers.by_id, ids[i].hex);
+
+		if (!listed)
 			list_layer(podman, image, i, ids, created);
+		if (!listed || image->again)
 			add_layer_files(podman, image, i, ids);
-		}
 		link_layer(podman, &ids[i]);
 	}
 	return ids[image->manifest->n - 1];

@@ -15,10 +15,14 @@ struct podman_image {
 	const char *config_json;
 	size_t config_len;
 	const uint64_t *unpacked; /* bytes of each layer as a tar, 0: unknown; or NULL */
+	bool again;               /* its files are written even if it is listed already */
 };
 
 /* The ID, as in containers/image, of a layer on top of `parent`; "": the lowest layer. */
 struct digest podman_chain_id(const char *parent, const struct digest *diff_id);
+
+/* How often an ID may be chained again and its layer, or image, is still found. */
+#define PODMAN_CHAINED 4
 
 /* Adds all layers of an image, which has at least one; returns the ID of the top one. */
 struct digest podman_add_layers(struct podman *podman, const struct podman_image *image,

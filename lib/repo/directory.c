@@ -30,6 +30,7 @@
 #define STAGING DIRECTORY "/new"
 #define REPLACED DIRECTORY "/old"
 #define PLAN DIRECTORY "/plan"
+#define INODE_DIGITS 20 /* of an ino_t */
 #define PLAN_LIMIT ((size_t)1 << 30)
 
 /* The order of steps: names after their targets, then removals. */
@@ -60,10 +61,35 @@ static int make_parent(int repository, const char *path, const char **name)
 	return path_open_parent(repository, path, name);
 }
 
+/*
+ * Replaces a directory by a staged one, whose name ends in its inode number (new_tree_name()).  The
+ * old one is deleted with the directory of the transaction.
+ */
+static int exchange(int repository, const char *from, int parent, const char *name)
+{
+	size_t len = strlen(from);
+	AUTO_FREE char *aside = NULL;
+	struct stat st;
+
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	if (len > INODE_DIGITS && strtoull(from + len - INODE_DIGITS, NULL, 10) == st.st_ino)
+		return 0; /* done before */
+	if (!renameat2(repository, from, parent, name, RENAME_EXCHANGE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	/* The file system cannot exchange them. */
+	aside = format(REPLACED "/%s", strrchr(from, '/') + 1);
+	if (path_mkdirs(repository, REPLACED) < 0 || path_remove(repository, aside) < 0 ||
+	    renameat(parent, name, repository, aside) < 0)
+		return -1;
+	return renameat(repository, from, parent, name);
+}
+
 static int run_rename(int repository, const char *from_name, const char *to)
 {
 	AUTO_FREE char *from = format(STAGING "/%s", from_name);
-	AUTO_FREE char *aside = format(REPLACED "/%s", from_name);
 	const char *name;
 	AUTO_CLOSE int parent = make_parent(repository, to, &name);
 
@@ -75,11 +101,7 @@ static int run_rename(int repository, const char *from_name, const char *to)
 		return 0; /* done before */
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -1;
-	/* A layer directory exists, but not as one of our published layers. */
-	if (path_mkdirs(repository, REPLACED) < 0 || path_remove(repository, aside) < 0 ||
-	    renameat(parent, name, repository, aside) < 0)
-		return -1;
-	return renameat(repository, from, parent, name);
+	return exchange(repository, from, parent, name);
 }
 
 /* Creates the whiteouts and implied directories of the listing that are missing. */
@@ -259,6 +281,27 @@ static int make_directory(int directory, const char *path, ducc_error **err)
 	return fd < 0 ? -1 : 0;
 }
 
+/*
+ * Makes a directory for a tree in the staging directory.  Its name, which the caller frees, ends in
+ * its inode number, and is longer than other names: whoever carries out the plan recognises it, wherever
+ * it is.
+ */
+static char *make_tree(struct directory *directory, int at, ducc_error **err)
+{
+	AUTO_FREE char *name = new_name(directory), *final = NULL;
+	struct stat st;
+
+	if (make_directory(at, name, err) < 0)
+		return NULL;
+	if (!fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		final = format("%s%0*ju", name, INODE_DIGITS, (uintmax_t)st.st_ino);
+		if (!renameat(at, name, at, final))
+			return STEAL(final);
+	}
+	error_errno(err, errno, "%s", name);
+	return NULL;
+}
+
 /* --- layers and flat trees -------------------------------------------- */
 
 /* The current path of the entry for `to`: staged, or in the repository. */
@@ -328,11 +371,11 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
-	AUTO_FREE char *name = new_name(directory);
-	AUTO_FREE char *inside = format("%s%s", name, root + strlen(to));
 	int at = staging(directory, err);
+	AUTO_FREE char *name = at < 0 ? NULL : make_tree(directory, at, err);
+	AUTO_FREE char *inside = name ? format("%s%s", name, root + strlen(to)) : NULL;
 
-	if (at < 0 || make_directory(at, name, err) < 0 || make_directory(at, inside, err) < 0 ||
+	if (!name || make_directory(at, inside, err) < 0 ||
 	    fill(directory, at, inside, tree, own, to, err) < 0)
 		return -1;
 	add_step(directory, PLAN_RENAME, FIRST, name, to);

@@ -8,7 +8,7 @@
 #include "format/digest.h"
 
 #define OWN_DIRECTORY ".transaction" /* never the target of a step */
-#define NAME_LIMIT 20                /* digits */
+#define NAME_LIMIT 40                /* digits */
 
 static const char *const verbs[] = {"rename", "complete", "remove"};
 

@@ -182,6 +182,9 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 static bool visit_metadata(struct walk *walk, const char *name, const char *path,
 			   unsigned char type)
 {
+	if (type == DT_DIR && is_label(name_in(path)) &&
+	    strncmp(name_in(path), MULTIARCH, strlen(MULTIARCH)) != 0)
+		strset_add(&walk->inventory->labels, path);
 	if (type == DT_REG && !strcmp(name, MANIFEST)) {
 		AUTO_FREE char *label = xstrndup(path, strlen(path) - strlen(MANIFEST));
 
@@ -198,6 +201,17 @@ static int compare_images(const void *a, const void *b)
 	const struct published *left = a, *right = b;
 
 	return strcmp(left->label, right->label);
+}
+
+const struct published *inventory_find(const struct inventory *inventory, const char *label)
+{
+	AUTO_FREE char *copy = xstrdup(label);
+	struct published image = {.label = copy};
+
+	if (!inventory->n_images)
+		return NULL;
+	return bsearch(&image, inventory->images, inventory->n_images, sizeof(image),
+		       compare_images);
 }
 
 /* Links to flat trees without an entry in .metadata. */
@@ -273,6 +287,7 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->images);
 	digest_set_free(&inventory->flats);
 	digest_set_free(&inventory->layers);
+	strset_free(&inventory->labels);
 	free(inventory->unclear);
 	*inventory = (struct inventory){NULL};
 }

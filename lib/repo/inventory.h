@@ -5,6 +5,7 @@
 #ifndef DUCC_INVENTORY_H
 #define DUCC_INVENTORY_H
 
+#include "base/strset.h"
 #include "repo/repository.h"
 
 /* A named image, for one platform. */
@@ -22,6 +23,7 @@ struct inventory {
 	struct published *images; /* sorted by label */
 	size_t n_images, images_capacity;
 	struct digest_set flats, layers;
+	struct strset labels; /* of all directories in .metadata that look like an image's */
 	/* The label of an image with unknown layers, and perhaps an unknown flat tree. */
 	char *unclear;
 	bool unclear_flat;
@@ -31,6 +33,9 @@ struct inventory {
 int inventory_read(struct inventory *inventory, const struct repository *repository,
 		   ducc_error **err);
 void inventory_free(struct inventory *inventory);
+
+/* The image with that label, or NULL. */
+const struct published *inventory_find(const struct inventory *inventory, const char *label);
 
 /* Reads the flat tree and the layers of the image with that label from its manifest. */
 bool published_read(struct published *image, const struct repository *repository,

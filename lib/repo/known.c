@@ -50,6 +50,7 @@ struct known {
 	size_t read;             /* ... the first of which have been read */
 	int64_t budget;          /* entries that may still be read */
 	struct strset layers;    /* those that records refer to */
+	struct strset excluded;  /* those that they must not refer to as they are */
 	struct samples *samples; /* of the layers in the repository */
 	struct record *records;
 	size_t n, capacity;
@@ -79,6 +80,7 @@ void known_free(struct known *known)
 	strset_free(&known->names);
 	strset_free(&known->queue);
 	strset_free(&known->layers);
+	strset_free(&known->excluded);
 	samples_free(known->samples);
 	free(known->records);
 	free(known->buckets);
@@ -222,6 +224,11 @@ static void add_layer(struct known *known, const struct digest *layer, struct tr
 	}
 }
 
+void known_exclude(struct known *known, const struct digest *layer)
+{
+	strset_add(&known->excluded, layer->hex);
+}
+
 /* Adds the files of a published layer, if it is one of ours. */
 static void read_layer(struct known *known, const struct digest *layer)
 {
@@ -229,7 +236,7 @@ static void read_layer(struct known *known, const struct digest *layer)
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 
-	if (strset_has(&known->layers, layer->hex))
+	if (strset_has(&known->layers, layer->hex) || strset_has(&known->excluded, layer->hex))
 		return;
 	fd = repository_open_listing(known->repository, layer);
 	tree = fd < 0 ? NULL : listing_read(fd, &head, NULL);

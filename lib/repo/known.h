@@ -32,6 +32,9 @@ void known_free(struct known *known);
  */
 void known_consider(struct known *known, const char *name);
 
+/* The layer is no candidate: it is broken, and about to be published again. */
+void known_exclude(struct known *known, const struct digest *layer);
+
 /*
  * Sets the `known` member of the layer's own, nonempty regular files for whose content there
  * is a candidate, preferably with the same metadata and path.  Then the layer's files become

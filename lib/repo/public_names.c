@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "repo/inventory.h"
 #include "repo/schedule.h"
 #include "repo/target.h"
 
@@ -40,49 +41,56 @@ int names_check(const struct repository *repository, const struct naming *naming
 	return repository_check_type(repository, other, S_IFLNK, err);
 }
 
-/* Adds a symbolic link at `path` to `to`, which is relative to the root of the repository. */
-static int link_to(struct transaction *transaction, const char *path, const char *to,
-		   ducc_error **err)
-{
-	AUTO_BUFFER target = {0};
-
-	for (const char *p = path; (p = strchr(p, '/')); p++)
-		buffer_adds(&target, "../");
-	buffer_adds(&target, to);
-	return transaction_add_symlink(transaction, path, target.data, err);
-}
-
-static int link_flat(struct transaction *transaction, const char *path, const struct digest *config,
-		     ducc_error **err)
-{
-	AUTO_FREE char *flat = flat_directory(config);
-
-	return link_to(transaction, path, flat, err);
-}
-
-/* The platform, allocated, and config of the published image with this name; NULL if none. */
+/*
+ * The platform, allocated, and config of the published image with this name; NULL if there is none,
+ * or its config is not that of its manifest.
+ */
 static char *published_platform(const struct repository *repository, const char *name,
 				struct digest *config)
 {
 	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
 	AUTO_CLOSE int root = repository_root(repository);
+	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
+	bool has_manifest;
 	size_t len;
 
 	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0 ||
 	    config_parse(&parsed, data, len, NULL) < 0)
 		return NULL;
 	*config = digest_of(data, len);
-	return names_platform(&parsed.platform);
+	has_manifest = published_read(&image, repository, name);
+	published_free(&image);
+	return has_manifest && digest_equal(config, &image.flat) ? names_platform(&parsed.platform)
+								 : NULL;
 }
 
 /* The images of one name. */
 struct group {
-	struct transaction *transaction;
+	const struct names *names;
 	const struct naming *first;
 	struct naming **members; /* one for each platform */
 	size_t n;
 };
+
+/* A link at `path` to `to`, which is relative to the root of the repository. */
+static int link_to(const struct group *group, const char *path, const char *to, ducc_error **err)
+{
+	AUTO_BUFFER target = {0};
+
+	for (const char *p = path; (p = strchr(p, '/')); p++)
+		buffer_adds(&target, "../");
+	buffer_adds(&target, to);
+	return group->names->link(group->names->ctx, path, target.data, err);
+}
+
+static int link_flat(const struct group *group, const char *path, const struct digest *config,
+		     ducc_error **err)
+{
+	AUTO_FREE char *flat = flat_directory(config);
+
+	return link_to(group, path, flat, err);
+}
 
 /* Aliases of the directory: other names of the architecture, such as that of uname(1). */
 static int add_aliases(struct group *group, const char *platform, bool *added, ducc_error **err)
@@ -95,7 +103,7 @@ static int add_aliases(struct group *group, const char *platform, bool *added, d
 		if (added[i] || strcmp(meant, platform) != 0)
 			continue;
 		added[i] = true;
-		if (transaction_add_symlink(group->transaction, path, platform, err) < 0)
+		if (group->names->link(group->names->ctx, path, platform, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -106,14 +114,14 @@ static int add_platform(struct group *group, const char *platform, const struct 
 {
 	AUTO_FREE char *path = platform_label(platform, group->first->name);
 
-	if (link_flat(group->transaction, path, config, err) < 0)
+	if (link_flat(group, path, config, err) < 0)
 		return -1;
 	return add_aliases(group, platform, added, err);
 }
 
 static int add_group(struct group *group, bool *added, ducc_error **err)
 {
-	const struct repository *repository = group->transaction->repository;
+	const struct repository *repository = group->names->repository;
 	struct digest published;
 	AUTO_FREE char *first = published_platform(repository, group->first->name, &published);
 	const struct digest *config = first ? &published : group->first->config;
@@ -136,7 +144,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 		}
 	}
 	if (!several)
-		return link_flat(group->transaction, group->first->name, config, err);
+		return link_flat(group, group->first->name, config, err);
 	if (add_platform(group, first, config, added, err) < 0)
 		return -1;
 	for (size_t i = 0; i < group->n; i++)
@@ -144,10 +152,10 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 		    add_platform(group, group->members[i]->platform, group->members[i]->config,
 				 added, err) < 0)
 			return -1;
-	if (!group->transaction->target->variants)
-		return link_flat(group->transaction, group->first->name, config, err);
+	if (!repository->target->variants)
+		return link_flat(group, group->first->name, config, err);
 	variant = format(VARIANT_LINK, group->first->name);
-	return link_to(group->transaction, group->first->name, variant, err);
+	return link_to(group, group->first->name, variant, err);
 }
 
 /* True if a later one has the same name and platform. */
@@ -168,13 +176,13 @@ static bool came_before(const struct naming *namings, size_t i)
 	return false;
 }
 
-int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
+int names_each(const struct names *names, struct naming *namings, size_t n, ducc_error **err)
 {
 	AUTO_FREE struct naming **members = xcalloc(n, sizeof(struct naming *));
 	bool added[MACHINE_NAMES] = {false};
 
 	for (size_t i = 0; i < n; i++) {
-		struct group group = {transaction, &namings[i], members, 0};
+		struct group group = {names, &namings[i], members, 0};
 
 		if (came_before(namings, i))
 			continue;
@@ -186,6 +194,18 @@ int names_add(struct transaction *transaction, struct naming *namings, size_t n,
 			return error_wrap(err, "%s", group.first->name);
 	}
 	return 0;
+}
+
+static int add_link(void *ctx, const char *path, const char *target, ducc_error **err)
+{
+	return transaction_add_symlink(ctx, path, target, err);
+}
+
+int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
+{
+	const struct names names = {transaction->repository, add_link, transaction};
+
+	return names_each(&names, namings, n, err);
 }
 
 /* A name is a symbolic link; nothing else is removed. */

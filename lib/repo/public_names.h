@@ -18,7 +18,7 @@ struct naming {
 	char *platform;              /* from names_platform() */
 	const struct digest *config; /* of the image */
 	/*
-	 * Set by names_add(), freed by the caller: the directory in .metadata for the image:
+	 * Set by names_each(), freed by the caller: the directory in .metadata for the image:
 	 * `name` for the one that had it first, else .multiarch/PLATFORM/NAME.
 	 */
 	char *label;
@@ -30,10 +30,20 @@ char *names_platform(const struct platform *platform);
 /* Rejects a name that conflicts with other files, also in its form for the platform. */
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err);
 
+/* What to do with the symbolic links. */
+struct names {
+	const struct repository *repository;
+	int (*link)(void *ctx, const char *path, const char *target, ducc_error **err);
+	void *ctx;
+};
+
 /*
- * Names all these images; of several with the same name and platform, the last one gets
+ * Calls link() for each link that these images need; of several with the same name and platform, the last one gets
  * the name, and the others have no label.
  */
+int names_each(const struct names *names, struct naming *namings, size_t n, ducc_error **err);
+
+/* Adds these links. */
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
 
 /* Removes the public names of an image, for all platforms. */

@@ -41,11 +41,26 @@ int repository_open_listing(const struct repository *repository, const struct di
 	return open_in(repository, path, O_RDONLY);
 }
 
+/* True if the listing of a tree exists, and the tree, if it can be seen here. */
+static bool has_tree(const struct repository *repository, const char *listing, const char *root)
+{
+	return repository_has(repository, listing) &&
+	       (repository->metadata_only || repository_has(repository, root));
+}
+
 bool repository_has_layer(const struct repository *repository, const struct digest *layer)
 {
-	AUTO_CLOSE int fd = repository_open_listing(repository, layer);
+	AUTO_FREE char *listing = layer_listing(layer);
+	AUTO_FREE char *root = repository_layer_root(repository, layer);
 
-	return fd >= 0;
+	return has_tree(repository, listing, root);
+}
+
+bool repository_has_flat(const struct repository *repository, const struct digest *config)
+{
+	AUTO_FREE char *listing = flat_listing(config), *root = flat_directory(config);
+
+	return has_tree(repository, listing, root);
 }
 
 char *repository_layer_root(const struct repository *repository, const struct digest *layer)
@@ -91,6 +106,29 @@ char *repository_read_link(const struct repository *repository, const char *path
 	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
 
 	return len < 0 ? NULL : xstrndup(target, (size_t)len);
+}
+
+/* Compares link targets; $(VARIABLE) matches any text that a client may have expanded it to. */
+static bool is_target(const char *there, const char *target)
+{
+	const char *variable = strstr(target, "$("), *end;
+	size_t before, after, len = strlen(there);
+
+	if (!variable)
+		return !strcmp(there, target);
+	end = strchr(variable, ')');
+	end = end ? end + 1 : variable;
+	before = (size_t)(variable - target);
+	after = strlen(end);
+	return len >= before + after && !strncmp(there, target, before) &&
+	       !strcmp(there + len - after, end);
+}
+
+bool repository_has_link(const struct repository *repository, const char *path, const char *target)
+{
+	AUTO_FREE char *there = repository_read_link(repository, path);
+
+	return there && is_target(there, target);
 }
 
 static const char *type_name(mode_t type)

@@ -32,6 +32,9 @@ int repository_root(const struct repository *repository);
 /* True if the layer is published, complete and with our listing. */
 bool repository_has_layer(const struct repository *repository, const struct digest *layer);
 
+/* The same for a flat tree, by the digest of its config. */
+bool repository_has_flat(const struct repository *repository, const struct digest *config);
+
 /* Opens the listing of a published layer; -1 with errno set. */
 int repository_open_listing(const struct repository *repository, const struct digest *layer);
 
@@ -52,6 +55,9 @@ bool repository_has_file(const struct repository *repository, const char *path, 
  * none.  A CernVM-FS client has already expanded $(VARIABLE) in it.
  */
 char *repository_read_link(const struct repository *repository, const char *path);
+
+/* True if `path` is a symbolic link to `target`, in which $(VARIABLE) matches any text. */
+bool repository_has_link(const struct repository *repository, const char *path, const char *target);
 
 /*
  * Fails if `path` exists and is of another type (S_IFMT bits), or if a parent of it exists

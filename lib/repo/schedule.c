@@ -54,6 +54,11 @@ bool schedule_take(struct schedule *schedule, const char *path)
 	return true;
 }
 
+bool schedule_is_future(const struct scheduled *scheduled, time_t now)
+{
+	return scheduled->since > now + 86400;
+}
+
 void schedule_drop(struct schedule *schedule,
 		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx)
 {

@@ -30,6 +30,9 @@ void schedule_free(struct schedule *schedule);
 void schedule_add(struct schedule *schedule, const char *path, time_t since, bool removing);
 void schedule_sort(struct schedule *schedule);
 
+/* True if an entry is nonsense: unwanted since a time that is more than a day in the future. */
+bool schedule_is_future(const struct scheduled *scheduled, time_t now);
+
 /* Drops the entries for which stale() returns true. */
 void schedule_drop(struct schedule *schedule,
 		   bool (*stale)(void *ctx, const struct scheduled *scheduled), void *ctx);

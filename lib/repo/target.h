@@ -44,6 +44,14 @@ struct target {
 	bool created;
 	/* Symbolic links may contain $(VARIABLE), which the reader's host expands. */
 	bool variants;
+	/* Entries keep no extended attributes, hard links and parts of a second. */
+	bool reduces;
+	/*
+	 * Checks whether the kind has stored the content of a published regular file so that it
+	 * can be read, without reading it: 0, or -1 with *err set.  NULL: there is no way.
+	 */
+	int (*check_file)(const struct repository *repository, const char *path, uint64_t size,
+			  ducc_error **err);
 	/*
 	 * Whole layers and flat trees are removed last, in transactions of their own: a
 	 * killed process may leave them.

@@ -128,31 +128,14 @@ int transaction_add_hardlink(struct transaction *transaction, const char *path, 
 	return transaction->target->entry(transaction, path, &file, &content, err);
 }
 
-/* Compares link targets; $(VARIABLE) matches any text that a client may have expanded it to. */
-static bool is_target(const char *there, const char *target)
-{
-	const char *variable = strstr(target, "$("), *end;
-	size_t before, after, len = strlen(there);
-
-	if (!variable)
-		return !strcmp(there, target);
-	end = strchr(variable, ')');
-	end = end ? end + 1 : variable;
-	before = (size_t)(variable - target);
-	after = strlen(end);
-	return len >= before + after && !strncmp(there, target, before) &&
-	       !strcmp(there + len - after, end);
-}
-
 int transaction_add_symlink(struct transaction *transaction, const char *path, const char *target,
 			    ducc_error **err)
 {
-	AUTO_FREE char *there = repository_read_link(transaction->repository, path);
 	AUTO_FREE char *copy = xstrdup(target);
 	struct file file = our_file(S_IFLNK | 0777);
 	struct content none = {.kind = CONTENT_NONE};
 
-	if (there && is_target(there, target))
+	if (repository_has_link(transaction->repository, path, target))
 		return 0;
 	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
 		return -1;

@@ -1,0 +1,78 @@
+/* ducc-check: compare what is published in a repository with its manifests and listings. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tool.h"
+
+static struct tool tool;
+static struct ducc_check_options options = {.size = sizeof(options)};
+static bool repair;
+
+static int option(int letter, const char *value)
+{
+	switch (letter) {
+	case 'd':
+		options.contents = true;
+		return 0;
+	case 'R':
+		repair = true;
+		return 0;
+	default:
+		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
+	}
+}
+
+static const struct tool_option own[] = {
+	{'d', "digest", NULL, "also compare the contents of files"},
+	{'j', "jobs", "jobs", "number of layers to compare in parallel"},
+	{'R', "repair", NULL, "print records of what must be published again"},
+	{0},
+};
+
+static struct tool tool = {
+	.name = "ducc-check",
+	.usage = "[option ...] [image ...]",
+	.own = own,
+	.option = option,
+};
+
+/* In place of the differences, --repair prints records: then they are messages. */
+static bool on_difference(void *ctx, const struct ducc_difference *difference)
+{
+	char *line = ducc_difference_format(difference);
+
+	(void)ctx;
+	tool.failed++;
+	if (!repair)
+		puts(line);
+	else if (tool.verbosity >= 0)
+		fprintf(stderr, "%s: %s\n", tool.name, line);
+	free(line);
+	return true;
+}
+
+static bool on_broken(void *ctx, ducc_record *record)
+{
+	(void)ctx;
+	tool_done(&tool, record);
+	ducc_record_free(record);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	int first = tool_options(&tool, argc, argv);
+	ducc_session *session;
+	ducc_error *err = NULL;
+
+	options.images = (const char *const *)(argv + first);
+	options.n_images = (size_t)(argc - first);
+	options.difference = on_difference;
+	options.broken = repair ? on_broken : NULL;
+	tool_catch_signals(&tool);
+	session = tool_session(&tool);
+	if (ducc_check(session, &options, &err) < 0)
+		tool_fail(&tool, NULL, err);
+	ducc_close(session);
+	return tool_status(&tool);
+}

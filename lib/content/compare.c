@@ -1,0 +1,369 @@
+/* Comparing a published tree with its listing: see compare.h. */
+#include "content/compare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/base64.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "content/entry.h"
+#include "content/layer_name.h"
+#include "content/listing.h"
+
+#define MARKER ".cvmfscatalog"
+
+/* A name in the tree with an inode, to find hard links. */
+struct link {
+	const struct node *node;
+	ino_t inode;
+};
+
+struct compare {
+	const struct comparison *rules;
+	struct tree *tree;
+	struct buffer directory; /* the path of the current directory ... */
+	const char *name;        /* ... the name of the current entry in it, or NULL ... */
+	struct buffer path;      /* ... and the path of both, see entry_path() */
+	struct link *links;
+	size_t n, capacity;
+};
+
+static const char *entry_path(struct compare *compare)
+{
+	const struct buffer *directory = &compare->directory;
+
+	buffer_reset(&compare->path);
+	buffer_add(&compare->path, directory->data, directory->len);
+	if (directory->len && compare->name)
+		buffer_addc(&compare->path, '/');
+	buffer_adds(&compare->path, compare->name ? compare->name : "");
+	return compare->path.data;
+}
+
+static void differs(struct compare *compare, const char *kind, const struct node *node,
+		    const char *expected, const char *found)
+{
+	compare->rules->differs(compare->rules->ctx, kind, entry_path(compare), node, expected,
+				found);
+}
+
+/* --- metadata --------------------------------------------------------- */
+
+static char *owner_text(const struct file *file)
+{
+	return format("%" PRIu32 ":%" PRIu32, file->uid, file->gid);
+}
+
+static char *time_text(const struct file *file)
+{
+	return format("%" PRId64 ".%09" PRIu32, file->mtime, file->mtime_nsec);
+}
+
+static char *mode_text(const struct file *file)
+{
+	return format("%04o", (unsigned)file->mode & 07777);
+}
+
+static char *size_text(const struct file *file)
+{
+	return format("%" PRIu64, file->size);
+}
+
+static char *target_text(const struct file *file)
+{
+	return xstrdup(file->target);
+}
+
+static char *device_text(const struct file *file)
+{
+	return format("%" PRIu32 ",%" PRIu32, file->major, file->minor);
+}
+
+static const struct {
+	unsigned member;
+	const char *kind;
+	char *(*text)(const struct file *file);
+} members[] = {
+	{FILE_MODE, "mode", mode_text},     {FILE_OWNER, "owner", owner_text},
+	{FILE_TIME, "time", time_text},     {FILE_SIZE, "size", size_text},
+	{FILE_TARGET, "link", target_text}, {FILE_DEVICE, "device", device_text},
+};
+
+/* The differences that count, for that kind of repository and its publisher. */
+static unsigned differences(const struct comparison *rules, const struct file *expected,
+			    const struct file *found)
+{
+	unsigned members_ = file_differences(expected, found) & ~(unsigned)FILE_XATTRS;
+	mode_t lost = S_ISDIR(expected->mode) ? 0 : S_ISUID | S_ISGID;
+
+	if (S_ISLNK(expected->mode)) /* has no mode on Linux */
+		members_ &= ~(unsigned)FILE_MODE;
+	if (rules->reduced && expected->mtime == found->mtime)
+		members_ &= ~(unsigned)FILE_TIME;
+	if (!rules->owner || found->uid != rules->owner)
+		return members_;
+	if (found->mode == (expected->mode & ~lost))
+		members_ &= ~(unsigned)FILE_MODE;
+	return members_ & ~(unsigned)FILE_OWNER;
+}
+
+/* NAME=BASE64 */
+static char *xattr_text(const struct xattr *xattr)
+{
+	AUTO_FREE char *value = xattr ? base64_encode(xattr->value, xattr->len) : NULL;
+
+	return xattr ? format("%s=%s", xattr->name, value) : NULL;
+}
+
+/* Not everybody can see these, or could set them. */
+static bool is_privileged(const struct comparison *rules, const char *name)
+{
+	bool trusted = !strncmp(name, "trusted.", strlen("trusted."));
+
+	return (trusted && geteuid() != 0) ||
+	       (rules->owner && strncmp(name, "user.", strlen("user.")) != 0);
+}
+
+static void compare_xattr(struct compare *compare, const struct node *node,
+			  const struct xattr *expected, const struct xattr *found)
+{
+	const char *name = expected ? expected->name : found->name;
+	AUTO_FREE char *expected_text = xattr_text(expected), *found_text = xattr_text(found);
+
+	if ((expected && found && expected->len == found->len &&
+	     !memcmp(expected->value, found->value, found->len)) ||
+	    (!found && is_privileged(compare->rules, name)))
+		return;
+	differs(compare, "xattr", node, expected_text, found_text);
+}
+
+/* Both are sorted by name. */
+static void compare_xattrs(struct compare *compare, const struct node *node, int directory,
+			   const char *name, struct file *found)
+{
+	const struct file *expected = node->file;
+	size_t i = 0, j = 0;
+
+	if (entry_read_xattrs(found, directory, name) < 0) {
+		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(errno));
+		return;
+	}
+	while (i < expected->n_xattrs || j < found->n_xattrs) {
+		const struct xattr *x = i < expected->n_xattrs ? &expected->xattrs[i] : NULL;
+		const struct xattr *y = j < found->n_xattrs ? &found->xattrs[j] : NULL;
+		int order = x && y ? strcmp(x->name, y->name) : x ? -1 : 1;
+
+		compare_xattr(compare, node, order <= 0 ? x : NULL, order >= 0 ? y : NULL);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+/* --- entries ---------------------------------------------------------- */
+
+static const char *type_of(const struct node *node)
+{
+	return node->file ? listing_type(node->file->mode) : "whiteout";
+}
+
+static void compare_content(struct compare *compare, const struct node *node, int directory,
+			    const char *name, const struct stat *st)
+{
+	const struct comparison *rules = compare->rules;
+	AUTO_FREE char *found = NULL;
+	struct digest expected;
+	const char *kind;
+
+	if (!rules->content || !rules->content(rules->ctx, directory, name, entry_path(compare),
+					       node->file, st, &kind, &found))
+		return;
+	digest_from_bytes(&expected, node->file->sha256);
+	differs(compare, kind, node, expected.hex, found);
+}
+
+static void compare_file(struct compare *compare, const struct node *node, int directory,
+			 const char *name, struct file *found, const struct stat *st)
+{
+	const struct comparison *rules = compare->rules;
+	unsigned wrong = differences(rules, node->file, found);
+
+	if (wrong & FILE_TYPE) {
+		differs(compare, DIFFERS_TYPE, node, type_of(node), listing_type(found->mode));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (!(wrong & members[i].member))
+			continue;
+		AUTO_FREE char *expected = members[i].text(node->file);
+		AUTO_FREE char *text = members[i].text(found);
+		differs(compare, members[i].kind, node, expected, text);
+	}
+	if (!rules->reduced)
+		compare_xattrs(compare, node, directory, name, found);
+	if (S_ISREG(found->mode) && !(wrong & FILE_SIZE))
+		compare_content(compare, node, directory, name, st);
+	if (!rules->reduced && !S_ISDIR(found->mode) && node->file->layer) {
+		GROW(compare->links, compare->n, compare->capacity);
+		compare->links[compare->n++] = (struct link){node, st->st_ino};
+	}
+}
+
+static void compare_whiteout(struct compare *compare, const struct node *node,
+			     const struct file *found)
+{
+	if (!S_ISCHR(found->mode) || found->major || found->minor)
+		differs(compare, DIFFERS_WHITEOUT, node, "whiteout", listing_type(found->mode));
+}
+
+/* An entry that the listing does not have. */
+static void report_extra(struct compare *compare, const char *name, const struct file *found)
+{
+	const struct comparison *rules = compare->rules;
+	bool whiteout = rules->layer && layer_name_is_whiteout(name, strlen(name));
+
+	if (rules->reduced && S_ISREG(found->mode) && !strcmp(name, MARKER))
+		return;
+	differs(compare, whiteout ? DIFFERS_WHITEOUT : DIFFERS_EXTRA, NULL, NULL,
+		listing_type(found->mode));
+}
+
+/* Nodes that are found are `used'; directories among them, in which to look, `stored'. */
+static void compare_entry(struct compare *compare, const struct node *directory, int fd,
+			  const char *name)
+{
+	struct node *node = tree_child(compare->tree, directory, name, strlen(name));
+	struct stat st;
+	struct file *found = entry_read(fd, name, &st);
+
+	compare->name = name;
+	if (!found)
+		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(errno));
+	else if (!node || node->flags & NODE_VOID)
+		report_extra(compare, name, found);
+	else if (node_is_whiteout(node))
+		compare_whiteout(compare, node, found);
+	else if (node->file)
+		compare_file(compare, node, fd, name, found, &st);
+	if (node) {
+		node->used = true;
+		node->stored = found && S_ISDIR(found->mode);
+	}
+	file_unref(found);
+}
+
+/* Devices may be missing where only root could create them. */
+static bool may_be_missing(const struct compare *compare, const struct node *node)
+{
+	const struct file *file = node->file;
+
+	return !node_is_entry(node) ||
+	       (compare->rules->owner && file && (S_ISCHR(file->mode) || S_ISBLK(file->mode)));
+}
+
+/* Reports the entries of a directory that were not found. */
+static void report_missing(struct compare *compare, const struct node *directory)
+{
+	for (const struct node *node = directory->children; node; node = node->next) {
+		if (node->used || may_be_missing(compare, node))
+			continue;
+		compare->name = node->name;
+		differs(compare, node->file ? DIFFERS_MISSING : DIFFERS_WHITEOUT, node,
+			type_of(node), NULL);
+	}
+}
+
+static void compare_directory(struct compare *compare, int root, const struct node *node)
+{
+	AUTO_ENTRIES entries = {.stream = NULL};
+	const char *name;
+
+	node_path(node, &compare->directory);
+	entries = entries_open(root, compare->directory.data);
+	while ((name = entries_next(&entries)))
+		compare_entry(compare, node, entries.fd, name);
+	compare->name = NULL;
+	if (entries.error)
+		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(entries.error));
+	else
+		report_missing(compare, node);
+}
+
+/* --- hard links ------------------------------------------------------- */
+
+static int compare_origins(const void *a, const void *b)
+{
+	const struct file *x = ((const struct link *)a)->node->file;
+	const struct file *y = ((const struct link *)b)->node->file;
+	int order = x == y ? 0 : strcmp(x->layer->hex, y->layer->hex);
+
+	return x == y || order ? order : strcmp(x->origin, y->origin);
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	const struct link *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static void report_link(struct compare *compare, const struct link *link,
+			const struct link *expected, const struct link *found)
+{
+	AUTO_BUFFER other = {0};
+
+	node_path((expected ? expected : found)->node, &other);
+	node_path(link->node, &compare->directory);
+	compare->name = NULL;
+	differs(compare, "hardlink", link->node, expected ? other.data : NULL,
+		found ? other.data : NULL);
+}
+
+/* Files of the same origin are hard links, and no others are. */
+static void compare_links(struct compare *compare)
+{
+	struct link *links = compare->links;
+
+	if (!compare->n)
+		return;
+	qsort(links, compare->n, sizeof(*links), compare_origins);
+	for (size_t i = 1; i < compare->n; i++)
+		if (!compare_origins(&links[i - 1], &links[i]) &&
+		    links[i - 1].inode != links[i].inode)
+			report_link(compare, &links[i], &links[i - 1], NULL);
+	qsort(links, compare->n, sizeof(*links), compare_inodes);
+	for (size_t i = 1; i < compare->n; i++)
+		if (links[i - 1].inode == links[i].inode &&
+		    compare_origins(&links[i - 1], &links[i]) != 0)
+			report_link(compare, &links[i], NULL, &links[i - 1]);
+}
+
+/* --- the tree --------------------------------------------------------- */
+
+void compare_tree(const struct comparison *comparison, int root, struct tree *tree)
+{
+	struct compare compare = {.rules = comparison, .tree = tree};
+	struct node *top = tree_root(tree), *node = top;
+	struct stat st;
+	struct file *found = entry_read(root, ".", &st);
+
+	buffer_adds(&compare.directory, "");
+	if (!found)
+		differs(&compare, DIFFERS_UNREADABLE, top, NULL, strerror(errno));
+	else if (top->file)
+		compare_file(&compare, top, root, ".", found, &st);
+	file_unref(found);
+	top->stored = true;
+	while (node && !context_cancelled(comparison->context)) {
+		if (node->stored)
+			compare_directory(&compare, root, node);
+		node = node->stored ? tree_next(top, node) : tree_skip(top, node);
+	}
+	compare_links(&compare);
+	free(compare.links);
+	buffer_free(&compare.directory);
+	buffer_free(&compare.path);
+}

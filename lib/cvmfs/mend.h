@@ -1,0 +1,43 @@
+/*
+ * Mending published trees: replacing them in place.
+ *
+ * An ingest replaces a file by a file, and adds what is missing; what is sound stays readable
+ * all the time.  It cannot remove an entry, change its type, or the metadata of a directory: that
+ * is done before, in a transaction, and is all that readers see of a tree before the ingest.
+ */
+#ifndef DUCC_MEND_H
+#define DUCC_MEND_H
+
+#include "base/context.h"
+#include "base/strmap.h"
+#include "content/tree.h"
+#include "repo/repository.h"
+
+struct mending {
+	struct strset removals;    /* paths of entries to remove */
+	struct strmap directories; /* of struct file, the metadata that they are to have */
+	bool done;                 /* mending_run() has succeeded before */
+};
+
+/* Compares what is at `root` with the tree that is to be there; changes flags of its nodes. */
+void mending_add(struct mending *mending, struct context *context,
+		 const struct repository *repository, const char *root, struct tree *tree);
+
+/* Adds an entry to be removed. */
+void mending_remove(struct mending *mending, const char *path);
+
+/* True if there is something to do; once done, only for removals: not all metadata may be set. */
+bool mending_is_pending(const struct mending *mending);
+
+/* Does it, in a transaction of its own; then nothing is pending. */
+int mending_run(struct mending *mending, struct context *context,
+		const struct repository *repository, ducc_error **err);
+
+/* A state, and how to return to it; {0} is nothing. */
+struct mending_mark {
+	size_t removals, directories;
+};
+struct mending_mark mending_mark(const struct mending *mending);
+void mending_reset(struct mending *mending, struct mending_mark mark);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Checking a repository: what the parts of the job of ducc-check share.
+ */
+#ifndef DUCC_CHECK_H
+#define DUCC_CHECK_H
+
+#include <pthread.h>
+
+#include "base/strmap.h"
+#include "content/compare.h"
+#include "jobs/session.h"
+#include "jobs/stored_image.h"
+#include "repo/inventory.h"
+#include "repo/repository.h"
+#include "repo/schedule.h"
+
+#define DIFFERS_UNLISTED "unlisted"
+#define DIFFERS_DAMAGED "damaged"
+#define DIFFERS_SCHEDULE "schedule"
+
+/* A layer or flat tree that an image to check needs. */
+struct checked_tree {
+	const struct published *image; /* the first one that needs it */
+	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
+	bool broken;
+	struct strmap wrong; /* of a layer: paths of files with other contents, and their digests */
+};
+
+/* An image to check. */
+struct checked_image {
+	const struct published *published;
+	struct stored_image stored;
+	bool readable;          /* stored is complete */
+	bool broken;            /* apart from its trees */
+	struct digest manifest; /* to publish again; hex "": unknown */
+};
+
+struct check {
+	ducc_session *session;
+	struct ducc_check_options options;
+	struct repository repository;
+	uid_t owner; /* see struct comparison */
+	struct inventory inventory;
+	struct schedule schedule;
+	struct checked_image *images;
+	size_t n;
+	struct strmap layers, flats; /* of struct checked_tree, by digest */
+	pthread_mutex_t mutex;
+	bool stopped; /* by a callback */
+};
+
+/* Reports a difference and sets *broken; `object` may be NULL. */
+void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
+		   const char *path, const char *expected, const char *found);
+
+/* Checks the layers and flat trees (check_trees.c). */
+int check_trees(struct check *check, ducc_error **err);
+
+/* Checks the schedule, and finds what no image needs (check_rest.c). */
+int check_schedule(struct check *check, ducc_error **err);
+int check_orphans(struct check *check, ducc_error **err);
+
+#endif

@@ -1,0 +1,145 @@
+/* Checking the schedule, and what no image needs: see check.h. */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/repo_paths.h"
+#include "jobs/check.h"
+
+static void differs(struct check *check, const char *kind, const char *path, const char *found)
+{
+	bool broken = false; /* publishing an image again does not change it */
+
+	check_differs(check, &broken, kind, NULL, path, NULL, found);
+}
+
+/* --- the schedule ----------------------------------------------------- */
+
+/* What is wrong with an entry; NULL: nothing. */
+static const char *fault_of(const struct check *check, const struct scheduled *scheduled)
+{
+	const struct repository *repository = &check->repository;
+	struct digest digest;
+	bool is_tree = repo_tree_at(scheduled->path, &digest) != REPO_TREE_NONE;
+
+	if (schedule_is_future(scheduled, clock_now().tv_sec))
+		return "unwanted since a time in the future";
+	if (!is_tree && repository_has(repository, scheduled->path) &&
+	    !inventory_find(&check->inventory, scheduled->path))
+		return "neither the name of an image nor a layer or flat root file system";
+	if (!scheduled->removing && !repository_has(repository, scheduled->path))
+		return "does not exist";
+	return NULL;
+}
+
+int check_schedule(struct check *check, ducc_error **err)
+{
+	int result = schedule_read(&check->schedule, &check->repository, err);
+
+	if (result < 0)
+		return -1;
+	if (result)
+		differs(check, DIFFERS_SCHEDULE, REPO_SCHEDULE, "damaged, or not written by ducc");
+	for (size_t i = 0; i < check->schedule.n; i++) {
+		const struct scheduled *scheduled = &check->schedule.entries[i];
+		const char *fault = fault_of(check, scheduled);
+
+		if (fault)
+			differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
+	}
+	return 0;
+}
+
+/* --- what no image needs ---------------------------------------------- */
+
+/*
+ * Trees with a listing, but without an image, are complete: ducc-gc schedules them.  Those
+ * without a listing are remains, unless they are on the schedule.
+ */
+static void check_unneeded(struct check *check, const struct digest_set *trees,
+			   const struct strmap *needed, char *(*directory)(const struct digest *),
+			   char *(*listing)(const struct digest *))
+{
+	for (size_t i = 0; i < trees->n; i++) {
+		const struct digest *digest = &trees->digests[i];
+		AUTO_FREE char *path = NULL, *of = NULL;
+
+		if (strmap_get(needed, digest->hex))
+			continue;
+		path = directory(digest);
+		of = listing(digest);
+		if (!repository_has(&check->repository, of) &&
+		    !schedule_find(&check->schedule, path))
+			differs(check, DIFFERS_ORPHAN, path, NULL);
+	}
+}
+
+/* Other entries in .layers and .flat, which contain xx/HEX only. */
+static void check_strangers(struct check *check, const char *top)
+{
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_ENTRIES outer = entries_open(root, top);
+	const char *xx, *name;
+
+	while ((xx = entries_next(&outer))) {
+		AUTO_FREE char *path = format("%s/%s", top, xx);
+		AUTO_ENTRIES inner = entries_open(root, path);
+
+		while ((name = entries_next(&inner))) {
+			AUTO_FREE char *entry = format("%s/%s", path, name);
+
+			if (strcmp(name, ".cvmfscatalog") != 0 &&
+			    (!digest_is_hex(name) || strncmp(name, xx, strlen(xx)) != 0))
+				differs(check, DIFFERS_ORPHAN, entry, NULL);
+		}
+	}
+}
+
+/* Listings of flat trees that do not exist: .metadata/.flat/xx/ID.mtree */
+static void check_listings(struct check *check)
+{
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_ENTRIES outer = entries_open(root, REPO_METADATA "/.flat");
+	const char *xx, *name;
+
+	while ((xx = entries_next(&outer))) {
+		AUTO_FREE char *path = format(REPO_METADATA "/.flat/%s", xx);
+		AUTO_ENTRIES inner = entries_open(root, path);
+
+		while ((name = entries_next(&inner))) {
+			AUTO_FREE char *entry = format("%s/%s", path, name);
+			struct digest digest = {""};
+
+			strncpy(digest.hex, name, DIGEST_HEX_LEN);
+			AUTO_FREE char *listing = flat_listing(&digest);
+			if (strcmp(entry, listing) != 0 ||
+			    (!digest_set_has(&check->inventory.flats, &digest) &&
+			     !strmap_get(&check->flats, digest.hex)))
+				differs(check, DIFFERS_ORPHAN, entry, NULL);
+		}
+	}
+}
+
+int check_orphans(struct check *check, ducc_error **err)
+{
+	const struct inventory *inventory = &check->inventory;
+
+	for (size_t i = 0; i < inventory->labels.n; i++) {
+		AUTO_FREE char *path = format(REPO_METADATA "/%s", inventory->labels.list[i]);
+
+		if (!inventory_find(inventory, inventory->labels.list[i]))
+			differs(check, DIFFERS_ORPHAN, path, NULL);
+	}
+	/* An image with an unreadable manifest may need any of them. */
+	if (!inventory->unclear)
+		check_unneeded(check, &inventory->layers, &check->layers, layer_directory,
+			       layer_listing);
+	if (!inventory->unclear || !inventory->unclear_flat)
+		check_unneeded(check, &inventory->flats, &check->flats, flat_directory,
+			       flat_listing);
+	check_strangers(check, REPO_LAYERS);
+	check_strangers(check, REPO_FLAT);
+	check_listings(check);
+	return context_cancelled(&check->session->context) ? context_interrupted(err) : 0;
+}

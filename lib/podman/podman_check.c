@@ -1,0 +1,216 @@
+/* Checking Podman's store: see podman_check.h. */
+#include "podman/podman_check.h"
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "content/compare.h"
+#include "podman/podman_add.h"
+#include "podman/podman_name.h"
+
+struct checking {
+	const struct podman_check *check;
+	struct podman *podman;
+	struct podman_checked *images;
+	size_t n;
+	size_t outputs;       /* that have been compared */
+	struct strset wanted; /* names, configs and layers of published images */
+};
+
+static void differs(const struct checking *checking, size_t i, const char *kind, const char *path,
+		    const char *expected, const char *found)
+{
+	checking->check->differs(checking->check->ctx, i, kind, path, expected, found);
+}
+
+/* --- images ----------------------------------------------------------- */
+
+static void check_output(const struct checking *checking, size_t i,
+			 const struct podman_output *output)
+{
+	const struct repository *repository = checking->check->repository;
+	AUTO_FREE char *found = NULL;
+
+	if (output->link ? repository_has_link(repository, output->path, output->data)
+			 : repository_has_file(repository, output->path, output->data, output->len))
+		return;
+	found = output->link ? repository_read_link(repository, output->path) : NULL;
+	differs(checking, i,
+		!repository_has(repository, output->path) ? DIFFERS_MISSING
+		: output->link                            ? DIFFERS_LINK
+							  : DIFFERS_CONTENT,
+		output->path, output->link ? output->data : NULL, found);
+}
+
+/* Finds the manifest that is listed with the name. */
+static void find_manifest(const struct checking *checking, struct podman_checked *image)
+{
+	const cJSON *entry = strmap_get(&checking->podman->by_name, image->name);
+	const cJSON *digests =
+		entry ? json_member(entry, "big-data-digests") : NULL;
+
+	if (!image->named || !digest_parse(&image->listed, podman_list_text(digests, "manifest")))
+		image->listed = (struct digest){""};
+}
+
+/*
+ * True if the name belongs to an image with the same config, but another manifest: then the
+ * published manifest was changed.
+ */
+static bool is_other_manifest(const struct checking *checking, size_t i)
+{
+	const struct podman_checked *image = &checking->images[i];
+	const cJSON *entry = strmap_get(&checking->podman->by_name, image->name);
+	AUTO_FREE char *path = image_metadata(image->name, "manifest.json");
+
+	if (!*image->listed.hex || digest_equal(&image->listed, image->image.digest) ||
+	    strcmp(podman_list_config(entry), image->image.manifest->config.digest.hex) != 0)
+		return false;
+	differs(checking, i, DIFFERS_CONTENT, path, image->listed.hex, image->image.digest->hex);
+	return true;
+}
+
+/* Adds the image again; whatever that changes is a difference. */
+static void check_image(struct checking *checking, size_t i)
+{
+	struct podman *podman = checking->podman;
+	struct podman_checked *image = &checking->images[i];
+	struct context quiet = {.notice = NULL};
+
+	find_manifest(checking, image);
+	if (!image->image.manifest || is_other_manifest(checking, i))
+		return;
+	podman->images.changed = podman->layers.changed = false;
+	image->image.again = true;
+	podman_add(&quiet, podman, image->name, image->named, &image->image);
+	if (podman->images.changed)
+		differs(checking, i, DIFFERS_LIST, PODMAN_IMAGES, image->name, NULL);
+	if (podman->layers.changed)
+		differs(checking, i, DIFFERS_LIST, PODMAN_LAYERS, image->name, NULL);
+	for (; checking->outputs < podman->n; checking->outputs++)
+		check_output(checking, i, &podman->outputs[checking->outputs]);
+}
+
+/* --- the rest --------------------------------------------------------- */
+
+/* Collects what published images need of the lists. */
+static void collect_wanted(struct checking *checking, const struct inventory *inventory)
+{
+	for (size_t i = 0; i < inventory->n_images; i++) {
+		const struct published *image = &inventory->images[i];
+		AUTO_FREE char *other = podman_name_to_podman(image->name);
+
+		strset_add(&checking->wanted, image->name);
+		if (other)
+			strset_add(&checking->wanted, other);
+		strset_add(&checking->wanted,
+			   *image->flat.hex ? image->flat.hex : image->linked.hex);
+		for (size_t k = 0; k < image->n_layers; k++)
+			strset_add(&checking->wanted, image->layers[k].hex);
+	}
+	/* An image may have lost its name, until its flat tree is removed. */
+	for (size_t i = 0; i < inventory->flats.n; i++)
+		strset_add(&checking->wanted, inventory->flats.digests[i].hex);
+}
+
+static void check_listed(const struct checking *checking, const cJSON *entry)
+{
+	const cJSON *name;
+
+	if (!strset_has(&checking->wanted, podman_list_config(entry)))
+		differs(checking, checking->n, DIFFERS_ORPHAN, PODMAN_IMAGES, NULL,
+			podman_list_text(entry, "id"));
+	cJSON_ArrayForEach(name, podman_list_names(entry))
+	{
+		if (!strset_has(&checking->wanted, name->valuestring))
+			differs(checking, checking->n, DIFFERS_ORPHAN, PODMAN_IMAGES, NULL,
+				name->valuestring);
+	}
+}
+
+/*
+ * The directory of each listed layer links to a published one.  Those of published images have
+ * been checked.
+ */
+static void check_layer(const struct checking *checking, const cJSON *entry)
+{
+	const struct repository *repository = checking->check->repository;
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/diff", podman_list_text(entry, "id"));
+	AUTO_FREE char *target = repository_read_link(repository, path);
+	const char *layer = target ? strstr(target, REPO_LAYERS "/") : NULL;
+
+	if (!strset_has(&checking->wanted, podman_list_text(entry, PODMAN_BLOB)) &&
+	    (!layer || !repository_has(repository, layer)))
+		differs(checking, checking->n, DIFFERS_LINK, path, NULL, target);
+}
+
+/* Reports the directories in `path` that are not in the map, except `other`. */
+static void check_directory(const struct checking *checking, const char *path,
+			    const struct strmap *listed, const char *other)
+{
+	AUTO_CLOSE int root = repository_root(checking->check->repository);
+	AUTO_ENTRIES entries = entries_open(root, path);
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *entry = format("%s/%s", path, name);
+
+		if (entries_type(&entries, name) == DT_DIR && !strmap_get(listed, name) &&
+		    strcmp(name, other) != 0)
+			differs(checking, checking->n, DIFFERS_ORPHAN, entry, NULL, NULL);
+	}
+}
+
+/* A short name must lead to a listed layer: ../ID/diff */
+static void check_short_names(const struct checking *checking)
+{
+	const struct repository *repository = checking->check->repository;
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_ENTRIES entries = entries_open(root, PODMAN_OVERLAY "/l");
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
+		AUTO_FREE char *target = repository_read_link(repository, path);
+		const char *id = target && !strncmp(target, "../", 3) ? target + 3 : "";
+		AUTO_FREE char *layer = xstrndup(id, strcspn(id, "/"));
+
+		if (!strmap_get(&checking->podman->layers.by_id, layer))
+			differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
+	}
+}
+
+static void check_rest(struct checking *checking, const struct inventory *inventory)
+{
+	const struct podman *podman = checking->podman;
+	const cJSON *entry;
+
+	collect_wanted(checking, inventory);
+	cJSON_ArrayForEach(entry, podman->images.entries) check_listed(checking, entry);
+	cJSON_ArrayForEach(entry, podman->layers.entries) check_layer(checking, entry);
+	check_directory(checking, PODMAN_IMAGE_DIRECTORY, &podman->images.by_id, "");
+	check_directory(checking, PODMAN_OVERLAY, &podman->layers.by_id, "l");
+	check_short_names(checking);
+}
+
+void podman_check(const struct podman_check *check, struct podman_checked *images, size_t n,
+		  const struct inventory *inventory)
+{
+	struct checking checking = {.check = check, .images = images, .n = n};
+	ducc_error *err = NULL;
+
+	checking.podman = podman_open(check->repository, &err);
+	if (!checking.podman) {
+		for (size_t i = 0; i < n; i++)
+			differs(&checking, i, DIFFERS_LIST, PODMAN_IMAGES, NULL,
+				ducc_error_message(err));
+		ducc_error_free(err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		check_image(&checking, i);
+	if (inventory)
+		check_rest(&checking, inventory);
+	strset_free(&checking.wanted);
+	podman_free(checking.podman);
+}
