@@ -226,7 +226,7 @@ $hub/library/alpine@sha256:$hex
 $hub/library/ubuntu:22.04
 $hub/library/last:latest"
 is "... its errors name file and line" "$status $(cat "$tmp/said")" "1 \
-ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad
+ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad (must be lower case)
 ducc-wish: $tmp/list: line 9: nonsense: field: field is not key=value"
 wish -r unpacked.example.org "$tmp/list"
 is "... -r says where to" "$(grep -c "${tab}repo=unpacked.example.org$" "$tmp/records")" 6
