@@ -330,7 +330,7 @@ echo "$registry/$app:1.1*" >"$tmp/list"
 status=0
 ducc-wish "$tmp/list" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>"$tmp/said" || status=$?
 is "what is no image among the tags of a wildcard is skipped" "$status $(sed 's/@.*//' "$tmp/records" | tr '\n' ' ')" \
-	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 "
+	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 # not an image: http://$registry/$app:1.1-chart "
 is "... with a warning" "$(cat "$tmp/said")" \
 	"ducc-fetch: warning: http://$registry/$app:1.1-chart: skipped: manifest: an artifact, not a container image (config is application/vnd.cncf.helm.config.v1+json)"
 fails "... by itself it is an error" ducc-fetch -s "$tmp/store" "$registry/$app:1.1-chart"
