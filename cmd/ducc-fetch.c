@@ -34,15 +34,19 @@ static struct tool tool = {
 	.option = option,
 };
 
-static void fetch_one(ducc_session *session, ducc_record *record)
+/* Fetches the image, and prints its record, or a comment if it is skipped.  Returns 1. */
+static int fetch_one(ducc_session *session, ducc_record *record)
 {
 	ducc_error *err = NULL;
 	int result = ducc_fetch(session, record, &err);
 
 	if (result < 0)
 		tool_fail(&tool, ducc_record_reference(record), err);
-	else if (!result)
+	else if (result)
+		tool_skip(&tool, record);
+	else
 		tool_done(&tool, record);
+	return 1;
 }
 
 /* Fetches the image, or a copy of the record for each platform of the image. */
@@ -51,7 +55,7 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	char **platforms;
 
 	if (!all_platforms)
-		return ducc_fetch(session, record, err);
+		return fetch_one(session, record);
 	platforms = ducc_platforms(session, record, err);
 	if (!platforms)
 		return -1;

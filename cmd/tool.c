@@ -458,6 +458,13 @@ void tool_done(struct tool *tool, const ducc_record *record)
 	free(text);
 }
 
+void tool_skip(struct tool *tool, const ducc_record *record)
+{
+	clear_line();
+	printf("# not an image: %s\n", ducc_record_reference(record));
+	flush_output(tool);
+}
+
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 {
 	char *shown = what ? ducc_printable(what) : NULL;

@@ -67,6 +67,9 @@ ducc_record *input_next(struct input *input, bool wait);
 /* Prints the record of a processed image; exits if standard output cannot be written. */
 void tool_done(struct tool *tool, const ducc_record *record);
 
+/* Prints a comment for what was skipped because it is not an image. */
+void tool_skip(struct tool *tool, const ducc_record *record);
+
 /* Reports a failed image, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 

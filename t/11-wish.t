@@ -226,7 +226,7 @@ $hub/library/alpine@sha256:$hex
 $hub/library/ubuntu:22.04
 $hub/library/last:latest"
 is "... its errors name file and line" "$status $(cat "$tmp/said")" "1 \
-ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad
+ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad (must be lower case)
 ducc-wish: $tmp/list: line 9: nonsense: field: field is not key=value"
 wish -r unpacked.example.org "$tmp/list"
 is "... -r says where to" "$(grep -c "${tab}repo=unpacked.example.org$" "$tmp/records")" 6
@@ -330,7 +330,7 @@ echo "$registry/$app:1.1*" >"$tmp/list"
 status=0
 ducc-wish "$tmp/list" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>"$tmp/said" || status=$?
 is "what is no image among the tags of a wildcard is skipped" "$status $(sed 's/@.*//' "$tmp/records" | tr '\n' ' ')" \
-	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 "
+	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 # not an image: http://$registry/$app:1.1-chart "
 is "... with a warning" "$(cat "$tmp/said")" \
 	"ducc-fetch: warning: http://$registry/$app:1.1-chart: skipped: manifest: an artifact, not a container image (config is application/vnd.cncf.helm.config.v1+json)"
 fails "... by itself it is an error" ducc-fetch -s "$tmp/store" "$registry/$app:1.1-chart"

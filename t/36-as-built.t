@@ -221,6 +221,7 @@ is "a name may be replaced" "$(fetched "docker-archive:$tmp/named.tar=b") $(fetc
 is "... by one that is valid" "$(fetched docker-archive:null.tar=A)" "null.tar=A: not a repository: A (must be lower case)"
 is "a file may have = in its name" "$(fetched docker-archive:x=1.tar=b) $(fetched docker-archive:x=1.tar)" \
 	"http://localhost/b:latest x=1.tar: image has no name: append one, docker-archive:x=1.tar=NAME"
+is "... with a REF behind it" "$(fetched docker-archive:x=1.tar:@0=b:2)" "http://localhost/b:2"
 is "one of several images is named" "$(fetched docker-archive:two.tar:b:1) $(fetched docker-archive:two.tar:@0)" \
 	"http://localhost/b:1 http://localhost/two:latest"
 like "... or has to be" "$(fetched docker-archive:two.tar)" 'more than one image: specify one'

@@ -87,6 +87,15 @@ ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unch
 is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
 is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
 	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "
+push "$L:one" "$registry/mixed:1"
+manifest_of "$registry/mixed:1" | jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"
+put_manifest "$registry" mixed 2 application/vnd.oci.image.manifest.v1+json "$tmp/chart"
+echo "http://$registry/mixed:*" >"$tmp/plain"
+ok "what is no image under a wildcard is no failure" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed" \
+	-r "$tmp/repo3" -s "$tmp/store2" "$tmp/plain"
+is "... but a line" "$(sed 's/(.*//' "$tmp/err")" \
+	"ducc-fetch: warning: http://$registry/mixed:2: skipped: manifest: an artifact, not a container image "
+echo "http://$registry/app:one" >"$tmp/plain"
 
 # What is not wanted any more
 day() { # NUMBER

@@ -21,7 +21,7 @@ done
 unset REGISTRY_AUTH_FILE DOCKER_CONFIG SOURCE_DATE_EPOCH CDPATH
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/ducc-t.XXXXXX")
 out=$tmp/.out
-mkdir "$tmp/home"
+mkdir -p "$tmp/home/run"
 HOME=$tmp/home XDG_RUNTIME_DIR=$tmp/home/run LC_ALL=C TZ=UTC
 # Sanitizer findings count as crashes (128 and above), never as ordinary failures.
 ASAN_OPTIONS=exitcode=134:${ASAN_OPTIONS-}

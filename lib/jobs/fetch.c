@@ -136,7 +136,7 @@ static void choose_layers(struct fetch *fetch, const ducc_record *record)
 /* --- the image -------------------------------------------------------- */
 
 /*
- * Completes the config's platform with that of the index or, if the config names none, of -p.
+ * Completes the config's platform with that of the index or, where neither has one, of -p.
  * Rejects an image whose config names another platform than -p, unless an index chose it.
  */
 static int check_platform(struct fetch *fetch, const char *wanted, ducc_error **err)
@@ -151,8 +151,7 @@ static int check_platform(struct fetch *fetch, const char *wanted, ducc_error **
 		return 0;
 	if (platform_parse(&platform, wanted, err) < 0)
 		return -1;
-	if (!have->architecture)
-		platform_complete(have, &platform);
+	platform_complete(have, &platform);
 	matches = platform_rank(&platform, have) > 0;
 	platform_free(&platform);
 	text = platform_format(have);

@@ -318,6 +318,8 @@ static int explain(const struct auth *auth, ducc_error **err)
 	const struct credentials *credentials = &auth->credentials;
 	const char *registry = auth->reference.registry;
 
+	if (registry_is_named(DOCKER_HUB_SHORT, registry))
+		registry = DOCKER_HUB_SHORT;
 	if (!auth->looked_up)
 		return -1;
 	if (!credentials->origin)

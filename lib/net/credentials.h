@@ -3,7 +3,7 @@
  * ducc use.
  *
  * In this order: the environment (own_registries.h); $REGISTRY_AUTH_FILE; containers/auth.json in
- * $XDG_RUNTIME_DIR or, without it, /run (with the user's number) and /run/user/UID, then in
+ * $XDG_RUNTIME_DIR or, without it, /run/containers/UID/auth.json and that in /run/user/UID; then in
  * $XDG_CONFIG_HOME, ~/.config; config.json in $DOCKER_CONFIG, ~/.docker (containers-auth.json(5)).
  * Within a file, the order is: the helper for this host, the most specific path of HOST/a/b/c,
  * HOST/a/b, HOST/a, HOST, the helper for all hosts.

@@ -97,9 +97,9 @@ static int respond(struct endpoint *endpoint, struct http *http,
 }
 
 /* Sends the request with the credentials that are known; *generation is theirs. */
-static int send(struct endpoint *endpoint, struct http *http, struct http_request *request,
-		struct http_response *response, unsigned *generation, bool *transient,
-		ducc_error **err)
+static int perform(struct endpoint *endpoint, struct http *http, struct http_request *request,
+		   struct http_response *response, unsigned *generation, bool *transient,
+		   ducc_error **err)
 {
 	CLEANUP(header_cleanup)
 	char *header = endpoint->auth ? auth_header(endpoint->auth, http, generation) : NULL;
@@ -121,7 +121,7 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 	for (unsigned tries = 1; again; tries++) {
 		unsigned generation = 0;
 
-		if (send(endpoint, http, request, response, &generation, transient, err) < 0)
+		if (perform(endpoint, http, request, response, &generation, transient, err) < 0)
 			return -1;
 		again = respond(endpoint, http, response, tries, generation, transient, err);
 		if (again < 0)

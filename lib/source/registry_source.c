@@ -83,21 +83,30 @@ static int remote_peek(struct source *source, struct digest *digest)
 	return known > 0;
 }
 
-/* Names a tag or manifest that does not exist in full: defaults may have completed it. */
-static int explain_missing(const struct reference *reference, ducc_error **err)
+/* True for a name without a registry that has the form of an image ID. */
+static bool looks_like_id(const struct reference *reference)
 {
-	AUTO_FREE char *full = reference_format(reference);
 	const char *name = strrchr(reference->repository, '/');
 
-	error_wrap(err, "there is no %s", full);
-	name = name ? name + 1 : reference->repository;
-	if (strcmp(reference->registry, DOCKER_HUB) != 0 || strlen(name) < SHORT_ID ||
-	    name[strspn(name, "0123456789abcdef")])
-		return -1;
-	return error_wrap(err,
-			  "for an image ID, use `podman save %s | ducc-fetch "
-			  "docker-archive:-=NAME'",
-			  name);
+	return !strcmp(reference->registry, DOCKER_HUB) && name && strlen(++name) >= SHORT_ID &&
+	       !name[strspn(name, "0123456789abcdef")];
+}
+
+/*
+ * Names an image that does not exist in full, because defaults may have completed its name.
+ * Docker Hub denies access instead.
+ */
+static int explain_missing(const struct reference *reference, ducc_error **err)
+{
+	enum ducc_error_kind kind = ducc_error_kind(*err);
+	AUTO_FREE char *full = reference_format(reference);
+
+	if (kind == DUCC_NOT_FOUND)
+		error_wrap(err, "there is no %s", full);
+	if ((kind == DUCC_NOT_FOUND || kind == DUCC_DENIED) && looks_like_id(reference))
+		error_wrap(err, "for an image ID, use `podman save ID | ducc-fetch "
+				"docker-archive:-=NAME'");
+	return -1;
 }
 
 static int remote_manifest(struct source *source, const struct digest *digest, char **data,
@@ -110,7 +119,7 @@ static int remote_manifest(struct source *source, const struct digest *digest, c
 	int result = registry_get_manifest(source->data, http, name, digest, data, len, err);
 
 	network_give(network, http);
-	if (result < 0 && err && *err && !digest && ducc_error_kind(*err) == DUCC_NOT_FOUND)
+	if (result < 0 && err && *err && !digest)
 		return explain_missing(&source->reference, err);
 	return result;
 }

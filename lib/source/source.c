@@ -20,8 +20,9 @@ static size_t name_begins(const char *text)
 	AUTO_FREE char *path = xstrndup(text, strcspn(text, ":"));
 	const char *equals = strrchr(text, '=');
 
-	return equals && (!strchr(path, '=') || access(path, F_OK) < 0) ? (size_t)(equals - text)
-									: strlen(text);
+	return equals && (equals > text + strlen(path) || access(path, F_OK) < 0)
+		       ? (size_t)(equals - text)
+		       : strlen(text);
 }
 
 static int open_local(struct source *source, const char *text, ducc_error **err)
