@@ -76,7 +76,8 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	AUTO_CLOSE int lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	if (store_has_layout(store)) /* while we waited for the lock */
+	/* While we waited for the lock; and what others have written stays. */
+	if (store_has_layout(store) || (store->keep && path_exists(store->fd, "oci-layout")))
 		return 0;
 	if (path_exists(store->fd, "oci-layout"))
 		store_discard(store, "oci-layout", -1, "not that of an image layout");
