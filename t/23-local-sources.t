@@ -266,7 +266,7 @@ is "... that names the directory" "$(cat "$out")" "ducc-fetch: oci-archive:$tmp/
 head -c 100000 "$tmp/layout.tar.gz" >"$tmp/cut.tar.gz"
 ok "a compressed archive that is cut short names itself" refuses "$tmp/cut.tar.gz: truncated gzip input" "oci-archive:$tmp/cut.tar.gz:two"
 gzip -c "$tmp/layout.tar.gz" >"$tmp/layout.twice"
-ok "one that is compressed twice is refused" refuses "Unrecognized archive format" "oci-archive:$tmp/layout.twice:two"
+ok "one that is compressed twice is refused" refuses "not a tar archive" "oci-archive:$tmp/layout.twice:two"
 
 ok "in the end the stores are sound" sound "$S"
 ok "... all of them" sound "$tmp/store"

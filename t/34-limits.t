@@ -268,16 +268,11 @@ image again '.rootfs.diff_ids |= [.[0], (range(90) as $i | .[1])]' '.layers |= [
 	$(numbers "file d&/f" 14)
 E
 refused '... in many copies of one layer' again 'whole image \(raise it with -l listing=N\)' 1
-image acl <<-E
-	layer
-	file f pax.SCHILY.acl.access=$(numbers 'u:&:r' 101 | paste -sd,)
-E
-refused 'an access control list that is long' acl 'access control list of more than 100 entries'
 image header <<-E
 	layer
 	file f pax.SCHILY.acl.access=$(numbers 'u:&:r' 50000 | paste -sd,)
 E
-refused 'one that is longer' header 'header of more than 131072 bytes'
+refused 'a long access control list' header 'header of more than 131072 bytes'
 image renamed <<-E
 	layer
 	file z
@@ -347,12 +342,12 @@ before <<-E
 E
 archive_refused 'many long names' '[^ ]*: names of more than 16777216 bytes together'
 before <<-'E'
-	file GNUSparseFile.0/f pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=f pax.GNU.sparse.realsize=0 data=1000000\n size=4M
+	file GNUSparseFile.0/f pax.GNU.sparse.major=1 pax.GNU.sparse.minor=0 pax.GNU.sparse.name=f pax.GNU.sparse.realsize=0 data=0 size=4M
 E
-archive_refused 'a large map of a sparse file' 'header of more than 131072 bytes'
+archive_refused 'a large map of a sparse file' 'tar header at byte [0-9]*: header of more than 131072 bytes'
 gzip -f "$archive"
 mv "$archive.gz" "$archive"
-archive_refused 'such a map, compressed,' 'header of more than 131072 bytes'
+archive_refused 'such a map, compressed,' 'tar header at byte [0-9]*: header of more than 131072 bytes'
 head -c 64M /dev/zero | zstd -q >"$archive"
 archive_refused 'a large archive in some kilobytes' 'decompresses to more than 16777216 bytes; decompress it first'
 is '... of which nothing is left' "$(find "$tmp" -maxdepth 1 -size +9M)" ''

@@ -707,6 +707,7 @@ corpus_images() {
 		file zero data=x mtime=0
 		file before data=x mtime=-1
 		file half-before data=x mtime=-1.25
+		file just-before data=x mtime=-0.25
 		file gnu-before data=x mtime=-86400 long=gnu
 		file nano data=x mtime=1700000000.123456789
 		file nano1 data=x mtime=1700000000.000000001
@@ -785,6 +786,39 @@ corpus_images() {
 		file v7 data=x
 		dir v7dir
 		file contiguous data=x
+	E
+
+	image sizes-of-what-has-no-content <<-'E'
+		layer
+		dir ./ pax.size=1024
+		file secret data=x
+		layer
+		file short pax.path=long data=x
+		file a size=700
+		hard b to=a pax.size=700
+		file .wh.secret
+		dir d pax.size=512
+		sym s to=a pax.size=512
+		fifo p pax.size=512
+		chr n dev=1,3 pax.size=512
+		file last data=x
+	E
+	image access-control-lists <<-'E'
+		layer
+		dir ./
+		dir d mode=2775 pax.SCHILY.acl.access=user::rwx,group::r-x,mask::r-x,other::r-x
+		file f mode=640 data=x pax.SCHILY.acl.access=user::rw-,user:u:rw-:5,group::---,mask::rw-,other::---
+	E
+	image attributes-of-libarchive <<-'E'
+		layer
+		dir ./
+		file f data=x pax.LIBARCHIVE.xattr.user.a%3Db=dmFsdWU xattr.user.plain=a=b=c
+	E
+	image regular-files-with-a-slash <<-'E'
+		layer
+		dir ./
+		file f/ data=x
+		file g/ data=y pax.path=long/
 	E
 
 	# Names.

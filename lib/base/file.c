@@ -145,6 +145,11 @@ int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int file_sink(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return write_all(*(int *)ctx, data, len) < 0 ? error_errno(err, errno, "write") : 0;
+}
+
 void write_behind(int fd, uint64_t before, uint64_t after)
 {
 	uint64_t from = before / WRITEBACK, to = after / WRITEBACK;

@@ -59,6 +59,8 @@ int read_stream(int fd, size_t limit, struct buffer *data, ducc_error **err);
 
 /* Writes everything, continuing after short writes. */
 int write_all(int fd, const void *data, size_t len);
+/* The same as a callback: ctx points to the descriptor. */
+int file_sink(void *ctx, const void *data, size_t len, ducc_error **err);
 
 /*
  * Call after appending to a file, with its old and new size: starts writeback

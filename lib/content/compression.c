@@ -1,9 +1,15 @@
 /* The compression of a blob or archive: see compression.h. */
 #include "content/compression.h"
 
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+
+#include "base/file.h"
+#include "content/gunzip.h"
+
+#define INPUT_SIZE ((size_t)64 << 10)
+#define INFLATED_SIZE ((size_t)256 << 10)
 
 /* RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2 (including skippable frames). */
 static bool is_gzip(const unsigned char *magic)
@@ -17,17 +23,164 @@ static bool is_zstd(const unsigned char *magic)
 	       ((magic[0] & 0xf0) == 0x50 && !memcmp(magic + 1, "\x2a\x4d\x18", 3));
 }
 
-int compression_detect(const void *data, size_t len)
+enum compression compression_detect(const void *data, size_t len)
 {
 	if (len < COMPRESSION_MAGIC)
-		return ARCHIVE_FILTER_NONE;
+		return COMPRESSION_NONE;
 	if (is_gzip(data))
-		return ARCHIVE_FILTER_GZIP;
-	return is_zstd(data) ? ARCHIVE_FILTER_ZSTD : ARCHIVE_FILTER_NONE;
+		return COMPRESSION_GZIP;
+	return is_zstd(data) ? COMPRESSION_ZSTD : COMPRESSION_NONE;
 }
 
-void compression_undo(struct archive *archive, int filter)
+/* Reads more behind the bytes in the buffer: 1, 0 at the end of the file, or -1. */
+static int read_ahead(struct inflation *inflation, ducc_error **err)
 {
-	if (archive_read_append_filter(archive, filter) != ARCHIVE_OK)
+	char *end = inflation->buffer + inflation->ahead;
+	size_t room = INPUT_SIZE - inflation->ahead;
+	ssize_t n = file_read(inflation->fd, end, room, inflation->offset);
+
+	if (n < 0)
+		return error_set(err, "%s", strerror(errno));
+	inflation->next = inflation->buffer;
+	inflation->ahead += (size_t)n;
+	inflation->read += (uint64_t)n;
+	inflation->offset += inflation->offset < 0 ? 0 : n;
+	return n > 0;
+}
+
+/* Gets the next bytes of the file as they are: 1, 0 at the end, or -1. */
+static int read_plain(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+{
+	int result = inflation->ahead ? 1 : read_ahead(inflation, err);
+
+	*data = inflation->next;
+	*len = inflation->ahead;
+	inflation->ahead = 0;
+	return result;
+}
+
+static int read_gzip(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+{
+	const void *next = inflation->next;
+	ssize_t n;
+
+	while (!(n = gunzip_step(inflation->gunzip, &next, &inflation->ahead, inflation->inflated,
+				 INFLATED_SIZE, err))) {
+		int result = read_ahead(inflation, err);
+
+		if (result <= 0)
+			return result < 0 ? -1 : gunzip_end(inflation->gunzip, err);
+		next = inflation->next;
+	}
+	inflation->next = next;
+	*data = inflation->inflated;
+	*len = n < 0 ? 0 : (size_t)n;
+	return n < 0 ? -1 : 1;
+}
+
+/* --- zstd ------------------------------------------------------------- */
+
+static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+{
+	struct inflation *inflation = ctx;
+	size_t len;
+
+	(void)archive;
+	return read_plain(inflation, data, &len, &inflation->error) < 0 ? -1 : (la_ssize_t)len;
+}
+
+/* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */
+static int fail(const struct inflation *inflation, ducc_error **err)
+{
+	const char *text = archive_error_string(inflation->archive);
+
+	if (inflation->error)
+		return error_give(err, error_copy(inflation->error));
+	return error_set(err, "%s", text ? text : "cannot be decompressed");
+}
+
+/*
+ * libarchive could detect the compression, but also decompresses nested compression, up to 25
+ * levels.  No container engine does that, and data between the levels would not count towards
+ * limits.
+ */
+static int open_zstd(struct inflation *inflation, ducc_error **err)
+{
+	struct archive *archive = inflation->archive = xalloc(archive_read_new());
+	struct archive_entry *entry;
+	int result;
+
+	if (archive_read_append_filter(archive, ARCHIVE_FILTER_ZSTD) != ARCHIVE_OK)
 		abort();
+	archive_read_support_format_raw(archive);
+	archive_read_support_format_empty(archive);
+	/* If decompression fails at once, only the error distinguishes this from an empty file. */
+	if (archive_read_open(archive, inflation, NULL, on_read, NULL) != ARCHIVE_OK ||
+	    inflation->error || archive_errno(archive))
+		return fail(inflation, err);
+	result = archive_read_next_header(archive, &entry);
+	inflation->at_end = result == ARCHIVE_EOF;
+	return result == ARCHIVE_OK || result == ARCHIVE_EOF ? 0 : fail(inflation, err);
+}
+
+static int read_zstd(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+{
+	la_int64_t offset;
+	int result = ARCHIVE_EOF;
+
+	if (!inflation->at_end)
+		result = archive_read_data_block(inflation->archive, data, len, &offset);
+	inflation->at_end = result == ARCHIVE_EOF;
+	if (inflation->at_end)
+		return 0;
+	return result == ARCHIVE_OK ? 1 : fail(inflation, err);
+}
+
+/* --- all -------------------------------------------------------------- */
+
+int inflation_open(struct inflation *inflation, int fd, int64_t offset, ducc_error **err)
+{
+	int result = 1;
+
+	*inflation = (struct inflation){.fd = fd, .offset = offset, .buffer = xmalloc(INPUT_SIZE)};
+	while (inflation->ahead < COMPRESSION_MAGIC && result > 0)
+		result = read_ahead(inflation, err);
+	if (result < 0)
+		return -1;
+	inflation->compression = compression_detect(inflation->buffer, inflation->ahead);
+	if (inflation->compression == COMPRESSION_ZSTD)
+		return open_zstd(inflation, err);
+	if (inflation->compression == COMPRESSION_GZIP) {
+		inflation->gunzip = gunzip_new();
+		inflation->inflated = xmalloc(INFLATED_SIZE);
+	}
+	return 0;
+}
+
+int inflation_read(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+{
+	switch (inflation->compression) {
+	case COMPRESSION_GZIP:
+		return read_gzip(inflation, data, len, err);
+	case COMPRESSION_ZSTD:
+		return read_zstd(inflation, data, len, err);
+	default:
+		return read_plain(inflation, data, len, err);
+	}
+}
+
+uint64_t inflation_consumed(const struct inflation *inflation)
+{
+	if (inflation->archive)
+		return (uint64_t)archive_filter_bytes(inflation->archive, -1);
+	return inflation->read - inflation->ahead;
+}
+
+void inflation_close(struct inflation *inflation)
+{
+	archive_read_free(inflation->archive);
+	gunzip_free(inflation->gunzip);
+	free(inflation->inflated);
+	free(inflation->buffer);
+	ducc_error_free(inflation->error);
 }

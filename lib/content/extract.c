@@ -408,11 +408,6 @@ static bool use_known(struct extraction *x, const struct node *node)
 
 /* --- files from a tar ------------------------------------------------- */
 
-static int write_to(void *ctx, const void *data, size_t len, ducc_error **err)
-{
-	return write_all(*(int *)ctx, data, len) < 0 ? error_errno(err, errno, "write") : 0;
-}
-
 static int extract_entry(struct extraction *x, struct layer_tar *tar, struct want *first,
 			 ducc_error **err)
 {
@@ -420,7 +415,7 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 
 	if (fd < 0)
 		return fail(x, first->node, err);
-	if (layer_tar_copy(tar, first->node->file, write_to, &fd, err) < 0) {
+	if (layer_tar_copy(tar, first->node->file, file_sink, &fd, err) < 0) {
 		node_path(first->node, &x->path);
 		return error_wrap(err, "%s", x->path.data);
 	}
@@ -433,10 +428,11 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 static int extract_tar(struct extraction *x, const struct digest *layer,
 		       const struct extract_source *source, ducc_error **err)
 {
-	AUTO_LAYER_TAR tar = {.archive = NULL};
-	int result = layer_tar_open(&tar, source->fd, layer, err) < 0 ? -1 : 1;
+	AUTO_LAYER_TAR tar;
 	const char *path;
+	int result = 1;
 
+	layer_tar_open(&tar, source->fd, layer);
 	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
 		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
 

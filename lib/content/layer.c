@@ -1,43 +1,26 @@
 /* Reading a layer: see layer.h. */
 #include "content/layer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 
 #include "base/mem.h"
-#include "base/path.h"
-#include "content/archive_file.h"
-#include "content/c_locale.h"
 #include "content/compact.h"
+#include "content/compression.h"
+#include "content/layer_file.h"
 #include "content/layer_name.h"
 #include "content/listing_size.h"
-#include "content/tar_header.h"
-#include "content/tar_mtime.h"
+#include "content/tar_reader.h"
 #include "content/tarball.h"
 #include "format/repo_paths.h"
 
-/* Linux's own bounds for the extended attributes of a file (linux/limits.h), in bytes. */
-#define XATTR_NAME_LIMIT 255
-#define XATTR_VALUE_LIMIT 65536
-#define XATTR_NAMES_LIMIT 65536 /* all names, with their NULs */
-
 struct reader {
 	const struct layer_source *source;
-	struct archive_file blob; /* decompressed */
-	struct archive *archive;  /* the tar in it */
-	struct tar_header header;
-	const char *block; /* decompressed data not yet passed to the tar reader */
-	size_t left;
+	struct inflation blob;  /* decompressed */
+	struct tar_reader *tar; /* in it */
 	struct hasher *diff_id, *content;
 	uint64_t unpacked; /* bytes of tar so far */
-	bool at_end;       /* end of the stream */
-	bool unfilled;     /* the tar ends with a file's last byte, without padding */
 	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
 	struct quota bytes, listing, entries;
-	ducc_error *error; /* from a callback */
 
 	struct tree *tree;
 	struct tarball *tarball;
@@ -71,86 +54,37 @@ static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err
 
 /* --- bytes ------------------------------------------------------------ */
 
-/* Gets and hashes the next decompressed block; sets at_end if there is none. */
-static int next_block(struct reader *reader)
-{
-	const void *data;
-	int result = archive_file_read(&reader->blob, &data, &reader->left, &reader->error);
-
-	if (result <= 0) {
-		reader->at_end = true;
-		reader->left = 0;
-		return result;
-	}
-	reader->block = data;
-	hasher_update(reader->diff_id, data, reader->left);
-	reader->unpacked += reader->left;
-	if (reader->source->progress)
-		reader->source->progress(reader->source->ctx, archive_file_consumed(&reader->blob));
-	return charge_bytes(reader, &reader->error);
-}
-
-/* Passes a piece of the tar to libarchive. */
-static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
+/* Gets and hashes the next piece of the tar. */
+static int next_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
 {
 	struct reader *reader = ctx;
-	size_t len;
+	int result = inflation_read(&reader->blob, data, len, err);
 
-	(void)archive;
-	if (!reader->left && !reader->at_end && next_block(reader) < 0)
-		return -1;
-	len = reader->left < TAR_HEADER_PIECE ? reader->left : TAR_HEADER_PIECE;
-	if (tar_header_take(&reader->header, len, &reader->error) < 0)
-		return -1;
-	*data = reader->block;
-	reader->block += len;
-	reader->left -= len;
-	return (la_ssize_t)len;
-}
-
-static int fail(const struct reader *reader, ducc_error **err)
-{
-	const char *text = archive_error_string(reader->archive);
-
-	if (reader->error)
-		return error_give(err, error_copy(reader->error));
-	return error_set(err, "%s", text ? text : "not a tar archive");
-}
-
-/* Returns 1 for an empty blob. */
-static int open_archives(struct reader *reader, ducc_error **err)
-{
-	int opened;
-
-	archive_file_init(&reader->blob, reader->source->fd, 0);
-	reader->archive = xalloc(archive_read_new());
-	archive_read_support_format_tar(reader->archive);
-	archive_read_support_format_empty(reader->archive);
-	opened = archive_file_inflate(&reader->blob, err);
-	if (opened)
-		return opened;
-	if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
-		return fail(reader, err);
-	return 0;
+	if (result <= 0)
+		return result;
+	hasher_update(reader->diff_id, *data, *len);
+	reader->unpacked += *len;
+	if (reader->source->progress)
+		reader->source->progress(reader->source->ctx, inflation_consumed(&reader->blob));
+	return charge_bytes(reader, err) < 0 ? -1 : 1;
 }
 
 /* Reads the data after the tar's end marker: it is part of the diff ID. */
 static int drain(struct reader *reader, ducc_error **err)
 {
 	const void *data;
-	la_ssize_t n;
+	size_t len;
+	int result;
 
 	do
-		n = on_read(NULL, reader, &data);
-	while (n > 0);
-	if (n < 0)
-		return fail(reader, err);
-	return 0;
+		result = next_piece(reader, &data, &len, err);
+	while (result > 0);
+	return result;
 }
 
 static int check_consumed(struct reader *reader, ducc_error **err)
 {
-	if (archive_file_consumed(&reader->blob) == reader->source->head->size)
+	if (inflation_consumed(&reader->blob) == reader->source->head->size)
 		return 0;
 	return error_set(err, "garbage after the compressed data");
 }
@@ -262,185 +196,25 @@ static int add_whiteout(struct reader *reader, struct node *parent, const char *
 	return 0;
 }
 
-/* Refuses attributes that no Linux file system can store. */
-static int check_xattr(const char *name, size_t len, ducc_error **err)
-{
-	if (!*name)
-		return error_set(err, "extended attribute without a name");
-	if (strlen(name) > XATTR_NAME_LIMIT)
-		return error_set(err, "extended attribute %.64s...: name of more than %d bytes",
-				 name, XATTR_NAME_LIMIT);
-	if (len > XATTR_VALUE_LIMIT)
-		return error_set(err, "extended attribute %s: value of more than %d bytes", name,
-				 XATTR_VALUE_LIMIT);
-	return 0;
-}
-
-static int check_xattr_names(const struct file *file, ducc_error **err)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < file->n_xattrs; i++) {
-		size += strlen(file->xattrs[i].name) + 1;
-		if (size > XATTR_NAMES_LIMIT)
-			return error_set(err,
-					 "extended attribute %s: names of more than %d bytes "
-					 "together",
-					 file->xattrs[i].name, XATTR_NAMES_LIMIT);
-	}
-	return 0;
-}
-
-static int copy_xattrs(struct file *file, struct archive_entry *entry, ducc_error **err)
-{
-	const char *name;
-	const void *value;
-	size_t len;
-
-	archive_entry_xattr_reset(entry);
-	while (archive_entry_xattr_next(entry, &name, &value, &len) == ARCHIVE_OK) {
-		/* An image must not control the overlayfs on which it is mounted. */
-		if (!name || !strncmp(name, "trusted.overlay.", 16) ||
-		    !strncmp(name, "user.overlay.", 13))
-			continue;
-		if (check_xattr(name, len, err) < 0)
-			return -1;
-		file_add_xattr(file, name, value, len);
-	}
-	file_sort_xattrs(file);
-	return check_xattr_names(file, err);
-}
-
-static int check_range(la_int64_t value, uint64_t max, const char *what, ducc_error **err)
-{
-	if (value < 0 || (uint64_t)value > max)
-		return error_set(err, "%s %" PRId64 " out of range", what, (int64_t)value);
-	return 0;
-}
-
-/* Copies owner, mode, time and xattrs of the entry. */
-static int copy_metadata(struct file *file, struct archive_entry *entry, ducc_error **err)
-{
-	if (check_range(archive_entry_uid(entry), UINT32_MAX - 1, "uid", err) < 0 ||
-	    check_range(archive_entry_gid(entry), UINT32_MAX - 1, "gid", err) < 0)
-		return -1;
-	file->uid = (uint32_t)archive_entry_uid(entry);
-	file->gid = (uint32_t)archive_entry_gid(entry);
-	file->mode = (file->mode & S_IFMT) | (archive_entry_perm(entry) & 07777);
-	if (S_ISLNK(file->mode)) /* symbolic links have no permissions */
-		file->mode |= 0777;
-	mtime_get(entry, &file->mtime, &file->mtime_nsec);
-	return copy_xattrs(file, entry, err);
-}
-
-static struct file *file_from_entry(struct archive_entry *entry, ducc_error **err)
-{
-	struct file *file = file_new(archive_entry_filetype(entry));
-
-	if (copy_metadata(file, entry, err) < 0)
-		goto failed;
-	switch (file->mode & S_IFMT) {
-	case S_IFREG:
-		if (check_range(archive_entry_size(entry), INT64_MAX, "size", err) < 0)
-			goto failed;
-		file->size = (uint64_t)archive_entry_size(entry);
-		break;
-	case S_IFLNK:
-		if (!archive_entry_symlink(entry) || !*archive_entry_symlink(entry)) {
-			error_set(err, "symbolic link without a target");
-			goto failed;
-		}
-		if (strlen(archive_entry_symlink(entry)) >= PATH_MAX) {
-			error_set(err, "target of more than %d bytes", PATH_MAX - 1);
-			goto failed;
-		}
-		file->target = xstrdup(archive_entry_symlink(entry));
-		break;
-	case S_IFCHR:
-	case S_IFBLK:
-		file->major = (uint32_t)archive_entry_rdevmajor(entry);
-		file->minor = (uint32_t)archive_entry_rdevminor(entry);
-		/* The range of Linux's dev_t. */
-		if (file->major > 0xfff || file->minor > 0xfffff) {
-			error_set(err, "device number %" PRIu32 ":%" PRIu32 " out of range",
-				  file->major, file->minor);
-			goto failed;
-		}
-		break;
-	case S_IFDIR:
-	case S_IFIFO:
-		break;
-	default:
-		error_set(err, "unknown entry type");
-		goto failed;
-	}
-	return file;
-failed:
-	file_unref(file);
-	return NULL;
-}
-
-static int add_content(struct reader *reader, const void *data, size_t len, struct file *file,
-		       uint64_t *done, ducc_error **err)
-{
-	if (len > file->size - *done)
-		return error_set(err, "content exceeds the size in the header");
-	*done += len;
-	hasher_update(reader->content, data, len);
-	if (tarball_data(reader->tarball, data, len, err) < 0)
-		return -1;
-	return charge_bytes(reader, err);
-}
-
-/* Holes of a sparse file are written as zeros. */
-static int add_zeros(struct reader *reader, uint64_t until, struct file *file, uint64_t *done,
-		     ducc_error **err)
-{
-	static const char zeros[65536];
-
-	if (until > file->size)
-		return error_set(err, "content exceeds the size in the header");
-	while (*done < until) {
-		uint64_t len = until - *done < sizeof(zeros) ? until - *done : sizeof(zeros);
-
-		if (add_content(reader, zeros, (size_t)len, file, done, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int copy_content(struct reader *reader, struct file *file, ducc_error **err)
 {
-	uint64_t done = 0;
+	const void *data;
+	size_t len;
+	int result;
 
 	if (quota_check(&reader->bytes, file->size, err) < 0 ||
 	    quota_check(reader->source->image, file->size, err) < 0)
 		return -1;
 	file->data = tarball_offset(reader->tarball);
 	hasher_reset(reader->content);
-	for (;;) {
-		const void *data;
-		la_int64_t offset;
-		size_t len;
-		int result = archive_read_data_block(reader->archive, &data, &len, &offset);
-
-		/* umoci-insert(1) writes such tars, and Go's archive/tar accepts them. */
-		reader->unfilled = result != ARCHIVE_OK && result != ARCHIVE_EOF &&
-				   reader->at_end && done == file->size;
-		if (result == ARCHIVE_EOF || reader->unfilled)
-			break;
-		if (result != ARCHIVE_OK)
-			return fail(reader, err);
-		if (offset < 0 || (uint64_t)offset < done)
-			return error_set(err, "sparse file: data out of order");
-		if (add_zeros(reader, (uint64_t)offset, file, &done, err) < 0 ||
-		    add_content(reader, data, len, file, &done, err) < 0)
+	while ((result = tar_reader_data(reader->tar, &data, &len, err)) > 0) {
+		hasher_update(reader->content, data, len);
+		if (tarball_data(reader->tarball, data, len, err) < 0 ||
+		    charge_bytes(reader, err) < 0)
 			return -1;
 	}
-	if (add_zeros(reader, file->size, file, &done, err) < 0)
-		return -1;
 	hasher_final(reader->content, file->sha256);
-	return 0;
+	return result;
 }
 
 /* A repeated or previously implied directory keeps its contents. */
@@ -483,10 +257,9 @@ static int add_replaced_directories(struct reader *reader, ducc_error **err)
 }
 
 static int add_hardlink(struct reader *reader, struct node *node, const char *path,
-			struct archive_entry *entry, ducc_error **err)
+			const struct tar_entry *entry, ducc_error **err)
 {
-	AUTO_FREE char *target =
-		layer_name_clean(archive_entry_hardlink(entry), reader->source->limits, err);
+	AUTO_FREE char *target = layer_name_clean(entry->link, reader->source->limits, err);
 	AUTO_FREE char *name = NULL;
 	struct node *other;
 
@@ -519,9 +292,9 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 
 /* Creates the file of an entry and charges its line in the listing; NULL on failure. */
 static struct file *charged_file(struct reader *reader, const char *path,
-				 struct archive_entry *entry, ducc_error **err)
+				 const struct tar_entry *entry, ducc_error **err)
 {
-	struct file *file = file_from_entry(entry, err);
+	struct file *file = layer_file_new(entry, err);
 
 	if (!file)
 		return NULL;
@@ -534,7 +307,7 @@ static struct file *charged_file(struct reader *reader, const char *path,
 	return NULL;
 }
 
-static int add_entry(struct reader *reader, const char *path, struct archive_entry *entry,
+static int add_entry(struct reader *reader, const char *path, const struct tar_entry *entry,
 		     ducc_error **err)
 {
 	const char *slash = strrchr(path, '/');
@@ -544,7 +317,7 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 	bool hidden = false;
 
 	if (!*path) {
-		if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) != S_IFDIR)
+		if (!S_ISDIR(entry->mode))
 			return error_set(err, "root is not a directory");
 		file = charged_file(reader, path, entry, err);
 		if (!file)
@@ -562,7 +335,7 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 			  err);
 	if (!node)
 		return -1;
-	if (archive_entry_hardlink(entry))
+	if (entry->is_hard_link)
 		return add_hardlink(reader, node, path, entry, err);
 	file = charged_file(reader, path, entry, err);
 	if (!file)
@@ -585,29 +358,19 @@ static int add_entry(struct reader *reader, const char *path, struct archive_ent
 
 static int read_entries(struct reader *reader, ducc_error **err)
 {
-	struct archive_entry *entry;
+	const struct tar_entry *entry;
+	int result;
 
-	while (!reader->unfilled) {
-		int result = tar_header_next(&reader->header, reader->archive, &entry);
-		AUTO_FREE char *path = NULL;
-		const char *name;
+	while ((result = tar_reader_next(reader->tar, &entry, err)) > 0) {
+		AUTO_FREE char *path = layer_name_clean(entry->name, reader->source->limits, err);
 
-		if (result == ARCHIVE_EOF)
-			return 0;
-		/* libarchive warns if a name is not in the locale's encoding; names are bytes. */
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-			return fail(reader, err);
-		name = archive_entry_pathname(entry);
-		if (!name)
-			return error_set(err, "entry without a name");
-		path = layer_name_clean(name, reader->source->limits, err);
 		if (!path)
 			return -1;
 		if (add_entry(reader, path, entry, err) < 0)
 			return error_wrap(err, strlen(path) < PATH_MAX ? "%s" : "%.64s...",
 					  *path ? path : "/");
 	}
-	return 0;
+	return result;
 }
 
 /* --- the result ------------------------------------------------------- */
@@ -656,12 +419,10 @@ static void settle_flags(struct tree *tree)
 
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
-	int opened = open_archives(reader, err);
-
 	/* The root has a line even if the layer does not list it. */
-	if (opened < 0 || charge_listing(reader, LISTING_LINE, err) < 0 ||
-	    (!opened && (read_entries(reader, err) < 0 || drain(reader, err) < 0)) ||
-	    check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
+	if (inflation_open(&reader->blob, reader->source->fd, 0, err) < 0 ||
+	    charge_listing(reader, LISTING_LINE, err) < 0 || read_entries(reader, err) < 0 ||
+	    drain(reader, err) < 0 || check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
 	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
 	    charge_bytes(reader, err) < 0)
 		return -1;
@@ -679,21 +440,20 @@ struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *li
 				.content = hasher_new(),
 				.tree = tree_new(),
 				.tarball = tarball_new(tar, directory)};
-	PLAIN_BYTES;
 	int result;
 
+	reader.tar = tar_reader_new((struct tar_source){next_piece, &reader}, TAR_HEADER_LIMIT);
 	quota_begin(&reader.bytes, source->limits, LIMIT_LAYER, source->head->size);
 	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
 	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
 	result = read_layer(&reader, tar, err);
 	*listing = reader.listing.used;
 
-	archive_read_free(reader.archive);
-	archive_file_close(&reader.blob);
+	tar_reader_free(reader.tar);
+	inflation_close(&reader.blob);
 	tarball_free(reader.tarball);
 	hasher_free(reader.content);
 	hasher_free(reader.diff_id);
-	ducc_error_free(reader.error);
 	if (result == 0)
 		return reader.tree;
 	tree_free(reader.tree);

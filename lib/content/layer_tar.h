@@ -7,25 +7,19 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "content/tar_reader.h"
 #include "content/tree.h"
 
-struct archive;
-struct archive_entry;
-
 struct layer_tar {
-	struct archive *archive;
-	struct archive_entry *entry; /* the current one */
+	struct tar_reader *reader;
+	const struct tar_entry *entry; /* the current one */
 	struct hasher *hasher;
 	char *prefix;     /* of all names */
-	bool is_link;     /* the current entry is a hard link */
-	bool has_content; /* it is a regular file, and no hard link */
+	bool has_content; /* the current entry is a regular file, and no hard link */
 };
 
-/*
- * Reads the tar at the current offset of `fd`, which the caller owns.  Release it with
- * layer_tar_close(), even after a failure.
- */
-int layer_tar_open(struct layer_tar *tar, int fd, const struct digest *layer, ducc_error **err);
+/* Reads the tar in `fd`, which the caller owns.  Release it with layer_tar_close(). */
+void layer_tar_open(struct layer_tar *tar, int fd, const struct digest *layer);
 void layer_tar_close(struct layer_tar *tar);
 
 /*

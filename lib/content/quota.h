@@ -6,7 +6,7 @@
  * depth.  Resources for a layer's own entries are charged before they are used, those for
  * additions by merging before they are written.
  *
- * Allocations by libraries are not counted; tar_header.h and json.h bound them.
+ * Allocations by libraries are not counted; compression.h and json.h bound them.
  */
 #ifndef DUCC_QUOTA_H
 #define DUCC_QUOTA_H

@@ -103,10 +103,11 @@ static int check_entry(struct layer_tar *tar, struct tree *tree, const char *pat
 
 int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err)
 {
-	AUTO_LAYER_TAR reader = {.archive = NULL};
-	int result = layer_tar_open(&reader, tar, layer, err) < 0 ? -1 : 1;
+	AUTO_LAYER_TAR reader;
 	const char *path;
+	int result = 1;
 
+	layer_tar_open(&reader, tar, layer);
 	while (result > 0 && (result = layer_tar_next(&reader, &path, err)) > 0)
 		if (check_entry(&reader, tree, path, err) < 0)
 			return -1;

@@ -179,13 +179,13 @@ static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file
 			ducc_error **err)
 {
 	AUTO_CLOSE int fd = unpacked_open_tar(cvmfs->base.store, file->layer, err);
-	AUTO_LAYER_TAR tar = {.archive = NULL};
+	AUTO_LAYER_TAR tar = {.reader = NULL};
 	const char *there;
-	int result;
+	int result = 1;
 
 	if (fd < 0)
 		return -1;
-	result = layer_tar_open(&tar, fd, file->layer, err) < 0 ? -1 : 1;
+	layer_tar_open(&tar, fd, file->layer);
 	while (result > 0 && (result = layer_tar_next(&tar, &there, err)) > 0)
 		if (tar.has_content && !strcmp(there, file->origin))
 			break;

@@ -40,7 +40,7 @@ static int send_entry(struct sender *sender, const char *path, const struct file
 
 	if (!file)
 		return tarball_whiteout(sender->to, path, err);
-	if (sender->tar.is_link)
+	if (sender->tar.entry->is_hard_link)
 		link = link_target(sender, file);
 	if (tarball_entry(sender->to, path, file, link, err) < 0)
 		return -1;
@@ -70,8 +70,8 @@ static int send_entries(struct sender *sender, struct tree *tree, ducc_error **e
 static int send_tar(struct sender *sender, int fd, const struct digest *layer, struct tree *tree,
 		    ducc_error **err)
 {
-	if (layer_tar_open(&sender->tar, fd, layer, err) < 0 ||
-	    send_entries(sender, tree, err) < 0 || layer_tar_check_end(tree, err) < 0)
+	layer_tar_open(&sender->tar, fd, layer);
+	if (send_entries(sender, tree, err) < 0 || layer_tar_check_end(tree, err) < 0)
 		return -1;
 	return tarball_flush(sender->to, err);
 }

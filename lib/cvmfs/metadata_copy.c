@@ -1,18 +1,17 @@
 /* The store's copy of a repository's metadata: see metadata_copy.h. */
 #include "cvmfs/metadata_copy.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
-#include "content/c_locale.h"
+#include "content/tar_reader.h"
 
-#define BLOCK_SIZE ((size_t)64 << 10)
 #define TEMPORARY ".new"
 
 /* ".flat/xx/ID/...", a file in a flat tree, of which the copy has only the directory. */
@@ -23,77 +22,62 @@ static bool is_in_flat(const char *path)
 	return strchr(id, '/') != NULL;
 }
 
-static int put_file(int root, struct archive *archive)
+static int put_file(int root, struct tar_reader *tar, ducc_error **err)
 {
 	AUTO_CLOSE int fd = path_open(root, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL, 0644);
 
-	/* regardless of the umask */
-	return fd >= 0 && !fchmod(fd, 0644) && archive_read_data_into_fd(archive, fd) == ARCHIVE_OK
-		       ? 0
-		       : -1;
+	if (fd < 0 || fchmod(fd, 0644) < 0) /* regardless of the umask */
+		return error_errno(err, errno, "create");
+	return tar_reader_copy(tar, file_sink, &fd, err);
+}
+
+static int put_directory(int parent, const char *name)
+{
+	if (mkdirat(parent, name, 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	return fchmodat(parent, name, 0755, 0);
 }
 
 /* Creates the entry under a temporary name and renames it. */
-static int put_entry(int root, struct archive *archive, struct archive_entry *entry,
-		     const char *path)
+static int put_entry(int root, struct tar_reader *tar, const struct tar_entry *entry,
+		     const char *path, ducc_error **err)
 {
-	const char *hardlink = archive_entry_hardlink(entry);
 	const char *name;
 	AUTO_CLOSE int parent = path_open_parent(root, path, &name);
-	int result;
+	int result = 0;
 
 	if (parent < 0)
-		return -1;
-	if (archive_entry_filetype(entry) == AE_IFDIR) {
-		if (mkdirat(parent, name, 0755) < 0)
-			return errno == EEXIST ? 0 : -1;
-		return fchmodat(parent, name, 0755, 0);
-	}
+		return error_errno(err, errno, "open");
+	if (S_ISDIR(entry->mode))
+		return put_directory(parent, name) < 0 ? error_errno(err, errno, "mkdir") : 0;
 	if (path_remove(root, TEMPORARY) < 0)
+		return error_errno(err, errno, "remove");
+	if (entry->is_hard_link)
+		result = linkat(root, entry->link, root, TEMPORARY, 0);
+	else if (S_ISLNK(entry->mode))
+		result = symlinkat(entry->link, root, TEMPORARY);
+	else if (put_file(root, tar, err) < 0)
 		return -1;
-	if (hardlink)
-		result = linkat(root, hardlink, root, TEMPORARY, 0);
-	else if (archive_entry_filetype(entry) == AE_IFLNK)
-		result = symlinkat(archive_entry_symlink(entry), root, TEMPORARY);
-	else
-		result = put_file(root, archive);
-	return result < 0 ? -1 : renameat(root, TEMPORARY, parent, name);
-}
-
-static int put_all(int root, struct archive *archive, ducc_error **err)
-{
-	struct archive_entry *entry;
-	int result;
-
-	while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
-	       result == ARCHIVE_WARN) {
-		AUTO_FREE char *path = xstrdup(archive_entry_pathname(entry));
-		size_t len = strlen(path);
-
-		if (len && path[len - 1] == '/')
-			path[len - 1] = '\0';
-		if (!is_in_flat(path) && put_entry(root, archive, entry, path) < 0)
-			return error_errno(err, errno, "%s", path);
-	}
-	if (result != ARCHIVE_EOF)
-		return error_set(err, "%s", archive_error_string(archive));
+	if (result < 0 || renameat(root, TEMPORARY, parent, name) < 0)
+		return error_errno(err, errno, "create");
 	return 0;
 }
 
 int metadata_copy_put(int root, int fd, ducc_error **err)
 {
-	struct archive *archive = xalloc(archive_read_new());
+	AUTO_TAR_READER *tar = tar_reader_file(fd, 0, TAR_HEADER_LIMIT);
+	const struct tar_entry *entry;
 	int result;
-	PLAIN_BYTES;
 
-	archive_read_support_format_tar(archive);
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		result = error_errno(err, errno, "tar");
-	else if (archive_read_open_fd(archive, fd, BLOCK_SIZE) != ARCHIVE_OK)
-		result = error_set(err, "%s", archive_error_string(archive));
-	else
-		result = put_all(root, archive, err);
-	archive_read_free(archive);
+	while ((result = tar_reader_next(tar, &entry, err)) > 0) {
+		AUTO_FREE char *path = xstrdup(entry->name);
+		size_t len = strlen(path);
+
+		if (len && path[len - 1] == '/')
+			path[len - 1] = '\0';
+		if (!is_in_flat(path) && put_entry(root, tar, entry, path, err) < 0)
+			return error_wrap(err, "%s", path);
+	}
 	return result;
 }
 

@@ -7,30 +7,25 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
-#include "content/archive_file.h"
+#include "content/compression.h"
 
 /* Images typically compress to a third; layer limits scale with the archive's contents. */
 #define RATIO_LIMIT 20
 #define SIZE_LIMIT ((uint64_t)16 << 20) /* allowed at any ratio */
 
-static bool is_compressed(const struct archive_file *file)
+static int check_size(const struct inflation *file, uint64_t size, ducc_error **err)
 {
-	return file->gunzip || archive_filter_code(file->archive, 0) != ARCHIVE_FILTER_NONE;
-}
-
-static int check_size(const struct archive_file *file, uint64_t size, ducc_error **err)
-{
-	uint64_t limit = archive_file_consumed(file) * RATIO_LIMIT;
+	uint64_t limit = inflation_consumed(file) * RATIO_LIMIT;
 
 	if (limit < SIZE_LIMIT)
 		limit = SIZE_LIMIT;
-	if (size <= limit || !is_compressed(file))
+	if (size <= limit || file->compression == COMPRESSION_NONE)
 		return 0;
 	return error_set(err, "decompresses to more than %" PRIu64 " bytes; decompress it first",
 			 limit);
 }
 
-static int write_copy(struct archive_file *file, int copy, const char *name, const char *directory,
+static int write_copy(struct inflation *file, int copy, const char *name, const char *directory,
 		      ducc_error **err)
 {
 	const void *data;
@@ -38,7 +33,7 @@ static int write_copy(struct archive_file *file, int copy, const char *name, con
 	uint64_t size = 0;
 	int result;
 
-	while ((result = archive_file_read(file, &data, &len, err)) > 0) {
+	while ((result = inflation_read(file, &data, &len, err)) > 0) {
 		size += len;
 		if (check_size(file, size, err) < 0)
 			return error_wrap(err, "%s", name);
@@ -48,7 +43,7 @@ static int write_copy(struct archive_file *file, int copy, const char *name, con
 	return result < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
-static int make_copy(struct archive_file *file, bool empty, const char *name, ducc_error **err)
+static int make_copy(struct inflation *file, const char *name, ducc_error **err)
 {
 	const char *directory = getenv("TMPDIR");
 	AUTO_CLOSE int copy = -1;
@@ -58,7 +53,7 @@ static int make_copy(struct archive_file *file, bool empty, const char *name, du
 	copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (copy < 0)
 		return error_errno(err, errno, "%s", directory);
-	if (!empty && write_copy(file, copy, name, directory, err) < 0)
+	if (write_copy(file, copy, name, directory, err) < 0)
 		return -1;
 	return steal_fd(&copy);
 }
@@ -66,29 +61,23 @@ static int make_copy(struct archive_file *file, bool empty, const char *name, du
 int archive_copy_file(const char *path, ducc_error **err)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	AUTO_ARCHIVE_FILE file = {NULL};
+	AUTO_INFLATION file = {.archive = NULL};
 	struct stat status;
-	int opened;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(err, errno, "%s", path);
-	archive_file_init(&file, fd, S_ISREG(status.st_mode) ? 0 : -1);
-	opened = archive_file_inflate(&file, err);
-	if (opened < 0)
+	if (inflation_open(&file, fd, S_ISREG(status.st_mode) ? 0 : -1, err) < 0)
 		return error_wrap(err, "%s", path);
-	if (S_ISREG(status.st_mode) && !is_compressed(&file))
+	if (S_ISREG(status.st_mode) && file.compression == COMPRESSION_NONE)
 		return steal_fd(&fd);
-	return make_copy(&file, opened, path, err);
+	return make_copy(&file, path, err);
 }
 
 int archive_copy_input(ducc_error **err)
 {
-	AUTO_ARCHIVE_FILE file = {NULL};
-	int opened;
+	AUTO_INFLATION file = {.archive = NULL};
 
-	archive_file_init(&file, STDIN_FILENO, -1);
-	opened = archive_file_inflate(&file, err);
-	if (opened < 0)
+	if (inflation_open(&file, STDIN_FILENO, -1, err) < 0)
 		return error_wrap(err, STANDARD_INPUT);
-	return make_copy(&file, opened, STANDARD_INPUT, err);
+	return make_copy(&file, STANDARD_INPUT, err);
 }

@@ -1,31 +1,16 @@
 /* The members of a tar archive: see archive_members.h. */
 #include "source/archive_members.h"
 
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 
 #include "base/buffer.h"
-#include "content/archive_file.h"
-#include "content/c_locale.h"
+#include "content/tar_reader.h"
 #include "source/archive_copy.h"
 
 #define MAX_MEMBERS 100000
 #define NAMES_LIMIT ((size_t)16 << 20) /* bytes of all names and targets */
-
-static int open_tar(const struct members *members, struct archive_file *file, int64_t offset)
-{
-	archive_file_init(file, members->fd, offset);
-	archive_read_support_format_tar(file->archive);
-	return archive_file_open(file);
-}
-
-/* libarchive warns if a name is not in the locale's encoding; names are bytes. */
-static bool is_entry(int result)
-{
-	return result == ARCHIVE_OK || result == ARCHIVE_WARN;
-}
 
 /* Normalises "a/../b/layer.tar" and "./b/layer.tar" to b/layer.tar; the caller frees it. */
 static char *normalize(const char *name)
@@ -49,26 +34,24 @@ static char *normalize(const char *name)
 	return buffer_steal(&path);
 }
 
-static int hash_member(const struct archive_file *file, struct member *member, ducc_error **err)
+static int hash_member(struct tar_reader *tar, struct member *member, ducc_error **err)
 {
 	struct hasher *hasher = hasher_new();
 	uint8_t sha256[SHA256_SIZE];
-	const void *block;
-	la_int64_t offset;
+	const void *piece;
 	size_t len;
 	int result;
 
-	while ((result = archive_read_data_block(file->archive, &block, &len, &offset)) ==
-	       ARCHIVE_OK) {
+	while ((result = tar_reader_data(tar, &piece, &len, err)) > 0) {
 		for (size_t i = 0; member->size + i < sizeof(member->magic) && i < len; i++)
-			member->magic[member->size + i] = ((const unsigned char *)block)[i];
+			member->magic[member->size + i] = ((const unsigned char *)piece)[i];
 		member->size += len;
-		hasher_update(hasher, block, len);
+		hasher_update(hasher, piece, len);
 	}
 	hasher_final(hasher, sha256);
 	hasher_free(hasher);
 	digest_from_bytes(&member->digest, sha256);
-	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
+	return result;
 }
 
 static void index_members(struct members *members)
@@ -102,68 +85,58 @@ static int charge_name(struct members *members, const char *name, const char *wh
 }
 
 /* Sets member->link if the entry is a link. */
-static int set_link(struct members *members, struct member *member, struct archive_entry *entry,
+static int set_link(struct members *members, struct member *member, const struct tar_entry *entry,
 		    ducc_error **err)
 {
-	const char *symlink = archive_entry_symlink(entry);
-	const char *link = symlink ? symlink : archive_entry_hardlink(entry);
 	AUTO_FREE char *full = NULL;
 
-	if (!link)
+	if (!entry->is_hard_link && !S_ISLNK(entry->mode))
 		return 0;
-	if (charge_name(members, link, "target", err) < 0)
+	if (charge_name(members, entry->link, "target", err) < 0)
 		return -1;
 	/* A symbolic link is relative to its own directory. */
-	full = symlink ? format("%s/../%s", member->name, symlink) : xstrdup(link);
+	full = entry->is_hard_link ? xstrdup(entry->link)
+				   : format("%s/../%s", member->name, entry->link);
 	member->link = normalize(full);
 	return check_length(member->link, "target", err);
 }
 
-static int add_member(struct members *members, const struct archive_file *file, const char *name,
-		      struct archive_entry *entry, ducc_error **err)
+static int add_member(struct members *members, struct tar_reader *tar,
+		      const struct tar_entry *entry, ducc_error **err)
 {
 	struct member *member;
 
-	if (charge_name(members, name, "name", err) < 0)
+	if (charge_name(members, entry->name, "name", err) < 0)
 		return -1;
 	GROW(members->list, members->n, members->capacity);
 	member = &members->list[members->n++];
-	*member = (struct member){.name = normalize(name),
-				  .offset = archive_read_header_position(file->archive)};
+	*member = (struct member){.name = normalize(entry->name), .offset = entry->offset};
 	if (set_link(members, member, entry, err) < 0)
 		return -1;
-	if (member->link || archive_entry_filetype(entry) != S_IFREG)
+	if (member->link || !S_ISREG(entry->mode))
 		return 0;
-	return hash_member(file, member, err);
-}
-
-static int read_members(struct members *members, struct archive_file *file, ducc_error **err)
-{
-	struct archive_entry *entry;
-	int result;
-
-	while (is_entry(result = tar_header_next(&file->header, file->archive, &entry))) {
-		const char *name = archive_entry_pathname(entry);
-
-		if (!name || members->n == MAX_MEMBERS)
-			return error_set(err, "not an image archive");
-		if (add_member(members, file, name, entry, err) < 0)
-			return error_wrap(err, strlen(name) < PATH_MAX ? "%s" : "%.64s...", name);
-	}
-	return result == ARCHIVE_EOF ? 0 : archive_file_fail(file, err);
+	/* Nobody writes them, and to hash one could take for ever. */
+	if (entry->is_sparse)
+		return error_set(err, "sparse file");
+	return hash_member(tar, member, err);
 }
 
 static int scan(struct members *members, ducc_error **err)
 {
-	PLAIN_BYTES;
-	AUTO_ARCHIVE_FILE file;
+	AUTO_TAR_READER *tar = tar_reader_file(members->fd, 0, TAR_HEADER_LIMIT);
+	const struct tar_entry *entry;
+	int result;
 
-	if (open_tar(members, &file, 0) != ARCHIVE_OK)
-		return archive_file_fail(&file, err);
-	if (read_members(members, &file, err) < 0)
-		return -1;
-	index_members(members);
-	return 0;
+	while ((result = tar_reader_next(tar, &entry, err)) > 0) {
+		if (members->n == MAX_MEMBERS)
+			return error_set(err, "not an image archive");
+		if (add_member(members, tar, entry, err) < 0)
+			return error_wrap(err, strlen(entry->name) < PATH_MAX ? "%s" : "%.64s...",
+					  entry->name);
+	}
+	if (!result)
+		index_members(members);
+	return result;
 }
 
 /* Standard input can be read only once: *input is its copy, for all images in it. */
@@ -228,58 +201,52 @@ const struct member *members_find_digest(const struct members *members, const st
 	return strmap_get(&members->by_digest, digest->hex);
 }
 
-/* Opens the archive at the member's content; the caller closes *file even on failure. */
-static int open_member(const struct members *members, const struct member *member,
-		       struct archive_file *file, ducc_error **err)
+/* Passes the member's content to write(). */
+static int copy_member(const struct members *members, const struct member *member,
+		       int (*write)(void *ctx, const void *data, size_t len, ducc_error **err),
+		       void *ctx, ducc_error **err)
 {
-	PLAIN_BYTES;
-	struct archive_entry *entry;
+	AUTO_TAR_READER *tar = tar_reader_file(members->fd, member->offset, TAR_HEADER_LIMIT);
+	const struct tar_entry *entry;
+	int result = tar_reader_next(tar, &entry, err);
 
-	if (open_tar(members, file, member->offset) == ARCHIVE_OK &&
-	    is_entry(tar_header_next(&file->header, file->archive, &entry)))
-		return 0;
-	if (!file->error)
+	if (result < 0)
+		return error_wrap(err, "%s", members->name);
+	if (!result || entry->size != member->size)
 		return error_set(err, "%s changed while being read", members->name);
-	archive_file_fail(file, err);
-	return error_wrap(err, "%s", members->name);
+	return tar_reader_copy(tar, write, ctx, err);
+}
+
+static int append(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	(void)err;
+	buffer_add(ctx, data, len);
+	return 0;
 }
 
 int members_read(const struct members *members, const struct member *member, size_t limit,
 		 char **data, size_t *len, ducc_error **err)
 {
-	AUTO_ARCHIVE_FILE file = {NULL};
-	AUTO_FREE char *text = NULL;
-	la_ssize_t n;
+	AUTO_BUFFER text = {0};
 
 	if (member->size > limit)
 		return error_set(err, "%s: more than %zu bytes", member->name, limit);
-	if (open_member(members, member, &file, err) < 0)
+	if (copy_member(members, member, append, &text, err) < 0)
 		return -1;
-	text = xcalloc(member->size + 1, 1);
-	n = archive_read_data(file.archive, text, member->size);
-	if (n < 0 || (uint64_t)n != member->size)
-		return error_set(err, "%s changed while being read", members->name);
-	*len = member->size;
-	*data = STEAL(text);
+	*len = text.len;
+	*data = buffer_steal(&text);
 	return 0;
+}
+
+static int write_blob(void *ctx, const void *data, size_t len, ducc_error **err)
+{
+	return blob_write(ctx, data, len, err);
 }
 
 int members_copy(const struct members *members, const struct member *member, struct blob *blob,
 		 ducc_error **err)
 {
-	AUTO_ARCHIVE_FILE file = {NULL};
-	const void *data;
-	la_int64_t offset;
-	size_t len;
-	int result;
-
-	if (open_member(members, member, &file, err) < 0 || blob_restart(blob, err) < 0)
+	if (blob_restart(blob, err) < 0 || copy_member(members, member, write_blob, blob, err) < 0)
 		return -1;
-	while ((result = archive_read_data_block(file.archive, &data, &len, &offset)) == ARCHIVE_OK)
-		if (blob_write(blob, data, len, err) < 0)
-			return -1;
-	if (result == ARCHIVE_EOF)
-		return blob_verify(blob, err);
-	archive_file_fail(&file, err);
-	return error_wrap(err, "%s", members->name);
+	return blob_verify(blob, err);
 }

@@ -17,7 +17,7 @@ struct member {
 	struct digest digest;
 	uint64_t size;
 	unsigned char magic[4]; /* the first bytes of its content */
-	int64_t offset;         /* of its header */
+	uint64_t offset;        /* of its header */
 };
 
 struct members {

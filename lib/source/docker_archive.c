@@ -20,11 +20,11 @@ struct docker_archive {
 
 static const char *layer_media_type(const struct member *member)
 {
-	int filter = compression_detect(member->magic, sizeof(member->magic));
+	enum compression compression = compression_detect(member->magic, sizeof(member->magic));
 
-	return filter == ARCHIVE_FILTER_GZIP   ? MEDIA_OCI_LAYER "+gzip"
-	       : filter == ARCHIVE_FILTER_ZSTD ? MEDIA_OCI_LAYER "+zstd"
-					       : MEDIA_OCI_LAYER;
+	return compression == COMPRESSION_GZIP   ? MEDIA_OCI_LAYER "+gzip"
+	       : compression == COMPRESSION_ZSTD ? MEDIA_OCI_LAYER "+zstd"
+						 : MEDIA_OCI_LAYER;
 }
 
 static cJSON *describe(const struct member *member, const char *media_type)
