@@ -163,6 +163,9 @@ E
 bad_layer 'a file as parent is refused' 'd/lower' <<-'E'
 	file d/lower/f data=x
 E
+bad_layer 'a whiteout with a file as parent, in a lower layer, is refused' 'd/lower' <<-'E'
+	file d/lower/.wh.f
+E
 
 # Hardlinks.
 for target in ../canary d/../../canary "$canary" nowhere nowhere/f d . / below/canary h d/lower/f; do
@@ -269,6 +272,37 @@ bad_layer 'a tar header with a wrong checksum is refused' 'checksum|damaged|head
 	file f data=x
 	file g data=x sum=bad
 	file h data=x
+E
+bad_layer 'a zero block between entries is refused' 'byte 1536: preceded by a lone zero block' <<-E
+	file f data=x
+	raw $(seq 512 | sed 's/.*/\\000/' | tr -d '\n')
+	file g data=x
+E
+bad_layer 'an extended header without an entry is refused' 'end after an extended header' <<-'E'
+	file f data=x
+	file PaxHeaders/x flag=x data=30\smtime=1700000000.123456789\n
+E
+bad_layer 'an extended header before a global one is refused' 'extended header before a global one' <<-'E'
+	file PaxHeaders/x flag=x data=30\smtime=1700000000.123456789\n
+	file pax_global_header flag=g data=21\scomment=something\n
+	file f data=x
+E
+bad_layer 'an entry of an unknown type is refused' 'f\b.*type' <<-'E'
+	file f data=x flag=V
+E
+bad_layer 'a number that is none is refused' 'malformed number' <<-'E'
+	file f data=x pax.atime=now
+E
+bad_layer 'a malformed extended header is refused' 'malformed record' <<-'E'
+	file PaxHeaders/x flag=x data=31\smtime=1700000000.123456789\n
+	file f data=x
+E
+bad_layer 'a hard link onto a file of AUFS that is not there is refused' 'h\b.*plnk' <<-'E'
+	file .wh..wh.plnk/1.2 data=x
+	hard h to=.wh..wh.plnk/1.3
+E
+bad_layer 'an owner that is none is refused of a directory' 'd\b.*uid -1' <<-'E'
+	dir d pax.uid=-1
 E
 bad_layer 'what is no tar is refused' 'tar|archive|format|checksum|header' <<-E
 	raw $(repeat 2048 x)

@@ -376,14 +376,23 @@ corpus_images() {
 		file f data=x
 		file .wh..wh.aufs mode=444
 		dir .wh..wh.plnk mode=700
-		file .wh..wh.plnk/123.456 data=x
+		file .wh..wh.plnk/123.456 data=linked mode=4711 uid=3
+		file .wh..wh.plnk/123.457 data=unused
 		dir .wh..wh.orph mode=700
+		hard h to=.wh..wh.plnk/123.456
+		dir d
+		hard d/k to=/.wh..wh.plnk/123.456
 		layer
 		dir .wh..wh.plnk mode=700
 		file g data=y
+		hard i to=d/k
 		want
 		dir ./
 		file f data=x
+		file h data=linked mode=4711 uid=3
+		dir d
+		hard d/k to=h
+		hard i to=h
 		file g data=y
 	E
 
@@ -838,6 +847,7 @@ corpus_images() {
 		sym t to=$(repeat 4000 t) long=gnu
 		layer
 		file .wh.$(repeat 251 w)
+		file .wh.$(repeat 255 g)
 	E
 	image paths-over-4096-bytes <<-E
 		layer

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/mem.h"
+#include "base/strmap.h"
 #include "content/compact.h"
 #include "content/compression.h"
 #include "content/layer_file.h"
@@ -24,7 +25,8 @@ struct reader {
 
 	struct tree *tree;
 	struct tarball *tarball;
-	bool rewrite; /* an entry already in the tarball was replaced */
+	struct strmap links; /* AUFS's files that hard links are to, by path */
+	bool rewrite;        /* an entry already in the tarball was replaced, or is not to stay */
 };
 
 /* --- limits ----------------------------------------------------------- */
@@ -262,6 +264,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 	AUTO_FREE char *target = layer_name_clean(entry->link, reader->source->limits, err);
 	AUTO_FREE char *name = NULL;
 	struct node *other;
+	struct file *file;
 
 	if (!target)
 		return error_wrap(err, "hard link");
@@ -277,13 +280,14 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 	node->flags |= NODE_WHITEOUT;
 	/* The target may have been beneath the node that the link replaced. */
 	other = tree_find(reader->tree, target);
-	if (other && other->file) {
-		if (charge_listing(reader, listing_file_size(other->file), err) < 0)
+	file = other ? other->file : strmap_get(&reader->links, target);
+	if (file) {
+		if (charge_listing(reader, listing_file_size(file), err) < 0)
 			return -1;
-		node_set_file(node, file_ref(other->file));
+		node_set_file(node, file_ref(file));
 		/* Link to the first name, never to another hard link. */
-		name = layer_path(&reader->source->head->layer, other->file->origin);
-		return tarball_entry(reader->tarball, path, other->file, name, err);
+		name = layer_path(&reader->source->head->layer, file->origin);
+		return tarball_entry(reader->tarball, path, file, name, err);
 	}
 	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);
 	return charge_listing(reader, listing_text_size(node->lower_link, strlen(node->lower_link)),
@@ -307,6 +311,34 @@ static struct file *charged_file(struct reader *reader, const char *path,
 	return NULL;
 }
 
+static void unref(void *file)
+{
+	file_unref(file);
+}
+
+/*
+ * Drops one of AUFS's entries, but keeps the file if hard links may be to it: until the tarball is
+ * rewritten, it is in there under its own name.
+ */
+static int add_aufs(struct reader *reader, const char *path, const struct tar_entry *entry,
+		    ducc_error **err)
+{
+	struct file *file;
+
+	if (!layer_name_is_aufs_link(path) || entry->is_hard_link || !S_ISREG(entry->mode))
+		return 0;
+	if (quota_take(&reader->entries, 1, err) < 0)
+		return -1;
+	file = charged_file(reader, path, entry, err);
+	if (!file)
+		return -1;
+	reader->rewrite = true;
+	file_unref(strmap_put(&reader->links, path, file));
+	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
+		return -1;
+	return copy_content(reader, file, err);
+}
+
 static int add_entry(struct reader *reader, const char *path, const struct tar_entry *entry,
 		     ducc_error **err)
 {
@@ -325,7 +357,7 @@ static int add_entry(struct reader *reader, const char *path, const struct tar_e
 		return add_directory(reader, tree_root(reader->tree), path, file, err);
 	}
 	if (layer_name_is_aufs(path))
-		return 0;
+		return add_aufs(reader, path, entry, err);
 	parent = parent_node(reader, path, &hidden, err);
 	if (!parent)
 		return hidden ? 0 : -1;
@@ -449,6 +481,7 @@ struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *li
 	result = read_layer(&reader, tar, err);
 	*listing = reader.listing.used;
 
+	strmap_free_values(&reader.links, unref);
 	tar_reader_free(reader.tar);
 	inflation_close(&reader.blob);
 	tarball_free(reader.tarball);

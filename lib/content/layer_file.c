@@ -102,7 +102,7 @@ static int set_kind(struct file *file, const struct tar_entry *entry, ducc_error
 		file->size = entry->size;
 		return 0;
 	case S_IFLNK:
-		file->mode |= 0777; /* symbolic links have no permissions */
+		file->mode = S_IFLNK | 0777; /* symbolic links have no permissions */
 		return set_target(file, entry->link, err);
 	case S_IFCHR:
 	case S_IFBLK:

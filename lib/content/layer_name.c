@@ -1,12 +1,30 @@
 /* The names of a layer's entries: see layer_name.h. */
 #include "content/layer_name.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/buffer.h"
 
 #define PATH_LIMIT 65536 /* bytes; far beyond what a system call accepts */
 #define WHITEOUT_META ".wh..wh."
+#define WHITEOUT_LINKS ".wh..wh.plnk/"
+
+static bool has_prefix(const char *name, size_t len, const char *prefix)
+{
+	return len >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
+}
+
+bool layer_name_is_whiteout(const char *name, size_t len)
+{
+	return has_prefix(name, len, WHITEOUT_PREFIX);
+}
+
+/* The length of the name that is meant. */
+static size_t meant_length(const char *name, size_t len)
+{
+	return layer_name_is_whiteout(name, len) ? len - strlen(WHITEOUT_PREFIX) : len;
+}
 
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err)
 {
@@ -25,8 +43,8 @@ char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_
 			buffer_free(&path);
 			return NULL;
 		}
-		if (len > 255) {
-			error_set(err, "%.64s...: name of more than 255 bytes", name);
+		if (meant_length(p, len) > NAME_MAX) {
+			error_set(err, "%.64s...: name of more than %d bytes", name, NAME_MAX);
 			buffer_free(&path);
 			return NULL;
 		}
@@ -46,16 +64,6 @@ char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_
 	return buffer_steal(&path);
 }
 
-static bool has_prefix(const char *name, size_t len, const char *prefix)
-{
-	return len >= strlen(prefix) && !memcmp(name, prefix, strlen(prefix));
-}
-
-bool layer_name_is_whiteout(const char *name, size_t len)
-{
-	return has_prefix(name, len, WHITEOUT_PREFIX);
-}
-
 bool layer_name_is_aufs(const char *path)
 {
 	for (;;) {
@@ -68,4 +76,9 @@ bool layer_name_is_aufs(const char *path)
 			return false;
 		path += len + 1;
 	}
+}
+
+bool layer_name_is_aufs_link(const char *path)
+{
+	return has_prefix(path, strlen(path), WHITEOUT_LINKS);
 }

@@ -15,7 +15,7 @@
 /*
  * Converts the name of an entry to a path (path.h): removes empty components and "."; an
  * absolute name is relative to the image's root.  NULL if it contains "..", or is too
- * long.  The caller frees it.
+ * long, where the prefix of a whiteout does not count.  The caller frees it.
  */
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err);
 
@@ -27,5 +27,8 @@ bool layer_name_is_whiteout(const char *name, size_t len);
  * image.
  */
 bool layer_name_is_aufs(const char *path);
+
+/* True for such a file that hard links of the same layer may be to. */
+bool layer_name_is_aufs_link(const char *path);
 
 #endif

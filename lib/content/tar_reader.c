@@ -331,6 +331,7 @@ static int read_header(struct tar_reader *reader, ducc_error **err)
 		result = take_block(reader, err);
 		if (result <= 0 || is_zero(reader->block))
 			return result < 0 ? -1 : 0;
+		reader->entry.offset += BLOCK;
 		return malformed(reader, "preceded by a lone zero block", err);
 	}
 	if (charge_header(reader, BLOCK, err) < 0 || decode_header(reader, err) < 0)
