@@ -1,4 +1,4 @@
-/* ducc-check: compare what is published in a repository with its manifests and listings. */
+/* ducc-check: compare a repository with its manifests and listings, or check the store. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,7 +6,8 @@
 
 static struct tool tool;
 static struct ducc_check_options options = {.size = sizeof(options)};
-static bool repair;
+static struct ducc_store_check_options store_options = {.size = sizeof(store_options)};
+static bool repair, check_store;
 
 static int option(int letter, const char *value)
 {
@@ -17,6 +18,9 @@ static int option(int letter, const char *value)
 	case 'R':
 		repair = true;
 		return 0;
+	case 'S':
+		check_store = true;
+		return 0;
 	default:
 		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	}
@@ -24,14 +28,16 @@ static int option(int letter, const char *value)
 
 static const struct tool_option own[] = {
 	{'d', "digest", NULL, "also compare the contents of files"},
-	{'j', "jobs", "jobs", "number of layers to compare in parallel"},
+	{'j', "jobs", "jobs", "number of layers, or files of the store, to check in parallel"},
 	{'R', "repair", NULL, "print records of what must be published again"},
+	{'S', "check-store", NULL, "check the store instead"},
 	{0},
 };
 
 static struct tool tool = {
 	.name = "ducc-check",
-	.usage = "[option ...] [image ...]",
+	.usage = "[option ...] [image ...]\n"
+		 "       ducc-check --check-store [option ...]",
 	.own = own,
 	.option = option,
 };
@@ -59,19 +65,28 @@ static bool on_broken(void *ctx, ducc_record *record)
 	return true;
 }
 
+static int check(ducc_session *session, ducc_error **err)
+{
+	return check_store ? ducc_store_check(session, &store_options, err)
+			   : ducc_check(session, &options, err);
+}
+
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
 	ducc_session *session;
 	ducc_error *err = NULL;
 
+	if (check_store && (argc > first || repair || options.contents))
+		tool_usage(&tool);
+	store_options.difference = on_difference;
 	options.images = (const char *const *)(argv + first);
 	options.n_images = (size_t)(argc - first);
 	options.difference = on_difference;
 	options.broken = repair ? on_broken : NULL;
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
-	if (ducc_check(session, &options, &err) < 0)
+	if (check(session, &err) < 0)
 		tool_fail(&tool, NULL, err);
 	ducc_close(session);
 	return tool_status(&tool);

@@ -106,6 +106,21 @@ printf x >"$S/oci-layout"
 ok "a damaged oci-layout" ready one
 ok "... is made anew" jq -e .imageLayoutVersion "$S/oci-layout"
 
+# ducc-check
+ok "nothing is wrong in the store" ducc-check --check-store -s "$S"
+is "... which is said with silence" "$(cat "$out")" ""
+flip "$S/layers/$(layer_of one 0).tar" 1100
+rm "$S/blobs/sha256/$(pinned "$(ready two)")"
+echo x >"$S/layers/stray"
+fails "three things are" ducc-check --check-store -s "$S"
+is "... which are found" "$(cut -f1,3 "$out" | sort | tr '\t' ' ')" "$(sort <<-END
+	damaged layers/$(layer_of one 0).tar
+	missing blobs/sha256/$(pinned "$(sed -n 2p "$tmp/records")")
+	orphan layers/stray
+END
+)"
+fails "images cannot be given" ducc-check --check-store -s "$S" one
+
 # A thing in the way in tmp
 rm -rf "$S"
 mkdir -p "$S/tmp/blobs-sha256-$(layer_of one 0)/x" "$S/tmp/layers-$(layer_of one 0).tar"
