@@ -172,6 +172,15 @@ for kind in directory cvmfs; do
 			"printf 'two\n' >$one/app/name; touch -d @1700000000 $one/app/name"
 	fi
 
+	if [ $kind = cvmfs ] && setfattr -n user.probe -v 1 "$tmp/content-cvmfs" 2>/dev/null; then
+		restore # what becomes of a hard link to a file in chunks
+		(cd "$(readlink -f "$R")" && setfattr -x user.chunks "$one/data/numbers")
+		fails "a file whose chunks are not there" check
+		is "... is found without reading it" "$(cut -f1,3 "$out" | grep "$one" | tr '\t' ' ')" "unreadable $one/data/numbers"
+		ok "... is repaired" repair
+		ok "... and can be read" check -d
+	fi
+
 	# Trees, and what says what is in them
 	fault "a missing flat tree" missing "$one" "rm -r $one"
 	fault "a missing layer" missing "$base" "rm -r $base"

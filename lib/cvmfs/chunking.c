@@ -166,17 +166,22 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 	return text.len ? buffer_steal(&text) : NULL;
 }
 
+/* True for a mount of CernVM-FS, where each file has the attribute that chunking_of() reads. */
+static bool is_mount(const struct repository *repository)
+{
+	return getxattr(repository->path, "user.root_hash", NULL, 0) > 0;
+}
+
 int chunking_check(const struct repository *repository, const char *path, uint64_t size,
 		   ducc_error **err)
 {
-	AUTO_FREE char *file = NULL;
+	AUTO_FREE char *file = format("%s/%s", repository->path, path);
+	enum chunking chunking = size < CHUNKS_MIN ? CHUNKING_WHOLE : chunking_of(repository, path);
 	struct chunks chunks = {.n = 0};
-	bool good;
+	bool good = chunking == CHUNKING_WHOLE ||
+		    (chunking == CHUNKING_CHUNKS ? read_chunks(&chunks, file, size)
+						 : !is_mount(repository));
 
-	if (!chunking_is_in_chunks(repository, path, size))
-		return 0;
-	file = format("%s/%s", repository->path, path);
-	good = read_chunks(&chunks, file, size);
 	buffer_free(&chunks.offsets);
 	buffer_free(&chunks.hashes);
 	return good ? 0 : error_set(err, "its chunks do not add up to its size");

@@ -37,6 +37,16 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 	pthread_mutex_unlock(&check->mutex);
 }
 
+bool check_is_stopped(struct check *check)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&check->mutex);
+	stopped = check->stopped;
+	pthread_mutex_unlock(&check->mutex);
+	return stopped;
+}
+
 static void image_differs(struct check *check, struct checked_image *image, const char *kind,
 			  const char *path, const char *expected, const char *found)
 {
@@ -353,7 +363,7 @@ static char *what_to_repair(const struct check *check, const struct checked_imag
 	return list.len ? buffer_steal(&list) : NULL;
 }
 
-/* The platform of an image: from its config; else from its label; else NULL.  The caller frees it. */
+/* The platform of an image, from its config, else from its label; or NULL.  The caller frees it. */
 static char *platform_of(const struct checked_image *image)
 {
 	const char *label = image->published->label;

@@ -53,6 +53,9 @@ struct check {
 void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
 		   const char *path, const char *expected, const char *found);
 
+/* True if a callback has stopped the check. */
+bool check_is_stopped(struct check *check);
+
 /* Checks the layers and flat trees (check_trees.c). */
 int check_trees(struct check *check, ducc_error **err);
 

@@ -291,7 +291,7 @@ static int check_one(void *ctx, size_t i, ducc_error **err)
 
 	if (context_cancelled(&batch->check->session->context))
 		return context_interrupted(err);
-	if (batch->check->stopped)
+	if (check_is_stopped(batch->check))
 		return 0;
 	memcpy(digest.hex, batch->trees->keys.list[i], sizeof(digest.hex));
 	object = batch->layers ? format(PRI_DIGEST, digest.hex) : xstrdup(tree->image->label);

@@ -44,7 +44,7 @@ struct listed_image {
 struct listed_layer {
 	cJSON *entry;              /* NULL: no longer listed */
 	struct listed_layer *same; /* NULL, or another entry with this ID */
-	bool linked;               /* its short name is among the outputs */
+	bool linked;               /* its short name is among the outputs; added in this run */
 	unsigned marks;            /* for podman_remove.c */
 };
 

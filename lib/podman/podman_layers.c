@@ -148,14 +148,14 @@ struct digest podman_add_layers(struct podman *podman, const struct podman_image
 
 	for (size_t i = 0; i < image->manifest->n; i++) {
 		const char *parent = i ? ids[i - 1].hex : "";
+		const struct listed_layer *layer;
 
 		ids[i] = choose_id(podman, parent, &image->config->diff_ids[i],
 				   &image->manifest->layers[i].digest);
-		bool listed = strmap_get(&podman->layers.by_id, ids[i].hex);
-
-		if (!listed)
+		layer = strmap_get(&podman->layers.by_id, ids[i].hex);
+		if (!layer)
 			list_layer(podman, image, i, ids, created);
-		if (!listed || image->again)
+		if (!layer || (image->again && !layer->linked))
 			add_layer_files(podman, image, i, ids);
 		link_layer(podman, &ids[i]);
 	}

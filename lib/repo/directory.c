@@ -62,7 +62,7 @@ static int make_parent(int repository, const char *path, const char **name)
 }
 
 /*
- * Replaces a directory by a staged one, whose name ends in its inode number (new_tree_name()).  The
+ * Replaces a directory by a staged one, whose name ends in its inode number (make_tree()).  The
  * old one is deleted with the directory of the transaction.
  */
 static int exchange(int repository, const char *from, int parent, const char *name)
@@ -283,8 +283,8 @@ static int make_directory(int directory, const char *path, ducc_error **err)
 
 /*
  * Makes a directory for a tree in the staging directory.  Its name, which the caller frees, ends in
- * its inode number, and is longer than other names: whoever carries out the plan recognises it, wherever
- * it is.
+ * its inode number, and is longer than other names: whoever carries out the plan recognises the
+ * tree by that, wherever it is.
  */
 static char *make_tree(struct directory *directory, int at, ducc_error **err)
 {
