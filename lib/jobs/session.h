@@ -30,7 +30,8 @@ struct ducc_session {
 	struct store_index *index;
 	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */
 	bool swept;             /* the store's tmp/ has been swept */
-	int input;              /* a copy of an archive on standard input, or -1 */
+	bool confined;
+	int input; /* a copy of an archive on standard input, or -1 */
 };
 
 /*
