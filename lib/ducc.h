@@ -10,9 +10,10 @@
  * error that the caller releases with ducc_error_free().  *err must be NULL before the call.
  *
  * The library never exits and never prints; it reports notices and progress through the
- * callbacks of struct ducc_options.  Callers that prefer EPIPE and EFBIG ignore SIGPIPE and
- * SIGXFSZ.  They must not ignore SIGCHLD: the library waits for its child processes.  It
- * aborts when memory is exhausted; sizes from external data are bounded before allocation.
+ * callbacks of struct ducc_options.  There is one exception: when memory is exhausted it says
+ * so on standard error and aborts; sizes from external data are bounded before allocation.
+ * Callers that prefer EPIPE and EFBIG ignore SIGPIPE and SIGXFSZ.  They must not ignore
+ * SIGCHLD: the library waits for its child processes.
  *
  * Threads: two threads must not use the same session, record or error at the same time.
  * Sessions are independent, even on the same store and repository, which are locked as

@@ -2,8 +2,9 @@
 #include "content/compression.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 /* RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2 (including skippable frames). */
 static bool is_gzip(const unsigned char *magic)
@@ -29,5 +30,5 @@ int compression_detect(const void *data, size_t len)
 void compression_undo(struct archive *archive, int filter)
 {
 	if (archive_read_append_filter(archive, filter) != ARCHIVE_OK)
-		abort();
+		out_of_memory();
 }

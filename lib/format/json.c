@@ -380,7 +380,7 @@ void json_set(cJSON *object, const char *key, cJSON *item)
 	if (old)
 		cJSON_Delete(cJSON_DetachItemViaPointer(object, old));
 	if (!cJSON_AddItemToObject(object, key, item))
-		abort();
+		out_of_memory();
 }
 
 void json_set_string(cJSON *object, const char *key, const char *value)
@@ -396,7 +396,7 @@ void json_set_size(cJSON *object, const char *key, uint64_t value)
 void json_append(cJSON *array, cJSON *item)
 {
 	if (!cJSON_AddItemToArray(array, item))
-		abort();
+		out_of_memory();
 }
 
 cJSON *json_copy(const cJSON *item)

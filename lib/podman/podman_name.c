@@ -2,10 +2,9 @@
 #include "podman/podman_name.h"
 
 #include <regex.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/buffer.h"
+#include "base/mem.h"
 #include "format/reference.h"
 
 #define HUB DOCKER_HUB "/"
@@ -17,7 +16,7 @@ static bool matches(const char *value, const char *pattern)
 	bool match;
 
 	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		abort();
+		out_of_memory();
 	match = !regexec(&regex, value, 0, NULL, 0);
 	regfree(&regex);
 	return match;
