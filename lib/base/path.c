@@ -179,6 +179,13 @@ bool path_exists(int root, const char *path)
 	return fd >= 0;
 }
 
+bool path_is_absent(int root, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
+
+	return fd < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)
 {
 	AUTO_CLOSE int fd = path_open_file(root, path);

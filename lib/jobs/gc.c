@@ -135,7 +135,7 @@ static bool is_stale(void *ctx, const struct scheduled *scheduled)
 	case REPO_TREE_NONE:
 		return false;
 	}
-	return repository_has(&gc->repository, listing);
+	return !repository_lacks(&gc->repository, listing);
 }
 
 static int make_plan(struct gc *gc, ducc_error **err)
@@ -333,7 +333,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	schedule_sort(&schedule);
 	for (size_t i = 0; i < gc->schedule.n && !changed; i++)
 		changed = !schedule_find(&schedule, gc->schedule.entries[i].path) &&
-			  repository_has(&gc->repository, gc->schedule.entries[i].path);
+			  !repository_lacks(&gc->repository, gc->schedule.entries[i].path);
 	if (!changed) {
 		schedule_free(&schedule);
 		return 0;

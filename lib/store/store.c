@@ -57,7 +57,7 @@ static int write_layout(const struct store *store)
 {
 	/* If there are images, index.json is recovered (index.h). */
 	if (directory_is_empty(store->fd, "blobs/sha256") &&
-	    !path_exists(store->fd, "index.json") &&
+	    path_is_absent(store->fd, "index.json") &&
 	    file_replace(store->fd, "index.json", empty_index, sizeof(empty_index) - 1) < 0)
 		return -1;
 	if (fsync(store->fd) < 0 ||
