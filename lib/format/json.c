@@ -2,6 +2,7 @@
 #include "format/json.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 
 #include "base/mem.h"
@@ -217,7 +218,10 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 
 	if (check_bytes(data, len, what, &whole, err) < 0)
 		return NULL;
+	errno = 0;
 	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+	if (!json && errno == ENOMEM)
+		out_of_memory();
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 

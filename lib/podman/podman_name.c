@@ -1,6 +1,7 @@
 /* The names of images in Podman's store: see podman_name.h. */
 #include "podman/podman_name.h"
 
+#include <errno.h>
 #include <regex.h>
 
 #include "base/buffer.h"
@@ -17,7 +18,10 @@ static bool matches(const char *value, const char *pattern)
 
 	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
 		out_of_memory();
+	errno = 0; /* glibc reports any failure as no match */
 	match = !regexec(&regex, value, 0, NULL, 0);
+	if (!match && errno == ENOMEM)
+		out_of_memory();
 	regfree(&regex);
 	return match;
 }

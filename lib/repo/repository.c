@@ -103,7 +103,7 @@ int repository_read(const struct repository *repository, const char *path, size_
 	if (!repository->path)
 		return 0;
 	if (root < 0)
-		return error_errno(err, errno, "repository %s", repository->name);
+		return error_errno(err, errno, "%s", path);
 	if (path_is_absent(root, path))
 		return 0;
 	return path_read(root, path, limit, data, len, err) < 0 ? -1 : 1;
