@@ -1,5 +1,5 @@
-# ducc: make, make check, make install.  SAN=1 builds with the sanitizers, WERROR=1 makes
-# warnings errors.
+# ducc: make, make check, make install.  SAN=1 builds with AddressSanitizer and UBSan, TSAN=1 with
+# ThreadSanitizer; WERROR=1 makes warnings errors.
 
 PREFIX = /usr/local
 DESTDIR =
@@ -21,6 +21,11 @@ ifdef SAN
 B = build/san
 CFLAGS = -O1 -g -fno-omit-frame-pointer
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+endif
+ifdef TSAN
+B = build/tsan
+CFLAGS = -O1 -g -fno-omit-frame-pointer
+SANFLAGS = -fsanitize=thread
 endif
 ifdef LIBFUZZER
 B = build/fuzz
