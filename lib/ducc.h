@@ -259,8 +259,8 @@ enum ducc_confinement {
 /*
  * Confines the calling thread, and all threads and processes that it starts later, for the rest
  * of their lives, to what these jobs of the session need, as far as the kernel supports it: see
- * ducc(7).  Prevents damage by an image that exploits a flaw.  `dir`, the only directory for
- * ducc_extract(), is created; it may be NULL.  For DUCC_CONFINE_FETCH it also starts a process
+ * ducc(7).  This limits what an image can do that exploits a flaw.  `dir`, the only directory
+ * for ducc_extract(), is created; it may be NULL.  For DUCC_CONFINE_FETCH it also starts a process
  * that runs credential helpers until ducc_close().  Call it before other threads are started.
  * It reports at DUCC_INFO what is enforced.  Returns 0, also if this session is confined
  * already, or -1 with *err set.

@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=trees.sh
 . "${0%/*}/trees.sh"
-need jq perl skopeo umoci
+need curl docker-registry jq perl skopeo umoci
 
 seed=${FAULT_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 faults=${FAULTS:-$(amount 150 6000 80)}
@@ -65,6 +65,9 @@ state() { # NAME: keep what $work is now
 	cp -a "$work" "$tmp/$1"
 }
 mkdir -p "$work"
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+scenario pull '' ducc-fetch -q -s "$S" "$registry/app:1"
 scenario fetch '' ducc-fetch -q -s "$S" "oci:$tmp/oci:app"
 old=$(ducc-fetch -q -s "$S" "oci:$tmp/oci:old" | ducc-unpack -q -s "$S" | cut -f1)
 state old
@@ -92,6 +95,7 @@ scenario clean "$tmp/published" ducc-gc --store -q -g 0 -s "$S"
 scenario thin "$tmp/published" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
 scenario extract "$tmp/unpacked" ducc-unpack -q -s "$S" -x "$work/root" "$app"
 printf root >"$tmp/scenarios/extract/remove"
+between pull store
 between fetch store
 between thin thin
 between thin-platforms thin
@@ -111,7 +115,7 @@ state cvmfs-old
 scenario cvmfs-more "$tmp/cvmfs-old" ducc-publish -q -w 9 -s "$S" -r t.example.org "$app"
 ducc-publish -q -s "$S" -r t.example.org "$app" >"$out"
 state cvmfs-both
-scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc -q -w 9 -f -g 0 -m 0 -r t.example.org "$old"
+scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc -w 9 -f -g 0 -m 0 -r t.example.org "$old"
 rm -r "$work"
 
 # The reference for all is what an undisturbed run leaves; that is right, too.

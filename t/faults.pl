@@ -115,8 +115,8 @@ sub temporary { # what the next run removes, or has to
 	return $_[0] =~ m{^/(?:store|thin)/tmp/|\.new$|/\.transaction(/|$)|^/root/} || ignored($_[0]);
 }
 
-sub ignored { # downloads that can be resumed, the inside of CernVM-FS, and names that are never the same
-	return $_[0] =~ m{^/(?:store|thin)/tmp/blobs-|^/sys/|/\.metadata/\.log/};
+sub ignored { # downloads that can be resumed, the inside of CernVM-FS, and what depends on the number of runs
+	return $_[0] =~ m{^/(?:store|thin)/tmp/blobs-|^/sys/|/\.metadata/(?:\.log/|remove-schedule\.json$)};
 }
 
 sub differences {

@@ -184,16 +184,19 @@ static int serve(int fd)
 	return send_text(fd, answer.data ? answer.data : "", answer.len);
 }
 
+#define AGENT (STDERR_FILENO + 1) /* descriptor */
+
 /* The agent keeps standard error, on which helpers prompt, but nothing else of its parent. */
 static void be_agent(int socket)
 {
+	int away = fcntl(socket, F_DUPFD_CLOEXEC, AGENT + 1); /* it may have any number */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-	    dup3(socket, STDERR_FILENO + 1, O_CLOEXEC) < 0)
+	    dup3(away, AGENT, O_CLOEXEC) < 0)
 		return;
-	syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0);
-	while (!serve(STDERR_FILENO + 1))
+	syscall(SYS_close_range, AGENT + 1, ~0U, 0);
+	while (!serve(AGENT))
 		;
 }
 
