@@ -85,4 +85,14 @@ ok "a compressed archive finds room in \$TMPDIR" ducc-fetch -q -s "$S" "oci-arch
 like "-v tells what is enforced" "$(ducc-fetch -v -s "$S" "$registry/app:1" 2>&1)" \
 	'^ducc-fetch: confined: files \(Landlock [0-9]+\), system calls \(seccomp\)$'
 
+# A kernel that cannot do it
+without() { # CALLS: of those that confine
+	FAULT="confine 1 38 $1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		ducc-unpack -v -s "$S" localhost/app:latest 2>&1
+}
+like "without Landlock the tools work, and say so" "$(without 1)" \
+	'^ducc-unpack: confined: system calls \(seccomp\); not supported by the kernel: files \(Landlock\)$'
+like "... and so without both" "$(without 9)" '^ducc-unpack: not confined: the kernel supports neither Landlock nor seccomp$'
+like "... and do their job" "$(without 9)" '^localhost/app:latest$'
+
 done_testing

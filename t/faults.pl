@@ -48,6 +48,7 @@ my %codes = (
 	socket => [ECONNRESET, ETIMEDOUT],
 	random => [],    # does not fail
 	locale => [ENOMEM],
+	confine => [ENOSYS, EPERM, E2BIG],
 	memory => [ENOMEM],
 );
 my %passing = map { $_ => 1 } EINTR, $SHORT;

@@ -18,12 +18,14 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define KINDS(each)                                                                                \
-	each(open) each(read) each(write) each(fsync) each(truncate) each(seek) each(close)        \
-		each(stat) each(rename) each(link) each(symlink) each(mkdir) each(mknod)           \
-			each(unlink) each(readlink) each(directory) each(lock) each(attributes)    \
-				each(copy) each(thread) each(pipe) each(spawn) each(wait)          \
-					each(poll) each(socket) each(random) each(locale)
+/* clang-format off */
+#define KINDS(each) \
+	each(open) each(read) each(write) each(fsync) each(truncate) each(seek) each(close) \
+	each(stat) each(rename) each(link) each(symlink) each(mkdir) each(mknod) each(unlink) \
+	each(readlink) each(directory) each(lock) each(attributes) each(copy) each(thread) \
+	each(pipe) each(spawn) each(wait) each(poll) each(socket) each(random) each(locale) \
+	each(confine)
+/* clang-format on */
 #include "inject.h"
 
 #define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
@@ -94,10 +96,25 @@ int openat(int dir, const char *path, int flags, ...)
 	return -1;
 }
 
-/* openat2(2) has no wrapper. */
+/* These have no wrapper. */
+static int inject_number(long number)
+{
+	switch (number) {
+	case SYS_openat2:
+		return inject(KIND_open);
+	case SYS_landlock_create_ruleset:
+	case SYS_landlock_add_rule:
+	case SYS_landlock_restrict_self:
+	case SYS_seccomp:
+		return inject(KIND_confine);
+	default:
+		return 0;
+	}
+}
+
 long syscall(long number, ...)
 {
-	int code = number == SYS_openat2 ? inject(KIND_open) : 0;
+	int code = inject_number(number);
 	va_list args;
 	long a[6];
 
