@@ -31,29 +31,29 @@
 #define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 /* A function that returns FAILED, and sets errno. */
-#define WRAP_AS(failed, kind, type, name, parameters, arguments)                                   \
+#define WRAP_AS(failed, kind, type, name, parameters, ...)                                         \
 	type name parameters                                                                       \
 	{                                                                                          \
 		int code = inject(KIND_##kind);                                                    \
                                                                                                    \
 		if (!code)                                                                         \
-			return NEXT(name) arguments;                                               \
+			return NEXT(name)(__VA_ARGS__);                                            \
 		errno = code;                                                                      \
 		return failed;                                                                     \
 	}
 #define WRAP(...) WRAP_AS(-1, __VA_ARGS__)
 
 /* One that returns an errno value. */
-#define WRAP_CODE(kind, type, name, parameters, arguments)                                         \
+#define WRAP_CODE(kind, type, name, parameters, ...)                                               \
 	type name parameters                                                                       \
 	{                                                                                          \
 		int code = inject(KIND_##kind);                                                    \
                                                                                                    \
-		return code ? code : NEXT(name) arguments;                                         \
+		return code ? code : NEXT(name)(__VA_ARGS__);                                      \
 	}
 
 /* One that transfers `len' bytes. */
-#define WRAP_SHORT(kind, name, parameters, arguments)                                              \
+#define WRAP_SHORT(kind, name, parameters, ...)                                                    \
 	ssize_t name parameters                                                                    \
 	{                                                                                          \
 		int code = inject(KIND_##kind);                                                    \
@@ -61,7 +61,7 @@
 		if (code == SHORT)                                                                 \
 			len = len ? 1 : 0;                                                         \
 		if (code <= 0)                                                                     \
-			return NEXT(name) arguments;                                               \
+			return NEXT(name)(__VA_ARGS__);                                            \
 		errno = code;                                                                      \
 		return -1;                                                                         \
 	}
@@ -139,14 +139,14 @@ int close(int fd)
 	return -1;
 }
 
-WRAP_SHORT(read, read, (int fd, void *data, size_t len), (fd, data, len))
-WRAP_SHORT(read, pread, (int fd, void *data, size_t len, off_t at), (fd, data, len, at))
-WRAP_SHORT(write, write, (int fd, const void *data, size_t len), (fd, data, len))
-WRAP_SHORT(socket, send, (int fd, const void *data, size_t len, int flags), (fd, data, len, flags))
-WRAP_SHORT(socket, recv, (int fd, void *data, size_t len, int flags), (fd, data, len, flags))
+WRAP_SHORT(read, read, (int fd, void *data, size_t len), fd, data, len)
+WRAP_SHORT(read, pread, (int fd, void *data, size_t len, off_t at), fd, data, len, at)
+WRAP_SHORT(write, write, (int fd, const void *data, size_t len), fd, data, len)
+WRAP_SHORT(socket, send, (int fd, const void *data, size_t len, int flags), fd, data, len, flags)
+WRAP_SHORT(socket, recv, (int fd, void *data, size_t len, int flags), fd, data, len, flags)
 WRAP_SHORT(copy, copy_file_range,
-	   (int in, off_t *in_at, int out, off_t *out_at, size_t len, unsigned flags),
-	   (in, in_at, out, out_at, len, flags))
+	   (int in, off_t *in_at, int out, off_t *out_at, size_t len, unsigned flags), in, in_at,
+	   out, out_at, len, flags)
 /* A disk is slow, and nobody pulls the plug. */
 static int sync_nothing(void)
 {
@@ -166,78 +166,88 @@ int syncfs(int fd)
 	return sync_nothing();
 }
 
-WRAP(truncate, int, ftruncate, (int fd, off_t len), (fd, len))
-WRAP(seek, off_t, lseek, (int fd, off_t at, int whence), (fd, at, whence))
-WRAP(stat, int, fstat, (int fd, struct stat *st), (fd, st))
-WRAP(stat, int, stat, (const char *path, struct stat *st), (path, st))
-WRAP(stat, int, lstat, (const char *path, struct stat *st), (path, st))
-WRAP(stat, int, fstatat, (int dir, const char *path, struct stat *st, int flags),
-     (dir, path, st, flags))
-WRAP(stat, int, statx, (int dir, const char *path, int flags, unsigned mask, struct statx *st),
-     (dir, path, flags, mask, st))
-WRAP(stat, int, statvfs, (const char *path, struct statvfs *st), (path, st))
-WRAP(stat, int, access, (const char *path, int mode), (path, mode))
-WRAP(rename, int, renameat, (int from, const char *a, int to, const char *b), (from, a, to, b))
-WRAP(link, int, linkat, (int from, const char *a, int to, const char *b, int flags),
-     (from, a, to, b, flags))
-WRAP(symlink, int, symlinkat, (const char *target, int dir, const char *path), (target, dir, path))
-WRAP(mkdir, int, mkdir, (const char *path, mode_t mode), (path, mode))
-WRAP(mkdir, int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
-WRAP(mknod, int, mknodat, (int dir, const char *path, mode_t mode, dev_t dev),
-     (dir, path, mode, dev))
-WRAP(mknod, int, mkfifoat, (int dir, const char *path, mode_t mode), (dir, path, mode))
-WRAP(unlink, int, unlink, (const char *path), (path))
-WRAP(unlink, int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
-WRAP(readlink, ssize_t, readlinkat, (int dir, const char *path, char *text, size_t len),
-     (dir, path, text, len))
-WRAP_AS(NULL, readlink, char *, realpath, (const char *path, char *text), (path, text))
-WRAP_AS(NULL, directory, DIR *, fdopendir, (int fd), (fd))
-WRAP_AS(NULL, directory, struct dirent *, readdir, (DIR * stream), (stream))
+WRAP(truncate, int, ftruncate, (int fd, off_t len), fd, len)
+WRAP(seek, off_t, lseek, (int fd, off_t at, int whence), fd, at, whence)
+WRAP(stat, int, fstat, (int fd, struct stat *st), fd, st)
+WRAP(stat, int, stat, (const char *path, struct stat *st), path, st)
+WRAP(stat, int, lstat, (const char *path, struct stat *st), path, st)
+WRAP(stat, int, fstatat, (int dir, const char *path, struct stat *st, int flags), dir, path, st,
+     flags)
+WRAP(stat, int, statx, (int dir, const char *path, int flags, unsigned mask, struct statx *st), dir,
+     path, flags, mask, st)
+WRAP(stat, int, statvfs, (const char *path, struct statvfs *st), path, st)
+WRAP(stat, int, access, (const char *path, int mode), path, mode)
+WRAP(rename, int, renameat, (int from, const char *a, int to, const char *b), from, a, to, b)
+WRAP(link, int, linkat, (int from, const char *a, int to, const char *b, int flags), from, a, to, b,
+     flags)
+WRAP(symlink, int, symlinkat, (const char *target, int dir, const char *path), target, dir, path)
+WRAP(mkdir, int, mkdir, (const char *path, mode_t mode), path, mode)
+WRAP(mkdir, int, mkdirat, (int dir, const char *path, mode_t mode), dir, path, mode)
+WRAP(mknod, int, mknodat, (int dir, const char *path, mode_t mode, dev_t dev), dir, path, mode, dev)
+WRAP(mknod, int, mkfifoat, (int dir, const char *path, mode_t mode), dir, path, mode)
+WRAP(unlink, int, unlink, (const char *path), path)
+WRAP(unlink, int, unlinkat, (int dir, const char *path, int flags), dir, path, flags)
+WRAP(readlink, ssize_t, readlinkat, (int dir, const char *path, char *text, size_t len), dir, path,
+     text, len)
+WRAP_AS(NULL, readlink, char *, realpath, (const char *path, char *text), path, text)
+WRAP_AS(NULL, directory, DIR *, fdopendir, (int fd), fd)
+
+struct dirent *readdir(DIR *stream)
+{
+	struct dirent *(*next)(DIR * stream) = NEXT(readdir);
+	int code = inject(KIND_directory);
+
+	if (!code)
+		return next(stream);
+	errno = code;
+	return NULL;
+}
+
 WRAP(directory, int, scandir,
      (const char *path, struct dirent ***list, int (*filter)(const struct dirent *),
       int (*compare)(const struct dirent **, const struct dirent **)),
-     (path, list, filter, compare))
-WRAP(lock, int, flock, (int fd, int how), (fd, how))
-WRAP(attributes, int, fchmod, (int fd, mode_t mode), (fd, mode))
-WRAP(attributes, int, fchmodat, (int dir, const char *path, mode_t mode, int flags),
-     (dir, path, mode, flags))
-WRAP(attributes, int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
-WRAP(attributes, int, fchownat, (int dir, const char *path, uid_t uid, gid_t gid, int flags),
-     (dir, path, uid, gid, flags))
-WRAP(attributes, int, futimens, (int fd, const struct timespec times[2]), (fd, times))
+     path, list, filter, compare)
+WRAP(lock, int, flock, (int fd, int how), fd, how)
+WRAP(attributes, int, fchmod, (int fd, mode_t mode), fd, mode)
+WRAP(attributes, int, fchmodat, (int dir, const char *path, mode_t mode, int flags), dir, path,
+     mode, flags)
+WRAP(attributes, int, fchown, (int fd, uid_t uid, gid_t gid), fd, uid, gid)
+WRAP(attributes, int, fchownat, (int dir, const char *path, uid_t uid, gid_t gid, int flags), dir,
+     path, uid, gid, flags)
+WRAP(attributes, int, futimens, (int fd, const struct timespec times[2]), fd, times)
 WRAP(attributes, int, utimensat,
-     (int dir, const char *path, const struct timespec times[2], int flags),
-     (dir, path, times, flags))
+     (int dir, const char *path, const struct timespec times[2], int flags), dir, path, times,
+     flags)
 WRAP(attributes, int, fsetxattr,
-     (int fd, const char *name, const void *value, size_t len, int flags),
-     (fd, name, value, len, flags))
+     (int fd, const char *name, const void *value, size_t len, int flags), fd, name, value, len,
+     flags)
 WRAP(attributes, int, lsetxattr,
-     (const char *path, const char *name, const void *value, size_t len, int flags),
-     (path, name, value, len, flags))
-WRAP(attributes, ssize_t, fgetxattr, (int fd, const char *name, void *value, size_t len),
-     (fd, name, value, len))
+     (const char *path, const char *name, const void *value, size_t len, int flags), path, name,
+     value, len, flags)
+WRAP(attributes, ssize_t, fgetxattr, (int fd, const char *name, void *value, size_t len), fd, name,
+     value, len)
 WRAP(attributes, ssize_t, lgetxattr, (const char *path, const char *name, void *value, size_t len),
-     (path, name, value, len))
+     path, name, value, len)
 WRAP(attributes, ssize_t, getxattr, (const char *path, const char *name, void *value, size_t len),
-     (path, name, value, len))
+     path, name, value, len)
 WRAP_CODE(thread, int, pthread_create,
 	  (pthread_t * id, const pthread_attr_t *attributes, void *(*function)(void *), void *data),
-	  (id, attributes, function, data))
-WRAP(pipe, int, pipe2, (int fds[2], int flags), (fds, flags))
-WRAP(pipe, int, memfd_create, (const char *name, unsigned flags), (name, flags))
-WRAP(pipe, int, socketpair, (int domain, int type, int protocol, int fds[2]),
-     (domain, type, protocol, fds))
-WRAP(pipe, int, dup2, (int from, int to), (from, to))
+	  id, attributes, function, data)
+WRAP(pipe, int, pipe2, (int fds[2], int flags), fds, flags)
+WRAP(pipe, int, memfd_create, (const char *name, unsigned flags), name, flags)
+WRAP(pipe, int, socketpair, (int domain, int type, int protocol, int fds[2]), domain, type,
+     protocol, fds)
+WRAP(pipe, int, dup2, (int from, int to), from, to)
 WRAP_CODE(spawn, int, posix_spawnp,
 	  (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
 	   const posix_spawnattr_t *attributes, char *const *argv, char *const *environment),
-	  (pid, file, actions, attributes, argv, environment))
-WRAP(spawn, pid_t, fork, (void), ())
-WRAP(wait, pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status, flags))
-WRAP(poll, int, poll, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
-WRAP(socket, int, socket, (int domain, int type, int protocol), (domain, type, protocol))
-WRAP(socket, int, connect, (int fd, const struct sockaddr *address, socklen_t len),
-     (fd, address, len))
-WRAP(random, ssize_t, getrandom, (void *data, size_t len, unsigned flags), (data, len, flags))
-WRAP_AS(NULL, locale, locale_t, newlocale, (int mask, const char *name, locale_t base),
-	(mask, name, base))
+	  pid, file, actions, attributes, argv, environment)
+WRAP(spawn, pid_t, fork, (void), )
+WRAP(wait, pid_t, waitpid, (pid_t pid, int *status, int flags), pid, status, flags)
+WRAP(poll, int, poll, (struct pollfd * fds, nfds_t n, int timeout), fds, n, timeout)
+WRAP(socket, int, socket, (int domain, int type, int protocol), domain, type, protocol)
+WRAP(socket, int, connect, (int fd, const struct sockaddr *address, socklen_t len), fd, address,
+     len)
+WRAP(random, ssize_t, getrandom, (void *data, size_t len, unsigned flags), data, len, flags)
+WRAP_AS(NULL, locale, locale_t, newlocale, (int mask, const char *name, locale_t base), mask, name,
+	base)

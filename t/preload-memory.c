@@ -7,10 +7,10 @@
 #define KINDS(each) each(memory)
 #include "inject.h"
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
+void *next_malloc(size_t size) __asm__("__libc_malloc");
+void *next_calloc(size_t n, size_t size) __asm__("__libc_calloc");
+void *next_realloc(void *pointer, size_t size) __asm__("__libc_realloc");
+void *next_memalign(size_t alignment, size_t size) __asm__("__libc_memalign");
 
 static bool is_exhausted(void *caller)
 {
@@ -28,27 +28,27 @@ static bool is_exhausted(void *caller)
 
 void *malloc(size_t size)
 {
-	return is_exhausted(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+	return is_exhausted(__builtin_return_address(0)) ? NULL : next_malloc(size);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return is_exhausted(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
+	return is_exhausted(__builtin_return_address(0)) ? NULL : next_calloc(n, size);
 }
 
 void *realloc(void *pointer, size_t size)
 {
-	return is_exhausted(__builtin_return_address(0)) ? NULL : __libc_realloc(pointer, size);
+	return is_exhausted(__builtin_return_address(0)) ? NULL : next_realloc(pointer, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-	return is_exhausted(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
+	return is_exhausted(__builtin_return_address(0)) ? NULL : next_memalign(alignment, size);
 }
 
 int posix_memalign(void **pointer, size_t alignment, size_t size)
 {
 	*pointer =
-		is_exhausted(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
+		is_exhausted(__builtin_return_address(0)) ? NULL : next_memalign(alignment, size);
 	return *pointer ? 0 : ENOMEM;
 }
