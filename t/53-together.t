@@ -76,7 +76,7 @@ collect() {
 	ducc-gc -s "$S" -r "$R" $refs
 }
 clean() {
-	ducc-gc --store -g 1 -s "$S" -r "$R"
+	ducc-gc --clean-store -g 1 -s "$S" -r "$R"
 }
 thin() {
 	ducc-fetch -q -s "$S" "$one" | ducc-thin -q -s "$tmp/reference" -r "$tmp/repo.two" -o "$tmp/thin" >"$1.out"

@@ -91,7 +91,7 @@ state published-both
 scenario thin-platforms "$tmp/published-both" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
 scenario gc-platform "$tmp/published-both" ducc-gc -f -g 0 -m 0 -r "$R" "$old" "$app"
 scenario gc "$tmp/published" ducc-gc -f -g 0 -m 0 -r "$R" "$old"
-scenario clean "$tmp/published" ducc-gc --store -q -g 0 -s "$S"
+scenario clean "$tmp/published" ducc-gc --clean-store -q -g 0 -s "$S"
 scenario thin "$tmp/published" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
 scenario extract "$tmp/unpacked" ducc-unpack -q -s "$S" -x "$work/root" "$app"
 printf root >"$tmp/scenarios/extract/remove"
