@@ -1,5 +1,5 @@
-# ducc: make, make check, make install.  SAN=1 builds with the sanitizers, WERROR=1 makes
-# warnings errors.
+# ducc: make, make check, make install.  SAN=1 builds with AddressSanitizer and UBSan, TSAN=1 with
+# ThreadSanitizer; WERROR=1 makes warnings errors.
 
 PREFIX = /usr/local
 DESTDIR =
@@ -21,6 +21,11 @@ ifdef SAN
 B = build/san
 CFLAGS = -O1 -g -fno-omit-frame-pointer
 SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+endif
+ifdef TSAN
+B = build/tsan
+CFLAGS = -O1 -g -fno-omit-frame-pointer
+SANFLAGS = -fsanitize=thread
 endif
 ifdef LIBFUZZER
 B = build/fuzz
@@ -53,8 +58,10 @@ FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
 UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(FUZZERS:%=$B/t/fuzz-%)
 # What tests need to call functions of the library that no tool offers.
 DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
+# What tests preload into the tools.
+PRELOADS = $(patsubst t/%.c,$B/t/%.so,$(wildcard t/preload-*.c))
 
-all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $(DRIVERS)
+all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $(DRIVERS) $(PRELOADS)
 
 $B/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -86,6 +93,11 @@ $B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/libducc.so
 $B/t/%: t/%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
+
+$B/t/preload-%.so: t/preload-%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -fvisibility=default $(CPPFLAGS) -MMD -MP \
+		-shared -o $@ $< $(LDFLAGS)
 
 # The same properties, with libFuzzer looking for what breaks them: make fuzz [SECONDS=60].
 SECONDS = 60

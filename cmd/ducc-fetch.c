@@ -54,6 +54,8 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	char **platforms;
 
+	if (ducc_confine(session, DUCC_CONFINE_FETCH, NULL, err) < 0)
+		return -1;
 	if (!all_platforms)
 		return fetch_one(session, record);
 	platforms = ducc_platforms(session, record, err);

@@ -80,9 +80,7 @@ static ducc_record **read_all(struct input *input, size_t *n)
 	while ((record = input_next(input, true))) {
 		if (*n == capacity) {
 			capacity = capacity * 2 + 64;
-			records = reallocarray(records, capacity, sizeof(*records));
-			if (!records)
-				abort();
+			records = tool_allocated(reallocarray(records, capacity, sizeof(*records)));
 		}
 		records[(*n)++] = record;
 	}

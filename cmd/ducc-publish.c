@@ -54,14 +54,6 @@ struct batch {
 	size_t n, capacity;
 };
 
-static void *grow(void *array, size_t n, size_t size)
-{
-	array = reallocarray(array, n, size);
-	if (!array)
-		abort();
-	return array;
-}
-
 static bool same_repository(const ducc_session *session, const ducc_record *a, const ducc_record *b)
 {
 	const char *x = ducc_repository(session, a), *y = ducc_repository(session, b);
@@ -73,7 +65,8 @@ static void add(struct batch *batch, ducc_record *record)
 {
 	if (batch->n == batch->capacity) {
 		batch->capacity = batch->capacity * 2 + 16;
-		batch->records = grow(batch->records, batch->capacity, sizeof(*batch->records));
+		batch->records = tool_allocated(
+			reallocarray(batch->records, batch->capacity, sizeof(*batch->records)));
 	}
 	batch->records[batch->n++] = record;
 }
@@ -84,10 +77,8 @@ static void publish(ducc_session *session, struct batch *batch)
 
 	for (; done < batch->n && !tool_is_cancelled(); done += n) {
 		ducc_record **records = batch->records + done;
-		ducc_error **errors = calloc(batch->n - done, sizeof(ducc_error *));
+		ducc_error **errors = tool_allocated(calloc(batch->n - done, sizeof(ducc_error *)));
 
-		if (!errors)
-			abort();
 		n = ducc_publish(session, records, batch->n - done, errors);
 		for (size_t i = 0; i < n; i++) {
 			if (errors[i])

@@ -73,7 +73,8 @@ static void raise_files(void)
 
 static int unpack(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	if (ducc_unpack(session, record, err) < 0)
+	if (ducc_confine(session, DUCC_CONFINE_UNPACK, directory, err) < 0 ||
+	    ducc_unpack(session, record, err) < 0)
 		return -1;
 	if (!directory || tool.options.dry_run)
 		return 0;

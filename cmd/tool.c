@@ -71,6 +71,14 @@ void tool_usage(const struct tool *tool)
 	exit(EXIT_USAGE);
 }
 
+void *tool_allocated(void *pointer)
+{
+	if (pointer)
+		return pointer;
+	fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+	abort();
+}
+
 bool tool_parse_number(const char *text, unsigned max, unsigned *number)
 {
 	char *end;
@@ -262,10 +270,8 @@ struct input {
 
 struct input *tool_input(struct tool *tool, char **operands, int n)
 {
-	struct input *input = calloc(1, sizeof(*input));
+	struct input *input = tool_allocated(calloc(1, sizeof(*input)));
 
-	if (!input)
-		abort();
 	input->tool = tool;
 	input->operands = n ? operands : NULL;
 	input->n = n;
@@ -288,9 +294,7 @@ static bool fill(struct input *input, bool wait)
 		return false;
 	if (input->capacity - input->len < 4096) {
 		input->capacity = input->capacity * 2 + 8192;
-		input->data = realloc(input->data, input->capacity);
-		if (!input->data)
-			abort();
+		input->data = tool_allocated(realloc(input->data, input->capacity));
 	}
 	do
 		n = read(STDIN_FILENO, input->data + input->len, input->capacity - input->len - 1);
@@ -395,9 +399,7 @@ static char *next_line(struct input *input, bool wait)
 			input->len -= len;
 			continue;
 		}
-		text = strndup(input->data, len);
-		if (!text)
-			abort();
+		text = tool_allocated(strndup(input->data, len));
 		len += newline != NULL;
 		memmove(input->data, input->data + len, input->len - len);
 		input->len -= len;
@@ -424,7 +426,7 @@ ducc_record *input_next(struct input *input, bool wait)
 			if (!input->n)
 				return NULL;
 			input->n--;
-			text = strdup(*input->operands++);
+			text = tool_allocated(strdup(*input->operands++));
 		} else {
 			text = next_line(input, wait);
 			if (!text)

@@ -46,6 +46,9 @@ void tool_usage(const struct tool *tool) __attribute__((noreturn));
 bool tool_parse_number(const char *text, unsigned max, unsigned *number);
 bool tool_parse_size(const char *text, uint64_t *bytes);
 
+/* The pointer that an allocation returned; aborts with a message if that is NULL. */
+void *tool_allocated(void *pointer);
+
 /* Starts a session; exits if that fails. */
 ducc_session *tool_session(struct tool *tool);
 

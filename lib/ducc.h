@@ -10,9 +10,10 @@
  * error that the caller releases with ducc_error_free().  *err must be NULL before the call.
  *
  * The library never exits and never prints; it reports notices and progress through the
- * callbacks of struct ducc_options.  Callers that prefer EPIPE and EFBIG ignore SIGPIPE and
- * SIGXFSZ.  They must not ignore SIGCHLD: the library waits for its child processes.  It
- * aborts when memory is exhausted; sizes from external data are bounded before allocation.
+ * callbacks of struct ducc_options.  There is one exception: when memory is exhausted it says
+ * so on standard error and aborts; sizes from external data are bounded before allocation.
+ * Callers that prefer EPIPE and EFBIG ignore SIGPIPE and SIGXFSZ.  They must not ignore
+ * SIGCHLD: the library waits for its child processes.
  *
  * Threads: two threads must not use the same session, record or error at the same time.
  * Sessions are independent, even on the same store and repository, which are locked as
@@ -248,6 +249,24 @@ typedef struct ducc_session ducc_session;
  */
 DUCC_PUBLIC ducc_session *ducc_open(const struct ducc_options *options, ducc_error **err);
 DUCC_PUBLIC void ducc_close(ducc_session *session);
+
+/* The jobs that a confined thread can do, besides those that only read. */
+enum ducc_confinement {
+	DUCC_CONFINE_FETCH,  /* ducc_fetch() and ducc_platforms(); creates the store */
+	DUCC_CONFINE_UNPACK, /* ducc_unpack() and ducc_extract(); the store must exist */
+};
+
+/*
+ * Confines the calling thread, and all threads and processes that it starts later, for the rest
+ * of their lives, to what these jobs of the session need, as far as the kernel supports it: see
+ * ducc(7).  This limits what an image can do that exploits a flaw.  `dir`, the only directory
+ * for ducc_extract(), is created; it may be NULL.  For DUCC_CONFINE_FETCH it also starts a process
+ * that runs credential helpers until ducc_close().  Call it before other threads are started.
+ * It reports at DUCC_INFO what is enforced.  Returns 0, also if this session is confined
+ * already, or -1 with *err set.
+ */
+DUCC_PUBLIC int ducc_confine(ducc_session *session, enum ducc_confinement jobs, const char *dir,
+			     ducc_error **err);
 
 /* --- jobs ------------------------------------------------------------- */
 

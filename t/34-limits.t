@@ -353,7 +353,7 @@ archive_refused 'a large archive in some kilobytes' 'decompresses to more than 1
 is '... of which nothing is left' "$(find "$tmp" -maxdepth 1 -size +9M)" ''
 
 case $bin in
-*/san) echo "# memory is not what it is without sanitizers" ;;
+*/san | */tsan) echo "# memory is not what it is without sanitizers" ;;
 *) ok "none of them takes 64 MiB of memory (the most were $peak KiB)" [ "$peak" -lt 65536 ] ;;
 esac
 

@@ -27,7 +27,8 @@ HOME=$tmp/home XDG_RUNTIME_DIR=$tmp/home/run LC_ALL=C TZ=UTC
 ASAN_OPTIONS=exitcode=134:${ASAN_OPTIONS-}
 UBSAN_OPTIONS=exitcode=134:halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}
 LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
-export HOME XDG_RUNTIME_DIR LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
+TSAN_OPTIONS=exitcode=134:${TSAN_OPTIONS-}
+export HOME XDG_RUNTIME_DIR LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS
 
 # How much a test does
 #
@@ -35,7 +36,7 @@ export HOME XDG_RUNTIME_DIR LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 # cases - it does less of it, unless $SOAK is set, as scripts/soak does: then nothing is left out.
 
 case $bin in
-*/san) sanitized=1 ;;
+*/san | */tsan) sanitized=1 ;;
 *) sanitized=0 ;;
 esac
 

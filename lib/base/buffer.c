@@ -13,7 +13,7 @@ static void reserve(struct buffer *buffer, size_t more)
 	size_t need = buffer->len + more + 1;
 
 	if (more >= SIZE_MAX - buffer->len - 1)
-		abort();
+		out_of_memory();
 	if (need <= buffer->capacity)
 		return;
 	if (need < buffer->capacity * 2)
@@ -76,7 +76,7 @@ void buffer_vaddf(struct buffer *buffer, const char *fmt, va_list args)
 	room = buffer->capacity - buffer->len;
 	len = vsnprintf(buffer->data + buffer->len, room, fmt, args);
 	if (len < 0)
-		abort();
+		out_of_memory();
 	if ((size_t)len >= room) {
 		reserve(buffer, (size_t)len);
 		vsnprintf(buffer->data + buffer->len, (size_t)len + 1, fmt, again);

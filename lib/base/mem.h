@@ -2,8 +2,8 @@
  * Memory and scope: allocation that cannot fail, and cleanup at the end of a
  * scope (GCC's cleanup attribute), so that early returns leak nothing.
  *
- * Out of memory aborts: no caller could recover, and every size from outside is
- * bounded before allocation.
+ * Out of memory aborts, with a message: no caller could recover, and every size from
+ * outside is bounded before allocation.
  */
 #ifndef DUCC_MEM_H
 #define DUCC_MEM_H
@@ -29,10 +29,13 @@ static inline void cleanup_close(const int *fd)
 		close(*fd);
 }
 
+/* Prints a message and aborts; also for functions of other libraries that fail only then. */
+void out_of_memory(void) __attribute__((noreturn, cold));
+
 static inline void *xalloc(void *pointer)
 {
 	if (!pointer)
-		abort();
+		out_of_memory();
 	return pointer;
 }
 

@@ -172,11 +172,21 @@ int path_mkdirs_named(const char *path, ducc_error **err)
 	return 0;
 }
 
-bool path_exists(int root, const char *path)
+int path_find(int root, const char *path)
 {
 	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
 
-	return fd >= 0;
+	return fd >= 0 ? 1 : errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+}
+
+bool path_exists(int root, const char *path)
+{
+	return path_find(root, path) > 0;
+}
+
+bool path_is_absent(int root, const char *path)
+{
+	return path_find(root, path) == 0;
 }
 
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err)

@@ -52,8 +52,15 @@ int path_mkdirs(int root, const char *path);
 /* Creates a directory and its parents; `path` is an ordinary path, as for mkdir(2). */
 int path_mkdirs_named(const char *path, ducc_error **err);
 
-/* True if `path` exists beneath root, whatever its type. */
+/* 1 if `path` exists beneath root, whatever its type; 0 if not; -1 with errno set if unknown. */
+int path_find(int root, const char *path);
+
+/*
+ * True if `path` certainly exists, and if it certainly does not.  An error, such as too many
+ * open files, proves neither: decide so that its cause then comes up.
+ */
 bool path_exists(int root, const char *path);
+bool path_is_absent(int root, const char *path);
 
 /* Reads a whole regular file, as read_file() does (file.h). */
 int path_read(int root, const char *path, size_t limit, char **data, size_t *len, ducc_error **err);

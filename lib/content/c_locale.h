@@ -20,9 +20,7 @@ static inline struct charset charset_enter(void)
 {
 	struct charset charset;
 
-	charset.plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (!charset.plain)
-		abort();
+	charset.plain = xalloc(newlocale(LC_ALL_MASK, "C", (locale_t)0));
 	charset.before = uselocale(charset.plain);
 	return charset;
 }

@@ -4,8 +4,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "content/gunzip.h"
 
 #define INPUT_SIZE ((size_t)64 << 10)
@@ -111,7 +113,7 @@ static int open_zstd(struct inflation *inflation, ducc_error **err)
 	int result;
 
 	if (archive_read_append_filter(archive, ARCHIVE_FILTER_ZSTD) != ARCHIVE_OK)
-		abort();
+		out_of_memory();
 	archive_read_support_format_raw(archive);
 	archive_read_support_format_empty(archive);
 	/* If decompression fails at once, only the error distinguishes this from an empty file. */

@@ -97,7 +97,7 @@ struct engine {
 static void engine_init(struct engine *engine)
 {
 	if (inflateInit2(&engine->stream, WINDOW_BITS + GZIP_WRAPPER) != Z_OK)
-		abort();
+		out_of_memory();
 }
 
 static void engine_reset(struct engine *engine)
@@ -125,7 +125,7 @@ static enum status engine_step(struct engine *engine, const uint8_t **in, size_t
 	*in_len = stream->avail_in;
 	*size -= stream->avail_out;
 	if (result == Z_MEM_ERROR)
-		abort();
+		out_of_memory();
 	if (result == Z_STREAM_END)
 		return ENGINE_END;
 	return result == Z_OK || result == Z_BUF_ERROR ? ENGINE_MORE : ENGINE_CORRUPT;

@@ -91,7 +91,7 @@ struct tarball *tarball_new(int fd, const char *directory)
 	    archive_write_set_options(tarball->archive, "xattrheader=SCHILY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(tarball->archive, 0) != ARCHIVE_OK ||
 	    archive_write_open(tarball->archive, tarball, NULL, on_write, NULL) != ARCHIVE_OK)
-		abort();
+		out_of_memory();
 	return tarball;
 }
 

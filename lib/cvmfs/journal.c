@@ -24,17 +24,19 @@
 #define NOTE_LIMIT ((size_t)4096)
 
 /* Each transaction has a new flag file; writes and renames do not change its birth time. */
-char *journal_open_transaction(const struct repository *repository)
+int journal_open_transaction(const struct repository *repository, char **id)
 {
 	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
 	struct statx st;
 
+	*id = NULL;
 	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
-		return NULL;
+		return errno == ENOENT ? 0 : -1;
 	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
 		st.stx_btime = st.stx_mtime;
-	return format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
-		      (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+	*id = format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
+		     (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+	return 1;
 }
 
 char *journal_opened(const struct repository *repository)
@@ -42,15 +44,24 @@ char *journal_opened(const struct repository *repository)
 	return mount_spool(repository, "ducc.opened");
 }
 
-/* Identifies this boot of the machine: after a reboot, process IDs are reused. */
-static char *boot_id(void)
-{
-	char id[64] = "";
-	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
-	id[n > 0 ? strcspn(id, "\n") : 0] = '\0';
-	return xstrdup(id);
+/* Identifies this boot of the machine: after a reboot, process IDs are reused. */
+static char *boot_id(ducc_error **err)
+{
+	AUTO_BUFFER id = {0};
+	AUTO_CLOSE int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		error_errno(err, errno, BOOT_ID);
+		return NULL;
+	}
+	if (read_stream(fd, NOTE_LIMIT, &id, err) < 0) {
+		error_wrap(err, BOOT_ID);
+		return NULL;
+	}
+	buffer_adds(&id, "");
+	return xstrndup(id.data, strcspn(id.data, "\n"));
 }
 
 void journal_remove(const struct repository *repository)
@@ -71,8 +82,10 @@ static char *print_note(const struct journal *note, const char *boot)
 int journal_write(const struct repository *repository, const struct journal *note, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_spool(repository, NOTE);
-	AUTO_FREE char *boot = boot_id(), *text = print_note(note, boot);
+	AUTO_FREE char *boot = boot_id(err), *text = boot ? print_note(note, boot) : NULL;
 
+	if (!text)
+		return -1;
 	if (file_replace(AT_FDCWD, path, text, strlen(text)) < 0)
 		return error_errno(err, errno, "%s", path);
 	return 0;
@@ -103,18 +116,22 @@ static void parse_note(struct journal *note, const char *text, const char *boot)
 	}
 }
 
-bool journal_read(const struct repository *repository, struct journal *note)
+int journal_read(const struct repository *repository, struct journal *note, ducc_error **err)
 {
-	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = boot_id(), *text = NULL;
+	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = NULL, *text = NULL;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t len;
 
 	*note = (struct journal){0};
 	if (fd < 0)
-		return false;
-	if (!read_file(fd, NOTE_LIMIT, &text, &len, NULL))
-		parse_note(note, text, boot);
-	return true;
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
+	boot = boot_id(err);
+	if (!boot)
+		return -1;
+	if (read_file(fd, NOTE_LIMIT, &text, &len, err) < 0)
+		return error_wrap(err, "%s", path);
+	parse_note(note, text, boot);
+	return 1;
 }
 
 int journal_note_transaction(const struct repository *repository, struct journal *note,
@@ -122,18 +139,21 @@ int journal_note_transaction(const struct repository *repository, struct journal
 {
 	if (note->transaction)
 		return 0;
-	note->transaction = journal_open_transaction(repository);
-	return note->transaction ? journal_write(repository, note, err) : 0;
+	return journal_open_transaction(repository, &note->transaction) > 0
+		       ? journal_write(repository, note, err)
+		       : 0;
 }
 
-bool journal_is_ours(const struct repository *repository, const struct journal *note)
+int journal_is_ours(const struct repository *repository, const struct journal *note)
 {
-	AUTO_FREE char *transaction = journal_open_transaction(repository);
-	AUTO_FREE char *opened = journal_opened(repository);
+	AUTO_FREE char *transaction = NULL, *opened = journal_opened(repository);
+	int open = journal_open_transaction(repository, &transaction);
 
-	if (!transaction)
-		return false;
+	if (open <= 0)
+		return open;
 	if (note->transaction)
 		return !strcmp(transaction, note->transaction);
-	return note->edit && !access(opened, F_OK);
+	if (!note->edit)
+		return 0;
+	return !access(opened, F_OK) ? 1 : errno == ENOENT ? 0 : -1;
 }

@@ -14,16 +14,19 @@ struct journal {
 };
 
 /*
- * Reads the note of this boot, or of an earlier one, whose processes are gone; false if there
- * is none.  A damaged note is read as empty: no transaction is known to be ours.
+ * Reads the note of this boot, or of an earlier one, whose processes are gone.  A damaged note
+ * is read as empty: no transaction is known to be ours.  Returns 1, 0 if there is none, or -1.
  */
-bool journal_read(const struct repository *repository, struct journal *journal);
+int journal_read(const struct repository *repository, struct journal *journal, ducc_error **err);
 int journal_write(const struct repository *repository, const struct journal *journal,
 		  ducc_error **err);
 void journal_remove(const struct repository *repository);
 
-/* An identifier of the open transaction, which the caller frees; NULL if none is open. */
-char *journal_open_transaction(const struct repository *repository);
+/*
+ * 1 if a transaction is open, with an identifier of it in *id, which the caller frees; 0 if
+ * none is; -1 with errno set if that is unknown.
+ */
+int journal_open_transaction(const struct repository *repository, char **id);
 
 /*
  * Notes the open transaction, if there is one, as ours: none was open before our process
@@ -32,8 +35,8 @@ char *journal_open_transaction(const struct repository *repository);
 int journal_note_transaction(const struct repository *repository, struct journal *journal,
 			     ducc_error **err);
 
-/* True if the open transaction is that of the note. */
-bool journal_is_ours(const struct repository *repository, const struct journal *journal);
+/* 1 if a transaction is open and is that of the note, 0 if not; -1 with errno set if unknown. */
+int journal_is_ours(const struct repository *repository, const struct journal *journal);
 
 /*
  * The path of a marker file in the spool directory: if it exists, the open transaction

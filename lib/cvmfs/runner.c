@@ -23,11 +23,12 @@
 #define TICK_SHORT 2
 #define PAUSE_MAX 60 /* seconds */
 
+/* True also if that is unknown. */
 static bool is_in_transaction(const struct repository *repository)
 {
-	AUTO_FREE char *transaction = journal_open_transaction(repository);
+	AUTO_FREE char *transaction = NULL;
 
-	return transaction != NULL;
+	return journal_open_transaction(repository, &transaction) != 0;
 }
 
 /* True if an open transaction has changes in the scratch area, which an ingest leaves empty. */
@@ -161,18 +162,21 @@ static int abort_patiently(struct context *context, const struct repository *rep
 
 	for (;;) {
 		ducc_error *error = NULL;
+		int ours;
 
 		repair_scratch(repository, NULL); /* if that fails, the abort says why */
 		repair_mount(repository);
 		repair_publishing_lock(repository);
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
-		if (!journal_is_ours(repository, note)) {
+		ours = journal_is_ours(repository, note);
+		if (!ours) {
 			ducc_error_free(error);
 			return 0;
 		}
 		/* Another abort is running, or the client of the last mount has not ended yet. */
-		if ((!strstr(ducc_error_message(error), "acquire lock") &&
+		if (ours < 0 ||
+		    (!strstr(ducc_error_message(error), "acquire lock") &&
 		     !strstr(ducc_error_message(error), "Trying to mount")) ||
 		    be_patient(context, &patience, what, NULL))
 			return error_give(err, error);
@@ -183,9 +187,15 @@ static int abort_patiently(struct context *context, const struct repository *rep
 int runner_clear_up(struct context *context, const struct repository *repository,
 		    const struct journal *note, ducc_error **err)
 {
+	int ours;
+
 	if (wait_for_group(context, note->group, err) < 0)
 		return -1;
-	if (!journal_is_ours(repository, note)) {
+	ours = journal_is_ours(repository, note);
+	if (ours < 0)
+		return error_errno(err, errno, "repository %s: state of the transaction",
+				   repository->name);
+	if (!ours) {
 		if (!is_in_transaction(repository)) /* that of the note is closed */
 			repair_publishing_lock(repository);
 		journal_remove(repository);
@@ -219,8 +229,9 @@ int runner_lock(struct context *context, const struct repository *repository, du
 		return error_errno(err, errno, "%s", spool);
 	if (lock_wait(context, lock, repository->name, err) < 0)
 		return -1;
-	if (journal_read(repository, &note)) {
-		if (journal_is_ours(repository, &note))
+	result = journal_read(repository, &note, err);
+	if (result > 0) {
+		if (journal_is_ours(repository, &note) > 0)
 			context_notice(context, DUCC_WARNING,
 				       "%s: aborting an interrupted transaction", repository->name);
 		result = runner_clear_up(context, repository, &note, err);

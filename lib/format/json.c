@@ -2,6 +2,7 @@
 #include "format/json.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 
 #include "base/mem.h"
@@ -217,7 +218,10 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 
 	if (check_bytes(data, len, what, &whole, err) < 0)
 		return NULL;
+	errno = 0;
 	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
+	if (!json && errno == ENOMEM)
+		out_of_memory();
 	if (!json) {
 		size_t at = end ? (size_t)(end - data) : 0;
 
@@ -380,7 +384,7 @@ void json_set(cJSON *object, const char *key, cJSON *item)
 	if (old)
 		cJSON_Delete(cJSON_DetachItemViaPointer(object, old));
 	if (!cJSON_AddItemToObject(object, key, item))
-		abort();
+		out_of_memory();
 }
 
 void json_set_string(cJSON *object, const char *key, const char *value)
@@ -396,7 +400,7 @@ void json_set_size(cJSON *object, const char *key, uint64_t value)
 void json_append(cJSON *array, cJSON *item)
 {
 	if (!cJSON_AddItemToArray(array, item))
-		abort();
+		out_of_memory();
 }
 
 cJSON *json_copy(const cJSON *item)

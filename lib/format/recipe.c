@@ -229,7 +229,7 @@ static int read_document(yaml_parser_t *parser, struct recipe *recipe, ducc_erro
 static void start(yaml_parser_t *parser, const char *data, size_t len)
 {
 	if (!yaml_parser_initialize(parser))
-		abort();
+		out_of_memory();
 	yaml_parser_set_input_string(parser, (const unsigned char *)data, len);
 }
 

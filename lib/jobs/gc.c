@@ -135,7 +135,7 @@ static bool is_stale(void *ctx, const struct scheduled *scheduled)
 	case REPO_TREE_NONE:
 		return false;
 	}
-	return repository_has(&gc->repository, listing);
+	return !repository_lacks(&gc->repository, listing);
 }
 
 static int make_plan(struct gc *gc, ducc_error **err)
@@ -147,7 +147,7 @@ static int make_plan(struct gc *gc, ducc_error **err)
 		return -1;
 	result = schedule_read(&gc->schedule, &gc->repository, err);
 	if (result < 0)
-		return -1;
+		return error_wrap(err, "repository %s", gc->repository.name);
 	if (result)
 		context_notice(&gc->session->context, DUCC_WARNING,
 			       "%s: " REPO_SCHEDULE " is damaged or was not written by ducc: all "
@@ -333,7 +333,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	schedule_sort(&schedule);
 	for (size_t i = 0; i < gc->schedule.n && !changed; i++)
 		changed = !schedule_find(&schedule, gc->schedule.entries[i].path) &&
-			  repository_has(&gc->repository, gc->schedule.entries[i].path);
+			  !repository_lacks(&gc->repository, gc->schedule.entries[i].path);
 	if (!changed) {
 		schedule_free(&schedule);
 		return 0;
@@ -369,7 +369,7 @@ static int plan_again(void *ctx, ducc_error **err)
 static int commit(struct gc *gc, ducc_error **err)
 {
 	if (add_steps(gc, err) < 0)
-		return -1;
+		return error_wrap(err, "repository %s", gc->repository.name);
 	if (transaction_is_empty(gc->transaction))
 		return 0;
 	if (transaction_open(gc->transaction, plan_again, gc, err) < 0)

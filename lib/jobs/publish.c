@@ -743,16 +743,11 @@ static int commit(struct publish *publish, ducc_error **err)
 static int open_all(struct publish *publish, ducc_error **err)
 {
 	const char *name = ducc_repository(publish->session, publish->records[0]);
-	int found = session_open_store(publish->session, &publish->store, false, err);
 
-	if (!found)
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "store %s does not exist (run ducc-fetch first)",
-				      publish->session->store_path);
+	if (session_need_store(publish->session, &publish->store, err) < 0)
+		return -1;
 	if (!name)
 		return session_no_repository(err);
-	if (found < 0)
-		return -1;
 	if (targets_open(&publish->repository, name, publish->session->store_path, err) < 0)
 		return -1;
 	publish->repository.chunk_bytes = publish->session->chunk_bytes;

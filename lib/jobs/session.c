@@ -158,6 +158,17 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 	return store_open(store, session->store_path, err) < 0 ? -1 : 1;
 }
 
+int session_need_store(ducc_session *session, struct store *store, ducc_error **err)
+{
+	int found = session_open_store(session, store, false, err);
+
+	if (!found)
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "store %s does not exist (run ducc-fetch first)",
+				      session->store_path);
+	return found < 0 ? -1 : 0;
+}
+
 int session_no_repository(ducc_error **err)
 {
 	return error_set_kind(err, DUCC_USAGE, "no repository: use -r, $DUCC_REPO or repo=");

@@ -30,7 +30,8 @@ struct ducc_session {
 	struct store_index *index;
 	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */
 	bool swept;             /* the store's tmp/ has been swept */
-	int input;              /* a copy of an archive on standard input, or -1 */
+	bool confined;
+	int input; /* a copy of an archive on standard input, or -1 */
 };
 
 /*
@@ -45,6 +46,8 @@ int options_take(void *to, size_t size, const void *from, ducc_error **err);
  * creates it, except in a dry run.  Damaged files are reported, and removed, except in a dry run.
  */
 int session_open_store(ducc_session *session, struct store *store, bool create, ducc_error **err);
+/* The same for a store that must exist: returns 0, or -1. */
+int session_need_store(ducc_session *session, struct store *store, ducc_error **err);
 
 /* Sets the error of a job for which neither session nor record names a repository; returns -1. */
 int session_no_repository(ducc_error **err);

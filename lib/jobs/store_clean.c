@@ -41,17 +41,20 @@ struct clean {
 	struct digest_set blobs, layers, images; /* to keep, in each directory */
 	struct candidate *files;                 /* that may be removed */
 	size_t n, capacity;
-	uint64_t total; /* bytes of all files */
-	bool unclear;   /* the needs of an image are unknown */
+	uint64_t total;      /* bytes of all files */
+	ducc_error *unclear; /* the needs of an image are unknown */
 	time_t now;
 };
 
+/* When the file was changed: never if it does not exist, now if that is unknown. */
 static time_t changed(const struct clean *clean, const char *path)
 {
-	AUTO_CLOSE int fd = path_open(clean->store.fd, path, O_RDONLY, 0);
+	AUTO_CLOSE int fd = path_open(clean->store.fd, path, O_PATH, 0);
 	struct stat st;
 
-	return fd < 0 || fstat(fd, &st) < 0 ? 0 : st.st_mtime;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : clean->now;
+	return fstat(fd, &st) < 0 ? clean->now : st.st_mtime;
 }
 
 static bool is_older(const struct clean *clean, time_t when, uint64_t seconds)
@@ -95,13 +98,13 @@ enum found { FOUND, GONE, UNCLEAR };
 
 /* Reads the manifest of an image; GONE: it is missing or damaged, so that the entry is useless. */
 static enum found read_manifest(struct clean *clean, const struct digest *digest, char **data,
-				size_t *len, struct manifest *manifest)
+				size_t *len, struct manifest *manifest, ducc_error **err)
 {
-	int result = store_look_up(&clean->store, digest, data, len, NULL);
+	int result = store_look_up(&clean->store, digest, data, len, err);
 
 	if (!result)
 		return GONE;
-	return result < 0 || manifest_parse(manifest, *data, *len, NULL) < 0 ? UNCLEAR : FOUND;
+	return result < 0 || manifest_parse(manifest, *data, *len, err) < 0 ? UNCLEAR : FOUND;
 }
 
 static bool keep_entry(void *ctx, const cJSON *entry)
@@ -111,19 +114,21 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	AUTO_FREE char *data = NULL, *blob = NULL, *listing = NULL;
 	AUTO_MANIFEST parsed = {.n = 0};
 	struct digest listed, manifest;
+	ducc_error *error = NULL;
 	bool published, old;
 	enum found found;
 	size_t len;
 
 	if (!index_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* not written by ducc */
-	found = read_manifest(clean, &manifest, &data, &len, &parsed);
+	found = read_manifest(clean, &manifest, &data, &len, &parsed, &error);
 	if (found == GONE) {
 		tell(clean, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
 	if (found == UNCLEAR) {
-		clean->unclear = true; /* it may need any blob */
+		error_wrap(&error, "nothing is removed: %s", name ? name : listed.hex);
+		error_give(&clean->unclear, error); /* it may need any blob */
 		return true;
 	}
 	blob = store_blob_name(&manifest);
@@ -189,7 +194,7 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	uint64_t removed = 0;
 
 	if (clean->unclear)
-		return error_set(err, "cannot read an image in index.json: nothing is removed");
+		return error_give(err, STEAL(clean->unclear));
 	if (clean->n)
 		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
 	for (size_t i = 0; i < clean->n; i++) {
@@ -245,6 +250,7 @@ int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, 
 	for (size_t i = 0; i < clean.n; i++)
 		free(clean.files[i].path);
 	free(clean.files);
+	ducc_error_free(clean.unclear);
 	digest_set_free(&clean.blobs);
 	digest_set_free(&clean.layers);
 	digest_set_free(&clean.images);

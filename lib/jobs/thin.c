@@ -60,7 +60,7 @@ static int add_published(struct push *push, int root, const char *label, ducc_er
 {
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 
-	if (!path_exists(root, manifest))
+	if (path_is_absent(root, manifest))
 		return 0;
 	GROW(push->images, push->n, push->capacity);
 	push->images[push->n] = (struct stored_image){.manifest_json = NULL};

@@ -110,7 +110,7 @@ static char *compress_all(const char *data, size_t len, size_t *compressed)
 	if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, MAX_MEM_LEVEL,
 			 Z_DEFAULT_STRATEGY) != Z_OK ||
 	    deflateSetHeader(&stream, &header) != Z_OK)
-		abort();
+		out_of_memory();
 	stream.avail_out = (uInt)deflateBound(&stream, len);
 	out = xmalloc(stream.avail_out);
 	stream.next_out = (Bytef *)out;

@@ -144,14 +144,9 @@ static int list_layers(struct unpack *unpack, ducc_error **err)
 static int open_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
 {
 	const char *repository = ducc_repository(unpack->session, record);
-	int found = session_open_store(unpack->session, &unpack->store, false, err);
 	struct digest manifest;
 
-	if (!found)
-		return error_set_kind(err, DUCC_NOT_FOUND,
-				      "store %s does not exist (run ducc-fetch first)",
-				      unpack->session->store_path);
-	if (found < 0 ||
+	if (session_need_store(unpack->session, &unpack->store, err) < 0 ||
 	    (repository &&
 	     targets_open(&unpack->repository, repository, unpack->session->store_path, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -83,8 +85,7 @@ static bool is_program_name(const char *name)
 					   "0123456789._-")];
 }
 
-int credential_helper_get(const char *name, const char *server, struct buffer *answer,
-			  ducc_error **err)
+static int run(const char *name, const char *server, struct buffer *answer, ducc_error **err)
 {
 	AUTO_FREE char *program = format("docker-credential-%s", name);
 	AUTO_CLOSE int out = -1;
@@ -106,4 +107,153 @@ int credential_helper_get(const char *name, const char *server, struct buffer *a
 	if (WIFSIGNALED(status))
 		return error_set(err, "%s: killed by signal %d", program, WTERMSIG(status));
 	return error_set(err, "%s: exit status %d", program, WEXITSTATUS(status));
+}
+
+/* --- the agent -------------------------------------------------------- */
+
+/*
+ * A request is two texts, the helper's name and the server.  A reply is its result, and a text:
+ * the answer, or the message of the error, and its kind.
+ */
+struct helper_agent {
+	pid_t pid;
+	int socket;
+};
+
+struct reply {
+	int result;
+	enum ducc_error_kind kind;
+};
+
+static int receive(int fd, void *data, size_t len)
+{
+	char *p = data;
+
+	while (len) {
+		ssize_t n = file_read(fd, p, len, -1);
+
+		if (n <= 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int send_text(int fd, const char *text, size_t len)
+{
+	return write_all(fd, &len, sizeof(len)) < 0 ? -1 : write_all(fd, text, len);
+}
+
+static int receive_text(int fd, struct buffer *text)
+{
+	size_t len;
+
+	if (receive(fd, &len, sizeof(len)) < 0 || len > 2 * ANSWER_LIMIT)
+		return -1;
+	buffer_adds(text, "");
+	return receive(fd, buffer_extend(text, len), len);
+}
+
+static void wipe(struct buffer *text)
+{
+	if (text->data)
+		explicit_bzero(text->data, text->len);
+	buffer_free(text);
+}
+
+/* Answers one request; returns -1 when there will be no more. */
+static int serve(int fd)
+{
+	AUTO_BUFFER name = {0}, server = {0};
+	CLEANUP(wipe) struct buffer answer = {0};
+	struct reply reply = {.result = -1};
+	ducc_error *err = NULL;
+
+	if (receive_text(fd, &name) < 0 || receive_text(fd, &server) < 0)
+		return -1;
+	reply.result = run(name.data, server.data, &answer, &err);
+	if (reply.result < 0) {
+		reply.kind = ducc_error_kind(err);
+		buffer_reset(&answer);
+		buffer_adds(&answer, ducc_error_message(err));
+	}
+	ducc_error_free(err);
+	if (write_all(fd, &reply, sizeof(reply)) < 0)
+		return -1;
+	return send_text(fd, answer.data ? answer.data : "", answer.len);
+}
+
+#define AGENT (STDERR_FILENO + 1) /* descriptor */
+
+/* The agent keeps standard error, on which helpers prompt, but nothing else of its parent. */
+static void be_agent(int socket)
+{
+	int away = fcntl(socket, F_DUPFD_CLOEXEC, AGENT + 1); /* it may have any number */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup3(away, AGENT, O_CLOEXEC) < 0)
+		return;
+	syscall(SYS_close_range, AGENT + 1, ~0U, 0);
+	while (!serve(AGENT))
+		;
+}
+
+struct helper_agent *helper_agent_start(ducc_error **err)
+{
+	struct helper_agent *agent;
+	int sockets[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0) {
+		error_errno(err, errno, "credential helpers");
+		return NULL;
+	}
+	pid = fork();
+	if (!pid) {
+		be_agent(sockets[1]);
+		_exit(0);
+	}
+	close(sockets[1]);
+	if (pid < 0) {
+		error_errno(err, errno, "credential helpers");
+		close(sockets[0]);
+		return NULL;
+	}
+	agent = xcalloc(1, sizeof(*agent));
+	*agent = (struct helper_agent){.pid = pid, .socket = sockets[0]};
+	return agent;
+}
+
+void helper_agent_stop(struct helper_agent *agent)
+{
+	if (!agent)
+		return;
+	close(agent->socket);
+	while (waitpid(agent->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(agent);
+}
+
+static int ask(const struct helper_agent *agent, const char *name, const char *server,
+	       struct buffer *answer, ducc_error **err)
+{
+	struct reply reply;
+
+	if (send_text(agent->socket, name, strlen(name)) < 0 ||
+	    send_text(agent->socket, server, strlen(server)) < 0 ||
+	    receive(agent->socket, &reply, sizeof(reply)) < 0 ||
+	    receive_text(agent->socket, answer) < 0)
+		return error_set(err, "docker-credential-%s: the process that runs it has died",
+				 name);
+	if (reply.result < 0)
+		return error_set_kind(err, reply.kind, "%s", answer->data);
+	return reply.result;
+}
+
+int credential_helper_get(struct helper_agent *agent, const char *name, const char *server,
+			  struct buffer *answer, ducc_error **err)
+{
+	return agent ? ask(agent, name, server, answer, err) : run(name, server, answer, err);
 }

@@ -9,10 +9,19 @@
 #include "base/error.h"
 
 /*
- * Queries docker-credential-`name` for `server`.  Returns 1 with its output, a secret, in
- * `answer`, 0 if it has no credentials for that server, -1 on error.
+ * An agent is a process that runs helpers for this one, which may not be allowed to start
+ * programs any more (base/confine.h).  Stopping it waits until it has exited; NULL is allowed.
  */
-int credential_helper_get(const char *name, const char *server, struct buffer *answer,
-			  ducc_error **err);
+struct helper_agent;
+struct helper_agent *helper_agent_start(ducc_error **err);
+void helper_agent_stop(struct helper_agent *agent);
+
+/*
+ * Queries docker-credential-`name` for `server`, through the agent unless that is NULL; only one
+ * thread may use an agent at a time.  Returns 1 with the helper's output, a secret, in `answer`,
+ * 0 if it has no credentials for that server, -1 on error.
+ */
+int credential_helper_get(struct helper_agent *agent, const char *name, const char *server,
+			  struct buffer *answer, ducc_error **err);
 
 #endif

@@ -45,7 +45,8 @@ struct keyring {
 	struct context *context;
 	struct auth_file *files; /* in the order to try */
 	size_t n, capacity;
-	struct strmap answers; /* "HELPER SERVER" -> struct buffer, empty: no credentials */
+	struct helper_agent *agent; /* or NULL */
+	struct strmap answers;      /* "HELPER SERVER" -> struct buffer, empty: no credentials */
 };
 
 /* Takes ownership of the path. */
@@ -95,6 +96,13 @@ struct keyring *keyring_new(struct context *context)
 	return keyring;
 }
 
+int keyring_start_agent(struct keyring *keyring, ducc_error **err)
+{
+	if (!keyring->agent)
+		keyring->agent = helper_agent_start(err);
+	return keyring->agent ? 0 : -1;
+}
+
 static void free_answer(void *answer)
 {
 	struct buffer *text = answer;
@@ -114,6 +122,7 @@ void keyring_free(struct keyring *keyring)
 		cJSON_Delete(keyring->files[i].json);
 	}
 	free(keyring->files);
+	helper_agent_stop(keyring->agent);
 	strmap_free_values(&keyring->answers, free_answer);
 	pthread_mutex_destroy(&keyring->mutex);
 	free(keyring);
@@ -155,7 +164,7 @@ static const struct buffer *ask_helper(struct keyring *keyring, const char *help
 	if (answer)
 		return answer;
 	answer = xcalloc(1, sizeof(*answer));
-	result = credential_helper_get(helper, server, answer, err);
+	result = credential_helper_get(keyring->agent, helper, server, answer, err);
 	if (result < 0) {
 		free_answer(answer);
 		return NULL;

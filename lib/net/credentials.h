@@ -34,6 +34,9 @@ struct keyring;
 struct keyring *keyring_new(struct context *context);
 void keyring_free(struct keyring *keyring);
 
+/* Runs credential helpers in an agent from now on (credential_helper.h). */
+int keyring_start_agent(struct keyring *keyring, ducc_error **err);
+
 int keyring_find(struct keyring *keyring, const struct reference *reference,
 		 struct credentials *credentials, ducc_error **err);
 

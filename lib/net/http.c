@@ -45,7 +45,7 @@ struct transfer {
 static void global_init(void)
 {
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		abort();
+		out_of_memory();
 }
 
 /* The file of the system's certificate authorities: $SSL_CERT_FILE, as in other tools. */

@@ -64,6 +64,11 @@ struct context *network_context(const struct network *network)
 	return network->context;
 }
 
+int network_prepare_confinement(struct network *network, ducc_error **err)
+{
+	return keyring_start_agent(network->keyring, err);
+}
+
 struct http *network_take(struct network *network)
 {
 	struct http *http = NULL;

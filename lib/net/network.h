@@ -19,6 +19,9 @@ void network_free(struct network *network);
 /* The context passed to network_new(). */
 struct context *network_context(const struct network *network);
 
+/* Prepares for a confinement of this process that forbids starting programs; once is enough. */
+int network_prepare_confinement(struct network *network, ducc_error **err);
+
 /* A client for the calling thread, to be returned with network_give(). */
 struct http *network_take(struct network *network);
 void network_give(struct network *network, struct http *http);

@@ -3,7 +3,6 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "base/path.h"
 #include "format/digest.h"
 
 #define LIST_LIMIT ((size_t)1 << 30) /* bytes */
@@ -62,14 +61,12 @@ static int check_entry(const cJSON *entry, ducc_error **err)
 cJSON *podman_list_read(const struct repository *repository, const char *path, ducc_error **err)
 {
 	const char *what = strrchr(path, '/') + 1;
-	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_FREE char *data = NULL;
 	AUTO_JSON *list = NULL;
 	const cJSON *entry;
 	size_t len = 0, n = 0;
 
-	if (root >= 0 && path_exists(root, path) &&
-	    path_read(root, path, LIST_LIMIT, &data, &len, err) < 0)
+	if (repository_read(repository, path, LIST_LIMIT, &data, &len, err) < 0)
 		return NULL;
 	list = len ? json_parse_array(data, len, what, err) : json_array();
 	cJSON_ArrayForEach(entry, list)

@@ -1,11 +1,11 @@
 /* The names of images in Podman's store: see podman_name.h. */
 #include "podman/podman_name.h"
 
+#include <errno.h>
 #include <regex.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/buffer.h"
+#include "base/mem.h"
 #include "format/reference.h"
 
 #define HUB DOCKER_HUB "/"
@@ -17,8 +17,11 @@ static bool matches(const char *value, const char *pattern)
 	bool match;
 
 	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		abort();
+		out_of_memory();
+	errno = 0; /* glibc reports any failure as no match */
 	match = !regexec(&regex, value, 0, NULL, 0);
+	if (!match && errno == ENOMEM)
+		out_of_memory();
 	regfree(&regex);
 	return match;
 }

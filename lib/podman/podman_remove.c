@@ -3,7 +3,6 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "base/path.h"
 #include "podman/podman.h"
 #include "podman/podman_name.h"
 
@@ -114,11 +113,11 @@ static void mark_below(const struct strmap *layers, unsigned as)
 static int remove_link(const struct removal *removal, const char *directory, ducc_error **err)
 {
 	AUTO_FREE char *file = format("%s/link", directory), *name = NULL, *link = NULL;
-	AUTO_CLOSE int root = repository_root(removal->transaction->repository);
 	size_t len = 0;
 
-	if (root >= 0 && path_exists(root, file))
-		path_read(root, file, SHORT_NAME_LIMIT, &name, &len, NULL);
+	if (repository_read(removal->transaction->repository, file, SHORT_NAME_LIMIT, &name, &len,
+			    err) < 0)
+		return -1;
 	if (!len || len != strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
 		return 0;
 	link = format(PODMAN_OVERLAY "/l/%s", name);

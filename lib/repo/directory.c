@@ -518,7 +518,7 @@ static int lock(struct directory *directory, ducc_error **err)
 	if (lock_wait(directory->base.context, directory->root, directory->base.repository->name,
 		      err) < 0)
 		return -1;
-	if (path_exists(directory->root, PLAN))
+	if (!path_is_absent(directory->root, PLAN))
 		return run_plan(directory->root, err);
 	if (path_remove(directory->root, DIRECTORY) < 0)
 		return error_errno(err, errno, DIRECTORY);
@@ -577,7 +577,7 @@ static void end(struct transaction *transaction)
 {
 	struct directory *directory = directory_of(transaction);
 
-	if (directory->root >= 0 && !path_exists(directory->root, PLAN))
+	if (directory->root >= 0 && path_is_absent(directory->root, PLAN))
 		path_remove(directory->root, DIRECTORY);
 	plan_free(&directory->plan);
 	free(directory->orders);

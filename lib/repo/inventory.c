@@ -107,8 +107,11 @@ static const char *name_in(const char *label)
 	return slash ? slash + 1 : label;
 }
 
-/* The flat tree that a public link points to: its last component, if that is a digest. */
-static void read_link(const struct repository *repository, const char *label, struct digest *flat)
+/*
+ * The flat tree that a public link points to: its last component, if that is a digest.  False
+ * if the link cannot be read.
+ */
+static bool read_link(const struct repository *repository, const char *label, struct digest *flat)
 {
 	AUTO_FREE char *target = repository_read_link(repository, label);
 	const char *last = target ? strrchr(target, '/') : NULL;
@@ -116,6 +119,7 @@ static void read_link(const struct repository *repository, const char *label, st
 	*flat = (struct digest){""};
 	if (last && strstr(target, REPO_FLAT "/") && digest_is_hex(last + 1))
 		memcpy(flat->hex, last + 1, DIGEST_HEX_LEN);
+	return target;
 }
 
 /* The digest of a descriptor, of any media type: the original ducc does not restrict them. */
@@ -225,8 +229,7 @@ static bool visit_links(struct walk *walk, const char *name, const char *path, u
 		bsearch(&image, inventory->images, walk->n_known, sizeof(image), compare_images);
 
 	if (type == DT_LNK && !known && walk->depth) {
-		read_link(walk->repository, label, &image.flat);
-		if (*image.flat.hex)
+		if (!read_link(walk->repository, label, &image.flat) || *image.flat.hex)
 			add_image(walk, label, false);
 	}
 	return walk->depth || (name[0] != '.' && strcmp(name, REPO_PODMAN) != 0);

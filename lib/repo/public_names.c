@@ -45,24 +45,27 @@ int names_check(const struct repository *repository, const struct naming *naming
  * The platform, allocated, and config of the published image with this name; NULL if there is none,
  * or its config is not that of its manifest.
  */
-static char *published_platform(const struct repository *repository, const char *name,
-				struct digest *config)
+static int published_platform(const struct repository *repository, const char *name,
+			      char **platform, struct digest *config, ducc_error **err)
 {
 	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
-	AUTO_CLOSE int root = repository_root(repository);
 	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
 	bool has_manifest;
 	size_t len;
+	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, err);
 
-	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0 ||
-	    config_parse(&parsed, data, len, NULL) < 0)
-		return NULL;
+	*platform = NULL;
+	if (found <= 0)
+		return found;
+	if (config_parse(&parsed, data, len, NULL) < 0)
+		return 0;
 	*config = digest_of(data, len);
 	has_manifest = published_read(&image, repository, name);
 	published_free(&image);
-	return has_manifest && digest_equal(config, &image.flat) ? names_platform(&parsed.platform)
-								 : NULL;
+	if (has_manifest && digest_equal(config, &image.flat))
+		*platform = names_platform(&parsed.platform);
+	return 0;
 }
 
 /* The images of one name. */
@@ -123,15 +126,18 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 {
 	const struct repository *repository = group->names->repository;
 	struct digest published;
-	AUTO_FREE char *first = published_platform(repository, group->first->name, &published);
-	const struct digest *config = first ? &published : group->first->config;
-	AUTO_FREE char *other = NULL, *variant = NULL;
+	const struct digest *config = &published;
+	AUTO_FREE char *first = NULL, *other = NULL, *variant = NULL;
 	bool several = group->n > 1;
 
-	if (!first)
+	if (published_platform(repository, group->first->name, &first, &published, err) < 0)
+		return -1;
+	if (!first) {
+		config = group->first->config;
 		first = xstrdup(group->first->platform);
+	}
 	other = platform_label(first, group->first->name);
-	several |= repository_has(repository, other);
+	several |= !repository_lacks(repository, other);
 	for (size_t i = 0; i < group->n; i++) {
 		struct naming *member = group->members[i];
 

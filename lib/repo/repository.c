@@ -88,6 +88,27 @@ bool repository_has(const struct repository *repository, const char *path)
 	return fd >= 0;
 }
 
+bool repository_lacks(const struct repository *repository, const char *path)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	return root < 0 ? !repository->path : path_is_absent(root, path);
+}
+
+int repository_read(const struct repository *repository, const char *path, size_t limit,
+		    char **data, size_t *len, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	if (!repository->path)
+		return 0;
+	if (root < 0)
+		return error_errno(err, errno, "%s", path);
+	if (path_is_absent(root, path))
+		return 0;
+	return path_read(root, path, limit, data, len, err) < 0 ? -1 : 1;
+}
+
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,
 			 size_t len)
 {

@@ -43,8 +43,13 @@ char *repository_layer_root(const struct repository *repository, const struct di
 /* Opens it; -1 with errno set. */
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer);
 
-/* True if `path` exists. */
+/* True if `path` certainly exists, and if it certainly does not: see path_exists() (path.h). */
 bool repository_has(const struct repository *repository, const char *path);
+bool repository_lacks(const struct repository *repository, const char *path);
+
+/* Reads a whole file, as path_read() does.  Returns 1, 0 if there is none, or -1. */
+int repository_read(const struct repository *repository, const char *path, size_t limit,
+		    char **data, size_t *len, ducc_error **err);
 
 /* True if `path` is a file with this content. */
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,

@@ -115,15 +115,13 @@ bool schedule_parse(struct schedule *schedule, const char *data, size_t len)
 
 int schedule_read(struct schedule *schedule, const struct repository *repository, ducc_error **err)
 {
-	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_FREE char *data = NULL;
 	size_t len;
+	int found = repository_read(repository, REPO_SCHEDULE, LIMIT, &data, &len, err);
 
 	*schedule = (struct schedule){NULL};
-	if (root < 0 || !path_exists(root, REPO_SCHEDULE))
-		return 0;
-	if (path_read(root, REPO_SCHEDULE, LIMIT, &data, &len, err) < 0)
-		return -1;
+	if (found <= 0)
+		return found;
 	return schedule_parse(schedule, data, len) ? 0 : 1;
 }
 

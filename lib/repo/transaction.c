@@ -149,7 +149,7 @@ int transaction_remove(struct transaction *transaction, const char *path, ducc_e
 	/* The path may come from an untrusted file. */
 	if (!path_is_clean(path))
 		return error_set(err, "%s: invalid path to remove", path);
-	if (!repository_has(transaction->repository, path))
+	if (repository_lacks(transaction->repository, path))
 		return 0;
 	transaction->steps++;
 	return transaction->target->remove(transaction, path, err);

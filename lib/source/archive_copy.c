@@ -43,14 +43,18 @@ static int write_copy(struct inflation *file, int copy, const char *name, const 
 	return result < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
-static int make_copy(struct inflation *file, const char *name, ducc_error **err)
+const char *archive_copy_directory(void)
 {
 	const char *directory = getenv("TMPDIR");
-	AUTO_CLOSE int copy = -1;
 
-	if (!directory || !*directory)
-		directory = "/var/tmp";
-	copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return directory && *directory ? directory : "/var/tmp";
+}
+
+static int make_copy(struct inflation *file, const char *name, ducc_error **err)
+{
+	const char *directory = archive_copy_directory();
+	AUTO_CLOSE int copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
 	if (copy < 0)
 		return error_errno(err, errno, "%s", directory);
 	if (write_copy(file, copy, name, directory, err) < 0)

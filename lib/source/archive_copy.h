@@ -22,4 +22,7 @@ int archive_copy_input(ducc_error **err);
 /* The name of standard input in messages. */
 #define STANDARD_INPUT "standard input"
 
+/* The directory in which copies are made. */
+const char *archive_copy_directory(void);
+
 #endif

@@ -59,14 +59,20 @@ static int open_temporary(const struct store *store, const char *name)
 	return path_open(store->fd, name, O_RDWR | O_CREAT, 0644);
 }
 
-/* True if the file that was opened still has its name: another writer may have renamed it. */
-static bool is_current(const struct store *store, const char *name, int fd)
+/*
+ * 1 if the file that was opened still has its name, 0 if another writer has renamed it, or -1
+ * with errno set.
+ */
+static int is_current(const struct store *store, const char *name, int fd)
 {
 	AUTO_CLOSE int named = path_open(store->fd, name, O_PATH, 0);
 	struct stat ours, there;
 
-	return named >= 0 && !fstat(fd, &ours) && !fstat(named, &there) &&
-	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+	if (named < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &ours) < 0 || fstat(named, &there) < 0)
+		return -1;
+	return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
 static int begin(struct staged *staged, const struct store *store, const char *final,
@@ -76,6 +82,7 @@ static int begin(struct staged *staged, const struct store *store, const char *f
 
 	for (;;) {
 		AUTO_CLOSE int fd = -1;
+		int current;
 
 		if (keep_existing && path_exists(store->fd, final))
 			return 1;
@@ -86,7 +93,10 @@ static int begin(struct staged *staged, const struct store *store, const char *f
 			if (errno != EINTR)
 				return error_errno(err, errno, "%s/%s: lock", store->path,
 						   temporary);
-		if (!is_current(store, temporary, fd))
+		current = is_current(store, temporary, fd);
+		if (current < 0)
+			return error_errno(err, errno, "%s/%s", store->path, temporary);
+		if (!current)
 			continue;
 		if (keep_existing && path_exists(store->fd, final)) {
 			unlinkat(store->fd, temporary, 0);

@@ -55,9 +55,12 @@ bool store_has_layout(const struct store *store)
 /* Writes the files of a new image layout; oci-layout, which others look for, comes last. */
 static int write_layout(const struct store *store)
 {
+	int there = path_find(store->fd, "index.json");
+
+	if (there < 0)
+		return -1;
 	/* If there are images, index.json is recovered (index.h). */
-	if (directory_is_empty(store->fd, "blobs/sha256") &&
-	    !path_exists(store->fd, "index.json") &&
+	if (!there && directory_is_empty(store->fd, "blobs/sha256") &&
 	    file_replace(store->fd, "index.json", empty_index, sizeof(empty_index) - 1) < 0)
 		return -1;
 	if (fsync(store->fd) < 0 ||

@@ -1,0 +1,132 @@
+#!/bin/sh
+# System calls that fail, each in turn: full disks, broken ones, too many files, interruptions, short reads and
+# writes. The result is right or an error is reported, nothing half-done is visible, and the next run sets all right.
+# $FAULTS is the number of faults, by default 150, or 6000 with $SOAK; 0 is all. FAULT_SEED repeats a choice.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+# shellcheck source=trees.sh
+. "${0%/*}/trees.sh"
+need curl docker-registry jq perl skopeo umoci
+
+seed=${FAULT_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+faults=${FAULTS:-$(amount 150 6000 80)}
+note "FAULT_SEED=$seed FAULTS=$faults"
+DUCC_CLOCK=1700000000
+ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS
+PRELOADS=$bin/t/preload-faults.so
+[ $sanitized = 1 ] || PRELOADS="$PRELOADS $bin/t/preload-memory.so"
+export DUCC_CLOCK ASAN_OPTIONS PRELOADS
+
+# Two images that share a layer, with all that makes an image interesting, in a few hundred bytes.
+mkdir -p "$tmp/1/dir/sub" "$tmp/1/opaque" "$tmp/2/opaque" "$tmp/2/more" "$tmp/3"
+echo one >"$tmp/1/dir/file"
+ln "$tmp/1/dir/file" "$tmp/1/dir/sub/linked"
+ln -s file "$tmp/1/dir/link"
+echo gone >"$tmp/1/dir/gone"
+echo hidden >"$tmp/1/opaque/hidden"
+mkfifo "$tmp/1/fifo"
+chmod 4755 "$tmp/1/dir/file"
+: >"$tmp/2/opaque/.wh..wh..opq"
+mkdir "$tmp/2/dir"
+: >"$tmp/2/dir/.wh.gone"
+echo two >"$tmp/2/more/two"
+echo three >"$tmp/3/three"
+for layout in oci other; do
+	[ -e "$tmp/$layout" ] || umoci init --layout "$tmp/$layout"
+done
+umoci new --image "$tmp/other:app"
+add_layer "$tmp/other:app" "$tmp/3"
+umoci config --image "$tmp/other:app" --architecture s390x
+umoci new --image "$tmp/oci:old"
+add_layer "$tmp/oci:old" "$tmp/1"
+umoci tag --image "$tmp/oci:old" app
+add_layer "$tmp/oci:app" "$tmp/2"
+add_layer "$tmp/oci:app" "$tmp/3"
+
+# scenario NAME BEFORE COMMAND...: BEFORE is a directory, or nothing.
+work=$tmp/scenarios/work
+scenario() {
+	mkdir -p "$tmp/scenarios/$1"
+	if [ -n "$2" ]; then
+		cp -a "$2" "$tmp/scenarios/$1/before"
+	else
+		mkdir "$tmp/scenarios/$1/before"
+	fi
+	shift_name=$1
+	shift 2
+	printf '%s\n' "$@" >"$tmp/scenarios/$shift_name/command"
+}
+S=$work/store R=$work/repo
+between() { # SCENARIO LAYOUT: at first, an image layout has an empty index
+	mkdir -p "$tmp/scenarios/$1/between/$2"
+	printf '{"schemaVersion":2,"manifests":[]}\n' >"$tmp/scenarios/$1/between/$2/index.json"
+}
+state() { # NAME: keep what $work is now
+	cp -a "$work" "$tmp/$1"
+}
+mkdir -p "$work"
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+scenario pull '' ducc-fetch -q -s "$S" "$registry/app:1"
+scenario fetch '' ducc-fetch -q -s "$S" "oci:$tmp/oci:app"
+old=$(ducc-fetch -q -s "$S" "oci:$tmp/oci:old" | ducc-unpack -q -s "$S" | cut -f1)
+state old
+scenario fetch-more "$tmp/old" ducc-fetch -q -j 2 -s "$S" "oci:$tmp/oci:app"
+app=$(ducc-fetch -q -s "$S" "oci:$tmp/oci:app" | cut -f1)
+state fetched
+scenario unpack "$tmp/fetched" ducc-unpack -q -j 2 -s "$S" "$app"
+ducc-unpack -q -s "$S" "$app" >"$out"
+state unpacked
+scenario publish "$tmp/unpacked" ducc-publish -q -s "$S" -r "$R" "$app"
+ducc-publish -q -s "$S" -r "$R" "$old" >"$out"
+state published-old
+scenario publish-more "$tmp/published-old" ducc-publish -q -s "$S" -r "$R" "$app"
+ducc-publish -q -s "$S" -r "$R" "$app" >"$out"
+state published
+other=$(ducc-fetch -q -s "$S" "oci:$tmp/other:app" | ducc-unpack -q -s "$S" | cut -f1)
+state both
+scenario publish-platform "$tmp/both" ducc-publish -q -s "$S" -r "$R" "$other"
+ducc-publish -q -s "$S" -r "$R" "$other" >"$out"
+state published-both
+scenario thin-platforms "$tmp/published-both" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
+scenario gc-platform "$tmp/published-both" ducc-gc -f -g 0 -m 0 -r "$R" "$old" "$app"
+scenario gc "$tmp/published" ducc-gc -f -g 0 -m 0 -r "$R" "$old"
+scenario clean "$tmp/published" ducc-gc --clean-store -q -g 0 -s "$S"
+scenario thin "$tmp/published" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
+scenario extract "$tmp/unpacked" ducc-unpack -q -s "$S" -x "$work/root" "$app"
+printf root >"$tmp/scenarios/extract/remove"
+between pull store
+between fetch store
+between thin thin
+between thin-platforms thin
+rm -r "$work"
+
+# CernVM-FS
+stand_in
+DUCC_SYSROOT=$work/sys
+cp -a "$tmp/unpacked" "$work"
+mkdir "$work/sys"
+cvmfs_server mkfs t.example.org >"$out"
+ln -s sys/cvmfs/t.example.org "$work/repo"
+state cvmfs
+scenario cvmfs "$tmp/cvmfs" ducc-publish -q -w 9 -s "$S" -r t.example.org "$old"
+ducc-publish -q -s "$S" -r t.example.org "$old" >"$out"
+state cvmfs-old
+scenario cvmfs-more "$tmp/cvmfs-old" ducc-publish -q -w 9 -s "$S" -r t.example.org "$app"
+ducc-publish -q -s "$S" -r t.example.org "$app" >"$out"
+state cvmfs-both
+scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc -w 9 -f -g 0 -m 0 -r t.example.org "$old"
+rm -r "$work"
+
+# The reference for all is what an undisturbed run leaves; that is right, too.
+ducc-fetch -q -s "$tmp/store" "oci:$tmp/oci:app" | ducc-unpack -q -s "$tmp/store" | ducc-publish -q -s "$tmp/store" -r "$tmp/repo" >"$out"
+umoci unpack --image "$tmp/oci:app" "$tmp/bundle" 2>"$out"
+ok "without faults, what is published equals what umoci unpacks" \
+	same_flat -i . "$tmp/bundle/rootfs" "$tmp/repo/localhost/app:latest/"
+
+"$top/t/faults.pl" "$tmp/scenarios" "$seed" "$faults" >"$tmp/result" 2>&1 || echo "status $?" >>"$tmp/result"
+sed -n '$s/^/# /p' "$tmp/result"
+is "no fault has a wrong result, or leaves one" "$(sed '$d' "$tmp/result")" ""
+like "... and many were tried" "$(tail -1 "$tmp/result")" '^tried [0-9]+, of which [0-9]+ failed$'
+
+done_testing

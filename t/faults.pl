@@ -1,0 +1,231 @@
+#!/usr/bin/perl
+# faults.pl SCENARIOS SEED COUNT: make system calls of the tools fail, one run each, and see that the result is right, or
+# an error that names what failed; that nothing half-done is visible; and that the next run sets all right.
+#
+# SCENARIOS is a directory with one for each scenario, in which `before' is what the tool finds, copied to
+# SCENARIOS/work, and `command' its arguments, one a line; `between' may have what is also right when it has failed, and
+# `remove' names what the next run must not find. COUNT faults are chosen at random, or with COUNT 0 all are tried.
+# Prints what is wrong, and at last how many faults were tried.
+use strict;
+use warnings;
+use Digest::MD5;
+use Errno qw(:POSIX);
+use File::Find;
+use POSIX qw(:sys_wait_h);
+
+$| = 1;
+my ($dir, $seed, $count) = @ARGV;
+my $work = "$dir/work";
+my $SHORT = -1;
+my $TIME = 60;    # seconds, after which a run hangs
+
+# What each kind of call can fail with.
+my %codes = (
+	open => [EMFILE, ENOMEM, EIO, EACCES],
+	read => [EIO, EINTR, $SHORT],
+	write => [ENOSPC, EDQUOT, EIO, EINTR, $SHORT],
+	fsync => [EIO, ENOSPC, EINTR],
+	truncate => [EIO, ENOSPC],
+	seek => [EIO],
+	close => [EIO, ENOSPC, EINTR],
+	stat => [EIO, ENOMEM],
+	rename => [EIO, ENOSPC, EXDEV, EACCES],
+	link => [EMLINK, EXDEV, EIO, EPERM, ENOSPC],
+	symlink => [ENOSPC, EIO],
+	mkdir => [ENOSPC, EMLINK, EACCES],
+	mknod => [EPERM, ENOSPC],
+	unlink => [EIO, EACCES, EBUSY],
+	readlink => [EIO, ENOMEM],
+	directory => [EIO, ENOMEM],
+	lock => [EINTR, ENOLCK],
+	attributes => [EPERM, EIO, EOPNOTSUPP],
+	copy => [EIO, ENOSPC, EXDEV, EINTR, $SHORT],
+	thread => [EAGAIN],
+	pipe => [EMFILE, ENFILE],
+	spawn => [EAGAIN, ENOMEM],
+	wait => [EINTR],
+	poll => [EINTR, ENOMEM],
+	socket => [ECONNRESET, ETIMEDOUT],
+	random => [],    # does not fail
+	locale => [ENOMEM],
+	confine => [ENOSYS, EPERM, E2BIG],
+	memory => [ENOMEM],
+);
+my %passing = map { $_ => 1 } EINTR, $SHORT;
+
+sub command {
+	open my $file, '<', "$_[0]/command" or die "$_[0]/command: $!\n";
+	chomp(my @command = <$file>);
+	return @command;
+}
+
+sub restore {
+	system('rm', '-rf', $work) == 0 && system('cp', '-a', "$_[0]/before", $work) == 0 or die "restore\n";
+}
+
+# Runs the command with more variables in its environment; returns its wait status, or -1 if it hangs.
+sub run {
+	my ($variables, @command) = @_;
+	defined(my $pid = fork) or die "fork: $!\n";
+	if (!$pid) {
+		setpgrp;
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', "$dir/out";
+		open STDERR, '>', "$dir/err";
+		%ENV = (%ENV, %$variables);
+		exec @command or exit 127;
+	}
+	my $hung = 0;
+	local $SIG{ALRM} = sub { $hung = 1; kill KILL => -$pid };
+	alarm $TIME;
+	waitpid $pid, 0;
+	alarm 0;
+	return $hung ? -1 : $?;
+}
+
+sub slurp {
+	open my $file, '<', $_[0] or return '';
+	local $/;
+	return scalar <$file>;
+}
+
+# What there is: for each path its type, mode, owner and content, and for what is in an image, its time and links.
+sub look {
+	my ($root) = @_;
+	my %found;
+	# A repository of the stand-in is reached by a link.
+	my @from = ($root, -l "$root/repo" ? "$root/repo/" : ());
+	find({no_chdir => 1, wanted => sub {
+		my @st = lstat or return;
+		my $path = substr($_, length $root) =~ s{//}{/}r;
+		$File::Find::prune = $path eq '/sys';
+		my $what = sprintf '%o %d %d', $st[2], $st[4], $st[5];
+		if (-l _) {
+			$what .= ' ' . readlink;
+		} elsif (-f _) {
+			open my $file, '<', $_ or die "$_: $!\n";
+			$what .= ' ' . Digest::MD5->new->addfile($file)->hexdigest;
+		}
+		$what .= " $st[9]" if $path =~ m{^/repo/\.flat/../|/layerfs/} && !-d _;
+		$found{$path} = $what;
+	}}, @from);
+	return \%found;
+}
+
+sub temporary { # what the next run removes, or has to
+	return $_[0] =~ m{^/(?:store|thin)/tmp/|\.new$|/\.transaction(/|$)|^/root/} || ignored($_[0]);
+}
+
+sub ignored { # downloads that can be resumed, the inside of CernVM-FS, and what depends on the number of runs
+	return $_[0] =~ m{^/(?:store|thin)/tmp/blobs-|^/sys/|/\.metadata/(?:\.log/|remove-schedule\.json$)};
+}
+
+sub differences {
+	my ($got, $want) = @_;
+	return grep { !ignored($_) && ($got->{$_} // '') ne ($want->{$_} // '') }
+		sort keys %{{%$got, %$want}};
+}
+
+# Everything that a name in the repository leads to is there, and right.
+sub incomplete {
+	my ($now, $before, $after) = @_;
+	my @bad;
+	for my $name (grep { m{^/repo/(?!\.flat/|\.layers/|\.transaction)} && $now->{$_} =~ /^12/ } sort keys %$now) {
+		my (undef, undef, undef, $target) = split / /, $now->{$name}, 4;
+		my @path = split m{/}, $name;
+		pop @path;
+		for my $part (split m{/}, $target) {
+			if ($part eq '..') { pop @path } else { push @path, $part }
+		}
+		my $tree = join '/', @path;
+		next unless $tree =~ m{^/repo/\.(?:flat|layers)/};
+		my $whole = $after->{$tree} ? $after : $before;
+		push @bad, "$name -> $tree: missing" unless $now->{$tree};
+		push @bad, map { "$name: $_" } grep { index("$_/", "$tree/") == 0 && ($now->{$_} // '') ne $whole->{$_} } sort keys %$whole;
+	}
+	return @bad;
+}
+
+# What is wrong after a run with a fault.
+sub judge {
+	my ($status, $before, $between, $after, $memory) = @_;
+	my $error = slurp("$dir/err");
+	my $now = look($work);
+	return 'hangs' if $status == -1;
+	my @different = $status == 0 ? differences($now, $after) : ();
+	# What may not be removed although nothing needs it, because something cannot be read, stays, with a warning.
+	@different = grep { $after->{$_} || ($now->{$_} // '') ne ($before->{$_} // '') } @different if $error =~ /: warning: /;
+	return "leaves a wrong result with status 0: @different ($error)" if @different;
+	if ($memory && ($status & 127) == 6) {
+		return "aborts without a message: $error" unless $error =~ /: out of memory$/m;
+	} elsif ($status != 0) {
+		return sprintf 'ends with status 0x%x: %s', $status, $error if $status != 0x100;
+		return "has an unclear message: $error" unless $error =~ m{^ducc-[a-z]+: (?!warning)[^\n]*[/:][^\n]*: [^\n:]+$}m;
+	}
+	my @wrong = grep {
+		my $path = $_;
+		my $goes = $before->{$path} && !$after->{$path};
+		!temporary($path) && !$goes && !grep { $now->{$path} eq ($_->{$path} // '') } $before, $between, $after;
+	} sort keys %$now;
+	return "leaves what is neither old nor new: @wrong ($error)" if @wrong;
+	my @bad = incomplete($now, $before, $after);
+	return "shows half of something: @bad ($error)" if @bad;
+	return '';
+}
+
+# The faults of each kind of call in each scenario: how often it is made, and how each can fail.
+my (%before, %between, %after, @groups);
+opendir my $entries, $dir or die "$dir: $!\n";
+for my $name (sort grep { -e "$dir/$_/command" } readdir $entries) {
+	my @command = command("$dir/$name");
+	restore("$dir/$name");
+	$before{$name} = look($work);
+	$between{$name} = -e "$dir/$name/between" ? look("$dir/$name/between") : {};
+	for my $preload (split / /, $ENV{PRELOADS}) {
+		restore("$dir/$name");
+		unlink "$dir/counts";
+		run({FAULT_COUNTS => "$dir/counts", LD_PRELOAD => $preload}, @command) == 0 or
+			die "$name: @command: status $?: " . slurp("$dir/err") . "\n";
+		for (split /\n/, slurp("$dir/counts")) {
+			my ($kind, $calls) = split;
+			my @how = map { $passing{$_} ? [$_, 1] : ([$_, 1], [$_, 1000000]) } @{$codes{$kind} or die "$kind?\n"};
+			push @groups, [$name, $preload, $kind, $calls, \@how] if $calls && @how;
+		}
+	}
+	$after{$name} = look($work);
+}
+
+my ($tried, $failed) = (0, 0);
+sub try {
+	my ($name, $preload, $kind, $n, $code, $times) = @_;
+	my @command = command("$dir/$name");
+	my $title = sprintf '%s: %s call %d fails with %s%s', $name, $kind, $n,
+		$code == $SHORT ? 'one byte' : do { local $! = $code; "$!" }, $times > 1 ? ', and all after it' : '';
+	restore("$dir/$name");
+	my $status = run({FAULT => "$kind $n $code $times", LD_PRELOAD => $preload}, @command);
+	$tried++;
+	$failed++ if $status;
+	my $wrong = judge($status, $before{$name}, $between{$name}, $after{$name}, $kind =~ /^(?:memory|locale)$/);
+	print "$title: it $wrong\n" if $wrong;
+	return if $wrong =~ /^hangs/;
+	# A file in the store that cannot be read is thrown away: earlier tools have to make it again.
+	restore("$dir/$name") if slurp("$dir/err") =~ /is damaged|run ducc-/;
+	system 'rm', '-rf', "$work/" . slurp("$dir/$name/remove") if -e "$dir/$name/remove";
+	$status = run({LD_PRELOAD => $preload}, @command);
+	print "$title: the next run fails: " . slurp("$dir/err") . "\n" if $status;
+	my @different = differences(look($work), $after{$name});
+	print "$title: the next run leaves a wrong result: @different\n" if !$status && @different;
+}
+srand $seed;
+for (1 .. $count) {
+	my ($name, $preload, $kind, $calls, $how) = @{$groups[rand @groups]};
+	try($name, $preload, $kind, 1 + int rand $calls, @{$how->[rand @$how]});
+}
+for (@groups) {
+	last if $count;
+	my ($name, $preload, $kind, $calls, $how) = @$_;
+	for my $n (1 .. $calls) {
+		try($name, $preload, $kind, $n, @$_) for @$how;
+	}
+}
+printf "tried %d, of which %d failed\n", $tried, $failed;
