@@ -186,7 +186,7 @@ ready one >"$tmp/records"
 (cd "$S" && sha256sum layers/* images/*.mtree) >"$tmp/sums"
 old_listings "$S"
 fails "a store of an earlier version" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
-like "... is said to be one" "$(cat "$out")" 'is of an earlier version .run ducc-unpack first'
+like "... has to be unpacked again" "$(cat "$out")" 'run ducc-unpack first'
 ok "... is unpacked again" ducc-unpack -s "$S" <"$tmp/records"
 is "... without a word" "$(grep -v ^http "$out")" ""
 ok "... as if anew" sh -c "cd '$S' && sha256sum -c --quiet '$tmp/sums'"
