@@ -76,6 +76,7 @@ collect() {
 	ducc-gc -s "$S" -r "$R" $refs
 }
 clean() {
+	wait_for test -e "$S/oci-layout" # others make the store
 	ducc-gc --clean-store -g 1 -s "$S" -r "$R"
 }
 thin() {
