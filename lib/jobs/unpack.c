@@ -632,7 +632,8 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 		return -1;
 	store_sweep(&unpack->store);
 	if (stage_layers(unpack, err) < 0 ||
-	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, err) < 0)
+	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, NULL,
+			 err) < 0)
 		return -1;
 	return merge_all(unpack, err);
 }
