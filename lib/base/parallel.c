@@ -12,7 +12,22 @@ struct crew {
 	int (*work)(void *ctx, size_t i, ducc_error **err);
 	void *ctx;
 	ducc_error **errors; /* one for each item */
+	atomic_uint *spare;
 };
+
+bool spare_take(atomic_uint *spare)
+{
+	unsigned n = atomic_load(spare);
+
+	while (n && !atomic_compare_exchange_weak(spare, &n, n - 1))
+		;
+	return n > 0;
+}
+
+void spare_give(atomic_uint *spare)
+{
+	atomic_fetch_add(spare, 1);
+}
 
 static void *worker(void *data)
 {
@@ -24,23 +39,32 @@ static void *worker(void *data)
 		pthread_mutex_lock(&crew->mutex);
 		i = crew->next++;
 		pthread_mutex_unlock(&crew->mutex);
-		if (i >= crew->n)
+		if (i >= crew->n) {
+			if (crew->spare)
+				spare_give(crew->spare);
 			return NULL;
+		}
 		if (crew->work(crew->ctx, i, &crew->errors[i]) < 0 && !crew->errors[i])
 			error_set(&crew->errors[i], "failed");
 	}
 }
 
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
-		 void *ctx, ducc_error **err)
+		 void *ctx, atomic_uint *spare, ducc_error **err)
 {
-	struct crew crew = {.mutex = PTHREAD_MUTEX_INITIALIZER, .n = n, .work = work, .ctx = ctx};
+	struct crew crew = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+			    .n = n,
+			    .work = work,
+			    .ctx = ctx,
+			    .spare = spare};
 	AUTO_FREE ducc_error **errors = xcalloc(n, sizeof(*errors));
 	AUTO_FREE pthread_t *threads = NULL;
 	size_t started = 0;
 	ducc_error *first = NULL;
 
 	crew.errors = errors;
+	if (spare)
+		atomic_store(spare, jobs > n ? jobs - (unsigned)n : 0);
 	if (jobs > n)
 		jobs = (unsigned)n;
 	threads = xcalloc(jobs, sizeof(*threads));

@@ -11,7 +11,6 @@
 #include "content/gunzip.h"
 
 #define INPUT_SIZE ((size_t)64 << 10)
-#define INFLATED_SIZE ((size_t)256 << 10)
 
 /* RFC 1952, section 2.3.1; RFC 8878, sections 3.1.1 and 3.1.2 (including skippable frames). */
 static bool is_gzip(const unsigned char *magic)
@@ -50,24 +49,25 @@ static int read_ahead(struct inflation *inflation, ducc_error **err)
 	return n > 0;
 }
 
-/* Gets the next bytes of the file as they are: 1, 0 at the end, or -1. */
-static int read_plain(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+static ssize_t read_plain(struct inflation *inflation, void *to, size_t size, ducc_error **err)
 {
-	int result = inflation->ahead ? 1 : read_ahead(inflation, err);
+	size_t len = inflation->ahead;
 
-	*data = inflation->next;
-	*len = inflation->ahead;
-	inflation->ahead = 0;
-	return result;
+	if (!len && read_ahead(inflation, err) < 0)
+		return -1;
+	len = inflation->ahead < size ? inflation->ahead : size;
+	memcpy(to, inflation->next, len);
+	inflation->next += len;
+	inflation->ahead -= len;
+	return (ssize_t)len;
 }
 
-static int read_gzip(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+static ssize_t read_gzip(struct inflation *inflation, void *to, size_t size, ducc_error **err)
 {
 	const void *next = inflation->next;
 	ssize_t n;
 
-	while (!(n = gunzip_step(inflation->gunzip, &next, &inflation->ahead, inflation->inflated,
-				 INFLATED_SIZE, err))) {
+	while (!(n = gunzip_step(inflation->gunzip, &next, &inflation->ahead, to, size, err))) {
 		int result = read_ahead(inflation, err);
 
 		if (result <= 0)
@@ -75,9 +75,7 @@ static int read_gzip(struct inflation *inflation, const void **data, size_t *len
 		next = inflation->next;
 	}
 	inflation->next = next;
-	*data = inflation->inflated;
-	*len = n < 0 ? 0 : (size_t)n;
-	return n < 0 ? -1 : 1;
+	return n;
 }
 
 /* --- zstd ------------------------------------------------------------- */
@@ -88,7 +86,12 @@ static la_ssize_t on_read(struct archive *archive, void *ctx, const void **data)
 	size_t len;
 
 	(void)archive;
-	return read_plain(inflation, data, &len, &inflation->error) < 0 ? -1 : (la_ssize_t)len;
+	if (!inflation->ahead && read_ahead(inflation, &inflation->error) < 0)
+		return -1;
+	*data = inflation->next;
+	len = inflation->ahead;
+	inflation->ahead = 0;
+	return (la_ssize_t)len;
 }
 
 /* Sets *err to the cause, from the callback or from libarchive.  Returns -1. */
@@ -125,17 +128,12 @@ static int open_zstd(struct inflation *inflation, ducc_error **err)
 	return result == ARCHIVE_OK || result == ARCHIVE_EOF ? 0 : fail(inflation, err);
 }
 
-static int read_zstd(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+static ssize_t read_zstd(struct inflation *inflation, void *to, size_t size, ducc_error **err)
 {
-	la_int64_t offset;
-	int result = ARCHIVE_EOF;
+	la_ssize_t n = inflation->at_end ? 0 : archive_read_data(inflation->archive, to, size);
 
-	if (!inflation->at_end)
-		result = archive_read_data_block(inflation->archive, data, len, &offset);
-	inflation->at_end = result == ARCHIVE_EOF;
-	if (inflation->at_end)
-		return 0;
-	return result == ARCHIVE_OK ? 1 : fail(inflation, err);
+	inflation->at_end = !n;
+	return n < 0 ? fail(inflation, err) : n;
 }
 
 /* --- all -------------------------------------------------------------- */
@@ -152,22 +150,20 @@ int inflation_open(struct inflation *inflation, int fd, int64_t offset, ducc_err
 	inflation->compression = compression_detect(inflation->buffer, inflation->ahead);
 	if (inflation->compression == COMPRESSION_ZSTD)
 		return open_zstd(inflation, err);
-	if (inflation->compression == COMPRESSION_GZIP) {
+	if (inflation->compression == COMPRESSION_GZIP)
 		inflation->gunzip = gunzip_new();
-		inflation->inflated = xmalloc(INFLATED_SIZE);
-	}
 	return 0;
 }
 
-int inflation_read(struct inflation *inflation, const void **data, size_t *len, ducc_error **err)
+ssize_t inflation_read(struct inflation *inflation, void *to, size_t size, ducc_error **err)
 {
 	switch (inflation->compression) {
 	case COMPRESSION_GZIP:
-		return read_gzip(inflation, data, len, err);
+		return read_gzip(inflation, to, size, err);
 	case COMPRESSION_ZSTD:
-		return read_zstd(inflation, data, len, err);
+		return read_zstd(inflation, to, size, err);
 	default:
-		return read_plain(inflation, data, len, err);
+		return read_plain(inflation, to, size, err);
 	}
 }
 
@@ -182,7 +178,6 @@ void inflation_close(struct inflation *inflation)
 {
 	archive_read_free(inflation->archive);
 	gunzip_free(inflation->gunzip);
-	free(inflation->inflated);
 	free(inflation->buffer);
 	ducc_error_free(inflation->error);
 }

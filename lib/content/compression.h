@@ -36,7 +36,6 @@ struct inflation {
 	ducc_error *error; /* from a callback */
 
 	struct gunzip *gunzip;
-	char *inflated;          /* what it decompresses */
 	struct archive *archive; /* for zstd */
 	bool at_end;             /* of it */
 };
@@ -45,11 +44,8 @@ struct inflation {
 int inflation_open(struct inflation *inflation, int fd, int64_t offset, ducc_error **err);
 void inflation_close(struct inflation *inflation);
 
-/*
- * Gets the next piece of the stream, which is valid until the next call: 1, 0 at the end, or -1
- * with *err set.
- */
-int inflation_read(struct inflation *inflation, const void **data, size_t *len, ducc_error **err);
+/* Reads from the stream, as read(2) does; but a failure sets *err. */
+ssize_t inflation_read(struct inflation *inflation, void *to, size_t size, ducc_error **err);
 
 /* The bytes of the file that have been decompressed so far. */
 uint64_t inflation_consumed(const struct inflation *inflation);

@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "base/strmap.h"
 #include "content/compact.h"
-#include "content/compression.h"
 #include "content/layer_file.h"
 #include "content/layer_name.h"
+#include "content/layer_stream.h"
 #include "content/listing_size.h"
 #include "content/tar_reader.h"
 #include "content/tarball.h"
@@ -16,9 +16,9 @@
 
 struct reader {
 	const struct layer_source *source;
-	struct inflation blob;  /* decompressed */
+	struct layer_stream stream;
 	struct tar_reader *tar; /* in it */
-	struct hasher *diff_id, *content;
+	struct hasher *content;
 	uint64_t unpacked; /* bytes of tar so far */
 	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
 	struct quota bytes, listing, entries;
@@ -56,18 +56,15 @@ static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err
 
 /* --- bytes ------------------------------------------------------------ */
 
-/* Gets and hashes the next piece of the tar. */
+/* Gets the next piece of the tar. */
 static int next_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
 {
 	struct reader *reader = ctx;
-	int result = inflation_read(&reader->blob, data, len, err);
+	int result = layer_stream_next(&reader->stream, data, len, err);
 
 	if (result <= 0)
 		return result;
-	hasher_update(reader->diff_id, *data, *len);
 	reader->unpacked += *len;
-	if (reader->source->progress)
-		reader->source->progress(reader->source->ctx, inflation_consumed(&reader->blob));
 	return charge_bytes(reader, err) < 0 ? -1 : 1;
 }
 
@@ -81,23 +78,21 @@ static int drain(struct reader *reader, ducc_error **err)
 	do
 		result = next_piece(reader, &data, &len, err);
 	while (result > 0);
+	layer_stream_end(&reader->stream);
 	return result;
 }
 
 static int check_consumed(struct reader *reader, ducc_error **err)
 {
-	if (inflation_consumed(&reader->blob) == reader->source->head->size)
+	if (layer_stream_consumed(&reader->stream) == reader->source->head->size)
 		return 0;
 	return error_set(err, "garbage after the compressed data");
 }
 
 static int verify(struct reader *reader, ducc_error **err)
 {
-	uint8_t sha256[SHA256_SIZE];
-	struct digest actual;
+	struct digest actual = layer_stream_digest(&reader->stream);
 
-	hasher_final(reader->diff_id, sha256);
-	digest_from_bytes(&actual, sha256);
 	if (!digest_equal(&actual, &reader->source->head->diff_id))
 		return error_set(
 			err, "diff ID mismatch: content is " PRI_DIGEST ", config has " PRI_DIGEST,
@@ -451,8 +446,11 @@ static void settle_flags(struct tree *tree)
 
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
 {
+	const struct layer_source *source = reader->source;
+
 	/* The root has a line even if the layer does not list it. */
-	if (inflation_open(&reader->blob, reader->source->fd, 0, err) < 0 ||
+	if (layer_stream_open(&reader->stream, source->fd, source->spare, source->progress,
+			      source->ctx, err) < 0 ||
 	    charge_listing(reader, LISTING_LINE, err) < 0 || read_entries(reader, err) < 0 ||
 	    drain(reader, err) < 0 || check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
 	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
@@ -468,7 +466,6 @@ struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *li
 {
 	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
 	struct reader reader = {.source = source,
-				.diff_id = hasher_new(),
 				.content = hasher_new(),
 				.tree = tree_new(),
 				.tarball = tarball_new(tar, directory)};
@@ -483,10 +480,9 @@ struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *li
 
 	strmap_free_values(&reader.links, unref);
 	tar_reader_free(reader.tar);
-	inflation_close(&reader.blob);
+	layer_stream_close(&reader.stream);
 	tarball_free(reader.tarball);
 	hasher_free(reader.content);
-	hasher_free(reader.diff_id);
 	if (result == 0)
 		return reader.tree;
 	tree_free(reader.tree);

@@ -11,7 +11,7 @@
 #ifndef DUCC_LAYER_H
 #define DUCC_LAYER_H
 
-#include "base/error.h"
+#include "base/parallel.h"
 #include "content/listing.h"
 #include "content/quota.h"
 #include "content/tree.h"
@@ -21,6 +21,7 @@ struct layer_source {
 	const struct listing_head *head;            /* layer, diff_id and size are used */
 	const struct ducc_limits *limits;           /* for this layer */
 	struct quota *image, *image_listing;        /* shared by all layers of the image */
+	atomic_uint *spare;                         /* jobs it may use (parallel.h); or NULL */
 	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
 	void *ctx;
 };

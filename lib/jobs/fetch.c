@@ -268,7 +268,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return 0;
 	if (fetch_config(fetch, err) < 0 || check_platform(fetch, wanted, err) < 0 ||
 	    parallel_run(fetch->n_wanted, session->jobs ? session->jobs : DEFAULT_JOBS,
-			 fetch_wanted, fetch, err) < 0 ||
+			 fetch_wanted, fetch, NULL, err) < 0 ||
 	    list_image(fetch, err) < 0)
 		return -1;
 	return pin(fetch, record, err);

@@ -385,7 +385,7 @@ static int run(struct store_check *check, ducc_error **err)
 	    list_files(check, "layers", list_file, err) < 0 ||
 	    list_files(check, "images", list_file, err) < 0 ||
 	    parallel_run(check->n, session->jobs ? session->jobs : parallel_processors(), run_task,
-			 check, err) < 0)
+			 check, NULL, err) < 0)
 		return -1;
 	return check->stopped ? 1 : 0;
 }

@@ -71,6 +71,7 @@ struct unpack {
 	struct tree *image;
 
 	atomic_bool failed;           /* a layer could not be read */
+	atomic_uint spare;            /* jobs without a layer, which help others with theirs */
 	_Atomic uint64_t kept;        /* bytes of trees of fresh layers in memory */
 	struct quota bytes;           /* of new layers, unpacked */
 	struct quota written, merged; /* bytes of listings, new and merged */
@@ -340,6 +341,7 @@ static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **e
 				      .limits = &unpack->session->limits,
 				      .image = &unpack->bytes,
 				      .image_listing = &unpack->written,
+				      .spare = &unpack->spare,
 				      .progress = on_progress,
 				      .ctx = &progress};
 	uint64_t size;
@@ -632,7 +634,8 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 		return -1;
 	store_sweep(&unpack->store);
 	if (stage_layers(unpack, err) < 0 ||
-	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack, err) < 0)
+	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack,
+			 &unpack->spare, err) < 0)
 		return -1;
 	return merge_all(unpack, err);
 }

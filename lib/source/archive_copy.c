@@ -11,6 +11,7 @@
 
 /* Images typically compress to a third; layer limits scale with the archive's contents. */
 #define RATIO_LIMIT 20
+#define PIECE ((size_t)256 << 10)
 #define SIZE_LIMIT ((uint64_t)16 << 20) /* allowed at any ratio */
 
 static int check_size(const struct inflation *file, uint64_t size, ducc_error **err)
@@ -28,19 +29,18 @@ static int check_size(const struct inflation *file, uint64_t size, ducc_error **
 static int write_copy(struct inflation *file, int copy, const char *name, const char *directory,
 		      ducc_error **err)
 {
-	const void *data;
-	size_t len;
+	AUTO_FREE char *piece = xmalloc(PIECE);
 	uint64_t size = 0;
-	int result;
+	ssize_t n;
 
-	while ((result = inflation_read(file, &data, &len, err)) > 0) {
-		size += len;
+	while ((n = inflation_read(file, piece, PIECE, err)) > 0) {
+		size += (uint64_t)n;
 		if (check_size(file, size, err) < 0)
 			return error_wrap(err, "%s", name);
-		if (write_all(copy, data, len) < 0)
+		if (write_all(copy, piece, (size_t)n) < 0)
 			return error_errno(err, errno, "%s", directory);
 	}
-	return result < 0 ? error_wrap(err, "%s", name) : 0;
+	return n < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
 const char *archive_copy_directory(void)

@@ -1,0 +1,121 @@
+/* A stage of a stream: see stage.h. */
+#include "base/stage.h"
+
+#include <pthread.h>
+
+#include "base/mem.h"
+
+struct piece {
+	int result;
+	const void *data;
+	size_t len;
+	ducc_error *error;
+};
+
+struct detached {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	stage_get *get;
+	void *ctx;
+	struct piece pieces[STAGE_AHEAD]; /* a ring */
+	size_t first, n;
+	bool ended; /* the last piece is in the ring, or is not wanted any more */
+};
+
+/* Waits for room; false: nothing more is wanted. */
+static bool wait_for_room(struct detached *detached)
+{
+	bool room;
+
+	pthread_mutex_lock(&detached->mutex);
+	while (detached->n == STAGE_AHEAD && !detached->ended)
+		pthread_cond_wait(&detached->changed, &detached->mutex);
+	room = !detached->ended;
+	pthread_mutex_unlock(&detached->mutex);
+	return room;
+}
+
+static void put(struct detached *detached, const struct piece *piece)
+{
+	pthread_mutex_lock(&detached->mutex);
+	detached->pieces[(detached->first + detached->n++) % STAGE_AHEAD] = *piece;
+	detached->ended |= piece->result <= 0;
+	pthread_cond_signal(&detached->changed);
+	pthread_mutex_unlock(&detached->mutex);
+}
+
+static void *run(void *data)
+{
+	struct detached *detached = data;
+
+	while (wait_for_room(detached)) {
+		struct piece piece = {0};
+
+		piece.result = detached->get(detached->ctx, &piece.data, &piece.len, &piece.error);
+		put(detached, &piece);
+	}
+	return NULL;
+}
+
+static struct piece take(struct detached *detached)
+{
+	struct piece piece;
+
+	pthread_mutex_lock(&detached->mutex);
+	while (!detached->n)
+		pthread_cond_wait(&detached->changed, &detached->mutex);
+	piece = detached->pieces[detached->first];
+	detached->first = (detached->first + 1) % STAGE_AHEAD;
+	detached->n--;
+	pthread_cond_signal(&detached->changed);
+	pthread_mutex_unlock(&detached->mutex);
+	return piece;
+}
+
+int stage_next(struct stage *stage, const void **data, size_t *len, ducc_error **err)
+{
+	struct piece piece;
+
+	if (!stage->detached)
+		return stage->get(stage->ctx, data, len, err);
+	piece = take(stage->detached);
+	*data = piece.data;
+	*len = piece.len;
+	return piece.result < 0 ? error_give(err, piece.error) : piece.result;
+}
+
+bool stage_detach(struct stage *stage)
+{
+	struct detached *detached = xcalloc(1, sizeof(*detached));
+
+	detached->get = stage->get;
+	detached->ctx = stage->ctx;
+	pthread_mutex_init(&detached->mutex, NULL);
+	pthread_cond_init(&detached->changed, NULL);
+	if (pthread_create(&detached->thread, NULL, run, detached) != 0) {
+		free(detached);
+		return false;
+	}
+	stage->detached = detached;
+	return true;
+}
+
+void stage_end(struct stage *stage)
+{
+	struct detached *detached = stage->detached;
+
+	if (!detached)
+		return;
+	pthread_mutex_lock(&detached->mutex);
+	detached->ended = true;
+	pthread_cond_signal(&detached->changed);
+	pthread_mutex_unlock(&detached->mutex);
+	pthread_join(detached->thread, NULL);
+	for (size_t i = 0; i < detached->n; i++)
+		ducc_error_free(detached->pieces[(detached->first + i) % STAGE_AHEAD].error);
+	pthread_mutex_destroy(&detached->mutex);
+	pthread_cond_destroy(&detached->changed);
+	free(detached);
+	stage->detached = NULL;
+}

@@ -1,0 +1,101 @@
+/* The tar of a layer: see layer_stream.h. */
+#include "content/layer_stream.h"
+
+#include "base/mem.h"
+
+#define PIECE ((size_t)256 << 10)
+
+/* Lets the stage run ahead if there is a job for it. */
+static void detach(struct layer_stream *stream, struct stage *stage)
+{
+	if (stage->detached || !stream->spare || !spare_take(stream->spare))
+		return;
+	stream->ahead = true;
+	if (!stage_detach(stage))
+		spare_give(stream->spare);
+}
+
+static int inflate_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
+{
+	struct layer_stream *stream = ctx;
+	char **piece = &stream->pieces[stream->next];
+	ssize_t n;
+
+	if (!*piece)
+		*piece = xmalloc(PIECE);
+	n = inflation_read(&stream->blob, *piece, PIECE, err);
+	if (n <= 0)
+		return (int)n;
+	*data = *piece;
+	*len = (size_t)n;
+	stream->next = stream->ahead ? (stream->next + 1) % LAYER_STREAM_PIECES : 0;
+	if (stream->progress)
+		stream->progress(stream->ctx, inflation_consumed(&stream->blob));
+	return 1;
+}
+
+static int hash_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
+{
+	struct layer_stream *stream = ctx;
+	int result;
+
+	detach(stream, &stream->inflate);
+	result = stage_next(&stream->inflate, data, len, err);
+	if (result > 0)
+		hasher_update(stream->hasher, *data, *len);
+	return result;
+}
+
+int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
+		      void (*progress)(void *ctx, uint64_t done), void *ctx, ducc_error **err)
+{
+	*stream = (struct layer_stream){.hasher = hasher_new(),
+					.inflate = {.get = inflate_piece, .ctx = stream},
+					.hash = {.get = hash_piece, .ctx = stream},
+					.spare = spare,
+					.progress = progress,
+					.ctx = ctx};
+	return inflation_open(&stream->blob, blob, 0, err);
+}
+
+int layer_stream_next(struct layer_stream *stream, const void **data, size_t *len, ducc_error **err)
+{
+	detach(stream, &stream->hash);
+	return stage_next(&stream->hash, data, len, err);
+}
+
+void layer_stream_end(struct layer_stream *stream)
+{
+	struct stage *stages[] = {&stream->hash, &stream->inflate};
+
+	for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+		if (!stages[i]->detached)
+			continue;
+		stage_end(stages[i]);
+		spare_give(stream->spare);
+	}
+}
+
+uint64_t layer_stream_consumed(const struct layer_stream *stream)
+{
+	return inflation_consumed(&stream->blob);
+}
+
+struct digest layer_stream_digest(struct layer_stream *stream)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest digest;
+
+	hasher_final(stream->hasher, sha256);
+	digest_from_bytes(&digest, sha256);
+	return digest;
+}
+
+void layer_stream_close(struct layer_stream *stream)
+{
+	layer_stream_end(stream);
+	inflation_close(&stream->blob);
+	for (size_t i = 0; i < LAYER_STREAM_PIECES; i++)
+		free(stream->pieces[i]);
+	hasher_free(stream->hasher);
+}
