@@ -18,6 +18,7 @@
 #include "format/json.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
+#include "jobs/gc_images.h"
 #include "jobs/gc_plan.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
@@ -29,11 +30,7 @@
 struct gc {
 	ducc_session *session;
 	struct ducc_gc_options options;
-	struct reference *wanted; /* including patterns */
-	char **names;             /* of those that are not patterns, sorted */
-	size_t n_names;
-	char **deleted; /* names of images deleted from their registries, sorted */
-	size_t n_deleted;
+	struct gc_images images;
 	struct store store;
 	struct repository repository;
 	struct transaction *transaction;
@@ -43,64 +40,6 @@ struct gc {
 	bool mend; /* the published schedule is damaged, or has entries that are nonsense */
 	time_t now;
 };
-
-/* --- wanted images ---------------------------------------------------- */
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void sort_names(char **names, size_t n)
-{
-	if (n)
-		qsort(names, n, sizeof(char *), compare_names);
-}
-
-static bool has_name(char *const *names, size_t n, const char *name)
-{
-	return n && bsearch(&name, names, n, sizeof(char *), compare_names);
-}
-
-static int read_wanted(struct gc *gc, ducc_error **err)
-{
-	const struct ducc_gc_options *options = &gc->options;
-
-	gc->wanted = xcalloc(options->n_wanted, sizeof(*gc->wanted));
-	gc->names = xcalloc(options->n_wanted, sizeof(char *));
-	gc->deleted = xcalloc(options->n_wanted, sizeof(char *));
-	for (size_t i = 0; i < options->n_wanted; i++) {
-		const char *text = ducc_record_reference(options->wanted[i]);
-		const char *event = ducc_record_get(options->wanted[i], "event");
-		bool deleted = event && !strcmp(event, "delete");
-
-		if ((deleted ? reference_parse : reference_parse_pattern)(&gc->wanted[i], text,
-									  err) < 0)
-			return -1;
-		if (deleted)
-			gc->deleted[gc->n_deleted++] = reference_name(&gc->wanted[i]);
-		else if (!reference_is_pattern(&gc->wanted[i]))
-			gc->names[gc->n_names++] = reference_name(&gc->wanted[i]);
-	}
-	sort_names(gc->names, gc->n_names);
-	sort_names(gc->deleted, gc->n_deleted);
-	return 0;
-}
-
-/* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
-static enum gc_wanted is_wanted(void *ctx, const char *name)
-{
-	const struct gc *gc = ctx;
-
-	if (has_name(gc->deleted, gc->n_deleted, name))
-		return GC_UNWANTED;
-	if (gc->options.all || has_name(gc->names, gc->n_names, name))
-		return GC_WANTED;
-	for (size_t i = 0; i < gc->options.n_wanted; i++)
-		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
-			return GC_KEPT;
-	return GC_UNWANTED;
-}
 
 /* --- the plan --------------------------------------------------------- */
 
@@ -140,6 +79,8 @@ static bool is_stale(void *ctx, const struct scheduled *scheduled)
 
 static int make_plan(struct gc *gc, ducc_error **err)
 {
+	struct gc_policy policy = {gc_images_wanted, &gc->images, gc->images.some, gc->now,
+				   gc->options.grace};
 	int result;
 
 	forget_plan(gc);
@@ -160,8 +101,8 @@ static int make_plan(struct gc *gc, ducc_error **err)
 			       "%s: cannot read the manifest of %s: no layer is removed, because "
 			       "the image may need it",
 			       gc->repository.name, gc->inventory.unclear);
-	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, is_wanted, gc, gc->now,
-		     gc->options.grace);
+	gc_images_find(&gc->images, &gc->inventory);
+	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, &policy);
 	return 0;
 }
 
@@ -170,13 +111,30 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
 	size_t allowed = (plan->n_names * gc->options.share + 99) / 100;
+	AUTO_STRSET names = {NULL};
+	AUTO_FREE char *list = NULL;
 
 	if (gc->options.force || plan->n_new_names <= allowed)
 		return 0;
-	return error_set(err,
-			 "%zu of %zu images are no longer wanted, which is more than %u percent: "
-			 "nothing is changed (override with -f)",
-			 plan->n_new_names, plan->n_names, gc->options.share);
+	for (size_t i = 0; i < plan->first[GC_FLAT]; i++)
+		if (plan->items[i].is_new)
+			strset_add(&names, plan->items[i].path);
+	list = gc_images_list(&names);
+	return error_set(err, "%zu of %zu images %s, more than %u percent: %s; nothing is changed",
+			 plan->n_new_names, plan->n_names,
+			 gc->images.some ? "would be removed" : "are not among those to keep",
+			 gc->options.share, list);
+}
+
+/* After everything else: images to remove that are not published. */
+static int check_missing(const struct gc *gc, ducc_error **err)
+{
+	const struct strset *missing = &gc->images.missing;
+	AUTO_FREE char *list = missing->n ? gc_images_list(missing) : NULL;
+
+	return list ? error_set_kind(err, DUCC_NOT_FOUND, "repository %s: not published: %s",
+				     gc->repository.name, list)
+		    : 0;
 }
 
 /* The unpacked size of a layer, from its published metadata; 0: unknown. */
@@ -383,8 +341,8 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	const char *name = gc->session->repository;
 	int found;
 
-	for (size_t i = 0; i < gc->options.n_wanted && !gc->session->repository; i++) {
-		const char *other = ducc_repository(gc->session, gc->options.wanted[i]);
+	for (size_t i = 0; i < gc->options.n_images && !gc->session->repository; i++) {
+		const char *other = ducc_repository(gc->session, gc->options.images[i]);
 
 		if (name && other && strcmp(name, other) != 0)
 			return error_set(err, "records for several repositories, %s and %s: use -r",
@@ -422,15 +380,13 @@ static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = &gc->options;
 
-	if (read_wanted(gc, err) < 0)
+	if (gc_images_read(&gc->images, options, err) < 0)
 		return -1;
-	if (gc->n_deleted == options->n_wanted && !options->all && !options->force)
-		return error_set(err, "no image is wanted: nothing is changed (override with -f)");
 	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
 		return -1;
 	if (gc->session->dry_run) {
 		say_plan(gc);
-		return check_plan(gc, err);
+		return check_plan(gc, err) < 0 ? -1 : check_missing(gc, err);
 	}
 	if (check_plan(gc, err) < 0)
 		return -1;
@@ -440,9 +396,10 @@ static int run(struct gc *gc, ducc_error **err)
 	for (size_t i = 0; i < gc->plan.n; i++)
 		if (gc->plan.items[i].remove)
 			report(gc, gc->plan.items[i].path);
-	if (!options->collect || !gc->repository.target->collect)
-		return 0;
-	return gc->repository.target->collect(&gc->repository, &gc->session->context, err);
+	if (options->collect && gc->repository.target->collect &&
+	    gc->repository.target->collect(&gc->repository, &gc->session->context, err) < 0)
+		return -1;
+	return check_missing(gc, err);
 }
 
 int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)
@@ -455,15 +412,7 @@ int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_e
 
 	transaction_end(gc.transaction);
 	forget_plan(&gc);
-	for (size_t i = 0; gc.wanted && i < gc.options.n_wanted; i++)
-		reference_free(&gc.wanted[i]);
-	for (size_t i = 0; i < gc.n_names; i++)
-		free(gc.names[i]);
-	for (size_t i = 0; i < gc.n_deleted; i++)
-		free(gc.deleted[i]);
-	free(gc.wanted);
-	free(gc.names);
-	free(gc.deleted);
+	gc_images_free(&gc.images);
 	repository_close(&gc.repository);
 	store_close(&gc.store);
 	return result;
