@@ -20,6 +20,7 @@ struct world {
 	struct schedule schedule;
 	const char *wanted, *kept; /* names, each with a blank after it */
 	bool some;                 /* the others are those to remove */
+	const char *incomplete;    /* digits of trees */
 };
 
 static struct digest digest(char digit)
@@ -142,9 +143,17 @@ static void world_free(struct world *world)
 
 #define WORLD(name) CLEANUP(world_free) struct world name = {.wanted = NULL}
 
+static bool is_incomplete(void *ctx, const struct digest *tree, bool flat)
+{
+	const struct world *world = ctx;
+
+	(void)flat;
+	return world->incomplete && strchr(world->incomplete, *tree->hex);
+}
+
 static void plan_of(struct gc_plan *plan, struct world *world, unsigned grace)
 {
-	struct gc_policy policy = {is_wanted, world, world->some, NOW, grace};
+	struct gc_policy policy = {is_wanted, is_incomplete, world, world->some, NOW, grace};
 
 	gc_plan_make(plan, &world->inventory, &world->schedule, &policy);
 }
@@ -356,6 +365,22 @@ static void some(void)
 	      ".layers/6@1! .layers/7@5000");
 }
 
+/* Another publisher may be about to complete a tree. */
+static void incomplete(void)
+{
+	WORLD(world);
+
+	add(&world, "h/a:1", '1', "3");
+	has_trees(&world, "12", "345");
+	world.incomplete = "1235";
+	plans(&world, 0, 1, "a tree without an image stays for a day if it is incomplete",
+	      "h/a:1@0+! .flat/1@0+! .flat/2@0+ .layers/3@0+! .layers/4@0+! .layers/5@0+");
+	scheduled(&world, ".flat/2", 86400, false);
+	scheduled(&world, ".layers/5", 86399, false);
+	plans(&world, 0, 1, "... which is over",
+	      "h/a:1@0+! .flat/1@0+! .flat/2@86400! .layers/3@0+! .layers/4@0+! .layers/5@86399");
+}
+
 static void nothing(void)
 {
 	WORLD(world);
@@ -382,6 +407,7 @@ int main(void)
 	platforms();
 	unclear();
 	some();
+	incomplete();
 	nothing();
 	return done_testing();
 }

@@ -5,6 +5,8 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
+#define DAY ((time_t)86400)
+
 struct planner {
 	struct gc_plan *plan;
 	const struct schedule *schedule;
@@ -12,8 +14,8 @@ struct planner {
 };
 
 /* Takes ownership of the path.  `needed`: something that stays refers to it. */
-static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
-				      const struct digest *digest, bool needed)
+static struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
+				const struct digest *digest, bool needed)
 {
 	struct gc_plan *plan = planner->plan;
 	const struct scheduled *scheduled = schedule_find(planner->schedule, path);
@@ -32,6 +34,18 @@ static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind
 			(uint64_t)(planner->policy->now - item->since) >= planner->policy->grace);
 	plan->n_removed += item->remove;
 	return item;
+}
+
+/* An incomplete tree of no image may be one that is just being published. */
+static void spare_incomplete(struct planner *planner, struct gc_item *item)
+{
+	const struct gc_policy *policy = planner->policy;
+
+	if (policy->now - item->since >= DAY ||
+	    !policy->is_incomplete(policy->ctx, &item->digest, item->kind == GC_FLAT))
+		return;
+	item->remove = false;
+	planner->plan->n_removed--;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -123,15 +137,18 @@ static void plan_trees(struct planner *planner, enum gc_kind kind, const struct 
 		AUTO_FREE char *path =
 			kind == GC_FLAT ? flat_directory(tree) : layer_directory(tree);
 		const struct scheduled *scheduled = schedule_find(planner->schedule, path);
-		bool considered = !planner->policy->some ||
-				  digest_set_has(&needs->unwanted, tree) ||
-				  (scheduled && scheduled->removing);
+		bool removing = scheduled && scheduled->removing;
+		bool considered = !planner->policy->some || removing ||
+				  digest_set_has(&needs->unwanted, tree);
 		bool stays = unclear || !considered; /* as it is, on the schedule or not */
+		struct gc_item *item;
 
 		if (digest_set_has(&needs->wanted, tree) || (stays && !scheduled))
 			continue;
-		add_item(planner, kind, STEAL(path), tree,
-			 stays || digest_set_has(&needs->remaining, tree));
+		item = add_item(planner, kind, STEAL(path), tree,
+				stays || digest_set_has(&needs->remaining, tree));
+		if (item->remove && !removing && !digest_set_has(&needs->unwanted, tree))
+			spare_incomplete(planner, item);
 	}
 }
 

@@ -46,6 +46,11 @@ struct gc_plan {
 /* What is to be removed, and when. */
 struct gc_policy {
 	enum gc_wanted (*is_wanted)(void *ctx, const char *name); /* a public name */
+	/*
+	 * True for a tree that another publisher may be about to complete.  If no image needs
+	 * it, it is removed after a day at the earliest.
+	 */
+	bool (*is_incomplete)(void *ctx, const struct digest *tree, bool flat);
 	void *ctx;
 	bool some; /* only some images are considered */
 	time_t now;
