@@ -3,11 +3,15 @@
 # ducc-publish on the other needs, whatever each does between two steps of the other.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox jq umoci
+need busybox curl jq nginx umoci
 
 stand_in
 L=$tmp/layout
 n=test.example.org
+
+start_nginx <<-EOF
+	server { @LISTEN@ location /$n/ { alias $tmp/sys1/var/spool/cvmfs/$n/revisions/; } }
+EOF
 
 # `stays` and `goes` share two of their three layers; `heir` is `goes` and a layer more.
 make_image "$L" stays
@@ -98,18 +102,26 @@ start() {
 	mkdir "$tmp/sys1"
 	DUCC_SYSROOT=$tmp/sys1
 	cvmfs_server mkfs $n
-	through_gateway $n
-	another_machine $n "$tmp/sys2"
+	through_gateway $n "http://$nginx/$n"
+	another_machine $n "$tmp/sys2" "http://$nginx/$n"
 	on 1 publish "$tmp/stays.1" >/dev/null
 	on 2 publish "$tmp/goes.2" >/dev/null
-	on 1 cvmfs_server transaction $n
-	on 1 cvmfs_server abort -f $n
+	on 1 publish "$tmp/goes.1" >/dev/null
 }
 
 start
 ok "two machines publish in turn" is_complete
+on 2 publish "$tmp/heir.2" >/dev/null
+ok "what another machine has published" on 1 publish "$tmp/heir.1"
+like "... is known to be unchanged" "$(cat "$out")" state=unchanged
+start
 ok "what one has removed" on 1 remove_one
 ok "... is gone" is_complete
+ok "... which the other knows" on 2 publish "$tmp/goes.2"
+like "... and publishes it again" "$(cat "$out")" state=added
+ok "... completely" is_complete
+ok "... which the first knows" on 1 remove_one
+ok "... and removes it again" is_complete
 ok "... the other publishes again, from an older view" on 2 publish "$tmp/heir.2"
 ok "... completely" is_complete
 ok "... and the repository is sound" on 1 cvmfs_server check $n
@@ -128,8 +140,6 @@ for image in heir goes; do
 		like "... or finds the repository busy" "$(cat "$tmp/hook.out")" "/$image:latest.*(state=|another transaction is open)"
 		ok "... what is published is complete" is_complete
 		grep -q 'state=\(added\|updated\)' "$tmp/hook.out" && ok "... and is there" has $image
-		on 1 cvmfs_server transaction $n
-		on 1 cvmfs_server abort -f $n
 		ok "... the next publish succeeds" on 1 publish "$tmp/$image.1"
 		ok "... it is there" has $image
 		ok "... completely" is_complete

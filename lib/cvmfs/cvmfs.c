@@ -29,6 +29,7 @@
 #include "cvmfs/mend.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/newest.h"
 #include "cvmfs/payload.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
@@ -720,6 +721,23 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 			 name, base->store->path, name);
 }
 
+/* If other machines have published, a transaction switches the mount to the newest revision. */
+static int refresh(const struct transaction *base, ducc_error **err)
+{
+	AUTO_FREE char *newest = NULL, *mounted = NULL;
+	struct edit *edit;
+
+	if (!base->repository->shared || base->repository->metadata_only)
+		return 0;
+	mounted = stages_revision(base->repository);
+	newest = mounted ? newest_revision(base->context, base->repository) : NULL;
+	if (!newest || !strncmp(newest, mounted, strlen(newest)))
+		return 0;
+	edit = edit_begin(base->context, base->repository, err);
+	edit_free(edit);
+	return edit ? 0 : -1;
+}
+
 static struct transaction *begin(struct context *context, const struct store *store,
 				 struct repository *repository, ducc_error **err)
 {
@@ -733,7 +751,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 	cvmfs->lock = runner_lock(context, repository, err);
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
-	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
+	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) && !refresh(&cvmfs->base, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
 		clear_up_staging(&cvmfs->base);
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
