@@ -163,6 +163,22 @@ while [ $call -lt "$calls" ]; do
 	call=$((call + 1))
 done
 
+# Between the server's look for the newest revision and its lease, the other machine publishes
+start
+echo "PATH=$PATH DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'" \
+	>"$tmp/sys1/var/spool/cvmfs/$n/before-lease"
+ok "ducc-gc gets the lease for an old revision" on 1 ducc-gc -q -w 9 --remove localhost/goes:latest
+like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/between.out")" state=added
+ok "... which is not lost" has heir
+ok "... and complete" is_complete
+start
+echo "PATH=$PATH DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
+	>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
+ok "ducc-publish gets the lease for an old revision" on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")"
+like "... since there is a newer one" "$(cat "$tmp/sys2/var/spool/cvmfs/$n/between.out")" goes:latest
+ok "... which is not lost" test ! -e "$(newest)/localhost/goes:latest"
+ok "... and what it publishes is complete" is_complete
+
 # What another machine is about to complete
 start
 staged=.layers/aa/$(printf 'aa%062d' 0)

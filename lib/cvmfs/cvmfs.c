@@ -572,7 +572,7 @@ static bool is_changed(struct cvmfs *cvmfs)
 {
 	AUTO_FREE char *before = cvmfs->revision;
 
-	cvmfs->revision = stages_revision(cvmfs->base.repository);
+	cvmfs->revision = newest_mounted(cvmfs->base.repository);
 	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
 }
 
@@ -648,7 +648,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
-	else
+	else if (newest_is_mounted(transaction->context, transaction->repository, NULL) == 1)
 		probes_look(&cvmfs->probes, transaction->context, transaction->repository);
 	return 0;
 }
@@ -724,15 +724,11 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 /* If other machines have published, a transaction switches the mount to the newest revision. */
 static int refresh(const struct transaction *base, ducc_error **err)
 {
-	AUTO_FREE char *newest = NULL, *mounted = NULL;
+	int result = newest_is_mounted(base->context, base->repository, err);
 	struct edit *edit;
 
-	if (!base->repository->shared || base->repository->metadata_only)
-		return 0;
-	mounted = stages_revision(base->repository);
-	newest = mounted ? newest_revision(base->context, base->repository) : NULL;
-	if (!newest || !strncmp(newest, mounted, strlen(newest)))
-		return 0;
+	if (result)
+		return result < 0 ? -1 : 0;
 	edit = edit_begin(base->context, base->repository, err);
 	edit_free(edit);
 	return edit ? 0 : -1;
@@ -756,7 +752,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 		clear_up_staging(&cvmfs->base);
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
 			     repository->chunk_bytes);
-		cvmfs->revision = stages_revision(repository);
+		cvmfs->revision = newest_mounted(repository);
 		return &cvmfs->base;
 	}
 	end(&cvmfs->base);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "cvmfs/newest.h"
 #include "cvmfs/runner.h"
 
 #define TICK_SHORT 2 /* milliseconds, until the transaction is noted: see runner.c */
@@ -133,6 +134,7 @@ static int try_ingest(void *ctx, ducc_error **err)
 	struct ingest *ingest = ctx;
 	char *const argv[] = {
 		CVMFS_SERVER, "ingest", "-k", "-t", "-", "-b", "/", ingest->repository->name, NULL};
+	bool busy;
 	int result;
 
 	ingest->note.group = 0;
@@ -148,8 +150,11 @@ static int try_ingest(void *ctx, ducc_error **err)
 		process_release(&ingest->process);
 		result = feed_head(ingest, err);
 	}
+	busy = !result;
+	if (result == 1)
+		result = newest_is_mounted(ingest->context, ingest->repository, err);
 	if (result != 1)
-		end(ingest, !result, err);
+		end(ingest, busy, result < 0 ? err : NULL);
 	return result;
 }
 

@@ -1,6 +1,8 @@
 /* The newest revision: see newest.h. */
 #include "cvmfs/newest.h"
 
+#include <sys/xattr.h>
+
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "cvmfs/config.h"
@@ -8,6 +10,14 @@
 
 #define MANIFEST ".cvmfspublished"
 #define LIMIT ((size_t)64 << 10)
+
+char *newest_mounted(const struct repository *repository)
+{
+	char value[256];
+	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
+
+	return n < 0 ? NULL : xstrndup(value, (size_t)n);
+}
 
 /* The value of the line that begins with `C', before the signature, which "--" begins. */
 static char *parse_manifest(const char *text)
@@ -21,29 +31,41 @@ static char *parse_manifest(const char *text)
 	return NULL;
 }
 
-char *newest_revision(struct context *context, const struct repository *repository)
+/* The hash of the newest root catalog, which the caller frees; NULL with *err set. */
+static char *read_newest(struct context *context, const char *url, ducc_error **err)
 {
-	AUTO_FREE char *server = config_value(repository, "CVMFS_STRATUM0");
-	AUTO_FREE char *url = server ? format("%s/" MANIFEST, server) : NULL;
 	struct http_request request = {.url = url, .limit = LIMIT};
 	struct http_response response = {.status = 0};
-	struct http *http;
-	ducc_error *err = NULL;
+	struct http *http = http_new(context);
 	char *revision = NULL;
 
-	if (!url)
-		return NULL;
-	http = http_new(context);
-	if (!http_perform(http, &request, &response, NULL, &err) && response.status == 200)
-		revision = parse_manifest(response.body.data);
-	else if (!err)
-		http_status_error(&response, &err);
-	if (err)
-		context_notice(context, DUCC_WARNING,
-			       "%s: changes of other machines may be missed: %s: %s",
-			       repository->name, url, ducc_error_message(err));
-	ducc_error_free(err);
+	if (!http_perform(http, &request, &response, NULL, err)) {
+		if (response.status == 200)
+			revision = parse_manifest(response.body.data);
+		else
+			http_status_error(&response, err);
+		if (response.status == 200 && !revision)
+			error_set(err, "no manifest of CernVM-FS");
+	}
+	if (!revision)
+		error_wrap(err, "%s", url);
 	http_response_free(&response);
 	http_free(http);
 	return revision;
+}
+
+int newest_is_mounted(struct context *context, const struct repository *repository,
+		      ducc_error **err)
+{
+	AUTO_FREE char *server = NULL, *url = NULL, *mounted = NULL, *newest = NULL;
+
+	if (!repository->shared || repository->metadata_only)
+		return 1;
+	server = config_value(repository, "CVMFS_STRATUM0");
+	mounted = newest_mounted(repository);
+	if (!server || !mounted)
+		return 1;
+	url = format("%s/" MANIFEST, server);
+	newest = read_newest(context, url, err);
+	return newest ? !strncmp(newest, mounted, strlen(newest)) : -1;
 }

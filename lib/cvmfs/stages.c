@@ -14,6 +14,7 @@
 #include "content/unpacked.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/newest.h"
 #include "format/repo_paths.h"
 
 #define JOURNAL "ducc.staged"
@@ -193,14 +194,6 @@ static unsigned long long revision_number(const struct repository *repository)
 	return strtoull(value, NULL, 10);
 }
 
-char *stages_revision(const struct repository *repository)
-{
-	char value[256];
-	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
-
-	return n < 0 ? NULL : xstrndup(value, (size_t)n);
-}
-
 static int find_tar(void *ctx, const struct digest *layer, struct extract_source *source,
 		    ducc_error **err)
 {
@@ -307,7 +300,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 
 	if (!edit)
 		return -1;
-	now = stages_revision(staging->repository);
+	now = newest_mounted(staging->repository);
 	number = revision_number(staging->repository);
 	if (now && *revision && strcmp(now, *revision) != 0)
 		*changed = true;
@@ -324,7 +317,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	if (!result && number && revision_number(staging->repository) != number + 1)
 		*changed = true;
 	free(*revision);
-	*revision = result ? STEAL(now) : stages_revision(staging->repository);
+	*revision = result ? STEAL(now) : newest_mounted(staging->repository);
 	return result;
 }
 
