@@ -8,6 +8,7 @@ need busybox curl jq nginx umoci
 stand_in
 L=$tmp/layout
 n=test.example.org
+plain_path=$PATH
 
 start_nginx <<-EOF
 	server { @LISTEN@ location /$n/ { alias $tmp/sys1/var/spool/cvmfs/$n/revisions/; } }
@@ -58,7 +59,7 @@ hooked() {
 	: >"$tmp/calls"
 	: >"$tmp/hook.out"
 	(
-		HOOK_AT=$1 PATH=$tmp/hooked:$PATH
+		HOOK_AT=$1 PATH=$tmp/hooked:$plain_path
 		export HOOK_AT
 		shift
 		"$@"
@@ -165,14 +166,14 @@ done
 
 # Between the server's look for the newest revision and its lease, the other machine publishes
 start
-echo "PATH=$PATH DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'" \
+echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'" \
 	>"$tmp/sys1/var/spool/cvmfs/$n/before-lease"
 ok "ducc-gc gets the lease for an old revision" on 1 ducc-gc -q -w 9 --remove localhost/goes:latest
 like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/between.out")" state=added
 ok "... which is not lost" has heir
 ok "... and complete" is_complete
 start
-echo "PATH=$PATH DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
+echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
 	>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
 ok "ducc-publish gets the lease for an old revision" on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")"
 like "... since there is a newer one" "$(cat "$tmp/sys2/var/spool/cvmfs/$n/between.out")" goes:latest
