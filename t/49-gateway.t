@@ -70,9 +70,14 @@ newest() {
 	echo "$newest_in/$(readlink "$newest_in/newest")/tree"
 }
 content() { # ROOT: without what tells the history
-	(cd "$1" && find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
-		! -path './podmanStore/*.lock' ! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
-		\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort)
+	(
+		cd "$1"
+		find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
+			! -path './podmanStore/*.lock' ! -path './podmanStore/overlay-*/*s.json' \
+			! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
+			\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort
+		jq -r '.[] | .id, .names[]?' podmanStore/overlay-*/*s.json | sort
+	)
 }
 expected() { # IMAGE...: what a repository has of them
 	expected_in=$tmp/expected.$(echo "$*" | tr ' ' .)
