@@ -1,4 +1,4 @@
-/* ducc-gc: remove images that are no longer wanted from a repository. */
+/* ducc-gc: remove images from a repository: some, or all but some. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,14 +6,26 @@
 #include "tool.h"
 
 #define DAY 86400u
-#define DEFAULT_DAYS 30u
+#define DEFAULT_DAYS 30u  /* unless images to remove are named */
 #define DEFAULT_SHARE 10u /* percent */
 
+enum { KEEP = TOOL_LONG, REMOVE };
+
 static struct tool tool;
-static unsigned days = DEFAULT_DAYS;
+static const char *days;  /* -g */
+static const char *share; /* -m */
+static unsigned number_of_days = DEFAULT_DAYS;
 static struct ducc_gc_options options = {.size = sizeof(options), .share = DEFAULT_SHARE};
 static struct ducc_clean_options clean_options = {.size = sizeof(clean_options)};
+static bool keep;  /* the operands */
 static bool clean; /* the store, instead of a repository */
+
+/* Like tool_parse_number(), but from 0. */
+static int parse_number(const char *text, unsigned max, unsigned *number)
+{
+	*number = 0;
+	return !strcmp(text, "0") || tool_parse_number(text, max, number) ? 0 : -1;
+}
 
 static int option(int letter, const char *value)
 {
@@ -28,12 +40,17 @@ static int option(int letter, const char *value)
 		options.force = true;
 		break;
 	case 'g':
-		days = 0;
-		return !strcmp(value, "0") || tool_parse_number(value, 36500, &days) ? 0 : -1;
+		days = value;
+		return parse_number(value, 36500, &number_of_days);
 	case 'm':
-		options.share = 0;
-		return !strcmp(value, "0") || tool_parse_number(value, 100, &options.share) ? 0
-											    : -1;
+		share = value;
+		return parse_number(value, 100, &options.share);
+	case KEEP:
+		keep = true;
+		break;
+	case REMOVE:
+		options.remove = true;
+		break;
 	case 'M':
 		return tool_parse_size(value, &clean_options.limit) ? 0 : -1;
 	case 'S':
@@ -46,6 +63,8 @@ static int option(int letter, const char *value)
 }
 
 static const struct tool_option own[] = {
+	{KEEP, "keep", NULL, "keep these images, and remove all others"},
+	{REMOVE, "remove", NULL, "remove these images, and no others"},
 	{'a', "all", NULL, "keep every image that has a name"},
 	{'C', "collect", NULL, "run `cvmfs_server gc' afterwards"},
 	{'f', "force", NULL, "remove however many images"},
@@ -59,7 +78,7 @@ static const struct tool_option own[] = {
 
 static struct tool tool = {
 	.name = "ducc-gc",
-	.usage = "[option ...] [image ...]\n"
+	.usage = "[option ...] [--keep | --remove] [image ...]\n"
 		 "       ducc-gc --clean-store [option ...]",
 	.own = own,
 	.option = option,
@@ -71,7 +90,7 @@ static void on_removed(void *ctx, const char *path)
 	puts(path);
 }
 
-/* Reads all records: an image that is not among them is not wanted. */
+/* Reads all records: without all of them, it is unknown what is to be kept. */
 static ducc_record **read_all(struct input *input, size_t *n)
 {
 	ducc_record **records = NULL, *record;
@@ -99,11 +118,11 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 		records = read_all(input, &n);
 		input_free(input);
 	}
-	options.wanted = records;
-	options.n_wanted = n;
-	options.grace = (uint64_t)days * DAY;
+	options.images = records;
+	options.n_images = n;
+	options.grace = (uint64_t)number_of_days * DAY;
 	options.removed = on_removed;
-	/* With a malformed record, the set of wanted images is incomplete. */
+	/* With a malformed record, the list of images is incomplete. */
 	if (!tool.failed && !tool_is_cancelled() && ducc_gc(session, &options, &err) < 0)
 		tool_fail(&tool, NULL, err);
 	for (size_t i = 0; i < n; i++)
@@ -115,10 +134,41 @@ static void clean_store(ducc_session *session)
 {
 	ducc_error *err = NULL;
 
-	clean_options.grace = (uint64_t)days * DAY;
+	clean_options.grace = (uint64_t)number_of_days * DAY;
 	clean_options.removed = on_removed;
 	if (ducc_clean(session, &clean_options, &err) < 0)
 		tool_fail(&tool, NULL, err);
+}
+
+/* Operands can be meant in two ways, and the wrong one would be a disaster. */
+static void check_usage(char **operands, int n)
+{
+	if (clean ? keep || options.remove || options.all || n
+		  : keep + options.remove + options.all > 1)
+		tool_usage(&tool);
+	if (options.all && n)
+		tool_usage(&tool);
+	if (clean || !n || keep || options.remove)
+		return;
+	fprintf(stderr,
+		"%s: %s: use --remove to remove it, or --keep to keep it and remove all others\n",
+		tool.name, *operands);
+	tool_usage(&tool);
+}
+
+/* Images to remove that are named go at once, and however many they are. */
+static void set_defaults(char **operands, int n)
+{
+	bool named = n > 0;
+
+	if (!options.remove)
+		return;
+	if (!days)
+		number_of_days = 0;
+	for (int i = 0; i < n; i++)
+		named = named && !strchr(operands[i], '*');
+	if (named && !share)
+		options.share = 100;
 }
 
 int main(int argc, char **argv)
@@ -126,6 +176,8 @@ int main(int argc, char **argv)
 	int first = tool_options(&tool, argc, argv);
 	ducc_session *session;
 
+	check_usage(argv + first, argc - first);
+	set_defaults(argv + first, argc - first);
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
 	if (clean)

@@ -356,19 +356,25 @@ DUCC_PUBLIC size_t ducc_publish(ducc_session *session, ducc_record *const *recor
 struct ducc_gc_options {
 	size_t size; /* sizeof(struct ducc_gc_options) */
 	/*
-	 * Wanted images; `*` in a tag matches any text.  An image with the field event=delete
-	 * is unwanted, whatever the other records contain.
+	 * The images to keep, or with `remove` those to remove; `*` in a tag matches any text.
+	 * In a list of images to keep, one with the field event=delete is unwanted, whatever
+	 * the other records contain; a list of only such images names those to remove.
 	 */
-	ducc_record *const *wanted;
-	size_t n_wanted;
+	ducc_record *const *images;
+	size_t n_images;
 	bool all;       /* every image with a public name is wanted */
-	bool force;     /* proceed however many images are no longer wanted */
+	bool force;     /* proceed with an empty list, or however many images become unwanted */
 	uint64_t grace; /* seconds that an image must have been unwanted */
 	unsigned share; /* percent of all images that may become unwanted at once */
 	bool collect;   /* run `cvmfs_server gc` afterwards */
 	/* Called for each removed public name, and removed directory of a flat tree or layer. */
 	void (*removed)(void *ctx, const char *path);
 	void *ctx;
+	/*
+	 * Only these images are unwanted, and what only they need; everything else stays as it
+	 * is.  One that is not published is an error, after the others are removed.
+	 */
+	bool remove;
 };
 
 /*

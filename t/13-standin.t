@@ -379,14 +379,14 @@ is "... without traces" "$(published)$(names "$spool/" paused)$(names "$spool/" 
 # --- a gateway
 
 mknod "$tmp/device" c 1 3 2>/dev/null && {
-	: >"$spool/gateway"
+	through_gateway $n
 	cvmfs_server transaction $n
 	mknod "$R/null" c 1 3
 	graft dir/newest grafted
 	ok "a publish through a gateway" publish
 	is "... loses devices" "$(names "$C/" null)" ""
 	ok "... and makes grafts" cmp "$C/dir/newest" "$C/grafted"
-	rm "$spool/gateway"
+	rm "$gateway_conf"
 	cvmfs_server transaction $n
 	mknod "$R/null" c 1 3
 	ok "without one" publish

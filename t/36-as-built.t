@@ -86,7 +86,7 @@ for i in $(seq "$(amount 6 100 3)"); do
 	like "keys $i: ... and so do we" "$(all_steps "keys$i")" '	platform=linux/arm64'
 	files_of "keys$i" >"$tmp/got"
 	ok "keys $i: ... the image has the same files, environment and command" cmp "$tmp/want" "$tmp/got"
-	[ "$i" != 1 ] || ok "keys $i: ... it can be read again" ducc-gc -n -g 0 -r "$R" "http://localhost/keys1:latest"
+	[ "$i" != 1 ] || ok "keys $i: ... it can be read again" ducc-gc -n -g 0 -r "$R" --keep "http://localhost/keys1:latest"
 done
 image '. + {ROOTFS: .rootfs}' . | tag twice
 fails "a key twice is refused" ducc-fetch -s "$S" "oci:$L:twice"

@@ -366,8 +366,13 @@ is "... its layer holds what it should" "$(find "$R"/.layers/*/*/layerfs/ -name 
 
 # A gateway
 new_repository
-: >"$spool/gateway"
-ok "through a gateway that drops whiteouts" publish "$tmp/r1"
+through_gateway $n
+ok "through a gateway" publish "$tmp/r1"
+ok "... the flat image is right" is_as_unpacked b1 b1
+is "... and so are whiteouts" "$(find "$R"/.layers/*/*/layerfs/doc -name gone -type c | wc -l) $(grep -c warning: "$out")" "1 0"
+new_repository
+through_gateway $n
+CVMFS_STANDIN_FAIL=devices ok "through a gateway that drops whiteouts" publish "$tmp/r1"
 like "... which is not kept silent" "$(cat "$out")" "warning: .*doc/gone: the repository lost this whiteout"
 ok "... the flat image is right" is_as_unpacked b1 b1
 : >"$spool/lease"

@@ -188,7 +188,7 @@ targets() { # what layers' links lead to, and is not there
 	done
 }
 is "... have it each" "$(for link in "$P"/overlay/*/diff; do [ ! -e "$link/name" ] || readlink "$link"; done | sort -u | wc -l)" 2
-ok "one goes" ducc-gc -f -q -g 0 -s "$S" -r "$R" http://localhost/zstd:latest
+ok "one goes" ducc-gc -f -q -g 0 -s "$S" -r "$R" --keep http://localhost/zstd:latest
 is "... and the other one has all that it had" "$(targets)" ""
 
 # The same through CernVM-FS, or what stands in for it

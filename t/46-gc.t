@@ -43,7 +43,7 @@ gc() { # DAY OPTION...: with the records on standard input
 }
 content() { # what there is, without what tells the history
 	(cd "$R" && find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
-		! -path './podmanStore/*.lock' ! \( -type d -path './.[fl]*/??' \) \
+		! -path './podmanStore/*.lock' ! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
 		\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort)
 }
 scheduled() {
@@ -102,10 +102,13 @@ for kind in directory cvmfs; do
 	content >"$tmp/before"
 	: >"$tmp/none"
 	fails "nothing is wanted" gc 0 -g 0 <"$tmp/none"
-	like "... is refused" "$(cat "$out")" "no image is wanted"
+	is "... is refused" "$(cat "$out")" "ducc-gc: no image to keep is given: nothing is changed"
 	names one two three >"$tmp/three"
 	fails "two of five are not wanted" gc 0 -g 0 <"$tmp/three"
-	like "... is refused" "$(cat "$out")" "2 of 5 images are no longer wanted"
+	like "... is refused, by name" "$(cat "$out")" \
+		"^ducc-gc: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed$"
+	fails "images that are neither to be kept nor to be removed" gc 0 -f -g 0 localhost/one:latest
+	like "... could be either" "$(cat "$out")" "localhost/one:latest: use --remove to remove it, or --keep"
 	{ names one two three four five; echo 'not a reference'; } >"$tmp/bad"
 	fails "a record that can't be read" gc 0 -g 0 -f <"$tmp/bad"
 	like "... is named" "$(cat "$out")" "^ducc-gc: .*: not a reference$"
@@ -193,6 +196,41 @@ ingest-ok"
 	printf 'localhost/other:*\nlocalhost/other:latest\tevent=delete\n' >>"$tmp/wanted"
 	ok "one is wanted, but was deleted in its registry" gc 91 -g 0 <"$tmp/wanted"
 	is "... it goes" "$(head -n 1 "$out")" "$(names other)"
+
+	# Only some
+	publish "$tmp/all" >"$tmp/record"
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+	content >"$tmp/before"
+	printf 'localhost/five:latest\tevent=delete\n' >"$tmp/event"
+	ok "only one that was deleted is listed: it is scheduled" gc 0 <"$tmp/event"
+	is "... and no other" "$(scheduled)" "$(names five)"
+	ok "-n tells what would be removed" gc 1 -n --remove localhost/four:latest
+	like "... that one" "$(cat "$out")" "localhost/four:latest: would be removed"
+	fails "an image to remove has another digest" gc 1 --remove "localhost/four:latest@sha256:$(pinned "$(cat "$tmp/moved")")"
+	like "... and is not there" "$(cat "$out")" "not published: http://localhost/four:latest@sha256:"
+	is "... nothing was removed" "$(content)" "$(cat "$tmp/before")"
+	fails "too many to remove" gc 1 --remove <"$tmp/three"
+	is "... are refused, by name" "$(cat "$out")" \
+		"ducc-gc: 3 of 5 images would be removed, more than 10 percent: localhost/one:latest, localhost/three:latest, localhost/two:latest; nothing is changed"
+	ok "with a grace period, one to remove" gc 1 -g 7 --remove localhost/three:latest
+	is "... is scheduled" "$(scheduled)" "$(names five three)"
+	is "... and stays" "$(content)" "$(cat "$tmp/before")"
+	fails "two are removed, and one that is not there" gc 2 --remove localhost/two:latest localhost/none:latest localhost/four:latest
+	like "... which is said" "$(cat "$out")" "not published: http://localhost/none:latest$"
+	grep -v '/two:\|/four:' "$tmp/all" >"$tmp/records"
+	ok "... all of them, and nothing else" as_published "$tmp/records"
+	is "... the others stay on the schedule" "$(scheduled)" "$(names five three)"
+	ok "... and the repository is sound" sound_repository
+	ok "... after its grace period" gc 8 -g 7 --remove localhost/three:latest
+	grep -v '/two:\|/four:\|/three:' "$tmp/all" >"$tmp/records"
+	ok "... goes" as_published "$tmp/records"
+	ok "one that was deleted goes in its time" gc 30 <"$tmp/event"
+	grep '/one:' "$tmp/all" >"$tmp/records"
+	ok "... too" as_published "$tmp/records"
+	ok "the last one" gc 30 --remove localhost/one:latest
+	is "... leaves nothing" "$(cd "$R" && ls)$(scheduled)" podmanStore
+	grep -v /two: "$tmp/all" | publish - >"$tmp/record"
 	publish "$tmp/other" >"$tmp/record"
 
 	# An image of the original's: no listings
@@ -208,7 +246,7 @@ three:latest"
 	ok "a schedule of the original's is no obstacle" gc 131 -v <"$tmp/three"
 	like "... and said to be none of ours" "$(cat "$out")" "not written by ducc"
 	echo '{}' >"$(readlink -f "$R")/.metadata/localhost/three:latest/manifest.json"
-	ok "a manifest that can't be read" gc 132 -f -g 0 -v localhost/one:latest localhost/two:latest
+	ok "a manifest that can't be read" gc 132 -f -g 0 -v --keep localhost/one:latest localhost/two:latest
 	like "... keeps all layers" "$(cat "$out")" "no layer is removed"
 	is "... indeed" "$(grep -c '^\.layers' "$out")" 0
 
@@ -231,11 +269,11 @@ three:latest"
 	}
 	grep -v '/f[a-z]*:' "$tmp/all" >"$tmp/remaining"
 	# shellcheck disable=SC2046 # words
-	seconds=$(DUCC_CLOCK=$((start + 40 * day)) duration ducc-gc -s "$S" -r "$repo" -q $(cat "$tmp/three"))
+	seconds=$(DUCC_CLOCK=$((start + 40 * day)) duration ducc-gc -s "$S" -r "$repo" -q --keep $(cat "$tmp/three"))
 	ok "two are removed" as_published "$tmp/remaining"
 	# shellcheck disable=SC2046 # words
 	wrecks "$seconds" $((kills / 4)) rewind anything finish env DUCC_CLOCK=$((start + 40 * day)) \
-		ducc-gc -s "$S" -r "$repo" -q $(cat "$tmp/three")
+		ducc-gc -s "$S" -r "$repo" -q --keep $(cat "$tmp/three")
 	is "ducc-gc: killed, run again, $killed times: all is removed" "$(cat "$wrong")" ""
 	if [ $kind = cvmfs ]; then
 		rewind
@@ -248,8 +286,8 @@ three:latest"
 		fails "somebody else has a transaction open" gc 40 -w 1 <"$tmp/three"
 		like "... is said" "$(cat "$out")" "another transaction is open"
 		cvmfs_server abort -f "$repo"
-		echo gateway >"$spool/gateway"
-		ok "through a gateway, trees go one by one" finish
+		through_gateway "$repo"
+		ok "through a gateway" finish
 	fi
 
 	# At the same time: what is published has all that it needs

@@ -86,10 +86,12 @@ like "... nothing" "$(cat "$out")" "0 of 2 images"
 is "... and everything is still there" "$(cd "$R" && find . | sort)" "$before"
 ok "... what has no name goes at once" runs ducc-gc.1 3
 is "... nothing here" "$(cat "$out")" ""
-ok "... only some are wanted" runs ducc-gc.1 4
+ok "... one is removed" runs ducc-gc.1 4
+is "... at once; its layers are those of the others" "$(cat "$out")" registry.hub.docker.com/library/debian:12
+ok "... only some are kept" runs ducc-gc.1 5
 is "... the others are scheduled, which are none" "$(cat "$out")" ""
-ok "... the store is cleaned" runs ducc-gc.1 5
-is "... these are all" "$(example ducc-gc.1 6)" ""
+ok "... the store is cleaned" runs ducc-gc.1 6
+is "... these are all" "$(example ducc-gc.1 7)" ""
 
 ok "ducc-convert(1): a recipe" runs ducc-convert.1 1
 like "... with a summary" "$(cat "$out")" "2 unchanged"

@@ -504,6 +504,25 @@ stand_in() {
 	DUCC_SYSROOT=$tmp/sys
 	export PATH DUCC_SYSROOT
 }
+# through_gateway NAME [URL]: from now on, that repository is published through a gateway, and read from the URL.
+through_gateway() {
+	gateway_conf=$DUCC_SYSROOT/etc/cvmfs/repositories.d/$1/server.conf
+	mkdir -p "${gateway_conf%/*}"
+	[ -e "$gateway_conf" ] || printf 'CVMFS_%s\n' USE_FILE_CHUNKING=true MIN_CHUNK_SIZE=4194304 \
+		AVG_CHUNK_SIZE=8388608 MAX_CHUNK_SIZE=16777216 >"$gateway_conf"
+	echo CVMFS_UPSTREAM_STORAGE=gw,/srv/cvmfs/txn,http://localhost:4929/api/v1 >>"$gateway_conf"
+	[ -z "${2-}" ] || echo "CVMFS_STRATUM0=$2" >>"$gateway_conf"
+}
+# another_machine NAME DIR [URL]: that is the sysroot of another publisher of the repository, through a gateway.
+another_machine() {
+	mkdir -p "$2/var/spool/cvmfs/$1" "$2/cvmfs"
+	for link in revisions content; do
+		ln -s "$DUCC_SYSROOT/var/spool/cvmfs/$1/$link" "$2/var/spool/cvmfs/$1/$link"
+	done
+	cp -a "$DUCC_SYSROOT/var/spool/cvmfs/$1/rdonly" "$2/var/spool/cvmfs/$1"
+	ln -s "../var/spool/cvmfs/$1/rdonly" "$2/cvmfs/$1"
+	(DUCC_SYSROOT=$2 && through_gateway "$1" "${3-}")
+}
 # publish_paused RECORDS: publish them from $S in $n, in the background as $pid; the ingest pauses before its commit.
 publish_paused() {
 	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r "$n" <"$1" >"$tmp/struck" 2>&1 &

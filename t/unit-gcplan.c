@@ -19,6 +19,8 @@ struct world {
 	struct inventory inventory;
 	struct schedule schedule;
 	const char *wanted, *kept; /* names, each with a blank after it */
+	bool some;                 /* the others are those to remove */
+	const char *incomplete;    /* digits of trees */
 };
 
 static struct digest digest(char digit)
@@ -141,6 +143,21 @@ static void world_free(struct world *world)
 
 #define WORLD(name) CLEANUP(world_free) struct world name = {.wanted = NULL}
 
+static bool is_incomplete(void *ctx, const struct digest *tree, bool flat)
+{
+	const struct world *world = ctx;
+
+	(void)flat;
+	return world->incomplete && strchr(world->incomplete, *tree->hex);
+}
+
+static void plan_of(struct gc_plan *plan, struct world *world, unsigned grace)
+{
+	struct gc_policy policy = {is_wanted, is_incomplete, world, world->some, NOW, grace};
+
+	gc_plan_make(plan, &world->inventory, &world->schedule, &policy);
+}
+
 /* `new_names` go on the schedule. */
 static void plans(struct world *world, unsigned grace, size_t new_names, const char *title,
 		  const char *want)
@@ -148,7 +165,7 @@ static void plans(struct world *world, unsigned grace, size_t new_names, const c
 	struct gc_plan plan;
 	AUTO_FREE char *got = NULL;
 
-	gc_plan_make(&plan, &world->inventory, &world->schedule, is_wanted, world, NOW, grace);
+	plan_of(&plan, world, grace);
 	got = describe(&plan);
 	is_string(got, want, title);
 	is_sound(&plan);
@@ -289,7 +306,7 @@ static void platforms(void)
 	world.wanted = "h/b:1 ";
 	plans(&world, 0, 1, "they go together",
 	      "h/a:1@0+! .flat/1@0+! .flat/2@0+! .layers/3@0+! .layers/4@0+! .layers/5@0+!");
-	gc_plan_make(&plan, &world.inventory, &world.schedule, is_wanted, &world, NOW, 0);
+	plan_of(&plan, &world, 0);
 	ok(plan.removed[0] && !plan.removed[1] && plan.removed[2], "... each of the images");
 	ok(plan.n_names == 2, "... but it is one name of two");
 	gc_plan_free(&plan);
@@ -322,6 +339,48 @@ static void unclear(void)
 	      "h/a:1@0+! .flat/2@5000 .layers/3@5000 .layers/4@5000");
 }
 
+/* Only some images are removed. */
+static void some(void)
+{
+	WORLD(world);
+
+	add(&world, "h/a:1", '1', "34");
+	add(&world, "h/b:1", '2', "45");
+	has_trees(&world, "126", "34567");
+	world.some = true;
+	world.kept = "h/a:1 h/b:1 ";
+	plans(&world, 0, 0, "of the others nothing goes, or is put on the schedule", "");
+	world.kept = "h/b:1 ";
+	plans(&world, 0, 1, "one goes, and what only it needs",
+	      "h/a:1@0+! .flat/1@0+! .layers/3@0+!");
+	plans(&world, GRACE, 1, "... or is scheduled", "h/a:1@0+ .flat/1@0+ .layers/3@0+");
+	scheduled(&world, ".flat/6", 5000, false);
+	scheduled(&world, ".layers/6", 1, true);
+	scheduled(&world, ".layers/7", 5000, false);
+	plans(&world, 0, 1, "the schedule of the others stays; what is on its way out goes",
+	      "h/a:1@0+! .flat/1@0+! .flat/6@5000 .layers/3@0+! .layers/6@1! .layers/7@5000");
+	scheduled(&world, "h/b:1", 5000, false);
+	plans(&world, 0, 1, "one on the schedule keeps what it needs",
+	      "h/a:1@0+! h/b:1@5000 .flat/1@0+! .flat/6@5000 .layers/3@0+! .layers/4@0+ "
+	      ".layers/6@1! .layers/7@5000");
+}
+
+/* Another publisher may be about to complete a tree. */
+static void incomplete(void)
+{
+	WORLD(world);
+
+	add(&world, "h/a:1", '1', "3");
+	has_trees(&world, "12", "345");
+	world.incomplete = "1235";
+	plans(&world, 0, 1, "a tree without an image stays for a day if it is incomplete",
+	      "h/a:1@0+! .flat/1@0+! .flat/2@0+ .layers/3@0+! .layers/4@0+! .layers/5@0+");
+	scheduled(&world, ".flat/2", 86400, false);
+	scheduled(&world, ".layers/5", 86399, false);
+	plans(&world, 0, 1, "... which is over",
+	      "h/a:1@0+! .flat/1@0+! .flat/2@86400! .layers/3@0+! .layers/4@0+! .layers/5@86399");
+}
+
 static void nothing(void)
 {
 	WORLD(world);
@@ -331,7 +390,7 @@ static void nothing(void)
 	scheduled(&world, "h/gone:1", 5000, false);
 	scheduled(&world, ".flat/1", 5000, true);
 	plans(&world, 0, 0, "nor does what is on the schedule only", "");
-	gc_plan_make(&plan, &world.inventory, &world.schedule, is_wanted, &world, NOW, 0);
+	plan_of(&plan, &world, 0);
 	ok(!gc_plan_find(&plan, GC_NAME, "h/gone:1") && !gc_plan_find(&plan, GC_LAYER, ""),
 	   "... or is to be found");
 	gc_plan_free(&plan);
@@ -347,6 +406,8 @@ int main(void)
 	unknown_tags();
 	platforms();
 	unclear();
+	some();
+	incomplete();
 	nothing();
 	return done_testing();
 }

@@ -46,6 +46,37 @@ static bool run(char *file, bool release)
 	return exited;
 }
 
+/* A failure with that output, which printf(1) reads, is explained so. */
+static void explains(const char *output, const char *want)
+{
+	AUTO_FREE char *text = xstrdup(output);
+	char print[] = "printf \"$0\"; exit 1";
+	char *const argv[] = {"sh", "-c", print, text, NULL};
+	struct process process;
+	ducc_error *err = NULL;
+
+	if (process_start(&process, argv, false, NULL) < 0)
+		abort();
+	while (!process_poll(&process, false))
+		;
+	process_error(&process, "it", &err);
+	says(&err, want, "the cause of a failure");
+	process_close(&process);
+}
+
+static void causes(void)
+{
+	explains("", "it: no message (exit status 1)");
+	explains("one\\ntwo\\n", "it: two (exit status 1)");
+	explains("one\\nan error\\nfatal\\n", "it: an error (exit status 1)");
+	explains("an error\\nno space left\\n", "it: no space left (exit status 1)");
+	explains("PANIC: it\\n  why\\nan error\\n", "it: why (exit status 1)");
+	explains("HTTP Uploader - Could not open session token file.\\n",
+		 "it: HTTP Uploader - Could not open session token file. (exit status 1)");
+	explains("HTTP Uploader - Could not open session token file.\\nError: gateway\\n",
+		 "it: Error: gateway (exit status 1)");
+}
+
 /* A process that is killed between starting a child and releasing it; the child's group. */
 static pid_t killed(char *file)
 {
@@ -106,5 +137,6 @@ int main(void)
 	ok(access(file, F_OK) < 0, "if we are killed before, it does nothing");
 	unlink(file);
 	rmdir(directory);
+	causes();
 	return done_testing();
 }

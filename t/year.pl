@@ -275,10 +275,10 @@ for (my $day = 0; $day < $days; $day += $o{step}) {
 		$status = ended(jobs($day));
 		my $said = slurp("$tmp/jobs.out") // '';
 		# Too many at once after some bad days: somebody has a look, and finds that it is all right.
-		if ($said =~ /images are no longer wanted, which is more than/) {
+		if ($said =~ /images are not among those to keep/) {
 			local $ENV{DUCC_CLOCK} = $start + $day * 86400;
 			$status = system("ducc-wish -q $tmp/recipe.yaml | ducc-gc -q -f >$tmp/gc.out 2>&1");
-			$said =~ s/^ducc-gc: .* which is more than.*\n//m;
+			$said =~ s/^ducc-gc: .* more than.*\n//m;
 			$count{'looked after'}++;
 		}
 		# A tag that is wanted and has vanished is no fault of theirs.

@@ -203,6 +203,13 @@ bool process_poll(struct process *process, bool to_write)
 	return true;
 }
 
+/* Lines of cvmfs_server that explain nothing: a bug in the script itself; and what only follows. */
+static bool is_noise(const char *line)
+{
+	return !*line || strstr(line, "[[: not found") ||
+	       strstr(line, "Could not open session token file");
+}
+
 /*
  * The line of output that explains a failure: a full disk, else the first line that
  * looks like an error, else the last line.
@@ -213,13 +220,14 @@ static char *cause(const struct process *process)
 					    "cannot",  "could not",  "panic",
 					    "what():", "impossible", "not found"};
 	AUTO_FREE char *text = xstrdup(process->output.data ? process->output.data : "");
-	const char *first = NULL, *last = "no message";
+	const char *first = NULL, *last = NULL, *any = "no message";
 	bool panic = false; /* its cause is on the next line */
 	char *rest = NULL;
 
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		line += strspn(line, " .");
-		if (!*line || strstr(line, "[[: not found")) /* a bug in the script itself */
+		any = *line ? line : any;
+		if (is_noise(line))
 			continue;
 		last = line;
 		if (strcasestr(line, "no space") || panic)
@@ -229,7 +237,7 @@ static char *cause(const struct process *process)
 			if (strcasestr(line, words[i]))
 				first = line;
 	}
-	return xstrdup(first ? first : last);
+	return xstrdup(first ? first : last ? last : any);
 }
 
 int process_error(const struct process *process, const char *what, ducc_error **err)

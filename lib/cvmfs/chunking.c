@@ -9,52 +9,22 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "cvmfs/mount.h"
+#include "cvmfs/config.h"
 
-#define CONFIG_LIMIT ((size_t)1 << 20)
 /* Smaller published files are not in chunks, whatever the configuration was. */
 #define CHUNKS_MIN ((uint64_t)64 << 10)
 #define HASH_DIGITS 40 /* of all algorithms; all but SHA-1 add their names: "-shake128" */
 #define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
 
-/* --- the configuration ------------------------------------------------ */
-
-/*
- * The value of the line "KEY=VALUE" of a shell script, maybe exported, maybe in quotes; the last
- * one counts.
- */
-static char *config_value(const char *text, const char *key)
-{
-	size_t len = strlen(key);
-	char *value = NULL;
-
-	for (const char *line = text; line; line = strchr(line, '\n')) {
-		line += strspn(line, " \t\n");
-		if (!strncmp(line, "export ", 7))
-			line += 7;
-		if (strncmp(line, key, len) != 0 || line[len] != '=')
-			continue;
-		line += len + 1;
-		line += *line == '"' || *line == '\'';
-		free(value);
-		value = xstrndup(line, strcspn(line, "\"'; \t\n"));
-	}
-	return value;
-}
-
 uint64_t chunking_limit(const struct repository *repository)
 {
-	AUTO_FREE char *path = mount_config(repository, "server.conf");
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	AUTO_FREE char *text = NULL, *use = NULL, *min = NULL;
+	AUTO_FREE char *use = config_value(repository, "CVMFS_USE_FILE_CHUNKING");
+	AUTO_FREE char *min = config_value(repository, "CVMFS_MIN_CHUNK_SIZE");
 	char *end;
-	size_t len;
 	uint64_t limit;
 
-	if (fd < 0 || read_file(fd, CONFIG_LIMIT, &text, &len, NULL) < 0)
+	if (!use && !config_exists(repository))
 		return MIN_DEFAULT;
-	use = config_value(text, "CVMFS_USE_FILE_CHUNKING");
-	min = config_value(text, "CVMFS_MIN_CHUNK_SIZE");
 	if (!use || strcmp(use, "true") != 0)
 		return CHUNKING_NEVER;
 	limit = min ? strtoull(min, &end, 10) : MIN_DEFAULT;

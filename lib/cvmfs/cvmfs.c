@@ -21,6 +21,7 @@
 #include "content/unpacked.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/chunking.h"
+#include "cvmfs/config.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
 #include "cvmfs/layer_sender.h"
@@ -28,6 +29,7 @@
 #include "cvmfs/mend.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/newest.h"
 #include "cvmfs/payload.h"
 #include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
@@ -433,25 +435,26 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 }
 
 /*
- * True for a layer or a flat tree, which `cvmfs_server ingest` removes quickly.  It accepts
- * no colons in paths, and through a gateway only one path at a time.
+ * True if the transaction only removes paths that `cvmfs_server ingest' can remove, which is fast:
+ * it accepts no colons.  Through a gateway, it would read and remove a path in two steps, between
+ * which others can publish.
  */
-static bool is_whole_tree(const char *path)
+static bool only_removes(const struct cvmfs *cvmfs)
 {
-	struct digest digest;
-
-	return repo_tree_at(path, &digest) != REPO_TREE_NONE;
+	if (cvmfs->base.repository->shared || cvmfs->base.steps > cvmfs->n_removed)
+		return false;
+	for (size_t i = 0; i < cvmfs->n_removed; i++)
+		if (strchr(cvmfs->removed[i], ':'))
+			return false;
+	return true;
 }
 
+/* True if files are to be removed in place. */
 static bool has_edits(const struct cvmfs *cvmfs)
 {
-	for (size_t i = 0; i < cvmfs->n_removed; i++)
-		if (!is_whole_tree(cvmfs->removed[i]))
-			return true;
-	return false;
+	return cvmfs->n_removed && !only_removes(cvmfs);
 }
 
-/* Publishes additions, and all removals but those of whole trees. */
 static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
 {
 	uint64_t size;
@@ -459,24 +462,13 @@ static int commit_edit(struct cvmfs *cvmfs, ducc_error **err)
 	if (payload_finish(&cvmfs->payload, &size, err) < 0 ||
 	    (size && edit_put(cvmfs->edit, cvmfs->payload.fd, err) < 0))
 		return -1;
-	for (size_t i = 0; i < cvmfs->n_removed; i++)
-		if (!is_whole_tree(cvmfs->removed[i]) &&
-		    edit_remove(cvmfs->edit, cvmfs->removed[i], err) < 0)
+	for (size_t i = 0; i < cvmfs->n_removed; i++) {
+		if (context_cancelled(cvmfs->base.context))
+			return context_interrupted(err);
+		if (edit_remove(cvmfs->edit, cvmfs->removed[i], err) < 0)
 			return -1;
+	}
 	return edit_finish(cvmfs->edit, err);
-}
-
-static int remove_trees(struct cvmfs *cvmfs, ducc_error **err)
-{
-	AUTO_FREE const char **trees = xcalloc(cvmfs->n_removed, sizeof(*trees));
-	size_t n = 0;
-
-	for (size_t i = 0; i < cvmfs->n_removed; i++)
-		if (is_whole_tree(cvmfs->removed[i]))
-			trees[n++] = cvmfs->removed[i];
-	if (ingest_remove_all(cvmfs->base.context, cvmfs->base.repository, trees, n, err) < 0)
-		return error_wrap(err, "the next ducc-gc will complete it");
-	return 0;
 }
 
 static bool adds_something(const struct cvmfs *cvmfs)
@@ -541,25 +533,62 @@ static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
 	return cvmfs->edit ? 0 : -1;
 }
 
+/*
+ * True if devices would be lost, and thus whiteouts: a gateway keeps them only in nested catalogs
+ * that exist before.
+ */
+static bool lacks_catalogs(const struct cvmfs *cvmfs)
+{
+	const struct repository *repository = cvmfs->base.repository;
+
+	return repository->shared && !repository->metadata_only && cvmfs->base.added.n &&
+	       (!repository_has(repository, REPO_LAYERS "/" CATALOG_MARKER) ||
+		!repository_has(repository, REPO_FLAT "/" CATALOG_MARKER));
+}
+
+/* Publishes the catalogs of all layers and flat trees. */
+static int publish_catalogs(struct cvmfs *cvmfs, ducc_error **err)
+{
+	const struct transaction *base = &cvmfs->base;
+	struct payload payload = {.fd = -1};
+	struct edit *edit = NULL;
+	uint64_t size;
+	int result = -1;
+
+	if (!payload_open(&payload, base->context, base->store, base->repository, err) &&
+	    !payload_add_parents(&payload, REPO_LAYERS "/", err) &&
+	    !payload_add_parents(&payload, REPO_FLAT "/", err) &&
+	    !payload_finish(&payload, &size, err))
+		edit = edit_begin(base->context, base->repository, err);
+	if (edit && !edit_put(edit, payload.fd, err))
+		result = edit_finish(edit, err);
+	edit_free(edit);
+	payload_close(&payload);
+	return result;
+}
+
 /* Notes the current revision; true if it is not the one before. */
 static bool is_changed(struct cvmfs *cvmfs)
 {
 	AUTO_FREE char *before = cvmfs->revision;
 
-	cvmfs->revision = stages_revision(cvmfs->base.repository);
+	cvmfs->revision = newest_mounted(cvmfs->base.repository);
 	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
 }
 
 /* Whatever comes before the ingest; 1: all additions must be repeated. */
 static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 {
-	if (!mending_is_pending(&cvmfs->mending) && !staging_is_pending(&cvmfs->staging, 0) &&
+	bool lacking = lacks_catalogs(cvmfs), mending = mending_is_pending(&cvmfs->mending);
+
+	if (!lacking && !mending && !staging_is_pending(&cvmfs->staging, 0) &&
 	    !staging_is_pending(&cvmfs->staging, 1))
 		return 0;
 	ingest_free(STEAL(cvmfs->ingest)); /* additions were repeated: it lacks something */
-	if (mending_is_pending(&cvmfs->mending)) {
-		if (mending_run(&cvmfs->mending, cvmfs->base.context, cvmfs->base.repository, err) <
-		    0)
+	if (lacking || mending) {
+		if ((lacking && publish_catalogs(cvmfs, err) < 0) ||
+		    (mending && mending_run(&cvmfs->mending, cvmfs->base.context,
+					    cvmfs->base.repository, err) < 0))
 			return -1;
 		is_changed(cvmfs);
 		return 1;
@@ -619,7 +648,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
-	else
+	else if (newest_is_mounted(transaction->context, transaction->repository, NULL) == 1)
 		probes_look(&cvmfs->probes, transaction->context, transaction->repository);
 	return 0;
 }
@@ -631,10 +660,12 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	/* After a change by others, another kind of transaction may be needed. */
 	if (!cvmfs->edit && (has_edits(cvmfs) || (!cvmfs->ingest && adds_something(cvmfs))))
 		return error_set(err, "changed by others in the meantime; try again");
-	if ((cvmfs->ingest && commit_ingest(cvmfs, err) < 0) ||
-	    (cvmfs->edit && commit_edit(cvmfs, err) < 0))
-		return -1;
-	return remove_trees(cvmfs, err);
+	if (cvmfs->edit)
+		return commit_edit(cvmfs, err);
+	if (cvmfs->ingest)
+		return commit_ingest(cvmfs, err);
+	return ingest_remove_all(transaction->context, transaction->repository,
+				 (const char *const *)cvmfs->removed, cvmfs->n_removed, err);
 }
 
 /*
@@ -690,6 +721,19 @@ static int check_readable(const struct transaction *base, ducc_error **err)
 			 name, base->store->path, name);
 }
 
+/* If other machines have published, a transaction switches the mount to the newest revision. */
+static int refresh(const struct transaction *base, ducc_error **err)
+{
+	int result = newest_is_mounted(base->context, base->repository, err);
+	struct edit *edit;
+
+	if (result)
+		return result < 0 ? -1 : 0;
+	edit = edit_begin(base->context, base->repository, err);
+	edit_free(edit);
+	return edit ? 0 : -1;
+}
+
 static struct transaction *begin(struct context *context, const struct store *store,
 				 struct repository *repository, ducc_error **err)
 {
@@ -703,12 +747,12 @@ static struct transaction *begin(struct context *context, const struct store *st
 	cvmfs->lock = runner_lock(context, repository, err);
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
-	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) &&
+	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) && !refresh(&cvmfs->base, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
 		clear_up_staging(&cvmfs->base);
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
 			     repository->chunk_bytes);
-		cvmfs->revision = stages_revision(repository);
+		cvmfs->revision = newest_mounted(repository);
 		return &cvmfs->base;
 	}
 	end(&cvmfs->base);
@@ -729,6 +773,7 @@ static int find(struct repository *repository, const char *store, ducc_error **e
 {
 	(void)err;
 	mount_find(repository, store);
+	repository->shared = config_has_gateway(repository);
 	return repository->path != NULL;
 }
 

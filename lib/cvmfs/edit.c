@@ -10,6 +10,7 @@
 #include "base/removal.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/newest.h"
 #include "cvmfs/runner.h"
 
 struct edit {
@@ -39,7 +40,13 @@ static int try_edit(void *ctx, ducc_error **err)
 	char script[] = CVMFS_SERVER " transaction \"$1\" && : >\"$2\"";
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
 	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
+	int newest = result > 0 ? newest_is_mounted(edit->context, edit->repository, err) : 1;
 
+	if (newest < 1) { /* based on an old revision */
+		runner_clear_up(edit->context, edit->repository, &edit->note, NULL);
+		free(STEAL(edit->note.transaction));
+		return newest;
+	}
 	if (!result) { /* the noted transaction may belong to others */
 		free(STEAL(edit->note.transaction));
 		journal_remove(edit->repository);

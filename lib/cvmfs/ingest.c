@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "cvmfs/newest.h"
 #include "cvmfs/runner.h"
 
 #define TICK_SHORT 2 /* milliseconds, until the transaction is noted: see runner.c */
@@ -133,6 +134,7 @@ static int try_ingest(void *ctx, ducc_error **err)
 	struct ingest *ingest = ctx;
 	char *const argv[] = {
 		CVMFS_SERVER, "ingest", "-k", "-t", "-", "-b", "/", ingest->repository->name, NULL};
+	bool busy;
 	int result;
 
 	ingest->note.group = 0;
@@ -148,8 +150,11 @@ static int try_ingest(void *ctx, ducc_error **err)
 		process_release(&ingest->process);
 		result = feed_head(ingest, err);
 	}
+	busy = !result;
+	if (result == 1)
+		result = newest_is_mounted(ingest->context, ingest->repository, err);
 	if (result != 1)
-		end(ingest, !result, err);
+		end(ingest, busy, result < 0 ? err : NULL);
 	return result;
 }
 
@@ -222,8 +227,9 @@ static int try_remove(void *ctx, ducc_error **err)
 	return result;
 }
 
-int ingest_remove(struct context *context, const struct repository *repository,
-		  const char *const *paths, size_t n, ducc_error **err)
+/* In one transaction. */
+static int ingest_remove(struct context *context, const struct repository *repository,
+			 const char *const *paths, size_t n, ducc_error **err)
 {
 	struct removal removal = {context, repository, xcalloc(2 * n + 4, sizeof(char *))};
 	size_t argc = 0;
@@ -246,21 +252,12 @@ int ingest_remove(struct context *context, const struct repository *repository,
 int ingest_remove_all(struct context *context, const struct repository *repository,
 		      const char *const *paths, size_t n, ducc_error **err)
 {
-	size_t batch = REMOVALS_AT_A_TIME;
-
 	for (size_t done = 0, now; done < n; done += now) {
-		ducc_error *error = NULL;
-
-		now = n - done < batch ? n - done : batch;
+		now = n - done < REMOVALS_AT_A_TIME ? n - done : REMOVALS_AT_A_TIME;
 		if (context_cancelled(context))
 			return context_interrupted(err);
-		if (!ingest_remove(context, repository, paths + done, now, &error))
-			continue;
-		if (now == 1 || !strcasestr(ducc_error_message(error), "gateway"))
-			return error_give(err, error);
-		ducc_error_free(error);
-		batch = 1;
-		now = 0;
+		if (ingest_remove(context, repository, paths + done, now, err) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -30,12 +30,9 @@ int ingest_finish(struct ingest *ingest, ducc_error **err);
 void ingest_free(struct ingest *ingest);
 
 /*
- * Removes these paths recursively, in a transaction of its own.  A gateway allows only one
- * path at a time.
+ * Removes these paths recursively, in as many transactions as necessary; stops if cancelled.
+ * They contain no colon, and not through a gateway: that would keep devices in its catalogs.
  */
-int ingest_remove(struct context *context, const struct repository *repository,
-		  const char *const *paths, size_t n, ducc_error **err);
-/* The same for any number of paths, in as many transactions as necessary; stops if cancelled. */
 int ingest_remove_all(struct context *context, const struct repository *repository,
 		      const char *const *paths, size_t n, ducc_error **err);
 

@@ -14,6 +14,7 @@
 #include "content/unpacked.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/newest.h"
 #include "format/repo_paths.h"
 
 #define JOURNAL "ducc.staged"
@@ -101,10 +102,10 @@ static char *leftover(const struct repository *repository, const char *directory
 }
 
 /* Removes what is left, in the open transaction, whose mount has the newest revision. */
-static int remove_leftovers(struct context *context, const struct repository *repository,
-			    const struct strset *directories, struct edit *edit, ducc_error **err)
+static int remove_leftovers(const struct repository *repository, const struct strset *directories,
+			    struct edit *edit, ducc_error **err)
 {
-	size_t n = 0;
+	int n = 0;
 
 	for (size_t i = 0; i < directories->n; i++) {
 		AUTO_FREE char *name = leftover(repository, directories->list[i]);
@@ -113,19 +114,24 @@ static int remove_leftovers(struct context *context, const struct repository *re
 			return -1;
 		n += name != NULL;
 	}
-	if (!n)
-		return 0;
-	context_notice(context, DUCC_WARNING,
-		       "%s: removing %zu incomplete trees of an interrupted publish",
-		       repository->name, n);
-	return edit_finish(edit, err);
+	return n && edit_finish(edit, err) < 0 ? -1 : n;
+}
+
+/* Removes them in a transaction of its own, if they are incomplete; returns how many. */
+static int remove_incomplete(struct context *context, const struct repository *repository,
+			     const struct strset *directories, ducc_error **err)
+{
+	struct edit *edit = edit_begin(context, repository, err);
+	int n = edit ? remove_leftovers(repository, directories, edit, err) : -1;
+
+	edit_free(edit);
+	return n;
 }
 
 int stages_clear_up(struct context *context, const struct repository *repository, ducc_error **err)
 {
 	AUTO_STRSET directories = {NULL}, none = {NULL};
-	struct edit *edit;
-	int result;
+	int n;
 
 	/* Without the mount, there is no knowing what is left. */
 	if (repository->metadata_only)
@@ -134,12 +140,12 @@ int stages_clear_up(struct context *context, const struct repository *repository
 		return -1;
 	if (!directories.n)
 		return 0;
-	edit = edit_begin(context, repository, err);
-	if (!edit)
-		return -1;
-	result = remove_leftovers(context, repository, &directories, edit, err);
-	edit_free(edit);
-	return result < 0 ? -1 : write_journal(repository, &none, err);
+	n = remove_incomplete(context, repository, &directories, err);
+	if (n > 0)
+		context_notice(context, DUCC_WARNING,
+			       "%s: removed %d incomplete trees of an interrupted publish",
+			       repository->name, n);
+	return n < 0 ? -1 : write_journal(repository, &none, err);
 }
 
 /* --- publishing ------------------------------------------------------- */
@@ -186,14 +192,6 @@ static unsigned long long revision_number(const struct repository *repository)
 
 	value[n > 0 ? n : 0] = '\0';
 	return strtoull(value, NULL, 10);
-}
-
-char *stages_revision(const struct repository *repository)
-{
-	char value[256];
-	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
-
-	return n < 0 ? NULL : xstrndup(value, (size_t)n);
 }
 
 static int find_tar(void *ctx, const struct digest *layer, struct extract_source *source,
@@ -302,7 +300,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 
 	if (!edit)
 		return -1;
-	now = stages_revision(staging->repository);
+	now = newest_mounted(staging->repository);
 	number = revision_number(staging->repository);
 	if (now && *revision && strcmp(now, *revision) != 0)
 		*changed = true;
@@ -319,7 +317,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	if (!result && number && revision_number(staging->repository) != number + 1)
 		*changed = true;
 	free(*revision);
-	*revision = result ? STEAL(now) : stages_revision(staging->repository);
+	*revision = result ? STEAL(now) : newest_mounted(staging->repository);
 	return result;
 }
 

@@ -26,7 +26,4 @@ int stages_done(const struct staging *staging, ducc_error **err);
  */
 int stages_clear_up(struct context *context, const struct repository *repository, ducc_error **err);
 
-/* The hash of the root catalog in the publisher's mount, which the caller frees; NULL: unknown. */
-char *stages_revision(const struct repository *repository);
-
 #endif

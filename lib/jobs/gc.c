@@ -1,10 +1,14 @@
 /*
  * The job of ducc-gc: removing images that are no longer wanted (ducc.h).
  *
- * It plans (gc_plan.h) and removes in one transaction, so a publish never relies on a tree
- * that is being removed.  First it removes the names, together with the listings that mark
- * flat trees and layers as published; then the trees, which remain on the schedule if the
- * removal is interrupted.
+ * It plans (gc_plan.h) and removes in one transaction, so a publish never relies on something
+ * that is being removed.
+ *
+ * Where the removal of trees takes long, there are several.  The first removes the names, and
+ * marks the trees on the schedule: their removal has begun.  The following ones read names and
+ * schedule again, and remove those trees that are still marked and that no image needs.  In
+ * between, others may publish: whoever needs a marked tree takes it off the schedule, in the same
+ * transaction (publish.c).  If the removal is interrupted, the next run completes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +22,7 @@
 #include "format/json.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
+#include "jobs/gc_images.h"
 #include "jobs/gc_plan.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
@@ -26,81 +31,23 @@
 #include "repo/target.h"
 #include "repo/transaction.h"
 
+#define TREES_AT_A_TIME 20 /* so that other publishers get their turn */
+
 struct gc {
 	ducc_session *session;
 	struct ducc_gc_options options;
-	struct reference *wanted; /* including patterns */
-	char **names;             /* of those that are not patterns, sorted */
-	size_t n_names;
-	char **deleted; /* names of images deleted from their registries, sorted */
-	size_t n_deleted;
+	struct gc_images images;
 	struct store store;
 	struct repository repository;
 	struct transaction *transaction;
 	struct inventory inventory;
 	struct schedule schedule;
 	struct gc_plan plan;
-	bool mend; /* the published schedule is damaged, or has entries that are nonsense */
+	bool mend;   /* the published schedule is damaged, or has entries that are nonsense */
+	size_t end;  /* of the plan: only items before it are removed by this transaction */
+	bool marked; /* the names are gone, and the trees are marked */
 	time_t now;
 };
-
-/* --- wanted images ---------------------------------------------------- */
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void sort_names(char **names, size_t n)
-{
-	if (n)
-		qsort(names, n, sizeof(char *), compare_names);
-}
-
-static bool has_name(char *const *names, size_t n, const char *name)
-{
-	return n && bsearch(&name, names, n, sizeof(char *), compare_names);
-}
-
-static int read_wanted(struct gc *gc, ducc_error **err)
-{
-	const struct ducc_gc_options *options = &gc->options;
-
-	gc->wanted = xcalloc(options->n_wanted, sizeof(*gc->wanted));
-	gc->names = xcalloc(options->n_wanted, sizeof(char *));
-	gc->deleted = xcalloc(options->n_wanted, sizeof(char *));
-	for (size_t i = 0; i < options->n_wanted; i++) {
-		const char *text = ducc_record_reference(options->wanted[i]);
-		const char *event = ducc_record_get(options->wanted[i], "event");
-		bool deleted = event && !strcmp(event, "delete");
-
-		if ((deleted ? reference_parse : reference_parse_pattern)(&gc->wanted[i], text,
-									  err) < 0)
-			return -1;
-		if (deleted)
-			gc->deleted[gc->n_deleted++] = reference_name(&gc->wanted[i]);
-		else if (!reference_is_pattern(&gc->wanted[i]))
-			gc->names[gc->n_names++] = reference_name(&gc->wanted[i]);
-	}
-	sort_names(gc->names, gc->n_names);
-	sort_names(gc->deleted, gc->n_deleted);
-	return 0;
-}
-
-/* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
-static enum gc_wanted is_wanted(void *ctx, const char *name)
-{
-	const struct gc *gc = ctx;
-
-	if (has_name(gc->deleted, gc->n_deleted, name))
-		return GC_UNWANTED;
-	if (gc->options.all || has_name(gc->names, gc->n_names, name))
-		return GC_WANTED;
-	for (size_t i = 0; i < gc->options.n_wanted; i++)
-		if (reference_is_pattern(&gc->wanted[i]) && reference_matches(&gc->wanted[i], name))
-			return GC_KEPT;
-	return GC_UNWANTED;
-}
 
 /* --- the plan --------------------------------------------------------- */
 
@@ -111,35 +58,38 @@ static void forget_plan(struct gc *gc)
 	gc_plan_free(&gc->plan);
 }
 
-/* True for a tree that was published again after its removal had begun, and for nonsense. */
+/* True for nonsense. */
 static bool is_stale(void *ctx, const struct scheduled *scheduled)
 {
 	struct gc *gc = ctx;
-	AUTO_FREE char *listing = NULL;
-	struct digest digest;
+	bool stale = schedule_is_future(scheduled, gc->now) ||
+		     (!scheduled->removing && repository_lacks(&gc->repository, scheduled->path));
 
-	if (schedule_is_future(scheduled, gc->now) ||
-	    (!scheduled->removing && !repository_has(&gc->repository, scheduled->path))) {
-		gc->mend = true;
-		return true;
-	}
-	if (!scheduled->removing)
-		return false;
-	switch (repo_tree_at(scheduled->path, &digest)) {
-	case REPO_TREE_LAYER:
-		listing = layer_listing(&digest);
-		break;
-	case REPO_TREE_FLAT:
-		listing = flat_listing(&digest);
-		break;
-	case REPO_TREE_NONE:
-		return false;
-	}
-	return !repository_lacks(&gc->repository, listing);
+	gc->mend |= stale;
+	return stale;
+}
+
+/* In a repository that is not shared, nobody else is publishing now. */
+static bool is_incomplete(void *ctx, const struct digest *tree, bool flat)
+{
+	const struct gc *gc = ctx;
+	AUTO_FREE char *listing = flat ? flat_listing(tree) : layer_listing(tree);
+
+	return gc->repository.shared && repository_lacks(&gc->repository, listing);
+}
+
+/* Once the names are gone, every image that remains needs what it has. */
+static enum gc_wanted is_wanted(void *ctx, const char *name)
+{
+	struct gc *gc = ctx;
+
+	return gc->marked ? GC_KEPT : gc_images_wanted(&gc->images, name);
 }
 
 static int make_plan(struct gc *gc, ducc_error **err)
 {
+	struct gc_policy policy = {is_wanted, is_incomplete,    gc, gc->marked || gc->images.some,
+				   gc->now,   gc->options.grace};
 	int result;
 
 	forget_plan(gc);
@@ -160,8 +110,9 @@ static int make_plan(struct gc *gc, ducc_error **err)
 			       "%s: cannot read the manifest of %s: no layer is removed, because "
 			       "the image may need it",
 			       gc->repository.name, gc->inventory.unclear);
-	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, is_wanted, gc, gc->now,
-		     gc->options.grace);
+	if (!gc->marked)
+		gc_images_find(&gc->images, &gc->inventory);
+	gc_plan_make(&gc->plan, &gc->inventory, &gc->schedule, &policy);
 	return 0;
 }
 
@@ -170,13 +121,30 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
 	size_t allowed = (plan->n_names * gc->options.share + 99) / 100;
+	AUTO_STRSET names = {NULL};
+	AUTO_FREE char *list = NULL;
 
 	if (gc->options.force || plan->n_new_names <= allowed)
 		return 0;
-	return error_set(err,
-			 "%zu of %zu images are no longer wanted, which is more than %u percent: "
-			 "nothing is changed (override with -f)",
-			 plan->n_new_names, plan->n_names, gc->options.share);
+	for (size_t i = 0; i < plan->first[GC_FLAT]; i++)
+		if (plan->items[i].is_new)
+			strset_add(&names, plan->items[i].path);
+	list = gc_images_list(&names);
+	return error_set(err, "%zu of %zu images %s, more than %u percent: %s; nothing is changed",
+			 plan->n_new_names, plan->n_names,
+			 gc->images.some ? "would be removed" : "are not among those to keep",
+			 gc->options.share, list);
+}
+
+/* After everything else: images to remove that are not published. */
+static int check_missing(const struct gc *gc, ducc_error **err)
+{
+	const struct strset *missing = &gc->images.missing;
+	AUTO_FREE char *list = missing->n ? gc_images_list(missing) : NULL;
+
+	return list ? error_set_kind(err, DUCC_NOT_FOUND, "repository %s: not published: %s",
+				     gc->repository.name, list)
+		    : 0;
 }
 
 /* The unpacked size of a layer, from its published metadata; 0: unknown. */
@@ -287,47 +255,34 @@ static bool config_goes(void *ctx, const char *hex)
 	return goes(ctx, GC_FLAT, path);
 }
 
-/* Removes the listings of the trees, which then no longer count as published. */
-static int remove_listings(struct gc *gc, ducc_error **err)
+/* Removes a flat tree or a layer, whose listing is in its directory. */
+static int remove_tree(struct gc *gc, const struct gc_item *item, ducc_error **err)
 {
-	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++) {
-		const struct gc_item *item = &gc->plan.items[i];
-
-		if (item->remove &&
-		    remove_path(gc,
-				item->kind == GC_FLAT ? flat_listing(&item->digest)
-						      : layer_listing(&item->digest),
-				err) < 0)
-			return -1;
-	}
-	return 0;
+	if (item->kind == GC_FLAT && remove_path(gc, flat_listing(&item->digest), err) < 0)
+		return -1;
+	return transaction_remove(gc->transaction, item->path, err);
 }
 
 static int remove_trees(struct gc *gc, ducc_error **err)
 {
-	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++)
-		if (gc->plan.items[i].remove &&
-		    transaction_remove(gc->transaction, gc->plan.items[i].path, err) < 0)
+	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->end; i++)
+		if (gc->plan.items[i].remove && remove_tree(gc, &gc->plan.items[i], err) < 0)
 			return -1;
 	return 0;
 }
 
-/*
- * Writes the schedule, if it has changed.  Trees that are removed after the names stay on
- * it until it is written the next time.
- */
+/* Writes the schedule, if it has changed. */
 static int add_schedule(struct gc *gc, ducc_error **err)
 {
 	struct schedule schedule = {NULL};
 	AUTO_FREE char *json = NULL;
 	bool changed = gc->plan.n_removed > 0 || gc->mend;
-	bool later = gc->repository.target->removes_later;
 
 	for (size_t i = 0; i < gc->plan.n; i++) {
 		const struct gc_item *item = &gc->plan.items[i];
 
 		changed |= item->is_new;
-		if (!item->remove || (later && item->kind != GC_NAME))
+		if (!item->remove || i >= gc->end)
 			schedule_add(&schedule, item->path, item->since, item->remove);
 	}
 	schedule_sort(&schedule);
@@ -345,15 +300,17 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	return transaction_add_file(gc->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
+/* The first transaction, or the only one. */
 static int add_steps(struct gc *gc, ducc_error **err)
 {
 	struct podman_gone gone = {name_goes, config_goes, gc};
 
+	gc->end = gc->repository.target->removes_later ? gc->plan.first[GC_FLAT] : gc->plan.n;
 	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0)
 		return -1;
 	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
 		return -1;
-	return remove_listings(gc, err) < 0 ? -1 : remove_trees(gc, err);
+	return remove_trees(gc, err);
 }
 
 /* Plans anew, for a repository that others have changed in the meantime. */
@@ -366,15 +323,64 @@ static int plan_again(void *ctx, ducc_error **err)
 	return add_steps(gc, err);
 }
 
-static int commit(struct gc *gc, ducc_error **err)
+/* A following transaction: plans, and removes some of the marked trees. */
+static int add_trees(void *ctx, ducc_error **err)
 {
-	if (add_steps(gc, err) < 0)
-		return error_wrap(err, "repository %s", gc->repository.name);
+	struct gc *gc = ctx;
+	size_t n = 0;
+
+	if (make_plan(gc, err) < 0)
+		return -1;
+	gc->end = 0;
+	while (gc->end < gc->plan.n && (!gc->repository.shared || n < TREES_AT_A_TIME))
+		n += gc->plan.items[gc->end++].remove;
+	if (remove_trees(gc, err) < 0)
+		return -1;
+	/* Without the schedule, it is faster. */
+	return n && gc->repository.shared ? add_schedule(gc, err) : 0;
+}
+
+static int begin(struct gc *gc, ducc_error **err)
+{
+	gc->transaction =
+		transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
+	return gc->transaction ? 0 : -1;
+}
+
+static void report(const struct gc *gc, const char *path)
+{
+	event(gc->session->events, "remove", "repository", gc->repository.name, "path", path);
+	if (gc->options.removed)
+		gc->options.removed(gc->options.ctx, path);
+}
+
+/* Commits what there is to commit, and reports it. */
+static int commit(struct gc *gc, int (*again)(void *ctx, ducc_error **err), ducc_error **err)
+{
 	if (transaction_is_empty(gc->transaction))
 		return 0;
-	if (transaction_open(gc->transaction, plan_again, gc, err) < 0)
+	if (transaction_open(gc->transaction, again, gc, err) < 0)
 		return -1;
-	return transaction_is_empty(gc->transaction) ? 0 : transaction_commit(gc->transaction, err);
+	if (transaction_is_empty(gc->transaction))
+		return 0;
+	if (transaction_commit(gc->transaction, err) < 0)
+		return -1;
+	for (size_t i = 0; i < gc->end; i++)
+		if (gc->plan.items[i].remove)
+			report(gc, gc->plan.items[i].path);
+	return 0;
+}
+
+/* Removes the marked trees, in as many transactions as necessary. */
+static int remove_marked(struct gc *gc, ducc_error **err)
+{
+	gc->marked = true;
+	while (gc->end < gc->plan.n) {
+		transaction_end(STEAL(gc->transaction));
+		if (begin(gc, err) < 0 || add_trees(gc, err) < 0 || commit(gc, add_trees, err) < 0)
+			return error_wrap(err, "the next ducc-gc will complete it");
+	}
+	return 0;
 }
 
 /* Opens the repository, and begins a transaction unless this is a dry run. */
@@ -383,8 +389,8 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	const char *name = gc->session->repository;
 	int found;
 
-	for (size_t i = 0; i < gc->options.n_wanted && !gc->session->repository; i++) {
-		const char *other = ducc_repository(gc->session, gc->options.wanted[i]);
+	for (size_t i = 0; i < gc->options.n_images && !gc->session->repository; i++) {
+		const char *other = ducc_repository(gc->session, gc->options.images[i]);
 
 		if (name && other && strcmp(name, other) != 0)
 			return error_set(err, "records for several repositories, %s and %s: use -r",
@@ -400,49 +406,38 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		return -1;
 	if (!found && gc->repository.target->created)
 		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
-	if (!gc->session->dry_run) {
-		gc->transaction =
-			transaction_begin(&gc->session->context, &gc->store, &gc->repository, err);
-		if (!gc->transaction)
-			return -1;
-	}
+	if (!gc->session->dry_run && begin(gc, err) < 0)
+		return -1;
 	if (!gc->repository.path || gc->repository.metadata_only)
 		return error_set(err, "repository %s: cannot be read here", name);
 	return 0;
-}
-
-static void report(const struct gc *gc, const char *path)
-{
-	event(gc->session->events, "remove", "repository", gc->repository.name, "path", path);
-	if (gc->options.removed)
-		gc->options.removed(gc->options.ctx, path);
 }
 
 static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = &gc->options;
 
-	if (read_wanted(gc, err) < 0)
+	if (gc_images_read(&gc->images, options, err) < 0)
 		return -1;
-	if (gc->n_deleted == options->n_wanted && !options->all && !options->force)
-		return error_set(err, "no image is wanted: nothing is changed (override with -f)");
 	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
 		return -1;
 	if (gc->session->dry_run) {
 		say_plan(gc);
-		return check_plan(gc, err);
+		return check_plan(gc, err) < 0 ? -1 : check_missing(gc, err);
 	}
 	if (check_plan(gc, err) < 0)
 		return -1;
 	say_plan(gc);
-	if (commit(gc, err) < 0)
+	if (add_steps(gc, err) < 0)
+		return error_wrap(err, "repository %s", gc->repository.name);
+	if (commit(gc, plan_again, err) < 0)
 		return -1;
-	for (size_t i = 0; i < gc->plan.n; i++)
-		if (gc->plan.items[i].remove)
-			report(gc, gc->plan.items[i].path);
-	if (!options->collect || !gc->repository.target->collect)
-		return 0;
-	return gc->repository.target->collect(&gc->repository, &gc->session->context, err);
+	if (gc->plan.n_removed && remove_marked(gc, err) < 0)
+		return -1;
+	if (options->collect && gc->repository.target->collect &&
+	    gc->repository.target->collect(&gc->repository, &gc->session->context, err) < 0)
+		return -1;
+	return check_missing(gc, err);
 }
 
 int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)
@@ -455,15 +450,7 @@ int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_e
 
 	transaction_end(gc.transaction);
 	forget_plan(&gc);
-	for (size_t i = 0; gc.wanted && i < gc.options.n_wanted; i++)
-		reference_free(&gc.wanted[i]);
-	for (size_t i = 0; i < gc.n_names; i++)
-		free(gc.names[i]);
-	for (size_t i = 0; i < gc.n_deleted; i++)
-		free(gc.deleted[i]);
-	free(gc.wanted);
-	free(gc.names);
-	free(gc.deleted);
+	gc_images_free(&gc.images);
 	repository_close(&gc.repository);
 	store_close(&gc.store);
 	return result;

@@ -5,16 +5,17 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
+#define DAY ((time_t)86400)
+
 struct planner {
 	struct gc_plan *plan;
 	const struct schedule *schedule;
-	time_t now;
-	uint64_t grace;
+	const struct gc_policy *policy;
 };
 
 /* Takes ownership of the path.  `needed`: something that stays refers to it. */
-static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
-				      const struct digest *digest, bool needed)
+static struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
+				const struct digest *digest, bool needed)
 {
 	struct gc_plan *plan = planner->plan;
 	const struct scheduled *scheduled = schedule_find(planner->schedule, path);
@@ -26,12 +27,25 @@ static const struct gc_item *add_item(struct planner *planner, enum gc_kind kind
 	if (digest)
 		item->digest = *digest;
 	/* A time in the future, from a wrong clock, must not keep anything forever. */
-	item->since =
-		scheduled && scheduled->since < planner->now ? scheduled->since : planner->now;
-	item->remove = !needed && ((scheduled && scheduled->removing) ||
-				   (uint64_t)(planner->now - item->since) >= planner->grace);
+	item->since = scheduled && scheduled->since < planner->policy->now ? scheduled->since
+									   : planner->policy->now;
+	item->remove = !needed &&
+		       ((scheduled && scheduled->removing) ||
+			(uint64_t)(planner->policy->now - item->since) >= planner->policy->grace);
 	plan->n_removed += item->remove;
 	return item;
+}
+
+/* An incomplete tree of no image may be one that is just being published. */
+static void spare_incomplete(struct planner *planner, struct gc_item *item)
+{
+	const struct gc_policy *policy = planner->policy;
+
+	if (policy->now - item->since >= DAY ||
+	    !policy->is_incomplete(policy->ctx, &item->digest, item->kind == GC_FLAT))
+		return;
+	item->remove = false;
+	planner->plan->n_removed--;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -41,38 +55,48 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*left)->name, (*right)->name);
 }
 
-/* The trees of remaining images, and of those among them that are wanted. */
+/* Trees of one kind that images need. */
 struct needs {
-	struct digest_set wanted_flats, wanted_layers, flats, layers;
+	struct digest_set wanted, remaining,
+		unwanted; /* by images that are wanted, stay, are not */
 };
 
-static void add_needs(struct needs *needs, const struct published *image, bool wanted)
+static void needs_add(struct needs *needs, const struct digest *digest, enum gc_wanted how,
+		      bool wanted, bool removed)
 {
-	const struct digest *flats[] = {&image->flat, &image->linked};
+	if (!*digest->hex)
+		return;
+	if (wanted)
+		digest_set_add(&needs->wanted, digest);
+	if (!removed)
+		digest_set_add(&needs->remaining, digest);
+	if (how == GC_UNWANTED)
+		digest_set_add(&needs->unwanted, digest);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(flats); i++) {
-		if (!*flats[i]->hex)
-			continue;
-		digest_set_add(&needs->flats, flats[i]);
-		if (wanted)
-			digest_set_add(&needs->wanted_flats, flats[i]);
-	}
-	for (size_t i = 0; i < image->n_layers; i++) {
-		digest_set_add(&needs->layers, &image->layers[i]);
-		if (wanted)
-			digest_set_add(&needs->wanted_layers, &image->layers[i]);
-	}
+static void needs_sort(struct needs *needs)
+{
+	digest_set_sort(&needs->wanted);
+	digest_set_sort(&needs->remaining);
+	digest_set_sort(&needs->unwanted);
+}
+
+static void needs_free(struct needs *needs)
+{
+	digest_set_free(&needs->wanted);
+	digest_set_free(&needs->remaining);
+	digest_set_free(&needs->unwanted);
 }
 
 /* Plans the names, and collects the trees that are needed. */
 static void plan_names(struct planner *planner, const struct inventory *inventory,
-		       enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx,
-		       struct needs *needs)
+		       struct needs *flats, struct needs *layers)
 {
 	struct gc_plan *plan = planner->plan;
 	AUTO_FREE const struct published **images =
 		xcalloc(inventory->n_images, sizeof(struct published *));
 	const struct gc_item *item = NULL;
+	enum gc_wanted how = GC_WANTED;
 	bool wanted = false;
 
 	for (size_t i = 0; i < inventory->n_images; i++)
@@ -80,10 +104,10 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 	qsort(images, inventory->n_images, sizeof(struct published *), compare_names);
 	for (size_t i = 0; i < inventory->n_images; i++) {
 		const struct published *image = images[i];
+		bool removed;
 
 		if (!i || strcmp(images[i - 1]->name, image->name) != 0) {
-			enum gc_wanted how = is_wanted(ctx, image->name);
-
+			how = planner->policy->is_wanted(planner->policy->ctx, image->name);
 			wanted = how == GC_WANTED ||
 				 (how == GC_KEPT && !schedule_find(planner->schedule, image->name));
 			plan->n_names++;
@@ -92,55 +116,55 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 						 how == GC_KEPT);
 			plan->n_new_names += item && item->is_new;
 		}
-		if (item && item->remove)
-			plan->removed[image - inventory->images] = true;
-		else
-			add_needs(needs, image, wanted);
+		removed = item && item->remove;
+		plan->removed[image - inventory->images] = removed;
+		needs_add(flats, &image->flat, how, wanted, removed);
+		needs_add(flats, &image->linked, how, wanted, removed);
+		for (size_t k = 0; k < image->n_layers; k++)
+			needs_add(layers, &image->layers[k], how, wanted, removed);
 	}
-	digest_set_sort(&needs->wanted_flats);
-	digest_set_sort(&needs->wanted_layers);
-	digest_set_sort(&needs->flats);
-	digest_set_sort(&needs->layers);
+	needs_sort(flats);
+	needs_sort(layers);
+}
+
+/* Plans the trees of one kind; `unclear`: an image may need any of them. */
+static void plan_trees(struct planner *planner, enum gc_kind kind, const struct digest_set *trees,
+		       const struct needs *needs, bool unclear)
+{
+	planner->plan->first[kind] = planner->plan->n;
+	for (size_t i = 0; i < trees->n; i++) {
+		const struct digest *tree = &trees->digests[i];
+		AUTO_FREE char *path =
+			kind == GC_FLAT ? flat_directory(tree) : layer_directory(tree);
+		const struct scheduled *scheduled = schedule_find(planner->schedule, path);
+		bool removing = scheduled && scheduled->removing;
+		bool considered = !planner->policy->some || removing ||
+				  digest_set_has(&needs->unwanted, tree);
+		bool stays = unclear || !considered; /* as it is, on the schedule or not */
+		struct gc_item *item;
+
+		if (digest_set_has(&needs->wanted, tree) || (stays && !scheduled))
+			continue;
+		item = add_item(planner, kind, STEAL(path), tree,
+				stays || digest_set_has(&needs->remaining, tree));
+		if (item->remove && !removing && !digest_set_has(&needs->unwanted, tree))
+			spare_incomplete(planner, item);
+	}
 }
 
 void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
-		  const struct schedule *schedule,
-		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
-		  uint64_t grace)
+		  const struct schedule *schedule, const struct gc_policy *policy)
 {
-	struct planner planner = {plan, schedule, now, grace};
-	struct needs needs = {.flats = {NULL}};
+	struct planner planner = {plan, schedule, policy};
+	struct needs flats = {.wanted = {NULL}}, layers = {.wanted = {NULL}};
 
 	*plan = (struct gc_plan){.removed = xcalloc(inventory->n_images, sizeof(bool))};
-	plan_names(&planner, inventory, is_wanted, ctx, &needs);
-	plan->first[GC_FLAT] = plan->n;
-	for (size_t i = 0; i < inventory->flats.n; i++) {
-		const struct digest *flat = &inventory->flats.digests[i];
-		AUTO_FREE char *path = flat_directory(flat);
-
-		/* Trees that may be needed stay as they are, on the schedule or not. */
-		if (digest_set_has(&needs.wanted_flats, flat) ||
-		    (inventory->unclear_flat && !schedule_find(schedule, path)))
-			continue;
-		add_item(&planner, GC_FLAT, STEAL(path), flat,
-			 inventory->unclear_flat || digest_set_has(&needs.flats, flat));
-	}
-	plan->first[GC_LAYER] = plan->n;
-	for (size_t i = 0; i < inventory->layers.n; i++) {
-		const struct digest *layer = &inventory->layers.digests[i];
-		AUTO_FREE char *path = layer_directory(layer);
-
-		if (digest_set_has(&needs.wanted_layers, layer) ||
-		    (inventory->unclear && !schedule_find(schedule, path)))
-			continue;
-		add_item(&planner, GC_LAYER, STEAL(path), layer,
-			 inventory->unclear || digest_set_has(&needs.layers, layer));
-	}
+	plan_names(&planner, inventory, &flats, &layers);
+	plan_trees(&planner, GC_FLAT, &inventory->flats, &flats, inventory->unclear_flat);
+	plan_trees(&planner, GC_LAYER, &inventory->layers, &layers, inventory->unclear);
 	plan->first[GC_LAYER + 1] = plan->n;
-	digest_set_free(&needs.wanted_flats);
-	digest_set_free(&needs.wanted_layers);
-	digest_set_free(&needs.flats);
-	digest_set_free(&needs.layers);
+	needs_free(&flats);
+	needs_free(&layers);
 }
 
 static int compare_items(const void *a, const void *b)

@@ -5,6 +5,9 @@
  * Unwanted names, and flat trees and layers that no wanted image needs, are put on the
  * schedule.  They are removed after the grace period; a tree only if no remaining name needs
  * it.
+ *
+ * If only some images are considered, trees that none of the unwanted ones needs stay as they are,
+ * on the schedule or not; but a removal that has begun is completed.
  */
 #ifndef DUCC_GC_PLAN_H
 #define DUCC_GC_PLAN_H
@@ -40,11 +43,22 @@ struct gc_plan {
 	bool *removed;      /* for each image in the inventory */
 };
 
-/* is_wanted() is called with public names.  `grace` is in seconds. */
+/* What is to be removed, and when. */
+struct gc_policy {
+	enum gc_wanted (*is_wanted)(void *ctx, const char *name); /* a public name */
+	/*
+	 * True for a tree that another publisher may be about to complete.  If no image needs
+	 * it, it is removed after a day at the earliest.
+	 */
+	bool (*is_incomplete)(void *ctx, const struct digest *tree, bool flat);
+	void *ctx;
+	bool some; /* only some images are considered */
+	time_t now;
+	uint64_t grace; /* seconds */
+};
+
 void gc_plan_make(struct gc_plan *plan, const struct inventory *inventory,
-		  const struct schedule *schedule,
-		  enum gc_wanted (*is_wanted)(void *ctx, const char *name), void *ctx, time_t now,
-		  uint64_t grace);
+		  const struct schedule *schedule, const struct gc_policy *policy);
 /* The item for a path, or NULL. */
 const struct gc_item *gc_plan_find(const struct gc_plan *plan, enum gc_kind kind, const char *path);
 

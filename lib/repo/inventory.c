@@ -140,6 +140,7 @@ bool published_read(struct published *image, const struct repository *repository
 
 	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
 		return false;
+	image->manifest = digest_of(data, len);
 	json = json_parse(data, len, path, NULL);
 	layers = json_member(json, "layers");
 	if (!cJSON_IsArray(layers) || !read_digest(json_member(json, "config"), &image->flat))
@@ -176,7 +177,7 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 			inventory->unclear = xstrdup(label);
 		inventory->unclear_flat |= !*image.linked.hex;
 		image.n_layers = 0;
-		image.flat = (struct digest){""};
+		image.flat = image.manifest = (struct digest){""};
 	}
 	GROW(inventory->images, inventory->n_images, inventory->images_capacity);
 	inventory->images[inventory->n_images++] = image;

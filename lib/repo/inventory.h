@@ -15,6 +15,7 @@ struct published {
 	char *label;
 	/* Its flat tree, according to its manifest and to its link; hex "": unknown. */
 	struct digest flat, linked;
+	struct digest manifest;
 	struct digest *layers; /* from its manifest */
 	size_t n_layers;
 };

@@ -20,6 +20,11 @@ struct repository {
 	char *path;
 	/* The directory has only metadata, no files of layers and flat trees. */
 	bool metadata_only;
+	/*
+	 * Publishers on other machines change it as well, which see nothing of this one but
+	 * its transactions.
+	 */
+	bool shared;
 	/* Options for publishing: see chunk_bytes in ducc.h. */
 	uint64_t chunk_bytes;
 };

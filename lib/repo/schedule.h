@@ -12,7 +12,7 @@
 struct scheduled {
 	char *path; /* a public name, or the directory of a flat tree or layer */
 	time_t since;
-	bool removing; /* its removal has begun: its listing no longer exists */
+	bool removing; /* marked: its removal has begun */
 };
 
 struct schedule {

@@ -26,7 +26,7 @@ struct target {
 	/* True if a repository of that name is of this kind. */
 	bool (*is_name)(const char *name);
 	/*
-	 * Sets repository->path and ->metadata_only; `store` is the path of the store.  Returns 1
+	 * Sets repository->path, ->metadata_only and ->shared; `store` is the path of the store.  Returns 1
 	 * if the repository can be read, 0 if not, -1 on error.
 	 */
 	int (*find)(struct repository *repository, const char *store, ducc_error **err);
@@ -53,8 +53,8 @@ struct target {
 	int (*check_file)(const struct repository *repository, const char *path, uint64_t size,
 			  ducc_error **err);
 	/*
-	 * Whole layers and flat trees are removed last, in transactions of their own: a
-	 * killed process may leave them.
+	 * The removal of layers and flat trees takes long, and is fast only in transactions
+	 * that do nothing else: see gc.c.
 	 */
 	bool removes_later;
 

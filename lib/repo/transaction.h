@@ -95,8 +95,8 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 
 /*
  * Removes `path`, and its parent directories that are then empty.  Removals happen in the
- * order of these calls, in the same commit as additions (but see target->removes_later).  A
- * transaction with removals adds no layers or flat trees.
+ * order of these calls, in the same commit as additions.  A transaction with removals adds no
+ * layers or flat trees.
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 

@@ -1,0 +1,26 @@
+/*
+ * The newest revision of a CernVM-FS repository.  The publisher's mount has the one of its last
+ * transaction: behind a gateway, other machines may have published since.
+ *
+ * cvmfs_server looks for the newest revision before it gets the lease.  If another machine
+ * publishes in between, the transaction is based on an old revision, and the gateway would replace
+ * whole catalogs by those of the transaction: the changes of the other machine would be lost.  So
+ * every open transaction is checked, and opened again.
+ */
+#ifndef DUCC_NEWEST_H
+#define DUCC_NEWEST_H
+
+#include "base/context.h"
+#include "repo/repository.h"
+
+/* The hash of the root catalog in the publisher's mount, which the caller frees; NULL: unknown. */
+char *newest_mounted(const struct repository *repository);
+
+/*
+ * 1 if the mount has the revision that the server of the repository names, or if no other
+ * machine publishes in it; 0 if not; -1 with *err set.
+ */
+int newest_is_mounted(struct context *context, const struct repository *repository,
+		      ducc_error **err);
+
+#endif

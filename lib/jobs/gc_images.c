@@ -1,0 +1,119 @@
+/* The images of a garbage collection: see gc_images.h. */
+#include "jobs/gc_images.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+#define LISTED ((size_t)3)
+
+static bool is_deleted(const ducc_record *record)
+{
+	const char *event = ducc_record_get(record, "event");
+
+	return event && !strcmp(event, "delete");
+}
+
+static int read_image(struct gc_images *images, const ducc_record *record, ducc_error **err)
+{
+	struct reference *reference = &images->references[images->n];
+	const char *text = ducc_record_reference(record);
+	bool deleted = !images->find && is_deleted(record);
+	AUTO_FREE char *name = NULL;
+
+	if ((deleted ? reference_parse : reference_parse_pattern)(reference, text, err) < 0)
+		return -1;
+	images->n++;
+	if (images->find || reference_is_pattern(reference))
+		return 0;
+	name = reference_name(reference);
+	strset_add(deleted ? &images->unwanted : &images->wanted, name);
+	images->some &= deleted;
+	return 0;
+}
+
+int gc_images_read(struct gc_images *images, const struct ducc_gc_options *options,
+		   ducc_error **err)
+{
+	images->all = options->all;
+	images->find = options->remove;
+	images->some = options->remove || (!options->all && options->n_images);
+	images->references = xcalloc(options->n_images, sizeof(*images->references));
+	for (size_t i = 0; i < options->n_images; i++)
+		if (read_image(images, options->images[i], err) < 0)
+			return -1;
+	if (!images->n && !images->all && !images->find && !options->force)
+		return error_set(err, "no image to keep is given: nothing is changed");
+	return 0;
+}
+
+/* A digest beside the tag is that of the manifest. */
+static bool is_meant(const struct reference *reference, const char *exact,
+		     const struct published *image)
+{
+	if (exact ? strcmp(exact, image->name) != 0 : !reference_matches(reference, image->name))
+		return false;
+	return !reference->tag || !reference_is_pinned(reference) ||
+	       digest_equal(&reference->digest, &image->manifest);
+}
+
+void gc_images_find(struct gc_images *images, const struct inventory *inventory)
+{
+	if (!images->find)
+		return;
+	strset_free(&images->unwanted);
+	strset_free(&images->missing);
+	for (size_t i = 0; i < images->n; i++) {
+		const struct reference *reference = &images->references[i];
+		AUTO_FREE char *text = reference_format(reference);
+		AUTO_FREE char *exact =
+			reference_is_pattern(reference) ? NULL : reference_name(reference);
+		bool found = false;
+
+		for (size_t k = 0; k < inventory->n_images; k++) {
+			if (!is_meant(reference, exact, &inventory->images[k]))
+				continue;
+			strset_add(&images->unwanted, inventory->images[k].name);
+			found = true;
+		}
+		if (!found)
+			strset_add(&images->missing, text);
+	}
+}
+
+/* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
+enum gc_wanted gc_images_wanted(void *ctx, const char *name)
+{
+	const struct gc_images *images = ctx;
+
+	if (strset_has(&images->unwanted, name))
+		return GC_UNWANTED;
+	if (images->all || strset_has(&images->wanted, name))
+		return GC_WANTED;
+	for (size_t i = 0; i < images->n && !images->some; i++)
+		if (reference_is_pattern(&images->references[i]) &&
+		    reference_matches(&images->references[i], name))
+			return GC_KEPT;
+	return images->some ? GC_KEPT : GC_UNWANTED;
+}
+
+char *gc_images_list(const struct strset *names)
+{
+	struct buffer text = {0};
+
+	for (size_t i = 0; i < names->n && i < LISTED; i++)
+		buffer_addf(&text, "%s%s", i ? ", " : "", names->list[i]);
+	if (names->n > LISTED)
+		buffer_addf(&text, " and %zu others", names->n - LISTED);
+	return buffer_steal(&text);
+}
+
+void gc_images_free(struct gc_images *images)
+{
+	for (size_t i = 0; i < images->n; i++)
+		reference_free(&images->references[i]);
+	free(images->references);
+	strset_free(&images->wanted);
+	strset_free(&images->unwanted);
+	strset_free(&images->missing);
+	*images = (struct gc_images){NULL};
+}

@@ -1,0 +1,201 @@
+#!/bin/sh
+# Two publishers of a repository, on machines of their own, behind a gateway: ducc-gc on one does not take away what
+# ducc-publish on the other needs, whatever each does between two steps of the other.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need busybox curl jq nginx umoci
+
+stand_in
+L=$tmp/layout
+n=test.example.org
+plain_path=$PATH
+
+start_nginx <<-EOF
+	server { @LISTEN@ location /$n/ { alias $tmp/sys1/var/spool/cvmfs/$n/revisions/; } }
+EOF
+
+# `stays` and `goes` share two of their three layers; `heir` is `goes` and a layer more.
+make_image "$L" stays
+make_image "$L" goes
+umoci tag --image "$L:goes" heir
+mkdir "$tmp/tree"
+echo heir >"$tmp/tree/heir"
+add_layer "$L:heir" "$tmp/tree"
+for machine in 1 2; do
+	for image in stays goes heir; do
+		ducc-fetch -q -s "$tmp/store$machine" "oci:$L:$image" | ducc-unpack -q -s "$tmp/store$machine" >"$tmp/$image.$machine"
+	done
+done
+
+# The server of a machine does something before its call number $HOOK_AT: $tmp/hook.
+mkdir "$tmp/hooked"
+cat >"$tmp/hooked/cvmfs_server" <<-EOF
+	#!/bin/sh
+	call=\$(wc -l <"$tmp/calls")
+	echo "\$*" >>"$tmp/calls"
+	[ \$call != "\$HOOK_AT" ] || HOOK_AT= PATH=\${PATH#*:} sh "$tmp/hook" >"$tmp/hook.out" 2>&1 </dev/null
+	exec "$top/t/cvmfs_server" "\$@"
+EOF
+chmod 755 "$tmp/hooked/cvmfs_server"
+
+# on MACHINE COMMAND...
+on() {
+	on_machine=$1
+	shift
+	(
+		DUCC_SYSROOT=$tmp/sys$on_machine DUCC_STORE=$tmp/store$on_machine DUCC_REPO=$n
+		export DUCC_SYSROOT DUCC_STORE DUCC_REPO
+		"$@"
+	)
+}
+publish() { # RECORDS
+	ducc-publish -q -w 1 <"$1"
+}
+remove_one() {
+	ducc-gc -q -w 1 --remove localhost/goes:latest
+}
+# hooked N COMMAND...: do $tmp/hook before call N of the server, counted from 0
+hooked() {
+	: >"$tmp/calls"
+	: >"$tmp/hook.out"
+	(
+		HOOK_AT=$1 PATH=$tmp/hooked:$plain_path
+		export HOOK_AT
+		shift
+		"$@"
+	)
+}
+newest() {
+	newest_in=$tmp/sys1/var/spool/cvmfs/$n/revisions
+	echo "$newest_in/$(readlink "$newest_in/newest")/tree"
+}
+content() { # ROOT: without what tells the history
+	(
+		cd "$1"
+		find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
+			! -path './podmanStore/*.lock' ! -path './podmanStore/overlay-*/*s.json' \
+			! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
+			\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort
+		jq -r '.[] | .id, .names[]?' podmanStore/overlay-*/*s.json | sort
+	)
+}
+expected() { # IMAGE...: what a repository has of them
+	expected_in=$tmp/expected.$(echo "$*" | tr ' ' .)
+	[ -e "$expected_in" ] || (
+		rm -rf "$tmp/fresh"
+		DUCC_SYSROOT=$tmp/fresh DUCC_STORE=$tmp/store1 DUCC_REPO=$n
+		export DUCC_STORE DUCC_REPO
+		mkdir "$DUCC_SYSROOT"
+		for image; do cat "$tmp/$image.1"; done >"$tmp/records"
+		cvmfs_server mkfs $n
+		publish "$tmp/records" >/dev/null
+		content "$tmp/fresh/cvmfs/$n" >"$expected_in"
+	)
+	cat "$expected_in"
+}
+# is_complete: it has all of the images that have a name, and nothing else
+is_complete() {
+	# shellcheck disable=SC2046 # words
+	expected $(cd "$(newest)/localhost" && printf '%s\n' * | sed 's/:.*//') >"$tmp/want"
+	content "$(newest)" | diff "$tmp/want" -
+}
+has() { # IMAGE
+	[ -e "$(newest)/localhost/$1:latest/app/name" ]
+}
+# start: `stays` and `goes` are published, and both machines know it.
+start() {
+	rm -rf "${tmp:?}/sys" "$tmp/sys1" "$tmp/sys2"
+	mkdir "$tmp/sys1"
+	DUCC_SYSROOT=$tmp/sys1
+	cvmfs_server mkfs $n
+	through_gateway $n "http://$nginx/$n"
+	another_machine $n "$tmp/sys2" "http://$nginx/$n"
+	on 1 publish "$tmp/stays.1" >/dev/null
+	on 2 publish "$tmp/goes.2" >/dev/null
+	on 1 publish "$tmp/goes.1" >/dev/null
+}
+
+start
+ok "two machines publish in turn" is_complete
+on 2 publish "$tmp/heir.2" >/dev/null
+ok "what another machine has published" on 1 publish "$tmp/heir.1"
+like "... is known to be unchanged" "$(cat "$out")" state=unchanged
+start
+ok "what one has removed" on 1 remove_one
+ok "... is gone" is_complete
+ok "... which the other knows" on 2 publish "$tmp/goes.2"
+like "... and publishes it again" "$(cat "$out")" state=added
+ok "... completely" is_complete
+ok "... which the first knows" on 1 remove_one
+ok "... and removes it again" is_complete
+ok "... the other publishes again, from an older view" on 2 publish "$tmp/heir.2"
+ok "... completely" is_complete
+ok "... and the repository is sound" on 1 cvmfs_server check $n
+
+# ducc-gc is at work, and the other machine publishes
+start
+on 1 hooked none remove_one >/dev/null
+calls=$(wc -l <"$tmp/calls")
+is "a removal is two transactions" "$(cut -d' ' -f1 "$tmp/calls" | tr '\n' ' ')" "transaction publish transaction publish "
+for image in heir goes; do
+	echo "DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/$image.2'" >"$tmp/hook"
+	call=0
+	while [ $call -lt "$calls" ]; do
+		start
+		ok "$image is published before call $((call + 1)) of ducc-gc" on 1 hooked $call remove_one
+		like "... or finds the repository busy" "$(cat "$tmp/hook.out")" "/$image:latest.*(state=|another transaction is open)"
+		ok "... what is published is complete" is_complete
+		grep -q 'state=\(added\|updated\)' "$tmp/hook.out" && ok "... and is there" has $image
+		ok "... the next publish succeeds" on 1 publish "$tmp/$image.1"
+		ok "... it is there" has $image
+		ok "... completely" is_complete
+		ok "... and the repository is sound" on 1 cvmfs_server check $n
+		call=$((call + 1))
+	done
+done
+
+# A publish is at work, and ducc-gc on the other machine
+start
+on 2 hooked none publish "$tmp/heir.2" >/dev/null
+calls=$(wc -l <"$tmp/calls")
+echo "DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" >"$tmp/hook"
+call=0
+while [ $call -lt "$calls" ]; do
+	start
+	ok "something is removed before call $((call + 1)) of ducc-publish" on 2 hooked $call publish "$tmp/heir.2"
+	ok "... it is published" has heir
+	ok "... completely" is_complete
+	ok "... and the repository is sound" on 2 cvmfs_server check $n
+	call=$((call + 1))
+done
+
+# Between the server's look for the newest revision and its lease, the other machine publishes
+start
+echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'" \
+	>"$tmp/sys1/var/spool/cvmfs/$n/before-lease"
+ok "ducc-gc gets the lease for an old revision" on 1 ducc-gc -q -w 9 --remove localhost/goes:latest
+like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/between.out")" state=added
+ok "... which is not lost" has heir
+ok "... and complete" is_complete
+start
+echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
+	>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
+ok "ducc-publish gets the lease for an old revision" on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")"
+like "... since there is a newer one" "$(cat "$tmp/sys2/var/spool/cvmfs/$n/between.out")" goes:latest
+ok "... which is not lost" test ! -e "$(newest)/localhost/goes:latest"
+ok "... and what it publishes is complete" is_complete
+
+# What another machine is about to complete
+start
+staged=.layers/aa/$(printf 'aa%062d' 0)
+on 1 cvmfs_server transaction $n
+mkdir -p "$tmp/sys1/cvmfs/$n/$staged/content"
+on 1 cvmfs_server publish $n
+ok "a tree without a listing" on 1 ducc-gc -q -a -g 0
+ok "... stays, since it may be completed" test -e "$(newest)/$staged"
+DUCC_CLOCK=$(($(date +%s) + 90000))
+export DUCC_CLOCK
+ok "... but not longer than a day" on 1 ducc-gc -q -a -g 0
+ok "... if it is left alone" test ! -e "$(newest)/$staged"
+
+done_testing
