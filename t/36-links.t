@@ -158,7 +158,7 @@ ok '... the flat tree of the second, too' check merged flat
 
 # Random stacks, each on a second base too.
 first=${SEED:-1}
-last=$((first + ${STACKS:-$(amount 20 400 8)} - 1))
+last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))
 refused=0
 for seed in $(seq $first $last); do
 	"$top/t/mkstack" "$seed" | image "stack-$seed"
