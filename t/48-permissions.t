@@ -62,6 +62,18 @@ printf 'layer\n%s\nlayer\nfile new data=x\n' "$nothing" | image nothing-two
 printf 'layer\n%s\nlayer\nfile none/in/.wh..wh..opq\nfile none/in/j data=x\n' "$nothing" | image nothing-three
 printf 'layer\ndir ./\ndir none mode=0\ndir none/in mode=0\nfile none/in/k data=x\nlayer\nfile none/in/.wh..wh..opq\nfile none/in/j data=x\n' |
 	image nothing-four
+image devices <<-'E'
+	layer
+	dir ./
+	chr null dev=1,3
+	hard null2 to=null
+	file f data=x
+	hard null3 to=null
+	layer
+	hard null4 to=null
+	hard null5 to=null2
+	file g data=x
+E
 image good <<-'E'
 	layer
 	dir ./
@@ -127,7 +139,13 @@ ok 'a published layer gets whiteouts in closed directories' publish "$R" nothing
 see '... which it has' "$(layer_of nothing-three 1)" 'none 0 none/in 0 none/in/h 0 none/in/i 0 none/in/j 644 none/in/k 0 '
 see '... and nothing else' "$R/localhost/nothing-four:latest" 'none 0 none/in 0 none/in/j 644 '
 
+R=$tmp/u/devices
+ok 'hard links to a device that may not be created' publish "$R" devices good
+is '... are left out as it is' "$(cd "$R/localhost/devices:latest/" && cat f g && find . -name 'null*')" xx
+ok '... and when it is extracted' extract devices
+
 # Who was killed with directories open: the next transaction closes them.
+R=$tmp/u/nothing
 chmod 700 "$(layer_of nothing 0)/none"
 user mkdir "$R/.transaction"
 layer=$(layer_of nothing 0)

@@ -321,10 +321,15 @@ static int link_others(struct extraction *x, struct want *first, ducc_error **er
 		return fail(x, first->node, err);
 	for (struct want *want = first + 1; same_file(x, want, first); want++) {
 		int parent = open_target(x, want->node, &name);
+		mode_t mode = want->node->file->mode;
 
-		if (parent < 0 || linkat(from, from_name, parent, name, 0) < 0)
-			return fail(x, want->node, err);
 		want->done = true;
+		if (parent >= 0 && !linkat(from, from_name, parent, name, 0))
+			continue;
+		/* A device may have been left out. */
+		if (parent < 0 || errno != ENOENT || !(S_ISCHR(mode) || S_ISBLK(mode)))
+			return fail(x, want->node, err);
+		x->report->devices++;
 	}
 	return 0;
 }
