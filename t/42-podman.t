@@ -87,6 +87,24 @@ ok "an image that Podman can't have" ducc-publish -s "$S" -r "$R" "$(cat "$tmp/s
 like "... is published with a warning" "$(cat "$out")" "warning: localhost/strange:latest: not available in Podman"
 ok "... and does not keep podman from the others" podman_on "$P" images
 
+# A layer that has bin/new, on a base where bin is a symbolic link
+umoci init --layout "$tmp/merged"
+umoci new --image "$tmp/merged:new"
+mkdir -p "$tmp/below/usr/bin" "$tmp/above/bin"
+cp "$(command -v busybox)" "$tmp/below/usr/bin/busybox"
+ln -s usr/bin "$tmp/below/bin"
+printf '#!/bin/busybox sh\necho "new $0"\n' >"$tmp/above/bin/new"
+chmod +x "$tmp/above/bin/new"
+for part in 'below usr bin' 'above bin/new'; do
+	# shellcheck disable=SC2086 # names
+	tar --mtime=@1700000000 -cf "$tmp/layer.tar" -C "$tmp/"$part
+	umoci raw add-layer --image "$tmp/merged:new" "$tmp/layer.tar"
+done
+ok "a layer with an entry beneath a symbolic link of its base" publish "oci:$tmp/merged:new"
+says "... podman runs it through the link" localhost/new:latest 'new /bin/new' /bin/new
+says "... and where it is" localhost/new:latest 'new /usr/bin/new' /usr/bin/new
+says "... the link stays one" localhost/new:latest usr/bin /usr/bin/busybox readlink /bin
+
 # The flat tree
 is "podman runs a flat tree" "$(podman_on "$P" run --rm --rootfs "$R/localhost/twice:latest/:O" /bin/busybox cat /app/name 2>&1)" base
 is "... without what a layer removed" "$(podman_on "$P" run --rm --rootfs "$R/localhost/twice:latest/:O" /bin/busybox ls /doc 2>&1)" "kept

@@ -35,7 +35,7 @@ what "$tmp/repo.two" >"$tmp/both"
 cp -a "$tmp/repo.two" "$tmp/copy"
 refs=$(cut -f1 "$tmp/published" | tr '\n' ' ')
 first=${refs%% *}
-ducc-gc -f -g 0 -m 0 -s "$tmp/reference" -r "$tmp/copy" "$first" >"$out"
+ducc-gc --keep -f -g 0 -m 0 -s "$tmp/reference" -r "$tmp/copy" "$first" >"$out"
 what "$tmp/copy" >"$tmp/one"
 listings "$tmp/reference" >"$tmp/listings"
 
@@ -73,7 +73,7 @@ extract() {
 }
 collect() {
 	# shellcheck disable=SC2086 # two references
-	ducc-gc -s "$S" -r "$R" $refs
+	ducc-gc --keep -s "$S" -r "$R" $refs
 }
 clean() {
 	wait_for test -e "$S/oci-layout" # others make the store
@@ -86,7 +86,7 @@ publish_first() {
 	ducc-publish -q -s "$S" -r "$R" "$first" >"$1.out"
 }
 remove_second() {
-	ducc-gc -f -g 0 -m 0 -s "$S" -r "$R" "$first" >"$1.out"
+	ducc-gc --keep -f -g 0 -m 0 -s "$S" -r "$R" "$first" >"$1.out"
 }
 
 : >"$tmp/wrong"

@@ -89,8 +89,8 @@ scenario publish-platform "$tmp/both" ducc-publish -q -s "$S" -r "$R" "$other"
 ducc-publish -q -s "$S" -r "$R" "$other" >"$out"
 state published-both
 scenario thin-platforms "$tmp/published-both" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
-scenario gc-platform "$tmp/published-both" ducc-gc -f -g 0 -m 0 -r "$R" "$old" "$app"
-scenario gc "$tmp/published" ducc-gc -f -g 0 -m 0 -r "$R" "$old"
+scenario gc-platform "$tmp/published-both" ducc-gc --keep -f -g 0 -m 0 -r "$R" "$old" "$app"
+scenario gc "$tmp/published" ducc-gc --keep -f -g 0 -m 0 -r "$R" "$old"
 scenario clean "$tmp/published" ducc-gc --clean-store -q -g 0 -s "$S"
 scenario thin "$tmp/published" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
 scenario extract "$tmp/unpacked" ducc-unpack -q -s "$S" -x "$work/root" "$app"
@@ -115,7 +115,7 @@ state cvmfs-old
 scenario cvmfs-more "$tmp/cvmfs-old" ducc-publish -q -w 9 -s "$S" -r t.example.org "$app"
 ducc-publish -q -s "$S" -r t.example.org "$app" >"$out"
 state cvmfs-both
-scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc -w 9 -f -g 0 -m 0 -r t.example.org "$old"
+scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc --keep -w 9 -f -g 0 -m 0 -r t.example.org "$old"
 rm -r "$work"
 
 # The reference for all is what an undisturbed run leaves; that is right, too.

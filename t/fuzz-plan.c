@@ -30,6 +30,7 @@ static const char *const words[] = {
 	".transaction/x",
 	"remove 9 localhost/victim:1\n",
 	"rename ",
+	"chmod 0555 ",
 	"complete ",
 	"-1",
 	"00",
@@ -68,9 +69,10 @@ static void try_paths(char *text)
 	size_t lines = 0;
 
 	for (char *next = text; next;) {
-		AUTO_FREE char *name = format("%zu", plan.n);
+		enum plan_verb verb = (enum plan_verb)(plan.n % 4);
+		AUTO_FREE char *name = format(verb == PLAN_CHMOD ? "%04zo" : "%zu", plan.n & 07777);
 
-		plan_add(&plan, (enum plan_verb)(plan.n % 3), name, strsep(&next, "|"));
+		plan_add(&plan, verb, name, strsep(&next, "|"));
 	}
 	printed = plan_print(&plan, &err);
 	FUZZ_CHECK(!printed == (err != NULL));

@@ -57,6 +57,7 @@ static void writing(void)
 	prints(PLAN_REMOVE, "18446744073709551615", ".flat/ab/abc",
 	       "remove 18446744073709551615 .flat/ab/abc\n");
 	prints(PLAN_COMPLETE, "7", HEX, "complete 7 " HEX "\n");
+	prints(PLAN_CHMOD, "0555", "d", "chmod 0555 d\n");
 	prints(PLAN_RENAME, "1", "a b\nc\\d\xff", "rename 1 a\\040b\\012c\\134d\\377\n");
 	prints(PLAN_RENAME, "1", ".transactions/x", "rename 1 .transactions/x\n");
 	prints(PLAN_RENAME, "1", "x/.transaction", "rename 1 x/.transaction\n");
@@ -71,7 +72,7 @@ static void writing(void)
 	unfit(PLAN_RENAME, "../1", "x");
 	unfit(PLAN_RENAME, "1 2", "x");
 	unfit(PLAN_RENAME, "-1", "x");
-	unfit(PLAN_RENAME, "111111111111111111111", "x");
+	unfit(PLAN_RENAME, "11111111111111111111111111111111111111111", "x");
 }
 
 static void reading(void)

@@ -107,7 +107,7 @@ int beneath_parent(struct beneath *beneath, const char *path, const char **name)
 
 	if (beneath->parent >= 0 && !strcmp(parent, beneath->parent_path))
 		return beneath->parent;
-	fd = path_open(beneath->root, parent, O_RDONLY | O_DIRECTORY, 0);
+	fd = path_open(beneath->root, parent, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return -1;
 	beneath_close(beneath);

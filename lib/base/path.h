@@ -42,7 +42,7 @@ struct beneath {
 		.root = (fd), .parent = -1                                                         \
 	}
 
-/* `beneath` owns the returned descriptor. */
+/* `beneath` owns the returned descriptor, which is open for lookups only (O_PATH). */
 int beneath_parent(struct beneath *beneath, const char *path, const char **name);
 void beneath_close(struct beneath *beneath);
 

@@ -226,6 +226,20 @@ static int make_skeleton(struct extraction *x, ducc_error **err)
 	return 0;
 }
 
+/* Gives the owner all permissions of the directory, if the report asks for that. */
+static int keep_open(struct extract_report *report, int fd, const struct file *file,
+		     const char *path)
+{
+	mode_t mode = file->mode & 07777;
+
+	if (!report->open || (mode & S_IRWXU) == S_IRWXU)
+		return 0;
+	GROW(report->closed, report->n_closed, report->closed_capacity);
+	report->closed[report->n_closed++] =
+		(struct closed_directory){.path = xstrdup(path), .mode = mode};
+	return fchmod(fd, mode | S_IRWXU);
+}
+
 static int finish_directories(struct extraction *x, ducc_error **err)
 {
 	struct node *root = tree_root(x->tree);
@@ -244,7 +258,8 @@ static int finish_directories(struct extraction *x, ducc_error **err)
 
 		node_path(node, &x->path);
 		AUTO_CLOSE int fd = path_open(x->to.root, x->path.data, O_RDONLY | O_DIRECTORY, 0);
-		if (fd < 0 || set_metadata(fd, node->file, x->report) < 0)
+		if (fd < 0 || set_metadata(fd, node->file, x->report) < 0 ||
+		    keep_open(x->report, fd, node->file, x->path.data) < 0)
 			return fail(x, node, err);
 	}
 	return 0;
@@ -306,10 +321,15 @@ static int link_others(struct extraction *x, struct want *first, ducc_error **er
 		return fail(x, first->node, err);
 	for (struct want *want = first + 1; same_file(x, want, first); want++) {
 		int parent = open_target(x, want->node, &name);
+		mode_t mode = want->node->file->mode;
 
-		if (parent < 0 || linkat(from, from_name, parent, name, 0) < 0)
-			return fail(x, want->node, err);
 		want->done = true;
+		if (parent >= 0 && !linkat(from, from_name, parent, name, 0))
+			continue;
+		/* A device may have been left out. */
+		if (parent < 0 || errno != ENOENT || !(S_ISCHR(mode) || S_ISBLK(mode)))
+			return fail(x, want->node, err);
+		x->report->devices++;
 	}
 	return 0;
 }
@@ -576,6 +596,14 @@ int extract(int root, struct tree *tree,
 	buffer_free(&x.path);
 	free(x.wants);
 	return result;
+}
+
+void extract_report_free(struct extract_report *report)
+{
+	for (size_t i = 0; i < report->n_closed; i++)
+		free(report->closed[i].path);
+	free(report->closed);
+	*report = (struct extract_report){.open = false};
 }
 
 static void add_count(struct buffer *text, size_t n, const char *one, const char *many)

@@ -22,7 +22,20 @@ struct extract_source {
 	bool whole; /* the tree is exactly this layer: the tar must agree with it */
 };
 
+/* A directory that its owner could not read, search or write with the mode that it should have. */
+struct closed_directory {
+	char *path;
+	mode_t mode; /* permissions */
+};
+
 struct extract_report {
+	/*
+	 * If `open` is set, such directories keep these permissions for their owner, and are listed,
+	 * the contents of each before it.
+	 */
+	bool open;
+	struct closed_directory *closed;
+	size_t n_closed, closed_capacity;
 	/* Counts of metadata that an unprivileged user could not set. */
 	size_t owners, devices, xattrs, privileged_modes;
 	/* Regular files from tars: with their content, or linked to known files. */
@@ -54,6 +67,10 @@ int make_whiteout(int parent, const char *name);
  * that may not be set is counted in the report.  -1 with errno set.
  */
 int set_metadata(int fd, const struct file *file, struct extract_report *report);
+
+void extract_report_free(struct extract_report *report);
+
+#define AUTO_EXTRACT_REPORT __attribute__((cleanup(extract_report_free))) struct extract_report
 
 /* "owner of 3 files, 1 device", or NULL if nothing was omitted; the caller frees it. */
 char *extract_report_text(const struct extract_report *report);

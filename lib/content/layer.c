@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/strmap.h"
 #include "content/compact.h"
+#include "content/follow.h"
 #include "content/layer_file.h"
 #include "content/layer_name.h"
 #include "content/layer_stream.h"
@@ -25,8 +26,13 @@ struct reader {
 
 	struct tree *tree;
 	struct tarball *tarball;
-	struct strmap links; /* AUFS's files that hard links are to, by path */
-	bool rewrite;        /* an entry already in the tarball was replaced, or is not to stay */
+	struct strmap aufs; /* AUFS's files that hard links are to, by path */
+	bool rewrite;       /* an entry already in the tarball was replaced, or is not to stay */
+
+	struct view view; /* of the tree on the layers below, if they are known */
+	bool links;       /* paths lead through links, but the layers below are not known */
+	bool detours;     /* paths lead through links */
+	bool fixed;       /* see NODE_FIXED */
 };
 
 /* --- limits ----------------------------------------------------------- */
@@ -107,6 +113,8 @@ static void drop(struct reader *reader, struct node *node)
 {
 	if (node->file || node->children)
 		reader->rewrite = true;
+	if (node->children)
+		node->flags |= NODE_FIXED;
 	tree_remove_children(reader->tree, node);
 	node_set_file(node, NULL);
 	free(node->lower_link);
@@ -125,6 +133,19 @@ static struct node *make_child(struct reader *reader, struct node *parent, const
 	    charge_listing(reader, LISTING_LINE + size, err) < 0)
 		return NULL;
 	return tree_add(reader->tree, parent, name, len);
+}
+
+/* Ends reading: the layers below must be known. */
+static int stop_at_link(struct reader *reader, ducc_error **err)
+{
+	reader->links = true;
+	return error_set(err, "symbolic link as a parent directory");
+}
+
+/* True for a link, or a hard link into lower layers, which may be one. */
+static bool may_be_link(const struct node *node)
+{
+	return node->lower_link || (node->file && S_ISLNK(node->file->mode));
 }
 
 /*
@@ -156,13 +177,15 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 		child = make_child(reader, node, path, len, size, err);
 		if (!child)
 			return NULL;
+		if (may_be_link(child) && !reader->view.below) {
+			stop_at_link(reader, err);
+			return NULL;
+		}
 		if (child->lower_link || (child->file && !node_is_dir(child))) {
 			*hidden = whiteout;
-			if (whiteout)
-				return NULL;
-			error_set(err, "parent %.*s is not a directory but a %s", (int)len, path,
-				  child->file && S_ISLNK(child->file->mode) ? "symbolic link"
-									    : "file");
+			if (!whiteout)
+				error_set(err, "parent %.*s is not a directory but a file",
+					  (int)len, path);
 			return NULL;
 		}
 		node = child;
@@ -171,25 +194,104 @@ static struct node *parent_node(struct reader *reader, const char *path, bool *h
 	}
 }
 
-/* --- entries ---------------------------------------------------------- */
+/* --- symbolic links --------------------------------------------------- */
 
-static int add_whiteout(struct reader *reader, struct node *parent, const char *path,
-			const char *name, ducc_error **err)
+/* Where an entry belongs. */
+struct place {
+	const char *path;
+	const char *name; /* its path in the downloaded layer, if links lead from it; or NULL */
+};
+
+/* Keeps what the place of an entry depends on in the layers below. */
+static int add_passage(struct reader *reader, const struct passage *passage, ducc_error **err)
 {
-	struct node *node;
+	const char *path = passage->path, *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	bool hidden;
+	struct node *parent = parent_node(reader, path, &hidden, err), *node;
 
-	if (!strcmp(name, WHITEOUT_OPAQUE)) {
-		parent->flags |= NODE_OPAQUE;
-		return 0;
-	}
-	name += strlen(WHITEOUT_PREFIX);
-	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-		return error_set(err, "whiteout without a name");
+	if (!parent)
+		return -1;
 	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
 			  err);
 	if (!node)
 		return -1;
-	node->flags |= NODE_WHITEOUT;
+	if (node->detour && node->detour->through)
+		return 0;
+	node_detour(node)->through = xstrdup(passage->target);
+	return charge_listing(reader, listing_text_size(passage->target, strlen(passage->target)),
+			      err);
+}
+
+/* Follows links (follow.h), if the layers below are known. */
+static int follow_links(struct reader *reader, const char *path, struct followed *followed,
+			ducc_error **err)
+{
+	if (!reader->view.below)
+		return 0;
+	if (follow(&reader->view, path, followed, err) < 0)
+		return -1;
+	for (size_t i = 0; i < followed->n; i++)
+		if (add_passage(reader, &followed->passages[i], err) < 0)
+			return -1;
+	reader->detours |= followed->path != NULL;
+	reader->fixed |= followed->detoured;
+	return 0;
+}
+
+/*
+ * Call before an entry or whiteout is put at the node: keeps its name, if links lead from there
+ * to the node; else it is NULL.  On other layers than these, the names lead elsewhere; an
+ * entry that has replaced another one, or a link that was followed, could not tell where.
+ */
+static int keep_name(struct reader *reader, struct node *node, const char *name, ducc_error **err)
+{
+	struct detour *detour = node->detour;
+	const char *before = detour ? detour->name : NULL;
+	bool used = node->file || node->lower_link || node->flags;
+
+	if ((used && (!name != !before || (name && strcmp(name, before) != 0))) ||
+	    (detour && detour->through))
+		reader->fixed = true;
+	if (!name || (before && !strcmp(name, before)))
+		return 0;
+	detour = node_detour(node);
+	free(detour->name);
+	detour->name = xstrdup(name);
+	return charge_listing(reader, listing_text_size(name, strlen(name)), err);
+}
+
+/* --- entries ---------------------------------------------------------- */
+
+/* The path in the downloaded layer that the whiteout hides; NULL for NULL. */
+static char *hidden_path(const char *path, const char *name)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!slash)
+		return NULL;
+	return *name ? format("%.*s/%s", (int)(slash - path), path, name)
+		     : xstrndup(path, (size_t)(slash - path));
+}
+
+static int add_whiteout(struct reader *reader, struct node *parent, const struct place *place,
+			const char *name, ducc_error **err)
+{
+	bool opaque = !strcmp(name, WHITEOUT_OPAQUE);
+	AUTO_FREE char *hidden = NULL;
+	struct node *node = parent;
+
+	name += opaque ? strlen(WHITEOUT_OPAQUE) : strlen(WHITEOUT_PREFIX);
+	hidden = hidden_path(place->name, name);
+	if (!opaque) {
+		if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+			return error_set(err, "whiteout without a name");
+		node = make_child(reader, parent, name, strlen(name),
+				  listing_text_size(place->path, strlen(place->path)), err);
+	}
+	if (!node || keep_name(reader, node, hidden, err) < 0)
+		return -1;
+	node->flags |= opaque ? NODE_OPAQUE : NODE_WHITEOUT;
 	return 0;
 }
 
@@ -232,24 +334,79 @@ static int add_directory(struct reader *reader, struct node *node, const char *p
 	return again ? 0 : tarball_entry(reader->tarball, path, file, NULL, err);
 }
 
+/* Sets `used` for entries other than whiteouts, and the directories that contain such. */
+static void mark_used(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		for (struct node *n = node; (node->file || node->lower_link) && n && !n->used;
+		     n = n->parent)
+			n->used = true;
+}
+
 /*
  * Adds directories that the layer implies and that have a whiteout of the same name: as
- * the one below is hidden, each is a new directory and must be in the layer.
+ * the one below is hidden, each is a new directory and must be in the layer.  But if it would
+ * contain nothing but whiteouts, it need not exist.
  */
 static int add_replaced_directories(struct reader *reader, ducc_error **err)
 {
 	struct node *root = tree_root(reader->tree);
 	AUTO_BUFFER path = {0};
 
+	mark_used(reader->tree);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT) ||
 		    !node->children)
 			continue;
+		if (!node->used) {
+			tree_remove_children(reader->tree, node);
+			continue;
+		}
 		node_path(node, &path);
+		node->flags |= NODE_FIXED;
 		node_set_file(node, file_new(S_IFDIR | 0755));
 		if (tarball_entry(reader->tarball, path.data, node->file, NULL, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* True if a parent of `path` may be a link of this layer. */
+static bool meets_link(const struct tree *tree, const char *path)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		AUTO_FREE char *parent = xstrndup(path, (size_t)(slash - path));
+		const struct node *node = tree_find(tree, parent);
+
+		if (!node || may_be_link(node))
+			return node != NULL;
+	}
+	return false;
+}
+
+/* Sets *where to the target of the hard link `path`, its links followed. */
+static int follow_hardlink(struct reader *reader, const char *path, const char *target,
+			   struct followed *followed, const char **where, ducc_error **err)
+{
+	const struct node *other;
+
+	*where = target;
+	if (layer_name_is_aufs_link(target))
+		return 0;
+	if (!reader->view.below && meets_link(reader->tree, target))
+		return stop_at_link(reader, err);
+	if (follow_links(reader, target, followed, err) < 0)
+		return error_wrap(err, "hard link to %s", target);
+	if (followed->path)
+		*where = followed->path;
+	if (!strcmp(*where, path))
+		return error_set(err, "hard link to itself");
+	other = tree_find(reader->tree, *where);
+	if (other && (node_is_dir(other) || (!other->file && other->children) ||
+		      other == tree_root(reader->tree)))
+		return error_set(err, "hard link to the directory %s", target);
 	return 0;
 }
 
@@ -258,24 +415,25 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 {
 	AUTO_FREE char *target = layer_name_clean(entry->link, reader->source->limits, err);
 	AUTO_FREE char *name = NULL;
-	struct node *other;
+	AUTO_FOLLOWED followed = {NULL};
+	const struct node *other;
+	const char *where;
 	struct file *file;
 
 	if (!target)
 		return error_wrap(err, "hard link");
-	if (!strcmp(target, path))
-		return error_set(err, "hard link to itself");
-	other = tree_find(reader->tree, target);
-	if (other && (node_is_dir(other) || (!other->file && other->children) ||
-		      other == tree_root(reader->tree)))
-		return error_set(err, "hard link to the directory %s", target);
+	if (follow_hardlink(reader, path, target, &followed, &where, err) < 0)
+		return -1;
+	other = tree_find(reader->tree, where);
 	if (other && node->file && node->file == other->file)
 		return 0;
 	drop(reader, node);
 	node->flags |= NODE_WHITEOUT;
 	/* The target may have been beneath the node that the link replaced. */
-	other = tree_find(reader->tree, target);
-	file = other ? other->file : strmap_get(&reader->links, target);
+	other = tree_find(reader->tree, where);
+	/* On other layers it could be another file. */
+	reader->fixed |= followed.own || followed.hidden || (followed.path && other);
+	file = other ? other->file : strmap_get(&reader->aufs, where);
 	if (file) {
 		if (charge_listing(reader, listing_file_size(file), err) < 0)
 			return -1;
@@ -284,7 +442,10 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 		name = layer_path(&reader->source->head->layer, file->origin);
 		return tarball_entry(reader->tarball, path, file, name, err);
 	}
-	node->lower_link = other && other->lower_link ? xstrdup(other->lower_link) : STEAL(target);
+	/* Links of the layers below are followed again when the layer is merged onto them. */
+	if (!followed.own && !followed.hidden)
+		where = target;
+	node->lower_link = xstrdup(other && other->lower_link ? other->lower_link : where);
 	return charge_listing(reader, listing_text_size(node->lower_link, strlen(node->lower_link)),
 			      err);
 }
@@ -328,40 +489,30 @@ static int add_aufs(struct reader *reader, const char *path, const struct tar_en
 	if (!file)
 		return -1;
 	reader->rewrite = true;
-	file_unref(strmap_put(&reader->links, path, file));
+	file_unref(strmap_put(&reader->aufs, path, file));
 	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
 		return -1;
 	return copy_content(reader, file, err);
 }
 
-static int add_entry(struct reader *reader, const char *path, const struct tar_entry *entry,
-		     ducc_error **err)
+static int add_root(struct reader *reader, const struct tar_entry *entry, ducc_error **err)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	struct node *parent, *node;
 	struct file *file;
-	bool hidden = false;
 
-	if (!*path) {
-		if (!S_ISDIR(entry->mode))
-			return error_set(err, "root is not a directory");
-		file = charged_file(reader, path, entry, err);
-		if (!file)
-			return -1;
-		return add_directory(reader, tree_root(reader->tree), path, file, err);
-	}
-	if (layer_name_is_aufs(path))
-		return add_aufs(reader, path, entry, err);
-	parent = parent_node(reader, path, &hidden, err);
-	if (!parent)
-		return hidden ? 0 : -1;
-	if (layer_name_is_whiteout(name, strlen(name)))
-		return add_whiteout(reader, parent, path, name, err);
-	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
-			  err);
-	if (!node)
+	if (!S_ISDIR(entry->mode))
+		return error_set(err, "root is not a directory");
+	file = charged_file(reader, "", entry, err);
+	if (!file || keep_name(reader, tree_root(reader->tree), NULL, err) < 0)
 		return -1;
+	return add_directory(reader, tree_root(reader->tree), "", file, err);
+}
+
+/* Adds anything but a whiteout. */
+static int add_file(struct reader *reader, struct node *node, const char *path,
+		    const struct tar_entry *entry, ducc_error **err)
+{
+	struct file *file;
+
 	if (entry->is_hard_link)
 		return add_hardlink(reader, node, path, entry, err);
 	file = charged_file(reader, path, entry, err);
@@ -381,6 +532,43 @@ static int add_entry(struct reader *reader, const char *path, const struct tar_e
 	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
 		return -1;
 	return S_ISREG(file->mode) ? copy_content(reader, file, err) : 0;
+}
+
+static int add_at(struct reader *reader, const struct place *place, const struct tar_entry *entry,
+		  ducc_error **err)
+{
+	const char *path = place->path, *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	struct node *parent, *node;
+	bool hidden = false;
+
+	parent = parent_node(reader, path, &hidden, err);
+	if (!parent)
+		return hidden ? 0 : -1;
+	if (layer_name_is_whiteout(name, strlen(name)))
+		return add_whiteout(reader, parent, place, name, err);
+	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
+			  err);
+	if (!node || keep_name(reader, node, place->name, err) < 0)
+		return -1;
+	return add_file(reader, node, path, entry, err);
+}
+
+static int add_entry(struct reader *reader, const char *path, const struct tar_entry *entry,
+		     ducc_error **err)
+{
+	AUTO_FOLLOWED followed = {NULL};
+	struct place place = {.path = path};
+
+	if (!*path)
+		return add_root(reader, entry, err);
+	if (layer_name_is_aufs(path))
+		return add_aufs(reader, path, entry, err);
+	if (follow_links(reader, path, &followed, err) < 0)
+		return -1;
+	if (followed.path)
+		place = (struct place){.path = followed.path, .name = path};
+	return add_at(reader, &place, entry, err);
 }
 
 static int read_entries(struct reader *reader, ducc_error **err)
@@ -437,11 +625,20 @@ static void settle_flags(struct tree *tree)
 	struct node *root = tree_root(tree);
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
+		uint8_t fixed = node->flags & NODE_FIXED;
+
 		if (node_is_whiteout(node))
 			node->flags = NODE_WHITEOUT;
 		else
 			node->flags = node_is_opaque(node) ? NODE_OPAQUE : 0;
+		node->flags |= fixed;
 	}
+}
+
+static void settle_detours(struct reader *reader)
+{
+	if (reader->detours && (reader->fixed || reader->rewrite))
+		tree_root(reader->tree)->flags |= NODE_FIXED;
 }
 
 static int read_layer(struct reader *reader, int fd, ducc_error **err)
@@ -457,11 +654,19 @@ static int read_layer(struct reader *reader, int fd, ducc_error **err)
 	    charge_bytes(reader, err) < 0)
 		return -1;
 	settle_flags(reader->tree);
+	settle_detours(reader);
 	tree_sort(reader->tree);
 	return reader->rewrite ? rewrite(reader, fd, err) : 0;
 }
 
-struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *listing,
+void layer_uncharge(const struct layer_source *source, struct layer_outcome *outcome)
+{
+	quota_return(source->image, outcome->bytes);
+	quota_return(source->image_listing, outcome->listing);
+	*outcome = (struct layer_outcome){.bytes = 0};
+}
+
+struct tree *layer_read(const struct layer_source *source, int tar, struct layer_outcome *outcome,
 			ducc_error **err)
 {
 	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
@@ -469,22 +674,31 @@ struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *li
 				.content = hasher_new(),
 				.tree = tree_new(),
 				.tarball = tarball_new(tar, directory)};
+	ducc_error *error = NULL;
 	int result;
 
 	reader.tar = tar_reader_new((struct tar_source){next_piece, &reader}, TAR_HEADER_LIMIT);
+	reader.view = (struct view){.layer = reader.tree,
+				    .below = source->below,
+				    .depth = limits_get(source->limits, LIMIT_DEPTH, 0)};
 	quota_begin(&reader.bytes, source->limits, LIMIT_LAYER, source->head->size);
 	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
 	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
-	result = read_layer(&reader, tar, err);
-	*listing = reader.listing.used;
+	result = read_layer(&reader, tar, &error);
+	*outcome = (struct layer_outcome){
+		.bytes = reader.charged, .listing = reader.listing.used, .links = reader.links};
 
-	strmap_free_values(&reader.links, unref);
+	strmap_free_values(&reader.aufs, unref);
 	tar_reader_free(reader.tar);
 	layer_stream_close(&reader.stream);
 	tarball_free(reader.tarball);
 	hasher_free(reader.content);
 	if (result == 0)
 		return reader.tree;
+	if (reader.links)
+		ducc_error_free(error);
+	else
+		error_give(err, error);
 	tree_free(reader.tree);
 	return NULL;
 }

@@ -7,6 +7,10 @@
  * the layer does not list are nodes without a file, hard links into lower layers
  * are kept in node->lower_link: both are resolved when the layer is merged onto
  * those below (merge.h).  The tree equals that of listing_read() on its listing.
+ *
+ * An entry whose path leads through symbolic links (follow.h) is where they lead to when the
+ * entry is read; node->detour says how it got there.  So such a layer is read on top of those
+ * below it.  Others, which are nearly all, need not be, and can be read at the same time.
  */
 #ifndef DUCC_LAYER_H
 #define DUCC_LAYER_H
@@ -21,21 +25,31 @@ struct layer_source {
 	const struct listing_head *head;            /* layer, diff_id and size are used */
 	const struct ducc_limits *limits;           /* for this layer */
 	struct quota *image, *image_listing;        /* shared by all layers of the image */
+	struct tree *below;                         /* the merged layers below; or NULL */
 	atomic_uint *spare;                         /* jobs it may use (parallel.h); or NULL */
 	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
 	void *ctx;
 };
 
+/* What reading a layer has cost, and found. */
+struct layer_outcome {
+	uint64_t bytes; /* charged to source->image */
+	uint64_t
+		listing; /* charged to source->image_listing; they bound the memory of the tree, too
+			     (listing_size.h) */
+	bool links;      /* paths lead through links of the layer: it must be read on those below */
+};
+
 /*
  * Reads the layer, writes its files to the empty file `tar`, and verifies the diff ID.
  * Returns the tree, sorted, its files with layer and origin set; NULL with *err set
- * on failure.  A layer that exceeds a limit fails before it has used more than the
- * limit allows.
- *
- * *listing is set to the bytes charged for its listing, which bound the memory of the
- * tree as well (listing_size.h).
+ * on failure, or with outcome->links.  A layer that exceeds a limit fails before it has used
+ * more than the limit allows.
  */
-struct tree *layer_read(const struct layer_source *source, int tar, uint64_t *listing,
+struct tree *layer_read(const struct layer_source *source, int tar, struct layer_outcome *outcome,
 			ducc_error **err);
+
+/* Gives back what was charged, before the layer is read again. */
+void layer_uncharge(const struct layer_source *source, struct layer_outcome *outcome);
 
 #endif

@@ -18,6 +18,7 @@ const struct listing_tag listing_tags[LISTING_TAGS] = {
 	{"opaque", NODE_OPAQUE},
 	{"implied", NODE_IMPLIED},
 	{"void", NODE_VOID},
+	{"fixed", NODE_FIXED},
 };
 
 static void add_encoded(struct buffer *out, const char *text)
@@ -98,6 +99,18 @@ static void add_tags(struct buffer *out, const struct node *node)
 	}
 }
 
+static void add_detour(struct buffer *out, const struct detour *detour)
+{
+	if (detour->through) {
+		buffer_adds(out, " through=");
+		add_encoded(out, detour->through);
+	}
+	if (detour->name) {
+		buffer_adds(out, " name=");
+		add_encoded(out, detour->name);
+	}
+}
+
 static void add_node(struct buffer *out, const struct node *node, struct buffer *path)
 {
 	node_path(node, path);
@@ -110,6 +123,8 @@ static void add_node(struct buffer *out, const struct node *node, struct buffer 
 		add_file(out, node->file);
 	else if (node_is_opaque(node))
 		buffer_adds(out, " type=dir"); /* lower layers have the rest */
+	else if (node_is_passage(node))
+		buffer_adds(out, " type=link");
 	else if (!node->lower_link)
 		buffer_adds(out, " type=char mode=0000 uid=0 gid=0 time=0.000000000"
 				 " device=native,0,0");
@@ -117,6 +132,8 @@ static void add_node(struct buffer *out, const struct node *node, struct buffer 
 		buffer_adds(out, node->file ? " hardlink=" : " type=file hardlink=");
 		add_encoded(out, node->lower_link);
 	}
+	if (node->detour)
+		add_detour(out, node->detour);
 	add_tags(out, node);
 	buffer_addc(out, '\n');
 }
@@ -142,7 +159,7 @@ static int write_body(int fd, struct hasher *hasher, const char *head, struct tr
 	for (const struct node *node = root; node; node = tree_next(root, node)) {
 		/* An implied directory that is not resolved yet is not an entry. */
 		if (node->file || node->lower_link || node_is_whiteout(node) ||
-		    node_is_opaque(node))
+		    node_is_opaque(node) || node_is_passage(node))
 			add_node(&out, node, &path);
 		if (out.len >= FLUSH_SIZE && flush(fd, hasher, &out) < 0)
 			return -1;

@@ -6,7 +6,8 @@
  *                                          files that share it are hard links
  *   hardlink=PATH                          a layer's hard link into the layers below
  *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
- *   tags=opaque,implied,void               see enum node_flags
+ *   through=TARGET, name=PATH              see struct detour
+ *   tags=opaque,implied,void,fixed         see enum node_flags
  * A whiteout is the character device 0:0.  Each path occurs once; siblings are sorted in byte
  * order, and a directory is followed by its contents.
  *
@@ -77,7 +78,7 @@ bool listing_layers_of(int fd, struct digest *layers);
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */
 
-#define LISTING_TAGS 3
+#define LISTING_TAGS 4
 extern const struct listing_tag {
 	const char *name;
 	uint8_t flag; /* of enum node_flags */

@@ -19,7 +19,7 @@
 struct line {
 	struct tree *tree;
 	struct file *file;
-	char *lower_link;
+	char *lower_link, *through, *name;
 	uint8_t flags;
 	unsigned seen; /* bits of enum keyword */
 };
@@ -187,6 +187,22 @@ static bool parse_hardlink(struct line *line, char *value)
 	return true;
 }
 
+static bool parse_through(struct line *line, char *value)
+{
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !*value)
+		return false;
+	line->through = xstrdup(value);
+	return true;
+}
+
+static bool parse_name(struct line *line, char *value)
+{
+	if (!text_undo_escapes(value, LISTING_SPECIAL) || !path_is_clean(value))
+		return false;
+	line->name = xstrdup(value);
+	return true;
+}
+
 static bool parse_tags(struct line *line, char *value)
 {
 	size_t i = 0;
@@ -221,6 +237,8 @@ enum keyword {
 	XATTR,
 	CONTENTS,
 	HARDLINK,
+	THROUGH,
+	NAME,
 	TAGS
 };
 
@@ -241,10 +259,13 @@ static const struct {
 	[XATTR] = {"xattr", NULL},
 	[CONTENTS] = {"contents", parse_contents},
 	[HARDLINK] = {"hardlink", parse_hardlink},
+	[THROUGH] = {"through", parse_through},
+	[NAME] = {"name", parse_name},
 	[TAGS] = {"tags", parse_tags},
 };
 
 #define BIT(keyword) (1U << (keyword))
+#define DETOUR (BIT(THROUGH) | BIT(NAME))
 #define METADATA (BIT(MODE) | BIT(UID) | BIT(GID) | BIT(TIME))
 
 /* Parses KEY=VALUE; `*next` is the first keyword that may still occur. */
@@ -278,7 +299,7 @@ static bool is_whiteout(const struct file *file)
 /* True if a line with metadata has exactly the keywords of its type. */
 static bool is_whole(const struct line *line)
 {
-	unsigned must = BIT(TYPE) | METADATA, may = BIT(XATTR) | BIT(TAGS);
+	unsigned must = BIT(TYPE) | METADATA, may = BIT(XATTR) | BIT(TAGS) | DETOUR;
 
 	switch (line->file->mode & S_IFMT) {
 	case S_IFREG:
@@ -302,20 +323,22 @@ static bool is_whole(const struct line *line)
 static bool is_consistent(const struct line *line)
 {
 	const struct file *file = line->file;
-	unsigned without_tags = line->seen & ~BIT(TAGS);
+	unsigned essence = line->seen & ~(BIT(TAGS) | DETOUR);
 	bool directory = S_ISDIR(file->mode);
 
 	if (is_whiteout(file) && line->seen & BIT(DEVICE))
-		return without_tags == (BIT(TYPE) | METADATA | BIT(DEVICE)) &&
-		       file->mode == S_IFCHR && !file->uid && !file->gid && !file->mtime &&
-		       !file->mtime_nsec && !(line->flags & NODE_OPAQUE);
-	if (line->flags & NODE_VOID || (line->flags && !directory))
+		return essence == (BIT(TYPE) | METADATA | BIT(DEVICE)) && file->mode == S_IFCHR &&
+		       !file->uid && !file->gid && !file->mtime && !file->mtime_nsec &&
+		       !(line->flags & NODE_OPAQUE);
+	if (line->flags & NODE_VOID || (line->flags & ~NODE_FIXED && !directory))
 		return false;
 	if (line->seen & METADATA)
 		return is_whole(line);
+	if (line->seen == (BIT(TYPE) | BIT(THROUGH)))
+		return S_ISLNK(file->mode);
 	/* A directory or link whose metadata only lower layers have. */
-	return directory ? without_tags == BIT(TYPE) && line->flags & NODE_OPAQUE
-			 : line->seen == (BIT(TYPE) | BIT(HARDLINK)) && S_ISREG(file->mode);
+	return directory ? essence == BIT(TYPE) && line->flags & NODE_OPAQUE
+			 : essence == (BIT(TYPE) | BIT(HARDLINK)) && S_ISREG(file->mode);
 }
 
 static bool may_have_children(const struct node *node)
@@ -345,6 +368,9 @@ static void set_node(struct node *node, struct line *line)
 {
 	node->flags = line->flags;
 	node->lower_link = STEAL(line->lower_link);
+	if (line->seen & DETOUR)
+		*node_detour(node) =
+			(struct detour){.through = STEAL(line->through), .name = STEAL(line->name)};
 	if (is_whiteout(line->file) && line->seen & BIT(DEVICE))
 		node->flags |= NODE_WHITEOUT;
 	else if (line->seen & METADATA)
@@ -413,6 +439,8 @@ static bool parse_line(struct reader *reader, char *text)
 
 	file_unref(line.file);
 	free(line.lower_link);
+	free(line.through);
+	free(line.name);
 	return good;
 }
 

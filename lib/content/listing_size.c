@@ -36,6 +36,10 @@ uint64_t listing_node_size(const struct node *node, const struct buffer *path,
 
 	if (file)
 		size += listing_file_size(file);
+	if (node->detour && node->detour->through)
+		size += listing_text_size(node->detour->through, strlen(node->detour->through));
+	if (node->detour && node->detour->name)
+		size += listing_text_size(node->detour->name, strlen(node->detour->name));
 	if (node->lower_link)
 		size += listing_text_size(node->lower_link, strlen(node->lower_link));
 	return size;

@@ -2,6 +2,7 @@
 #include "content/merge.h"
 
 #include "base/mem.h"
+#include "content/follow.h"
 
 #define DEFAULT_DIRECTORY (S_IFDIR | 0755)
 
@@ -44,9 +45,38 @@ static struct file *share(struct merge *merge, struct file *file)
 	return file_ref(file);
 }
 
+static void add_difference(struct merge *merge, const struct node *node, enum difference kind)
+{
+	node_path(node, &merge->path);
+	differences_add(merge->differences, kind, merge->path.data);
+}
+
+static bool same_file(const struct file *a, const struct file *b)
+{
+	return digest_equal(a->layer, b->layer) && !strcmp(a->origin, b->origin);
+}
+
+/* Resolves a hard link; in a layer that was settled before, it stays as it was. */
+static void resolve_link(struct merge *merge, struct node *node, struct file *file)
+{
+	struct file *other = NULL;
+
+	if (node->file && !same_file(node->file, file)) {
+		add_difference(merge, node, DIFFERENT_FILE);
+		other = file_ref(file);
+	}
+	if (!node->file)
+		node_set_file(node, file_ref(file));
+	if (other || node->detour) {
+		file_unref(node_detour(node)->file);
+		node->detour->file = other;
+	}
+}
+
 /* Resolves hard links into lower layers, before the layer changes anything. */
 static int resolve_links(struct merge *merge, ducc_error **err)
 {
+	const struct view view = {.below = merge->image, .depth = UINT64_MAX};
 	struct node *root = tree_root(merge->layer);
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
@@ -55,7 +85,7 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 		if (!node->lower_link)
 			continue;
 		node_path(node, &merge->path);
-		target = tree_find(merge->image, node->lower_link);
+		target = follow_to_below(&view, node->lower_link);
 		if (!target || !target->file)
 			return error_set_kind(err, DUCC_CORRUPT,
 					      "%s: hard link to %s, which does not exist",
@@ -64,13 +94,7 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 			return error_set_kind(err, DUCC_CORRUPT,
 					      "%s: hard link to the directory %s", merge->path.data,
 					      node->lower_link);
-		if (node->file && (!digest_equal(node->file->layer, target->file->layer) ||
-				   strcmp(node->file->origin, target->file->origin) != 0))
-			return error_set(err,
-					 "%s: hard link to %s, which is not the same file as in "
-					 "the image for which the layer was unpacked",
-					 merge->path.data, node->lower_link);
-		node_set_file(node, file_ref(target->file));
+		resolve_link(merge, node, target->file);
 	}
 	return 0;
 }
@@ -82,20 +106,13 @@ static void hide(struct merge *merge, struct node *dir, struct node *old)
 	for (struct node *child = old->children; child; child = child->next) {
 		struct node *over = tree_child(merge->layer, dir, child->name, child->name_len);
 
-		if (!over) {
-			over = tree_add(merge->layer, dir, child->name, child->name_len);
-			over->flags = NODE_WHITEOUT | NODE_IMPLIED;
+		if (!over || node_is_passage(over)) {
+			if (!over)
+				over = tree_add(merge->layer, dir, child->name, child->name_len);
+			over->flags |= NODE_WHITEOUT | NODE_IMPLIED;
 		}
 		over->needed = true;
 	}
-}
-
-static void add_difference(struct merge *merge, const struct node *node)
-{
-	if (!merge->differences)
-		return;
-	node_path(node, &merge->path);
-	differences_add(merge->differences, merge->path.data);
 }
 
 /* The file of a directory on top of `below` (NULL: nothing), for the image. */
@@ -107,7 +124,7 @@ static struct file *directory_file(struct merge *merge, struct node *node, const
 		return share(merge, node->file);
 	file = below ? file_ref(below->file) : file_new(DEFAULT_DIRECTORY);
 	if (node->file && !file_same_metadata(node->file, file))
-		add_difference(merge, node);
+		add_difference(merge, node, DIFFERENT_METADATA);
 	if (!node->file)
 		node_set_file(node, file_ref(file));
 	node->flags |= NODE_IMPLIED;
@@ -142,7 +159,7 @@ static void leave_out(struct merge *merge, struct node *node, const struct node 
 		return;
 	}
 	if (node->file) { /* settled on other layers, where it was needed */
-		add_difference(merge, node);
+		add_difference(merge, node, DIFFERENT_METADATA);
 		return;
 	}
 	for (struct node *n = tree_next(node, node); n; n = tree_next(node, n))
@@ -156,6 +173,7 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 {
 	struct node *old = NULL, *below = NULL;
 
+	node->alone = false;
 	if (node->parent->hidden) {
 		old = tree_child(merge->image, node->parent->hidden, node->name, node->name_len);
 	} else if (node_is_dir(there) && !node_is_opaque(node)) {
@@ -184,7 +202,8 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 		there = NULL;
 	}
 	node->peer = put(merge, parent, node, there, directory_file(merge, node, below));
-	if (node_is_dir(old))
+	node->alone = !node_is_dir(old);
+	if (!node->alone)
 		hide(merge, node, old);
 	return true;
 }
@@ -194,16 +213,26 @@ static bool merge_node(struct merge *merge, struct node *node)
 {
 	struct node *parent = node->parent->peer;
 	struct node *there = tree_child(merge->image, parent, node->name, node->name_len);
+	struct file *file;
 
+	if (node_is_passage(node))
+		return true;
+	/* A replaced directory that would contain nothing but whiteouts need not exist. */
+	if (node->flags & NODE_WHITEOUT && node->children && !node->used)
+		tree_remove_children(merge->layer, node);
 	if (node_is_whiteout(node)) {
 		node->flags &= (uint8_t)~NODE_VOID;
+		if (node->parent->alone && !node->stored)
+			node->flags |= NODE_VOID;
 		if (there)
 			tree_remove(merge->image, there);
 		return true;
 	}
 	if (is_directory(node))
 		return merge_directory(merge, node, parent, there);
-	put(merge, parent, node, there, share(merge, node->file));
+	file = node->detour && node->detour->file ? node->detour->file : node->file;
+	if (file) /* always: hard links are resolved */
+		put(merge, parent, node, there, share(merge, file));
 	return true;
 }
 

@@ -19,9 +19,11 @@
  *
  * Afterwards every node of the layer that needs a file has one, and nodes added
  * by the merge have NODE_IMPLIED.  If the layer was settled before, on other
- * layers, and an implied directory would have different metadata on these, it is
- * added to `differences` (may be NULL); the image gets the correct metadata.  A
- * hard link that would resolve to a different file than before is an error.
+ * layers, an implied directory that would have different metadata on these, and a hard
+ * link that would resolve to a different file, are added to `differences` (may be NULL);
+ * the image gets the correct ones.
+ *
+ * The entries of the layer must be where symbolic links lead them (placement.h).
  *
  * The trees then share files; image interns the digests that it needs.
  */

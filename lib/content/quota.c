@@ -71,3 +71,8 @@ int quota_take(struct quota *quota, uint64_t n, ducc_error **err)
 		return limits_exceeded(quota->limit, quota->most, err);
 	return 0;
 }
+
+void quota_return(struct quota *quota, uint64_t n)
+{
+	atomic_fetch_sub(&quota->used, n);
+}

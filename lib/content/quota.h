@@ -47,6 +47,9 @@ void quota_begin(struct quota *quota, const struct ducc_limits *chosen, enum lim
 /* Charges n more.  Returns 0, or -1 with *err set if less than n is left. */
 int quota_take(struct quota *quota, uint64_t n, ducc_error **err);
 
+/* Gives back n of what was charged. */
+void quota_return(struct quota *quota, uint64_t n);
+
 /* Returns -1 with *err set if n exceeds the whole limit, else 0.  Charges nothing. */
 int quota_check(const struct quota *quota, uint64_t n, ducc_error **err);
 

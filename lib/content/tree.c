@@ -149,10 +149,21 @@ struct tree *tree_new(void)
 	return tree;
 }
 
+static void detour_free(struct detour *detour)
+{
+	if (!detour)
+		return;
+	free(detour->name);
+	free(detour->through);
+	file_unref(detour->file);
+	free(detour);
+}
+
 static void node_free(struct node *node)
 {
 	file_unref(node->file);
 	free(node->lower_link);
+	detour_free(node->detour);
 	free(node);
 }
 
@@ -284,6 +295,19 @@ void node_set_file(struct node *node, struct file *file)
 {
 	file_unref(node->file);
 	node->file = file;
+}
+
+struct detour *node_detour(struct node *node)
+{
+	if (!node->detour)
+		node->detour = xcalloc(1, sizeof(*node->detour));
+	return node->detour;
+}
+
+bool node_is_passage(const struct node *node)
+{
+	return node->detour && node->detour->through && !node->file && !node->lower_link &&
+	       !node->children && !(node->flags & (NODE_WHITEOUT | NODE_OPAQUE));
 }
 
 bool node_is_whiteout(const struct node *node)

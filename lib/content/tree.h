@@ -112,8 +112,24 @@ enum node_flags {
 	NODE_OPAQUE = 2,
 	/* Not listed in the layer; derived from the layers below. */
 	NODE_IMPLIED = 4,
-	/* A whiteout in a directory that neither the layer nor those below have. */
+	/* A whiteout in a directory that the layers below do not have: overlayfs would show it. */
 	NODE_VOID = 8,
+	/*
+	 * The entries of the layer cannot be placed anew (placement.h).  A directory: it replaces
+	 * another one, and its entries may be from elsewhere; anything else: it replaced entries
+	 * beneath it; the root: others interfere.
+	 */
+	NODE_FIXED = 16,
+};
+
+/* How symbolic links concern a path of a layer; most have no detour (placement.h). */
+struct detour {
+	/* The path of the entry in the downloaded layer, if links lead from it to here. */
+	char *name;
+	/* The target of a link of the layers below at this path that entries were placed through. */
+	char *through;
+	/* For merging: the file of a hard link, if it is another one than the layer has. */
+	struct file *file;
 };
 
 struct node {
@@ -122,11 +138,13 @@ struct node {
 	struct node *chain;           /* in the tree's hash table */
 	struct file *file;            /* NULL: absent, a whiteout or an implied directory */
 	char *lower_link;             /* unresolved hard link to this path in the layers below */
+	struct detour *detour;        /* or NULL */
 	struct node *peer, *hidden;   /* for merging, see merge.c */
 	uint32_t hash;
 	uint32_t entries; /* for catalogs.c: in the node's catalog */
 	uint8_t flags;
-	bool used; /* for merging: contains more than whiteouts */
+	bool used;  /* for merging: contains more than whiteouts */
+	bool alone; /* for merging: a directory where the layers below have none */
 	/*
 	 * Merged: implied by the layers below in this image, not only in others.  Published
 	 * again: not in the layer's tar.
@@ -165,6 +183,9 @@ struct node *tree_find(const struct tree *tree, const char *path);
 /* Replaces the node's file (NULL: none); takes ownership of the caller's reference. */
 void node_set_file(struct node *node, struct file *file);
 
+/* The detour of the node, added if it has none. */
+struct detour *node_detour(struct node *node);
+
 /* True if the node's file is a directory.  NULL: false. */
 static inline bool node_is_dir(const struct node *node)
 {
@@ -178,6 +199,8 @@ static inline bool node_is_entry(const struct node *node)
 {
 	return node && !(node->flags & NODE_VOID) && (node->file || node_is_whiteout(node));
 }
+/* True if all that the node says is through which link of the layers below entries went. */
+bool node_is_passage(const struct node *node);
 /* True for a directory that hides the one below, by an opaque marker or a whiteout. */
 bool node_is_opaque(const struct node *node);
 

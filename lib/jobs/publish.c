@@ -15,6 +15,7 @@
 #include "base/strset.h"
 #include "content/differences.h"
 #include "content/listing.h"
+#include "content/placement.h"
 #include "content/settle.h"
 #include "content/unpacked.h"
 #include "format/image.h"
@@ -48,9 +49,10 @@ struct image {
 	char *name; /* REGISTRY/REPOSITORY:TAG */
 	struct stored_image stored;
 	struct platform platform;
-	struct strset there; /* labels under which its metadata is published */
-	uint64_t *unpacked;  /* bytes of each layer; 0: unknown */
-	bool *added;         /* for each layer: the transaction adds it */
+	struct strset there;  /* labels under which its metadata is published */
+	uint64_t *unpacked;   /* bytes of each layer; 0: unknown */
+	bool *added;          /* for each layer: the transaction adds it */
+	struct strmap *moved; /* for each layer: where files are published, if elsewhere */
 	struct amount amounts[N_WAYS];
 	const ducc_record *record;
 	bool again;   /* it is published again, or parts of it */
@@ -109,6 +111,7 @@ static void report_differences(struct publish *publish, const struct digest *lay
 			       struct tree *tree, const struct tree *published)
 {
 	struct node *root = tree_root(tree);
+	AUTO_FREE char *name = format("layer " PRI_DIGEST, layer->hex);
 	AUTO_BUFFER path = {0};
 	AUTO_DIFFERENCES differences = {0};
 
@@ -120,30 +123,44 @@ static void report_differences(struct publish *publish, const struct digest *lay
 		node_path(node, &path);
 		there = tree_find(published, path.data);
 		if (node_is_dir(there) && !file_same_metadata(node->file, there->file))
-			differences_add(&differences, path.data);
+			differences_add(&differences, DIFFERENT_METADATA, path.data);
 	}
-	if (differences.n)
-		context_notice(&publish->session->context, DUCC_WARNING,
-			       "layer " PRI_DIGEST
-			       ": %zu directories, first %s, stay published with a different "
-			       "owner, mode or time than in this image; the flat root file system "
-			       "is correct",
-			       layer->hex, differences.n, differences.first);
+	differences_report(&differences, &publish->session->context, name, true);
+}
+
+/*
+ * If the layer is published with entries where the symbolic links of another image lead them,
+ * the flat tree has to take the files from there.
+ */
+static int find_moved(struct publish *publish, const struct digest *layer, struct tree *tree,
+		      struct tree *published, struct strmap *moved, ducc_error **err)
+{
+	AUTO_FREE char *name = format("layer " PRI_DIGEST, layer->hex);
+	AUTO_DIFFERENCES differences = {0};
+
+	if (!placement_differs(tree, published, &differences))
+		return 0;
+	differences_report(&differences, &publish->session->context, name, true);
+	return placement_map(tree, published, moved, err) < 0 ? -1 : 1;
 }
 
 /* Completes a published layer, which may need more whiteouts for this image. */
 static int complete_layer(struct publish *publish, const struct listing_head *head,
-			  struct tree *tree, ducc_error **err)
+			  struct tree *tree, struct strmap *moved, ducc_error **err)
 {
 	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
 	AUTO_TREE *published = NULL, *complete = NULL;
 	struct listing_head published_head;
+	int result;
 
 	if (fd < 0)
 		return error_errno(err, errno, "published listing");
 	published = listing_read(fd, &published_head, err);
 	if (!published)
 		return error_wrap(err, "published listing");
+	result = find_moved(publish, &head->layer, tree, published, moved, err);
+	if (result)
+		return result < 0 ? -1 : 0;
 	report_differences(publish, &head->layer, tree, published);
 	if (!has_more(tree, published))
 		return 0;
@@ -245,7 +262,7 @@ static int prepare_layer(struct publish *publish, struct image *image, size_t i,
 		return found;
 	image->unpacked[i] = head.unpacked;
 	if (published)
-		return complete_layer(publish, &head, tree, err);
+		return complete_layer(publish, &head, tree, &image->moved[i], err);
 	keep_additions(publish, &head, tree);
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
@@ -290,11 +307,20 @@ static int read_image(struct publish *publish, const ducc_record *record, struct
 		return -1;
 	image->unpacked = xcalloc(image->stored.manifest.n, sizeof(*image->unpacked));
 	image->added = xcalloc(image->stored.manifest.n, sizeof(*image->added));
+	image->moved = xcalloc(image->stored.manifest.n, sizeof(*image->moved));
 	return choose_platform(image, ducc_record_get(record, "platform"), err);
+}
+
+static void forget_moved(struct image *image)
+{
+	for (size_t i = 0; image->moved && i < image->stored.manifest.n; i++)
+		strmap_free_values(&image->moved[i], free);
 }
 
 static void image_end(struct image *image)
 {
+	forget_moved(image);
+	free(image->moved);
 	reference_free(&image->reference);
 	free(image->name);
 	stored_image_free(&image->stored);
@@ -305,6 +331,29 @@ static void image_end(struct image *image)
 	*image = (struct image){.name = NULL};
 }
 
+/* Sets the location of files that are published elsewhere. */
+static void follow_moved(const struct image *image, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct strmap *moved = &image->moved[i];
+		const struct digest *layer = &image->stored.manifest.layers[i].digest;
+
+		for (struct node *node = root; node && moved->keys.n;
+		     node = tree_next(root, node)) {
+			struct file *file = node->file;
+			const char *place;
+
+			if (!file || !file->layer || !digest_equal(file->layer, layer))
+				continue;
+			place = strmap_get(moved, file->origin);
+			if (place)
+				file_set_origin(file, file->layer, place);
+		}
+	}
+}
+
 /* The root file system from the store, with the files for Singularity. */
 static struct tree *read_tree(struct publish *publish, const struct image *image, ducc_error **err)
 {
@@ -313,6 +362,7 @@ static struct tree *read_tree(struct publish *publish, const struct image *image
 
 	if (!tree)
 		return NULL;
+	follow_moved(image, tree);
 	singularity_add(tree, &image->stored.config);
 	tree_count_links(tree);
 	return tree;
@@ -448,6 +498,7 @@ static int prepare_content(struct publish *publish, struct image *image, ducc_er
 
 	free(naming.platform);
 	memset(image->added, 0, image->stored.manifest.n * sizeof(*image->added));
+	forget_moved(image);
 	if (published)
 		return 0;
 	if (result < 0 || prepare_layers(publish, image, err) < 0)

@@ -27,6 +27,7 @@
 #include "content/listing.h"
 #include "content/listing_size.h"
 #include "content/merge.h"
+#include "content/placement.h"
 #include "content/quota.h"
 #include "content/settle.h"
 #include "content/unpacked.h"
@@ -47,7 +48,8 @@ struct layer {
 	struct listing_head head;
 	struct staged tar, listing; /* fresh: not finished */
 	bool fresh;
-	struct tree *tree; /* fresh: not merged or listed yet; or NULL */
+	struct tree *tree;            /* fresh: not merged or listed yet; or NULL */
+	struct layer_outcome outcome; /* fresh: of reading it */
 
 	/* The lowest layer with the same blob, usually this one.  Only that one uses the rest. */
 	struct layer *first;
@@ -330,37 +332,52 @@ static bool keep_tree(struct unpack *unpack, uint64_t size)
 	return false;
 }
 
-static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+/* Reads the blob of a fresh layer; NULL with *err set, or if it must be read on those below. */
+static struct tree *read_blob(struct unpack *unpack, struct layer *layer, struct tree *below,
+			      ducc_error **err)
 {
 	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
 	AUTO_CLOSE int blob = store_open_blob(&unpack->store, &layer->head.layer, err);
-	AUTO_TREE *tree = NULL;
 	struct layer_progress progress = {unpack->session, name, layer->head.size};
 	struct layer_source source = {.fd = blob,
 				      .head = &layer->head,
 				      .limits = &unpack->session->limits,
 				      .image = &unpack->bytes,
 				      .image_listing = &unpack->written,
+				      .below = below,
 				      .spare = &unpack->spare,
 				      .progress = on_progress,
 				      .ctx = &progress};
-	uint64_t size;
+	struct tree *tree;
 	struct stat st;
 
 	if (blob < 0)
-		return -1;
-	if (fstat(blob, &st) < 0)
-		return error_errno(err, errno, "stat");
+		return NULL;
+	if (fstat(blob, &st) < 0) {
+		error_errno(err, errno, "stat");
+		return NULL;
+	}
 	if (check_size((uint64_t)st.st_size, layer, err) < 0)
-		return -1;
-	tree = layer_read(&source, layer->tar.fd, &size, err);
+		return NULL;
+	layer_uncharge(&source, &layer->outcome);
+	tree = layer_read(&source, layer->tar.fd, &layer->outcome, err);
+	if (!tree && !layer->outcome.links)
+		error_kind(err, DUCC_CORRUPT);
+	return tree;
+}
+
+static int read_layer(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	AUTO_TREE *tree = read_blob(unpack, layer, NULL, err);
+
 	if (!tree)
-		return error_kind(err, DUCC_CORRUPT);
-	if (keep_tree(unpack, size))
+		return layer->outcome.links ? 0 : -1;
+	if (keep_tree(unpack, layer->outcome.listing))
 		layer->tree = STEAL(tree);
 	else if (write_listing(&layer->listing, &layer->head, tree, err) < 0)
 		return -1;
-	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer %s", name);
+	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer " PRI_DIGEST,
+		       layer->head.layer.hex);
 	return 0;
 }
 
@@ -484,18 +501,10 @@ static int settle_again(struct unpack *unpack, struct layer *layer, ducc_error *
 static void report_differences(const struct unpack *unpack, const struct digest *layer,
 			       const struct differences *differences)
 {
-	AUTO_FREE char *others = NULL;
+	AUTO_FREE char *name = format("%s/%s: layer " PRI_DIGEST, unpack->reference.registry,
+				      unpack->reference.repository, layer->hex);
 
-	if (differences->n > 1)
-		others = format(" and %zu more", differences->n - 1);
-	if (differences->n)
-		context_notice(
-			&unpack->session->context, DUCC_WARNING,
-			"%s/%s: layer " PRI_DIGEST ": directory %s%s: owner, mode or time differ "
-			"from when the layer was first unpacked, on other layers; the flat root "
-			"file system is correct, the layer keeps the earlier values",
-			unpack->reference.registry, unpack->reference.repository, layer->hex,
-			differences->first, others ? others : "");
+	differences_report(differences, &unpack->session->context, name, false);
 }
 
 /* Reads the current listing of a layer and checks that it matches the manifest. */
@@ -575,19 +584,57 @@ static int settle(struct unpack *unpack, struct layer *layer, struct tree **tree
 	return 0;
 }
 
+/* Reads a fresh layer again, on top of those below: links lead its entries elsewhere. */
+static struct tree *read_again(struct unpack *unpack, struct layer *layer, ducc_error **err)
+{
+	if (lseek(layer->tar.fd, 0, SEEK_SET) < 0 || ftruncate(layer->tar.fd, 0) < 0) {
+		error_errno(err, errno, "write");
+		return NULL;
+	}
+	context_notice(&unpack->session->context, DUCC_DEBUG,
+		       "unpacking layer " PRI_DIGEST " on those below, for symbolic links",
+		       layer->head.layer.hex);
+	return read_blob(unpack, layer, unpack->image, err);
+}
+
+/*
+ * The tree of a layer, to be merged and settled.  *placed is set to another one to be merged
+ * instead if links lead entries elsewhere than in the image for which it was settled.
+ */
+static struct tree *place_layer(struct unpack *unpack, struct layer *layer, struct tree **placed,
+				struct differences *differences, ducc_error **err)
+{
+	bool fresh = layer->first->fresh && !layer->first->settled;
+	AUTO_TREE *tree = NULL;
+
+	if (fresh && layer->outcome.links)
+		return read_again(unpack, layer, err);
+	tree = layer->tree ? STEAL(layer->tree) : read_listing(unpack, layer, err);
+	if (!tree || placement_holds(unpack->image, tree, fresh))
+		return STEAL(tree);
+	if (fresh) {
+		tree_free(STEAL(tree));
+		return read_again(unpack, layer, err);
+	}
+	*placed = placement_anew(unpack->image, tree, differences, err);
+	return *placed ? STEAL(tree) : NULL;
+}
+
 static int merge_one(struct unpack *unpack, struct layer *layer, ducc_error **err)
 {
 	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
 	AUTO_DIFFERENCES differences = {0};
-	AUTO_TREE *tree = layer->tree ? STEAL(layer->tree) : read_listing(unpack, layer, err);
+	AUTO_TREE *placed = NULL;
+	AUTO_TREE *tree = place_layer(unpack, layer, &placed, &differences, err);
+	struct tree *merged = placed ? placed : tree;
 	int result;
 
 	if (!tree)
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
-	result = merge_layer(unpack->image, tree, &differences, err);
+	result = merge_layer(unpack->image, merged, &differences, err);
 	report_differences(unpack, &layer->head.layer, &differences);
-	if (result < 0 || charge_layer(unpack, layer->first, tree, err) < 0)
+	if (result < 0 || charge_layer(unpack, layer->first, merged, err) < 0)
 		return -1;
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
@@ -637,6 +684,7 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack,
 			 &unpack->spare, err) < 0)
 		return -1;
+	spare_take(&unpack->spare); /* for this thread */
 	return merge_all(unpack, err);
 }
 

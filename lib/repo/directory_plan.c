@@ -9,8 +9,9 @@
 
 #define OWN_DIRECTORY ".transaction" /* never the target of a step */
 #define NAME_LIMIT 40                /* digits */
+#define MODE_DIGITS 4
 
-static const char *const verbs[] = {"rename", "complete", "remove"};
+static const char *const verbs[] = {"rename", "complete", "remove", "chmod"};
 
 void plan_add(struct plan *plan, enum plan_verb verb, const char *name, const char *path)
 {
@@ -45,6 +46,9 @@ static bool is_well_formed(const struct plan_step *step)
 	size_t digits = strspn(step->name, "0123456789");
 
 	if (!digits || digits > NAME_LIMIT || step->name[digits])
+		return false;
+	if (step->verb == PLAN_CHMOD &&
+	    (digits != MODE_DIGITS || strspn(step->name, "01234567") != MODE_DIGITS))
 		return false;
 	if (step->verb == PLAN_COMPLETE)
 		return digest_is_hex(step->path);

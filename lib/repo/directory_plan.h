@@ -15,11 +15,12 @@ enum plan_verb {
 	PLAN_RENAME,   /* renames NAME in the staging directory to the path */
 	PLAN_COMPLETE, /* completes a layer: NAME is the listing, the path its digest in hex */
 	PLAN_REMOVE,   /* moves the path aside, under the name NAME */
+	PLAN_CHMOD,    /* sets the permissions of a directory: NAME is the mode, in octal digits */
 };
 
 struct plan_step {
 	enum plan_verb verb;
-	char *name; /* a number */
+	char *name; /* digits */
 	char *path; /* as in path.h */
 };
 

@@ -1,0 +1,287 @@
+/* The places of a layer's entries: see placement.h. */
+#include "content/placement.h"
+
+#include "base/mem.h"
+#include "content/follow.h"
+#include "content/layer_name.h"
+
+static const struct file *link_at(const struct node *node)
+{
+	return node && node->file && S_ISLNK(node->file->mode) ? node->file : NULL;
+}
+
+/* True if the layers below have the link through which entries of the layer went. */
+static bool passage_holds(const struct node *node)
+{
+	const struct file *link = link_at(node->peer);
+
+	return link && !strcmp(link->target, node->detour->through);
+}
+
+/* True if the node is a directory that would be a link, if its entries were placed now. */
+static bool is_over_link(const struct node *node, bool fresh)
+{
+	bool listed = node->file && !(node->flags & NODE_IMPLIED);
+
+	return link_at(node->peer) && (fresh || !listed);
+}
+
+bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
+{
+	struct node *root = tree_root(layer);
+
+	root->peer = tree_root(image);
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		bool passage = node->detour && node->detour->through;
+		bool directory = node->children || node->flags & NODE_OPAQUE;
+		bool fixed = node->flags & NODE_FIXED && !node_is_dir(node);
+
+		if (fresh && node->lower_link && !tree_find(image, node->lower_link))
+			return false;
+		if (!passage && !directory && !fixed)
+			continue;
+		node->peer = node->parent->peer ? tree_child(image, node->parent->peer, node->name,
+							     node->name_len)
+						: NULL;
+		if ((passage && !passage_holds(node)) || (directory && is_over_link(node, fresh)) ||
+		    (fixed && !passage && link_at(node->peer)))
+			return false;
+	}
+	return true;
+}
+
+struct placing {
+	struct view view; /* of the new tree */
+	struct tree *old;
+	struct differences *differences;
+	struct buffer path;
+};
+
+/* True for entries and whiteouts of the layer itself. */
+static bool is_own(const struct node *node)
+{
+	if (node->lower_link || node->flags & NODE_OPAQUE)
+		return true;
+	return !(node->flags & NODE_IMPLIED) && (node->file || node_is_whiteout(node));
+}
+
+static struct node *make_node(struct tree *tree, const char *path)
+{
+	struct node *node = tree_root(tree);
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		struct node *child = tree_child(tree, node, path, len);
+
+		if (node->lower_link || (node->file && !node_is_dir(node)))
+			return NULL;
+		node = child ? child : tree_add(tree, node, path, len);
+		path += len + (path[len] == '/');
+	}
+	return node;
+}
+
+/* True if the entry can be put at `there`, where at most other entries are beneath it. */
+static bool is_free(const struct node *there, const struct node *node)
+{
+	bool directory = node->flags & NODE_OPAQUE || node_is_dir(node);
+
+	return there && !there->file && !there->lower_link && !there->flags &&
+	       (directory || !there->children);
+}
+
+static int unknown(const char *path, ducc_error **err)
+{
+	return error_set(
+		err,
+		"%s: symbolic links of the layers below differ from those of the image for "
+		"which the layer was unpacked, and other entries of the layer interfere",
+		path);
+}
+
+/*
+ * True if the order of the entries does not matter for what was followed: no link of the
+ * layers below is replaced by this layer, and none of its own links is followed now that was
+ * not followed before.
+ */
+static bool is_certain(const struct placing *placing, const struct followed *followed, bool detour)
+{
+	if (followed->hidden || followed->later || (followed->own && !detour))
+		return false;
+	for (size_t i = 0; i < followed->n; i++) {
+		const struct node *node = tree_find(placing->old, followed->passages[i].path);
+
+		if (node && (is_own(node) || node->flags & NODE_WHITEOUT))
+			return false;
+	}
+	return true;
+}
+
+static void put(struct node *there, const struct node *node)
+{
+	there->flags = node->flags & (NODE_WHITEOUT | NODE_OPAQUE);
+	if (node->lower_link)
+		there->lower_link = xstrdup(node->lower_link);
+	if (node->file && !(node->flags & NODE_IMPLIED))
+		node_set_file(there, file_ref(node->file));
+}
+
+/* Follows links to an entry; an opaque marker is in the directory. */
+static int follow_entry(struct placing *placing, const struct node *node, const char *name,
+			struct followed *followed, ducc_error **err)
+{
+	bool listed = node->file && !(node->flags & NODE_IMPLIED);
+	AUTO_FREE char *marker = NULL;
+
+	if (!(node->flags & NODE_OPAQUE) || listed || !*name)
+		return follow(&placing->view, name, followed, err);
+	marker = format("%s/" WHITEOUT_OPAQUE, name);
+	if (follow(&placing->view, marker, followed, err) < 0)
+		return -1;
+	if (followed->path) {
+		char *slash = strrchr(followed->path, '/');
+
+		*(slash ? slash : followed->path) = '\0';
+	}
+	return 0;
+}
+
+static int place(struct placing *placing, struct node *node, ducc_error **err)
+{
+	bool detour = node->detour && node->detour->name;
+	AUTO_FOLLOWED followed = {NULL};
+	const char *name, *where;
+	struct node *there;
+
+	node_path(node, &placing->path);
+	name = detour ? node->detour->name : placing->path.data;
+	if (follow_entry(placing, node, name, &followed, err) < 0)
+		return error_wrap(err, "%s", name);
+	where = followed.path ? followed.path : name;
+	there = make_node(placing->view.layer, where);
+	if (!is_certain(placing, &followed, detour) || !is_free(there, node))
+		return unknown(name, err);
+	if (strcmp(where, placing->path.data) != 0)
+		differences_add(placing->differences, DIFFERENT_PLACE, where);
+	put(there, node);
+	return 0;
+}
+
+/* Hard links into lower layers must not lead to what this layer has. */
+static int check_links(struct placing *placing, ducc_error **err)
+{
+	struct node *root = tree_root(placing->view.layer);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FOLLOWED followed = {NULL};
+		const struct node *own;
+
+		if (!node->lower_link)
+			continue;
+		if (follow(&placing->view, node->lower_link, &followed, err) < 0)
+			return error_wrap(err, "hard link to %s", node->lower_link);
+		own = followed.path ? tree_find(placing->view.layer, followed.path) : NULL;
+		if (followed.own || followed.hidden || (own && is_own(own)))
+			return unknown(node->lower_link, err);
+	}
+	return 0;
+}
+
+/* Those that links led somewhere go last: the links may be entries of this layer. */
+static int place_all(struct placing *placing, struct tree *layer, ducc_error **err)
+{
+	struct node *root = tree_root(layer);
+
+	for (int detours = 0; detours < 2; detours++) {
+		for (struct node *node = root; node; node = tree_next(root, node)) {
+			bool detour = node->detour && node->detour->name;
+
+			if (node->flags & NODE_FIXED) {
+				node_path(node, &placing->path);
+				return unknown(placing->path.len ? placing->path.data : "/", err);
+			}
+			if (is_own(node) && detour == detours && place(placing, node, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+struct tree *placement_anew(struct tree *image, struct tree *layer, struct differences *differences,
+			    ducc_error **err)
+{
+	struct tree *tree = tree_new();
+	struct placing placing = {.view = {.layer = tree, .below = image, .depth = UINT64_MAX},
+				  .old = layer,
+				  .differences = differences};
+	int result = place_all(&placing, layer, err) < 0 ? -1 : check_links(&placing, err);
+	buffer_free(&placing.path);
+	if (!result) {
+		tree_sort(tree);
+		return tree;
+	}
+	tree_free(tree);
+	return NULL;
+}
+
+/* True for a file whose content is in the layer itself. */
+static bool has_content(const struct node *node)
+{
+	return node->file && node->file->layer && !node->lower_link && !S_ISDIR(node->file->mode);
+}
+
+bool placement_differs(struct tree *layer, const struct tree *other,
+		       struct differences *differences)
+{
+	struct node *root = tree_root(layer);
+	AUTO_BUFFER path = {0};
+	bool differs = false;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		const struct node *there;
+
+		if (!has_content(node))
+			continue;
+		node_path(node, &path);
+		there = tree_find(other, path.data);
+		if (there && there->file)
+			continue;
+		differences_add(differences, DIFFERENT_PLACE, path.data);
+		differs = true;
+	}
+	return differs;
+}
+
+/* The path of the node's entry in the downloaded layer. */
+static const char *name_of(const struct node *node, struct buffer *path)
+{
+	node_path(node, path);
+	return node->detour && node->detour->name ? node->detour->name : path->data;
+}
+
+int placement_map(struct tree *layer, struct tree *other, struct strmap *map, ducc_error **err)
+{
+	struct node *root = tree_root(other);
+	struct strmap places = {.values = NULL};
+	AUTO_BUFFER path = {0};
+	int result = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (has_content(node))
+			strmap_put(&places, name_of(node, &path), node->file->origin);
+	root = tree_root(layer);
+	for (struct node *node = root; node && !result; node = tree_next(root, node)) {
+		const char *name, *place;
+
+		if (!has_content(node))
+			continue;
+		name = name_of(node, &path);
+		place = strmap_get(&places, name);
+		if (place)
+			free(strmap_put(map, node->file->origin, xstrdup(place)));
+		else
+			result = error_set(err, "%s: not in the published layer", name);
+	}
+	strmap_free(&places);
+	return result;
+}

@@ -1,0 +1,44 @@
+/*
+ * The places of a layer's entries: where the symbolic links of the layers below lead them.
+ *
+ * A layer is unpacked and published once, with its entries where they are in the first image
+ * that has it.  On other layers links may lead elsewhere.
+ */
+#ifndef DUCC_PLACEMENT_H
+#define DUCC_PLACEMENT_H
+
+#include "base/error.h"
+#include "content/differences.h"
+#include "base/strmap.h"
+#include "content/tree.h"
+
+/*
+ * True if links of the layers below, merged into `image`, lead the entries of the layer to
+ * where they are in its tree.  If the layer was not settled yet, `fresh`, false if they
+ * could lead elsewhere: then the order of the entries decides, and the layer must be read
+ * again (layer.h).
+ */
+bool placement_holds(struct tree *image, struct tree *layer, bool fresh);
+
+/*
+ * The tree of the same layer with its entries where links of the layers below lead them; those
+ * that are elsewhere are added to `differences`.  It shares the files, and must not outlive
+ * `layer`.  NULL with *err set if that cannot be said of this layer.
+ */
+struct tree *placement_anew(struct tree *image, struct tree *layer, struct differences *differences,
+			    ducc_error **err);
+
+/*
+ * Two trees of the same layer, unpacked for different images: true if an entry of `layer` is not
+ * in `other`, and adds those to `differences`.
+ */
+bool placement_differs(struct tree *layer, const struct tree *other,
+		       struct differences *differences);
+
+/*
+ * Adds to `map`, for the path of each file of `layer`, its path in `other`, allocated.  Fails if
+ * `other` does not have the file.
+ */
+int placement_map(struct tree *layer, struct tree *other, struct strmap *map, ducc_error **err);
+
+#endif

@@ -1,0 +1,181 @@
+#!/bin/sh
+# Paths of layers may lead through symbolic links, of the layers below or of the same layer: what is published is what umoci
+# makes of them, one layer on top of the other; and an image with the same layers on another base is right as well.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=trees.sh
+
+unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts need root'; exit 0; }
+[ "${1-}" = inside ] || exec unshare -m "$0" inside		# no mount outlives the test
+. "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
+. "${0%/*}/trees.sh"
+need jq umoci zstd
+
+S=$tmp/store
+R=$tmp/repo
+corpus "$tmp/corpus"
+
+# through NAME...: images through the whole pipe together; the records of those published are in $tmp/published, and
+# what was said in $tmp/err.
+through() {
+	printf "oci:$corpus:%s\n" "$@" | xargs ducc-fetch -q -s "$S" >"$tmp/fetched" 2>"$tmp/err"
+	{ ducc-unpack -s "$S" <"$tmp/fetched" || :; } 2>>"$tmp/err" | ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>>"$tmp/err"
+}
+
+# through_other NAME: the same with another store, into which the image is unpacked without a look at the repository.
+through_other() {
+	rm -rf "$S"
+	mkdir -p "$tmp/none"
+	ducc-fetch -q -s "$S" "oci:$corpus:$1" | ducc-unpack -q -s "$S" -r "$tmp/none" >"$tmp/unpacked"
+	ducc-publish -s "$S" -r "$R" <"$tmp/unpacked" >"$tmp/published" 2>"$tmp/err"
+}
+
+# implied TREE: directories that no layer names have the time of the day, from umoci; options for treecmp.
+implied() {
+	(cd "$1" && find . -type d -newermt @1710000000 -printf '-i %P\n' | sed 's/-i $/-i ./')
+}
+
+# matches NAME [flat]: what becomes of the image is what umoci unpacks; it is refused where umoci refuses it.
+matches() {
+	record=$(grep "^http://localhost/$1:" "$tmp/published" || :)
+	if ! umoci --log=fatal raw unpack --image "$corpus:$1" "$tmp/want" >"$tmp/log" 2>&1; then
+		rm -rf "$tmp/want"
+		refused=$((refused + 1))
+		# A hard link to a file of a lower layer that this layer removes: whiteouts are for the layers below.
+		[ -z "$record" ] || grep -q 'h[0-9]: link: no such file' "$tmp/log" || { echo "umoci refuses it: $(tail -n 1 "$tmp/log")"; return 1; }
+		return 0
+	fi
+	[ -n "$record" ] || { echo "not published"; grep "/$1:" "$tmp/err"; return 1; }
+	# shellcheck disable=SC2046 # options
+	set -- "$1" "${2-}" $(implied "$tmp/want")
+	name=$1 how=$2
+	shift 2
+	same_flat "$@" "$tmp/want" "$R/localhost/$name:latest" || return
+	[ -z "$how" ] || return 0
+	echo "$record" | ducc-unpack -q -s "$S" -x "$tmp/x" >"$tmp/log" || return
+	same "$@" "$tmp/want" "$tmp/x" || return
+	same_stack "$R" "localhost/$name:latest" "$tmp/s" "$@" "$tmp/want"
+}
+
+check() { # NAME [flat]
+	rm -rf "$tmp/want" "$tmp/x"
+	status=0
+	matches "$@" || status=1
+	umount "$tmp/s/stack" 2>/dev/null || :
+	rm -rf "$tmp/s"
+	return $status
+}
+
+# elsewhere NAME: the same layers on another base. The flat tree is right; what is refused depends on links in ways that
+# were not kept, and says so.
+elsewhere() {
+	grep -q "^http://localhost/$1:" "$tmp/published" || ! grep -q "/$1:.* other entries of the layer interfere" "$tmp/err" ||
+		return 0
+	check "$1" flat
+}
+
+# What links do is what umoci does, and containerd where it unpacks into one directory, but for this: containerd reduces
+# the target of a link, as "b/../c", by its text, and so ends elsewhere than the kernel if b is a link itself; and it takes
+# up to 255 links where the kernel takes 40.
+merged() { # NAME <SPEC of the layers on top: an image with a merged /usr
+	{
+		cat <<-'E'
+			layer
+			dir ./
+			dir usr
+			dir usr/bin uid=1
+			file usr/bin/sh data=x
+			file usr/bin/old data=x
+			dir run
+			dir var
+			sym bin to=usr/bin
+			sym var/run to=/run
+			sym opt to=/srv/opt
+		E
+		cat
+	} | image "$1"
+}
+split() { # NAME [CONFIG] <SPEC of the layers on top: the same with directories
+	{
+		cat <<-'E'
+			layer
+			dir ./
+			dir bin uid=2
+			file bin/old data=y
+			dir var
+			dir var/run
+			dir opt
+			dir usr
+			dir usr/bin
+		E
+		cat
+	} | image "$@"
+}
+upper='layer
+file bin/new data=new
+hard bin/newer to=bin/old
+file var/run/pid data=1
+file opt/x/y data=y
+layer
+file bin/.wh.old
+dir usr/bin/d
+sym link to=bin/d
+file link/f data=f
+'
+echo "$upper" | merged merged
+echo "$upper" | split split
+echo "$upper" | split again '.author = "other"'
+merged replaced <<-'E'
+	layer
+	file bin/new data=x
+	dir bin uid=7
+	file bin/newer data=x
+E
+merged opaque <<-'E'
+	layer
+	file bin/.wh..wh..opq
+	file bin/new data=x
+E
+
+ok 'entries beneath links of the base: go through' through merged replaced opaque
+ok '... are what umoci unpacks' check merged
+is '... where the links lead' "$(cd "$R/localhost/merged:latest/" && cat usr/bin/new run/pid srv/opt/x/y usr/bin/d/f && readlink bin)" 'new1yfusr/bin'
+ok 'a directory replaces a link' check replaced
+ok 'an opaque directory through a link' check opaque
+find "$R" -printf '%p %i %m %T@\n' | sort >"$tmp/before"
+ok 'published again' through merged replaced opaque
+is '... nothing changes' "$(find "$R" -printf '%p %i %m %T@\n' | sort | diff "$tmp/before" -)" ''
+ok 'the same layers on a base with directories' through split
+like '... are not where they are published, which is said' "$(cat "$tmp/err")" \
+	'^ducc-unpack: warning: localhost/split: layer sha256:[0-9a-f]*: .* and [0-9] more: symbolic links lead elsewhere'
+ok '... the flat tree is what umoci unpacks' check split flat
+ok 'with another store' through_other again
+like '... it is said as well' "$(cat "$tmp/err")" '^ducc-publish: warning: layer sha256:[0-9a-f]*: .*symbolic links lead elsewhere.* published'
+ok '... the flat tree is what umoci unpacks' check again flat
+rm -rf "$R"
+ok 'the other way round' through split merged
+ok '... the first is what umoci unpacks' check split
+ok '... the flat tree of the second, too' check merged flat
+
+# Random stacks, each on a second base too.
+first=${SEED:-1}
+last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))
+refused=0
+for seed in $(seq $first $last); do
+	"$top/t/mkstack" "$seed" | image "stack-$seed"
+	"$top/t/mkstack" "$seed" 1 | image "other-$seed"
+done
+# shellcheck disable=SC2046 # names
+ok 'stacks of layers with links everywhere: go through' through $(seq -f 'stack-%.0f' $first $last)
+for seed in $(seq $first $last); do
+	note "t/mkstack $seed"
+	ok "stack $seed is what umoci unpacks" check "stack-$seed"
+done
+echo "# $refused of them are refused, by umoci too"
+# shellcheck disable=SC2046 # names
+ok 'on other bases: go through' through $(seq -f 'other-%.0f' $first $last)
+for seed in $(seq $first $last); do
+	note "t/mkstack $seed 1"
+	ok "stack $seed on another base is what umoci unpacks" elsewhere "other-$seed"
+done
+
+done_testing

@@ -1,0 +1,188 @@
+#!/bin/sh
+# Directories of an image may have permissions that keep their owner out. Who is not root publishes, updates and removes
+# such images all the same; and a transaction that cannot be completed is taken back.
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh
+. "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
+need jq zstd
+[ "$(id -u)" = 0 ] && need setpriv
+
+# user COMMAND...: run it as somebody who is not root.
+user() {
+	[ "$(id -u)" = 0 ] || { "$@"; return; }
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+user test -x "$bin/ducc-fetch" || skip_all 'only root can reach the programs'
+user sh -c '[ "$(id -u)" != 0 ]' || skip_all 'there is no other user than root'
+
+corpus "$tmp/corpus"
+image root <<-'E'
+	layer
+	dir ./ mode=555
+	file f data=x
+E
+image read-only <<-'E'
+	layer
+	dir ./
+	dir ro mode=555
+	file ro/f data=x
+	dir ro/sub mode=500
+	file ro/sub/g data=x mode=0
+E
+image read-only-two <<-'E'
+	layer
+	dir ./
+	dir ro mode=555
+	file ro/f data=x
+	dir ro/sub mode=500
+	file ro/sub/g data=x mode=0
+	layer
+	file ro/.wh.f
+	file ro/sub/new data=x
+E
+image unsearchable <<-'E'
+	layer
+	dir ./
+	dir nosearch mode=644
+	file nosearch/i data=x
+E
+image unreadable <<-'E'
+	layer
+	dir ./
+	dir wx mode=300
+	file wx/j data=x
+E
+nothing='dir ./
+dir none mode=0
+dir none/in mode=0
+file none/in/h data=x mode=0
+file none/in/i data=y'
+printf 'layer\n%s\n' "$nothing" | image nothing
+printf 'layer\n%s\nlayer\nfile new data=x\n' "$nothing" | image nothing-two
+printf 'layer\n%s\nlayer\nfile none/in/.wh..wh..opq\nfile none/in/j data=x\n' "$nothing" | image nothing-three
+printf 'layer\ndir ./\ndir none mode=0\ndir none/in mode=0\nfile none/in/k data=x\nlayer\nfile none/in/.wh..wh..opq\nfile none/in/j data=x\n' |
+	image nothing-four
+image devices <<-'E'
+	layer
+	dir ./
+	chr null dev=1,3
+	hard null2 to=null
+	file f data=x
+	hard null3 to=null
+	layer
+	hard null4 to=null
+	hard null5 to=null2
+	file g data=x
+E
+image good <<-'E'
+	layer
+	dir ./
+	file g data=x
+E
+chmod 755 "$tmp"
+mkdir "$tmp/u"
+[ "$(id -u)" != 0 ] || chown 65534:65534 "$tmp/u" "$tmp/home"
+S=$tmp/u/store
+
+publish() { # REPO IMAGE...
+	repo=$1
+	shift
+	printf "oci:$corpus:%s\n" "$@" | user xargs ducc-fetch -q -s "$S" >"$tmp/1" &&
+		user ducc-unpack -q -s "$S" <"$tmp/1" >"$tmp/2" &&
+		user ducc-publish -q -s "$S" -r "$repo" <"$tmp/2" >"$tmp/3" &&
+		[ "$(wc -l <"$tmp/3")" = $# ]
+}
+extract() { # IMAGE
+	user ducc-fetch -q -s "$S" "oci:$corpus:$1" >"$tmp/1" && user ducc-unpack -q -s "$S" -x "$tmp/u/x" <"$tmp/1" >"$tmp/2" &&
+		[ -n "$(ls "$tmp/u/x")" ] && rm -rf "$tmp/u/x"
+}
+modes() { # DIR: what the image has there
+	(cd "$1/" && find . -mindepth 1 \( -name .singularity.d -o -name dev -o -name proc -o -name sys -o -name tmp -o -name var \
+		-o -name root -o -name home -o -name etc -o -name singularity -o -name environment -o -name '.[ters]*' \) -prune \
+		-o -printf '%P %m ' | tr ' ' '\n' | paste - - | sort | tr '\t\n' '  ')
+}
+layer_of() { # IMAGE N: where its layer is in the repository
+	jq -r --argjson n "$2" '.layers[$n].digest' "$R/.metadata/localhost/$1:latest/manifest.json" |
+		sed "s|sha256:\(..\)\(.*\)|$R/.layers/\1/\1\2/layerfs|"
+}
+
+# As root we see all of it; as somebody else, only that it is there.
+see() { # TITLE DIR WANT
+	[ "$(id -u)" != 0 ] || is "$1" "$(modes "$2")" "$3"
+}
+
+while read -r name want; do
+	R=$tmp/u/$name
+	ok "$name: is published" publish "$R" "$name"
+	see "... as it is" "$R/localhost/$name:latest" "$want "
+	see "... its layer, too" "$(layer_of "$name" 0)" "$want "
+	ok "... and another image after it" publish "$R" good
+	ok "... and it is extracted" extract "$name"
+done <<'E'
+root f 644
+read-only ro 555 ro/f 644 ro/sub 500 ro/sub/g 0
+unsearchable nosearch 644 nosearch/i 644
+unreadable wx 300 wx/j 644
+nothing none 0 none/in 0 none/in/h 0 none/in/i 644
+E
+R=$tmp/u/root
+is 'a root that is not writable stays so' "$(stat -Lc %a "$R/localhost/root:latest")" 555
+
+R=$tmp/u/read-only
+ok 'a layer on top of such directories' publish "$R" read-only-two
+see '... is published' "$R/localhost/read-only-two:latest" 'ro 555 ro/sub 500 ro/sub/g 0 ro/sub/new 644 '
+R=$tmp/u/nothing
+ok 'an image on a published layer with closed directories' publish "$R" nothing-two
+see '... is published' "$R/localhost/nothing-two:latest" 'new 644 none 0 none/in 0 none/in/h 0 none/in/i 644 '
+see '... the layer stays as it was' "$(layer_of nothing 0)" 'none 0 none/in 0 none/in/h 0 none/in/i 644 '
+ok 'a published layer gets whiteouts in closed directories' publish "$R" nothing-three nothing-four
+see '... which it has' "$(layer_of nothing-three 1)" 'none 0 none/in 0 none/in/h 0 none/in/i 0 none/in/j 644 none/in/k 0 '
+see '... and nothing else' "$R/localhost/nothing-four:latest" 'none 0 none/in 0 none/in/j 644 '
+
+R=$tmp/u/devices
+ok 'hard links to a device that may not be created' publish "$R" devices good
+is '... are left out as it is' "$(cd "$R/localhost/devices:latest/" && cat f g && find . -name 'null*')" xx
+ok '... and when it is extracted' extract devices
+
+# Who was killed with directories open: the next transaction closes them.
+R=$tmp/u/nothing
+chmod 700 "$(layer_of nothing 0)/none"
+user mkdir "$R/.transaction"
+layer=$(layer_of nothing 0)
+printf 'chmod 0000 %s/none\n' "${layer#"$R/"}" | user tee "$R/.transaction/opened" >"$tmp/log"
+ok 'a transaction that was killed with directories open' publish "$R" good
+is '... they are closed' "$(stat -c %a "$layer/none")" 0
+
+# A transaction that cannot be completed
+user mkdir "$R/obstacle.org" "$R/.transaction" "$R/.transaction/new"
+chmod 755 "$R/obstacle.org"
+user sh -c "echo x >'$R/file'; echo new >'$R/.transaction/new/0'; echo other >'$R/.transaction/new/1'; echo b >'$R/replaced'
+	echo c >'$R/.transaction/new/2'; echo removed >'$R/removed'
+	printf 'rename 0 there/new\nrename 2 replaced\nremove 4 removed\nrename 1 file/below\n' >'$R/.transaction/plan'"
+ok 'a transaction that was interrupted and cannot be completed' publish "$R" good root
+user ducc-publish -s "$S" -r "$R" <"$tmp/2" >"$tmp/3" 2>"$tmp/err"
+is '... is taken back' "$(cd "$R" && cat replaced removed && ls -d there .transaction 2>&1)" "b
+removed
+ls: cannot access 'there': No such file or directory
+ls: cannot access '.transaction': No such file or directory"
+
+# The names of one registry cannot be written; the others can.
+user mkdir -p "$tmp/u/o"
+R=$tmp/u/o
+ok 'a repository' publish "$R" good
+before=$(cd "$R" && find . | sort)
+if [ "$(id -u)" = 0 ]; then
+	chown 0 "$R/localhost"
+	fails 'a name that cannot be published' publish "$R" nothing
+	is '... leaves nothing' "$(cd "$R" && find . | sort)" "$before"
+	chown 65534 "$R/localhost"
+	ok '... and is published when it can be' publish "$R" nothing
+fi
+
+for name in root read-only unsearchable unreadable nothing; do
+	R=$tmp/u/$name
+	ok "$name: is removed" user ducc-gc --keep -q -f -g 0 -s "$S" -r "$R" http://localhost/good:latest
+	is "... entirely" "$(find "$R/.flat" "$R/.layers" -mindepth 2 -maxdepth 2 | wc -l) $(ls -d "$R/.transaction" 2>/dev/null)" '2 '
+done
+
+done_testing
