@@ -12,7 +12,8 @@ need jq umoci zstd
 
 S=$tmp/store
 R=$tmp/repo
-corpus "$tmp/corpus"
+corpus=$tmp/corpus
+corpus "$corpus"
 
 # through NAME...: images through the whole pipe together; the records of those published are in $tmp/published, and
 # what was said in $tmp/err.
@@ -160,20 +161,20 @@ ok '... the flat tree of the second, too' check merged flat
 first=${SEED:-1}
 last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))
 refused=0
-for seed in $(seq $first $last); do
+for seed in $(seq "$first" "$last"); do
 	"$top/t/mkstack" "$seed" | image "stack-$seed"
 	"$top/t/mkstack" "$seed" 1 | image "other-$seed"
 done
 # shellcheck disable=SC2046 # names
-ok 'stacks of layers with links everywhere: go through' through $(seq -f 'stack-%.0f' $first $last)
-for seed in $(seq $first $last); do
+ok 'stacks of layers with links everywhere: go through' through $(seq -f 'stack-%.0f' "$first" "$last")
+for seed in $(seq "$first" "$last"); do
 	note "t/mkstack $seed"
 	ok "stack $seed is what umoci unpacks" check "stack-$seed"
 done
 echo "# $refused of them are refused, by umoci too"
 # shellcheck disable=SC2046 # names
-ok 'on other bases: go through' through $(seq -f 'other-%.0f' $first $last)
-for seed in $(seq $first $last); do
+ok 'on other bases: go through' through $(seq -f 'other-%.0f' "$first" "$last")
+for seed in $(seq "$first" "$last"); do
 	note "t/mkstack $seed 1"
 	ok "stack $seed on another base is what umoci unpacks" elsewhere "other-$seed"
 done

@@ -15,7 +15,8 @@ user() {
 user test -x "$bin/ducc-fetch" || skip_all 'only root can reach the programs'
 user sh -c '[ "$(id -u)" != 0 ]' || skip_all 'there is no other user than root'
 
-corpus "$tmp/corpus"
+corpus=$tmp/corpus
+corpus "$corpus"
 image root <<-'E'
 	layer
 	dir ./ mode=555

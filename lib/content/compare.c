@@ -128,10 +128,10 @@ static bool is_privileged(const struct comparison *rules, const char *name)
 	       (rules->owner && strncmp(name, "user.", strlen("user.")) != 0);
 }
 
-static void compare_xattr(struct compare *compare, const struct node *node,
+/* One of both may be NULL. */
+static void compare_xattr(struct compare *compare, const struct node *node, const char *name,
 			  const struct xattr *expected, const struct xattr *found)
 {
-	const char *name = expected ? expected->name : found->name;
 	AUTO_FREE char *expected_text = xattr_text(expected), *found_text = xattr_text(found);
 
 	if ((expected && found && expected->len == found->len &&
@@ -139,6 +139,11 @@ static void compare_xattr(struct compare *compare, const struct node *node,
 	    (!found && is_privileged(compare->rules, name)))
 		return;
 	differs(compare, "xattr", node, expected_text, found_text);
+}
+
+static const struct xattr *xattr_at(const struct file *file, size_t i)
+{
+	return i < file->n_xattrs ? &file->xattrs[i] : NULL;
 }
 
 /* Both are sorted by name. */
@@ -152,12 +157,15 @@ static void compare_xattrs(struct compare *compare, const struct node *node, int
 		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(errno));
 		return;
 	}
-	while (i < expected->n_xattrs || j < found->n_xattrs) {
-		const struct xattr *x = i < expected->n_xattrs ? &expected->xattrs[i] : NULL;
-		const struct xattr *y = j < found->n_xattrs ? &found->xattrs[j] : NULL;
-		int order = x && y ? strcmp(x->name, y->name) : x ? -1 : 1;
+	for (;;) {
+		const struct xattr *x = xattr_at(expected, i), *y = xattr_at(found, j);
+		int order;
 
-		compare_xattr(compare, node, order <= 0 ? x : NULL, order >= 0 ? y : NULL);
+		if (!x && !y)
+			return;
+		order = !y ? -1 : !x ? 1 : strcmp(x->name, y->name);
+		compare_xattr(compare, node, order <= 0 ? x->name : y->name, order <= 0 ? x : NULL,
+			      order >= 0 ? y : NULL);
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -310,16 +318,17 @@ static int compare_inodes(const void *a, const void *b)
 	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
-static void report_link(struct compare *compare, const struct link *link,
-			const struct link *expected, const struct link *found)
+/* Two files are hard links and should not be, or the other way round. */
+static void report_link(struct compare *compare, const struct link *link, const struct link *other,
+			bool expected)
 {
-	AUTO_BUFFER other = {0};
+	AUTO_BUFFER path = {0};
 
-	node_path((expected ? expected : found)->node, &other);
+	node_path(other->node, &path);
 	node_path(link->node, &compare->directory);
 	compare->name = NULL;
-	differs(compare, "hardlink", link->node, expected ? other.data : NULL,
-		found ? other.data : NULL);
+	differs(compare, "hardlink", link->node, expected ? path.data : NULL,
+		expected ? NULL : path.data);
 }
 
 /* Files of the same origin are hard links, and no others are. */
@@ -333,12 +342,12 @@ static void compare_links(struct compare *compare)
 	for (size_t i = 1; i < compare->n; i++)
 		if (!compare_origins(&links[i - 1], &links[i]) &&
 		    links[i - 1].inode != links[i].inode)
-			report_link(compare, &links[i], &links[i - 1], NULL);
+			report_link(compare, &links[i], &links[i - 1], true);
 	qsort(links, compare->n, sizeof(*links), compare_inodes);
 	for (size_t i = 1; i < compare->n; i++)
 		if (links[i - 1].inode == links[i].inode &&
 		    compare_origins(&links[i - 1], &links[i]) != 0)
-			report_link(compare, &links[i], NULL, &links[i - 1]);
+			report_link(compare, &links[i], &links[i - 1], false);
 }
 
 /* --- the tree --------------------------------------------------------- */

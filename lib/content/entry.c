@@ -21,11 +21,9 @@ static char *read_target(int directory, const char *name)
 
 struct file *entry_read(int directory, const char *name, struct stat *st)
 {
-	struct stat own;
 	struct file *file;
 	char *target = NULL;
 
-	st = st ? st : &own;
 	if (fstatat(directory, name, st, AT_SYMLINK_NOFOLLOW) < 0)
 		return NULL;
 	if (S_ISLNK(st->st_mode) && !(target = read_target(directory, name)))

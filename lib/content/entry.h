@@ -8,7 +8,7 @@
 
 /*
  * The entry `name` of an open directory: its metadata, without extended attributes, but not
- * its content.  NULL with errno set.  If st is not NULL, sets *st as well.
+ * its content.  NULL with errno set.  Sets *st as well.
  */
 struct file *entry_read(int directory, const char *name, struct stat *st);
 

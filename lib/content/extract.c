@@ -362,7 +362,8 @@ static bool has_metadata(int directory, const char *name, const struct file *fil
 {
 	/* Others than root cannot set these. */
 	unsigned ignored = geteuid() ? FILE_MODE | FILE_OWNER | FILE_XATTRS : 0;
-	struct file *found = entry_read(directory, name, NULL);
+	struct stat st;
+	struct file *found = entry_read(directory, name, &st);
 	bool same = found && !entry_read_xattrs(found, directory, name) &&
 		    !(file_differences(found, file) & ~ignored);
 

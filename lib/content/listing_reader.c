@@ -368,9 +368,12 @@ static void set_node(struct node *node, struct line *line)
 {
 	node->flags = line->flags;
 	node->lower_link = STEAL(line->lower_link);
-	if (line->seen & DETOUR)
-		*node_detour(node) =
-			(struct detour){.through = STEAL(line->through), .name = STEAL(line->name)};
+	if (line->seen & DETOUR) {
+		struct detour *detour = node_detour(node);
+
+		detour->through = STEAL(line->through);
+		detour->name = STEAL(line->name);
+	}
 	if (is_whiteout(line->file) && line->seen & BIT(DEVICE))
 		node->flags |= NODE_WHITEOUT;
 	else if (line->seen & METADATA)

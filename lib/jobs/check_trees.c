@@ -264,7 +264,7 @@ static void check_flat(struct job *job, const struct digest *config)
 	AUTO_CLOSE int root = repository_root(&job->check->repository);
 	AUTO_FREE char *directory = flat_directory(config), *path = flat_listing(config);
 	AUTO_TREE *tree = read_listing(job, path, directory, NULL);
-	struct digest none = {""};
+	static const struct digest none = {""};
 
 	if (!tree)
 		return;
