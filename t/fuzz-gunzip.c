@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <zlib.h>
 
-#include "content/gunzip.h"
+#include "base/gunzip.h"
 
 #define OUTPUT_LIMIT ((size_t)4 << 20)
 

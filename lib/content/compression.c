@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "content/gunzip.h"
+#include "base/gunzip.h"
 
 #define INPUT_SIZE ((size_t)64 << 10)
 

@@ -1,43 +1,45 @@
 /* Content codings: see inflate.h. */
 #include "net/inflate.h"
 
-#include <limits.h>
 #include <strings.h>
-#include <zlib.h>
 
+#include "base/gunzip.h"
 #include "base/mem.h"
 
-#define GZIP_WINDOW (15 + 16) /* the largest window; 16: gzip's header */
-
-static void stream_end(z_stream *stream)
+/* Appends what the body stands for. */
+static int gunzip_all(struct gunzip *gunzip, const struct buffer *body, size_t limit,
+		      struct buffer *to, ducc_error **err)
 {
-	inflateEnd(stream);
+	const void *next = body->data;
+	size_t left = body->len;
+	char piece[16384];
+	ssize_t n;
+
+	while ((n = gunzip_step(gunzip, &next, &left, piece, sizeof(piece), NULL)) > 0) {
+		buffer_add(to, piece, (size_t)n);
+		if (to->len > limit)
+			return error_set(err, "response of more than %zu bytes", limit);
+	}
+	return n < 0 || gunzip_end(gunzip, NULL) < 0
+		       ? error_set_kind(err, DUCC_CORRUPT,
+					"response is not gzip, as its header says")
+		       : 0;
 }
 
 int inflate_body(struct buffer *body, const char *coding, size_t limit, ducc_error **err)
 {
-	CLEANUP(stream_end) z_stream stream = {.next_in = (Bytef *)body->data};
 	AUTO_BUFFER plain = {0};
-	unsigned char data[16384];
-	int result = Z_OK;
+	struct gunzip *gunzip;
+	int result;
 
-	if (!coding || !body->len || body->len > UINT_MAX ||
+	if (!coding || !body->len ||
 	    (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0))
 		return 0;
-	stream.avail_in = (uInt)body->len;
-	if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK)
-		abort();
-	while (result == Z_OK) {
-		stream.next_out = data;
-		stream.avail_out = sizeof(data);
-		result = inflate(&stream, Z_NO_FLUSH);
-		buffer_add(&plain, data, sizeof(data) - stream.avail_out);
-		if (plain.len > limit)
-			return error_set(err, "response of more than %zu bytes", limit);
-	}
-	if (result != Z_STREAM_END)
-		return error_set_kind(err, DUCC_CORRUPT,
-				      "response is not gzip, as its header says");
+	gunzip = gunzip_new();
+	result = gunzip_all(gunzip, body, limit, &plain, err);
+	gunzip_free(gunzip);
+	if (result < 0)
+		return -1;
 	buffer_free(body);
 	*body = plain;
 	plain = (struct buffer){0};

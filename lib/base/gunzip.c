@@ -1,5 +1,5 @@
 /* Decompression of gzip files: see gunzip.h. */
-#include "content/gunzip.h"
+#include "base/gunzip.h"
 
 #include <limits.h>
 #include <stdbool.h>
