@@ -4,36 +4,11 @@
 #include <inttypes.h>
 
 #include "base/file.h"
+#include "content/tar_header.h"
 #include "content/tar_number.h"
 #include "content/tar_sparse.h"
 
-#define BLOCK 512
-
-/* A header block; the second half differs between formats. */
-struct header {
-	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type;
-	char link[100], magic[8], uname[32], gname[32], major[8], minor[8];
-	union {
-		char prefix[155]; /* ustar */
-		struct {
-			char prefix[131], atime[12], ctime[12];
-		} star;
-		struct {
-			char atime[12], ctime[12], unused[17];
-			char sparse[SPARSE_FIELDS * SPARSE_FIELD_SIZE], extended, size[12];
-		} gnu;
-	};
-	char rest[8], trailer[4];
-};
-
-_Static_assert(sizeof(struct header) == BLOCK, "a header is a block");
-
-enum format {
-	FORMAT_V7,
-	FORMAT_USTAR, /* and pax */
-	FORMAT_STAR,
-	FORMAT_GNU,
-};
+#define BLOCK TAR_HEADER_SIZE
 
 struct tar_reader {
 	struct tar_source source;
@@ -45,9 +20,8 @@ struct tar_reader {
 
 	union {
 		char block[BLOCK];
-		struct header header;
+		struct tar_header header;
 	};
-	enum format format;
 	size_t header_size; /* of the entry's headers so far */
 	size_t header_limit;
 
@@ -175,105 +149,6 @@ static int skip_content(struct tar_reader *reader, ducc_error **err)
 
 /* --- a header --------------------------------------------------------- */
 
-static bool is_zero(const char *block)
-{
-	return !block[0] && !memcmp(block, block + 1, BLOCK - 1);
-}
-
-/* Sums of unsigned bytes and of signed ones, which some old programs write. */
-static bool has_checksum(const char *block)
-{
-	const struct header *header = (const struct header *)block;
-	int64_t plain = 0, with_sign = 0, wanted;
-
-	for (const char *p = block; p < block + BLOCK; p++) {
-		bool is_sum = p >= header->checksum && p < &header->type;
-		unsigned char c = is_sum ? ' ' : (unsigned char)*p;
-
-		plain += c;
-		with_sign += c < 0x80 ? c : c - 0x100;
-	}
-	return tar_number_octal(header->checksum, sizeof(header->checksum), &wanted) &&
-	       (wanted == plain || wanted == with_sign);
-}
-
-static enum format find_format(const struct header *header)
-{
-	if (!memcmp(header->magic, "ustar", 6))
-		return memcmp(header->trailer, "tar", 4) != 0 ? FORMAT_USTAR : FORMAT_STAR;
-	return memcmp(header->magic, "ustar  ", 8) != 0 ? FORMAT_V7 : FORMAT_GNU;
-}
-
-static bool is_ascii(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] >= 0x80)
-			return false;
-	return true;
-}
-
-/* True for a time that an old GNU header may have, or may not. */
-static bool is_optional_time(const char field[12])
-{
-	int64_t time;
-
-	return !field[0] || tar_number_field(field, 12, &time);
-}
-
-/*
- * Gets the beginning of a long name, of `len` bytes.  Until 2017, Go wrote it in headers of the
- * GNU format as well, which has two times there.
- */
-static const char *find_prefix(const struct tar_reader *reader, size_t *len)
-{
-	const struct header *header = &reader->header;
-
-	*len = 0;
-	if (reader->format == FORMAT_USTAR)
-		*len = strnlen(header->prefix, sizeof(header->prefix));
-	if (reader->format == FORMAT_STAR)
-		*len = strnlen(header->star.prefix, sizeof(header->star.prefix));
-	if (reader->format == FORMAT_GNU &&
-	    (!is_optional_time(header->gnu.atime) || !is_optional_time(header->gnu.ctime))) {
-		*len = strnlen(header->prefix, sizeof(header->prefix));
-		if (!is_ascii(header->prefix, *len))
-			*len = 0;
-	}
-	return header->prefix;
-}
-
-static void set_names(struct tar_reader *reader)
-{
-	const struct header *header = &reader->header;
-	size_t len;
-	const char *prefix = find_prefix(reader, &len);
-
-	buffer_reset(&reader->name);
-	buffer_reset(&reader->link);
-	buffer_add(&reader->name, prefix, len);
-	if (len)
-		buffer_addc(&reader->name, '/');
-	buffer_add(&reader->name, header->name, strnlen(header->name, sizeof(header->name)));
-	buffer_add(&reader->link, header->link, strnlen(header->link, sizeof(header->link)));
-	reader->entry.name = reader->name.data;
-	reader->entry.link = reader->link.data;
-}
-
-#define NUMBER(field, value) tar_number_field(field, sizeof(field), value)
-
-static bool set_devices(struct tar_reader *reader)
-{
-	const struct header *header = &reader->header;
-	int64_t time;
-
-	if (reader->format == FORMAT_V7)
-		return true;
-	return NUMBER(header->major, &reader->entry.major) &&
-	       NUMBER(header->minor, &reader->entry.minor) &&
-	       (reader->format != FORMAT_STAR ||
-		(NUMBER(header->star.atime, &time) && NUMBER(header->star.ctime, &time)));
-}
-
 /* Links, devices, directories and FIFOs are headers without content. */
 static bool is_header_only(char type)
 {
@@ -294,22 +169,25 @@ static int set_size(struct tar_reader *reader, int64_t size, ducc_error **err)
 /* Decodes the header in the block. */
 static int decode_header(struct tar_reader *reader, ducc_error **err)
 {
-	const struct header *header = &reader->header;
-	struct tar_entry *entry = &reader->entry;
-	int64_t mode, size;
+	struct tar_numbers numbers;
 
-	if (!has_checksum(reader->block))
+	if (!tar_header_has_checksum(&reader->header))
 		return reader->offset == BLOCK ? error_set(err, "not a tar archive")
 					       : malformed(reader, "wrong checksum", err);
-	*entry = (struct tar_entry){.offset = entry->offset};
-	reader->format = find_format(header);
-	if (!NUMBER(header->mode, &mode) || !NUMBER(header->uid, &entry->uid) ||
-	    !NUMBER(header->gid, &entry->gid) || !NUMBER(header->size, &size) ||
-	    !NUMBER(header->mtime, &entry->mtime) || !set_devices(reader))
+	if (!tar_header_numbers(&reader->header, &numbers))
 		return malformed(reader, "malformed number", err);
-	entry->mode = (mode_t)mode & 07777;
-	set_names(reader);
-	return set_size(reader, size, err);
+	tar_header_name(&reader->header, &reader->name);
+	tar_header_link(&reader->header, &reader->link);
+	reader->entry = (struct tar_entry){.name = reader->name.data,
+					   .link = reader->link.data,
+					   .mode = (mode_t)numbers.mode & 07777,
+					   .uid = numbers.uid,
+					   .gid = numbers.gid,
+					   .mtime = numbers.mtime,
+					   .major = numbers.major,
+					   .minor = numbers.minor,
+					   .offset = reader->entry.offset};
+	return set_size(reader, numbers.size, err);
 }
 
 static int charge_header(struct tar_reader *reader, uint64_t size, ducc_error **err)
@@ -327,9 +205,9 @@ static int read_header(struct tar_reader *reader, ducc_error **err)
 
 	if (result <= 0)
 		return result;
-	if (is_zero(reader->block)) {
+	if (tar_header_is_zero(&reader->header)) {
 		result = take_block(reader, err);
-		if (result <= 0 || is_zero(reader->block))
+		if (result <= 0 || tar_header_is_zero(&reader->header))
 			return result < 0 ? -1 : 0;
 		reader->entry.offset += BLOCK;
 		return malformed(reader, "preceded by a lone zero block", err);
@@ -365,7 +243,7 @@ static int read_pax(struct tar_reader *reader, ducc_error **err)
 	return pax_parse(&reader->pax, err) < 0 ? in_header(reader, err) : 0;
 }
 
-/* Global headers must be well-formed, and are for one entry after another: for none here. */
+/* A global header must be well-formed, and has no effect. */
 static int ignore_global(struct tar_reader *reader, bool extended, ducc_error **err)
 {
 	if (extended)
@@ -407,9 +285,11 @@ static int read_gnu_map(struct tar_reader *reader, ducc_error **err)
 {
 	const char *fields = reader->header.gnu.sparse, *more = &reader->header.gnu.extended;
 	size_t n = SPARSE_FIELDS;
+	const char *real = reader->header.gnu.size;
 	int64_t size;
 
-	if (reader->format != FORMAT_GNU || !NUMBER(reader->header.gnu.size, &size) || size < 0)
+	if (tar_header_format(&reader->header) != TAR_GNU ||
+	    !tar_number_field(real, sizeof(reader->header.gnu.size), &size) || size < 0)
 		return error_set(err, "malformed number");
 	reader->entry.size = (uint64_t)size;
 	for (;;) {
