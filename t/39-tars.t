@@ -13,13 +13,21 @@ strict="$strict|malformed number|[ug]id -?[0-9]+ out of range"
 # judge IMAGE: what umoci makes of it, in $tmp/want.
 judge() {
 	rm -rf "$tmp/want"
-	umoci --log=fatal raw unpack --image "$tmp/tars:$1.judge" "$tmp/want" >"$tmp/judgement" 2>&1
+	touch -d '2 seconds ago' "$tmp/begin"
+	umoci --log=fatal raw unpack --image "$tmp/tars:$1.judge" "$tmp/want" >"$tmp/judgement" 2>&1 || return
+	touch "$tmp/end"
 }
 
-# same IMAGE RECORD: the listing is that of umoci's tree, but for the times of directories that no tar names.
+# implied: the directories of $tmp/want that have the time of the day, as those have that no tar names, and those above them.
+implied() {
+	find "$tmp/want" -type d -newer "$tmp/begin" ! -newer "$tmp/end" -printf '%P\0' |
+		perl -0ne 'chomp; s/([^!-\[\]-~])/sprintf "\\%03o", ord $1/ge; print length $_ ? "$_\n" : ".\n"'
+}
+
+# same RECORD: the listing is that of umoci's tree, but for such times.
 same() {
-	grep "^$1 " "$tmp/tars/implied" | cut -d' ' -f2 >"$tmp/implied"
-	listing=$tmp/store/images/$(pinned "$2").mtree
+	implied >"$tmp/implied"
+	listing=$tmp/store/images/$(pinned "$1").mtree
 	set --
 	while read -r path; do set -- "$@" -i "$path"; done <"$tmp/implied"
 	"$top/t/treecmp" "$@" "$tmp/want" "$listing"
@@ -31,7 +39,7 @@ agree() {
 	reason=$(grep -F "/$1:latest@" "$tmp/errors") || reason=
 	if judge "$1"; then
 		[ -n "$record" ] || { printf '%s\n' "$reason" | grep -qE "$strict" || { echo "$reason"; return 1; }; return 0; }
-		same "$1" "$record"
+		same "$record"
 	else
 		[ -z "$record" ] || { echo "umoci refuses $1:"; cat "$tmp/judgement"; return 1; }
 	fi
