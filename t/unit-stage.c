@@ -50,18 +50,17 @@ static int add(void *ctx, const void **data, size_t *len, ducc_error **err)
 static void try(const uint32_t *detach, uint32_t end, bool fails, uint32_t stop)
 {
 	struct numbers numbers = {.end = end, .fails = fails};
-	struct adder first = {.from = {get_number, &numbers, NULL}};
-	struct adder second = {.from = {add, &first, NULL}};
-	struct stage last = {add, &second, NULL};
+	struct adder first = {.from = {.get = get_number, .ctx = &numbers}};
+	struct adder second = {.from = {.get = add, .ctx = &first}};
+	struct stage last = {.get = add, .ctx = &second};
 	struct stage *stages[STAGES] = {&first.from, &second.from, &last};
 	ducc_error *err = NULL;
 	uint32_t n = 0, wrong = 0;
+	const void *data;
+	size_t len;
 	int result = 1;
 
 	while (result > 0 && n < stop) {
-		const void *data;
-		size_t len;
-
 		/* The stages before a detached one belong to its thread. */
 		for (size_t i = 0; i < STAGES; i++)
 			if (n == detach[i] && !stages[i]->detached)
@@ -76,6 +75,7 @@ static void try(const uint32_t *detach, uint32_t end, bool fails, uint32_t stop)
 	if (n == stop)
 		return;
 	ok(n == end && result == (fails ? -1 : 0) && !fails == !err, "so is the end");
+	ok(!stage_next(&last, &data, &len, NULL), "... and nothing comes after it");
 	ok(first.sum == (uint64_t)end * (end - 1) / 2 && second.sum == first.sum,
 	   "every stage has had all of them");
 	ducc_error_free(err);

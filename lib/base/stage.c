@@ -75,11 +75,15 @@ static struct piece take(struct detached *detached)
 
 int stage_next(struct stage *stage, const void **data, size_t *len, ducc_error **err)
 {
-	struct piece piece;
+	struct piece piece = {0};
 
-	if (!stage->detached)
-		return stage->get(stage->ctx, data, len, err);
-	piece = take(stage->detached);
+	if (stage->ended)
+		return 0;
+	if (stage->detached)
+		piece = take(stage->detached);
+	else
+		piece.result = stage->get(stage->ctx, &piece.data, &piece.len, &piece.error);
+	stage->ended = piece.result <= 0;
 	*data = piece.data;
 	*len = piece.len;
 	return piece.result < 0 ? error_give(err, piece.error) : piece.result;

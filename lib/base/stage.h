@@ -25,9 +25,10 @@ struct stage {
 	stage_get *get;
 	void *ctx;
 	struct detached *detached; /* NULL: get() is called when a piece is needed */
+	bool ended;                /* get() has returned its last piece */
 };
 
-/* Gets the next piece, as stage_get() does. */
+/* Gets the next piece, as stage_get() does; after the last one, 0. */
 int stage_next(struct stage *stage, const void **data, size_t *len, ducc_error **err);
 
 /* Lets it run ahead from now on; false: there is no thread to be had. */

@@ -8,7 +8,7 @@
 /* Lets the stage run ahead if there is a job for it. */
 static void detach(struct layer_stream *stream, struct stage *stage)
 {
-	if (stage->detached || !stream->spare || !spare_take(stream->spare))
+	if (stage->detached || stage->ended || !stream->spare || !spare_take(stream->spare))
 		return;
 	stream->ahead = true;
 	if (!stage_detach(stage))
