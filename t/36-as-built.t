@@ -46,7 +46,7 @@ all_steps() {
 }
 
 # Keys of the config and the manifest in another case, as Go's decoder takes them
-seed=${DUCC_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+seed=$(random_seed "${DUCC_SEED-}")
 note "DUCC_SEED=$seed"
 spelled() { # NUMBER: the keys, each with another spelling of it, as a jq object
 	awk -v seed="$((seed % 1000000 + $1))" 'BEGIN {

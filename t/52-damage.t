@@ -14,7 +14,7 @@ fi
 need docker-registry jq setpriv skopeo umoci zstd
 [ "$(id -u)" = 0 ] || skip_all 'owners, devices and mounts need root'
 
-seed=${DAMAGE_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+seed=$(random_seed "${DAMAGE_SEED-}")
 damages=${DAMAGES:-$(amount 24 9999 12)}
 note "DAMAGE_SEED=$seed DAMAGES=$damages"
 chmod 755 "$tmp"
@@ -117,7 +117,7 @@ damage() { # FILE HOW
 # may be in the padding of a tar or in a name, and samples are no promise.
 is_visible() {
 	case $1-$2 in
-	known/* | *.tar-flipped | index.json-flipped | layers/*-removed | images/*-removed) return 1 ;;
+	known/* | *.tar-flipped | index.json-flipped | oci-layout-flipped | layers/*-removed | images/*-removed) return 1 ;;
 	blobs/*-removed) jq -e 'has("manifests") | not' "$base/unpacked/$1" >/dev/null 2>&1 ;;
 	esac
 }

@@ -8,7 +8,7 @@
 . "${0%/*}/trees.sh"
 need curl docker-registry jq perl skopeo umoci
 
-seed=${FAULT_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+seed=$(random_seed "${FAULT_SEED-}")
 faults=${FAULTS:-$(amount 150 6000 80)}
 note "FAULT_SEED=$seed FAULTS=$faults"
 DUCC_CLOCK=1700000000

@@ -52,6 +52,18 @@ amount() {
 	fi
 }
 
+# random_seed [NUMBER]: NUMBER if it is given, else a random one with $SOAK; else always the same, for what runs before
+# each change must not fail by chance.
+random_seed() {
+	if [ -n "${1-}" ]; then
+		echo "$1"
+	elif [ -n "${SOAK-}" ]; then
+		od -An -N2 -tu2 /dev/urandom | tr -d ' '
+	else
+		echo 1
+	fi
+}
+
 # my_turn: whether to try the next one of many similar cases: every other one, or with $SOAK all. The tests under the
 # sanitizers try those that the others leave out.
 turn=0

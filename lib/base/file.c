@@ -18,6 +18,23 @@ ssize_t file_read(int fd, void *data, size_t len, int64_t offset)
 	return n;
 }
 
+ssize_t file_read_all(int fd, void *data, size_t len, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n =
+			file_read(fd, (char *)data + done, len - done, (int64_t)(offset + done));
+
+		if (n < 0)
+			return -1;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
 struct pieces pieces_of(int fd, uint64_t offset, uint64_t size)
 {
 	return (struct pieces){.data = xmalloc(size < PIECE_SIZE ? (size_t)size : PIECE_SIZE),

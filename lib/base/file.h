@@ -16,6 +16,8 @@
 
 /* pread(2), or read(2) if the offset is negative, retried on EINTR. */
 ssize_t file_read(int fd, void *data, size_t len, int64_t offset);
+/* The same until there are `len` bytes, or the end of the file. */
+ssize_t file_read_all(int fd, void *data, size_t len, uint64_t offset);
 
 /*
  * Reads a range of a regular file in pieces:

@@ -211,7 +211,7 @@ bool listing_id(int fd, struct digest *id)
 {
 	char start[LISTING_START + 1] = "";
 
-	return pread(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START &&
+	return file_read_all(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START &&
 	       start[LISTING_START - 1] == '\n' &&
 	       sscanf(start, LISTING_MAGIC "\n" LISTING_DIGEST "%64[0-9a-f]", id->hex) == 1 &&
 	       digest_is_hex(id->hex);
@@ -222,7 +222,7 @@ bool listing_is_old(int fd)
 	static const char *const starts[] = {LISTING_MAGIC "\n# layer=", LISTING_MAGIC "\n. type="};
 	char start[32] = "";
 
-	if (pread(fd, start, sizeof(start) - 1, 0) < 0)
+	if (file_read_all(fd, start, sizeof(start) - 1, 0) < 0)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (!strncmp(start, starts[i], strlen(starts[i])))

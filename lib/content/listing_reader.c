@@ -485,7 +485,7 @@ static char *third_line(int fd)
 	char line[HEAD_SIZE + 1] = "", *newline;
 	struct digest id;
 
-	if (!listing_id(fd, &id) || pread(fd, line, HEAD_SIZE, (off_t)LISTING_START) < 0)
+	if (!listing_id(fd, &id) || file_read_all(fd, line, HEAD_SIZE, LISTING_START) < 0)
 		return NULL;
 	newline = strchr(line, '\n');
 	return newline ? xstrndup(line, (size_t)(newline - line)) : NULL;

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "cvmfs/mount.h"
 
@@ -50,7 +51,7 @@ static char *process_name(const char *pid)
 	AUTO_FREE char *path = format("/proc/%s/comm", pid);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char name[64] = "";
-	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+	ssize_t n = fd < 0 ? -1 : file_read_all(fd, name, sizeof(name) - 1, 0);
 
 	name[n > 0 ? strcspn(name, "\n") : 0] = '\0';
 	return xstrdup(name);

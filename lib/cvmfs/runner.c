@@ -46,7 +46,7 @@ static bool is_in_group(const char *pid, pid_t group)
 	AUTO_FREE char *path = format("/proc/%s/stat", pid);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[1024], state;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = fd < 0 ? -1 : file_read_all(fd, text, sizeof(text) - 1, 0);
 	const char *after;
 	long of;
 

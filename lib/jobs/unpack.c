@@ -675,11 +675,13 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 			   !is_unpacked(unpack, &unpack->layers[i]);
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
-	if (unpack->session->dry_run || is_complete(unpack))
+	if (unpack->session->dry_run)
+		return 0;
+	store_sweep(&unpack->store);
+	if (is_complete(unpack))
 		return 0;
 	if (store_complete(&unpack->store, err) < 0)
 		return -1;
-	store_sweep(&unpack->store);
 	if (stage_layers(unpack, err) < 0 ||
 	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack,
 			 &unpack->spare, err) < 0)
