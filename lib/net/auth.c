@@ -158,9 +158,20 @@ static void token_server_free(struct token_server *server)
 	buffer_free(&server->scopes);
 }
 
+/* True if the query has a scope of the same resource, whatever its actions and their order. */
+static bool has_resource(const struct buffer *scopes, const char *scope)
+{
+	const char *colon = strrchr(scope, ':');
+	AUTO_FREE char *resource =
+		xstrndup(scope, colon ? (size_t)(colon - scope) + 1 : strlen(scope));
+	AUTO_FREE char *escaped = url_escape(resource), *parameter = format("&scope=%s", escaped);
+
+	return scopes->len && strstr(scopes->data, parameter);
+}
+
 /*
- * Adds the scopes of the challenge, separated by blanks, to those that are requested anyway:
- * they differ if the registry serves the repository under another name.
+ * Adds the scopes of the challenge, separated by blanks, to those that are requested anyway,
+ * if they are of other resources: the registry serves the repository under another name.
  */
 static void add_scopes(struct token_server *server, const struct auth *auth)
 {
@@ -171,7 +182,8 @@ static void add_scopes(struct token_server *server, const struct auth *auth)
 	if (!challenged || auth->learned)
 		return;
 	for (scope = strtok_r(challenged, " ", &rest); scope; scope = strtok_r(NULL, " ", &rest))
-		add_scope(&server->scopes, scope);
+		if (!has_resource(&server->scopes, scope))
+			add_scope(&server->scopes, scope);
 }
 
 static int parse_challenge(struct token_server *server, const struct auth *auth, ducc_error **err)
