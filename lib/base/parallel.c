@@ -49,6 +49,16 @@ static void *worker(void *data)
 	}
 }
 
+/* The number of processors that this process may use. */
+static unsigned processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
 		 void *ctx, atomic_uint *spare, ducc_error **err)
 {
@@ -63,6 +73,8 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 	ducc_error *first = NULL;
 
 	crew.errors = errors;
+	if (!jobs)
+		jobs = processors();
 	if (spare)
 		atomic_store(spare, jobs > n ? jobs - (unsigned)n : 0);
 	if (jobs > n)
@@ -87,13 +99,4 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 	else
 		ducc_error_free(first);
 	return -1;
-}
-
-unsigned parallel_processors(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
 }

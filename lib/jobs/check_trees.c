@@ -307,7 +307,7 @@ static int check_one(void *ctx, size_t i, ducc_error **err)
 int check_trees(struct check *check, ducc_error **err)
 {
 	struct batch layers = {check, &check->layers, true}, flats = {check, &check->flats, false};
-	unsigned jobs = check->session->jobs ? check->session->jobs : parallel_processors();
+	unsigned jobs = check->session->jobs;
 
 	if (parallel_run(check->layers.keys.n, jobs, check_one, &layers, NULL, err) < 0)
 		return -1;

@@ -665,7 +665,6 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 
 static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
 {
-	unsigned jobs = unpack->session->jobs;
 	size_t missing = 0;
 
 	if (open_image(unpack, record, err) < 0)
@@ -683,8 +682,8 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 	if (store_complete(&unpack->store, err) < 0)
 		return -1;
 	if (stage_layers(unpack, err) < 0 ||
-	    parallel_run(unpack->n, jobs ? jobs : parallel_processors(), read_one, unpack,
-			 &unpack->spare, err) < 0)
+	    parallel_run(unpack->n, unpack->session->jobs, read_one, unpack, &unpack->spare, err) <
+		    0)
 		return -1;
 	spare_take(&unpack->spare); /* for this thread */
 	return merge_all(unpack, err);
