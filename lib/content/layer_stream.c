@@ -83,12 +83,7 @@ uint64_t layer_stream_consumed(const struct layer_stream *stream)
 
 struct digest layer_stream_digest(struct layer_stream *stream)
 {
-	uint8_t sha256[SHA256_SIZE];
-	struct digest digest;
-
-	hasher_final(stream->hasher, sha256);
-	digest_from_bytes(&digest, sha256);
-	return digest;
+	return hasher_digest(stream->hasher);
 }
 
 void layer_stream_close(struct layer_stream *stream)

@@ -509,14 +509,12 @@ int listing_check(int fd, ducc_error **err)
 {
 	AUTO_PIECES pieces = pieces_of(fd, LISTING_START, TO_THE_END);
 	struct hasher *hasher = hasher_new();
-	uint8_t sha256[SHA256_SIZE];
 	struct digest id, actual;
 
 	while (pieces_next(&pieces))
 		hasher_update(hasher, pieces.data, pieces.len);
-	hasher_final(hasher, sha256);
+	actual = hasher_digest(hasher);
 	hasher_free(hasher);
-	digest_from_bytes(&actual, sha256);
 	if (pieces.error)
 		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
 				      strerror(pieces.error));
@@ -599,11 +597,8 @@ static bool read_lines(struct reader *reader, size_t *number)
 /* True if the listing has no digest, or that of what was read. */
 static bool agrees_with_digest(struct reader *reader)
 {
-	uint8_t sha256[SHA256_SIZE];
-	struct digest digest;
+	struct digest digest = hasher_digest(reader->hasher);
 
-	hasher_final(reader->hasher, sha256);
-	digest_from_bytes(&digest, sha256);
 	return !*reader->digest.hex || digest_equal(&digest, &reader->digest);
 }
 

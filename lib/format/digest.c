@@ -44,6 +44,16 @@ void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE])
 	check(EVP_DigestFinal_ex(hasher->context, sha256, NULL));
 }
 
+struct digest hasher_digest(struct hasher *hasher)
+{
+	uint8_t sha256[SHA256_SIZE];
+	struct digest digest;
+
+	hasher_final(hasher, sha256);
+	digest_from_bytes(&digest, sha256);
+	return digest;
+}
+
 void hasher_free(struct hasher *hasher)
 {
 	if (!hasher)

@@ -46,6 +46,7 @@ void hasher_reset(struct hasher *hasher);
 void hasher_update(struct hasher *hasher, const void *data, size_t len);
 /* The digest of the input since the last reset; reset the hasher before reuse. */
 void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE]);
+struct digest hasher_digest(struct hasher *hasher);
 void hasher_free(struct hasher *hasher);
 
 void digest_from_bytes(struct digest *digest, const uint8_t sha256[SHA256_SIZE]);

@@ -20,14 +20,12 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 struct digest image_layers_id(const struct digest *ids, size_t n)
 {
 	struct hasher *hasher = hasher_new();
-	uint8_t sha256[SHA256_SIZE];
 	struct digest id;
 
 	for (size_t i = 0; i < n; i++)
 		hasher_update(hasher, ids[i].hex, sizeof(ids[i].hex));
-	hasher_final(hasher, sha256);
+	id = hasher_digest(hasher);
 	hasher_free(hasher);
-	digest_from_bytes(&id, sha256);
 	return id;
 }
 

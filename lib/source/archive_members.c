@@ -37,7 +37,6 @@ static char *normalize(const char *name)
 static int hash_member(struct tar_reader *tar, struct member *member, ducc_error **err)
 {
 	struct hasher *hasher = hasher_new();
-	uint8_t sha256[SHA256_SIZE];
 	const void *piece;
 	size_t len;
 	int result;
@@ -48,9 +47,8 @@ static int hash_member(struct tar_reader *tar, struct member *member, ducc_error
 		member->size += len;
 		hasher_update(hasher, piece, len);
 	}
-	hasher_final(hasher, sha256);
+	member->digest = hasher_digest(hasher);
 	hasher_free(hasher);
-	digest_from_bytes(&member->digest, sha256);
 	return result;
 }
 

@@ -90,7 +90,6 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 
 int blob_verify(struct blob *blob, ducc_error **err)
 {
-	uint8_t sha256[SHA256_SIZE];
 	struct digest actual;
 
 	blob->wrong = true;
@@ -100,8 +99,7 @@ int blob_verify(struct blob *blob, ducc_error **err)
 				      blob->done, blob->descriptor->size);
 	if (blob_flush(blob, err) < 0)
 		return -1;
-	hasher_final(blob->hasher, sha256);
-	digest_from_bytes(&actual, sha256);
+	actual = hasher_digest(blob->hasher);
 	if (!digest_equal(&actual, &blob->descriptor->digest))
 		return error_set_kind(err, DUCC_CORRUPT, "digest mismatch: content is " PRI_DIGEST,
 				      actual.hex);
