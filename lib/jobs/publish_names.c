@@ -1,0 +1,231 @@
+/* Publishing the names of images, their metadata, and what lists them: see publish.h. */
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/repo_paths.h"
+#include "jobs/publish.h"
+#include "podman/podman_add.h"
+#include "repo/public_names.h"
+#include "repo/schedule.h"
+
+/* --- metadata --------------------------------------------------------- */
+
+/* True if the repository has this image's metadata under that label. */
+static bool has_metadata(struct publish *publish, const struct publish_image *image,
+			 const char *label)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
+
+	return repository_has_file(&publish->repository, manifest, image->stored.manifest_json,
+				   image->stored.manifest_len) &&
+	       repository_has_file(&publish->repository, config, image->stored.config_json,
+				   image->stored.config_len) &&
+	       repository_has(&publish->repository, listing);
+}
+
+/* True if the listing under that label is that of the flat tree, as published. */
+static bool has_listing(struct publish *publish, const struct publish_image *image,
+			const char *path)
+{
+	const struct digest *config = &image->stored.manifest.config.digest;
+	AUTO_FREE char *directory = flat_directory(config), *flat = flat_listing(config);
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int root = repository_root(&publish->repository);
+	size_t len;
+
+	return !transaction_adds(publish->transaction, directory) && root >= 0 &&
+	       !path_read(root, flat, SIZE_MAX, &data, &len, NULL) &&
+	       repository_has_file(&publish->repository, path, data, len);
+}
+
+static int prepare_metadata(struct publish *publish, const struct publish_image *image,
+			    const char *label, ducc_error **err)
+{
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
+	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
+
+	if (strset_has(&image->there, label))
+		return 0;
+	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
+				 image->stored.manifest_len, err) < 0 ||
+	    transaction_add_file(publish->transaction, config, image->stored.config_json,
+				 image->stored.config_len, err) < 0)
+		return -1;
+	if (image->again && has_listing(publish, image, listing))
+		return 0;
+	return transaction_add_hardlink(publish->transaction, listing, flat, err);
+}
+
+/* --- names ------------------------------------------------------------ */
+
+static struct naming naming_of(const struct publish_image *image)
+{
+	return (struct naming){.name = image->name,
+			       .platform = names_platform(&image->platform),
+			       .config = &image->stored.manifest.config.digest};
+}
+
+/* True if it is published, and complete.  If nothing has changed, no more than this is read. */
+static bool has_image(struct publish *publish, struct publish_image *image,
+		      const struct naming *naming)
+{
+	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
+
+	strset_free(&image->there);
+	if (image->again)
+		return false;
+	if (has_metadata(publish, image, naming->name))
+		strset_add(&image->there, naming->name);
+	if (has_metadata(publish, image, other))
+		strset_add(&image->there, other);
+	if (!image->there.n)
+		return false;
+	for (size_t i = 0; i < image->stored.manifest.n; i++)
+		if (!repository_has_layer(&publish->repository,
+					  &image->stored.manifest.layers[i].digest))
+			return false;
+	return repository_has_flat(&publish->repository, naming->config);
+}
+
+int publish_has_image(struct publish *publish, struct publish_image *image, ducc_error **err)
+{
+	struct naming naming = naming_of(image);
+	int result = names_check(&publish->repository, &naming, err);
+
+	if (!result)
+		result = has_image(publish, image, &naming);
+	free(naming.platform);
+	return result;
+}
+
+/* Lists an image for Podman, under its name if it is the first of its platforms. */
+static void add_to_podman(struct publish *publish, struct podman *podman,
+			  const struct publish_image *image, bool named)
+{
+	struct podman_image entry = {.manifest = &image->stored.manifest,
+				     .manifest_json = image->stored.manifest_json,
+				     .manifest_len = image->stored.manifest_len,
+				     .digest = &image->stored.digest,
+				     .config = &image->stored.config,
+				     .config_json = image->stored.config_json,
+				     .config_len = image->stored.config_len,
+				     .unpacked = image->unpacked,
+				     .again = image->again};
+
+	podman_add(&publish->session->context, podman, image->name, named, &entry);
+}
+
+/* Podman's lists; if they are damaged, and images are published again, empty ones. */
+static struct podman *open_podman(struct publish *publish, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	struct podman *podman = podman_open(&publish->repository, &error);
+	bool again = false;
+
+	for (size_t i = 0; i < publish->n; i++)
+		again |= publish->images[i].again;
+	if (podman || !again) {
+		error_hand_over(err, error);
+		return podman;
+	}
+	context_notice(&publish->session->context, DUCC_WARNING, "%s; it is written anew",
+		       ducc_error_message(error));
+	ducc_error_free(error);
+	return podman_new(&publish->repository);
+}
+
+/* Adds the names and the metadata of the prepared images. */
+static int prepare_names(struct publish *publish, ducc_error **err)
+{
+	AUTO_FREE struct naming *namings = xcalloc(publish->n, sizeof(*namings));
+	AUTO_FREE struct publish_image **images =
+		xcalloc(publish->n, sizeof(struct publish_image *));
+	struct podman *podman = open_podman(publish, err);
+	size_t n = 0;
+	int result;
+
+	if (!podman)
+		return -1;
+	for (size_t i = 0; i < publish->n; i++) {
+		if (publish->errors[i])
+			continue;
+		images[n] = &publish->images[i];
+		namings[n++] = naming_of(&publish->images[i]);
+	}
+	result = names_add(publish->transaction, namings, n, err);
+	for (size_t i = 0; !result && i < n; i++) {
+		size_t before = publish->transaction->steps;
+
+		if (namings[i].label) {
+			AUTO_FREE char *there = image_metadata(namings[i].label, "manifest.json");
+
+			images[i]->known = repository_has(&publish->repository, there);
+			result = prepare_metadata(publish, images[i], namings[i].label, err);
+		}
+		if (!result && namings[i].label)
+			add_to_podman(publish, podman, images[i],
+				      !strcmp(namings[i].label, namings[i].name));
+		images[i]->changed |= publish->transaction->steps != before;
+		publish_report_plan(publish, images[i]);
+	}
+	if (!result)
+		result = podman_save(podman, publish->transaction, err);
+	podman_free(podman);
+	for (size_t i = 0; i < n; i++) {
+		free(namings[i].platform);
+		free(namings[i].label);
+	}
+	return result;
+}
+
+/* --- the removal schedule --------------------------------------------- */
+
+static bool take(struct schedule *schedule, char *path)
+{
+	bool taken = schedule_take(schedule, path);
+
+	free(path);
+	return taken;
+}
+
+/*
+ * Takes the images and their trees off the schedule: they are wanted now, so their grace
+ * period begins anew even if they are unwanted again when ducc-gc next runs.
+ */
+static int prepare_schedule(struct publish *publish, ducc_error **err)
+{
+	struct schedule schedule;
+	AUTO_FREE char *json = NULL;
+	bool changed = false;
+
+	if (schedule_read(&schedule, &publish->repository, err) < 0)
+		return -1;
+	for (size_t i = 0; i < publish->n && schedule.n; i++) {
+		const struct publish_image *image = &publish->images[i];
+
+		if (publish->errors[i])
+			continue;
+		if (schedule_take(&schedule, image->name)) {
+			context_notice(&publish->session->context, DUCC_INFO, "%s: wanted again",
+				       image->name);
+			changed = true;
+		}
+		changed |= take(&schedule, flat_directory(&image->stored.manifest.config.digest));
+		for (size_t k = 0; k < image->stored.manifest.n; k++)
+			changed |= take(&schedule,
+					layer_directory(&image->stored.manifest.layers[k].digest));
+	}
+	json = changed ? schedule_print(&schedule, err) : NULL;
+	schedule_free(&schedule);
+	if (!json)
+		return changed ? -1 : 0;
+	return transaction_add_file(publish->transaction, REPO_SCHEDULE, json, strlen(json), err);
+}
+
+int publish_names(struct publish *publish, ducc_error **err)
+{
+	return prepare_names(publish, err) < 0 ? -1 : prepare_schedule(publish, err);
+}
