@@ -1,14 +1,17 @@
 /* The plan of a commit into a directory: see directory_plan.h. */
 #include "repo/directory_plan.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "format/digest.h"
 
-#define OWN_DIRECTORY ".transaction" /* never the target of a step */
-#define NAME_LIMIT 40                /* digits */
+#define PLAN_LIMIT ((size_t)1 << 30)
+#define NAME_LIMIT 40 /* digits */
 #define MODE_DIGITS 4
 
 static const char *const verbs[] = {"rename", "complete", "remove", "chmod"};
@@ -35,10 +38,11 @@ void plan_free(struct plan *plan)
 	*plan = (struct plan){NULL};
 }
 
+/* The directory of the transaction itself is never the target of a step. */
 static bool is_own(const char *path)
 {
-	return strcspn(path, "/") == strlen(OWN_DIRECTORY) &&
-	       !strncmp(path, OWN_DIRECTORY, strlen(OWN_DIRECTORY));
+	return strcspn(path, "/") == strlen(DIRECTORY_TRANSACTION) &&
+	       !strncmp(path, DIRECTORY_TRANSACTION, strlen(DIRECTORY_TRANSACTION));
 }
 
 static bool is_well_formed(const struct plan_step *step)
@@ -103,9 +107,32 @@ int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err
 	if (again && strlen(again) == len && !memcmp(again, text, len))
 		return 0;
 	error_set(err,
-		  "damaged after %zu steps: repair it, or remove " OWN_DIRECTORY
+		  "damaged after %zu steps: repair it, or remove " DIRECTORY_TRANSACTION
 		  " to abandon the transaction",
 		  plan->n);
 	plan_free(plan);
 	return -1;
+}
+
+int plan_read(struct plan *plan, int repository, const char *path, ducc_error **err)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (path_read(repository, path, PLAN_LIMIT, &text, &len, err) < 0)
+		return -1;
+	return plan_parse(plan, text, len, err) < 0 ? error_wrap(err, "%s", path) : 0;
+}
+
+int plan_write(const struct plan *plan, int repository, const char *path, ducc_error **err)
+{
+	AUTO_FREE char *text = plan_print(plan, err);
+	const char *name;
+	AUTO_CLOSE int parent = text ? path_open_parent(repository, path, &name) : -1;
+
+	if (!text)
+		return -1;
+	if (parent < 0 || file_replace(parent, name, text, strlen(text)) < 0)
+		return error_errno(err, errno, "%s", path);
+	return 0;
 }

@@ -11,6 +11,15 @@
 
 #include "base/error.h"
 
+/* The directory of the transaction, in the repository; staged files, and plans, in it. */
+#define DIRECTORY_TRANSACTION ".transaction"
+#define DIRECTORY_STAGING DIRECTORY_TRANSACTION "/new"
+#define DIRECTORY_PLAN DIRECTORY_TRANSACTION "/plan"
+#define DIRECTORY_OPENED DIRECTORY_TRANSACTION "/opened"
+
+/* The name of a staged tree ends in its inode number, in so many digits. */
+#define DIRECTORY_INODE_DIGITS 20
+
 enum plan_verb {
 	PLAN_RENAME,   /* renames NAME in the staging directory to the path */
 	PLAN_COMPLETE, /* completes a layer: NAME is the listing, the path its digest in hex */
@@ -46,5 +55,9 @@ char *plan_print(const struct plan *plan, ducc_error **err);
 
 /* Parses the output of plan_print(); -1 with *err set and an empty plan for other text. */
 int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err);
+
+/* The same with the file at `path` in the repository. */
+int plan_read(struct plan *plan, int repository, const char *path, ducc_error **err);
+int plan_write(const struct plan *plan, int repository, const char *path, ducc_error **err);
 
 #endif

@@ -1,0 +1,75 @@
+/* Opening directories to their owner: see directory_open.h. */
+#include "repo/directory_open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "content/listing.h"
+#include "format/repo_paths.h"
+
+int directory_open(int at, const char *path)
+{
+	AUTO_FREE char *proc_path = NULL;
+	AUTO_CLOSE int fd = path_open(at, path, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if ((st.st_mode & S_IRWXU) == S_IRWXU)
+		return 0;
+	proc_path = format("/proc/self/fd/%d", fd);
+	return chmod(proc_path, (st.st_mode & 07777) | S_IRWXU);
+}
+
+/* Adds the closed directories of a published layer, the contents of each before it. */
+static void add_closed(struct plan *opened, const struct digest *layer, struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+	AUTO_FREE struct node **directories = NULL;
+	size_t n = 0, capacity = 0;
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node_is_dir(node) || (node->file->mode & S_IRWXU) == S_IRWXU)
+			continue;
+		GROW(directories, n, capacity);
+		directories[n++] = node;
+	}
+	while (n) {
+		const struct node *node = directories[--n];
+		AUTO_FREE char *mode = format("%04o", (unsigned)node->file->mode & 07777);
+		AUTO_FREE char *place = NULL;
+
+		node_path(node, &path);
+		place = layer_path(layer, path.data);
+		plan_add(opened, PLAN_CHMOD, mode, place);
+	}
+}
+
+int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
+			 const struct digest *layer, ducc_error **err)
+{
+	AUTO_CLOSE int listing = repository_open_listing(repository, layer);
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	size_t before = opened->n;
+
+	if (listing < 0)
+		return 0;
+	tree = listing_read(listing, &head, err);
+	if (!tree)
+		return error_wrap(err, "published listing");
+	add_closed(opened, layer, tree);
+	if (opened->n == before)
+		return 0;
+	if (plan_write(opened, root, DIRECTORY_OPENED, err) < 0)
+		return -1;
+	for (size_t i = opened->n; i > before; i--)
+		if (directory_open(root, opened->steps[i - 1].path) < 0)
+			return error_errno(err, errno, "%s", opened->steps[i - 1].path);
+	return 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * Opening directories in a repository (directory.c) to their owner: the permissions of an image's
+ * directories can prevent users other than root from moving them, or linking files in them.
+ */
+#ifndef DUCC_DIRECTORY_OPEN_H
+#define DUCC_DIRECTORY_OPEN_H
+
+#include "repo/directory_plan.h"
+#include "repo/repository.h"
+
+/* Gives the owner of the directory all permissions; -1 with errno set. */
+int directory_open(int at, const char *path);
+
+/*
+ * The same for all directories of a published layer, until the end of the transaction: adds their
+ * own permissions to the plan DIRECTORY_OPENED on disk, `opened`.
+ */
+int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
+			 const struct digest *layer, ducc_error **err);
+
+#endif
