@@ -407,7 +407,7 @@ static char *next_line(struct input *input, bool wait)
 	}
 }
 
-static void flush_output(const struct tool *tool)
+void tool_flush(const struct tool *tool)
 {
 	if (fflush(stdout) == 0)
 		return;
@@ -433,7 +433,7 @@ ducc_record *input_next(struct input *input, bool wait)
 				return NULL;
 			if (!*text || *text == '#') {
 				puts(text);
-				flush_output(input->tool);
+				tool_flush(input->tool);
 				free(text);
 				continue;
 			}
@@ -456,7 +456,7 @@ void tool_done(struct tool *tool, const ducc_record *record)
 
 	clear_line();
 	puts(text);
-	flush_output(tool);
+	tool_flush(tool);
 	free(text);
 }
 
@@ -464,7 +464,7 @@ void tool_skip(struct tool *tool, const ducc_record *record)
 {
 	clear_line();
 	printf("# not an image: %s\n", ducc_record_reference(record));
-	flush_output(tool);
+	tool_flush(tool);
 }
 
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)

@@ -70,6 +70,9 @@ ducc_record *input_next(struct input *input, bool wait);
 /* Prints the record of a processed image; exits if standard output cannot be written. */
 void tool_done(struct tool *tool, const ducc_record *record);
 
+/* Flushes standard output; exits if it cannot be written. */
+void tool_flush(const struct tool *tool);
+
 /* Prints a comment for what was skipped because it is not an image. */
 void tool_skip(struct tool *tool, const ducc_record *record);
 

@@ -412,6 +412,37 @@ struct ducc_check_options {
 DUCC_PUBLIC int ducc_check(ducc_session *session, const struct ducc_check_options *options,
 			   ducc_error **err);
 
+/* Options of ducc_list(). */
+struct ducc_list_options {
+	size_t size; /* sizeof(struct ducc_list_options) */
+	/*
+	 * The images to list, as references in which `*` in a tag matches any text, or as glob(7)
+	 * patterns for names; none: all.
+	 */
+	const char *const *images;
+	size_t n_images;
+	bool store;     /* list the store instead of the repository */
+	bool own;       /* also find the size that no other image shares: reads all images */
+	bool remote;    /* ask the registries whether the images are current */
+	uint64_t grace; /* seconds that an image must be unwanted before it is removed */
+	/*
+	 * Called for each image, sorted by name, with a record that has the fields described in
+	 * ducc-ls(1).  The callback owns its arguments, of which one may be NULL: without a record,
+	 * the error is about an operand that matches nothing; with one, the registry could not be
+	 * asked.  Returns true to continue.
+	 */
+	bool (*image)(void *ctx, ducc_record *record, ducc_error *error);
+	void *ctx;
+};
+
+/*
+ * Lists the images that are published in the repository, or are in the store.  Only reads, and of a
+ * repository only names and .metadata; up to `jobs` images in parallel.  Returns 0, 1 if the
+ * callback stopped it, or -1 with *err set if the repository or store could not be read.
+ */
+DUCC_PUBLIC int ducc_list(ducc_session *session, const struct ducc_list_options *options,
+			  ducc_error **err);
+
 /* Options of ducc_store_check(). */
 struct ducc_store_check_options {
 	size_t size; /* sizeof(struct ducc_store_check_options) */

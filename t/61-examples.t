@@ -3,7 +3,7 @@
 # ducc-hook(1) have their place in the tests of wish lists and webhooks.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox curl docker-registry nginx skopeo umoci
+need bash busybox curl docker-registry jq nginx skopeo umoci
 
 stand_in
 cvmfs_server mkfs unpacked.example.org
@@ -92,6 +92,23 @@ ok "... only some are kept" runs ducc-gc.1 5
 is "... the others are scheduled, which are none" "$(cat "$out")" ""
 ok "... the store is cleaned" runs ducc-gc.1 6
 is "... these are all" "$(example ducc-gc.1 7)" ""
+
+ok "ducc-ls(1): is an image there, and current" runs ducc-ls.1 1
+like "... it is" "$(cat "$out")" "alpine:3.19	.*current=yes"
+ok "... all of one name" runs ducc-ls.1 2
+is "... are listed" "$(grep -o 'alpine:.*' "$out")" "alpine:3.19
+alpine:3.20"
+ok "... by size" runs ducc-ls.1 3
+is "... they share it all" "$(cut -f1 "$out" | sort -u)" 0
+ok "... published elsewhere" runs ducc-ls.1 4
+is "... all of them" "$(cut -f1 "$out" | sed 's,.*/,,; s/@.*//')" "alpine:3.19
+alpine:3.20"
+rm -r "$tmp/work/other"
+rm -r "$registry_dir/docker/registry/v2/repositories/library/alpine/_manifests/tags/3.20"
+ok "... what is gone is removed" runs ducc-ls.1 5
+is "... namely this" "$(grep -o 'alpine:.*' "$out")" "alpine:3.20"
+is "... these are all" "$(example ducc-ls.1 6)" ""
+push "$tmp/layout:image" "$registry/library/alpine:3.20"
 
 ok "ducc-convert(1): a recipe" runs ducc-convert.1 1
 like "... with a summary" "$(cat "$out")" "2 unchanged"

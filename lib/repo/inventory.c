@@ -22,7 +22,8 @@ struct walk {
 	struct digest_set *trees; /* result of visit_trees() */
 	struct inventory *inventory;
 	const struct repository *repository;
-	size_t n_known; /* images known at the start */
+	size_t n_known;  /* images known at the start */
+	bool names_only; /* manifests are not read */
 	size_t depth;
 };
 
@@ -146,9 +147,13 @@ bool published_read(struct published *image, const struct repository *repository
 	if (!cJSON_IsArray(layers) || !read_digest(json_member(json, "config"), &image->flat))
 		return false;
 	image->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*image->layers));
+	image->sizes = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*image->sizes));
 	cJSON_ArrayForEach(layer, layers)
 	{
-		if (!read_digest(layer, &image->layers[image->n_layers++]))
+		size_t i = image->n_layers++;
+
+		json_get_size(layer, "size", &image->sizes[i], NULL);
+		if (!read_digest(layer, &image->layers[i]))
 			return false;
 	}
 	return true;
@@ -172,7 +177,8 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	image.name = xstrdup(name_in(label));
 	image.label = xstrdup(label);
 	read_link(walk->repository, label, &image.linked);
-	if (!with_manifest || !published_read(&image, walk->repository, label)) {
+	if (!walk->names_only &&
+	    (!with_manifest || !published_read(&image, walk->repository, label))) {
 		if (!inventory->unclear)
 			inventory->unclear = xstrdup(label);
 		inventory->unclear_flat |= !*image.linked.hex;
@@ -251,18 +257,11 @@ static bool visit_trees(struct walk *walk, const char *name, const char *path, u
 	return !walk->depth;
 }
 
-int inventory_read(struct inventory *inventory, const struct repository *repository,
-		   ducc_error **err)
+static int take_walks(struct walk *walks, size_t n, struct inventory *inventory,
+		      const struct repository *repository, ducc_error **err)
 {
-	struct walk walks[] = {
-		{.from = REPO_METADATA, .visit = visit_metadata},
-		{.from = "", .visit = visit_links},
-		{.from = REPO_FLAT, .visit = visit_trees, .trees = &inventory->flats},
-		{.from = REPO_LAYERS, .visit = visit_trees, .trees = &inventory->layers},
-	};
-
 	*inventory = (struct inventory){NULL};
-	for (size_t i = 0; repository->path && i < ARRAY_LEN(walks); i++) {
+	for (size_t i = 0; repository->path && i < n; i++) {
 		walks[i].inventory = inventory;
 		walks[i].repository = repository;
 		walks[i].n_known = inventory->n_images;
@@ -277,11 +276,36 @@ int inventory_read(struct inventory *inventory, const struct repository *reposit
 	return 0;
 }
 
+int inventory_read(struct inventory *inventory, const struct repository *repository,
+		   ducc_error **err)
+{
+	struct walk walks[] = {
+		{.from = REPO_METADATA, .visit = visit_metadata},
+		{.from = "", .visit = visit_links},
+		{.from = REPO_FLAT, .visit = visit_trees, .trees = &inventory->flats},
+		{.from = REPO_LAYERS, .visit = visit_trees, .trees = &inventory->layers},
+	};
+
+	return take_walks(walks, ARRAY_LEN(walks), inventory, repository, err);
+}
+
+int inventory_read_names(struct inventory *inventory, const struct repository *repository,
+			 ducc_error **err)
+{
+	struct walk walks[] = {
+		{.from = REPO_METADATA, .visit = visit_metadata, .names_only = true},
+		{.from = "", .visit = visit_links, .names_only = true},
+	};
+
+	return take_walks(walks, ARRAY_LEN(walks), inventory, repository, err);
+}
+
 void published_free(struct published *image)
 {
 	free(image->name);
 	free(image->label);
 	free(image->layers);
+	free(image->sizes);
 }
 
 void inventory_free(struct inventory *inventory)

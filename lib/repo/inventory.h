@@ -17,6 +17,7 @@ struct published {
 	struct digest flat, linked;
 	struct digest manifest;
 	struct digest *layers; /* from its manifest */
+	uint64_t *sizes;       /* of their blobs, in bytes; 0: unknown */
 	size_t n_layers;
 };
 
@@ -33,6 +34,9 @@ struct inventory {
 /* Reads the repository; one that does not exist is empty. */
 int inventory_read(struct inventory *inventory, const struct repository *repository,
 		   ducc_error **err);
+/* The same without reading any manifest: only names, labels and where the links lead. */
+int inventory_read_names(struct inventory *inventory, const struct repository *repository,
+			 ducc_error **err);
 void inventory_free(struct inventory *inventory);
 
 /* The image with that label, or NULL. */

@@ -1,0 +1,111 @@
+/* What is known about wanted images: see wishes.h. */
+#include "jobs/wishes.h"
+
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/path.h"
+#include "format/reference.h"
+
+#define LIMIT ((size_t)1 << 28) /* bytes */
+
+static void replace(char **text, const char *by)
+{
+	if (!by)
+		return;
+	free(*text);
+	*text = xstrdup(by);
+}
+
+static void add_list(struct wish *wish, const char *list)
+{
+	char *lists;
+
+	if (!list)
+		return;
+	lists = wish->lists ? format("%s, %s", wish->lists, list) : xstrdup(list);
+	free(wish->lists);
+	wish->lists = lists;
+}
+
+static void add_record(struct strmap *wishes, const ducc_record *record, const char *repository)
+{
+	const char *wanted_in = ducc_record_get(record, "repo");
+	AUTO_REFERENCE reference = {NULL};
+	AUTO_FREE char *name = NULL;
+	struct wish *wish;
+
+	if (wanted_in && strcmp(wanted_in, repository) != 0)
+		return;
+	if (reference_parse_pattern(&reference, ducc_record_reference(record), NULL) < 0)
+		return;
+	name = reference_name(&reference);
+	wish = strmap_get(wishes, name);
+	if (!wish) {
+		wish = xcalloc(1, sizeof(*wish));
+		strmap_put(wishes, name, wish);
+	}
+	add_list(wish, ducc_record_get(record, "list"));
+	replace(&wish->failing, ducc_record_get(record, "failing"));
+	replace(&wish->error, ducc_record_get(record, "error"));
+}
+
+static void read_list(struct strmap *wishes, int directory, const char *name,
+		      const char *repository)
+{
+	AUTO_FREE char *data = NULL;
+	char *line, *rest;
+	size_t len;
+
+	if (path_read(directory, name, LIMIT, &data, &len, NULL) < 0)
+		return;
+	rest = data;
+	while ((line = strsep(&rest, "\n"))) {
+		ducc_record *record = *line && *line != '#' ? ducc_record_parse(line, NULL) : NULL;
+
+		if (record)
+			add_record(wishes, record, repository);
+		ducc_record_free(record);
+	}
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void wishes_read(struct strmap *wishes, const char *store, const char *repository)
+{
+	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_ENTRIES entries = entries_open(root, "wishes");
+	AUTO_FREE char **names = NULL;
+	size_t n = 0, capacity = 0;
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		GROW(names, n, capacity);
+		names[n++] = xstrdup(name);
+	}
+	if (n)
+		qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n; i++) {
+		read_list(wishes, entries.fd, names[i], repository);
+		free(names[i]);
+	}
+}
+
+static void free_wish(void *value)
+{
+	struct wish *wish = value;
+
+	free(wish->lists);
+	free(wish->failing);
+	free(wish->error);
+	free(wish);
+}
+
+void wishes_free(struct strmap *wishes)
+{
+	strmap_free_values(wishes, free_wish);
+}
