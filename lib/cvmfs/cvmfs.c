@@ -5,422 +5,26 @@
  * the files of layers, metadata, links (payload.h).  A commit feeds one `cvmfs_server
  * ingest` with that tar and with the layers, whose tars are in the store.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include "cvmfs/cvmfs.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "base/buffer.h"
-#include "base/entries.h"
 #include "base/mem.h"
-#include "base/path.h"
-#include "content/layer_tar.h"
-#include "content/unpacked.h"
+#include "base/process.h"
+#include "cvmfs/additions.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/chunking.h"
 #include "cvmfs/config.h"
-#include "cvmfs/edit.h"
-#include "cvmfs/ingest.h"
 #include "cvmfs/layer_sender.h"
 #include "cvmfs/log.h"
-#include "cvmfs/mend.h"
 #include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/newest.h"
-#include "cvmfs/payload.h"
-#include "cvmfs/probes.h"
 #include "cvmfs/runner.h"
 #include "cvmfs/stages.h"
 #include "format/repo_paths.h"
-#include "repo/target.h"
-#include "repo/transaction.h"
-
-#define BUNDLES ".cvmfsbundles"
-
-struct cvmfs {
-	struct transaction base;
-	int lock;
-	char *revision; /* published when the transaction began; NULL: unknown */
-	struct payload payload;
-	struct digest *layers; /* new layers, whose tars are sent */
-	size_t n_layers, layers_capacity;
-	struct strset replaced; /* directories of trees that exist already ... */
-	struct mending mending; /* ... and what an ingest cannot replace in them */
-	char **removed;         /* by transaction_remove() */
-	size_t n_removed, removed_capacity;
-	size_t n_splits; /* by transaction_split() */
-	struct probes probes;
-	struct staging staging;
-	struct {
-		size_t layers, removed, splits, probes;
-		struct mending_mark mending;
-		struct staging_mark staging;
-		struct payload_mark payload;
-	} saved;
-	char *log;             /* path of the entry in the log */
-	struct ingest *ingest; /* the open transaction is one of these two */
-	struct edit *edit;
-};
-
-static struct cvmfs *cvmfs_of(struct transaction *transaction)
-{
-	return (struct cvmfs *)transaction;
-}
-
-/* --- layers ----------------------------------------------------------- */
-
-/* Checks for what makes ingest refuse everything. */
-static int check_name(const struct node *node, const struct buffer *path, size_t longest,
-		      ducc_error **err)
-{
-	const struct file *file = node->file;
-
-	if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode)))
-		return error_set(err, "%s: CernVM-FS requires this to be a regular file",
-				 path->data);
-	if (!strcmp(node->name, BUNDLES))
-		return error_set(err, "%s: CernVM-FS reserves this name", path->data);
-	if (path->len > longest)
-		return error_set(err, "%.64s...: path of %zu bytes; CernVM-FS accepts %zu here",
-				 path->data, path->len, longest);
-	return 0;
-}
-
-/* Checks paths, and link targets that have a special meaning in CernVM-FS. */
-static int check_names(struct cvmfs *cvmfs, const char *where, struct tree *tree, ducc_error **err)
-{
-	AUTO_FREE char *mount = mount_spool(cvmfs->base.repository, "rdonly");
-	AUTO_FREE char *above = format("%s/%s/", mount, where); /* ingest looks for each entry */
-	size_t longest = PATH_MAX - 1 - strlen(above);
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
-		const struct file *file = node->file;
-
-		node_path(node, &path);
-		if (check_name(node, &path, longest, err) < 0)
-			return -1;
-		if (file && file->target && strstr(file->target, "$("))
-			context_notice(cvmfs->base.context, DUCC_WARNING,
-				       "%s/%s: symbolic link to %s: clients of CernVM-FS expand "
-				       "$(...)",
-				       where, path.data, file->target);
-	}
-	return 0;
-}
-
-static int complete_layer(struct transaction *transaction, const struct listing_head *head,
-			  struct tree *tree, const struct tree *published, ducc_error **err)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	struct node *root = tree_root(tree);
-	AUTO_FREE char *at = repository_layer_root(transaction->repository, &head->layer);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
-		AUTO_FREE char *name = NULL;
-		int result;
-
-		if (!whiteout && !(node->flags & NODE_IMPLIED && node_is_dir(node)))
-			continue;
-		node_path(node, &path);
-		if (node_is_entry(tree_find(published, path.data)))
-			continue;
-		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
-		result = whiteout ? tarball_whiteout(cvmfs->payload.tarball, name, err)
-				  : tarball_entry(cvmfs->payload.tarball, name, node->file, NULL,
-						  err);
-		if (result < 0)
-			return error_wrap(err, "%s", name);
-	}
-	return payload_add_listing(&cvmfs->payload, head, tree, err);
-}
-
-/* --- trees ------------------------------------------------------------ */
-
-/* Checks that the store has the tar, which the commit sends. */
-static int check_layer_tar(const struct store *store, const struct digest *layer, ducc_error **err)
-{
-	AUTO_CLOSE int fd = unpacked_open_tar(store, layer, err);
-
-	return fd < 0 ? -1 : 0;
-}
-
-/* Sends the content of a published file again. */
-static int add_copy(struct cvmfs *cvmfs, const char *path, const struct file *file,
-		    const char *from, ducc_error **err)
-{
-	AUTO_CLOSE int root = repository_root(cvmfs->base.repository);
-	AUTO_CLOSE int fd = root < 0 ? -1 : path_open_file(root, from);
-	AUTO_PIECES pieces = pieces_of(fd, 0, file->size);
-	struct hasher *hasher = hasher_new();
-	uint8_t sha256[SHA256_SIZE];
-	int result = fd < 0 ? error_errno(err, errno, "%s", from)
-			    : tarball_entry(cvmfs->payload.tarball, path, file, NULL, err);
-
-	while (!result && pieces_next(&pieces)) {
-		hasher_update(hasher, pieces.data, pieces.len);
-		result = tarball_data(cvmfs->payload.tarball, pieces.data, pieces.len, err);
-	}
-	if (!result && pieces.error)
-		result = error_errno(err, pieces.error, "%s", from);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
-	if (!result && memcmp(sha256, file->sha256, sizeof(sha256)) != 0)
-		result = error_set(err, "%s: published content does not match the listing", from);
-	return result;
-}
-
-/* Sends the content of a file that is not published yet, from its layer's tar. */
-static int add_from_tar(struct cvmfs *cvmfs, const char *path, const struct file *file,
-			ducc_error **err)
-{
-	AUTO_CLOSE int fd = unpacked_open_tar(cvmfs->base.store, file->layer, err);
-	AUTO_LAYER_TAR tar = {.reader = NULL};
-	const char *there;
-	int result = 1;
-
-	if (fd < 0)
-		return -1;
-	layer_tar_open(&tar, fd, file->layer);
-	while (result > 0 && (result = layer_tar_next(&tar, &there, err)) > 0)
-		if (tar.has_content && !strcmp(there, file->origin))
-			break;
-	if (!result)
-		return error_set_kind(err, DUCC_CORRUPT, "%s: missing from the layer's tar",
-				      file->origin);
-	if (result < 0 || tarball_entry(cvmfs->payload.tarball, path, file, NULL, err) < 0)
-		return -1;
-	return layer_tar_copy(&tar, file, tarball_sink, cvmfs->payload.tarball, err);
-}
-
-/* Adds an entry of a flat tree with the content of a layer's file. */
-static int add_published(struct cvmfs *cvmfs, const char *path, const struct file *file,
-			 ducc_error **err)
-{
-	struct location location =
-		staging_locate(&cvmfs->staging, file->layer, file->origin, file->size);
-	AUTO_FREE char *from = location.path;
-
-	/* Hard links to files in chunks are impossible. */
-	if (location.kind == LOCATION_STAGED)
-		return add_from_tar(cvmfs, path, file, err);
-	if (location.kind == LOCATION_CHUNKS)
-		return add_copy(cvmfs, path, file, from, err);
-	return tarball_entry(cvmfs->payload.tarball, path, file, from, err);
-}
-
-/*
- * Adds one entry of a tree, unless it is staged.  The tar of a layer contains the rest of
- * the layer, but may have directories after their content: ingest would create those with
- * made-up metadata.
- */
-static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
-		    const struct digest *own, const struct file *special, ducc_error **err)
-{
-	const struct file *file = node->file;
-	AUTO_CONTENT content = {.kind = CONTENT_NONE};
-
-	if (special)
-		return special->target && !special->text
-			       ? tarball_entry(cvmfs->payload.tarball, path, file, special->target,
-					       err)
-			       : 0;
-	if (own && node->needed && node_is_whiteout(node))
-		return tarball_whiteout(cvmfs->payload.tarball, path, err);
-	if (own && !node_is_dir(node))
-		return 0;
-	content = content_of(file, own);
-	switch (content.kind) {
-	case CONTENT_DATA:
-		return payload_add_data(&cvmfs->payload, path, file, content.data, err);
-	case CONTENT_PUBLISHED:
-		if (S_ISREG(file->mode))
-			return add_published(cvmfs, path, file, err);
-		break;
-	case CONTENT_LAYER:
-	case CONTENT_NONE:
-		break;
-	}
-	return tarball_entry(cvmfs->payload.tarball, path, file, content.path, err);
-}
-
-/* Counts a file of a new layer. */
-static void count(struct transaction *transaction, const struct file *file,
-		  const struct file *special)
-{
-	enum way way = !special           ? SENT
-		       : !special->target ? CHUNKED
-		       : special->text    ? GRAFTED
-					  : LINKED;
-
-	amount_add(&transaction->amounts.by[way], (struct amount){1, file->size});
-}
-
-static int add_nodes(struct cvmfs *cvmfs, const char *at, struct tree *tree,
-		     const struct digest *own, const struct staged_tree *staged, ducc_error **err)
-{
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		AUTO_FREE char *name = NULL;
-		const struct file *special;
-
-		node_path(node, &path);
-		special = staged_special(staged, path.data);
-		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
-		if (add_node(cvmfs, name, node, own, special, err) < 0)
-			return error_wrap(err, "%s", name);
-		if (own && node->file && S_ISREG(node->file->mode))
-			count(&cvmfs->base, node->file, special);
-	}
-	return 0;
-}
-
-/* The symbolic link through which a layer with staged files is found. */
-static int add_layer_link(struct cvmfs *cvmfs, const struct digest *layer, ducc_error **err)
-{
-	AUTO_FREE char *path = layer_path(layer, "");
-	char target[] = LAYER_CONTENT;
-	struct file link = {.mode = S_IFLNK | 0777, .mtime = cvmfs->payload.now, .target = target};
-
-	return tarball_entry(cvmfs->payload.tarball, path, &link, NULL, err);
-}
-
-/* Whether the entry of a layer's directory is part of the layer with that root. */
-static bool is_part(const char *name, const char *root)
-{
-	return !strcmp(name, "layerfs") || !strcmp(name, strrchr(root, '/') + 1) ||
-	       !strcmp(name, ".metadata") || !strcmp(name, CATALOG_MARKER);
-}
-
-/* Content that was staged for a layer, but is not where it is found, is removed. */
-static void mend_directory(struct cvmfs *cvmfs, const char *directory, const char *root)
-{
-	AUTO_CLOSE int top = repository_root(cvmfs->base.repository);
-	AUTO_ENTRIES entries = entries_open(top, directory);
-	const char *name;
-
-	while ((name = entries_next(&entries))) {
-		AUTO_FREE char *path = format("%s/%s", directory, name);
-
-		if (!is_part(name, root))
-			mending_remove(&cvmfs->mending, path);
-	}
-}
-
-static void say_replaced(struct cvmfs *cvmfs, const char *directory)
-{
-	struct digest digest;
-	bool flat = repo_tree_at(directory, &digest) == REPO_TREE_FLAT;
-	AUTO_FREE char *listing = flat ? flat_listing(&digest) : layer_listing(&digest);
-	bool ours = repository_has(cvmfs->base.repository, listing);
-
-	context_notice(cvmfs->base.context, ours ? DUCC_INFO : DUCC_WARNING, "%s: %sreplacing it",
-		       directory, ours ? "" : "not published by ducc, or incomplete: ");
-}
-
-/* Prepares to replace a tree that is there: completely, but in place. */
-static void replace_tree(struct cvmfs *cvmfs, const char *directory, const char *root,
-			 struct tree *tree, const struct digest *own)
-{
-	const struct repository *repository = cvmfs->base.repository;
-
-	if (strset_add(&cvmfs->replaced, directory))
-		say_replaced(cvmfs, directory);
-	if (own)
-		mend_directory(cvmfs, directory, root);
-	mending_add(&cvmfs->mending, cvmfs->base.context, repository, root, tree);
-}
-
-static int add_tree(struct transaction *transaction, const char *directory, const char *root,
-		    struct tree *tree, const struct digest *own, ducc_error **err)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	bool replaces = repository_has(transaction->repository, directory) &&
-			!staging_has_published(&cvmfs->staging, directory);
-	AUTO_FREE char *there =
-		replaces && own ? repository_layer_root(transaction->repository, own) : NULL;
-	const struct staged_tree *staged;
-
-	root = there ? there : root;
-	if (replaces)
-		replace_tree(cvmfs, directory, root, tree, own);
-	if (check_names(cvmfs, root, tree, err) < 0 ||
-	    (own && check_layer_tar(transaction->store, own, err) < 0))
-		return -1;
-	if (replaces) /* readers would see what is staged */
-		staged = staging_add_whole(&cvmfs->staging, directory);
-	else
-		staged = own ? staging_add_layer(&cvmfs->staging, directory, tree, own)
-			     : staging_add_flat(&cvmfs->staging, directory, tree);
-	if (payload_add_parents(&cvmfs->payload, root, err) < 0 ||
-	    (own && staged && strcmp(staged->root, root) != 0 &&
-	     add_layer_link(cvmfs, own, err) < 0))
-		return -1;
-	transaction->crowded |= cvmfs->staging.crowded;
-	root = staged ? staged->root : root;
-	if (add_nodes(cvmfs, root, tree, own, staged, err) < 0)
-		return -1;
-	if (own) {
-		GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
-		cvmfs->layers[cvmfs->n_layers++] = *own;
-		probes_add_layer(&cvmfs->probes, root, tree);
-	} else {
-		probes_add_flat(&cvmfs->probes, directory, tree);
-	}
-	return payload_add_catalogs(&cvmfs->payload, directory, root, tree,
-				    own ? layer_listing : flat_listing, err);
-}
-
-static void split(struct transaction *transaction, const char *root, struct tree *tree)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	struct node *top = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	for (struct node *node = top; node; node = tree_next(top, node)) {
-		const struct file *file = node->file;
-		AUTO_FREE char *name = NULL;
-
-		if (!file || !S_ISREG(file->mode) || file->size <= cvmfs->staging.limit)
-			continue;
-		node_path(node, &path);
-		name = format("%s/%s", root, path.data);
-		if (!staging_add_split(&cvmfs->staging, name, file->size))
-			continue;
-		transaction->bytes += file->size;
-		amount_add(&transaction->amounts.by[CHUNKED], (struct amount){1, file->size});
-		transaction->steps++;
-		cvmfs->n_splits++;
-	}
-	if (cvmfs->staging.crowded)
-		context_notice(transaction->context, DUCC_WARNING,
-			       "%s: not all large files are split: there is no space for them in "
-			       "the scratch area",
-			       root);
-	transaction->crowded |= cvmfs->staging.crowded;
-}
-
-static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
-		     const struct content *content, ducc_error **err)
-{
-	struct cvmfs *cvmfs = cvmfs_of(transaction);
-
-	if (payload_add_parents(&cvmfs->payload, path, err) < 0)
-		return -1;
-	if (content->kind == CONTENT_DATA)
-		return payload_add_data(&cvmfs->payload, path, file, content->data, err);
-	if (tarball_entry(cvmfs->payload.tarball, path, file, content->path, err) < 0)
-		return error_wrap(err, "%s", path);
-	return 0;
-}
 
 /* --- removals --------------------------------------------------------- */
 
@@ -694,10 +298,7 @@ static void end(struct transaction *transaction)
 	payload_close(&cvmfs->payload);
 	cleanup_close(&cvmfs->lock);
 	forget(cvmfs->removed, &cvmfs->n_removed, 0);
-	mending_reset(&cvmfs->mending, (struct mending_mark){0});
-	strset_free(&cvmfs->replaced);
-	strset_free(&cvmfs->mending.removals);
-	strmap_free(&cvmfs->mending.directories);
+	mending_free(&cvmfs->mending);
 	free(cvmfs->removed);
 	probes_free(&cvmfs->probes);
 	free(cvmfs->layers);
@@ -810,10 +411,10 @@ const struct target cvmfs_target = {
 	.check_file = chunking_check,
 	.removes_later = true,
 	.begin = begin,
-	.tree = add_tree,
-	.split = split,
-	.complete = complete_layer,
-	.entry = add_entry,
+	.tree = cvmfs_add_tree,
+	.split = cvmfs_split,
+	.complete = cvmfs_complete,
+	.entry = cvmfs_add_entry,
 	.remove = remove_path,
 	.save = save,
 	.restore = restore,

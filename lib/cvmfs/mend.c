@@ -5,12 +5,15 @@
 #include <fcntl.h>
 
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
 #include "content/compare.h"
 #include "content/extract.h"
+#include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
+#include "format/repo_paths.h"
 
 struct look {
 	struct mending *mending;
@@ -51,8 +54,9 @@ static void on_difference(void *ctx, const char *kind, const char *path, const s
 	}
 }
 
-void mending_add(struct mending *mending, struct context *context,
-		 const struct repository *repository, const char *root, struct tree *tree)
+/* Compares what is at `root` with the tree that is to be there. */
+static void compare(struct mending *mending, struct context *context,
+		    const struct repository *repository, const char *root, struct tree *tree)
 {
 	struct look look = {mending, root, tree};
 	struct comparison comparison = {
@@ -63,12 +67,53 @@ void mending_add(struct mending *mending, struct context *context,
 	if (fd >= 0)
 		compare_tree(&comparison, fd, tree);
 	else if (errno != ENOENT)
-		mending_remove(mending, root);
+		strset_add(&mending->removals, root);
 }
 
-void mending_remove(struct mending *mending, const char *path)
+/* Whether the entry of a layer's directory is part of the layer with that root. */
+static bool is_part(const char *name, const char *root)
 {
-	strset_add(&mending->removals, path);
+	return !strcmp(name, "layerfs") || !strcmp(name, strrchr(root, '/') + 1) ||
+	       !strcmp(name, ".metadata") || !strcmp(name, CATALOG_MARKER);
+}
+
+/* Content that was staged for a layer, but is not where it is found, is removed. */
+static void remove_strangers(struct mending *mending, const struct repository *repository,
+			     const char *directory, const char *root)
+{
+	AUTO_CLOSE int top = repository_root(repository);
+	AUTO_ENTRIES entries = entries_open(top, directory);
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *path = format("%s/%s", directory, name);
+
+		if (!is_part(name, root))
+			strset_add(&mending->removals, path);
+	}
+}
+
+static void say_replaced(struct context *context, const struct repository *repository,
+			 const char *directory)
+{
+	struct digest digest;
+	bool flat = repo_tree_at(directory, &digest) == REPO_TREE_FLAT;
+	AUTO_FREE char *listing = flat ? flat_listing(&digest) : layer_listing(&digest);
+	bool ours = repository_has(repository, listing);
+
+	context_notice(context, ours ? DUCC_INFO : DUCC_WARNING, "%s: %sreplacing it", directory,
+		       ours ? "" : "not published by ducc, or incomplete: ");
+}
+
+void mending_add(struct mending *mending, struct context *context,
+		 const struct repository *repository, const char *directory, const char *root,
+		 struct tree *tree, bool is_layer)
+{
+	if (strset_add(&mending->trees, directory))
+		say_replaced(context, repository, directory);
+	if (is_layer)
+		remove_strangers(mending, repository, directory, root);
+	compare(mending, context, repository, root, tree);
 }
 
 bool mending_is_pending(const struct mending *mending)
@@ -130,4 +175,12 @@ void mending_reset(struct mending *mending, struct mending_mark mark)
 		file_unref(mending->directories.values[i]);
 	strset_cut(&mending->removals, mark.removals);
 	strset_cut(&mending->directories.keys, mark.directories);
+}
+
+void mending_free(struct mending *mending)
+{
+	mending_reset(mending, (struct mending_mark){0});
+	strset_free(&mending->trees);
+	strset_free(&mending->removals);
+	strmap_free(&mending->directories);
 }

@@ -14,17 +14,19 @@
 #include "repo/repository.h"
 
 struct mending {
+	struct strset trees;       /* directories of trees that are replaced */
 	struct strset removals;    /* paths of entries to remove */
 	struct strmap directories; /* of struct file, the metadata that they are to have */
 	bool done;                 /* mending_run() has succeeded before */
 };
 
-/* Compares what is at `root` with the tree that is to be there; changes flags of its nodes. */
+/*
+ * Replaces the layer or flat tree in `directory`, which is there: compares what is at `root`, its
+ * root, with the tree that is to be there.  Changes flags of its nodes.
+ */
 void mending_add(struct mending *mending, struct context *context,
-		 const struct repository *repository, const char *root, struct tree *tree);
-
-/* Adds an entry to be removed. */
-void mending_remove(struct mending *mending, const char *path);
+		 const struct repository *repository, const char *directory, const char *root,
+		 struct tree *tree, bool is_layer);
 
 /* True if there is something to do; once done, only for removals: not all metadata may be set. */
 bool mending_is_pending(const struct mending *mending);
@@ -39,5 +41,7 @@ struct mending_mark {
 };
 struct mending_mark mending_mark(const struct mending *mending);
 void mending_reset(struct mending *mending, struct mending_mark mark);
+
+void mending_free(struct mending *mending);
 
 #endif

@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/mount.h"
-#include "cvmfs/repair.h"
+#include "cvmfs/recovery.h"
 
 /* In milliseconds; a transaction that is not noted yet is nobody's if everything is killed. */
 #define TICK_SHORT 2
@@ -164,9 +164,9 @@ static int abort_patiently(struct context *context, const struct repository *rep
 		ducc_error *error = NULL;
 		int ours;
 
-		repair_scratch(repository, NULL); /* if that fails, the abort says why */
-		repair_mount(repository);
-		repair_publishing_lock(repository);
+		recover_scratch(repository, NULL); /* if that fails, the abort says why */
+		recover_mount(repository);
+		recover_publishing_lock(repository);
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
 		ours = journal_is_ours(repository, note);
@@ -197,7 +197,7 @@ int runner_clear_up(struct context *context, const struct repository *repository
 				   repository->name);
 	if (!ours) {
 		if (!is_in_transaction(repository)) /* that of the note is closed */
-			repair_publishing_lock(repository);
+			recover_publishing_lock(repository);
 		journal_remove(repository);
 		return 0;
 	}

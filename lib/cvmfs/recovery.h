@@ -3,8 +3,8 @@
  * the lock of the spool directory (runner.h); the processes of the killed publisher are gone, and
  * the open transaction is its own.
  */
-#ifndef DUCC_REPAIR_H
-#define DUCC_REPAIR_H
+#ifndef DUCC_RECOVERY_H
+#define DUCC_RECOVERY_H
 
 #include "repo/repository.h"
 
@@ -12,19 +12,19 @@
  * Creates the scratch area, which cvmfs_server moves away and creates again at the end of a
  * transaction.  Without it, the mounts cannot be restored.
  */
-int repair_scratch(const struct repository *repository, ducc_error **err);
+int recover_scratch(const struct repository *repository, ducc_error **err);
 
 /*
  * Unmounts the publisher's read-only mount if its client was killed: cvmfs_server can mount it
  * again, but not in the place of the dead one.  Without root's privileges, it does nothing.
  */
-void repair_mount(const struct repository *repository);
+void recover_mount(const struct repository *repository);
 
 /*
  * Removes the lock of cvmfs_server's publishing if nobody but clients holds it: without systemd,
  * a client that cvmfs_server has mounted inherits the lock, and keeps it if cvmfs_server is
  * killed before it removes the file.
  */
-void repair_publishing_lock(const struct repository *repository);
+void recover_publishing_lock(const struct repository *repository);
 
 #endif

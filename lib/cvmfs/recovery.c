@@ -1,5 +1,5 @@
-/* Repairs of a publisher's spool directory: see repair.h. */
-#include "cvmfs/repair.h"
+/* Repairs of a publisher's spool directory: see recovery.h. */
+#include "cvmfs/recovery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define CLIENT "cvmfs2"
 #define SERVERS "cvmfs_" /* cvmfs_server, cvmfs_publish, cvmfs_swissknife ... */
 
-int repair_scratch(const struct repository *repository, ducc_error **err)
+int recover_scratch(const struct repository *repository, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_spool(repository, SCRATCH);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -36,7 +36,7 @@ int repair_scratch(const struct repository *repository, ducc_error **err)
 	return 0;
 }
 
-void repair_mount(const struct repository *repository)
+void recover_mount(const struct repository *repository)
 {
 	AUTO_FREE char *path = mount_spool(repository, "rdonly");
 	struct stat st;
@@ -100,7 +100,7 @@ static bool somebody_may_hold(const struct stat *lock)
 	return false;
 }
 
-void repair_publishing_lock(const struct repository *repository)
+void recover_publishing_lock(const struct repository *repository)
 {
 	AUTO_FREE char *path = mount_spool(repository, PUBLISHING);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,0 +1,53 @@
+/* Names that CernVM-FS accepts: see names.h. */
+#include "cvmfs/names.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "cvmfs/catalogs.h"
+#include "cvmfs/mount.h"
+
+#define BUNDLES ".cvmfsbundles"
+
+/* Checks for what makes ingest refuse everything. */
+static int check_name(const struct node *node, const struct buffer *path, size_t longest,
+		      ducc_error **err)
+{
+	const struct file *file = node->file;
+
+	if (!strcmp(node->name, CATALOG_MARKER) && !(file && S_ISREG(file->mode)))
+		return error_set(err, "%s: CernVM-FS requires this to be a regular file",
+				 path->data);
+	if (!strcmp(node->name, BUNDLES))
+		return error_set(err, "%s: CernVM-FS reserves this name", path->data);
+	if (path->len > longest)
+		return error_set(err, "%.64s...: path of %zu bytes; CernVM-FS accepts %zu here",
+				 path->data, path->len, longest);
+	return 0;
+}
+
+int names_accepted(struct context *context, const struct repository *repository, const char *where,
+		   struct tree *tree, ducc_error **err)
+{
+	AUTO_FREE char *mount = mount_spool(repository, "rdonly");
+	AUTO_FREE char *above = format("%s/%s/", mount, where); /* ingest looks for each entry */
+	size_t longest = PATH_MAX - 1 - strlen(above);
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
+		const struct file *file = node->file;
+
+		node_path(node, &path);
+		if (check_name(node, &path, longest, err) < 0)
+			return -1;
+		if (file && file->target && strstr(file->target, "$("))
+			context_notice(context, DUCC_WARNING,
+				       "%s/%s: symbolic link to %s: clients of CernVM-FS expand "
+				       "$(...)",
+				       where, path.data, file->target);
+	}
+	return 0;
+}
