@@ -221,18 +221,63 @@ ok "... the repository is sound" cvmfs_server check $n
 exec 9</
 flock 9
 [ -d /cvmfs ] || { mkdir /cvmfs; at_exit "rmdir /cvmfs"; }
-on_client() { # NAME IMAGE FILE
+on_client() { # NAME IMAGE FILE...
 	# shellcheck disable=SC2016 # for the inner shell
 	unshare -m --propagation private sh -ec '
 		mount -t tmpfs tmpfs /cvmfs
-		mkdir "/cvmfs/$2"
-		mount --bind "$(readlink -f "$1")" "/cvmfs/$2"
-		top=$3 tmp=$4
+		tree=$(readlink -f "$1") top=$2 tmp=$3 store=/cvmfs/$4/podmanStore image=$5
+		mkdir "/cvmfs/$4"
+		mount --bind "$tree" "/cvmfs/$4"
 		. "$top/t/podman.sh"
-		podman_run "/cvmfs/$2/podmanStore" "$5" /bin/busybox cat "$6"' \
-		sh "$tmp/sys/cvmfs/$1" "$1" "$top" "$tmp" "$2" "$3"
+		shift 5
+		podman_run "$store" "$image" /bin/busybox cat "$@"' \
+		sh "$tmp/sys/cvmfs/$1" "$top" "$tmp" "$@"
 }
 is "... and podman runs them there" "$(on_client $n localhost/two:latest /more 2>&1)" more
+
+# Podman up to 4.3 stacks no more than 128 layers, in one page of mount options.
+{
+	printf 'layer plain\ndir ./\ndir bin\nfile bin/busybox mode=0755 from=%s\n' "$(command -v busybox)"
+	seq 127 | sed 's|.*|layer plain\nfile last data=&|'
+} | image deep
+ducc-fetch -q -s "$S" "oci:$tmp/odd:deep" | ducc-unpack -q -s "$S" >"$tmp/deep"
+ok "an image of 128 layers" ducc-publish -q -s "$S" -r $n <"$tmp/deep"
+is "... podman runs it as well" "$(on_client $n localhost/deep:latest /last 2>&1)" 127
+no_differences $n
+
+# Earlier versions gave longer names to layers.
+perl -MDigest::SHA=sha256 -e '
+	chdir shift or die;
+	my %name;
+	for my $id (map { m|([^/]{64})/link$| } glob "*/link") {
+		my $letters = join "", "A" .. "Z", 2 .. 7;
+		my $name = join "", map { substr $letters, $_ % 32, 1 } unpack "C26", sha256 $id;
+		my ($old) = do { open my $f, "<", "$id/link" or die; <$f> =~ m|([^/]+)$| };
+		$name{$old} = $name;
+		rename "l/$old", "l/$name" or die;
+		open my $f, ">", "$id/link" or die;
+		print $f $name;
+	}
+	for my $file (glob "*/lower") {
+		my $text = do { open my $f, "<", $file or die; <$f> };
+		open my $f, ">", $file or die;
+		print $f join ":", map { m|([^/]+)$|; "l/$name{$1}" } split /:/, $text;
+	}' "$tmp/sys/cvmfs/$n/podmanStore/overlay"
+(cd "$tmp/sys/cvmfs/$n" && rm .l podmanStore/ducc-links && sed -i 's/,"ducc-link":"[^"]*"//' podmanStore/overlay-layers/layers.json)
+is "a store of an earlier version: podman runs what is there" "$(on_client $n localhost/two:latest /more 2>&1)" more
+no_differences $n
+umoci tag --image "$L:two" three
+add_layer "$L:three" "$tmp/owned"
+ducc-fetch -q -s "$S" "oci:$L:three" | ducc-unpack -q -s "$S" >"$tmp/three"
+ok "... an image is published with layers of those" ducc-publish -q -s "$S" -r $n <"$tmp/three"
+is "... and runs" "$(on_client $n localhost/three:latest /more /owned/file 2>&1)" "more
+mine"
+is "... podman still runs what was there" "$(on_client $n localhost/two:latest /more 2>&1)" more
+is "... the new layer has a short name" "$(find "$tmp/sys/cvmfs/$n/podmanStore/overlay/l" -mindepth 1 -name "?" | wc -l)" 1
+no_differences $n
+ok "... images are removed" ducc-gc -f -q -g 0 -s "$S" -r $n --keep http://localhost/three:latest
+no_differences $n
+is "... with the names of their layers" "$(ls "$tmp/sys/cvmfs/$n/podmanStore/overlay/l" | wc -l)" 6
 
 no_differences "$tmp/repo" $n
 

@@ -41,9 +41,10 @@ gc() { # DAY OPTION...: with the records on standard input
 	shift
 	DUCC_CLOCK=$((start + gc_day * day)) ducc-gc -s "$S" -r "$repo" "$@"
 }
-content() { # what there is, without what tells the history
+content() { # what there is, without what tells the history, as do the numbers of Podman's layers
 	(cd "$R" && find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
-		! -path './podmanStore/*.lock' ! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
+		! -path './podmanStore/*.lock' ! -path './podmanStore/overlay-layers/*' ! -path './podmanStore/overlay/*/l[io]*' \
+		! -path './podmanStore/overlay/l/*' ! -path ./podmanStore/ducc-links ! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
 		\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort)
 }
 scheduled() {

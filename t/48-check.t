@@ -219,6 +219,11 @@ for kind in directory cvmfs; do
 		"jq 'del(.[0])' $p/overlay-layers/layers.json >x; mv x $p/overlay-layers/layers.json"
 	fault "Podman's list is damaged" list $p/overlay-images/images.json "echo '[' >$p/overlay-images/images.json"
 	fault "Podman lacks the short names" missing "$p/overlay/l/.*" "rm $p/overlay/l/*"
+	fault "Podman lacks the way to them" missing .l "rm .l"
+	[ $kind = directory ] || {
+		fault "Podman lacks the number of them" missing $p/ducc-links "rm $p/ducc-links"
+		fault "it is damaged" content $p/ducc-links "echo many >$p/ducc-links"
+	}
 	fault "Podman lacks what is below a layer" missing "$p/overlay/.*/lower" "rm $p/overlay/*/lower"
 	fault "Podman's layers are others" link "$p/overlay/.*/diff" "for i in $p/overlay/*/diff; do ln -sfn nowhere \$i; done"
 	fault "Podman lacks a manifest" missing "$p/overlay-images/.*/manifest" "rm $p/overlay-images/*/manifest"

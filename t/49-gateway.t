@@ -69,11 +69,12 @@ newest() {
 	newest_in=$tmp/sys1/var/spool/cvmfs/$n/revisions
 	echo "$newest_in/$(readlink "$newest_in/newest")/tree"
 }
-content() { # ROOT: without what tells the history
+content() { # ROOT: without what tells the history, as do the numbers of Podman's layers
 	(
 		cd "$1"
 		find . ! -name .cvmfscatalog ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json \
-			! -path './podmanStore/*.lock' ! -path './podmanStore/overlay-*/*s.json' \
+			! -path './podmanStore/*.lock' ! -path './podmanStore/overlay-*/*s.json' ! -path './podmanStore/overlay/*/l[io]*' \
+			! -path './podmanStore/overlay/l/*' ! -path ./podmanStore/ducc-links \
 			! \( -type d \( -path './.[fl]*/??' -o -path './.metadata/.flat/??' \) \) \
 			\( -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' \) | sort
 		jq -r '.[] | .id, .names[]?' podmanStore/overlay-*/*s.json | sort

@@ -13,6 +13,7 @@
 #define REPO_METADATA ".metadata"
 #define REPO_MULTIARCH ".multiarch"
 #define REPO_PODMAN "podmanStore"
+#define REPO_PODMAN_LINKS ".l" /* short: see podman_links.h */
 #define REPO_SCHEDULE REPO_METADATA "/remove-schedule.json"
 
 /* ".layers/xx/HEX", the directory of the layer whose blob has that digest. */

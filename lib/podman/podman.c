@@ -2,6 +2,7 @@
 #include "podman/podman.h"
 
 #include "base/mem.h"
+#include "podman/podman_links.h"
 #include "podman/podman_name.h"
 #include "repo/target.h"
 
@@ -152,6 +153,7 @@ struct podman *podman_open(const struct repository *repository, ducc_error **err
 	if (!podman)
 		return NULL;
 	podman->root = repository->target->root(repository);
+	podman_links_read(podman);
 	podman->layers.changed = !repository_has(repository, PODMAN_LAYERS);
 	cJSON_ArrayForEach(entry, podman->images.entries)
 	{
@@ -166,6 +168,7 @@ struct podman *podman_new(const struct repository *repository)
 	struct podman *podman = new (repository);
 
 	podman->root = repository->target->root(repository);
+	podman_links_read(podman);
 	podman->images.entries = json_array();
 	podman->layers.entries = json_array();
 	podman->images.changed = podman->layers.changed = true;
@@ -237,6 +240,16 @@ static int mend_manifests(const struct podman *podman, struct transaction *trans
 	return 0;
 }
 
+static int save_layers(const struct podman *podman, struct transaction *transaction,
+		       ducc_error **err)
+{
+	AUTO_FREE char *count = podman_links_count(podman);
+
+	if (count && transaction_add_file(transaction, PODMAN_COUNT, count, strlen(count), err) < 0)
+		return -1;
+	return podman_list_save_layers(podman->layers.entries, transaction, err);
+}
+
 int podman_save(const struct podman *podman, struct transaction *transaction, ducc_error **err)
 {
 	if (!podman->images.changed && !podman->again)
@@ -246,8 +259,7 @@ int podman_save(const struct podman *podman, struct transaction *transaction, du
 			return -1;
 	if (mend_manifests(podman, transaction, err) < 0)
 		return -1;
-	if ((podman->layers.changed || podman->again) &&
-	    podman_list_save_layers(podman->layers.entries, transaction, err) < 0)
+	if ((podman->layers.changed || podman->again) && save_layers(podman, transaction, err) < 0)
 		return -1;
 	return podman_list_save_images(podman->images.entries, transaction, err);
 }

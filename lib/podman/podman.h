@@ -7,7 +7,8 @@
  *                                 chain ID if an image with another manifest has that digest
  *   overlay-layers/layers.json    the layers; ID is a chain ID, which depends on the base
  *   overlay/ID/{diff,link,lower}  a layer: link to its files, its short name, those below it
- *   overlay/l/SHORT               link to the layer with that short name
+ *   overlay/l/SHORT               link to the layer with that short name: podman_links.h
+ *   ducc-links                    how many short names were given, if they are numbers
  *
  * The same images in the same order result in the same bytes; nothing depends on the
  * clock.  Entries added by others (the original ducc, Podman) are kept, except that a name
@@ -63,7 +64,9 @@ struct podman {
 	cJSON *detached;       /* images to which by_name may still refer */
 	struct podman_output *outputs;
 	size_t n, capacity;
-	bool again; /* an image was added again: the lists may differ from what is published */
+	uint64_t links; /* how many short names were given, if they are numbers */
+	bool linked;    /* REPO_PODMAN_LINKS is among the outputs */
+	bool again;     /* an image was added again: the lists may differ from what is published */
 };
 
 /* Reads and indexes the published lists, in which several images may have the same name. */

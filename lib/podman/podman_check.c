@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "content/compare.h"
 #include "podman/podman_add.h"
+#include "podman/podman_links.h"
 #include "podman/podman_name.h"
 
 struct checking {
@@ -88,6 +89,20 @@ static void check_image(struct checking *checking, size_t i)
 		differs(checking, i, DIFFERS_LIST, PODMAN_LAYERS, image->name, NULL);
 	for (; checking->outputs < podman->n; checking->outputs++)
 		check_output(checking, i, &podman->outputs[checking->outputs]);
+}
+
+/* The number of short names, with the first image: any that is published again writes it. */
+static void check_count(const struct checking *checking)
+{
+	const struct repository *repository = checking->check->repository;
+	AUTO_FREE char *count = podman_links_count(checking->podman);
+
+	if (!checking->n || !count || !repository_has(repository, REPO_PODMAN_LINKS) ||
+	    repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))
+		return;
+	differs(checking, 0,
+		repository_has(repository, PODMAN_COUNT) ? DIFFERS_CONTENT : DIFFERS_MISSING,
+		PODMAN_COUNT, NULL, NULL);
 }
 
 /* --- the rest --------------------------------------------------------- */
@@ -206,6 +221,7 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 		ducc_error_free(err);
 		return;
 	}
+	check_count(&checking);
 	for (size_t i = 0; i < n; i++)
 		check_image(&checking, i);
 	if (inventory)

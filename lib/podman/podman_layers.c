@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "podman/podman_links.h"
 
 struct digest podman_chain_id(const char *parent, const struct digest *diff_id)
 {
@@ -11,20 +12,11 @@ struct digest podman_chain_id(const char *parent, const struct digest *diff_id)
 	return *parent ? digest_of(chain, strlen(chain)) : *diff_id;
 }
 
-/* "l/SHORT", a layer's name in `lower`: 130 bits, as in containers/storage. */
-static char *short_name(const struct digest *id)
+static const cJSON *entry_of(const struct podman *podman, const struct digest *id)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-	struct hasher *hasher = hasher_new();
-	uint8_t sha256[SHA256_SIZE];
-	char name[] = "l/00000000000000000000000000";
+	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id->hex);
 
-	hasher_update(hasher, id->hex, DIGEST_HEX_LEN);
-	hasher_final(hasher, sha256);
-	hasher_free(hasher);
-	for (size_t i = 0; name[i + 2]; i++)
-		name[i + 2] = letters[sha256[i] % 32];
-	return xstrdup(name);
+	return layer->entry;
 }
 
 /*
@@ -32,19 +24,20 @@ static char *short_name(const struct digest *id)
  * the uppermost is listed: it hides the others completely, and overlayfs does not accept a
  * directory twice.
  */
-static char *lower_text(const struct podman_image *image, size_t i, const struct digest *ids)
+static char *lower_text(const struct podman *podman, const struct podman_image *image, size_t i,
+			const struct digest *ids)
 {
 	const struct digest *diff_ids = image->config->diff_ids;
 	struct buffer lower = {0};
 
 	for (size_t j = i; j-- > 0;) {
-		AUTO_FREE char *name = short_name(&ids[j]);
+		AUTO_FREE char *text = podman_links_lower(podman, entry_of(podman, &ids[j]));
 		size_t above = j + 1;
 
 		while (above <= i && !digest_equal(&diff_ids[above], &diff_ids[j]))
 			above++;
 		if (above > i)
-			buffer_addf(&lower, "%s%s", lower.len ? ":" : "", name);
+			buffer_addf(&lower, "%s%s", lower.len ? ":" : "", text);
 	}
 	return buffer_steal(&lower);
 }
@@ -108,18 +101,23 @@ static void list_layer(struct podman *podman, const struct podman_image *image, 
 	json_set_string(entry, PODMAN_BLOB, image->manifest->layers[i].digest.hex);
 	if (image->unpacked && image->unpacked[i])
 		json_set_size(entry, "diff-size", image->unpacked[i]);
+	podman_links_name(podman, entry);
 	podman_append_layer(podman, entry);
 }
 
-/* The link named in `lower`.  A listed layer may have another one, created by others. */
+/* The links that `lower` relies on.  A listed layer may have another one, created by others. */
 static void link_layer(struct podman *podman, const struct digest *id)
 {
 	struct listed_layer *layer = strmap_get(&podman->layers.by_id, id->hex);
-	AUTO_FREE char *name = short_name(id);
+	AUTO_FREE char *name = podman_links_file(layer->entry);
 	AUTO_FREE char *target = format("../%s/diff", id->hex);
 
+	if (!podman->linked && json_member(layer->entry, PODMAN_LINK)) {
+		podman_add_link(podman, xstrdup(REPO_PODMAN_LINKS), PODMAN_OVERLAY "/l");
+		podman->linked = true;
+	}
 	if (!layer->linked)
-		podman_add_link(podman, format(PODMAN_OVERLAY "/%s", name), target);
+		podman_add_link(podman, format(PODMAN_OVERLAY "/l/%s", name), target);
 	layer->linked = true;
 }
 
@@ -131,12 +129,11 @@ static void add_layer_files(struct podman *podman, const struct podman_image *im
 	AUTO_FREE char *directory = format(PODMAN_OVERLAY "/%s", ids[i].hex);
 	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");
 	AUTO_FREE char *target = format("%s/%s", root, layerfs);
-	AUTO_FREE char *name = short_name(&ids[i]);
-	AUTO_FREE char *lower = lower_text(image, i, ids);
-	const char *short_id = name + strlen("l/");
+	AUTO_FREE char *link = podman_links_link(podman, entry_of(podman, &ids[i]));
+	AUTO_FREE char *lower = lower_text(podman, image, i, ids);
 
 	podman_add_link(podman, format("%s/diff", directory), target);
-	podman_add_file(podman, format("%s/link", directory), short_id, strlen(short_id));
+	podman_add_file(podman, format("%s/link", directory), link, strlen(link));
 	if (*lower)
 		podman_add_file(podman, format("%s/lower", directory), lower, strlen(lower));
 }

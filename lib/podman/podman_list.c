@@ -41,7 +41,8 @@ static int check_strings(const cJSON *entry, const char *key, ducc_error **err)
 /* Checks the types of all members of images and layers that are used here. */
 static int check_entry(const cJSON *entry, ducc_error **err)
 {
-	static const char *const strings[] = {"layer", "parent", "diff-digest", PODMAN_BLOB};
+	static const char *const strings[] = {"layer", "parent", "diff-digest", PODMAN_BLOB,
+					      PODMAN_LINK};
 	const cJSON *object;
 	const char *value;
 

@@ -16,8 +16,12 @@
 #define PODMAN_LAYERS PODMAN_LAYER_DIRECTORY "/layers.json"
 #define PODMAN_OVERLAY REPO_PODMAN "/overlay"
 
-/* The member of a layer in layers.json that names its blob.  Podman ignores it. */
+/* How many short names were given: podman_links.h. */
+#define PODMAN_COUNT REPO_PODMAN "/ducc-links"
+
+/* Members of a layer in layers.json: its blob, and its short name.  Podman ignores them. */
 #define PODMAN_BLOB "ducc-blob"
+#define PODMAN_LINK "ducc-link"
 
 /* Reads one of the published lists; one that does not exist is empty. */
 cJSON *podman_list_read(const struct repository *repository, const char *path, ducc_error **err);

@@ -4,9 +4,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "podman/podman.h"
+#include "podman/podman_links.h"
 #include "podman/podman_name.h"
-
-#define SHORT_NAME_LIMIT 64 /* bytes */
 
 /* Marks of layers. */
 enum {
@@ -110,15 +109,13 @@ static void mark_below(const struct strmap *layers, unsigned as)
 }
 
 /* Removes the link to a layer, whose name is in the layer's own directory. */
-static int remove_link(const struct removal *removal, const char *directory, ducc_error **err)
+static int remove_link(const struct removal *removal, const char *id, ducc_error **err)
 {
-	AUTO_FREE char *file = format("%s/link", directory), *name = NULL, *link = NULL;
-	size_t len = 0;
+	AUTO_FREE char *name = NULL, *link = NULL;
 
-	if (repository_read(removal->transaction->repository, file, SHORT_NAME_LIMIT, &name, &len,
-			    err) < 0)
+	if (podman_links_find(removal->transaction->repository, id, &name, err) < 0)
 		return -1;
-	if (!len || len != strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
+	if (!name)
 		return 0;
 	link = format(PODMAN_OVERLAY "/l/%s", name);
 	return transaction_remove(removal->transaction, link, err);
@@ -138,7 +135,7 @@ static int remove_layers(const struct removal *removal, ducc_error **err)
 
 		if (layer->marks != CANDIDATE || !digest_is_hex(id))
 			continue;
-		if (remove_link(removal, directory, err) < 0 ||
+		if (remove_link(removal, id, err) < 0 ||
 		    transaction_remove(removal->transaction, directory, err) < 0)
 			return -1;
 		podman_detach_layer(removal->podman, layer);

@@ -296,12 +296,18 @@ static char *place_in_tree(const struct directory *directory, const char *path)
 		       : NULL;
 }
 
+/* True for a link that is the name of an image.  Podman's must exist before its lists do. */
+static bool is_public_name(const char *path, const struct file *file)
+{
+	return S_ISLNK(file->mode) && strcmp(path, REPO_PODMAN_LINKS) != 0 &&
+	       strncmp(path, REPO_PODMAN "/", strlen(REPO_PODMAN "/")) != 0;
+}
+
 static int add_entry(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
 	AUTO_FREE char *inside = place_in_tree(directory, path), *name = NULL;
-	bool is_link = S_ISLNK(file->mode);
 	int at = staging(directory, err);
 
 	if (at < 0)
@@ -316,11 +322,7 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 	name = new_name(directory);
 	if (make_entry(directory, at, name, file, content, err) < 0)
 		return error_wrap(err, "%s", path);
-	/* Podman's links are not names: they must exist before its list of images does. */
-	add_step(directory, PLAN_RENAME,
-		 is_link && strncmp(path, REPO_PODMAN "/", strlen(REPO_PODMAN "/")) != 0 ? NAMES
-											 : FIRST,
-		 name, path);
+	add_step(directory, PLAN_RENAME, is_public_name(path, file) ? NAMES : FIRST, name, path);
 	return 0;
 }
 

@@ -1,0 +1,140 @@
+/* The short names of layers in Podman's store: see podman_links.h. */
+#include "podman/podman_links.h"
+
+#include "base/buffer.h"
+#include "base/mem.h"
+
+#define ROOT "../../../../../../../../../.." /* from wherever a store may be */
+#define HASHED 12                            /* letters of a name derived from an ID: 72 bits */
+#define HASHED_EARLIER 26                    /* 130 bits, as in containers/storage */
+#define LINK_LIMIT 8192                      /* bytes */
+
+static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+static const char letters_earlier[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/* A name of `len` letters, at most SHA256_SIZE, derived from an ID. */
+static char *hashed(const char *id, const char *alphabet, size_t len)
+{
+	struct hasher *hasher = hasher_new();
+	uint8_t sha256[SHA256_SIZE];
+	char *name = xcalloc(len + 1, 1);
+
+	hasher_update(hasher, id, strlen(id));
+	hasher_final(hasher, sha256);
+	hasher_free(hasher);
+	for (size_t i = 0; i < len; i++)
+		name[i] = alphabet[sha256[i] % strlen(alphabet)];
+	return name;
+}
+
+/* A number in base 64. */
+static char *numbered(uint64_t number)
+{
+	char name[12];
+	char *p = name + sizeof(name) - 1;
+
+	*p = '\0';
+	do {
+		*--p = letters[number % 64];
+		number /= 64;
+	} while (number);
+	return xstrdup(p);
+}
+
+static bool is_name(const char *name)
+{
+	return *name && !name[strspn(name, letters)];
+}
+
+/* The member of a layer; NULL: it was listed by an earlier version, or by others. */
+static const char *short_name(const cJSON *layer)
+{
+	const char *name = podman_list_text(layer, PODMAN_LINK);
+
+	return is_name(name) ? name : NULL;
+}
+
+/* --- numbers ---------------------------------------------------------- */
+
+void podman_links_read(struct podman *podman)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+
+	if (repository_read(podman->repository, PODMAN_COUNT, LINK_LIMIT, &text, &len, NULL) == 1)
+		podman->links = strtoull(text, NULL, 10);
+}
+
+char *podman_links_count(const struct podman *podman)
+{
+	return podman->root ? format("%" PRIu64 "\n", podman->links) : NULL;
+}
+
+/* The next number for which there is no link. */
+static char *next_number(struct podman *podman)
+{
+	for (;;) {
+		AUTO_FREE char *name = numbered(podman->links++);
+		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
+
+		if (!repository_has(podman->repository, path))
+			return STEAL(name);
+	}
+}
+
+/* --- names ------------------------------------------------------------ */
+
+int podman_links_find(const struct repository *repository, const char *id, char **file,
+		      ducc_error **err)
+{
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/link", id), *text = NULL;
+	const char *slash;
+	size_t len = 0;
+
+	*file = NULL;
+	if (repository_read(repository, path, LINK_LIMIT, &text, &len, err) < 0)
+		return -1;
+	slash = len ? strrchr(text, '/') : NULL;
+	if (len && is_name(slash ? slash + 1 : text))
+		*file = xstrdup(slash ? slash + 1 : text);
+	return 0;
+}
+
+void podman_links_name(struct podman *podman, cJSON *layer)
+{
+	const char *id = podman_list_text(layer, "id");
+	AUTO_FREE char *name = NULL;
+
+	podman_links_find(podman->repository, id, &name, NULL);
+	if (!name || strlen(name) > HASHED) {
+		free(name);
+		name = podman->root ? next_number(podman) : hashed(id, letters, HASHED);
+	}
+	json_set_string(layer, PODMAN_LINK, name);
+}
+
+char *podman_links_file(const cJSON *layer)
+{
+	const char *name = short_name(layer);
+
+	return name ? xstrdup(name)
+		    : hashed(podman_list_text(layer, "id"), letters_earlier, HASHED_EARLIER);
+}
+
+char *podman_links_lower(const struct podman *podman, const cJSON *layer)
+{
+	AUTO_FREE char *name = podman_links_file(layer);
+
+	if (!short_name(layer))
+		return format("l/%s", name);
+	return podman->root ? format(ROOT "%s/" REPO_PODMAN_LINKS "/%s", podman->root, name)
+			    : format("../../" REPO_PODMAN_LINKS "/%s", name);
+}
+
+char *podman_links_link(const struct podman *podman, const cJSON *layer)
+{
+	AUTO_FREE char *lower = podman_links_lower(podman, layer);
+
+	/* Podman prepends "l/" to it. */
+	return short_name(layer) ? format("../%s", lower) : xstrdup(lower + strlen("l/"));
+}
