@@ -146,25 +146,61 @@ static int follow_entry(struct placing *placing, const struct node *node, const 
 	return 0;
 }
 
-static int place(struct placing *placing, struct node *node, ducc_error **err)
+static bool has_detour(const struct node *node)
 {
-	bool detour = node->detour && node->detour->name;
+	return node->detour && node->detour->name;
+}
+
+/* Sets *where to the place of an entry, allocated, among those that have been placed. */
+static int find_place(struct placing *placing, const struct node *node, char **where,
+		      ducc_error **err)
+{
 	AUTO_FOLLOWED followed = {NULL};
-	const char *name, *where;
-	struct node *there;
+	const char *name;
 
 	node_path(node, &placing->path);
-	name = detour ? node->detour->name : placing->path.data;
+	name = has_detour(node) ? node->detour->name : placing->path.data;
 	if (follow_entry(placing, node, name, &followed, err) < 0)
 		return error_wrap(err, "%s", name);
-	where = followed.path ? followed.path : name;
-	there = make_node(placing->view.layer, where);
-	if (!is_certain(placing, &followed, detour) || !is_free(there, node))
+	if (!is_certain(placing, &followed, has_detour(node)))
 		return unknown(name, err);
+	*where = followed.path ? STEAL(followed.path) : xstrdup(name);
+	return 0;
+}
+
+static int place(struct placing *placing, const struct node *node, ducc_error **err)
+{
+	AUTO_FREE char *where = NULL;
+	struct node *there;
+
+	if (find_place(placing, node, &where, err) < 0)
+		return -1;
+	there = make_node(placing->view.layer, where);
+	if (!is_free(there, node))
+		return unknown(where, err);
 	if (strcmp(where, placing->path.data) != 0)
 		differences_add(placing->differences, DIFFERENT_PLACE, where);
 	put(there, node);
 	return 0;
+}
+
+static bool is_put(const struct node *there, const struct node *node)
+{
+	unsigned marks = NODE_WHITEOUT | NODE_OPAQUE;
+	bool listed = node->file && !(node->flags & NODE_IMPLIED);
+
+	return there && (there->flags & marks) == (node->flags & marks) &&
+	       (!listed || there->file == node->file) && !there->lower_link == !node->lower_link;
+}
+
+/* Entries that were placed later must not have changed the place. */
+static int check_place(struct placing *placing, const struct node *node, ducc_error **err)
+{
+	AUTO_FREE char *where = NULL;
+
+	if (find_place(placing, node, &where, err) < 0)
+		return -1;
+	return is_put(tree_find(placing->view.layer, where), node) ? 0 : unknown(where, err);
 }
 
 /* Hard links into lower layers must not lead to what this layer has. */
@@ -194,16 +230,18 @@ static int place_all(struct placing *placing, struct tree *layer, ducc_error **e
 
 	for (int detours = 0; detours < 2; detours++) {
 		for (struct node *node = root; node; node = tree_next(root, node)) {
-			bool detour = node->detour && node->detour->name;
-
 			if (node->flags & NODE_FIXED) {
 				node_path(node, &placing->path);
 				return unknown(placing->path.len ? placing->path.data : "/", err);
 			}
-			if (is_own(node) && detour == detours && place(placing, node, err) < 0)
+			if (is_own(node) && has_detour(node) == detours &&
+			    place(placing, node, err) < 0)
 				return -1;
 		}
 	}
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (is_own(node) && check_place(placing, node, err) < 0)
+			return -1;
 	return 0;
 }
 
