@@ -330,7 +330,7 @@ echo "$registry/$app:1.1*" >"$tmp/list"
 status=0
 ducc-wish "$tmp/list" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>"$tmp/said" || status=$?
 is "what is no image among the tags of a wildcard is skipped" "$status $(sed 's/@.*//' "$tmp/records" | tr '\n' ' ')" \
-	"0 http://$registry/$app:1.1 http://$registry/$app:1.10 # not an image: http://$registry/$app:1.1-chart "
+	"0 http://$registry/$app:1.1 # not an image: http://$registry/$app:1.1-chart http://$registry/$app:1.10 "
 is "... with a warning" "$(cat "$tmp/said")" \
 	"ducc-fetch: warning: http://$registry/$app:1.1-chart: skipped: manifest: an artifact, not a container image (config is application/vnd.cncf.helm.config.v1+json)"
 fails "... by itself it is an error" ducc-fetch -s "$tmp/store" "$registry/$app:1.1-chart"
@@ -382,7 +382,7 @@ END
 	cat "$tmp/forms" "$tmp/broken" | sed "s,^\([^$tab]*\)$tab\(.*\),:/v2/\1/tags/list '\2';,"
 	cat <<-'END'
 		}
-		map $arg_p $tags { 2 '"3","4"'; default '"1","2"'; }
+		map $arg_p $tags { 2 '"2","10"'; default '"3","1"'; }
 		server {
 			@LISTEN@
 			default_type application/json;
@@ -395,8 +395,8 @@ start_nginx <"$tmp/pages"
 cut -f1 "$tmp/forms" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"
 while read -r form link; do
-	is "the next page is found: $link" \
-		"$(cut -f1 "$tmp/records" | sed -n "s,^http://$nginx/$form:,,p" | tr '\n' ' ')" "1 2 3 4 "
+	is "the next page is found, and tags are in order: $link" \
+		"$(cut -f1 "$tmp/records" | sed -n "s,^http://$nginx/$form:,,p" | tr '\n' ' ')" "1 10 2 3 "
 done <"$tmp/forms"
 cut -f1 "$tmp/broken" | sed "s,.*,$nginx/&:*," >"$tmp/list"
 wish "$tmp/list"

@@ -25,6 +25,16 @@ static bool has_first(const struct strset *set, size_t n)
 	return set->n == n;
 }
 
+/* True if the strings are in order, and each is found where it is. */
+static bool is_sorted(const struct strset *set)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (strset_find(set, set->list[i]) != i ||
+		    (i && strcmp(set->list[i - 1], set->list[i]) >= 0))
+			return false;
+	return true;
+}
+
 static void add(struct strset *set, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
@@ -83,6 +93,8 @@ int main(void)
 	ok(has_first(&set, MANY / 3), "a part of them is forgotten");
 	add(&set, MANY / 3, MANY);
 	ok(has_first(&set, MANY), "... and added again");
+	strset_sort(&set);
+	ok(is_sorted(&set) && set.n == MANY, "they are sorted, and each is found");
 	strset_free(&set);
 	test_map();
 	return done_testing();

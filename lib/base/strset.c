@@ -1,6 +1,7 @@
 /* A set of strings: see strset.h. */
 #include "base/strset.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -20,17 +21,23 @@ static size_t *find(const struct strset *set, const char *text)
 	}
 }
 
+/* Makes the hash table anew from the list. */
+static void fill_slots(struct strset *set)
+{
+	free(set->slots);
+	set->slots = xcalloc(set->n_slots, sizeof(*set->slots));
+	for (size_t i = 0; i < set->n; i++)
+		*find(set, set->list[i]) = i + 1;
+}
+
 static void grow(struct strset *set)
 {
 	size_t n_slots = set->n_slots ? set->n_slots * 4 : FIRST_SLOTS;
 
 	if (!set->n_slots)
 		set->key = siphash_new_key();
-	free(set->slots);
-	set->slots = xcalloc(n_slots, sizeof(*set->slots));
 	set->n_slots = n_slots;
-	for (size_t i = 0; i < set->n; i++)
-		*find(set, set->list[i]) = i + 1;
+	fill_slots(set);
 }
 
 bool strset_add(struct strset *set, const char *text)
@@ -70,6 +77,19 @@ void strset_cut(struct strset *set, size_t n)
 		set->n--;
 		free(last);
 	}
+}
+
+static int by_bytes(const void *one, const void *other)
+{
+	return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+void strset_sort(struct strset *set)
+{
+	if (!set->n)
+		return;
+	qsort(set->list, set->n, sizeof(*set->list), by_bytes);
+	fill_slots(set);
 }
 
 void strset_free(struct strset *set)

@@ -31,6 +31,9 @@ bool strset_has(const struct strset *set, const char *text);
 /* Removes all but the first n strings. */
 void strset_cut(struct strset *set, size_t n);
 
+/* Sorts the strings by their bytes. */
+void strset_sort(struct strset *set);
+
 void strset_free(struct strset *set);
 
 #define AUTO_STRSET CLEANUP(strset_free) struct strset

@@ -55,6 +55,8 @@ static int fetch_list(struct network *network, struct tagset *list, struct http 
 
 	if (!registry || registry_list_tags(registry, http, &list->tags, err) < 0)
 		return -1;
+	/* Registries list them in any order, though they should in this one. */
+	strset_sort(&list->tags);
 	return list->tags.n ? 0 : error_set(err, "registry lists no tags");
 }
 

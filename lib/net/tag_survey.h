@@ -11,7 +11,7 @@
 
 struct tagset {
 	struct reference repository; /* without tag and digest */
-	struct strset tags;          /* in the registry's order */
+	struct strset tags;          /* in the order of their bytes */
 	ducc_error *error;           /* why the list is missing */
 	bool done;                   /* requested, with or without success */
 	size_t number;               /* in the order of survey_add() */
