@@ -15,7 +15,9 @@
  * Callers that prefer EPIPE and EFBIG ignore SIGPIPE and SIGXFSZ.  They must not ignore
  * SIGCHLD: the library waits for its child processes.
  *
- * Threads: two threads must not use the same session, record or error at the same time.
+ * Threads: two threads must not use the same session, record or error at the same time, except
+ * that several may call ducc_fetch() and ducc_platforms() on one session, each with a record of
+ * its own.
  * Sessions are independent, even on the same store and repository, which are locked as
  * needed.  Callbacks may run in threads that the library has started, but only one at a time
  * for each session; they must not call functions on that session.  The library has no
@@ -126,6 +128,9 @@ DUCC_PUBLIC void ducc_record_free(ducc_record *record);
 
 /* The reference, as written in the first field. */
 DUCC_PUBLIC const char *ducc_record_reference(const ducc_record *record);
+
+/* True for an image in a file or directory (oci:..., docker-archive:...), not in a registry. */
+DUCC_PUBLIC bool ducc_record_is_local(const ducc_record *record);
 
 /* The value of the first field named `key`, or NULL. */
 DUCC_PUBLIC const char *ducc_record_get(const ducc_record *record, const char *key);

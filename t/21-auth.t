@@ -143,7 +143,7 @@ auths "$registry" "$registry_user:wrong" >"$tmp/auth.json"
 : >"$tokens/log"
 ok "a public image can be had though the credentials are wrong" \
 	fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/public/app:1"
-like "... with a warning" "$(cat "$out")" "^ducc-fetch: warning: $registry/public/app: credentials refused; continuing anonymously"
+like "... with a warning" "$(cat "$out")" "^ducc-fetch: warning: $registry/public/app:1: $registry/public/app: credentials refused; continuing anonymously"
 is "... when the token server has refused them" "$(cut -d' ' -f3- "$tokens/log" | tr '\n' ' ')" "Basic 401 Unauthorized - 200 OK "
 fails "... but no private one" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$registry/private/app:1"
 

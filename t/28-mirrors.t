@@ -90,7 +90,7 @@ insecure = true
 END
 ok "of several, one after the other" fetch "$image"
 is "... until the image is found" "$(asked)" "mirror empty "
-like "... and a broken one is told of" "$(cat "$out")" "^ducc-fetch: warning: mirror http://$nobody/v2/app: .*[Cc]onnect"
+like "... and a broken one is told of" "$(cat "$out")" "^ducc-fetch: warning: [^ ]*: mirror http://$nobody/v2/app: .*[Cc]onnect"
 conf <<END
 [[registry]]
 location = "$home"

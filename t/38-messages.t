@@ -74,7 +74,7 @@ mkdir -p "$HOME/.docker"
 auth wrong >"$HOME/.docker/config.json"
 says "a wrong password" "as user $registry_user \(credentials from $HOME/.docker/config.json\): .*401" ducc-fetch -s "$S" "$image"
 fails "-vv" ducc-fetch -v -v -s "$S" "$image"
-is "... lists the files that were read" "$(sed -n "s|^ducc-fetch: credentials for $registry/team/app: ||p" "$out" | tr '\n' ' ')" \
+is "... lists the files that were read" "$(sed -n "s|^ducc-fetch: $image: credentials for $registry/team/app: ||p" "$out" | tr '\n' ' ')" \
 	"$HOME/run/containers/auth.json: no such file $HOME/.config/containers/auth.json: no such file $HOME/.docker/config.json: found "
 auth "$registry_password" >"$HOME/.docker/config.json"
 ok "the right one" ducc-fetch -s "$S" "$image"

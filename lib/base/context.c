@@ -25,6 +25,18 @@ void context_destroy(struct context *context)
 	pthread_mutex_destroy(&context->mutex);
 }
 
+static _Thread_local const char *subject;
+
+const char *context_subject(void)
+{
+	return subject;
+}
+
+void context_set_subject(const char *new)
+{
+	subject = new;
+}
+
 void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)
 {
 	AUTO_BUFFER text = {0};
@@ -32,6 +44,8 @@ void context_notice(struct context *context, enum ducc_level level, const char *
 
 	if (!context->notice)
 		return;
+	if (subject)
+		buffer_addf(&text, "%s: ", subject);
 	va_start(args, fmt);
 	buffer_vaddf(&text, fmt, args);
 	va_end(args);

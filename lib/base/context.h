@@ -22,6 +22,14 @@ struct context {
 void context_init(struct context *context, const struct ducc_options *options);
 void context_destroy(struct context *context);
 
+/*
+ * The subject of the calling thread's notices, for example the image that it works on, which
+ * precedes their text; NULL: none.  It must exist until another one is set.  parallel_run()
+ * gives it to its threads.
+ */
+const char *context_subject(void);
+void context_set_subject(const char *subject);
+
 /* Passes a notice to the caller, shortened if too long (text.h), but not escaped. */
 void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)
 	PRINTF(3, 4);

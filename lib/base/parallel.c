@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/context.h"
 #include "base/mem.h"
 
 struct crew {
@@ -11,6 +12,7 @@ struct crew {
 	size_t next, n;
 	int (*work)(void *ctx, size_t i, ducc_error **err);
 	void *ctx;
+	const char *subject;
 	ducc_error **errors; /* one for each item */
 	atomic_uint *spare;
 };
@@ -33,6 +35,7 @@ static void *worker(void *data)
 {
 	struct crew *crew = data;
 
+	context_set_subject(crew->subject);
 	for (;;) {
 		size_t i;
 
@@ -66,6 +69,7 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 			    .n = n,
 			    .work = work,
 			    .ctx = ctx,
+			    .subject = context_subject(),
 			    .spare = spare};
 	AUTO_FREE ducc_error **errors = xcalloc(n, sizeof(*errors));
 	AUTO_FREE pthread_t *threads = NULL;

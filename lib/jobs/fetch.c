@@ -19,7 +19,15 @@
 #include "store/index.h"
 #include "store/staged.h"
 
-#define DEFAULT_JOBS 6
+#define DEFAULT_JOBS 6  /* layers in transfer */
+#define PER_REGISTRY 16 /* images in progress */
+
+/*
+ * Threads may fetch several images at once (ducc.h).  The gate of the session bounds how many
+ * are in progress for each registry, and how many layers are in transfer as a whole.
+ */
+#define TRANSFERS "" /* their key; those of images are the names of registries */
+
 struct fetch {
 	ducc_session *session;
 	struct source source;
@@ -80,6 +88,11 @@ static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, 
 	return result;
 }
 
+static unsigned transfers(const ducc_session *session)
+{
+	return session->jobs ? session->jobs : DEFAULT_JOBS;
+}
+
 static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 {
 	struct fetch *fetch = ctx;
@@ -88,9 +101,11 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 	struct span span;
 	int result;
 
+	gate_enter(&fetch->session->gate, TRANSFERS, transfers(fetch->session));
 	span_begin(&span, fetch->session->events, "layer_fetch", reference, &descriptor->digest);
 	result = fetch_blob(fetch, descriptor, err);
 	span_end(&span, result, descriptor->size, err);
+	gate_leave(&fetch->session->gate, TRANSFERS);
 	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 
@@ -231,47 +246,91 @@ static void say_what_is_missing(struct fetch *fetch)
 		       fetch->image.manifest.n, bytes);
 }
 
-static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
+/* Sweeps the store, once in a session, before anything is written to it. */
+static void sweep(struct fetch *fetch)
 {
 	ducc_session *session = fetch->session;
-	const char *wanted =
-		session->platform ? session->platform : ducc_record_get(record, "platform");
-	const char *repository = ducc_repository(session, record);
-	struct platform platform;
-	int result;
 
-	if (platform_parse(&platform, wanted, err) < 0)
-		return -1;
-	result = source_open(&fetch->source, session->network, &session->input,
-			     ducc_record_reference(record), err);
-	if (!result)
-		result = session_open_store(session, &fetch->store, true, err);
-	if (result > 0 && !session->dry_run && !session->swept) {
+	pthread_mutex_lock(&session->mutex);
+	if (!session->swept)
 		store_sweep(&fetch->store);
-		session->swept = true;
-	}
-	if (result >= 0 && repository)
-		result = targets_open(&fetch->repository, repository, session->store_path, err);
-	if (result >= 0)
+	session->swept = true;
+	pthread_mutex_unlock(&session->mutex);
+}
+
+/* Opens the source, the store and, if the record has one, the repository. */
+static int open_all(struct fetch *fetch, const ducc_record *record, ducc_error **err)
+{
+	ducc_session *session = fetch->session;
+	const char *repository = ducc_repository(session, record);
+	int found;
+
+	if (source_open(&fetch->source, session->network, &session->input,
+			ducc_record_reference(record), err) < 0)
+		return -1;
+	found = session_open_store(session, &fetch->store, true, err);
+	if (found < 0)
+		return -1;
+	if (found && !session->dry_run)
+		sweep(fetch);
+	return repository ? targets_open(&fetch->repository, repository, session->store_path, err)
+			  : 0;
+}
+
+static const char *wanted_platform(const struct fetch *fetch, const ducc_record *record)
+{
+	const ducc_session *session = fetch->session;
+
+	return session->platform ? session->platform : ducc_record_get(record, "platform");
+}
+
+/* Finds the manifest of the image, and which of its layers to download. */
+static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **err)
+{
+	struct platform platform;
+	int result = platform_parse(&platform, wanted_platform(fetch, record), err);
+
+	if (!result)
 		result = resolve(&fetch->resolution, &platform, err);
 	platform_free(&platform);
 	if (result < 0)
 		return -1;
-
 	fetch->image.manifest = fetch->resolution.manifest;
 	fetch->resolution.manifest = (struct manifest){.n = 0};
 	choose_layers(fetch, record);
-	if (check_foreign(fetch, err) < 0)
+	return check_foreign(fetch, err);
+}
+
+static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	if (examine(fetch, record, err) < 0)
 		return -1;
 	say_what_is_missing(fetch);
-	if (session->dry_run)
+	if (fetch->session->dry_run)
 		return 0;
-	if (fetch_config(fetch, err) < 0 || check_platform(fetch, wanted, err) < 0 ||
-	    parallel_run(fetch->n_wanted, session->jobs ? session->jobs : DEFAULT_JOBS,
-			 fetch_wanted, fetch, NULL, err) < 0 ||
+	if (fetch_config(fetch, err) < 0 ||
+	    check_platform(fetch, wanted_platform(fetch, record), err) < 0 ||
+	    parallel_run(fetch->n_wanted, transfers(fetch->session), fetch_wanted, fetch, NULL,
+			 err) < 0 ||
 	    list_image(fetch, err) < 0)
 		return -1;
 	return pin(fetch, record, err);
+}
+
+/* Fetches the image when its registry's turn comes. */
+static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	struct gate *gate = &fetch->session->gate;
+	const char *registry;
+	int result;
+
+	if (open_all(fetch, record, err) < 0)
+		return -1;
+	registry = fetch->source.reference.registry;
+	gate_enter(gate, registry, PER_REGISTRY);
+	result = fetch_image(fetch, record, err);
+	gate_leave(gate, registry);
+	return result;
 }
 
 static void fetch_end(struct fetch *fetch)
@@ -298,27 +357,35 @@ static bool may_skip(const ducc_record *record, const ducc_error *error)
 	return wildcard && !strcmp(wildcard, "yes") && ducc_error_kind(error) == DUCC_ARTIFACT;
 }
 
+bool ducc_record_is_local(const ducc_record *record)
+{
+	return source_is_local(ducc_record_reference(record));
+}
+
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
+	AUTO_FREE char *subject = xstrdup(ducc_record_reference(record));
 	ducc_error *error = NULL;
 	struct fetch fetch;
 	struct span span;
 	int result;
 
 	fetch_begin(&fetch, session);
+	context_set_subject(subject);
 	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
-	result = fetch_image(&fetch, record, &error);
+	result = fetch_in_turn(&fetch, record, &error);
 	if (fetch.source.reference.registry)
 		span_name(&span, &fetch.source.reference);
 	span_end(&span, result, 0, &error);
 	fetch_end(&fetch);
 	if (result < 0 && may_skip(record, error)) {
-		context_notice(&session->context, DUCC_WARNING, "%s: skipped: %s",
-			       ducc_record_reference(record), ducc_error_message(error));
+		context_notice(&session->context, DUCC_WARNING, "skipped: %s",
+			       ducc_error_message(error));
 		ducc_error_free(error);
-		return 1;
+		result = 1;
 	}
-	return result < 0 ? error_give(err, error) : 0;
+	context_set_subject(NULL);
+	return result < 0 ? error_give(err, error) : result;
 }
 
 char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_error **err)

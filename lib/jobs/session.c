@@ -106,7 +106,8 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	session->dry_run = options->dry_run;
 	session->foreign = options->foreign;
 	context_init(&session->context, options);
-	pthread_mutex_init(&session->pushed_mutex, NULL);
+	pthread_mutex_init(&session->mutex, NULL);
+	gate_init(&session->gate);
 	session->index = store_index_new();
 	session->input = -1;
 	session->network = network_new(&session->context);
@@ -132,7 +133,8 @@ void ducc_close(ducc_session *session)
 	cleanup_close(&session->input);
 	strmap_free_values(&session->pushed, free);
 	strset_free(&session->repaired);
-	pthread_mutex_destroy(&session->pushed_mutex);
+	pthread_mutex_destroy(&session->mutex);
+	gate_destroy(&session->gate);
 	store_index_free(session->index);
 	network_free(session->network);
 	context_destroy(&session->context);
@@ -214,10 +216,10 @@ void session_add_pushed(ducc_session *session, const struct reference *where,
 {
 	AUTO_FREE char *key = format("%s %s", where->registry, digest->hex);
 
-	pthread_mutex_lock(&session->pushed_mutex);
+	pthread_mutex_lock(&session->mutex);
 	if (!strmap_get(&session->pushed, key))
 		strmap_put(&session->pushed, key, xstrdup(where->repository));
-	pthread_mutex_unlock(&session->pushed_mutex);
+	pthread_mutex_unlock(&session->mutex);
 }
 
 const char *session_pushed(ducc_session *session, const char *registry, const struct digest *digest)
@@ -225,8 +227,8 @@ const char *session_pushed(ducc_session *session, const char *registry, const st
 	AUTO_FREE char *key = format("%s %s", registry, digest->hex);
 	const char *repository;
 
-	pthread_mutex_lock(&session->pushed_mutex);
+	pthread_mutex_lock(&session->mutex);
 	repository = strmap_get(&session->pushed, key);
-	pthread_mutex_unlock(&session->pushed_mutex);
+	pthread_mutex_unlock(&session->mutex);
 	return repository;
 }

@@ -9,6 +9,7 @@
 
 #include "base/context.h"
 #include "base/error.h"
+#include "base/gate.h"
 #include "base/strmap.h"
 #include "net/network.h"
 #include "store/store.h"
@@ -24,8 +25,9 @@ struct ducc_session {
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: no event file */
+	pthread_mutex_t mutex; /* for pushed and swept */
 	struct strmap pushed;  /* pushed blobs: "REGISTRY HEX" to a repository that has the blob */
-	pthread_mutex_t pushed_mutex;
+	struct gate gate;      /* for what threads do at the same time: see fetch.c */
 	struct network *network;
 	struct store_index *index;
 	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */

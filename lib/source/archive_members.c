@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <limits.h>
 
 #include "base/buffer.h"
@@ -137,16 +138,23 @@ static int scan(struct members *members, ducc_error **err)
 	return result;
 }
 
-/* Standard input can be read only once: *input is its copy, for all images in it. */
+/*
+ * Standard input can be read only once: *input is its copy, for all images in it, which
+ * several threads may open.
+ */
 static int open_input(int *input, ducc_error **err)
 {
-	int fd;
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	int copy, fd;
 
+	pthread_mutex_lock(&mutex);
 	if (*input < 0)
 		*input = archive_copy_input(err);
-	if (*input < 0)
+	copy = *input;
+	pthread_mutex_unlock(&mutex);
+	if (copy < 0)
 		return -1;
-	fd = fcntl(*input, F_DUPFD_CLOEXEC, 0);
+	fd = fcntl(copy, F_DUPFD_CLOEXEC, 0);
 	return fd < 0 ? error_errno(err, errno, STANDARD_INPUT) : fd;
 }
 

@@ -43,22 +43,28 @@ static int open_kind(struct source *source, const char *text, ducc_error **err)
 				     : source->kind->open(source, text, err);
 }
 
+static const struct source_kind *kind_of(const char *text)
+{
+	size_t i = 0;
+
+	while (strncmp(text, kinds[i]->prefix, strlen(kinds[i]->prefix)) != 0)
+		i++;
+	return kinds[i];
+}
+
+bool source_is_local(const char *text)
+{
+	return kind_of(text) != &source_registry;
+}
+
 int source_open(struct source *source, struct network *network, int *input, const char *text,
 		ducc_error **err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		size_t len = strlen(kinds[i]->prefix);
-
-		if (strncmp(text, kinds[i]->prefix, len) != 0)
-			continue;
-		*source = (struct source){.kind = kinds[i], .network = network, .input = input};
-		if (open_kind(source, text + len, err) < 0) {
-			source_close(source);
-			return -1;
-		}
+	*source = (struct source){.kind = kind_of(text), .network = network, .input = input};
+	if (!open_kind(source, text + strlen(source->kind->prefix), err))
 		return 0;
-	}
-	return error_set(err, "unknown source");
+	source_close(source);
+	return -1;
 }
 
 void source_close(struct source *source)

@@ -57,6 +57,9 @@ struct source_kind {
 extern const struct source_kind source_registry, source_oci, source_oci_archive,
 	source_docker_archive;
 
+/* True for a source that is not a registry. */
+bool source_is_local(const char *text);
+
 /*
  * Opens the source named by the text (an image reference, oci:..., docker-archive:...).
  * The caller owns network and *input, which all sources of a session share.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -38,6 +39,7 @@ cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error
 }
 
 struct store_index {
+	pthread_mutex_t mutex; /* the lock of the store protects it too, but nobody sees that */
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
@@ -46,7 +48,10 @@ struct store_index {
 
 struct store_index *store_index_new(void)
 {
-	return xcalloc(1, sizeof(struct store_index));
+	struct store_index *index = xcalloc(1, sizeof(*index));
+
+	pthread_mutex_init(&index->mutex, NULL);
+	return index;
 }
 
 void store_index_free(struct store_index *index)
@@ -54,6 +59,7 @@ void store_index_free(struct store_index *index)
 	if (!index)
 		return;
 	cJSON_Delete(index->json);
+	pthread_mutex_destroy(&index->mutex);
 	free(index);
 }
 
@@ -68,20 +74,22 @@ static int stat_index(const struct store *store, struct stat *st)
 static cJSON *recall_index(const struct store *store, cJSON **manifests)
 {
 	struct store_index *index = store->index;
-	cJSON *json;
+	AUTO_JSON *json = NULL;
+	bool current = false;
 	struct stat st;
 
-	if (!index || !index->json)
+	if (!index)
 		return NULL;
+	pthread_mutex_lock(&index->mutex);
 	json = STEAL(index->json);
-	if (stat_index(store, &st) < 0 || st.st_ino != index->ino || st.st_dev != index->dev ||
-	    st.st_mtim.tv_sec != index->mtime.tv_sec ||
-	    st.st_mtim.tv_nsec != index->mtime.tv_nsec) {
-		cJSON_Delete(json);
+	current = json && !stat_index(store, &st) && st.st_ino == index->ino &&
+		  st.st_dev == index->dev && st.st_mtim.tv_sec == index->mtime.tv_sec &&
+		  st.st_mtim.tv_nsec == index->mtime.tv_nsec;
+	pthread_mutex_unlock(&index->mutex);
+	if (!current)
 		return NULL;
-	}
 	*manifests = json_member(json, "manifests");
-	return json;
+	return STEAL(json);
 }
 
 static void remember_index(const struct store *store, cJSON **json)
@@ -91,10 +99,12 @@ static void remember_index(const struct store *store, cJSON **json)
 
 	if (!index || stat_index(store, &st) < 0)
 		return;
+	pthread_mutex_lock(&index->mutex);
 	index->dev = st.st_dev;
 	index->ino = st.st_ino;
 	index->mtime = st.st_mtim;
 	index->json = STEAL(*json);
+	pthread_mutex_unlock(&index->mutex);
 }
 
 static bool same(const char *a, const char *b)
