@@ -85,8 +85,8 @@ $B/libducc.a: $(LIB_OBJECTS)
 	$(AR) rcs $@ $B/libducc.o
 
 # The tools find the library beside them (build tree) or in ../lib (installed).
-$B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/libducc.so
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o -L$B -lducc \
+$B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/cmd/each.o $B/libducc.so
+	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o $B/cmd/each.o -L$B -lducc -lpthread \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 # Unit tests and drivers see the library's internals.

@@ -3,6 +3,12 @@
 
 #include "tool.h"
 
+/*
+ * Images to work on at once.  Most of them wait for their registry, and few have anything to
+ * download; the library bounds the rest.
+ */
+#define AT_ONCE 48
+
 static struct tool tool;
 static bool all_platforms;
 
@@ -54,8 +60,6 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	char **platforms;
 
-	if (ducc_confine(session, DUCC_CONFINE_FETCH, NULL, err) < 0)
-		return -1;
 	if (!all_platforms)
 		return fetch_one(session, record);
 	platforms = ducc_platforms(session, record, err);
@@ -78,6 +82,11 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	return 1;
 }
 
+static int confine(ducc_session *session, ducc_error **err)
+{
+	return ducc_confine(session, DUCC_CONFINE_FETCH, NULL, err);
+}
+
 int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
@@ -85,5 +94,7 @@ int main(int argc, char **argv)
 	if (all_platforms && tool.options.platform)
 		tool_usage(&tool);
 	tool_keep_secrets();
+	tool.prepare = confine;
+	tool.at_once = tool.options.jobs == 1 ? 1 : AT_ONCE;
 	return tool_each(&tool, argv + first, argc - first, fetch);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define MAX_OPTIONS 64
+#define STANDARD_INPUT "standard input"
 #define PROGRESS_INTERVAL 100 /* milliseconds between updates of the progress line */
 
 /* The progress line on the terminal, if standard error is one. */
@@ -21,6 +23,9 @@ static struct {
 	bool enabled, shown;
 	struct timespec last;
 } line;
+
+/* Held while something is printed or counted: several threads may work on images. */
+static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
 /* The signal by which the program is to terminate after cleaning up. */
 static volatile sig_atomic_t caught;
@@ -40,8 +45,10 @@ static void on_notice(void *ctx, enum ducc_level level, const char *text)
 	if ((int)level > tool->verbosity)
 		return;
 	shown = ducc_printable(text);
+	pthread_mutex_lock(&output);
 	clear_line();
 	fprintf(stderr, "%s: %s%s\n", tool->name, level == DUCC_WARNING ? "warning: " : "", shown);
+	pthread_mutex_unlock(&output);
 	free(shown);
 }
 
@@ -57,12 +64,24 @@ static void on_progress(void *ctx, const struct ducc_progress *progress)
 	if (ms < PROGRESS_INTERVAL)
 		return;
 	line.last = now;
+	pthread_mutex_lock(&output);
 	line.shown = true;
 	fprintf(stderr, "\r\033[K%.19s %7.1f MB", progress->what, (double)progress->done / 1e6);
 	if (progress->total)
 		fprintf(stderr, " of %.1f MB (%d %%)", (double)progress->total / 1e6,
 			(int)((double)progress->done * 100 / (double)progress->total));
 	fflush(stderr);
+	pthread_mutex_unlock(&output);
+}
+
+/* Reports a failure on standard error, and counts it. */
+static void report(struct tool *tool, const char *what, const char *message)
+{
+	pthread_mutex_lock(&output);
+	clear_line();
+	fprintf(stderr, "%s: %s%s%s\n", tool->name, what ? what : "", what ? ": " : "", message);
+	tool->failed++;
+	pthread_mutex_unlock(&output);
 }
 
 void tool_usage(const struct tool *tool)
@@ -300,8 +319,7 @@ static bool fill(struct input *input, bool wait)
 		n = read(STDIN_FILENO, input->data + input->len, input->capacity - input->len - 1);
 	while (n < 0 && errno == EINTR && !caught);
 	if (n < 0 && !caught) {
-		fprintf(stderr, "%s: standard input: %s\n", input->tool->name, strerror(errno));
-		input->tool->failed++;
+		report(input->tool, STANDARD_INPUT, strerror(errno));
 	}
 	if (n <= 0)
 		input->end = true;
@@ -368,8 +386,7 @@ static void check_input(struct input *input)
 		what = "a recipe, not a list of images (expand it with ducc-wish)";
 	if (!what)
 		return;
-	fprintf(stderr, "%s: standard input: %s\n", input->tool->name, what);
-	input->tool->failed++;
+	report(input->tool, STANDARD_INPUT, what);
 	input->len = 0;
 	input->checked = input->end = true;
 }
@@ -391,9 +408,7 @@ static char *next_line(struct input *input, bool wait)
 			continue;
 		}
 		if (memchr(input->data, '\0', len)) { /* not a record */
-			fprintf(stderr, "%s: standard input: record contains a NUL byte\n",
-				input->tool->name);
-			input->tool->failed++;
+			report(input->tool, STANDARD_INPUT, "record contains a NUL byte");
 			len += newline != NULL;
 			memmove(input->data, input->data + len, input->len - len);
 			input->len -= len;
@@ -407,12 +422,23 @@ static char *next_line(struct input *input, bool wait)
 	}
 }
 
+/* Other threads are not waited for. */
 void tool_flush(const struct tool *tool)
 {
 	if (fflush(stdout) == 0)
 		return;
 	fprintf(stderr, "%s: standard output: %s\n", tool->name, strerror(errno));
-	exit(EXIT_FAILED);
+	_exit(EXIT_FAILED);
+}
+
+/* Prints a line on standard output, at once. */
+static void print_line(const struct tool *tool, const char *before, const char *text)
+{
+	pthread_mutex_lock(&output);
+	clear_line();
+	printf("%s%s\n", before, text);
+	tool_flush(tool);
+	pthread_mutex_unlock(&output);
 }
 
 ducc_record *input_next(struct input *input, bool wait)
@@ -432,8 +458,7 @@ ducc_record *input_next(struct input *input, bool wait)
 			if (!text)
 				return NULL;
 			if (!*text || *text == '#') {
-				puts(text);
-				tool_flush(input->tool);
+				print_line(input->tool, "", text);
 				free(text);
 				continue;
 			}
@@ -454,51 +479,22 @@ void tool_done(struct tool *tool, const ducc_record *record)
 {
 	char *text = ducc_record_format(record);
 
-	clear_line();
-	puts(text);
-	tool_flush(tool);
+	print_line(tool, "", text);
 	free(text);
 }
 
 void tool_skip(struct tool *tool, const ducc_record *record)
 {
-	clear_line();
-	printf("# not an image: %s\n", ducc_record_reference(record));
-	tool_flush(tool);
+	print_line(tool, "# not an image: ", ducc_record_reference(record));
 }
 
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 {
 	char *shown = what ? ducc_printable(what) : NULL;
 
-	clear_line();
-	fprintf(stderr, "%s: %s%s%s\n", tool->name, shown ? shown : "", shown ? ": " : "",
-		ducc_error_message(err));
+	report(tool, shown, ducc_error_message(err));
 	free(shown);
 	ducc_error_free(err);
-	tool->failed++;
-}
-
-int tool_each(struct tool *tool, char **operands, int n,
-	      int (*work)(ducc_session *session, ducc_record *record, ducc_error **err))
-{
-	ducc_session *session = tool_session(tool);
-	struct input *input = tool_input(tool, operands, n);
-	ducc_record *record;
-
-	while ((record = input_next(input, true))) {
-		ducc_error *err = NULL;
-		int result = work(session, record, &err);
-
-		if (result < 0)
-			tool_fail(tool, ducc_record_reference(record), err);
-		else if (!result)
-			tool_done(tool, record);
-		ducc_record_free(record);
-	}
-	input_free(input);
-	ducc_close(session);
-	return tool_status(tool);
 }
 
 bool tool_take(void *tool, ducc_record *record, ducc_error *err)

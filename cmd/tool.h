@@ -29,6 +29,13 @@ struct tool {
 	const struct tool_option *own; /* options beyond the common hNnqrsVv, or NULL */
 	int (*option)(int letter, const char *value); /* handles one of these; -1: bad value */
 	struct ducc_options options;
+	/*
+	 * For tool_each(): how many images from registries to work on at once.  Those of files
+	 * and directories, and all if it is 0 or 1, are worked on one after the other.
+	 */
+	unsigned at_once;
+	/* Called before each work(), in the main thread; -1 with *err set: the image fails.  Or NULL. */
+	int (*prepare)(ducc_session *session, ducc_error **err);
 	int verbosity; /* -1 quiet, 0, 1, 2 */
 	int failed;    /* images */
 };
@@ -67,6 +74,8 @@ void input_free(struct input *input);
  */
 ducc_record *input_next(struct input *input, bool wait);
 
+/* Several threads may call the following three functions. */
+
 /* Prints the record of a processed image; exits if standard output cannot be written. */
 void tool_done(struct tool *tool, const ducc_record *record);
 
@@ -80,12 +89,16 @@ void tool_skip(struct tool *tool, const ducc_record *record);
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
 /*
- * The main loop of a tool: opens a session and calls work() for each record of the input, the
- * operands or standard input.  work() returns 0 if the record is to be printed, -1 with *err
- * set if the image has failed, or 1 if it has done all of that itself.  Returns the exit status.
+ * Works on the image of a record.  Returns 0 if the record is to be printed, -1 with *err set
+ * if the image has failed, or 1 if it has done all of that itself.
  */
-int tool_each(struct tool *tool, char **operands, int n,
-	      int (*work)(ducc_session *session, ducc_record *record, ducc_error **err));
+typedef int tool_work(ducc_session *session, ducc_record *record, ducc_error **err);
+
+/*
+ * The main loop of a tool: opens a session and calls work() for each record of the input, the
+ * operands or standard input.  Returns the exit status.
+ */
+int tool_each(struct tool *tool, char **operands, int n, tool_work *work);
 
 /*
  * A callback for ducc_wish() and ducc_hook(): prints the record, reports the error, frees both,

@@ -196,11 +196,17 @@ for i in 1 2 3 4 5 6; do
 	add_layer "$tmp/oci:many" "$tmp/big/$i"
 done
 push "$tmp/oci:many" "$open/app:many"
+manifest_of "$open/app:1" >"$tmp/manifest"
+manifest_type=$(jq -r '.mediaType // "application/vnd.oci.image.manifest.v1+json"' "$tmp/manifest")
 start_nginx <<END
 limit_conn_zone \$server_addr zone=all:1m;
 server {
 	@LISTEN@
 	location / { proxy_pass http://$open; proxy_set_header Host \$http_host; }
+	location ~ ^/v2/(tags|alone)/blobs/ {
+		rewrite ^/v2/[a-z]*/(.*) /v2/app/\$1 break;
+		proxy_pass http://$open; proxy_set_header Host \$http_host;
+	}
 	location ~ /crawl/blobs/ {
 		limit_conn all 2; limit_conn_status 503;
 		rewrite ^/v2/crawl/(.*) /v2/app/\$1 break;
@@ -210,11 +216,38 @@ server {
 		limit_conn all 2; limit_conn_status 503;
 		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 2m;
 	}
+	location ~ /tags/manifests/ {
+		limit_conn all 16; limit_conn_status 503;
+		rewrite ^/v2/tags/(.*) /v2/app/\$1 break;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 5k;
+	}
+	location ~ /alone/manifests/ {
+		limit_conn all 1; limit_conn_status 503;
+		rewrite ^/v2/alone/(.*) /v2/app/\$1 break;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 1k;
+	}
 	rewrite ^/v2/crawl/manifests/(.*) /v2/app/manifests/\$1;
 }
 END
+# 40 images at once, but no more than 16 requests at a time to one registry
+for i in $(seq 40); do
+	put_manifest "$open" app "t$i" "$manifest_type" "$tmp/manifest"
+	echo "$nginx/tags:t$i" >>"$tmp/forty"
+	echo "$nginx/alone:t$i" >>"$tmp/forty-alone"
+done
+ok "forty images" ducc-fetch -q -s "$tmp/forty.store" <"$tmp/forty"
+is "... are fetched, each once" "$(cut -d@ -f1 "$out" | sort)" "$(sed 's,^,http://,' "$tmp/forty" | sort)"
+is "... by no more requests at a time than are good for a registry" "$(requests | grep -c ' 503 ')" 0
+ducc-fetch -s "$tmp/forty.store" <"$tmp/forty-alone" >"$tmp/forty.said" 2>&1 &
+pid=$!
+ok "... but by several at a time" wait_for grep -q 'alone.* 503 ' "$nginx_log"
+kill $pid
+wait $pid 2>/dev/null || :
+ok "with -j 1" ducc-fetch -q -j 1 -s "$tmp/forty.store" <"$tmp/forty"
+is "... one is fetched after the other" "$(cut -d@ -f1 "$out")" "$(sed 's,^,http://,' "$tmp/forty")"
+
 ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
-is "... were never more" "$(requests | grep -c ' 503 ')" 0
+is "... were never more" "$(requests | grep -c 'app/blobs.* 503 ')" 0
 ducc-fetch -s "$tmp/six" "$nginx/crawl:many" >"$tmp/six.said" 2>&1 &
 pid=$!
 ok "six at a time were" wait_for grep -q ' 503 ' "$nginx_log"
