@@ -143,11 +143,11 @@ static void world_free(struct world *world)
 
 #define WORLD(name) CLEANUP(world_free) struct world name = {.wanted = NULL}
 
-static bool is_incomplete(void *ctx, const struct digest *tree, bool flat)
+static bool is_incomplete(void *ctx, enum repo_tree kind, const struct digest *tree)
 {
 	const struct world *world = ctx;
 
-	(void)flat;
+	(void)kind;
 	return world->incomplete && strchr(world->incomplete, *tree->hex);
 }
 

@@ -228,7 +228,7 @@ int cvmfs_add_tree(struct transaction *transaction, const char *directory, const
 		probes_add_flat(&cvmfs->probes, directory, tree);
 	}
 	return payload_add_catalogs(&cvmfs->payload, directory, root, tree,
-				    own ? layer_listing : flat_listing, err);
+				    own ? REPO_TREE_LAYER : REPO_TREE_FLAT, err);
 }
 
 void cvmfs_split(struct transaction *transaction, const char *root, struct tree *tree)

@@ -108,7 +108,7 @@ static uint64_t count_lines(int fd)
 }
 
 uint64_t catalogs_count_small(const struct repository *repository, const char *directory,
-			      char *(*listing)(const struct digest *digest))
+			      enum repo_tree kind)
 {
 	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_ENTRIES entries = entries_open(root, directory);
@@ -123,7 +123,7 @@ uint64_t catalogs_count_small(const struct repository *repository, const char *d
 		if (!digest_is_hex(name) || path_exists(root, marker))
 			continue;
 		memcpy(digest.hex, name, sizeof(digest.hex));
-		path = listing(&digest);
+		path = repo_tree_listing(kind, &digest);
 		AUTO_CLOSE int lines = path_open_file(root, path);
 		if (lines >= 0)
 			count += count_lines(lines);

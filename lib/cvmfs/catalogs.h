@@ -9,6 +9,7 @@
 #define DUCC_CATALOGS_H
 
 #include "content/tree.h"
+#include "format/repo_paths.h"
 #include "repo/repository.h"
 
 #define CATALOG_MARKER ".cvmfscatalog"
@@ -31,10 +32,9 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 
 /*
  * The number of entries in a directory of layers or flat trees (.layers/xx, .flat/xx) that
- * are in trees without a catalog of their own.  listing() returns the path of the listing
- * of such a tree, to be freed.
+ * are in trees without a catalog of their own, of this kind.
  */
 uint64_t catalogs_count_small(const struct repository *repository, const char *directory,
-			      char *(*listing)(const struct digest *digest));
+			      enum repo_tree kind);
 
 #endif

@@ -97,8 +97,8 @@ static void say_replaced(struct context *context, const struct repository *repos
 			 const char *directory)
 {
 	struct digest digest;
-	bool flat = repo_tree_at(directory, &digest) == REPO_TREE_FLAT;
-	AUTO_FREE char *listing = flat ? flat_listing(&digest) : layer_listing(&digest);
+	enum repo_tree kind = repo_tree_at(directory, &digest);
+	AUTO_FREE char *listing = repo_tree_listing(kind, &digest);
 	bool ours = repository_has(repository, listing);
 
 	context_notice(context, ours ? DUCC_INFO : DUCC_WARNING, "%s: %sreplacing it", directory,

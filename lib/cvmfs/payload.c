@@ -188,8 +188,7 @@ static int place_catalog(void *ctx, const struct node *node)
 }
 
 int payload_add_catalogs(struct payload *payload, const char *directory, const char *inside,
-			 struct tree *tree, char *(*listing)(const struct digest *digest),
-			 ducc_error **err)
+			 struct tree *tree, enum repo_tree kind, ducc_error **err)
 {
 	struct placing placing = {payload, inside, tree, {NULL}, err};
 	int64_t entries = catalogs_place(tree, place_catalog, &placing);
@@ -207,7 +206,7 @@ int payload_add_catalogs(struct payload *payload, const char *directory, const c
 	/* Counting reads every listing beneath the directory, so only if the result matters. */
 	if (has_catalog(payload, above))
 		return 0;
-	if (catalogs_count_small(payload->repository, above, listing) + (uint64_t)entries >=
+	if (catalogs_count_small(payload->repository, above, kind) + (uint64_t)entries >=
 	    CATALOG_MIN)
 		return add_catalog(payload, above, err);
 	return 0;

@@ -13,6 +13,7 @@
 #include "base/strset.h"
 #include "content/listing.h"
 #include "content/tarball.h"
+#include "format/repo_paths.h"
 #include "repo/repository.h"
 #include "store/store.h"
 
@@ -59,10 +60,9 @@ int payload_add_listing(struct payload *payload, const struct listing_head *head
 /*
  * Places the catalogs of a layer or flat tree at `inside`.  A large one gets a catalog at
  * `directory`; for a small one, the directory above gets a catalog if that has enough
- * entries.  listing(): see catalogs_count_small().
+ * entries.
  */
 int payload_add_catalogs(struct payload *payload, const char *directory, const char *inside,
-			 struct tree *tree, char *(*listing)(const struct digest *digest),
-			 ducc_error **err);
+			 struct tree *tree, enum repo_tree kind, ducc_error **err);
 
 #endif

@@ -90,7 +90,7 @@ static char *leftover(const struct repository *repository, const char *directory
 
 	if (kind == REPO_TREE_NONE || !repository_has(repository, directory))
 		return NULL;
-	listing = kind == REPO_TREE_LAYER ? layer_listing(&digest) : flat_listing(&digest);
+	listing = repo_tree_listing(kind, &digest);
 	if (!repository_has(repository, listing))
 		return xstrdup(directory);
 	if (kind == REPO_TREE_FLAT)

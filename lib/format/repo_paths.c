@@ -65,3 +65,13 @@ enum repo_tree repo_tree_at(const char *path, struct digest *digest)
 	       : !strcmp(path, flat) ? REPO_TREE_FLAT
 				     : REPO_TREE_NONE;
 }
+
+char *repo_tree_directory(enum repo_tree kind, const struct digest *digest)
+{
+	return kind == REPO_TREE_FLAT ? flat_directory(digest) : layer_directory(digest);
+}
+
+char *repo_tree_listing(enum repo_tree kind, const struct digest *digest)
+{
+	return kind == REPO_TREE_FLAT ? flat_listing(digest) : layer_listing(digest);
+}

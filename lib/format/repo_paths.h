@@ -45,4 +45,8 @@ char *platform_label(const char *platform, const char *name);
 enum repo_tree { REPO_TREE_NONE, REPO_TREE_LAYER, REPO_TREE_FLAT };
 enum repo_tree repo_tree_at(const char *path, struct digest *digest);
 
+/* The directory and the listing of a tree of either kind, by the digest of its layer or config. */
+char *repo_tree_directory(enum repo_tree kind, const struct digest *digest);
+char *repo_tree_listing(enum repo_tree kind, const struct digest *digest);
+
 #endif

@@ -58,8 +58,7 @@ int check_schedule(struct check *check, ducc_error **err)
  * without a listing are remains, unless they are on the schedule.
  */
 static void check_unneeded(struct check *check, const struct digest_set *trees,
-			   const struct strmap *needed, char *(*directory)(const struct digest *),
-			   char *(*listing)(const struct digest *))
+			   const struct strmap *needed, enum repo_tree kind)
 {
 	for (size_t i = 0; i < trees->n; i++) {
 		const struct digest *digest = &trees->digests[i];
@@ -67,8 +66,8 @@ static void check_unneeded(struct check *check, const struct digest_set *trees,
 
 		if (strmap_get(needed, digest->hex))
 			continue;
-		path = directory(digest);
-		of = listing(digest);
+		path = repo_tree_directory(kind, digest);
+		of = repo_tree_listing(kind, digest);
 		if (!repository_has(&check->repository, of) &&
 		    !schedule_find(&check->schedule, path))
 			differs(check, DIFFERS_ORPHAN, path, NULL);
@@ -133,11 +132,9 @@ int check_orphans(struct check *check, ducc_error **err)
 	}
 	/* An image with an unreadable manifest may need any of them. */
 	if (!inventory->unclear)
-		check_unneeded(check, &inventory->layers, &check->layers, layer_directory,
-			       layer_listing);
+		check_unneeded(check, &inventory->layers, &check->layers, REPO_TREE_LAYER);
 	if (!inventory->unclear || !inventory->unclear_flat)
-		check_unneeded(check, &inventory->flats, &check->flats, flat_directory,
-			       flat_listing);
+		check_unneeded(check, &inventory->flats, &check->flats, REPO_TREE_FLAT);
 	check_strangers(check, REPO_LAYERS);
 	check_strangers(check, REPO_FLAT);
 	check_listings(check);

@@ -70,10 +70,10 @@ static bool is_stale(void *ctx, const struct scheduled *scheduled)
 }
 
 /* In a repository that is not shared, nobody else is publishing now. */
-static bool is_incomplete(void *ctx, const struct digest *tree, bool flat)
+static bool is_incomplete(void *ctx, enum repo_tree kind, const struct digest *tree)
 {
 	const struct gc *gc = ctx;
-	AUTO_FREE char *listing = flat ? flat_listing(tree) : layer_listing(tree);
+	AUTO_FREE char *listing = repo_tree_listing(kind, tree);
 
 	return gc->repository.shared && repository_lacks(&gc->repository, listing);
 }

@@ -36,13 +36,18 @@ static struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char
 	return item;
 }
 
+static enum repo_tree tree_kind(enum gc_kind kind)
+{
+	return kind == GC_FLAT ? REPO_TREE_FLAT : REPO_TREE_LAYER;
+}
+
 /* An incomplete tree of no image may be one that is just being published. */
 static void spare_incomplete(struct planner *planner, struct gc_item *item)
 {
 	const struct gc_policy *policy = planner->policy;
 
 	if (policy->now - item->since >= DAY ||
-	    !policy->is_incomplete(policy->ctx, &item->digest, item->kind == GC_FLAT))
+	    !policy->is_incomplete(policy->ctx, tree_kind(item->kind), &item->digest))
 		return;
 	item->remove = false;
 	planner->plan->n_removed--;
@@ -134,8 +139,7 @@ static void plan_trees(struct planner *planner, enum gc_kind kind, const struct 
 	planner->plan->first[kind] = planner->plan->n;
 	for (size_t i = 0; i < trees->n; i++) {
 		const struct digest *tree = &trees->digests[i];
-		AUTO_FREE char *path =
-			kind == GC_FLAT ? flat_directory(tree) : layer_directory(tree);
+		AUTO_FREE char *path = repo_tree_directory(tree_kind(kind), tree);
 		const struct scheduled *scheduled = schedule_find(planner->schedule, path);
 		bool removing = scheduled && scheduled->removing;
 		bool considered = !planner->policy->some || removing ||

@@ -12,6 +12,7 @@
 #ifndef DUCC_GC_PLAN_H
 #define DUCC_GC_PLAN_H
 
+#include "format/repo_paths.h"
 #include "repo/inventory.h"
 #include "repo/schedule.h"
 
@@ -50,7 +51,7 @@ struct gc_policy {
 	 * True for a tree that another publisher may be about to complete.  If no image needs
 	 * it, it is removed after a day at the earliest.
 	 */
-	bool (*is_incomplete)(void *ctx, const struct digest *tree, bool flat);
+	bool (*is_incomplete)(void *ctx, enum repo_tree kind, const struct digest *tree);
 	void *ctx;
 	bool some; /* only some images are considered */
 	time_t now;
