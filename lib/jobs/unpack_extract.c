@@ -1,0 +1,71 @@
+/* Extracting an unpacked image: the job of ducc-unpack -x (ducc.h). */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "content/extract.h"
+#include "content/unpacked.h"
+#include "jobs/unpack.h"
+
+/* Opens the files of a layer: its tar in the store, or the published layer. */
+static int find_layer(void *ctx, const struct digest *layer, struct extract_source *source,
+		      ducc_error **err)
+{
+	const struct unpack *unpack = ctx;
+
+	source->how = EXTRACT_TAR;
+	source->fd = unpacked_open_tar(&unpack->store, layer, NULL);
+	if (source->fd < 0) {
+		source->how = EXTRACT_COPY;
+		source->fd = repository_open_layerfs(&unpack->repository, layer);
+	}
+	return source->fd < 0 ? error_set(err, "neither unpacked in the store nor published") : 0;
+}
+
+static int extract_image(struct unpack *unpack, const ducc_record *record, const char *dir,
+			 ducc_error **err)
+{
+	AUTO_FREE char *name = NULL, *left_out = NULL;
+	AUTO_CLOSE int root = -1;
+	AUTO_TREE *tree = NULL;
+	struct extract_report report = {0};
+
+	if (unpack_open(unpack, record, err) < 0)
+		return -1;
+	name = store_image_listing_name(&unpack->stored.digest);
+	tree = unpacked_read_listing(&unpack->store, name, NULL, err);
+	if (!tree)
+		return -1;
+	if (path_mkdirs_named(dir, err) < 0)
+		return -1;
+	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_errno(err, errno, "%s", dir);
+	if (!directory_is_empty(root, ""))
+		return error_set_kind(err, DUCC_USAGE, "%s is not an empty directory", dir);
+	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
+		return error_wrap(err, "%s", dir);
+	left_out = extract_report_text(&report);
+	if (left_out)
+		context_notice(&unpack->session->context, DUCC_WARNING,
+			       "%s: left out, not permitted: %s", dir, left_out);
+	return 0;
+}
+
+int ducc_extract(ducc_session *session, const ducc_record *record, const char *dir,
+		 ducc_error **err)
+{
+	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
+	ducc_error *error = NULL;
+	int result = extract_image(&unpack, record, dir, &error);
+
+	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
+		unpacked_verify_all(&unpack.store, &unpack.stored.manifest);
+	if (result < 0)
+		error_give(err, error);
+	unpack_end(&unpack);
+	return result;
+}

@@ -1,0 +1,259 @@
+/* Settling the layers of an image, and merging them: see unpack.h. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "content/listing_size.h"
+#include "content/merge.h"
+#include "content/placement.h"
+#include "content/settle.h"
+#include "content/unpacked.h"
+#include "jobs/unpack.h"
+
+/* --- settling layers on those below ----------------------------------- */
+
+/* Appends the additions to the layer's tar, whose size is in its listing. */
+static int append(const struct staged *tar, struct listing_head *head, struct tree *tree,
+		  ducc_error **err)
+{
+	off_t size;
+
+	if (settle_append(tar->fd, &head->layer, tree, err) < 0)
+		return -1;
+	size = lseek(tar->fd, 0, SEEK_END);
+	if (size < 0)
+		return error_errno(err, errno, "seek");
+	head->unpacked = (uint64_t)size;
+	return 0;
+}
+
+static int settle_fresh(struct unpack_layer *layer, struct tree *tree, ducc_error **err)
+{
+	if (layer->settled && !settle_has_additions(tree))
+		return 0;
+	layer->settled = true;
+	if (append(&layer->tar, &layer->head, tree, err) < 0)
+		return -1;
+	return unpack_write_listing(&layer->listing, &layer->head, tree, err);
+}
+
+/* Commits the listing last: it marks the layer as complete. */
+static int commit_fresh(struct unpack_layer *layer, ducc_error **err)
+{
+	unpack_note_id(layer, layer->listing.fd);
+	if (staged_commit(&layer->tar, err) < 0)
+		return -1;
+	return staged_commit(&layer->listing, err);
+}
+
+/*
+ * Adds the entries that this image needs to a layer that was unpacked before.  A new tar
+ * replaces the old one; a layer that is only published just gets a listing, for
+ * ducc-publish.
+ */
+static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+{
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar_name = store_layer_tar_name(digest);
+	AUTO_FREE char *listing_name = store_layer_listing_name(digest);
+	AUTO_STAGED tar = STAGED_NONE;
+	AUTO_STAGED listing = STAGED_NONE;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+	bool in_store;
+
+	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
+	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
+		return -1;
+	/* Read now, under the lock. */
+	AUTO_CLOSE int old_listing = unpack_open_listing(unpack, digest, &in_store);
+	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, NULL);
+	if (old_listing < 0)
+		return error_errno(err, errno, "%s", listing_name);
+	tree = listing_read(old_listing, &head, err);
+	if (!tree)
+		return -1;
+	settle_mark(tree, false);
+	settle_add_missing(tree, layer->additions);
+	if (old_tar >= 0) {
+		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
+			return error_errno(err, errno, "copy");
+		if (append(&tar, &head, tree, err) < 0 || staged_commit(&tar, err) < 0)
+			return -1;
+	}
+	if (unpack_write_listing(&listing, &head, tree, err) < 0)
+		return -1;
+	unpack_note_id(layer, listing.fd);
+	return staged_commit(&listing, err);
+}
+
+/*
+ * Charges a merged layer for the entries that it needs in this image, explicit or implied,
+ * but not for those added by other images, or by earlier occurrences in this image.
+ */
+static int charge_layer(struct unpack *unpack, struct unpack_layer *layer, struct tree *tree,
+			ducc_error **err)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+	uint64_t size = 0;
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		bool implied = node->flags & NODE_IMPLIED;
+		const struct file *file = implied && node->peer ? node->peer->file : node->file;
+
+		if (!node->needed && (implied || (!file && !node_is_whiteout(node))))
+			continue;
+		node_path(node, &path);
+		size += listing_node_size(node, &path, file);
+	}
+	/* Earlier additions are merged again, even if they are not needed again. */
+	if (layer->charged < size)
+		layer->charged = size;
+	return quota_take(&unpack->merged, layer->charged, err);
+}
+
+/* Settles a layer on those below it, and commits it if it does not occur again. */
+static int settle(struct unpack *unpack, struct unpack_layer *layer, struct tree **tree,
+		  ducc_error **err)
+{
+	layer->left--;
+	if (layer->fresh) {
+		if (settle_fresh(layer, *tree, err) < 0)
+			return -1;
+		return layer->left ? 0 : commit_fresh(layer, err);
+	}
+	if (settle_has_additions(*tree)) {
+		if (layer->additions)
+			settle_add_missing(layer->additions, *tree);
+		else
+			layer->additions = STEAL(*tree);
+	}
+	if (layer->left || !layer->additions)
+		return 0;
+	if (settle_again(unpack, layer, err) < 0)
+		return -1;
+	tree_free(STEAL(layer->additions));
+	return 0;
+}
+
+/* --- merging ---------------------------------------------------------- */
+
+static void report_differences(const struct unpack *unpack, const struct digest *layer,
+			       const struct differences *differences)
+{
+	AUTO_FREE char *name = format("%s/%s: layer " PRI_DIGEST, unpack->reference.registry,
+				      unpack->reference.repository, layer->hex);
+
+	differences_report(differences, &unpack->session->context, name, false);
+}
+
+/* Reads the current listing of a layer and checks that it matches the manifest. */
+static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *layer,
+				 ducc_error **err)
+{
+	bool fresh = layer->first->listing.fd >= 0, in_store;
+	AUTO_CLOSE int other =
+		fresh ? -1 : unpack_open_listing(unpack, &layer->head.layer, &in_store);
+	int fd = fresh ? layer->first->listing.fd : other;
+	AUTO_TREE *tree = NULL;
+	struct listing_head head;
+
+	if (fd < 0) {
+		error_errno(err, errno, "listing");
+		return NULL;
+	}
+	if (!fresh)
+		unpack_note_id(layer->first, fd);
+	tree = listing_read(fd, &head, err);
+	if (!tree || unpack_check_size(head.size, layer, err) < 0)
+		return NULL;
+	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
+		error_set_kind(err, DUCC_CORRUPT,
+			       "diff ID mismatch: content is " PRI_DIGEST
+			       ", config has " PRI_DIGEST,
+			       head.diff_id.hex, layer->head.diff_id.hex);
+		return NULL;
+	}
+	return STEAL(tree);
+}
+
+/* Reads a fresh layer again, on top of those below: links lead its entries elsewhere. */
+static struct tree *read_again(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+{
+	if (lseek(layer->tar.fd, 0, SEEK_SET) < 0 || ftruncate(layer->tar.fd, 0) < 0) {
+		error_errno(err, errno, "write");
+		return NULL;
+	}
+	context_notice(&unpack->session->context, DUCC_DEBUG,
+		       "unpacking layer " PRI_DIGEST " on those below, for symbolic links",
+		       layer->head.layer.hex);
+	return unpack_read_blob(unpack, layer, unpack->image, err);
+}
+
+/*
+ * The tree of a layer, to be merged and settled.  *placed is set to another one to be merged
+ * instead if links lead entries elsewhere than in the image for which it was settled.
+ */
+static struct tree *place_layer(struct unpack *unpack, struct unpack_layer *layer,
+				struct tree **placed, struct differences *differences,
+				ducc_error **err)
+{
+	bool fresh = layer->first->fresh && !layer->first->settled;
+	AUTO_TREE *tree = NULL;
+
+	if (fresh && layer->outcome.links)
+		return read_again(unpack, layer, err);
+	tree = layer->tree ? STEAL(layer->tree) : read_listing(unpack, layer, err);
+	if (!tree || placement_holds(unpack->image, tree, fresh))
+		return STEAL(tree);
+	if (fresh) {
+		tree_free(STEAL(tree));
+		return read_again(unpack, layer, err);
+	}
+	*placed = placement_anew(unpack->image, tree, differences, err);
+	return *placed ? STEAL(tree) : NULL;
+}
+
+static int merge_one(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+{
+	uint64_t most = limits_get(&unpack->session->limits, LIMIT_IMAGE_ENTRIES, 0);
+	AUTO_DIFFERENCES differences = {0};
+	AUTO_TREE *placed = NULL;
+	AUTO_TREE *tree = place_layer(unpack, layer, &placed, &differences, err);
+	struct tree *merged = placed ? placed : tree;
+	int result;
+
+	if (!tree)
+		return -1;
+	settle_mark(tree, layer->first->fresh && !layer->first->settled);
+	result = merge_layer(unpack->image, merged, &differences, err);
+	report_differences(unpack, &layer->head.layer, &differences);
+	if (result < 0 || charge_layer(unpack, layer->first, merged, err) < 0)
+		return -1;
+	if (tree_count(unpack->image) > most)
+		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
+	return settle(unpack, layer->first, &tree, err);
+}
+
+int unpack_merge(struct unpack *unpack, ducc_error **err)
+{
+	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
+	AUTO_STAGED listing = STAGED_NONE;
+	struct digest layers;
+
+	unpack->image = tree_new();
+	for (size_t i = 0; i < unpack->n; i++)
+		if (merge_one(unpack, &unpack->layers[i], err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST,
+					  unpack->layers[i].head.layer.hex);
+	merge_finish(unpack->image);
+	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
+		return -1;
+	layers = unpack_layers_id(unpack);
+	if (listing_write_image(listing.fd, &layers, unpack->image) < 0)
+		return error_errno(err, errno, "%s", name);
+	return staged_commit(&listing, err);
+}

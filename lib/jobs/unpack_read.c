@@ -1,0 +1,219 @@
+/* Reading the layers of an image: see unpack.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "base/parallel.h"
+#include "base/path.h"
+#include "content/layer.h"
+#include "content/listing_size.h"
+#include "content/unpacked.h"
+#include "jobs/events.h"
+#include "jobs/unpack.h"
+
+/* Bytes of trees, counted as in listing_size.h: enough for about 300,000 files. */
+#define KEEP_LIMIT ((uint64_t)128 << 20)
+
+/* --- the layers to be read -------------------------------------------- */
+
+/* Discards the listing of a layer in the store if its content is damaged. */
+static void check_listing(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *name = store_layer_listing_name(layer);
+	AUTO_CLOSE int fd = unpacked_open_listing(&unpack->store, name, NULL);
+
+	if (fd >= 0)
+		unpacked_check_listing(&unpack->store, name, fd, NULL);
+}
+
+/* Discards a tar that its listing shows to be incomplete; call it under their locks. */
+static void discard_tar(const struct unpack *unpack, const struct digest *layer)
+{
+	AUTO_FREE char *tar = store_layer_tar_name(layer);
+	bool in_store;
+	AUTO_CLOSE int listing = unpack_open_listing(unpack, layer, &in_store);
+
+	if (in_store && path_exists(unpack->store.fd, tar))
+		store_discard(&unpack->store, tar, -1, "its size is not that in its listing");
+}
+
+/* Stages a layer that is to be read. */
+static int stage_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+{
+	const struct digest *digest = &layer->head.layer;
+	AUTO_FREE char *tar = store_layer_tar_name(digest);
+	AUTO_FREE char *listing = store_layer_listing_name(digest);
+
+	check_listing(unpack, digest);
+	if (unpack_has_layer(unpack, layer))
+		return 0;
+	if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0 ||
+	    staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
+		return -1;
+	layer->fresh = !unpack_has_layer(unpack, layer); /* while we waited for the locks */
+	if (layer->fresh) {
+		discard_tar(unpack, digest);
+		return 0;
+	}
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return 0;
+}
+
+/*
+ * Stages the layers to be read, in the order of their digests to avoid deadlocks between
+ * processes.
+ */
+static int stage_layers(struct unpack *unpack, ducc_error **err)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct unpack_layer *layer = unpack->sorted[i];
+
+		if (layer->first == layer && stage_layer(unpack, layer, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- reading them ----------------------------------------------------- */
+
+struct layer_progress {
+	ducc_session *session;
+	const char *name;
+	uint64_t size;
+};
+
+static void on_progress(void *ctx, uint64_t done)
+{
+	const struct layer_progress *progress = ctx;
+
+	context_progress(&progress->session->context, progress->name, done, progress->size);
+}
+
+int unpack_check_size(uint64_t actual, const struct unpack_layer *layer, ducc_error **err)
+{
+	if (actual == layer->head.size)
+		return 0;
+	return error_set_kind(err, DUCC_CORRUPT,
+			      "size mismatch: %" PRIu64 " bytes instead of %" PRIu64, actual,
+			      layer->head.size);
+}
+
+int unpack_write_listing(struct staged *listing, const struct listing_head *head, struct tree *tree,
+			 ducc_error **err)
+{
+	if (lseek(listing->fd, 0, SEEK_SET) < 0 || ftruncate(listing->fd, 0) < 0)
+		return error_errno(err, errno, "write");
+	tree_count_links(tree);
+	if (listing_write(listing->fd, head, tree) < 0)
+		return error_errno(err, errno, "write");
+	return 0;
+}
+
+/* Reserves memory for a tree of so many bytes; false if there is not enough. */
+static bool keep_tree(struct unpack *unpack, uint64_t size)
+{
+	if (atomic_fetch_add(&unpack->kept, size) + size <= KEEP_LIMIT)
+		return true;
+	atomic_fetch_sub(&unpack->kept, size);
+	return false;
+}
+
+struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer, struct tree *below,
+			      ducc_error **err)
+{
+	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
+	AUTO_CLOSE int blob = store_open_blob(&unpack->store, &layer->head.layer, err);
+	struct layer_progress progress = {unpack->session, name, layer->head.size};
+	struct layer_source source = {.fd = blob,
+				      .head = &layer->head,
+				      .limits = &unpack->session->limits,
+				      .image = &unpack->bytes,
+				      .image_listing = &unpack->written,
+				      .below = below,
+				      .spare = &unpack->spare,
+				      .progress = on_progress,
+				      .ctx = &progress};
+	struct tree *tree;
+	struct stat st;
+
+	if (blob < 0)
+		return NULL;
+	if (fstat(blob, &st) < 0) {
+		error_errno(err, errno, "stat");
+		return NULL;
+	}
+	if (unpack_check_size((uint64_t)st.st_size, layer, err) < 0)
+		return NULL;
+	layer_uncharge(&source, &layer->outcome);
+	tree = layer_read(&source, layer->tar.fd, &layer->outcome, err);
+	if (!tree && !layer->outcome.links)
+		error_kind(err, DUCC_CORRUPT);
+	return tree;
+}
+
+static int read_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+{
+	AUTO_TREE *tree = unpack_read_blob(unpack, layer, NULL, err);
+
+	if (!tree)
+		return layer->outcome.links ? 0 : -1;
+	if (keep_tree(unpack, layer->outcome.listing))
+		layer->tree = STEAL(tree);
+	else if (unpack_write_listing(&layer->listing, &layer->head, tree, err) < 0)
+		return -1;
+	context_notice(&unpack->session->context, DUCC_DEBUG, "unpacked layer " PRI_DIGEST,
+		       layer->head.layer.hex);
+	return 0;
+}
+
+/*
+ * If a layer cannot be read because its blob in the store is damaged, discards that: the next
+ * ducc-fetch downloads it again.  Anything else is a fault of the image.
+ */
+static void blame_blob(struct unpack *unpack, const struct unpack_layer *layer, ducc_error **err)
+{
+	enum ducc_error_kind kind = ducc_error_kind(*err);
+	ducc_error *damage = NULL;
+
+	if ((kind != DUCC_CORRUPT && kind != DUCC_LIMIT) ||
+	    !store_verify_blob(&unpack->store, &layer->head.layer, &damage))
+		return;
+	ducc_error_free(*err);
+	*err = damage;
+}
+
+static int read_one(void *ctx, size_t i, ducc_error **err)
+{
+	struct unpack *unpack = ctx;
+	struct unpack_layer *layer = &unpack->layers[i];
+	AUTO_FREE char *reference = reference_format(&unpack->reference);
+	struct span span;
+	int result;
+
+	if (!layer->fresh || atomic_load(&unpack->failed))
+		return 0;
+	span_begin(&span, unpack->session->events, "layer_conversion", reference,
+		   &layer->head.layer);
+	result = read_layer(unpack, layer, err);
+	if (result < 0)
+		blame_blob(unpack, layer, err);
+	span_end(&span, result, layer->head.size, err);
+	if (!result)
+		return 0;
+	atomic_store(&unpack->failed, true);
+	staged_discard(&layer->tar);
+	staged_discard(&layer->listing);
+	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
+}
+
+int unpack_read(struct unpack *unpack, ducc_error **err)
+{
+	if (stage_layers(unpack, err) < 0)
+		return -1;
+	return parallel_run(unpack->n, unpack->session->jobs, read_one, unpack, &unpack->spare,
+			    err);
+}
