@@ -781,7 +781,7 @@ ok "... all is as it should be" agree
 
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-kills=${KILLS:-$(amount 4 80 3)}
+kills=${KILLS:-$(amount 2 80 1)}
 
 base_repository() {
 	wait_for rm -rf "$tmp/sys" 2>/dev/null # what was killed may have left somebody at work
@@ -921,7 +921,7 @@ random_images() {
 			push @layers, layer() if rand() < 0.2;
 		}' "$1" random 3
 }
-base=${RANDOM_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+base=$(random_seed "${RANDOM_SEED-}")
 export tmp
 for round in $(seq "$base" $((base + $(amount 3 100 2) - 1))); do
 	note "RANDOM_SEED=$round"

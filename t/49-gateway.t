@@ -140,8 +140,8 @@ calls=$(wc -l <"$tmp/calls")
 is "a removal is two transactions" "$(cut -d' ' -f1 "$tmp/calls" | tr '\n' ' ')" "transaction publish transaction publish "
 for image in heir goes; do
 	echo "DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/$image.2'" >"$tmp/hook"
-	call=0
-	while [ $call -lt "$calls" ]; do
+	for call in $(seq 0 $((calls - 1))); do
+		my_turn || continue
 		start
 		ok "$image is published before call $((call + 1)) of ducc-gc" on 1 hooked $call remove_one
 		like "... or finds the repository busy" "$(cat "$tmp/hook.out")" "/$image:latest.*(state=|another transaction is open)"
@@ -151,7 +151,6 @@ for image in heir goes; do
 		ok "... it is there" has $image
 		ok "... completely" is_complete
 		ok "... and the repository is sound" on 1 cvmfs_server check $n
-		call=$((call + 1))
 	done
 done
 
@@ -160,14 +159,13 @@ start
 on 2 hooked none publish "$tmp/heir.2" >/dev/null
 calls=$(wc -l <"$tmp/calls")
 echo "DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" >"$tmp/hook"
-call=0
-while [ $call -lt "$calls" ]; do
+for call in $(seq 0 $((calls - 1))); do
+	my_turn || continue
 	start
 	ok "something is removed before call $((call + 1)) of ducc-publish" on 2 hooked $call publish "$tmp/heir.2"
 	ok "... it is published" has heir
 	ok "... completely" is_complete
 	ok "... and the repository is sound" on 2 cvmfs_server check $n
-	call=$((call + 1))
 done
 
 # Between the server's look for the newest revision and its lease, the other machine publishes

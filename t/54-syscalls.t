@@ -9,7 +9,7 @@
 need curl docker-registry jq perl skopeo umoci
 
 seed=$(random_seed "${FAULT_SEED-}")
-faults=${FAULTS:-$(amount 150 6000 80)}
+faults=${FAULTS:-$(amount 90 6000 50)}
 note "FAULT_SEED=$seed FAULTS=$faults"
 DUCC_CLOCK=1700000000
 ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS

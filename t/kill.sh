@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # lib.sh sets what is not set here, tests use what is not used
 
 kills=${KILLS:-$(amount 24 300 12)}
-seed=${KILL_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+seed=$(random_seed "${KILL_SEED-}")
 note "KILL_SEED=$seed KILLS=$kills"
 wrong=$tmp/wrong
 

@@ -44,8 +44,8 @@ live_through() {
 		umoci config --image "$year_layout:$i" --config.cmd /bin/busybox
 		push "$year_layout:$i" "$behind/all:$i"
 	done
-	year_seed=${YEAR_SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-	year_step=${YEAR_STEP:-$(amount 7 1 28)}
+	year_seed=$(random_seed "${YEAR_SEED-}")
+	year_step=${YEAR_STEP:-$(amount 14 1 28)}
 	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
 	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events TMPDIR=$tmp
 	export DUCC_STORE DUCC_NOTIFY TMPDIR
