@@ -143,7 +143,7 @@ for image in heir goes; do
 	for call in $(seq 0 $((calls - 1))); do
 		my_turn || continue
 		start
-		ok "$image is published before call $((call + 1)) of ducc-gc" on 1 hooked $call remove_one
+		ok "$image is published before call $((call + 1)) of ducc-gc" on 1 hooked "$call" remove_one
 		like "... or finds the repository busy" "$(cat "$tmp/hook.out")" "/$image:latest.*(state=|another transaction is open)"
 		ok "... what is published is complete" is_complete
 		grep -q 'state=\(added\|updated\)' "$tmp/hook.out" && ok "... and is there" has $image
@@ -162,7 +162,7 @@ echo "DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove loc
 for call in $(seq 0 $((calls - 1))); do
 	my_turn || continue
 	start
-	ok "something is removed before call $((call + 1)) of ducc-publish" on 2 hooked $call publish "$tmp/heir.2"
+	ok "something is removed before call $((call + 1)) of ducc-publish" on 2 hooked "$call" publish "$tmp/heir.2"
 	ok "... it is published" has heir
 	ok "... completely" is_complete
 	ok "... and the repository is sound" on 2 cvmfs_server check $n

@@ -89,7 +89,7 @@ hold() { # NAME: a process of this name holds it
 	ln -sf "$(command -v sleep)" "$tmp/$1"
 	(
 		exec 9>>"$spool/is_publishing.lock"
-		flock -n 9 && exec "$tmp/$1" 300
+		flock -w 60 9 && exec "$tmp/$1" 300 # what was killed may have it yet
 	) &
 	holder=$!
 	# shellcheck disable=SC2016 # for the shell
