@@ -27,6 +27,7 @@ static int option(int letter, const char *value)
 
 static const struct tool_option own[] = {
 	{'a', "all-platforms", NULL, "fetch the image for all its platforms"},
+	TOOL_OPTION_FAILED,
 	{'F', "foreign", NULL, "fetch non-distributable layers"},
 	{'j', "jobs", "jobs", "number of layers to transfer in parallel"},
 	{'p', "platform", "platform", "choose the image for this platform"},
@@ -47,7 +48,7 @@ static int fetch_one(ducc_session *session, ducc_record *record)
 	int result = ducc_fetch(session, record, &err);
 
 	if (result < 0)
-		tool_fail(&tool, ducc_record_reference(record), err);
+		tool_fail_record(&tool, record, err);
 	else if (result)
 		tool_skip(&tool, record);
 	else
@@ -72,7 +73,7 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 		ducc_error *error = NULL;
 
 		if (ducc_record_set(copy, "platform", *platform, &error) < 0)
-			tool_fail(&tool, ducc_record_reference(record), error);
+			tool_fail_record(&tool, record, error);
 		else
 			fetch_one(session, copy);
 		ducc_record_free(copy);

@@ -37,6 +37,7 @@ static const struct tool_option own[] = {
 	{'b', "batch-images", "images", "number of images in one transaction"},
 	{'C', "split", NULL, "also split large files that are published"},
 	{'c', "chunk", "bytes", "publish files larger than this in chunks"},
+	TOOL_OPTION_FAILED,
 	{'f', "force", NULL, "publish everything again"},
 	{'w', "wait", "seconds", "how long to wait for other transactions"},
 	{0},
@@ -82,7 +83,7 @@ static void publish(ducc_session *session, struct batch *batch)
 		n = ducc_publish(session, records, batch->n - done, errors);
 		for (size_t i = 0; i < n; i++) {
 			if (errors[i])
-				tool_fail(&tool, ducc_record_reference(records[i]), errors[i]);
+				tool_fail_record(&tool, records[i], errors[i]);
 			else
 				tool_done(&tool, records[i]);
 			ducc_record_free(records[i]);

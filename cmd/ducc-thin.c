@@ -14,6 +14,7 @@ static int option(int letter, const char *value)
 }
 
 static const struct tool_option own[] = {
+	TOOL_OPTION_FAILED,
 	{'o', "output", "directory", "write an OCI image layout instead"},
 	{0},
 };

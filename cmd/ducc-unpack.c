@@ -46,6 +46,7 @@ static int option(int letter, const char *value)
 }
 
 static const struct tool_option own[] = {
+	TOOL_OPTION_FAILED,
 	{'j', "jobs", "jobs", "number of layers to unpack in parallel"},
 	{'l', "limit", "[name=]limit", "refuse images that exceed the limit"},
 	{'x', "extract", "directory", "also extract the root file system"},

@@ -25,7 +25,7 @@ static void work_on(struct loop *loop, ducc_record *record)
 	int result = loop->work(loop->session, record, &err);
 
 	if (result < 0)
-		tool_fail(loop->tool, ducc_record_reference(record), err);
+		tool_fail_record(loop->tool, record, err);
 	else if (!result)
 		tool_done(loop->tool, record);
 	ducc_record_free(record);
@@ -93,7 +93,7 @@ static bool prepare(struct loop *loop, const ducc_record *record)
 
 	if (!loop->tool->prepare || !loop->tool->prepare(loop->session, &err))
 		return true;
-	tool_fail(loop->tool, ducc_record_reference(record), err);
+	tool_fail_record(loop->tool, record, err);
 	return false;
 }
 

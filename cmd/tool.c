@@ -203,6 +203,20 @@ static const char *option_name(const struct tool *tool, int letter)
 	return option->name;
 }
 
+/* At once: a confined tool cannot open files later. */
+static void open_failures(struct tool *tool, const char *path)
+{
+	if (tool->failures)
+		fclose(tool->failures);
+	tool->failures = fopen(path, "ae");
+	if (tool->failures) {
+		setvbuf(tool->failures, NULL, _IOFBF, 1 << 16); /* more than a line */
+		return;
+	}
+	fprintf(stderr, "%s: %s: %s\n", tool->name, path, strerror(errno));
+	exit(EXIT_USAGE);
+}
+
 static void option(struct tool *tool, int letter)
 {
 	switch (letter) {
@@ -225,6 +239,9 @@ static void option(struct tool *tool, int letter)
 		break;
 	case 'v':
 		tool->verbosity++;
+		break;
+	case TOOL_FAILED:
+		open_failures(tool, optarg);
 		break;
 	case 'h':
 		help(tool);
@@ -495,6 +512,35 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	report(tool, shown, ducc_error_message(err));
 	free(shown);
 	ducc_error_free(err);
+}
+
+/* The lines of several tools do not mix: each is written at once. */
+static bool write_failure(const struct tool *tool, const ducc_record *record, const char *error)
+{
+	ducc_record *copy = ducc_record_copy(record);
+	bool written = !ducc_record_set(copy, "tool", tool->name, NULL) &&
+		       !ducc_record_set(copy, "error", error, NULL);
+	char *text = ducc_record_format(copy);
+
+	written = written && fprintf(tool->failures, "%s\n", text) >= 0 &&
+		  fflush(tool->failures) == 0;
+	free(text);
+	ducc_record_free(copy);
+	return written;
+}
+
+void tool_fail_record(struct tool *tool, const ducc_record *record, ducc_error *err)
+{
+	bool written;
+
+	pthread_mutex_lock(&output);
+	written = tool->failures && write_failure(tool, record, ducc_error_message(err));
+	tool->failed += written;
+	pthread_mutex_unlock(&output);
+	if (written)
+		ducc_error_free(err);
+	else
+		tool_fail(tool, ducc_record_reference(record), err);
 }
 
 bool tool_take(void *tool, ducc_record *record, ducc_error *err)

@@ -4,6 +4,8 @@
 #ifndef TOOL_H
 #define TOOL_H
 
+#include <stdio.h>
+
 #include "ducc.h"
 
 enum {
@@ -16,12 +18,18 @@ enum {
  * A table of them ends with {0}.
  */
 #define TOOL_LONG 256
+#define TOOL_FAILED 512 /* --failed, of tools that process records */
 struct tool_option {
 	int letter;
 	const char *name;
 	const char *argument; /* the name of its argument; NULL: it has none */
 	const char *help;     /* one line for --help */
 };
+
+#define TOOL_OPTION_FAILED                                                                         \
+	{                                                                                          \
+		TOOL_FAILED, "failed", "file", "append records of failed images to file"           \
+	}
 
 struct tool {
 	const char *name;              /* "ducc-fetch" */
@@ -36,8 +44,9 @@ struct tool {
 	unsigned at_once;
 	/* Called before each work(), in the main thread; -1 with *err set: the image fails.  Or NULL. */
 	int (*prepare)(ducc_session *session, ducc_error **err);
-	int verbosity; /* -1 quiet, 0, 1, 2 */
-	int failed;    /* images */
+	int verbosity;  /* -1 quiet, 0, 1, 2 */
+	int failed;     /* images */
+	FILE *failures; /* records of failed images are written there; NULL: they are reported */
 };
 
 /*
@@ -85,8 +94,11 @@ void tool_flush(const struct tool *tool);
 /* Prints a comment for what was skipped because it is not an image. */
 void tool_skip(struct tool *tool, const ducc_record *record);
 
-/* Reports a failed image, and frees the error. */
+/* Reports a failure, of `what` unless that is NULL, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
+
+/* Reports a failed image, or writes its record to the file of --failed. */
+void tool_fail_record(struct tool *tool, const ducc_record *record, ducc_error *err);
 
 /*
  * Works on the image of a record.  Returns 0 if the record is to be printed, -1 with *err set

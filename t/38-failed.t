@@ -1,0 +1,33 @@
+#!/bin/sh
+# --failed: the records of the images that failed.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need busybox docker-registry skopeo umoci
+
+S=$tmp/store
+R=$tmp/repo
+start_registry open
+make_image "$tmp/layout" one
+push "$tmp/layout:one" "$registry/app:one"
+
+failed=$tmp/failed
+: >"$failed"
+fails "an image that fails" ducc-fetch --failed "$failed" -s "$S" "$registry/none:1" "$registry/app:one"
+is "... is not reported" "$(cat "$out")" "$(ducc-fetch -q -s "$S" "$registry/app:one")"
+like "... but in the file, with the cause" "$(cat "$failed")" "^$registry/none:1	tool=ducc-fetch	error=.*404"
+for tool in unpack publish thin; do
+	case $tool in thin) set -- -r "$R" ;; publish) set -- -r "$R" ;; *) set -- ;; esac
+	fails "ducc-$tool, too" sh -c 'printf "%s\n" "$1" | "$2" --failed "$3" -s "$4" $5 $6' sh \
+		"http://$registry/none:$tool	thin=http://$registry/x:1	x=y" "ducc-$tool" "$failed" "$S" "$@"
+	is "... says nothing" "$(cat "$out")" ""
+	like "... and keeps the other fields" "$(tail -n 1 "$failed")" "none:$tool	thin=.*	x=y	tool=ducc-$tool	error="
+done
+is "... each one line" "$(wc -l <"$failed")" 4
+fails "the records can be tried again" ducc-fetch -s "$S" --failed "$tmp/again" <"$failed"
+is "... all" "$(wc -l <"$tmp/again")" 4
+fails "a file that cannot be written" ducc-fetch --failed "$tmp/no/where" -s "$S" "$registry/app:one"
+is "... is named" "$(cat "$out")" "ducc-fetch: $tmp/no/where: No such file or directory"
+fails "a full disk" ducc-fetch --failed /dev/full -s "$S" "$registry/none:1"
+like "... is no reason to say nothing" "$(cat "$out")" "^ducc-fetch: $registry/none:1: "
+
+done_testing
