@@ -7,6 +7,7 @@
 #include "base/strset.h"
 #include "format/image.h"
 #include "format/record.h"
+#include "jobs/dry_run.h"
 #include "jobs/events.h"
 #include "jobs/repair.h"
 #include "jobs/resolve.h"
@@ -219,6 +220,19 @@ static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 	return 0;
 }
 
+/* For a dry run: pins the reference as far as that is possible without the config. */
+static int plan(struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	const struct platform *of_index = &fetch->resolution.platform;
+	AUTO_FREE char *platform = of_index->os ? platform_format(of_index) : NULL;
+
+	if (platform && ducc_record_set(record, "platform", platform, err) < 0)
+		return -1;
+	fetch->source.reference.digest = fetch->resolution.document.digest;
+	record_set_reference(record, &fetch->source.reference);
+	return dry_run_mark(record, err);
+}
+
 /* Non-distributable layers come from other servers, and only at the user's request. */
 static int check_foreign(const struct fetch *fetch, ducc_error **err)
 {
@@ -307,7 +321,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return -1;
 	say_what_is_missing(fetch);
 	if (fetch->session->dry_run)
-		return 0;
+		return plan(fetch, record, err);
 	if (fetch_config(fetch, err) < 0 ||
 	    check_platform(fetch, wanted_platform(fetch, record), err) < 0 ||
 	    parallel_run(fetch->n_wanted, transfers(fetch->session), fetch_wanted, fetch, NULL,

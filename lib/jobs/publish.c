@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "content/unpacked.h"
+#include "jobs/dry_run.h"
 #include "jobs/repair.h"
 #include "jobs/targets.h"
 
@@ -177,8 +178,11 @@ static int commit(struct publish *publish, ducc_error **err)
 static int open_all(struct publish *publish, ducc_error **err)
 {
 	const char *name = ducc_repository(publish->session, publish->records[0]);
+	int found = publish->session->dry_run
+			    ? session_open_store(publish->session, &publish->store, false, err)
+			    : session_need_store(publish->session, &publish->store, err);
 
-	if (session_need_store(publish->session, &publish->store, err) < 0)
+	if (found < 0)
 		return -1;
 	if (!name)
 		return session_no_repository(err);
@@ -188,16 +192,28 @@ static int open_all(struct publish *publish, ducc_error **err)
 	return 0;
 }
 
+/* For a dry run: says what publishing image i would change. */
+static void plan(struct publish *publish, size_t i)
+{
+	ducc_record *record = publish->records[i];
+	struct publish_image *image = &publish->images[i];
+	ducc_error **error = &publish->errors[i];
+
+	if (!publish_read_image(publish, record, image, error))
+		publish_report_missing(publish, image);
+	else if (!dry_run_excuses(publish->session, record, "publish it after unpacking it", error))
+		return;
+	ducc_record_set(record, "state",
+			dry_run_state(&publish->repository, record, &image->stored.digest), NULL);
+}
+
 static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 {
 	if (open_all(publish, err) < 0)
 		return -1;
 	if (publish->session->dry_run) {
-		for (; publish->n < n; publish->n++)
-			if (!publish_read_image(publish, publish->records[publish->n],
-						&publish->images[publish->n],
-						&publish->errors[publish->n]))
-				publish_report_missing(publish, &publish->images[publish->n]);
+		while (publish->n < n)
+			plan(publish, publish->n++);
 		return 0;
 	}
 	if (publish->session->split && publish_split(publish, n, err) < 0)

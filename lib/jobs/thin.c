@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "jobs/dry_run.h"
 #include "jobs/events.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
@@ -380,21 +381,25 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	      ducc_error **err)
 {
 	struct push push = {.session = session};
+	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
 	span_begin(&span, session->events, "thin_image", ducc_record_reference(record), NULL);
-	result = open_all(&push, record, err);
+	result = open_all(&push, record, &error);
 	if (!result)
-		result = read_all(&push, err);
+		result = read_all(&push, &error);
 	/* An image layout contains OCI manifests. */
 	if (!result)
-		result = build(&push, layout != NULL, err);
+		result = build(&push, layout != NULL, &error);
 	if (!result)
-		result = layout ? write_layout(&push, layout, err) : push_image(&push, record, err);
-	span_end(&span, result, 0, err);
+		result = layout ? write_layout(&push, layout, &error)
+				: push_image(&push, record, &error);
+	if (result < 0 && dry_run_excuses(session, record, "push its thin image", &error))
+		result = 0;
+	span_end(&span, result, 0, &error);
 	push_end(&push);
-	return result;
+	return result < 0 ? error_give(err, error) : 0;
 }

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "content/unpacked.h"
+#include "jobs/dry_run.h"
 #include "jobs/events.h"
 #include "jobs/image_layers.h"
 #include "jobs/repair.h"
@@ -215,12 +216,15 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
+	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
-	result = unpack_image(&unpack, record, err);
-	span_end(&span, result, 0, err);
+	result = unpack_image(&unpack, record, &error);
+	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))
+		result = 0;
+	span_end(&span, result, 0, &error);
 	unpack_end(&unpack);
-	return result;
+	return result < 0 ? error_give(err, error) : 0;
 }

@@ -1,0 +1,74 @@
+/* Dry runs of a pipeline: see dry_run.h. */
+#include "jobs/dry_run.h"
+
+#include "base/mem.h"
+#include "format/repo_paths.h"
+#include "jobs/stored_image.h"
+#include "repo/public_names.h"
+
+#define FIELD "dry-run"
+
+int dry_run_mark(ducc_record *record, ducc_error **err)
+{
+	return ducc_record_set(record, FIELD, "yes", err);
+}
+
+bool dry_run_excuses(ducc_session *session, const ducc_record *record, const char *would,
+		     ducc_error **error)
+{
+	const char *field = ducc_record_get(record, FIELD);
+
+	if (!session->dry_run || !field || strcmp(field, "yes") != 0 ||
+	    ducc_error_kind(*error) != DUCC_NOT_FOUND)
+		return false;
+	ducc_error_free(STEAL(*error));
+	context_notice(&session->context, DUCC_INFO, "%s: would %s", ducc_record_reference(record),
+		       would);
+	return true;
+}
+
+/* Compares the image with the one that has the label. */
+static const char *state_under(const struct repository *repository, const char *label,
+			       const struct reference *reference, const char *platform)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	struct stored_image stored = {.manifest_json = NULL};
+	const char *state = "added";
+
+	if (root >= 0 && !stored_image_read_published(&stored, root, label, NULL)) {
+		AUTO_FREE char *there = platform_format(&stored.config.platform);
+
+		if (digest_equal(&stored.digest, &reference->digest))
+			state = "unchanged";
+		else if (!platform || !strcmp(there, platform))
+			state = "updated";
+	}
+	stored_image_free(&stored);
+	return state;
+}
+
+const char *dry_run_state(const struct repository *repository, const ducc_record *record,
+			  const struct digest *manifest)
+{
+	AUTO_FREE char *text = NULL, *name = NULL, *label = NULL, *architecture = NULL;
+	const char *wanted = ducc_record_get(record, "platform"), *state;
+	struct platform platform = {NULL};
+	AUTO_REFERENCE reference = {NULL};
+
+	if (reference_parse(&reference, ducc_record_reference(record), NULL) < 0)
+		return "added";
+	if (*manifest->hex)
+		reference.digest = *manifest;
+	name = reference_name(&reference);
+	if (wanted && platform_parse(&platform, wanted, NULL) < 0)
+		return "added";
+	text = wanted ? platform_format(&platform) : NULL;
+	state = state_under(repository, name, &reference, text);
+	if (text && !strcmp(state, "added")) {
+		architecture = names_platform(&platform);
+		label = platform_label(architecture, name);
+		state = state_under(repository, label, &reference, text);
+	}
+	platform_free(&platform);
+	return state;
+}
