@@ -101,7 +101,7 @@ alpine:3.20"
 ok "... by size" runs ducc-ls.1 3
 is "... they share it all" "$(cut -f1 "$out" | sort -u)" 0
 ok "... published elsewhere" runs ducc-ls.1 4
-is "... all of them" "$(cut -f1 "$out" | sed 's,.*/,,; s/@.*//')" "alpine:3.19
+is "... all of them" "$(cut -f1 "$out" | sed 's,.*/,,; s/@.*//' | sort)" "alpine:3.19
 alpine:3.20"
 rm -r "$tmp/work/other"
 rm -r "$registry_dir/docker/registry/v2/repositories/library/alpine/_manifests/tags/3.20"
@@ -115,5 +115,7 @@ like "... with a summary" "$(cat "$out")" "2 unchanged"
 rm -r "$tmp/work/repo"
 ok "... a plain list into a directory" runs ducc-convert.1 2
 ok "... indeed" published "$tmp/work/repo" alpine:3.19 alpine:3.20 debian:12
+ok "... what a recipe would do" runs ducc-convert.1 3
+like "... nothing" "$(cat "$out")" "2 unchanged, 0 failed, 0 removed \(dry run\)"
 
 done_testing

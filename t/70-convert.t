@@ -22,13 +22,13 @@ recipe() { # IMAGE...: a wish list of them
 	printf "version: 1\nuser: me\ncvmfs_repo: $n\noutput_format: 'http://%s/thin/\$(image)'\ninput:\n" "$registry"
 	printf "    - '%s'\n" "$@"
 }
-# run STATUS SUMMARY ARGUMENT...: it exits so, and says so on standard output.
+# run STATUS SUMMARY ARGUMENT...: it exits so, and says so in its last line on standard output.
 run() {
 	want="$1 $2"
 	shift 2
 	status=0
 	timeout 100 "$convert" "$@" >"$tmp/said" 2>"$tmp/err" || status=$?
-	[ "$status $(cat "$tmp/said")" = "$want" ] || { echo "want: $want"; echo "got: $status $(cat "$tmp/said")"; cat "$tmp/err"; return 1; }
+	[ "$status $(tail -n 1 "$tmp/said")" = "$want" ] || { echo "want: $want"; echo "got: $status $(cat "$tmp/said")"; cat "$tmp/err"; return 1; }
 }
 counts() { # ADDED UPDATED UNCHANGED FAILED REMOVED
 	echo "$list: $1 added, $2 updated, $3 unchanged, $4 failed, $5 removed"
@@ -52,11 +52,16 @@ for i in one two three; do
 	ok "... and its thin image is pushed" manifest_of "$registry/thin/app:$i"
 done
 is "... without a word on standard error" "$(cat "$tmp/err")" ""
+is "... but each with a line" "$(head -n -1 "$tmp/said" | sort)" "added: http://$registry/app:one
+added: http://$registry/app:three
+added: http://$registry/app:two"
 ok "again, there is nothing to do" run 0 "$(counts 0 0 3 0 0)" "$list"
 push "$L:one" "$registry/app:two"
 make_image "$L" four
 push "$L:four" "$registry/app:t4"
 ok "a tag has moved, and one is new" run 0 "$(counts 1 1 2 0 0)" "$list"
+is "... which are named" "$(head -n -1 "$tmp/said" | sort)" "added: http://$registry/app:t4
+updated: http://$registry/app:two"
 ok "-q says nothing" run 0 "" -q "$list"
 recipe "http://$registry/app:one" "http://$registry/app:none-*" >"$list"
 ok "a warning is no failure" run 0 "$(counts 0 0 1 0 0)" -G "$list"
@@ -67,7 +72,7 @@ recipe "http://$registry/app:one" "http://$registry/app:t*" "http://$registry/no
 	'not an image' >"$list"
 ok "what failed is counted, each once" run 1 "$(counts 0 0 4 3 0)" "$list"
 is "... and each has its line" "$(wc -l <"$tmp/err")" 3
-ok "-q says that, too" run 1 "" -q "$list"
+ok "-q says that, too" run 1 "" -q --remind 0 "$list"
 is "... as before" "$(wc -l <"$tmp/err")" 3
 printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: "http://127.0.0.1:1/$(image)"\ninput: ["http://%s/app:one"]\n' \
 	$n "$registry" >"$list"
@@ -113,6 +118,7 @@ ok "... for the grace period" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
 day 8
 ok "... which -G prolongs" run 0 "$(counts 0 0 3 0 0)" -g 7 -G "$list"
 ok "then it is removed" run 0 "$(counts 0 0 3 0 1)" -N "$tmp/gone" -g 7 "$list"
+is "... as it says" "$(head -n 1 "$tmp/said")" "removed: $registry/app:t4"
 ok "... which is an event, too" jq -es --arg p "$registry/app:t4" 'any(.action == "remove" and .path == $p)' "$tmp/gone"
 ok "... and gone" test ! -L "$R/$registry/app:t4"
 unset DUCC_CLOCK

@@ -1,0 +1,183 @@
+#!/bin/sh
+# ducc-convert: what it reports about failures, remembers, and would do; and its metrics.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need bash busybox docker-registry flock jq skopeo umoci
+
+S=$tmp/store
+L=$tmp/layout
+R=$tmp/repo
+TMPDIR=$tmp/work DUCC_STORE=$S DUCC_REPO=$R
+export TMPDIR DUCC_STORE DUCC_REPO
+mkdir "$TMPDIR"
+list=$tmp/images
+start_registry open
+for i in one two three; do
+	make_image "$L" $i
+	push "$L:$i" "$registry/app:$i"
+done
+hour() { # NUMBER
+	DUCC_CLOCK=$((1800000000 + $1 * 3600))
+	export DUCC_CLOCK
+}
+# convert STATUS ARGUMENT...: its output is in $tmp/said and, without times, in $tmp/err.
+convert() {
+	want=$1
+	shift
+	status=0
+	timeout 100 "$top/scripts/ducc-convert" -T "$@" "$list" >"$tmp/said" 2>"$tmp/errors" || status=$?
+	sed "s,$registry,REGISTRY,; s/ 404.*unknown/ 404/" "$tmp/errors" >"$tmp/err"
+	[ $status = "$want" ] || { cat "$tmp/said" "$tmp/errors"; return 1; }
+}
+wish() { # FIELD
+	sed -n 's/.*	'"$1"'=\([^	]*\).*/\1/p' "$S"/wishes/*
+}
+
+# Failures
+hour 0
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:new" >"$list"
+ok "a new failure" convert 1
+like "... is reported, with the cause" "$(cat "$tmp/err")" "^ducc-convert: http://REGISTRY/app:new: ducc-fetch: .*404"
+is "... once" "$(wc -l <"$tmp/err")" 1
+first=$(cat "$tmp/err")
+hour 1
+ok "the same an hour later" convert 1
+is "... is not" "$(cat "$tmp/err")" ""
+like "... but counted" "$(cat "$tmp/said")" " 1 unchanged, 1 failed,"
+hour 23
+ok "... nor before a day" convert 1 -q
+is "... has passed" "$(cat "$tmp/err" "$tmp/said")" ""
+hour 24
+ok "... but after it, also with -q" convert 1 -q
+is "... and since when" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
+hour 47
+ok "... then not for another" convert 1
+is "... day" "$(cat "$tmp/err")" ""
+ok "... unless --remind says so" convert 1 --remind 12
+is "... as before" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
+is "ducc-ls knows it" "$(ducc-ls "$registry/app:new" | tr '\t' '\n' | sed -n 's/^state=//p; s/^failing=//p; s/^list=//p' | xargs)" \
+	"missing $list 2027-01-15T08:00:00Z"
+put_manifest "$registry" app new application/vnd.oci.image.manifest.v1+json "$(manifest_of "$registry/app:one" |
+	jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"; echo "$tmp/chart")"
+hour 48
+ok "another cause" convert 1
+like "... is reported" "$(cat "$tmp/err")" "app:new: ducc-fetch: .*artifact.* \(failing since 2027-01-15T08:00:00Z\)$"
+push "$L:two" "$registry/app:new"
+ok "a failure that ends" convert 0
+is "... is reported" "$(cat "$tmp/err")" "ducc-convert: http://REGISTRY/app:new: works again (it failed since 2027-01-15T08:00:00Z)"
+is "... and forgotten" "$(wish failing)" ""
+ok "... for good" convert 0
+is "... then nothing is said" "$(cat "$tmp/err")" ""
+is "the lists that want an image are noted" "$(wish list)" "$list
+$list"
+printf '%s\n' "http://$registry/app:one" "http://$registry/none:*" 'not an image' >"$list"
+ok "wildcards and lines fail likewise" convert 1
+is "... each once" "$(wc -l <"$tmp/err")" 2
+like "... the wildcard" "$(cat "$tmp/err")" "^ducc-convert: http://REGISTRY/none:\\*: ducc-wish: "
+like "... the line" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: line 3: "
+ok "... not again" convert 1
+is "... " "$(cat "$tmp/err")" ""
+printf '%s\n' "http://$registry/app:one" >"$list"
+ok "... until they end" convert 0
+is "... or are no longer wanted" "$(sed 's/: line.*: works/: works/' "$tmp/err")" \
+	"ducc-convert: ducc-wish: $list: works again (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))"
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:other" >"$list"
+ok "a failure before the list" convert 1
+mv "$list" "$list.away"
+ok "... cannot be read" convert 1
+like "... which is a failure" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: "
+mv "$list.away" "$list"
+ok "... is not forgotten" convert 1
+like "... and only the list is read again" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: .*: works again"
+is "... nothing else" "$(wc -l <"$tmp/err")" 1
+ok "a registry that is down" convert 1 --remind 0
+stop_server
+hour 60
+ok "... fails all its images" convert 1
+is "... each" "$(grep -c 'app:.*connect' "$tmp/err")" 2
+ok "... once, though the messages have times" convert 1
+is "... and ports" "$(cat "$tmp/err")" ""
+mv "$S/wishes" "$S/wishes.away"
+: >"$S/wishes"
+ok "a state that cannot be written" convert 1 -G
+like "... is a failure" "$(cat "$tmp/err")" "wishes"
+rm "$S/wishes"
+mv "$S/wishes.away" "$S/wishes"
+
+# A dry run
+start_registry open
+for i in one two three; do push "$L:$i" "$registry/app:$i"; done
+push "$L:one" "$registry/app:four"
+unset DUCC_CLOCK
+rm -rf "$R" "$S"
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:two" "http://$registry/app:four" >"$list"
+said() {
+	sed "s,$registry,REGISTRY,; s,^$list: ,~," "$tmp/said" | sort
+}
+ok "a dry run of all" convert 0 -n
+is "... names each image" "$(said)" "would be added: http://REGISTRY/app:four
+would be added: http://REGISTRY/app:one
+would be added: http://REGISTRY/app:two
+~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed (dry run)"
+is "... and does nothing" "$(cat "$tmp/err")$(ls -d "$S" "$R" 2>/dev/null)" ""
+ok "the real run" convert 0
+is "... is the same" "$(said)" "added: http://REGISTRY/app:four
+added: http://REGISTRY/app:one
+added: http://REGISTRY/app:two
+~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed"
+push "$L:three" "$registry/app:two"
+printf '%s\n' "http://$registry/app:two" "http://$registry/app:one" "http://$registry/app:none" >"$list"
+before=$(cd "$R" && find . | sort)
+ok "what has changed, without a grace period" convert 1 -n -g 0
+is "... is told" "$(said)" "would be removed: REGISTRY/app:four
+would be updated: http://REGISTRY/app:two
+~0 added, 1 updated, 1 unchanged, 1 failed, 1 removed (dry run)"
+like "... with what fails" "$(cat "$tmp/err")" "app:none: ducc-fetch: .*404"
+is "... and not done" "$(cd "$R" && find . | sort)" "$before"
+
+# Metrics
+ok "metrics" convert 1 -g 0 --metrics "$tmp/ducc.prom"
+cat >"$tmp/syntax" <<'END'
+# The text format of Prometheus: each metric has its help and type, once and before its samples, which are distinct.
+/^# HELP [a-z_]+ ./ { if ($3 in help) bad(); help[$3]; next }
+/^# TYPE [a-z_]+ gauge$/ { if (!($3 in help) || $3 in type) bad(); type[$3]; last = $3; next }
+/^[a-z_]+\{[a-z]+="([^"\\\n]|\\\\|\\"|\\n)*"(,[a-z]+="([^"\\\n]|\\\\|\\"|\\n)*")*\} [0-9]+(\.[0-9]+)?(e[+-][0-9]+)?$/ {
+	name = substr($0, 1, index($0, "{") - 1)
+	line = $0
+	sub(/ [^ ]*$/, "", line)
+	if (name != last || line in seen) bad()
+	seen[line]
+	samples++
+	next
+}
+{ bad() }
+function bad() { print "line " NR ": " $0; wrong = 1 }
+END
+echo 'END { exit wrong || samples < 10 }' >>"$tmp/syntax"
+ok "... have the form of Prometheus" awk -f "$tmp/syntax" "$tmp/ducc.prom"
+metric() { # NAME-AND-LABELS
+	sed "s/list=\"[^\"]*\",*//; s/{}//" "$tmp/ducc.prom" | sed -n "s/^ducc_$1 //p"
+}
+is "... count images" "$(for s in added updated unchanged failed; do metric "images{state=\"$s\"}"; done | xargs)" "0 1 1 1"
+is "... by registry" "$(metric "failures{registry=\"$registry\"}")" 1
+is "... and what was removed" "$(metric removed_names)" 1
+is "... the bytes that were fetched" "$(metric 'step_bytes{step="fetch"}')" \
+	"$(manifest_of "$registry/app:three" | jq '.layers[-1].size')"
+like "... and the seconds" "$(metric 'step_seconds{step="publish"}')" '^[0-9.]+$'
+like "... with others that fail, the last success is an earlier one" "$(metric success_timestamp_seconds)" '^[0-9]{10}$'
+DUCC_CLOCK=1900000000
+export DUCC_CLOCK
+printf '%s\n' "http://$registry/app:one" >"$list"
+ok "... with events for others, too" convert 0 -G --metrics "$tmp/ducc.prom" -N "$tmp/events"
+is "... as without metrics" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort -u | xargs)" \
+	"ducc-fetch ducc-publish ducc-unpack ducc-wish"
+is "... a success" "$(metric success_timestamp_seconds)" 1900000000
+is "... nothing is left" "$(ls "$TMPDIR")" ""
+list=$tmp/'a "quoted\ list'
+printf '%s\n' "http://$registry/app:one" >"$list"
+ok "... of a list with an odd name" convert 0 -G --metrics "$tmp/ducc.prom"
+ok "... have the form of Prometheus" awk -f "$tmp/syntax" "$tmp/ducc.prom"
+ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
+like "... are reported" "$(cat "$tmp/err")" "no/file"
+
+done_testing
