@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 
 	if (tool_options(&tool, argc, argv) < argc)
 		tool_usage(&tool);
+	tool_read_input(&tool);
 	session = tool_session(&tool);
 	if (ducc_hook(session, STDIN_FILENO, registry, tool_take, &tool, &err) < 0)
 		tool_fail(&tool, NULL, err);

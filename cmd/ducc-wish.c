@@ -43,6 +43,8 @@ int main(int argc, char **argv)
 	ducc_session *session;
 	const char *const *lists = n ? (const char *const *)(argv + first) : standard_input;
 
+	if (!n)
+		tool_read_input(&tool);
 	tool_keep_secrets();
 	session = tool_session(&tool);
 	if (ducc_wish(session, lists, n ? n : 1, news, tool_take, &tool) < 0)

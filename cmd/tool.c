@@ -304,10 +304,18 @@ struct input {
 	bool checked; /* that it is a list of records */
 };
 
+void tool_read_input(const struct tool *tool)
+{
+	if (isatty(STDIN_FILENO))
+		tool_usage(tool);
+}
+
 struct input *tool_input(struct tool *tool, char **operands, int n)
 {
 	struct input *input = tool_allocated(calloc(1, sizeof(*input)));
 
+	if (!n)
+		tool_read_input(tool);
 	input->tool = tool;
 	input->operands = n ? operands : NULL;
 	input->n = n;

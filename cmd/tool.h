@@ -68,6 +68,9 @@ void *tool_allocated(void *pointer);
 /* Starts a session; exits if that fails. */
 ducc_session *tool_session(struct tool *tool);
 
+/* Before reading standard input: if it is a terminal, prints the synopsis and exits. */
+void tool_read_input(const struct tool *tool);
+
 /*
  * The input: records from the operands or, without operands, from standard input.
  * Comments and empty lines are copied to standard output; malformed records are
