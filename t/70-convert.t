@@ -229,6 +229,25 @@ if command -v systemd-analyze >/dev/null; then
 	done
 	ok "systemd understands the units" systemd-analyze verify --man=no "$tmp/units"/*
 	is "... without a complaint" "$(cat "$out")" ""
+	cat "$tmp/units/ducc-convert@x.service" "$examples/directory.conf" >"$tmp/units/directory.service"
+	for unit in "ducc-convert@x.service 60" "ducc-loop@x.service 60" "directory.service 35"; do
+		ok "... which confine what they start: ${unit% *}" \
+			systemd-analyze security --offline=yes --threshold="${unit#* }" "$tmp/units/${unit% *}"
+	done
+fi
+if command -v logrotate >/dev/null; then
+	mkdir "$tmp/log"
+	sed "s,/var/log/ducc,$tmp/log," "$examples/logrotate" >"$tmp/logrotate"
+	chmod 644 "$tmp/logrotate"
+	export DUCC_NOTIFY="$tmp/log/events"
+	for _ in 1 2 3; do
+		"$convert" -q -G "$list"
+		logrotate -f -s "$tmp/logrotate.state" "$tmp/logrotate" || break
+	done
+	"$convert" -q -G "$list"
+	unset DUCC_NOTIFY
+	is "the events are rotated weekly" "$(cd "$tmp/log" && echo *)" "events events.1 events.2.gz events.3.gz"
+	is "... each with those of its week" "$(for f in events events.1; do jq -r .action "$tmp/log/$f"; done | grep -c start_ducc)" 10
 fi
 grep -o 'ducc-convert .*' "$examples/crontab" | sed "s,/etc/ducc/unpacked.yaml,$list," >"$tmp/command"
 ok "the command in the crontab works" sh -c "PATH=$top/scripts:\$PATH; $(head -n 1 "$tmp/command")"
