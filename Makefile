@@ -7,13 +7,20 @@ BINDIR = $(PREFIX)/bin
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/ducc
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
 # Changes with every change of ducc.h that a program built before would notice.
 SONAME = libducc.so.1
 
 TOOLS := $(patsubst cmd/%.c,%,$(wildcard cmd/ducc-*.c))
+COMMANDS = $(TOOLS) ducc-convert
 MANUALS = $(wildcard man/*.[157])
+UNITS := $(notdir $(wildcard scripts/examples/*.service scripts/examples/*.timer))
+EXAMPLES = crontab directory.conf logrotate
 
 B = build
 CFLAGS = -O2 -g
@@ -61,7 +68,8 @@ DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
 # What tests preload into the tools.
 PRELOADS = $(patsubst t/%.c,$B/t/%.so,$(wildcard t/preload-*.c))
 
-all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $(DRIVERS) $(PRELOADS)
+all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $B/completion.bash $B/completion.zsh \
+	$(DRIVERS) $(PRELOADS)
 
 $B/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -88,6 +96,11 @@ $B/libducc.a: $(LIB_OBJECTS)
 $B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/cmd/each.o $B/libducc.so
 	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o $B/cmd/each.o -L$B -lducc -lpthread \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+
+# From the options that the tools themselves list.
+$B/completion.%: scripts/completion scripts/ducc-convert $(TOOLS:%=$B/%)
+	scripts/completion $* $(TOOLS:%=$B/%) scripts/ducc-convert >$@.new
+	mv $@.new $@
 
 # Unit tests and drivers see the library's internals.
 $B/t/%: t/%.c $(LIB_OBJECTS)
@@ -124,7 +137,9 @@ lint:
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7
+		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
+		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR) \
+		$(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(PREFIX)/lib/ducc
 	install -m 755 $(TOOLS:%=$B/%) scripts/ducc-convert $(DESTDIR)$(BINDIR)
 	install -m 755 $B/$(SONAME) $(DESTDIR)$(LIBDIR)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libducc.so
@@ -136,11 +151,22 @@ install: all
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libducc.pc
 	install -m 644 lib/ducc.h $(DESTDIR)$(INCLUDEDIR)
 	for m in $(MANUALS); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
+	install -m 644 $B/completion.bash $(DESTDIR)$(BASHDIR)/ducc
+	for t in $(COMMANDS); do ln -sf ducc $(DESTDIR)$(BASHDIR)/$$t; done
+	install -m 644 $B/completion.zsh $(DESTDIR)$(ZSHDIR)/_ducc
+	for u in $(UNITS); do sed 's,/usr/local/bin/,$(BINDIR)/,' scripts/examples/$$u \
+		>$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit 1; done
+	install -m 755 scripts/hook.cgi $(DESTDIR)$(PREFIX)/lib/ducc
+	install -m 644 $(EXAMPLES:%=scripts/examples/%) $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
-	cd $(DESTDIR)$(BINDIR) && rm -f $(TOOLS) ducc-convert
+	cd $(DESTDIR)$(BINDIR) && rm -f $(COMMANDS)
 	cd $(DESTDIR)$(LIBDIR) && rm -f $(SONAME) libducc.so libducc.a pkgconfig/libducc.pc
 	rm -f $(DESTDIR)$(INCLUDEDIR)/ducc.h
+	cd $(DESTDIR)$(BASHDIR) && rm -f ducc $(COMMANDS)
+	cd $(DESTDIR)$(UNITDIR) && rm -f $(UNITS)
+	rm -f $(DESTDIR)$(ZSHDIR)/_ducc
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PREFIX)/lib/ducc
 	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
 
 clean:

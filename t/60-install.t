@@ -17,6 +17,33 @@ for t in $tools ducc-convert; do
 	ok "$t is installed, and can run" test -x "$root/usr/bin/$t"
 	ok "$t has a manual page" test -s "$root/usr/share/man/man1/$t.1"
 done
+# Completion
+share=$root/usr/share
+for t in $tools ducc-convert; do
+	like "bash completes $t" "$(bash -c '
+		. "$1/bash-completion/completions/$2"
+		compopt() { :; }
+		COMP_WORDS=("$2" --st) COMP_CWORD=1
+		_ducc "$2"
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$share" "$t")" '^--store=$'
+done
+is "bash completes all options" "$(bash -c '. "$1"; COMP_WORDS=(ducc-fetch --) COMP_CWORD=1; _ducc ducc-fetch; printf "%s\n" "${COMPREPLY[@]}"' \
+	bash "$share/bash-completion/completions/ducc-fetch" | tr -d = | sort)" \
+	"$("$root/usr/bin/ducc-fetch" --help | grep -o '^ .* --[a-z-]*' | sed 's/.* //' | sort)"
+if command -v zsh >/dev/null; then
+	ok "zsh reads the completion" zsh -n "$share/zsh/site-functions/_ducc"
+	like "... that has the options of each tool" "$(zsh -fc '
+		_arguments() { print -rl -- "$@" }
+		service=ducc-gc
+		. "$1"' zsh "$share/zsh/site-functions/_ducc")" '^\*--max-share=\[.*\]:percent:$'
+fi
+
+# Services, examples
+is "units start what is installed" "$(grep -ho '^ExecStart=[^ ]*' "$root"/usr/lib/systemd/system/*.service | sort -u)" \
+	"ExecStart=/usr/bin/ducc-convert"
+ok "... and have their timer" test -s "$root/usr/lib/systemd/system/ducc-convert@.timer"
+ok "the receiver of notifications is installed" test -x "$root/usr/lib/ducc/hook.cgi"
+ok "examples are installed" test -s "$share/doc/ducc/examples/logrotate"
 ok "ducc(7) is installed" test -s "$root/usr/share/man/man7/ducc.7"
 for page in "$root"/usr/share/man/man?/*; do
 	ok "${page##*/} is a manual page without faults" mandoc -T lint -W warning "$page"
