@@ -174,18 +174,20 @@ static cJSON *add_image(struct podman *podman, const struct podman_image *image,
 	const struct digest id = image_id(podman, image);
 	const struct listed_image *listed = strmap_get(&podman->images.by_id, id.hex);
 	cJSON *entry = listed ? listed->entry : NULL;
-	bool listed_layer, new = !entry;
+	const char *layer;
+	bool new = !entry;
 	AUTO_FREE char *created = NULL;
 
 	if (check_image(image, &created, err) < 0)
 		return NULL;
 	if (new)
 		entry = new_image(podman, image, &id, created);
-	listed_layer = strmap_get(&podman->layers.by_id, podman_list_text(entry, "layer"));
-	if (image->manifest->n && (!listed_layer || image->again)) {
+	layer = podman_list_text(entry, "layer");
+	if (image->manifest->n && (!strmap_get(&podman->layers.by_id, layer) ||
+				   (image->again && !podman_has_layers(podman, image, layer)))) {
 		const struct digest top = podman_add_layers(podman, image, created);
 
-		if (strcmp(podman_list_text(entry, "layer"), top.hex) != 0) {
+		if (strcmp(layer, top.hex) != 0) {
 			json_set_string(entry, "layer", top.hex);
 			podman->images.changed = true;
 		}

@@ -185,12 +185,13 @@ static void check_short_names(const struct checking *checking)
 
 	while ((name = entries_next(&entries))) {
 		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
-		AUTO_FREE char *target = repository_read_link(repository, path);
-		const char *id = target && !strncmp(target, "../", 3) ? target + 3 : "";
-		AUTO_FREE char *layer = xstrndup(id, strcspn(id, "/"));
+		AUTO_FREE char *layer = podman_read_short_name(repository, name);
+		AUTO_FREE char *target = NULL;
 
-		if (!strmap_get(&checking->podman->layers.by_id, layer))
-			differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
+		if (strmap_get(&checking->podman->layers.by_id, layer))
+			continue;
+		target = repository_read_link(repository, path);
+		differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
 	}
 }
 

@@ -158,3 +158,117 @@ struct digest podman_add_layers(struct podman *podman, const struct podman_image
 	}
 	return ids[image->manifest->n - 1];
 }
+
+/* --- layers that are listed already ----------------------------------- */
+
+/* Sets the IDs of the listed layers from `top` down; false if they are not those of the image. */
+static bool find_ids(const struct podman *podman, const struct podman_image *image, const char *top,
+		     const char **ids)
+{
+	for (size_t i = image->manifest->n; i-- > 0;) {
+		AUTO_FREE char *diff_digest = format(PRI_DIGEST, image->config->diff_ids[i].hex);
+		const struct listed_layer *layer = strmap_get(&podman->layers.by_id, top);
+		const char *parent = layer ? podman_list_text(layer->entry, "parent") : NULL;
+
+		if (!layer ||
+		    !is_layer(layer, parent, diff_digest, &image->manifest->layers[i].digest))
+			return false;
+		ids[i] = top;
+		top = parent;
+	}
+	return !*top;
+}
+
+/* True if overlay/l/NAME leads to the layer. */
+static bool is_short_name(const struct podman *podman, const char *name, const char *id)
+{
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
+	AUTO_FREE char *target = format("../%s/diff", id);
+
+	return repository_has_link(podman->repository, path, target);
+}
+
+/*
+ * True if a text for the layer is as ducc writes it, or has the given prefix and a short name: in
+ * those of the original ducc, any of the layer's.
+ */
+static bool is_text(const struct podman *podman, const char *text, const char *own,
+		    const char *prefix, const char *id)
+{
+	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id);
+	AUTO_FREE char *name = podman_links_file(layer->entry);
+	bool numbered = json_member(layer->entry, PODMAN_LINK);
+
+	if (!strcmp(text, own))
+		return is_short_name(podman, name, id) &&
+		       (!numbered || repository_has_link(podman->repository, REPO_PODMAN_LINKS,
+							 PODMAN_OVERLAY "/l"));
+	return !numbered && !strncmp(text, prefix, strlen(prefix)) &&
+	       is_short_name(podman, text + strlen(prefix), id);
+}
+
+/* Reads a file of a layer's directory; NULL if it does not exist.  The caller frees it. */
+static char *read_text(const struct podman *podman, const char *id, const char *name)
+{
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/%s", id, name);
+	char *text = NULL;
+	size_t len;
+
+	return repository_read(podman->repository, path, JSON_LIMIT, &text, &len, NULL) < 0 ? NULL
+											    : text;
+}
+
+static bool has_link(const struct podman *podman, const char *id)
+{
+	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id);
+	AUTO_FREE char *text = read_text(podman, id, "link");
+	AUTO_FREE char *own = podman_links_link(podman, layer->entry);
+
+	return text && is_text(podman, text, own, "", id);
+}
+
+/* True if the file `lower' names the layers below layer i, the uppermost first. */
+static bool has_lower(const struct podman *podman, const char *const *ids, size_t i)
+{
+	AUTO_FREE char *text = i ? read_text(podman, ids[i], "lower") : NULL;
+	char *next = text, *name;
+
+	while ((name = strsep(&next, ":"))) {
+		const struct listed_layer *layer;
+		AUTO_FREE char *own = NULL;
+
+		if (!i--)
+			return false;
+		layer = strmap_get(&podman->layers.by_id, ids[i]);
+		own = podman_links_lower(podman, layer->entry);
+		if (!is_text(podman, name, own, "l/", ids[i]))
+			return false;
+	}
+	return !i;
+}
+
+/* True if the link `diff' of the layer leads to its files. */
+static bool has_diff(const struct podman *podman, const char *id, const struct digest *layer)
+{
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/diff", id);
+	AUTO_FREE char *layerfs = layer_path(layer, "");
+	AUTO_FREE char *relative = format("../../../%s", layerfs);
+	AUTO_FREE char *absolute = format("%s/%s", podman->root ? podman->root : "", layerfs);
+
+	return repository_has_link(podman->repository, path, relative) ||
+	       repository_has_link(podman->repository, path, absolute);
+}
+
+bool podman_has_layers(const struct podman *podman, const struct podman_image *image,
+		       const char *top)
+{
+	AUTO_FREE const char **ids = xcalloc(image->manifest->n, sizeof(*ids));
+
+	if (!find_ids(podman, image, top, ids))
+		return false;
+	for (size_t i = 0; i < image->manifest->n; i++)
+		if (!has_link(podman, ids[i]) || !has_lower(podman, ids, i) ||
+		    !has_diff(podman, ids[i], &image->manifest->layers[i].digest))
+			return false;
+	return true;
+}

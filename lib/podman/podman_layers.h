@@ -28,4 +28,12 @@ struct digest podman_chain_id(const char *parent, const struct digest *diff_id);
 struct digest podman_add_layers(struct podman *podman, const struct podman_image *image,
 				const char *created);
 
+/*
+ * True if the layers of the image are listed, with `top` as the top one, and their files lead to
+ * the published layers, whoever has listed them: the original ducc gives them other IDs, and links
+ * of another form.  False for an image with the same layer twice.
+ */
+bool podman_has_layers(const struct podman *podman, const struct podman_image *image,
+		       const char *top);
+
 #endif

@@ -84,28 +84,25 @@ static char *next_number(struct podman *podman)
 
 /* --- names ------------------------------------------------------------ */
 
-int podman_links_find(const struct repository *repository, const char *id, char **file,
-		      ducc_error **err)
+/* The name in overlay/l that `link` of a published layer contains; NULL: none. */
+static char *find_name(const struct repository *repository, const char *id)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/link", id), *text = NULL;
-	const char *slash;
+	const char *slash, *name;
 	size_t len = 0;
 
-	*file = NULL;
-	if (repository_read(repository, path, LINK_LIMIT, &text, &len, err) < 0)
-		return -1;
-	slash = len ? strrchr(text, '/') : NULL;
-	if (len && is_name(slash ? slash + 1 : text))
-		*file = xstrdup(slash ? slash + 1 : text);
-	return 0;
+	if (repository_read(repository, path, LINK_LIMIT, &text, &len, NULL) <= 0)
+		return NULL;
+	slash = strrchr(text, '/');
+	name = slash ? slash + 1 : text;
+	return is_name(name) ? xstrdup(name) : NULL;
 }
 
 void podman_links_name(struct podman *podman, cJSON *layer)
 {
 	const char *id = podman_list_text(layer, "id");
-	AUTO_FREE char *name = NULL;
+	AUTO_FREE char *name = find_name(podman->repository, id);
 
-	podman_links_find(podman->repository, id, &name, NULL);
 	if (!name || strlen(name) > HASHED) {
 		free(name);
 		name = podman->root ? next_number(podman) : hashed(id, letters, HASHED);

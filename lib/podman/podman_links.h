@@ -35,8 +35,4 @@ char *podman_links_file(const cJSON *layer);
 char *podman_links_lower(const struct podman *podman, const cJSON *layer);
 char *podman_links_link(const struct podman *podman, const cJSON *layer);
 
-/* Sets *file to the name in overlay/l that `link` of a published layer contains; NULL: none. */
-int podman_links_find(const struct repository *repository, const char *id, char **file,
-		      ducc_error **err);
-
 #endif

@@ -54,4 +54,9 @@ const char *podman_list_config(const cJSON *image);
 bool podman_list_has_manifest(const cJSON *image);
 int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err);
 
+/*
+ * The ID of the layer to which the short name in overlay/l leads, or "".  The caller frees it.
+ */
+char *podman_read_short_name(const struct repository *repository, const char *name);
+
 #endif

@@ -2,9 +2,9 @@
 #include "podman/podman_remove.h"
 
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/mem.h"
 #include "podman/podman.h"
-#include "podman/podman_links.h"
 #include "podman/podman_name.h"
 
 /* Marks of layers. */
@@ -108,23 +108,30 @@ static void mark_below(const struct strmap *layers, unsigned as)
 	}
 }
 
-/* Removes the link to a layer, whose name is in the layer's own directory. */
-static int remove_link(const struct removal *removal, const char *id, ducc_error **err)
+/* Removes the short names of removed layers.  The original ducc gives a layer several of them. */
+static int remove_short_names(const struct removal *removal, const struct strset *ids,
+			      ducc_error **err)
 {
-	AUTO_FREE char *name = NULL, *link = NULL;
+	const struct repository *repository = removal->transaction->repository;
+	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_ENTRIES entries = entries_open(root, PODMAN_OVERLAY "/l");
+	const char *name;
 
-	if (podman_links_find(removal->transaction->repository, id, &name, err) < 0)
-		return -1;
-	if (!name)
-		return 0;
-	link = format(PODMAN_OVERLAY "/l/%s", name);
-	return transaction_remove(removal->transaction, link, err);
+	while (ids->n && (name = entries_next(&entries))) {
+		AUTO_FREE char *id = podman_read_short_name(repository, name);
+		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
+
+		if (strset_has(ids, id) && transaction_remove(removal->transaction, path, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Removes the layers of removed images that no remaining image uses. */
 static int remove_layers(const struct removal *removal, ducc_error **err)
 {
 	const struct strmap *layers = &removal->podman->layers.by_id;
+	AUTO_STRSET removed = {NULL};
 
 	mark_below(layers, CANDIDATE);
 	mark_below(layers, USED);
@@ -135,12 +142,12 @@ static int remove_layers(const struct removal *removal, ducc_error **err)
 
 		if (layer->marks != CANDIDATE || !digest_is_hex(id))
 			continue;
-		if (remove_link(removal, id, err) < 0 ||
-		    transaction_remove(removal->transaction, directory, err) < 0)
+		if (transaction_remove(removal->transaction, directory, err) < 0)
 			return -1;
+		strset_add(&removed, id);
 		podman_detach_layer(removal->podman, layer);
 	}
-	return 0;
+	return remove_short_names(removal, &removed, err);
 }
 
 static int remove_all(struct removal *removal, ducc_error **err)
