@@ -200,6 +200,29 @@ static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 	return stages_publish(&cvmfs->staging, &cvmfs->revision, changed, err);
 }
 
+/* Prepares the removal of trees that ducc has not published; 1: additions must be repeated. */
+static int prepare_edits(struct cvmfs *cvmfs, ducc_error **err)
+{
+	const struct transaction *base = &cvmfs->base;
+	int any = 0;
+
+	for (size_t i = 0; i < cvmfs->n_removed && any >= 0; i++) {
+		struct digest layer;
+		AUTO_FREE char *listing = NULL;
+		int result;
+
+		if (repo_tree_at(cvmfs->removed[i], &layer) != REPO_TREE_LAYER)
+			continue;
+		listing = layer_listing(&layer);
+		if (repository_has(base->repository, listing))
+			continue;
+		result = mending_prepare_removal(base->context, base->repository, cvmfs->removed[i],
+						 err);
+		any = result ? result : any;
+	}
+	return any > 0 ? is_changed(cvmfs) : any;
+}
+
 static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
@@ -207,6 +230,9 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 	int result;
 
 	if (has_edits(cvmfs)) {
+		result = cvmfs->edit ? 0 : prepare_edits(cvmfs, err);
+		if (result)
+			return result;
 		if (!cvmfs->edit && open_edit(cvmfs, err) < 0)
 			return -1;
 	} else if (adds_something(cvmfs) || cvmfs->n_splits) {

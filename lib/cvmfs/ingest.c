@@ -252,8 +252,10 @@ static int ingest_remove(struct context *context, const struct repository *repos
 int ingest_remove_all(struct context *context, const struct repository *repository,
 		      const char *const *paths, size_t n, ducc_error **err)
 {
+	size_t most = repository->shared ? 1 : REMOVALS_AT_A_TIME;
+
 	for (size_t done = 0, now; done < n; done += now) {
-		now = n - done < REMOVALS_AT_A_TIME ? n - done : REMOVALS_AT_A_TIME;
+		now = n - done < most ? n - done : most;
 		if (context_cancelled(context))
 			return context_interrupted(err);
 		if (ingest_remove(context, repository, paths + done, now, err) < 0)

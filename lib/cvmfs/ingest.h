@@ -31,7 +31,7 @@ void ingest_free(struct ingest *ingest);
 
 /*
  * Removes these paths recursively, in as many transactions as necessary; stops if cancelled.
- * They contain no colon, and not through a gateway: that would keep devices in its catalogs.
+ * They contain no colon, and through a gateway, which would keep them in its catalogs, no devices.
  */
 int ingest_remove_all(struct context *context, const struct repository *repository,
 		      const char *const *paths, size_t n, ducc_error **err);

@@ -11,8 +11,10 @@
 #include "base/removal.h"
 #include "content/compare.h"
 #include "content/extract.h"
+#include "content/layer_name.h"
 #include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
+#include "cvmfs/ingest.h"
 #include "format/repo_paths.h"
 
 struct look {
@@ -26,6 +28,22 @@ static char *path_in(const char *root, const char *path)
 	return format("%s%s%s", root, *path ? "/" : "", path);
 }
 
+static bool is_of_aufs(const char *name)
+{
+	return !strncmp(name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX));
+}
+
+/* Adds a whiteout of AUFS.  As an ingest removes no path with a colon, its directory may go, too. */
+static void add_whiteout(struct strset *whiteouts, const char *path)
+{
+	const char *colon = strchr(path, ':');
+	AUTO_FREE char *before = xstrndup(path, colon ? (size_t)(colon - path) : strlen(path));
+
+	if (colon)
+		*strrchr(before, '/') = '\0';
+	strset_add(whiteouts, before);
+}
+
 /* Notes the directory, whose metadata a removal may change. */
 static void add_directory(struct look *look, const char *path)
 {
@@ -36,22 +54,43 @@ static void add_directory(struct look *look, const char *path)
 		strmap_put(&look->mending->directories, name, file_ref(node->file));
 }
 
+/* Notes the directory that contains the entry; with a colon in the path, all that do. */
+static void add_parents(struct look *look, const char *path)
+{
+	AUTO_FREE char *parent = xstrdup(path);
+	char *slash;
+
+	do {
+		slash = strrchr(parent, '/');
+		*(slash ? slash : parent) = '\0';
+		add_directory(look, parent);
+	} while (slash && strchr(path, ':'));
+}
+
+/* Adds an entry to be removed. */
+static void add_removal(struct look *look, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *name = path_in(look->root, path);
+
+	if (is_of_aufs(slash ? slash + 1 : path))
+		add_whiteout(&look->mending->whiteouts, name);
+	else
+		strset_add(&look->mending->removals, name);
+	add_parents(look, path);
+}
+
 static void on_difference(void *ctx, const char *kind, const char *path, const struct node *node,
 			  const char *expected, const char *found)
 {
 	struct look *look = ctx;
 	bool other_type = !strcmp(kind, DIFFERS_TYPE) || (!strcmp(kind, DIFFERS_WHITEOUT) && found);
-	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *parent = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-	AUTO_FREE char *name = path_in(look->root, path);
 
 	(void)expected;
-	if (!node || other_type) {
-		strset_add(&look->mending->removals, name);
-		add_directory(look, parent);
-	} else if (node_is_dir(node) && found) {
+	if (!node || other_type)
+		add_removal(look, path);
+	else if (node_is_dir(node) && found)
 		add_directory(look, path);
-	}
 }
 
 /* Compares what is at `root` with the tree that is to be there. */
@@ -118,7 +157,8 @@ void mending_add(struct mending *mending, struct context *context,
 
 bool mending_is_pending(const struct mending *mending)
 {
-	return mending->removals.n || (mending->directories.keys.n && !mending->done);
+	return mending->removals.n || mending->whiteouts.n ||
+	       (mending->directories.keys.n && !mending->done);
 }
 
 static int set_directory(int mount, const char *path, const struct file *file, ducc_error **err)
@@ -149,12 +189,90 @@ static int change(const struct mending *mending, const struct edit *edit, ducc_e
 	return 0;
 }
 
+/* Finds the whiteouts of AUFS in one directory, and the directories in it. */
+static void find_in_directory(int top, struct strset *directories, size_t i, struct strset *found)
+{
+	const char *directory = directories->list[i], *name;
+	AUTO_ENTRIES entries = entries_open(top, directory);
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *path = path_in(directory, name);
+
+		if (entries_type(&entries, name) == DT_DIR)
+			strset_add(directories, path);
+		else if (is_of_aufs(name))
+			add_whiteout(found, path);
+	}
+}
+
+/* Finds those beneath `path`, which need not be a directory. */
+static int find_whiteouts(struct context *context, const struct repository *repository,
+			  const char *path, struct strset *found, ducc_error **err)
+{
+	AUTO_CLOSE int top = repository_root(repository);
+	AUTO_STRSET directories = {NULL};
+
+	strset_add(&directories, path);
+	for (size_t i = 0; i < directories.n; i++) {
+		if (context_cancelled(context))
+			return context_interrupted(err);
+		find_in_directory(top, &directories, i, found);
+	}
+	return 0;
+}
+
+/* True if a directory above is in the set. */
+static bool is_beneath(const struct strset *paths, const char *path)
+{
+	AUTO_FREE char *above = xstrdup(path);
+	char *slash;
+
+	while ((slash = strrchr(above, '/'))) {
+		*slash = '\0';
+		if (strset_has(paths, above))
+			return true;
+	}
+	return false;
+}
+
+/* An ingest crashes if it is to remove a directory and what is in it. */
+static int remove_whiteouts(struct context *context, const struct repository *repository,
+			    const struct strset *paths, ducc_error **err)
+{
+	AUTO_FREE const char **outermost = xcalloc(paths->n, sizeof(*outermost));
+	size_t n = 0;
+
+	for (size_t i = 0; i < paths->n; i++)
+		if (!is_beneath(paths, paths->list[i]))
+			outermost[n++] = paths->list[i];
+	return ingest_remove_all(context, repository, outermost, n, err);
+}
+
+int mending_prepare_removal(struct context *context, const struct repository *repository,
+			    const char *path, ducc_error **err)
+{
+	AUTO_STRSET found = {NULL};
+
+	if (find_whiteouts(context, repository, path, &found, err) < 0)
+		return -1;
+	if (!found.n)
+		return 0;
+	return remove_whiteouts(context, repository, &found, err) < 0 ? -1 : 1;
+}
+
 int mending_run(struct mending *mending, struct context *context,
 		const struct repository *repository, ducc_error **err)
 {
-	struct edit *edit = edit_begin(context, repository, err);
+	struct edit *edit;
 	int result;
 
+	for (size_t i = 0; i < mending->removals.n; i++)
+		if (find_whiteouts(context, repository, mending->removals.list[i],
+				   &mending->whiteouts, err) < 0)
+			return -1;
+	if (remove_whiteouts(context, repository, &mending->whiteouts, err) < 0)
+		return -1;
+	edit = edit_begin(context, repository, err);
 	if (!edit)
 		return -1;
 	result = change(mending, edit, err) < 0 ? -1 : edit_finish(edit, err);
@@ -166,7 +284,8 @@ int mending_run(struct mending *mending, struct context *context,
 
 struct mending_mark mending_mark(const struct mending *mending)
 {
-	return (struct mending_mark){mending->removals.n, mending->directories.keys.n};
+	return (struct mending_mark){mending->removals.n, mending->whiteouts.n,
+				     mending->directories.keys.n};
 }
 
 void mending_reset(struct mending *mending, struct mending_mark mark)
@@ -174,6 +293,7 @@ void mending_reset(struct mending *mending, struct mending_mark mark)
 	for (size_t i = mark.directories; i < mending->directories.keys.n; i++)
 		file_unref(mending->directories.values[i]);
 	strset_cut(&mending->removals, mark.removals);
+	strset_cut(&mending->whiteouts, mark.whiteouts);
 	strset_cut(&mending->directories.keys, mark.directories);
 }
 
@@ -182,5 +302,6 @@ void mending_free(struct mending *mending)
 	mending_reset(mending, (struct mending_mark){0});
 	strset_free(&mending->trees);
 	strset_free(&mending->removals);
+	strset_free(&mending->whiteouts);
 	strmap_free(&mending->directories);
 }
