@@ -120,6 +120,24 @@ static void find_manifest(struct check *check, struct checked_image *image, cons
 		image->manifest = digest_of(data, len);
 }
 
+/*
+ * An image of the original DUCC: its name leads to its flat tree.  It has no config, which would
+ * say for which platform it is.
+ */
+static void check_link_of_original(struct check *check, struct checked_image *image)
+{
+	const struct published *published = image->published;
+	AUTO_FREE char *directory = flat_directory(&published->flat);
+	AUTO_FREE char *found = repository_read_link(&check->repository, published->label);
+
+	if (!digest_equal(&published->linked, &published->flat))
+		image_differs(check, image,
+			      repository_has(&check->repository, published->label)
+				      ? DIFFERS_LINK
+				      : DIFFERS_MISSING,
+			      published->label, directory, found);
+}
+
 /* Reads the manifest and the config, which must have the digest in the manifest. */
 static void read_documents(struct check *check, struct checked_image *image)
 {
@@ -196,7 +214,10 @@ static int read_images(struct check *check, ducc_error **err)
 
 		if (context_cancelled(&check->session->context))
 			return context_interrupted(err);
-		read_documents(check, image);
+		if (check_original_image(check, image->published->label))
+			check_link_of_original(check, image);
+		else
+			read_documents(check, image);
 		if (image->readable)
 			check_listing(check, image);
 		add_trees(check, image);
@@ -419,6 +440,22 @@ static int report_broken(struct check *check, ducc_error **err)
 	return 0;
 }
 
+/* Says what could not be compared. */
+static void report_original(const struct check *check)
+{
+	size_t layers = 0, flats = 0;
+
+	for (size_t i = 0; i < check->layers.keys.n; i++)
+		layers += ((const struct checked_tree *)check->layers.values[i])->original;
+	for (size_t i = 0; i < check->flats.keys.n; i++)
+		flats += ((const struct checked_tree *)check->flats.values[i])->original;
+	if (layers || flats)
+		context_notice(&check->session->context, DUCC_INFO,
+			       "%s: %zu layers and %zu root file systems of the original DUCC have "
+			       "no listings: not all of their faults can be found",
+			       check->repository.name, layers, flats);
+}
+
 /* --- the job ---------------------------------------------------------- */
 
 static int open_repository(struct check *check, ducc_error **err)
@@ -456,6 +493,7 @@ static int run(struct check *check, ducc_error **err)
 	    check_names(check, err) < 0 || check_trees(check, err) < 0)
 		return -1;
 	check_podman(check);
+	report_original(check);
 	if (all && (check_schedule(check, err) < 0 || check_orphans(check, err) < 0))
 		return -1;
 	return report_broken(check, err);

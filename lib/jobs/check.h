@@ -23,6 +23,7 @@ struct checked_tree {
 	const struct published *image; /* the first one that needs it */
 	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
+	bool original;       /* it is one of the original DUCC, without a listing, but complete */
 	struct strmap wrong; /* of a layer: paths of files with other contents, and their digests */
 };
 
@@ -58,6 +59,17 @@ bool check_is_stopped(struct check *check);
 
 /* Checks the layers and flat trees (check_trees.c). */
 int check_trees(struct check *check, ducc_error **err);
+
+/*
+ * Judge what the original DUCC has published and described, without listings
+ * (check_original.c): whether it has published an image, and whether a layer or flat tree is
+ * complete, which is then checked as far as possible.
+ */
+bool check_original_image(const struct check *check, const char *label);
+bool check_original_layer(struct check *check, struct checked_tree *tree,
+			  const struct digest *layer, const char *object);
+bool check_original_flat(struct check *check, struct checked_tree *tree,
+			 const struct digest *config, const char *object);
 
 /* Checks the schedule, and finds what no image needs (check_rest.c). */
 int check_schedule(struct check *check, ducc_error **err);

@@ -246,9 +246,12 @@ static void check_layer(struct job *job, const struct digest *layer)
 	AUTO_FREE char *directory = layer_directory(layer), *path = layer_listing(layer);
 	AUTO_FREE char *root = repository_layer_root(&job->check->repository, layer);
 	struct listing_head head;
-	AUTO_TREE *tree = read_listing(job, path, directory, &head);
+	AUTO_TREE *tree = NULL;
 
 	job->root = root;
+	if (check_original_layer(job->check, job->tree, layer, job->object))
+		return;
+	tree = read_listing(job, path, directory, &head);
 	if (!tree)
 		return;
 	if (!digest_equal(&head.layer, layer) ||
@@ -263,9 +266,12 @@ static void check_flat(struct job *job, const struct digest *config)
 {
 	AUTO_CLOSE int root = repository_root(&job->check->repository);
 	AUTO_FREE char *directory = flat_directory(config), *path = flat_listing(config);
-	AUTO_TREE *tree = read_listing(job, path, directory, NULL);
+	AUTO_TREE *tree = NULL;
 	static const struct digest none = {""};
 
+	if (check_original_flat(job->check, job->tree, config, job->object))
+		return;
+	tree = read_listing(job, path, directory, NULL);
 	if (!tree)
 		return;
 	job->root = directory;
