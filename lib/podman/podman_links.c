@@ -56,13 +56,34 @@ static const char *short_name(const cJSON *layer)
 
 /* --- numbers ---------------------------------------------------------- */
 
+/* The number after that in the name of a layer; 0: it has none. */
+static uint64_t number_after(const cJSON *layer)
+{
+	const char *name = short_name(layer);
+	uint64_t number = 0;
+
+	if (!name || strlen(name) >= HASHED)
+		return 0;
+	for (; *name; name++)
+		number = number * 64 + (uint64_t)(strchr(letters, *name) - letters);
+	return number + 1;
+}
+
 void podman_links_read(struct podman *podman)
 {
 	AUTO_FREE char *text = NULL;
+	const cJSON *layer;
 	size_t len = 0;
 
 	if (repository_read(podman->repository, PODMAN_COUNT, LINK_LIMIT, &text, &len, NULL) == 1)
 		podman->links = strtoull(text, NULL, 10);
+	cJSON_ArrayForEach(layer, podman->layers.entries)
+	{
+		uint64_t number = number_after(layer);
+
+		if (number > podman->links)
+			podman->links = number;
+	}
 }
 
 char *podman_links_count(const struct podman *podman)

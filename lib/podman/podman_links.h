@@ -21,7 +21,7 @@
 
 #include "podman/podman.h"
 
-/* Reads how many numbers have been given; 0 if that is damaged. */
+/* Reads how many numbers have been given; if that is damaged, at least those of listed layers. */
 void podman_links_read(struct podman *podman);
 
 /* The content of PODMAN_COUNT; NULL: names are not numbers. */
