@@ -56,6 +56,12 @@ fails "only a dry run is content with an image that was not fetched" sh -c "
 	ducc-fetch -q -n -s '$S' http://$registry/app:three | ducc-unpack -q -s '$S'"
 fails "... and only if ducc-fetch would fetch it" ducc-unpack -n -s "$S" "$registry/app:three"
 
+# Each message names its image
+ducc-fetch -v -s "$tmp/S2" "$registry/app:one" 2>"$tmp/err" | ducc-unpack -v -s "$tmp/S2" 2>>"$tmp/err" | ducc-publish -v -s "$tmp/S2" -r "$tmp/R2" \
+	2>>"$tmp/err" | ducc-thin -v -s "$tmp/S2" -r "$tmp/R2" -o "$tmp/thin" 2>>"$tmp/err" >"$tmp/records"
+is "with -v, each message names its image" "$(grep -v ": confined\|$registry/app:one[@:]" "$tmp/err")" ""
+like "... of each tool" "$(sed 's/:.*//' "$tmp/err" | sort -u | xargs)" "ducc-fetch ducc-publish ducc-thin ducc-unpack"
+
 # For several platforms
 for p in amd64 arm64; do
 	umoci tag --image "$L:one" $p

@@ -22,8 +22,7 @@ bool dry_run_excuses(ducc_session *session, const ducc_record *record, const cha
 	    ducc_error_kind(*error) != DUCC_NOT_FOUND)
 		return false;
 	ducc_error_free(STEAL(*error));
-	context_notice(&session->context, DUCC_INFO, "%s: would %s", ducc_record_reference(record),
-		       would);
+	context_notice(&session->context, DUCC_INFO, "would %s", would);
 	return true;
 }
 

@@ -13,7 +13,7 @@ int dry_run_mark(ducc_record *record, ducc_error **err);
 
 /*
  * True if a job failed only because it is a dry run of a whole pipeline: then the error is freed, and
- * a notice says what the job `would` do.
+ * a notice says what the job `would` do with its subject (context.h).
  */
 bool dry_run_excuses(ducc_session *session, const ducc_record *record, const char *would,
 		     ducc_error **error);

@@ -199,10 +199,18 @@ static void plan(struct publish *publish, size_t i)
 	struct publish_image *image = &publish->images[i];
 	ducc_error **error = &publish->errors[i];
 
-	if (!publish_read_image(publish, record, image, error))
+	if (!publish_read_image(publish, record, image, error)) {
 		publish_report_missing(publish, image);
-	else if (!dry_run_excuses(publish->session, record, "publish it after unpacking it", error))
-		return;
+	} else {
+		bool excused;
+
+		context_set_subject(ducc_record_reference(record));
+		excused = dry_run_excuses(publish->session, record, "publish it after unpacking it",
+					  error);
+		context_set_subject(NULL);
+		if (!excused)
+			return;
+	}
 	ducc_record_set(record, "state",
 			dry_run_state(&publish->repository, record, &image->stored.digest), NULL);
 }

@@ -206,7 +206,7 @@ static int write_layout(const struct push *push, const char *path, ducc_error **
 	struct store layout = {.fd = -1};
 	int result;
 
-	context_notice(&push->session->context, DUCC_INFO, "%s: %s %s in %s", push->name,
+	context_notice(&push->session->context, DUCC_INFO, "%s %s in %s",
 		       push->session->dry_run ? "would write" : "writing", push->target_name, path);
 	if (push->session->dry_run)
 		return 0;
@@ -293,7 +293,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 	AUTO_FREE char *root = push->repository.target->root(&push->repository);
 	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
 
-	context_notice(&push->session->context, DUCC_INFO, "%s: %s%s", push->name,
+	context_notice(&push->session->context, DUCC_INFO, "%s%s",
 		       there     ? "unchanged in "
 		       : dry_run ? "would push "
 				 : "pushing ",
@@ -387,10 +387,13 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
+	context_set_subject(ducc_record_reference(record));
 	span_begin(&span, session->events, "thin_image", ducc_record_reference(record), NULL);
 	result = open_all(&push, record, &error);
-	if (!result)
+	if (!result) {
+		context_set_subject(push.name);
 		result = read_all(&push, &error);
+	}
 	/* An image layout contains OCI manifests. */
 	if (!result)
 		result = build(&push, layout != NULL, &error);
@@ -400,6 +403,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	if (result < 0 && dry_run_excuses(session, record, "push its thin image", &error))
 		result = 0;
 	span_end(&span, result, 0, &error);
+	context_set_subject(NULL);
 	push_end(&push);
 	return result < 0 ? error_give(err, error) : 0;
 }

@@ -220,11 +220,13 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	struct span span;
 	int result;
 
+	context_set_subject(ducc_record_reference(record));
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
 	result = unpack_image(&unpack, record, &error);
 	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))
 		result = 0;
 	span_end(&span, result, 0, &error);
 	unpack_end(&unpack);
+	context_set_subject(NULL);
 	return result < 0 ? error_give(err, error) : 0;
 }

@@ -60,12 +60,15 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 {
 	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	ducc_error *error = NULL;
-	int result = extract_image(&unpack, record, dir, &error);
+	int result;
 
+	context_set_subject(ducc_record_reference(record));
+	result = extract_image(&unpack, record, dir, &error);
 	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
 		unpacked_verify_all(&unpack.store, &unpack.stored.manifest);
 	if (result < 0)
 		error_give(err, error);
 	unpack_end(&unpack);
+	context_set_subject(NULL);
 	return result;
 }

@@ -144,8 +144,7 @@ static int settle(struct unpack *unpack, struct unpack_layer *layer, struct tree
 static void report_differences(const struct unpack *unpack, const struct digest *layer,
 			       const struct differences *differences)
 {
-	AUTO_FREE char *name = format("%s/%s: layer " PRI_DIGEST, unpack->reference.registry,
-				      unpack->reference.repository, layer->hex);
+	AUTO_FREE char *name = format("layer " PRI_DIGEST, layer->hex);
 
 	differences_report(differences, &unpack->session->context, name, false);
 }
