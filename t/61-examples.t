@@ -41,7 +41,7 @@ echo "https://registry.hub.docker.com/library/alpine:3.20" >"$tmp/work/pushed"
 # example PAGE NUMBER: as a script
 example() {
 	awk -v n="$2" '/^\.Sh/ { section = $2 } /^\.Ed/ { on = 0 } on { print }
-		/^\.Bd/ && section == "EXAMPLES" && ++i == n { on = 1 }' "$top/man/$1" |
+		/^\.Bd/ && (section == "EXAMPLES" || FILENAME ~ /migrate/) && ++i == n { on = 1 }' "$top/man/$1" |
 		sed "s/^\\\$ //; s/\\\\e/\\\\/g; s,https://example\\.org/,http://$nginx/,; s,registry\\.example\\.org,$registry,
 			s,quay\\.io,$registry,"
 }
@@ -117,5 +117,15 @@ ok "... a plain list into a directory" runs ducc-convert.1 2
 ok "... indeed" published "$tmp/work/repo" alpine:3.19 alpine:3.20 debian:12
 ok "... what a recipe would do" runs ducc-convert.1 3
 like "... nothing" "$(cat "$out")" "2 unchanged, 0 failed, 0 removed \(dry run\)"
+
+ok "ducc-migrate(7): a part of the list" runs ducc-migrate.7 1
+like "... is published" "$(cat "$out")" "^part: .* 0 failed, 0 removed"
+ok "... all of it, elsewhere" runs ducc-migrate.7 2
+is "... as it should be" "$(sed -n '/^PLATFORM/,$p' "$out" | sed 's/.*library.//')" "PLATFORM          SIZE MB  SINCE             IMAGE
+alpine:3.19
+alpine:3.20"
+ok "... then in its repository" runs ducc-migrate.7 3
+like "... after a dry run" "$(cat "$out")" "dry run"
+is "... these are all" "$(example ducc-migrate.7 4)" ""
 
 done_testing
