@@ -167,6 +167,32 @@ removed
 ls: cannot access 'there': No such file or directory
 ls: cannot access '.transaction': No such file or directory"
 
+# A manifest that cannot be read is not one that is not there.
+R=$tmp/u/unread
+ok 'a repository' publish "$R" good nothing
+manifest=$R/.metadata/localhost/good:latest/manifest.json
+before=$(cd "$R" && find . | sort)
+corpus "$tmp/other"
+image good '.architecture = "arm64"' <<-'E'
+	layer
+	file h data=x
+E
+other() {
+	corpus=$tmp/other
+	publish "$R" good
+}
+chmod 0 "$manifest"
+fails 'with a manifest that cannot be read, nothing is removed' user ducc-gc --keep -f -g 0 -s "$S" -r "$R" localhost/nothing:latest
+like '... as the error says' "$(cat "$out")" 'good:latest/manifest.json: Permission denied'
+fails '... no image for another platform takes its name' other
+is '... and all is as before' "$(cd "$R" && find . | sort)" "$before"
+fails '... ducc-check' user ducc-check -r "$R"
+like '... reports it' "$(cat "$out")" 'damaged.*good:latest/manifest.json.*Permission.*denied'
+chmod 644 "$manifest"
+ok '... when it can be read, the image is published' other
+ok '... beside the other one' test -d "$R/.multiarch/amd64/localhost/good:latest/" -a -d "$R/.multiarch/arm64:v8/localhost/good:latest/"
+corpus=$tmp/corpus
+
 # The names of one registry cannot be written; the others can.
 user mkdir -p "$tmp/u/o"
 R=$tmp/u/o

@@ -95,6 +95,10 @@ static int make_plan(struct gc *gc, ducc_error **err)
 	forget_plan(gc);
 	if (inventory_read(&gc->inventory, &gc->repository, err) < 0)
 		return -1;
+	if (gc->inventory.unread) {
+		error_give(err, STEAL(gc->inventory.unread));
+		return error_wrap(err, "repository %s", gc->repository.name);
+	}
 	result = schedule_read(&gc->schedule, &gc->repository, err);
 	if (result < 0)
 		return error_wrap(err, "repository %s", gc->repository.name);

@@ -19,19 +19,19 @@ static int read_foreign(struct list *list, struct listed *image, ducc_error **er
 {
 	const char *label = image->published->label;
 	struct published published = {NULL};
-	int result = published_read(&published, &list->repository, label) ? 0 : -1;
+	int found = published_read(&published, &list->repository, label, err);
 
-	if (result < 0) {
+	if (!found) {
 		AUTO_FREE char *path = image_metadata(label, "manifest.json");
 
 		error_set(err, "%s is missing or damaged", path);
-	} else {
+	} else if (found > 0) {
 		image->config = published.flat;
 		for (size_t i = 0; i < published.n_layers; i++)
 			list_add_layer(image, &published.layers[i], published.sizes[i]);
 	}
 	published_free(&published);
-	return result;
+	return found > 0 ? 0 : -1;
 }
 
 static int read_ours(struct listed *image, int root, ducc_error **err)

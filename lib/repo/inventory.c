@@ -131,19 +131,12 @@ static bool read_digest(const cJSON *descriptor, struct digest *digest)
 	return text && digest_parse(digest, text);
 }
 
-bool published_read(struct published *image, const struct repository *repository, const char *label)
+/* Sets flat and layers from a manifest; false if it is damaged. */
+static bool parse_manifest(struct published *image, const char *data, size_t len)
 {
-	AUTO_FREE char *path = image_metadata(label, MANIFEST), *data = NULL;
-	AUTO_CLOSE int root = repository_root(repository);
-	AUTO_JSON *json = NULL;
-	const cJSON *layers, *layer;
-	size_t len;
+	AUTO_JSON *json = json_parse(data, len, MANIFEST, NULL);
+	const cJSON *layers = json_member(json, "layers"), *layer;
 
-	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
-		return false;
-	image->manifest = digest_of(data, len);
-	json = json_parse(data, len, path, NULL);
-	layers = json_member(json, "layers");
 	if (!cJSON_IsArray(layers) || !read_digest(json_member(json, "config"), &image->flat))
 		return false;
 	image->layers = xcalloc((size_t)cJSON_GetArraySize(layers), sizeof(*image->layers));
@@ -159,6 +152,24 @@ bool published_read(struct published *image, const struct repository *repository
 	return true;
 }
 
+int published_read(struct published *image, const struct repository *repository, const char *label,
+		   ducc_error **err)
+{
+	AUTO_FREE char *path = image_metadata(label, MANIFEST), *data = NULL;
+	ducc_error *error = NULL;
+	size_t len;
+	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, &error);
+
+	if (found > 0) {
+		image->manifest = digest_of(data, len);
+		return parse_manifest(image, data, len);
+	}
+	if (found < 0 && ducc_error_kind(error) != DUCC_OTHER)
+		return error_give(err, error);
+	ducc_error_free(error); /* too large, or no regular file */
+	return 0;
+}
+
 /* True for a name as we or the original ducc publish it: other files may be there too. */
 static bool is_label(const char *label)
 {
@@ -171,6 +182,7 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 {
 	struct inventory *inventory = walk->inventory;
 	struct published image = {NULL};
+	ducc_error *error = NULL;
 
 	if (!is_label(label))
 		return;
@@ -178,13 +190,16 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	image.label = xstrdup(label);
 	read_link(walk->repository, label, &image.linked);
 	if (!walk->names_only &&
-	    (!with_manifest || !published_read(&image, walk->repository, label))) {
+	    (!with_manifest || published_read(&image, walk->repository, label, &error) <= 0)) {
+		if (!inventory->unread)
+			inventory->unread = STEAL(error);
 		if (!inventory->unclear)
 			inventory->unclear = xstrdup(label);
 		inventory->unclear_flat |= !*image.linked.hex;
 		image.n_layers = 0;
 		image.flat = image.manifest = (struct digest){""};
 	}
+	ducc_error_free(error);
 	GROW(inventory->images, inventory->n_images, inventory->images_capacity);
 	inventory->images[inventory->n_images++] = image;
 }
@@ -317,5 +332,6 @@ void inventory_free(struct inventory *inventory)
 	digest_set_free(&inventory->layers);
 	strset_free(&inventory->labels);
 	free(inventory->unclear);
+	ducc_error_free(inventory->unread);
 	*inventory = (struct inventory){NULL};
 }

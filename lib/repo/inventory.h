@@ -29,6 +29,8 @@ struct inventory {
 	/* The label of an image with unknown layers, and perhaps an unknown flat tree. */
 	char *unclear;
 	bool unclear_flat;
+	ducc_error
+		*unread; /* why a manifest could not be read, although it may be sound; or NULL */
 };
 
 /* Reads the repository; one that does not exist is empty. */
@@ -42,9 +44,12 @@ void inventory_free(struct inventory *inventory);
 /* The image with that label, or NULL. */
 const struct published *inventory_find(const struct inventory *inventory, const char *label);
 
-/* Reads the flat tree and the layers of the image with that label from its manifest. */
-bool published_read(struct published *image, const struct repository *repository,
-		    const char *label);
+/*
+ * Reads the flat tree and the layers of the image with that label from its manifest.  Returns 1, 0
+ * if that is missing or damaged, or -1 if it cannot be read.
+ */
+int published_read(struct published *image, const struct repository *repository, const char *label,
+		   ducc_error **err);
 void published_free(struct published *image);
 
 #define AUTO_INVENTORY __attribute__((cleanup(inventory_free))) struct inventory

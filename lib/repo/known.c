@@ -398,7 +398,7 @@ static void add_image(struct known *known, const char *label)
 	struct published image = {NULL};
 
 	/* The upper layers are the ones that a rebuild replaces. */
-	if (published_read(&image, known->repository, label))
+	if (published_read(&image, known->repository, label, NULL) > 0)
 		for (size_t i = image.n_layers; i > 0; i--)
 			strset_add(&known->queue, image.layers[i - 1].hex);
 	published_free(&image);

@@ -51,7 +51,6 @@ static int published_platform(const struct repository *repository, const char *n
 	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
 	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
-	bool has_manifest;
 	size_t len;
 	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, err);
 
@@ -61,11 +60,11 @@ static int published_platform(const struct repository *repository, const char *n
 	if (config_parse(&parsed, data, len, NULL) < 0)
 		return 0;
 	*config = digest_of(data, len);
-	has_manifest = published_read(&image, repository, name);
+	found = published_read(&image, repository, name, err);
 	published_free(&image);
-	if (has_manifest && digest_equal(config, &image.flat))
+	if (found > 0 && digest_equal(config, &image.flat))
 		*platform = names_platform(&parsed.platform);
-	return 0;
+	return found < 0 ? -1 : 0;
 }
 
 /* The images of one name. */
