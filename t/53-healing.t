@@ -177,6 +177,41 @@ is "... nothing is unpacked" "$(grep -c 'unpacking 0 of 2 layers' "$out")" 2
 find "$S/images" "$S/blobs" -type f -printf '%p %i %T@\n' | sort >"$tmp/after"
 is "... or written" "$(grep -e /images/ -e /blobs/ "$tmp/before" | diff - "$tmp/after")" ""
 
+# It is published for one, then for the other.
+rm -rf "$S" "$tmp/repo"
+for i in a b; do
+	ready on-$i >"$tmp/$i"
+	ok "the layer is published for $i" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/$i"
+done
+no_differences "$tmp/repo"
+
+# Both are published, and only what the other one needs is in the store.
+anew
+ok "both are published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+rm "$S/layers/$upper_layer.mtree"
+ok "... the layer is lost in the store, and one is unpacked again" ducc-unpack -s "$S" <"$tmp/a"
+ok "... the other is published again" ducc-publish -f -s "$S" -r "$tmp/repo" <"$tmp/b"
+is "... its layer still hides what both have" "$(whiteouts "$tmp/repo")" ab
+no_differences "$tmp/repo"
+
+# Its listing is read, then another image is unpacked, then its tar is read.
+for R in "$tmp/repo" $n; do
+	rm -rf "$S" "$tmp/repo" "$tmp/sys"
+	mkdir "$tmp/sys"
+	cvmfs_server mkfs $n
+	ready on-a >"$tmp/a"
+	cp "$S/layers/$upper_layer.mtree" "$tmp/read"
+	ready on-b >"$tmp/b"
+	mv "$tmp/read" "$S/layers/$upper_layer.mtree"
+	ok "$R: a layer, while it is unpacked for another image" ducc-publish -s "$S" -r "$R" <"$tmp/a"
+	case $R in
+	"$n") where=$tmp/sys/cvmfs/$n ;;
+	*) where=$R ;;
+	esac
+	is "... hides what is listed" "$(whiteouts "$where")" a
+	no_differences "$R"
+done
+
 # What an earlier version has written: listings without digests
 old_listings() { # DIR
 	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# layers=/d' {} +

@@ -456,8 +456,9 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 	layer_tar_open(&tar, source->fd, layer);
 	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
 		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
+		struct node *node;
 
-		if (source->whole && !layer_tar_node(&tar, x->tree, path, err))
+		if (source->whole && layer_tar_node(&tar, x->tree, path, &node, err) < 0)
 			return error_wrap(err, "%s", path);
 		if (want && !want->done && extract_entry(x, &tar, want, err) < 0)
 			result = -1;

@@ -73,24 +73,32 @@ static bool agrees(const struct tar_entry *entry, const struct file *file)
 		(entry->major == file->major && entry->minor == file->minor));
 }
 
-struct node *layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path,
-			    ducc_error **err)
+/* True for a whiteout or a directory, which images add to a layer. */
+static bool may_be_added(const struct tar_entry *entry)
 {
 	static const struct file whiteout = {.mode = S_IFCHR};
-	struct node *node = tree_find(tree, path);
 
-	if (!node_is_entry(node)) {
-		error_set_kind(err, DUCC_CORRUPT,
-			       "not in the layer's listing: the store is damaged");
-		return NULL;
-	}
-	if (!agrees(tar->entry, node->file ? node->file : &whiteout)) {
-		error_set_kind(err, DUCC_CORRUPT,
-			       "does not agree with the layer's listing: the store is damaged");
-		return NULL;
-	}
-	node->used = true;
-	return node;
+	return !entry->is_hard_link &&
+	       (S_ISDIR(entry->mode) || (S_ISCHR(entry->mode) && agrees(entry, &whiteout)));
+}
+
+int layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path, struct node **node,
+		   ducc_error **err)
+{
+	static const struct file whiteout = {.mode = S_IFCHR};
+
+	*node = tree_find(tree, path);
+	if (!node_is_entry(*node))
+		return may_be_added(tar->entry)
+			       ? 0
+			       : error_set_kind(err, DUCC_CORRUPT,
+						"not in the layer's listing: the store is damaged");
+	if (!agrees(tar->entry, (*node)->file ? (*node)->file : &whiteout))
+		return error_set_kind(
+			err, DUCC_CORRUPT,
+			"does not agree with the layer's listing: the store is damaged");
+	(*node)->used = true;
+	return 1;
 }
 
 int layer_tar_check_end(struct tree *tree, ducc_error **err)
@@ -99,7 +107,8 @@ int layer_tar_check_end(struct tree *tree, ducc_error **err)
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (node->used || !node_is_entry(node))
+		if (node->used || !node_is_entry(node) || node_is_whiteout(node) ||
+		    node->flags & NODE_IMPLIED)
 			continue;
 		node_path(node, &path);
 		return error_set_kind(err, DUCC_CORRUPT,

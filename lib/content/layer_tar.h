@@ -29,12 +29,16 @@ void layer_tar_close(struct layer_tar *tar);
 int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err);
 
 /*
- * The node of the current entry in the layer's listing, marked as used; NULL with *err set if
- * there is none, or its metadata are not those of the entry.
+ * Finds the node of the current entry in the layer's listing, and marks it as used.  Returns 1; 0
+ * if another image has added the entry since the listing was read; -1 if it must be in the
+ * listing, but is not, or with other metadata.
+ *
+ * Whatever images add to a layer (settle.h) comes from the listing: the tar may have more of it, or
+ * less, if the other one is of another time.
  */
-struct node *layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path,
-			    ducc_error **err);
-/* After the last entry: fails if something in the listing was not in the tar. */
+int layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path, struct node **node,
+		   ducc_error **err);
+/* After the last entry: fails if something that was not added is in the listing alone. */
 int layer_tar_check_end(struct tree *tree, ducc_error **err);
 
 /*

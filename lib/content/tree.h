@@ -145,11 +145,7 @@ struct node {
 	uint8_t flags;
 	bool used;  /* for merging: contains more than whiteouts */
 	bool alone; /* for merging: a directory where the layers below have none */
-	/*
-	 * Merged: implied by the layers below in this image, not only in others.  Published
-	 * again: not in the layer's tar.
-	 */
-	bool needed;
+	bool needed; /* merged: implied by the layers below in this image, not only in others */
 	bool stored; /* for unpacking: present in the layer's tar */
 	uint8_t name_len;
 	char name[];

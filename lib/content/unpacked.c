@@ -94,9 +94,11 @@ static int drop(void *ctx, const void *data, size_t len, ducc_error **err)
 
 static int check_entry(struct layer_tar *tar, struct tree *tree, const char *path, ducc_error **err)
 {
-	const struct node *node = layer_tar_node(tar, tree, path, err);
+	struct node *node;
+	int result = layer_tar_node(tar, tree, path, &node, err);
 
-	if (!node || (tar->has_content && layer_tar_copy(tar, node->file, drop, NULL, err) < 0))
+	if (result < 0 ||
+	    (result && tar->has_content && layer_tar_copy(tar, node->file, drop, NULL, err) < 0))
 		return error_wrap(err, "%s", path);
 	return 0;
 }

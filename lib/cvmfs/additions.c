@@ -113,9 +113,9 @@ static int add_published(struct cvmfs *cvmfs, const char *path, const struct fil
 }
 
 /*
- * Adds one entry of a tree, unless it is staged.  The tar of a layer contains the rest of
- * the layer, but may have directories after their content: ingest would create those with
- * made-up metadata.
+ * Adds one entry of a tree, unless it is staged.  The tar of a layer contains its files; but it may
+ * have directories after their content, which ingest would create with made-up metadata, and more
+ * whiteouts than the listing that is published.
  */
 static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
 		    const struct digest *own, const struct file *special, ducc_error **err)
@@ -128,10 +128,10 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			       ? tarball_entry(cvmfs->payload.tarball, path, file, special->target,
 					       err)
 			       : 0;
-	if (own && node->needed && node_is_whiteout(node))
-		return tarball_whiteout(cvmfs->payload.tarball, path, err);
 	if (own && !node_is_dir(node))
-		return 0;
+		return node_is_whiteout(node) && node_is_entry(node)
+			       ? tarball_whiteout(cvmfs->payload.tarball, path, err)
+			       : 0;
 	content = content_of(file, own);
 	switch (content.kind) {
 	case CONTENT_DATA:

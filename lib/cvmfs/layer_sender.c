@@ -38,8 +38,6 @@ static int send_entry(struct sender *sender, const char *path, const struct file
 {
 	AUTO_FREE char *link = NULL;
 
-	if (!file)
-		return tarball_whiteout(sender->to, path, err);
 	if (sender->tar.entry->is_hard_link)
 		link = link_target(sender, file);
 	if (tarball_entry(sender->to, path, file, link, err) < 0)
@@ -55,11 +53,13 @@ static int send_entries(struct sender *sender, struct tree *tree, ducc_error **e
 	int result;
 
 	while ((result = layer_tar_next(&sender->tar, &path, err)) > 0) {
-		const struct node *node = layer_tar_node(&sender->tar, tree, path, err);
+		struct node *node;
+		int found = layer_tar_node(&sender->tar, tree, path, &node, err);
 
-		if (!node)
+		if (found < 0)
 			return error_wrap(err, "%s", path);
-		if (node_is_dir(node) || staged_special(sender->staged, path))
+		if (!found || !node->file || node_is_dir(node) ||
+		    staged_special(sender->staged, path))
 			continue;
 		if (send_entry(sender, path, node->file, err) < 0)
 			return error_wrap(err, "%s", path);

@@ -8,9 +8,9 @@
 #include "cvmfs/staging.h"
 
 /*
- * Sends what is in the layer's tar, except directories, and what is staged or sent as a hard
- * link.  Every entry must agree with the listing, and the content of
- * every file with its digest: -1 with *err set if one does not, or if one is missing.
+ * Sends what is in the layer's tar, except directories and whiteouts, and what is staged or sent as
+ * a hard link.  Every entry must agree with the listing, and the content of every file with its
+ * digest: -1 with *err set if one does not, or if one is missing.
  */
 int layer_send(struct ingest *ingest, struct staging *staging, const struct digest *layer,
 	       ducc_error **err);

@@ -17,6 +17,22 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 	return fd < 0 ? repository_open_listing(layers->repository, layer) : fd;
 }
 
+void image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+		       struct tree *tree)
+{
+	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
+	struct listing_head there;
+	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
+	struct node *root;
+
+	if (!published || !digest_equal(&there.diff_id, &head->diff_id))
+		return;
+	root = tree_root(published);
+	for (struct node *node = root; node; node = tree_next(root, node))
+		node->stored = !node_is_whiteout(node) && !(node->flags & NODE_IMPLIED);
+	settle_add_missing(tree, published);
+}
+
 struct digest image_layers_id(const struct digest *ids, size_t n)
 {
 	struct hasher *hasher = hasher_new();
@@ -65,6 +81,8 @@ static int try_layer(const struct image_layers *layers, struct tree *image,
 	tree = listing_read(fd, &head, err);
 	if (!tree)
 		return -1;
+	if (in_store)
+		image_layers_keep(layers, &head, tree);
 	settle_mark(tree, false);
 	if (merge_layer(image, tree, NULL, err) < 0)
 		return -1;

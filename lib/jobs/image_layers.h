@@ -4,11 +4,13 @@
  *
  * The listing of an image is valid for these listings of its layers, which have the entries that
  * the image needs in them.  Later others may have been added, for other images; but if a listing
- * was lost and made anew, some may be missing.
+ * was lost and made anew, some may be missing.  If the layer is published, those are in the
+ * published listing, whose additions are kept when it is replaced.
  */
 #ifndef DUCC_IMAGE_LAYERS_H
 #define DUCC_IMAGE_LAYERS_H
 
+#include "content/listing.h"
 #include "format/image.h"
 #include "repo/repository.h"
 #include "store/store.h"
@@ -22,12 +24,19 @@ struct image_layers {
 int image_layers_open(const struct image_layers *layers, const struct digest *layer,
 		      bool *in_store);
 
+/*
+ * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
+ * that other images need, which the published listing has.
+ */
+void image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+		       struct tree *tree);
+
 /* A digest of the digests of listings, in their order; an empty one stands for none. */
 struct digest image_layers_id(const struct digest *ids, size_t n);
 
 /*
- * Checks that the layers have all entries that the image needs in them, which the listing of the
- * image in the store, `name`, shows if they are those with which it was made.
+ * Checks that the layers have all entries that the image needs in them, or keep them, which the
+ * listing of the image in the store, `name`, shows if they are those with which it was made.
  */
 int image_layers_check(const struct image_layers *layers, const struct manifest *manifest,
 		       const char *name, ducc_error **err);

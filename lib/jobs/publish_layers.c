@@ -109,7 +109,9 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 		return error_wrap(err, "published listing");
 	settle_add_missing(complete, tree);
 	tree_count_links(complete);
-	return transaction_complete_layer(publish->transaction, head, complete, published, err);
+	/* So does the head of the listing, with which layers.json agrees. */
+	return transaction_complete_layer(publish->transaction, &published_head, complete,
+					  published, err);
 }
 
 /*
@@ -133,35 +135,12 @@ static int read_layer(struct publish *publish, const struct digest *layer, bool 
 					  "not unpacked (run ducc-unpack first)");
 }
 
-/*
- * Keeps the whiteouts and implied directories of the published layer that other images need.  They
- * are not in the layer's tar, as `used' says.
- */
-static void keep_additions(struct publish *publish, const struct listing_head *head,
-			   struct tree *tree)
-{
-	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
-	struct listing_head there;
-	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
-	struct node *root = tree_root(tree), *other;
-
-	if (!published || !digest_equal(&there.diff_id, &head->diff_id))
-		return;
-	other = tree_root(published);
-	for (struct node *node = other; node; node = tree_next(other, node))
-		node->stored = !node_is_whiteout(node) && !(node->flags & NODE_IMPLIED);
-	for (struct node *node = root; node; node = tree_next(root, node))
-		node->needed = node_is_entry(node);
-	settle_add_missing(tree, published);
-	for (struct node *node = root; node; node = tree_next(root, node))
-		node->used = node->needed = node_is_entry(node) && !node->needed;
-}
-
 static int prepare_layer(struct publish *publish, struct publish_image *image, size_t i,
 			 ducc_error **err)
 {
 	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
+	const struct image_layers layers = {&publish->store, &publish->repository};
 	bool published = repository_has_layer(&publish->repository, layer) &&
 			 !publish_wants_again(publish, image, layer);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
@@ -177,7 +156,7 @@ static int prepare_layer(struct publish *publish, struct publish_image *image, s
 	image->unpacked[i] = head.unpacked;
 	if (published)
 		return complete_layer(publish, &head, tree, &image->moved[i], err);
-	keep_additions(publish, &head, tree);
+	image_layers_keep(&layers, &head, tree);
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
 	json = layer_json(&head, descriptor->media_type);
 	image->added[i] = true;
