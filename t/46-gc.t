@@ -118,6 +118,17 @@ for kind in directory cvmfs; do
 	like "... with the size of a layer" "$(cat "$out")" "^ducc-gc: \.layers/.*: would be removed, not wanted since .*, [0-9]+ bytes"
 	is "... and nothing was done" "$(content)" "$(cat "$tmp/before")"
 
+	# A flat tree that is gone by itself
+	names one two three four >"$tmp/four"
+	flat=$(readlink "$R/localhost/five:latest")
+	mv "$R/.flat/${flat#*.flat/}" "$tmp/flat"
+	ok "an image without its flat root file system is removed" gc 0 -f -g 0 <"$tmp/four"
+	grep -v /five: "$tmp/all" >"$tmp/records"
+	ok "... with all that is left of it" as_published "$tmp/records"
+	rm -rf "$tmp/flat"
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+
 	# The schedule
 	ok "two of five are scheduled with -f" gc 0 -f <"$tmp/three"
 	is "... they are on the schedule" "$(scheduled)" "$(names four five | sort)"
@@ -125,7 +136,6 @@ for kind in directory cvmfs; do
 	before=$(transactions)
 	ok "the next day" gc 1 <"$tmp/three"
 	is "... is no transaction" "$(transactions)" "$before"
-	names one two three four >"$tmp/four"
 	ok "one is wanted again" gc 29 <"$tmp/four"
 	is "... and taken off the schedule" "$(scheduled)" "$(names five)"
 	ok "a day before its time" gc 29 -v <"$tmp/four"

@@ -143,8 +143,8 @@ struct node {
 	uint32_t hash;
 	uint32_t entries; /* for catalogs.c: in the node's catalog */
 	uint8_t flags;
-	bool used;  /* for merging: contains more than whiteouts */
-	bool alone; /* for merging: a directory where the layers below have none */
+	bool used;   /* for merging: contains more than whiteouts */
+	bool alone;  /* for merging: a directory where the layers below have none */
 	bool needed; /* merged: implied by the layers below in this image, not only in others */
 	bool stored; /* for unpacking: present in the layer's tar */
 	uint8_t name_len;

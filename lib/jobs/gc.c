@@ -222,6 +222,17 @@ static int remove_path(struct gc *gc, char *path, ducc_error **err)
 	return result;
 }
 
+/* Removes the metadata of an image, with the listing of a flat tree that is lost. */
+static int remove_metadata(struct gc *gc, const struct published *image, ducc_error **err)
+{
+	AUTO_FREE char *flat = flat_directory(&image->flat);
+
+	if (*image->flat.hex && repository_lacks(&gc->repository, flat) &&
+	    remove_path(gc, flat_listing(&image->flat), err) < 0)
+		return -1;
+	return remove_path(gc, format(REPO_METADATA "/%s", image->label), err);
+}
+
 /* Removes the public names, and the metadata of their images. */
 static int remove_names(struct gc *gc, ducc_error **err)
 {
@@ -230,9 +241,7 @@ static int remove_names(struct gc *gc, ducc_error **err)
 		    names_remove(gc->transaction, gc->plan.items[i].path, err) < 0)
 			return -1;
 	for (size_t i = 0; i < gc->inventory.n_images; i++)
-		if (gc->plan.removed[i] &&
-		    remove_path(gc, format(REPO_METADATA "/%s", gc->inventory.images[i].label),
-				err) < 0)
+		if (gc->plan.removed[i] && remove_metadata(gc, &gc->inventory.images[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -249,14 +258,35 @@ static bool name_goes(void *ctx, const char *name)
 	return goes(ctx, GC_NAME, name);
 }
 
+/* True if all images with this flat tree, and there are some, are removed now. */
+static bool images_go(const struct gc *gc, const struct digest *flat)
+{
+	const struct inventory *inventory = &gc->inventory;
+	bool go = false;
+
+	for (size_t i = 0; i < inventory->n_images; i++) {
+		const struct published *image = &inventory->images[i];
+
+		if (!digest_equal(&image->flat, flat) && !digest_equal(&image->linked, flat))
+			continue;
+		if (!gc->plan.removed[i])
+			return false;
+		go = true;
+	}
+	return go && !inventory->unclear_flat;
+}
+
+/* An image goes with its flat tree; if that is lost, with its names. */
 static bool config_goes(void *ctx, const char *hex)
 {
+	const struct gc *gc = ctx;
 	struct digest digest;
 	AUTO_FREE char *path = NULL;
 
 	memcpy(digest.hex, hex, sizeof(digest.hex));
 	path = flat_directory(&digest);
-	return goes(ctx, GC_FLAT, path);
+	return goes(gc, GC_FLAT, path) ||
+	       (repository_lacks(&gc->repository, path) && images_go(gc, &digest));
 }
 
 /* Removes a flat tree or a layer, whose listing is in its directory. */
