@@ -136,7 +136,7 @@ like "... with what fails" "$(cat "$tmp/err")" "app:none: ducc-fetch: .*404"
 is "... and not done" "$(cd "$R" && find . | sort)" "$before"
 
 # Metrics
-ok "metrics" convert 1 -g 0 --metrics "$tmp/ducc.prom"
+ok "metrics" convert 1 -g 0 --metrics "$tmp/ducc.prom" -N "$tmp/first"
 cat >"$tmp/syntax" <<'END'
 # The text format of Prometheus: each metric has its help and type, once and before its samples, which are distinct.
 /^# HELP [a-z_]+ ./ { if ($3 in help) bad(); help[$3]; next }
@@ -164,6 +164,8 @@ is "... and what was removed" "$(metric removed_names)" 1
 is "... the bytes that were fetched" "$(metric 'step_bytes{step="fetch"}')" \
 	"$(manifest_of "$registry/app:three" | jq '.layers[-1].size')"
 like "... and the seconds" "$(metric 'step_seconds{step="publish"}')" '^[0-9.]+$'
+is "... which are those of the events" "$(metric 'step_seconds{step="unpack"}')" "$(jq -rs '[.[] | select(.action == "end_image_unpack") |
+	.time_elapsed_s | tonumber] | add' "$tmp/first" | awk '{ print $1 + 0 }')"
 like "... with others that fail, the last success is an earlier one" "$(metric success_timestamp_seconds)" '^[0-9]{10}$'
 DUCC_CLOCK=1900000000
 export DUCC_CLOCK
