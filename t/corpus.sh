@@ -60,7 +60,6 @@ manifest() {
 image() {
 	rm -rf "$corpus/part"
 	mkdir "$corpus/part"
-	: >"$corpus/part/layers"
 	: >"$corpus/$1.implied"
 	awk -v part="$corpus/part" -v implied="$corpus/$1.implied" '
 		$1 == "layer" { out = sprintf("%s/%04d.%s", part, ++n, $2 ? $2 : "gzip"); printf "" >out; next }
@@ -69,19 +68,24 @@ image() {
 		{ print >out }'
 	for _spec in "$corpus/part"/[0-9]*; do
 		[ -e "$_spec" ] || continue
-		"$mktar" <"$_spec" | compress "${_spec##*.}" >>"$corpus/part/layers"
-	done
+		"$mktar" <"$_spec" | compress "${_spec##*.}"
+	done | layers "$@"
+	if [ -e "$corpus/part/want" ]; then
+		mv "$corpus/part/want" "$corpus/want"
+		echo "$1.want" >"$corpus/$1.judge"
+		{ echo layer; cat "$corpus/want"; } | image "$1.want"
+	fi
+}
+
+# layers NAME [CONFIG [MANIFEST [DESCRIPTOR]]]: an image of the layers on standard input, as compress prints them.
+layers() {
+	cat >"$corpus/part/layers"
 	jq -s '{architecture: "amd64", os: "linux", config: {Cmd: ["/bin/sh"]}, rootfs: {type: "layers", diff_ids: map(.[1])}} |
 		'"${2:-.}" "$corpus/part/layers" >"$corpus/part/config"
 	blob "$corpus/part/config" config.v1+json >"$corpus/part/descriptor"
 	jq -s --slurpfile c "$corpus/part/descriptor" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
 		config: $c[0], layers: map(.[0])} | '"${3:-.}" "$corpus/part/layers" >"$corpus/part/manifest"
 	manifest "$1" "$corpus/part/manifest" "${4:-.}"
-	if [ -e "$corpus/part/want" ]; then
-		mv "$corpus/part/want" "$corpus/want"
-		echo "$1.want" >"$corpus/$1.judge"
-		{ echo layer; cat "$corpus/want"; } | image "$1.want"
-	fi
 }
 
 judge() { cat "$corpus/$1.judge" 2>/dev/null || echo "$1"; }
