@@ -141,11 +141,19 @@ outside >"$tmp/outside.before"
 is 'the image that is to come through beside each bad one does' "$(cat "$tmp/good/status" "$tmp/good/err")" ''
 
 # Names that lead out.
-for name in ../canary ./../canary d/../../canary d/.. .. ../ /.. d/./../d/lower; do
+for name in ../canary ./../canary d/../../canary .. ../ d/../..; do
 	bad_layer "a file named $name is refused" '\.\.' <<-E
 		file $name data=dead
 	E
 done
+for name in d/.. /..; do
+	bad_layer "a file named $name is refused" 'root is not a directory' <<-E
+		file $name data=dead
+	E
+done
+confined_layer 'a .. in an absolute name is confined' /outside/canary <<-'E'
+	file /../../outside/canary data=dead
+E
 bad_layer 'a directory named .. is refused' '\.\.' <<-'E'
 	dir ../outside mode=777
 E
@@ -247,7 +255,7 @@ E
 bad_layer 'a file as parent is refused' 'd/lower' <<-'E'
 	file d/lower/f data=x
 E
-bad_layer 'a whiteout with a file as parent, in a lower layer, is refused' 'd/lower' <<-'E'
+confined_layer 'a whiteout with a file as parent, in a lower layer, hides nothing' /d/lower <<-'E'
 	file d/lower/.wh.f
 E
 

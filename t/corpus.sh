@@ -206,6 +206,45 @@ corpus_images() {
 		layer
 		file d/e/.wh.a
 	E
+	image whiteouts-beneath-files <<-'E'
+		layer
+		dir ./
+		file plain data=x
+		file other data=x
+		sym link to=plain
+		layer
+		file plain/.wh.x
+		file plain/d/e/.wh.y
+		file plain/d/.wh..wh..opq
+		file link/.wh.z
+		file other/.wh..wh..opq
+		file new data=y
+		layer
+		file plain/.wh.x
+		file other/.wh.x
+		dir other
+		file other/x data=z
+	E
+	image names-with-dots <<-'E'
+		layer
+		dir ./
+		dir d
+		sym link to=d
+		file d/../f data=x
+		file d/../nowhere/../d/./../d/g data=x
+		file link/../h data=x
+		file f/../i data=x
+		file /../j data=x
+		dir /../../d/../e/ mode=700
+		sym d/../s to=../x
+		hard hard to=nowhere/../d/g
+		hard hard2 to=/../link/../h
+		layer
+		file d/../.wh.f
+		file .wh.d/../k data=x
+		dir d/.. mode=750
+		file e/../d/../d/.wh.g
+	E
 	image whiteout-of-hardlink <<-'E'
 		layer
 		dir ./

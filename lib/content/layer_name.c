@@ -26,10 +26,51 @@ static size_t meant_length(const char *name, size_t len)
 	return layer_name_is_whiteout(name, len) ? len - strlen(WHITEOUT_PREFIX) : len;
 }
 
+/* A path that is being made of the components of `name`. */
+struct cleaning {
+	const char *name;
+	struct buffer path;
+	uint64_t depth, limit; /* of the path */
+};
+
+/* Removes the last component, by its text, as Go does; that of the root is the root. */
+static int leave(struct cleaning *cleaning, ducc_error **err)
+{
+	const char *slash;
+
+	if (!cleaning->path.len)
+		return *cleaning->name == '/'
+			       ? 0
+			       : error_set(err, "%s: name leads out of the image by \"..\"",
+					   cleaning->name);
+	slash = strrchr(cleaning->path.data, '/');
+	buffer_truncate(&cleaning->path, slash ? (size_t)(slash - cleaning->path.data) : 0);
+	cleaning->depth--;
+	return 0;
+}
+
+static int add_component(struct cleaning *cleaning, const char *part, size_t len, ducc_error **err)
+{
+	if (!len || (len == 1 && *part == '.'))
+		return 0;
+	if (len == 2 && !memcmp(part, "..", 2))
+		return leave(cleaning, err);
+	if (meant_length(part, len) > NAME_MAX)
+		return error_set(err, "%.64s...: name of more than %d bytes", cleaning->name,
+				 NAME_MAX);
+	if (++cleaning->depth > cleaning->limit) {
+		limits_exceeded(LIMIT_DEPTH, cleaning->limit, err);
+		return error_wrap(err, "%.64s...", cleaning->name);
+	}
+	if (cleaning->path.len)
+		buffer_addc(&cleaning->path, '/');
+	buffer_add(&cleaning->path, part, len);
+	return 0;
+}
+
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err)
 {
-	uint64_t depth = 0, limit = limits_get(limits, LIMIT_DEPTH, 0);
-	struct buffer path = {0};
+	struct cleaning cleaning = {.name = name, .limit = limits_get(limits, LIMIT_DEPTH, 0)};
 
 	if (strlen(name) > PATH_LIMIT) {
 		error_set(err, "%.64s...: name of more than %d bytes", name, PATH_LIMIT);
@@ -38,30 +79,13 @@ char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_
 	for (const char *p = name; *p;) {
 		size_t len = strcspn(p, "/");
 
-		if (len == 2 && p[0] == '.' && p[1] == '.') {
-			error_set(err, "%s: name with \"..\"", name);
-			buffer_free(&path);
+		if (add_component(&cleaning, p, len, err) < 0) {
+			buffer_free(&cleaning.path);
 			return NULL;
-		}
-		if (meant_length(p, len) > NAME_MAX) {
-			error_set(err, "%.64s...: name of more than %d bytes", name, NAME_MAX);
-			buffer_free(&path);
-			return NULL;
-		}
-		if (len && !(len == 1 && p[0] == '.')) {
-			if (++depth > limit) {
-				limits_exceeded(LIMIT_DEPTH, limit, err);
-				error_wrap(err, "%.64s...", name);
-				buffer_free(&path);
-				return NULL;
-			}
-			if (path.len)
-				buffer_addc(&path, '/');
-			buffer_add(&path, p, len);
 		}
 		p += len + (p[len] == '/');
 	}
-	return buffer_steal(&path);
+	return buffer_steal(&cleaning.path);
 }
 
 bool layer_name_is_aufs(const char *path)

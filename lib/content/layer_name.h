@@ -13,9 +13,10 @@
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 
 /*
- * Converts the name of an entry to a path (path.h): removes empty components and "."; an
- * absolute name is relative to the image's root.  NULL if it contains "..", or is too
- * long, where the prefix of a whiteout does not count.  The caller frees it.
+ * Converts the name of an entry to a path (path.h) by its text alone: removes empty
+ * components, "." and, with the component before it, ".."; an absolute name is relative to
+ * the image's root.  NULL if a relative one leads out of it, or it is too long, where the
+ * prefix of a whiteout does not count.  The caller frees it.
  */
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err);
 

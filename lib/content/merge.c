@@ -181,15 +181,15 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 		node_set_file(there, directory_file(merge, node, there));
 		return true;
 	}
+	if (!node->used && !node_is_dir(there)) {
+		leave_out(merge, node, old);
+		return false;
+	}
 	if (there && !node_is_dir(there) && (!node->file || node->flags & NODE_IMPLIED)) {
 		node_path(node, &merge->path);
 		error_set(merge->err,
 			  "%s is a parent directory in this layer, but a %s in a layer below",
 			  merge->path.data, S_ISLNK(there->file->mode) ? "symbolic link" : "file");
-		return false;
-	}
-	if (!node->used && !node_is_dir(there)) {
-		leave_out(merge, node, old);
 		return false;
 	}
 	if (node_is_dir(there)) {
