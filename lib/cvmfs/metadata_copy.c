@@ -11,15 +11,29 @@
 #include "base/path.h"
 #include "base/removal.h"
 #include "content/tar_reader.h"
+#include "format/repo_paths.h"
 
 #define TEMPORARY ".new"
 
-/* ".flat/xx/ID/...", a file in a flat tree, of which the copy has only the directory. */
-static bool is_in_flat(const char *path)
+/* The part of a path after that of a directory in .flat or .layers, TOP/xx/ID; or NULL. */
+static const char *in_directory(const char *path, const char *top)
 {
-	const char *id = strlen(path) > 9 && !strncmp(path, ".flat/", 6) ? path + 9 : "";
+	size_t len = strlen(top);
+	const char *id =
+		strncmp(path, top, len) || path[len] != '/' ? NULL : strchr(path + len + 1, '/');
+	const char *slash = id ? strchr(id + 1, '/') : NULL;
 
-	return strchr(id, '/') != NULL;
+	return slash ? slash + 1 : NULL;
+}
+
+/* True for an entry of a flat tree or a layer, of which the copy has only the directory. */
+static bool is_in_tree(const char *path)
+{
+	const char *in_layer = in_directory(path, REPO_LAYERS);
+
+	if (in_layer)
+		return strchr(in_layer, '/') && strncmp(in_layer, ".metadata/", 10) != 0;
+	return in_directory(path, REPO_FLAT);
 }
 
 static int put_file(int root, struct tar_reader *tar, ducc_error **err)
@@ -75,7 +89,7 @@ int metadata_copy_put(int root, int fd, ducc_error **err)
 
 		if (len && path[len - 1] == '/')
 			path[len - 1] = '\0';
-		if (!is_in_flat(path) && put_entry(root, tar, entry, path, err) < 0)
+		if (!is_in_tree(path) && put_entry(root, tar, entry, path, err) < 0)
 			return error_wrap(err, "%s", path);
 	}
 	return result;
