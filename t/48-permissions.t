@@ -167,6 +167,26 @@ removed
 ls: cannot access 'there': No such file or directory
 ls: cannot access '.transaction': No such file or directory"
 
+# One that replaces a tree, by exchanging it; before, or after that is done
+for done in no yes; do
+	user sh -c 'rm -rf "$0/tree" && mkdir -p "$0/.transaction/new/staged" "$0/tree" && cd "$0/.transaction/new" &&
+		echo old >"$0/tree/old" && echo new >staged/new && name=0$(printf "%020d" "$(stat -c %i staged)") &&
+		mv staged "$name" && echo x >1 && printf "rename %s tree\nrename 1 file/below\n" "$name" >../plan && if [ $1 = yes ]; then
+		mv "$0/tree" "$0/other"; mv "$name" "$0/tree"; mv "$0/other" "$name"; fi' "$R" $done
+	ok "a transaction that replaces a tree cannot be completed; exchanged already: $done" publish "$R" good
+	is '... the old tree is there' "$(cd "$R" && ls tree; ls -d .transaction 2>&1)" "old
+ls: cannot access '.transaction': No such file or directory"
+done
+for step in 1 2; do
+	user sh -c 'mkdir -p "$0/.transaction/new/staged" && cd "$0/.transaction/new" && echo '$step' >staged/'$step' &&
+		name=0$(printf "%020d" "$(stat -c %i staged)") && mv staged "$name" && echo x >1 &&
+		printf "rename %s tree\nrename 1 there/below\n" "$name" >../plan' "$R"
+	[ $step = 1 ] || user sh -c 'cd "$0" && mv tree other && mv .transaction/new/0* tree && mv other .transaction/new/$1' \
+		"$R" "$(user ls "$R/.transaction/new" | grep ^0)"
+	ok "one that can be completed, after $((step - 1)) of its steps" publish "$R" good
+	is '... is' "$(ls "$R/tree" "$R/there")" "$(printf '%s\n' "$R/there:" below "" "$R/tree:" $step)"
+done
+
 # A manifest that cannot be read is not one that is not there.
 R=$tmp/u/unread
 ok 'a repository' publish "$R" good nothing
