@@ -87,6 +87,7 @@ enum ducc_error_kind {
 	DUCC_LIMIT,     /* an image exceeds a limit (struct ducc_limits) */
 	DUCC_SYSTEM,    /* a system call failed for another reason */
 	DUCC_ARTIFACT,  /* the reference names an artifact that is not a container image */
+	DUCC_DAMAGED,   /* a file in the store was damaged, and removed: fetch the image again */
 };
 
 /* The kind of the root cause. */

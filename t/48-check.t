@@ -209,6 +209,8 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 	fault "a layer without listing, as if half published" unlisted "$base" "rm $base/.metadata/layer.mtree"
 	fault "a flat tree without listing" unlisted "$one" "rm .metadata/$one.mtree"
 	fault "a damaged listing" damaged "$base/.metadata/layer.mtree" "echo x >>$base/.metadata/layer.mtree"
+	fault "a listing of an earlier version, without digest, that was cut at a line" extra "$base/layerfs/.*" \
+		"sed -i '/^# sha256=/d; \$d' $base/.metadata/layer.mtree"
 	fault "a lost description of a layer" missing "$base/.metadata/layers.json" "rm $base/.metadata/layers.json"
 	fault "another description" damaged "$base/.metadata/layers.json" \
 		"jq '.size += 1' $base/.metadata/layers.json >x; mv x $base/.metadata/layers.json"

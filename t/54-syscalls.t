@@ -1,7 +1,8 @@
 #!/bin/sh
 # System calls that fail, each in turn: full disks, broken ones, too many files, interruptions, short reads and
 # writes. The result is right or an error is reported, nothing half-done is visible, and the next run sets all right.
-# $FAULTS is the number of faults, by default 150, or 6000 with $SOAK; 0 is all. FAULT_SEED repeats a choice.
+# $FAULTS is the number of faults, by default 150, or 6000 with $SOAK; 0 is all. FAULT_SEED repeats a choice; FAULT_ONLY is
+# a pattern for the names of the scenarios to try.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 # shellcheck source=trees.sh
@@ -68,6 +69,12 @@ mkdir -p "$work"
 start_registry open
 push "$tmp/oci:app" "$registry/app:1"
 scenario pull '' ducc-fetch -q -s "$S" "$registry/app:1"
+printf '%s\n' 'version: 1' "cvmfs_repo: 'r.example.org'" 'user: u' "output_format: '\$(scheme)://\$(registry)/thin/\$(image)'" \
+	'input:' "  - 'http://$registry/app:*'" >"$tmp/recipe.yaml"
+scenario wish '' ducc-wish -q "$tmp/recipe.yaml"
+scenario hook '' ducc-hook -q
+printf '{"events":[{"action":"push","target":{"repository":"app","tag":"1"},"request":{"host":"%s"}}]}\n' "$registry" \
+	>"$tmp/scenarios/hook/input"
 scenario fetch '' ducc-fetch -q -s "$S" "oci:$tmp/oci:app"
 old=$(ducc-fetch -q -s "$S" "oci:$tmp/oci:old" | ducc-unpack -q -s "$S" | cut -f1)
 state old
@@ -91,10 +98,35 @@ state published-both
 scenario thin-platforms "$tmp/published-both" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
 scenario gc-platform "$tmp/published-both" ducc-gc --keep -f -g 0 -m 0 -r "$R" "$old" "$app"
 scenario gc "$tmp/published" ducc-gc --keep -f -g 0 -m 0 -r "$R" "$old"
-scenario clean "$tmp/published" ducc-gc --clean-store -q -g 0 -s "$S"
+scenario clean "$tmp/published" ducc-gc --clean-store -g 0 -s "$S"
 scenario thin "$tmp/published" ducc-thin -q -s "$S" -r "$R" -o "$work/thin" "$app"
+scenario thin-push "$tmp/published" ducc-thin -q -s "$S" -r "$R"
+printf '%s\tthin=http://%s/thin:1\n' "$app" "$registry" >"$tmp/scenarios/thin-push/input"
 scenario extract "$tmp/unpacked" ducc-unpack -q -s "$S" -x "$work/root" "$app"
 printf root >"$tmp/scenarios/extract/remove"
+scenario check "$tmp/published-both" ducc-check -q -d -j 2 -r "$R"
+scenario check-store "$tmp/published-both" ducc-check -q --check-store -j 2 -s "$S"
+(
+	cd "$R"
+	flat=$(readlink -f localhost/old:latest)
+	rm "$flat/dir/gone"
+	chmod u-s "$flat/dir/file"
+	ln -sfn ../.flat/00/none localhost/old:latest
+	rm .layers/*/*/layerfs/opaque/hidden
+	printf 'TWO\n' >"$(echo .layers/*/*/layerfs/more/two)"
+	touch -d @1700000000 .layers/*/*/layerfs/more/two
+	mkdir -p ".layers/00/$(printf %064d 0)"
+	jq 'map(del(.names))' podmanStore/overlay-images/images.json >images.new
+	mv images.new podmanStore/overlay-images/images.json
+)
+flip "$(ls -d "$S"/blobs/sha256/* | head -n 1)" 9
+for tar in "$S"/layers/*.tar; do flip "$tar" 1000; done
+rm "$(ls -d "$S"/images/*.mtree | head -n 1)"
+: >"$S/layers/stray"
+state damaged
+scenario check-damaged "$tmp/damaged" ducc-check -d -r "$R"
+scenario check-repair "$tmp/damaged" ducc-check --repair -r "$R"
+scenario check-damaged-store "$tmp/damaged" ducc-check --check-store -s "$S"
 between pull store
 between fetch store
 between thin thin
@@ -116,6 +148,7 @@ scenario cvmfs-more "$tmp/cvmfs-old" ducc-publish -q -w 9 -s "$S" -r t.example.o
 ducc-publish -q -s "$S" -r t.example.org "$app" >"$out"
 state cvmfs-both
 scenario cvmfs-gc "$tmp/cvmfs-both" ducc-gc --keep -w 9 -f -g 0 -m 0 -r t.example.org "$old"
+scenario cvmfs-check "$tmp/cvmfs-both" ducc-check -q -d -r t.example.org
 rm -r "$work"
 
 # The reference for all is what an undisturbed run leaves; that is right, too.
@@ -124,7 +157,7 @@ umoci unpack --image "$tmp/oci:app" "$tmp/bundle" 2>"$out"
 ok "without faults, what is published equals what umoci unpacks" \
 	same_flat -i . "$tmp/bundle/rootfs" "$tmp/repo/localhost/app:latest/"
 
-"$top/t/faults.pl" "$tmp/scenarios" "$seed" "$faults" >"$tmp/result" 2>&1 || echo "status $?" >>"$tmp/result"
+"$top/t/faults.pl" "$tmp/scenarios" "$seed" "$faults" "${FAULT_ONLY-}" >"$tmp/result" 2>&1 || echo "status $?" >>"$tmp/result"
 sed -n '$s/^/# /p' "$tmp/result"
 is "no fault has a wrong result, or leaves one" "$(sed '$d' "$tmp/result")" ""
 like "... and many were tried" "$(tail -1 "$tmp/result")" '^tried [0-9]+, of which [0-9]+ failed$'

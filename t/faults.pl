@@ -1,11 +1,11 @@
 #!/usr/bin/perl
-# faults.pl SCENARIOS SEED COUNT: make system calls of the tools fail, one run each, and see that the result is right, or
+# faults.pl SCENARIOS SEED COUNT [ONLY]: make system calls of the tools fail, one run each, and see that the result is right, or
 # an error that names what failed; that nothing half-done is visible; and that the next run sets all right.
 #
 # SCENARIOS is a directory with one for each scenario, in which `before' is what the tool finds, copied to
-# SCENARIOS/work, and `command' its arguments, one a line; `between' may have what is also right when it has failed, and
-# `remove' names what the next run must not find. COUNT faults are chosen at random, or with COUNT 0 all are tried.
-# Prints what is wrong, and at last how many faults were tried.
+# SCENARIOS/work, and `command' its arguments, one a line; `input' may be its standard input, `between' may have what is
+# also right when it has failed, and `remove' names what the next run must not find. COUNT faults are chosen at random, or with COUNT 0 all are tried.
+# ONLY is a pattern for the names of scenarios. Prints what is wrong, and at last how many faults were tried.
 use strict;
 use warnings;
 use Digest::MD5;
@@ -14,7 +14,7 @@ use File::Find;
 use POSIX qw(:sys_wait_h);
 
 $| = 1;
-my ($dir, $seed, $count) = @ARGV;
+my ($dir, $seed, $count, $only) = (@ARGV, '');
 my $work = "$dir/work";
 my $SHORT = -1;
 my $TIME = 60;    # seconds, after which a run hangs
@@ -65,11 +65,13 @@ sub restore {
 
 # Runs the command with more variables in its environment; returns its wait status, or -1 if it hangs.
 sub run {
-	my ($variables, @command) = @_;
+	my ($name, $variables) = @_;
+	my @command = command("$dir/$name");
+	my $input = "$dir/$name/input";
 	defined(my $pid = fork) or die "fork: $!\n";
 	if (!$pid) {
 		setpgrp;
-		open STDIN, '<', '/dev/null';
+		open STDIN, '<', -e $input ? $input : '/dev/null';
 		open STDOUT, '>', "$dir/out";
 		open STDERR, '>', "$dir/err";
 		%ENV = (%ENV, %$variables);
@@ -139,6 +141,7 @@ sub incomplete {
 		}
 		my $tree = join '/', @path;
 		next unless $tree =~ m{^/repo/\.(?:flat|layers)/};
+		next if $before->{$name} && $before->{$name} eq $now->{$name} && !$before->{$tree};
 		my $whole = $after->{$tree} ? $after : $before;
 		push @bad, "$name -> $tree: missing" unless $now->{$tree};
 		push @bad, map { "$name: $_" } grep { index("$_/", "$tree/") == 0 && ($now->{$_} // '') ne $whole->{$_} } sort keys %$whole;
@@ -146,21 +149,53 @@ sub incomplete {
 	return @bad;
 }
 
+# What a run says: records, paths, and differences, which ducc-check --repair has on standard error.
+my $damaged = qr/: warning: [^\n]* is damaged: /; # what cannot be read in a store is thrown away
+my $object = qr{[^\n]*[/:][^\n]*|standard input|repository \S+};
+my $difference = qr/[a-z]+\t[^\t\n]*\t[^\t\n]*\t[^\t\n]*\t[^\t\n]*/;
+sub said {
+	my %said = map { $_ => 1 } split(/\n/, slurp("$dir/out")), slurp("$dir/err") =~ /^ducc-check: ($difference)$/mg;
+	return \%said;
+}
+
+# What standard error has besides them.
+sub complaints {
+	return slurp("$dir/err") =~ s/^ducc-check: $difference\n//mgr;
+}
+
+# Whatever is said is so; only what cannot be read may be said in addition, and then what needs it published again, and by
+# ducc-wish that its list is not whole.
+sub untrue {
+	my ($said, $want, $error) = @_;
+	return () if $error =~ $damaged; # the entry of the image goes with it
+	my $unreadable = grep { /^unreadable\t/ } keys %$said;
+	return grep {
+		!$want->{$_} && !/^unreadable\t|^\?\tincomplete=yes$|^[^\t]*\*\t/ && !($unreadable && /^https?:/)
+	} sort keys %$said;
+}
+
 # What is wrong after a run with a fault.
 sub judge {
-	my ($status, $before, $between, $after, $memory) = @_;
-	my $error = slurp("$dir/err");
+	my ($status, $reference, $before, $between, $after, $memory) = @_;
+	my ($error, $said) = (complaints(), said());
+	my @untrue = untrue($said, $reference->{said}, $error);
+	my $all = !grep { !$said->{$_} } keys %{$reference->{said}};
+	my $unreadable = grep { /^unreadable\t/ } keys %$said;
 	my $now = look($work);
 	return 'hangs' if $status == -1;
 	my @different = $status == 0 ? differences($now, $after) : ();
 	# What may not be removed although nothing needs it, because something cannot be read, stays, with a warning.
 	@different = grep { $after->{$_} || ($now->{$_} // '') ne ($before->{$_} // '') } @different if $error =~ /: warning: /;
+	@different = grep { !m{^/store/} } @different if $error =~ $damaged;
 	return "leaves a wrong result with status 0: @different ($error)" if @different;
+	return "says what is not so: @untrue ($error)" if @untrue;
+	return "does not say what is so" unless $all || $error ne '' || $unreadable;
+	return "has status 0 in spite of differences" if $status == 0 && ($reference->{status} || $unreadable);
 	if ($memory && ($status & 127) == 6) {
 		return "aborts without a message: $error" unless $error =~ /: out of memory$/m;
-	} elsif ($status != 0) {
+	} elsif ($status != 0 && !$unreadable && !($all && $status == $reference->{status})) {
 		return sprintf 'ends with status 0x%x: %s', $status, $error if $status != 0x100;
-		return "has an unclear message: $error" unless $error =~ m{^ducc-[a-z]+: (?!warning)[^\n]*[/:][^\n]*: [^\n:]+$}m;
+		return "has an unclear message: $error" unless $error =~ m{^ducc-[a-z]+: (?!warning)(?:$object): [^\n:]+$}m;
 	}
 	my @wrong = grep {
 		my $path = $_;
@@ -174,18 +209,18 @@ sub judge {
 }
 
 # The faults of each kind of call in each scenario: how often it is made, and how each can fail.
-my (%before, %between, %after, @groups);
+my (%before, %between, %after, %reference, @groups);
 opendir my $entries, $dir or die "$dir: $!\n";
-for my $name (sort grep { -e "$dir/$_/command" } readdir $entries) {
-	my @command = command("$dir/$name");
+for my $name (sort grep { -e "$dir/$_/command" && /$only/ } readdir $entries) {
 	restore("$dir/$name");
 	$before{$name} = look($work);
 	$between{$name} = -e "$dir/$name/between" ? look("$dir/$name/between") : {};
 	for my $preload (split / /, $ENV{PRELOADS}) {
 		restore("$dir/$name");
 		unlink "$dir/counts";
-		run({FAULT_COUNTS => "$dir/counts", LD_PRELOAD => $preload}, @command) == 0 or
-			die "$name: @command: status $?: " . slurp("$dir/err") . "\n";
+		my $status = run($name, {FAULT_COUNTS => "$dir/counts", LD_PRELOAD => $preload});
+		$reference{$name} = {status => $status, said => said()};
+		die "$name: status $status: " . slurp("$dir/err") . "\n" if complaints() ne '' || ($status && !%{said()});
 		for (split /\n/, slurp("$dir/counts")) {
 			my ($kind, $calls) = split;
 			my @how = map { $passing{$_} ? [$_, 1] : ([$_, 1], [$_, 1000000]) } @{$codes{$kind} or die "$kind?\n"};
@@ -198,23 +233,24 @@ for my $name (sort grep { -e "$dir/$_/command" } readdir $entries) {
 my ($tried, $failed) = (0, 0);
 sub try {
 	my ($name, $preload, $kind, $n, $code, $times) = @_;
-	my @command = command("$dir/$name");
 	my $title = sprintf '%s: %s call %d fails with %s%s', $name, $kind, $n,
 		$code == $SHORT ? 'one byte' : do { local $! = $code; "$!" }, $times > 1 ? ', and all after it' : '';
 	restore("$dir/$name");
-	my $status = run({FAULT => "$kind $n $code $times", LD_PRELOAD => $preload}, @command);
+	my $status = run($name, {FAULT => "$kind $n $code $times", LD_PRELOAD => $preload});
 	$tried++;
-	$failed++ if $status;
-	my $wrong = judge($status, $before{$name}, $between{$name}, $after{$name}, $kind =~ /^(?:memory|locale)$/);
+	$failed++ if $status != $reference{$name}{status};
+	my $wrong = judge($status, $reference{$name}, $before{$name}, $between{$name}, $after{$name}, $kind =~ /^(?:memory|locale)$/);
 	print "$title: it $wrong\n" if $wrong;
 	return if $wrong =~ /^hangs/;
 	# A file in the store that cannot be read is thrown away: earlier tools have to make it again.
 	restore("$dir/$name") if slurp("$dir/err") =~ /is damaged|run ducc-/;
 	system 'rm', '-rf', "$work/" . slurp("$dir/$name/remove") if -e "$dir/$name/remove";
-	$status = run({LD_PRELOAD => $preload}, @command);
-	print "$title: the next run fails: " . slurp("$dir/err") . "\n" if $status;
-	my @different = differences(look($work), $after{$name});
-	print "$title: the next run leaves a wrong result: @different\n" if !$status && @different;
+	$status = run($name, {LD_PRELOAD => $preload});
+	if ($status != $reference{$name}{status}) {
+		print "$title: the next run fails: " . slurp("$dir/err") . "\n";
+	} elsif (my @different = differences(look($work), $after{$name})) {
+		print "$title: the next run leaves a wrong result: @different\n";
+	}
 }
 srand $seed;
 for (1 .. $count) {

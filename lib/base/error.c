@@ -84,6 +84,12 @@ void error_classify(ducc_error **err, enum ducc_error_kind kind)
 		(*err)->kind = kind;
 }
 
+void error_reclassify(ducc_error **err, enum ducc_error_kind kind)
+{
+	if (err && *err)
+		(*err)->kind = kind;
+}
+
 void error_prepend(ducc_error **err, const char *fmt, ...)
 {
 	if (err && *err) {

@@ -42,6 +42,9 @@ void error_prepend(ducc_error **err, const char *fmt, ...) PRINTF(2, 3);
 #define error_kind(...) MINUS_ONE_AFTER(error_classify(__VA_ARGS__))
 void error_classify(ducc_error **err, enum ducc_error_kind kind);
 
+/* Sets the kind of the error in *err, whatever it was. */
+void error_reclassify(ducc_error **err, enum ducc_error_kind kind);
+
 /* Transfers an error to *err; frees it if err is NULL or *err is already set. */
 #define error_give(...) MINUS_ONE_AFTER(error_hand_over(__VA_ARGS__))
 void error_hand_over(ducc_error **err, ducc_error *error);

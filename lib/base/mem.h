@@ -8,6 +8,7 @@
 #ifndef DUCC_MEM_H
 #define DUCC_MEM_H
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,10 +24,14 @@ static inline void cleanup_free(void *pointer)
 	free(*(void **)pointer);
 }
 
+/* Keeps errno, which is that of what failed before. */
 static inline void cleanup_close(const int *fd)
 {
+	int saved = errno;
+
 	if (*fd >= 0)
 		close(*fd);
+	errno = saved;
 }
 
 /* Prints a message and aborts; also for functions of other libraries that fail only then. */

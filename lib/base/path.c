@@ -172,11 +172,16 @@ int path_mkdirs_named(const char *path, ducc_error **err)
 	return 0;
 }
 
+bool is_absence(int error)
+{
+	return error == ENOENT || error == ENOTDIR;
+}
+
 int path_find(int root, const char *path)
 {
 	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
 
-	return fd >= 0 ? 1 : errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	return fd >= 0 ? 1 : is_absence(errno) ? 0 : -1;
 }
 
 bool path_exists(int root, const char *path)

@@ -52,6 +52,9 @@ int path_mkdirs(int root, const char *path);
 /* Creates a directory and its parents; `path` is an ordinary path, as for mkdir(2). */
 int path_mkdirs_named(const char *path, ducc_error **err);
 
+/* True for the errno value of a path that does not exist. */
+bool is_absence(int error);
+
 /* 1 if `path` exists beneath root, whatever its type; 0 if not; -1 with errno set if unknown. */
 int path_find(int root, const char *path);
 

@@ -51,6 +51,25 @@ static void differs(struct compare *compare, const char *kind, const struct node
 				found);
 }
 
+const char *differs_kind(int error)
+{
+	return is_absence(error) ? DIFFERS_MISSING : DIFFERS_UNREADABLE;
+}
+
+const char *differs_kind_of(const ducc_error *error)
+{
+	switch (ducc_error_kind(error)) {
+	case DUCC_NOT_FOUND:
+		return DIFFERS_MISSING;
+	case DUCC_DENIED:
+	case DUCC_NO_SPACE:
+	case DUCC_SYSTEM:
+		return DIFFERS_UNREADABLE;
+	default:
+		return DIFFERS_DAMAGED;
+	}
+}
+
 /* --- metadata --------------------------------------------------------- */
 
 static char *owner_text(const struct file *file)

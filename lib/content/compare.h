@@ -21,6 +21,14 @@
 #define DIFFERS_LINK "link"
 #define DIFFERS_ORPHAN "orphan"
 #define DIFFERS_LIST "list"
+#define DIFFERS_DAMAGED "damaged"
+
+/*
+ * The kind of the difference if something cannot be opened or read, and so may be as it should
+ * be or not: by the errno value, missing or unreadable; by the error, also damaged.
+ */
+const char *differs_kind(int error);
+const char *differs_kind_of(const ducc_error *error);
 
 struct comparison {
 	struct context *context; /* stops it if the job is cancelled */

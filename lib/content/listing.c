@@ -211,6 +211,7 @@ bool listing_id(int fd, struct digest *id)
 {
 	char start[LISTING_START + 1] = "";
 
+	errno = 0;
 	return file_read_all(fd, start, LISTING_START, 0) == (ssize_t)LISTING_START &&
 	       start[LISTING_START - 1] == '\n' &&
 	       sscanf(start, LISTING_MAGIC "\n" LISTING_DIGEST "%64[0-9a-f]", id->hex) == 1 &&

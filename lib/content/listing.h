@@ -53,7 +53,7 @@ int listing_print(const struct listing_head *head, struct tree *tree, char **tex
  */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 
-/* Reads the digest in the second line; false if there is none. */
+/* Reads the digest in the second line; false if there is none, or with errno set to other than 0. */
 bool listing_id(int fd, struct digest *id);
 
 /* True if there is none because it was written by an earlier version. */
@@ -62,7 +62,7 @@ bool listing_is_old(int fd);
 /* Checks the digest, without parsing the rest. */
 int listing_check(int fd, ducc_error **err);
 
-/* Reads the header of a layer's listing that has a digest; false if there is none. */
+/* Reads the header of a layer's listing that has a digest; false as above. */
 bool listing_head_of(int fd, struct listing_head *head);
 
 /* The same for an image that listing_write_image() has written. */

@@ -1,6 +1,7 @@
 /* Unpacked layers and images in the store: see unpacked.h. */
 #include "content/unpacked.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
@@ -11,8 +12,9 @@ static int damaged(const struct store *store, const char *name, int fd, const ch
 		   ducc_error **err)
 {
 	store_discard(store, name, fd, why);
-	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: %s (run ducc-unpack again)",
-			      store->path, name, why);
+	return error_set_kind(err, store->keep ? DUCC_CORRUPT : DUCC_DAMAGED,
+			      "%s/%s is damaged: %s (run ducc-unpack again)", store->path, name,
+			      why);
 }
 
 int unpacked_open_listing(const struct store *store, const char *name, ducc_error **err)
@@ -24,6 +26,8 @@ int unpacked_open_listing(const struct store *store, const char *name, ducc_erro
 		return -1;
 	if (listing_id(fd, &id))
 		return steal_fd(&fd);
+	if (errno)
+		return error_errno(err, errno, "%s/%s", store->path, name);
 	if (listing_is_old(fd))
 		return error_set_kind(err, DUCC_NOT_FOUND,
 				      "%s/%s is of an earlier version (run ducc-unpack first)",
@@ -140,8 +144,15 @@ int unpacked_verify(const struct store *store, const struct digest *layer, ducc_
 	return result;
 }
 
-void unpacked_verify_all(const struct store *store, const struct manifest *manifest)
+void unpacked_verify_all(const struct store *store, const struct manifest *manifest,
+			 ducc_error **err)
 {
-	for (size_t i = 0; i < manifest->n; i++)
-		unpacked_verify(store, &manifest->layers[i].digest, NULL);
+	for (size_t i = 0; i < manifest->n; i++) {
+		ducc_error *damage = NULL;
+
+		unpacked_verify(store, &manifest->layers[i].digest, &damage);
+		if (damage && ducc_error_kind(damage) == DUCC_DAMAGED)
+			error_reclassify(err, DUCC_DAMAGED);
+		ducc_error_free(damage);
+	}
 }

@@ -33,7 +33,11 @@ int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, duc
 /* Reads the whole layer, and checks its tar against its listing. */
 int unpacked_verify(const struct store *store, const struct digest *layer, ducc_error **err);
 
-/* The same for all layers of an image, after something was found damaged. */
-void unpacked_verify_all(const struct store *store, const struct manifest *manifest);
+/*
+ * The same for all layers of an image, after something was found damaged, as *err says: if it was
+ * one of these layers, the kind of *err becomes DUCC_DAMAGED.
+ */
+void unpacked_verify_all(const struct store *store, const struct manifest *manifest,
+			 ducc_error **err);
 
 #endif

@@ -37,6 +37,15 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 	pthread_mutex_unlock(&check->mutex);
 }
 
+void check_absent(struct check *check, bool *broken, const char *object, const char *path,
+		  const char *expected)
+{
+	const char *kind = differs_kind(errno);
+	const char *reason = !strcmp(kind, DIFFERS_MISSING) ? NULL : strerror(errno);
+
+	check_differs(check, broken, kind, object, path, expected, reason);
+}
+
 bool check_is_stopped(struct check *check)
 {
 	bool stopped;
@@ -51,6 +60,12 @@ static void image_differs(struct check *check, struct checked_image *image, cons
 			  const char *path, const char *expected, const char *found)
 {
 	check_differs(check, &image->broken, kind, image->published->label, path, expected, found);
+}
+
+static void image_absent(struct check *check, struct checked_image *image, const char *path,
+			 const char *expected)
+{
+	check_absent(check, &image->broken, image->published->label, path, expected);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -99,7 +114,7 @@ static bool has_document(struct check *check, struct checked_image *image, const
 {
 	if (repository_has(&check->repository, path))
 		return true;
-	image_differs(check, image, DIFFERS_MISSING, path, "file", NULL);
+	image_absent(check, image, path, "file");
 	return false;
 }
 
@@ -130,12 +145,10 @@ static void check_link_of_original(struct check *check, struct checked_image *im
 	AUTO_FREE char *directory = flat_directory(&published->flat);
 	AUTO_FREE char *found = repository_read_link(&check->repository, published->label);
 
-	if (!digest_equal(&published->linked, &published->flat))
-		image_differs(check, image,
-			      repository_has(&check->repository, published->label)
-				      ? DIFFERS_LINK
-				      : DIFFERS_MISSING,
-			      published->label, directory, found);
+	if (!found && errno != EINVAL)
+		image_absent(check, image, published->label, directory);
+	else if (!digest_equal(&published->linked, &published->flat))
+		image_differs(check, image, DIFFERS_LINK, published->label, directory, found);
 }
 
 /* Reads the manifest and the config, which must have the digest in the manifest. */
@@ -151,11 +164,22 @@ static void read_documents(struct check *check, struct checked_image *image)
 	if (both && !stored_image_read_published(&image->stored, root, label, &err))
 		image->readable = true;
 	else if (both)
-		image_differs(check, image, DIFFERS_DAMAGED,
+		image_differs(check, image, differs_kind_of(err),
 			      image->stored.manifest.config.media_type ? config : manifest, NULL,
 			      ducc_error_message(err));
 	find_manifest(check, image, manifest);
 	ducc_error_free(err);
+}
+
+/* True if both paths are the same file. */
+static bool is_same_file(int root, const char *path, const char *other)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
+	AUTO_CLOSE int other_fd = path_open(root, other, O_PATH, 0);
+	struct stat st, other_st;
+
+	return fd >= 0 && other_fd >= 0 && !fstat(fd, &st) && !fstat(other_fd, &other_st) &&
+	       st.st_dev == other_st.st_dev && st.st_ino == other_st.st_ino;
 }
 
 /* The listing with the image is that of its flat tree. */
@@ -164,18 +188,22 @@ static void check_listing(struct check *check, struct checked_image *image)
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *path = image_metadata(image->published->label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest), *data = NULL;
-	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
-	AUTO_CLOSE int other = path_open(root, flat, O_PATH, 0);
-	struct stat st, other_st;
+	ducc_error *err = NULL;
 	size_t len;
 
-	if (!has_document(check, image, path) || other < 0 ||
-	    (!fstat(fd, &st) && !fstat(other, &other_st) && st.st_dev == other_st.st_dev &&
-	     st.st_ino == other_st.st_ino))
+	if (!has_document(check, image, path) || repository_lacks(&check->repository, flat) ||
+	    is_same_file(root, path, flat))
 		return;
-	if (path_read(root, flat, SIZE_MAX, &data, &len, NULL) < 0 ||
-	    !repository_has_file(&check->repository, path, data, len))
+	if (path_read(root, flat, SIZE_MAX, &data, &len, &err) < 0)
+		image_differs(check, image, DIFFERS_UNREADABLE, flat, NULL,
+			      ducc_error_message(err));
+	else if (repository_has_file(&check->repository, path, data, len))
+		return;
+	else if (errno)
+		image_absent(check, image, path, "file");
+	else
 		image_differs(check, image, DIFFERS_CONTENT, path, NULL, NULL);
+	ducc_error_free(err);
 }
 
 static struct checked_tree *add_tree(struct strmap *trees, const struct published *image,
@@ -214,6 +242,11 @@ static int read_images(struct check *check, ducc_error **err)
 
 		if (context_cancelled(&check->session->context))
 			return context_interrupted(err);
+		if (image->published->failure)
+			image_differs(check, image, DIFFERS_UNREADABLE, image->published->label,
+				      NULL, image->published->failure);
+		if (image->published->failure && !*image->published->manifest.hex)
+			continue; /* nothing else is known of it */
 		if (check_original_image(check, image->published->label))
 			check_link_of_original(check, image);
 		else
@@ -234,26 +267,29 @@ struct name {
 	size_t n;
 };
 
+/* The image to which the link belongs. */
+static struct checked_image *image_of(const struct name *name, const char *path)
+{
+	for (size_t i = 1; i < name->n; i++)
+		if (!strcmp(path, name->images[i]->published->label))
+			return name->images[i];
+	return name->images[0];
+}
+
 static int check_link(void *ctx, const char *path, const char *target, ducc_error **err)
 {
 	const struct name *name = ctx;
 	const struct repository *repository = &name->check->repository;
-	struct checked_image *image = name->images[0];
-	AUTO_FREE char *found = NULL;
+	AUTO_FREE char *found = repository_read_link(repository, path);
+	bool unknown = !found && errno != EINVAL;
 
 	(void)err;
-	for (size_t i = 1; i < name->n; i++)
-		if (!strcmp(path, name->images[i]->published->label))
-			image = name->images[i];
-	if (repository_has_link(repository, path, target))
-		return 0;
-	found = repository_read_link(repository, path);
-	image_differs(name->check, image,
-		      repository_has(repository, path) ? DIFFERS_LINK : DIFFERS_MISSING, path,
-		      target, found);
+	if (unknown)
+		image_absent(name->check, image_of(name, path), path, target);
+	else if (!found || !link_matches(found, target))
+		image_differs(name->check, image_of(name, path), DIFFERS_LINK, path, target, found);
 	return 0;
 }
-
 static int check_name(struct name *name, ducc_error **err)
 {
 	const struct names names = {&name->check->repository, check_link, name};
@@ -473,13 +509,16 @@ static int open_repository(struct check *check, ducc_error **err)
 	if (!found && check->repository.target->created)
 		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	if (!found || check->repository.metadata_only)
-		return error_set(err, "repository %s: cannot be read here", name);
+		return error_set(err, "repository %s: cannot be read here: no readable mount",
+				 name);
 	root = repository_root(&check->repository);
 	if (root < 0)
 		return error_errno(err, errno, "repository %s", name);
 	/* Who could not set owners owns everything, also this directory. */
 	if (!fstatat(root, REPO_LAYERS, &st, AT_SYMLINK_NOFOLLOW))
 		check->owner = st.st_uid;
+	else if (!is_absence(errno))
+		return error_errno(err, errno, "repository %s: %s", name, REPO_LAYERS);
 	return 0;
 }
 
@@ -504,6 +543,7 @@ static void free_tree(void *value)
 	struct checked_tree *tree = value;
 
 	strmap_free_values(&tree->wrong, free);
+	strset_free(&tree->owners);
 	free(tree);
 }
 

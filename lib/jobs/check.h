@@ -15,7 +15,6 @@
 #include "repo/schedule.h"
 
 #define DIFFERS_UNLISTED "unlisted"
-#define DIFFERS_DAMAGED "damaged"
 #define DIFFERS_SCHEDULE "schedule"
 
 /* A layer or flat tree that an image to check needs. */
@@ -23,8 +22,15 @@ struct checked_tree {
 	const struct published *image; /* the first one that needs it */
 	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
-	bool original;       /* it is one of the original DUCC, without a listing, but complete */
-	struct strmap wrong; /* of a layer: paths of files with other contents, and their digests */
+	bool original;        /* it is one of the original DUCC, without a listing, but complete */
+	struct strset owners; /* of such a layer: paths whose owner was reported */
+	struct strmap wrong;  /* of a layer: struct wrong_content, by the path of the file */
+};
+
+/* A file that cannot be read, or has other contents. */
+struct wrong_content {
+	const char *kind; /* of difference */
+	char found[];     /* the reason, or the digest */
 };
 
 /* An image to check. */
@@ -53,6 +59,10 @@ struct check {
 /* Reports a difference and sets *broken; `object` may be NULL. */
 void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
 		   const char *path, const char *expected, const char *found);
+
+/* Reports what cannot be opened, with errno set: it is missing, or unreadable. */
+void check_absent(struct check *check, bool *broken, const char *object, const char *path,
+		  const char *expected);
 
 /* True if a callback has stopped the check. */
 bool check_is_stopped(struct check *check);

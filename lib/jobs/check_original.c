@@ -168,9 +168,7 @@ static bool is_new(const struct walk *walk, struct checked_tree *layer, const ch
 	bool new;
 
 	pthread_mutex_lock(&walk->check->mutex);
-	new = !strmap_get(&layer->wrong, path);
-	if (new)
-		strmap_put(&layer->wrong, path, xstrdup(""));
+	new = strset_add(&layer->owners, path);
 	pthread_mutex_unlock(&walk->check->mutex);
 	return new;
 }

@@ -1,4 +1,6 @@
 /* Checking the schedule, and what no image needs: see check.h. */
+#include <errno.h>
+
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/entries.h"
@@ -14,23 +16,51 @@ static void differs(struct check *check, const char *kind, const char *path, con
 	check_differs(check, &broken, kind, NULL, path, NULL, found);
 }
 
+static void absent(struct check *check, const char *path)
+{
+	bool broken = false;
+
+	check_absent(check, &broken, NULL, path, NULL);
+}
+
+/* Reports a directory whose entries could not be read, unless it does not exist. */
+static void check_read(struct check *check, const char *path, const struct entries *entries)
+{
+	errno = entries->error;
+	if (errno && !is_absence(errno))
+		absent(check, path);
+}
+
 /* --- the schedule ----------------------------------------------------- */
 
-/* What is wrong with an entry; NULL: nothing. */
-static const char *fault_of(const struct check *check, const struct scheduled *scheduled)
+/* What is wrong with an entry, which exists or not; NULL: nothing. */
+static const char *fault_of(const struct check *check, const struct scheduled *scheduled,
+			    bool exists)
 {
-	const struct repository *repository = &check->repository;
 	struct digest digest;
 	bool is_tree = repo_tree_at(scheduled->path, &digest) != REPO_TREE_NONE;
 
 	if (schedule_is_future(scheduled, clock_now().tv_sec))
 		return "unwanted since a time in the future";
-	if (!is_tree && repository_has(repository, scheduled->path) &&
-	    !inventory_find(&check->inventory, scheduled->path))
+	if (!is_tree && exists && !inventory_find(&check->inventory, scheduled->path))
 		return "neither the name of an image nor a layer or flat root file system";
-	if (!scheduled->removing && !repository_has(repository, scheduled->path))
+	if (!scheduled->removing && !exists)
 		return "does not exist";
 	return NULL;
+}
+
+static void check_scheduled(struct check *check, const struct scheduled *scheduled)
+{
+	int found = repository_find(&check->repository, scheduled->path);
+	const char *fault;
+
+	if (found < 0) {
+		absent(check, scheduled->path);
+		return;
+	}
+	fault = fault_of(check, scheduled, found);
+	if (fault)
+		differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
 }
 
 int check_schedule(struct check *check, ducc_error **err)
@@ -41,13 +71,8 @@ int check_schedule(struct check *check, ducc_error **err)
 		return -1;
 	if (result)
 		differs(check, DIFFERS_SCHEDULE, REPO_SCHEDULE, "damaged, or not written by ducc");
-	for (size_t i = 0; i < check->schedule.n; i++) {
-		const struct scheduled *scheduled = &check->schedule.entries[i];
-		const char *fault = fault_of(check, scheduled);
-
-		if (fault)
-			differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
-	}
+	for (size_t i = 0; i < check->schedule.n; i++)
+		check_scheduled(check, &check->schedule.entries[i]);
 	return 0;
 }
 
@@ -63,13 +88,16 @@ static void check_unneeded(struct check *check, const struct digest_set *trees,
 	for (size_t i = 0; i < trees->n; i++) {
 		const struct digest *digest = &trees->digests[i];
 		AUTO_FREE char *path = NULL, *of = NULL;
+		int found;
 
 		if (strmap_get(needed, digest->hex))
 			continue;
 		path = repo_tree_directory(kind, digest);
 		of = repo_tree_listing(kind, digest);
-		if (!repository_has(&check->repository, of) &&
-		    !schedule_find(&check->schedule, path))
+		found = repository_find(&check->repository, of);
+		if (found < 0)
+			absent(check, of);
+		else if (!found && !schedule_find(&check->schedule, path))
 			differs(check, DIFFERS_ORPHAN, path, NULL);
 	}
 }
@@ -92,7 +120,9 @@ static void check_strangers(struct check *check, const char *top)
 			    (!digest_is_hex(name) || strncmp(name, xx, strlen(xx)) != 0))
 				differs(check, DIFFERS_ORPHAN, entry, NULL);
 		}
+		check_read(check, path, &inner);
 	}
+	check_read(check, top, &outer);
 }
 
 /* Listings of flat trees that do not exist: .metadata/.flat/xx/ID.mtree */
@@ -117,7 +147,9 @@ static void check_listings(struct check *check)
 			     !strmap_get(&check->flats, digest.hex)))
 				differs(check, DIFFERS_ORPHAN, entry, NULL);
 		}
+		check_read(check, path, &inner);
 	}
+	check_read(check, REPO_METADATA "/.flat", &outer);
 }
 
 int check_orphans(struct check *check, ducc_error **err)

@@ -31,6 +31,11 @@ static void differs(const struct job *job, const char *kind, const char *path, c
 	check_differs(job->check, &job->tree->broken, kind, job->object, path, expected, found);
 }
 
+static void absent(const struct job *job, const char *path, const char *expected)
+{
+	check_absent(job->check, &job->tree->broken, job->object, path, expected);
+}
+
 static void on_difference(void *ctx, const char *kind, const char *path, const struct node *node,
 			  const char *expected, const char *found)
 {
@@ -105,13 +110,22 @@ static int digest_content(int fd, const struct file *file, const char **kind, ch
 	return -1;
 }
 
+static void note_wrong(struct strmap *map, const char *path, const char *kind, const char *found)
+{
+	struct wrong_content *wrong = xmalloc(sizeof(*wrong) + strlen(found) + 1);
+
+	wrong->kind = kind;
+	memcpy(wrong->found, found, strlen(found) + 1);
+	free(strmap_put(map, path, wrong));
+}
+
 static int check_content(void *ctx, int directory, const char *name, const char *path,
 			 const struct file *file, const struct stat *st, const char **kind,
 			 char **found)
 {
 	struct job *job = ctx;
 	const struct checked_tree *layer;
-	const char *wrong;
+	const struct wrong_content *wrong;
 
 	if (check_stored(job, path, file, kind, found) < 0)
 		return -1;
@@ -120,15 +134,17 @@ static int check_content(void *ctx, int directory, const char *name, const char 
 	layer = find_compared(job, file, st);
 	if (layer) {
 		wrong = strmap_get(&layer->wrong, file->origin);
-		*kind = DIFFERS_CONTENT;
-		*found = wrong ? xstrdup(wrong) : NULL;
-		return wrong ? -1 : 0;
+		if (!wrong)
+			return 0;
+		*kind = wrong->kind;
+		*found = xstrdup(wrong->found);
+		return -1;
 	}
 	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (!digest_content(fd, file, kind, found))
 		return 0;
-	if (!job->of && !strmap_get(&job->tree->wrong, path))
-		strmap_put(&job->tree->wrong, path, xstrdup(*found));
+	if (!job->of)
+		note_wrong(&job->tree->wrong, path, *kind, *found);
 	return -1;
 }
 
@@ -147,10 +163,8 @@ static void compare(struct job *job, int root, struct tree *tree, bool layer)
 					.differs = on_difference,
 					.ctx = job};
 
-	if (root < 0 && errno == ENOENT)
-		differs(job, DIFFERS_MISSING, job->root, "dir", NULL);
-	else if (root < 0)
-		differs(job, DIFFERS_UNREADABLE, job->root, "dir", strerror(errno));
+	if (root < 0)
+		absent(job, job->root, "dir");
 	else
 		compare_tree(&comparison, root, tree);
 	cleanup_close(&root);
@@ -179,6 +193,9 @@ static void check_directory(const struct job *job, const char *directory)
 		if (!is_part(job, name))
 			differs(job, DIFFERS_EXTRA, path, NULL, NULL);
 	}
+	errno = entries.error;
+	if (errno)
+		absent(job, directory, "dir");
 }
 
 static bool has_text(const cJSON *json, const char *key, const char *text)
@@ -203,17 +220,22 @@ static void check_layer_json(const struct job *job, const struct listing_head *h
 	AUTO_FREE char *digest = format(PRI_DIGEST, head->layer.hex);
 	AUTO_FREE char *diff_id = format(PRI_DIGEST, head->diff_id.hex);
 	AUTO_JSON *json = NULL;
+	ducc_error *err = NULL;
 	size_t len;
 
 	if (!path_exists(root, path)) {
-		differs(job, DIFFERS_MISSING, path, "file", NULL);
+		absent(job, path, "file");
 		return;
 	}
-	if (!path_read(root, path, JSON_LIMIT, &data, &len, NULL))
+	if (!path_read(root, path, JSON_LIMIT, &data, &len, &err))
 		json = json_parse(data, len, path, NULL);
-	if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
-	    !has_size(json, "size", head->size) || !has_size(json, "unpackedSize", head->unpacked))
+	if (err)
+		differs(job, differs_kind_of(err), path, NULL, ducc_error_message(err));
+	else if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
+		 !has_size(json, "size", head->size) ||
+		 !has_size(json, "unpackedSize", head->unpacked))
 		differs(job, DIFFERS_DAMAGED, path, NULL, NULL);
+	ducc_error_free(err);
 }
 
 /* Reads the listing of a tree; NULL, with what is wrong reported, if that is not possible. */
@@ -225,17 +247,17 @@ static struct tree *read_listing(const struct job *job, const char *path, const 
 	struct tree *tree;
 	ducc_error *err = NULL;
 
-	if (fd < 0 && errno != ENOENT) {
-		differs(job, DIFFERS_UNREADABLE, path, NULL, strerror(errno));
+	if (fd < 0 && !is_absence(errno)) {
+		absent(job, path, NULL);
 	} else if (fd < 0 && !path_exists(root, directory)) {
-		differs(job, DIFFERS_MISSING, directory, "dir", NULL);
+		absent(job, directory, "dir");
 	} else if (fd < 0) {
 		differs(job, DIFFERS_UNLISTED, directory, path, NULL);
 	} else {
 		tree = listing_read(fd, head, &err);
 		if (tree)
 			return tree;
-		differs(job, DIFFERS_DAMAGED, path, NULL, ducc_error_message(err));
+		differs(job, differs_kind_of(err), path, NULL, ducc_error_message(err));
 		ducc_error_free(err);
 	}
 	return NULL;

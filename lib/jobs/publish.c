@@ -253,7 +253,8 @@ static void end_image(struct publish *publish, size_t i)
 static void discard_damaged(struct publish *publish, size_t i)
 {
 	if (publish->errors[i] && ducc_error_kind(publish->errors[i]) == DUCC_CORRUPT)
-		unpacked_verify_all(&publish->store, &publish->images[i].stored.manifest);
+		unpacked_verify_all(&publish->store, &publish->images[i].stored.manifest,
+				    &publish->errors[i]);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
+#include "content/compare.h"
 #include "content/unpacked.h"
 #include "format/image.h"
 #include "jobs/session.h"
@@ -59,10 +60,23 @@ static int open_file(struct store_check *check, const char *path)
 	if (fd >= 0 || errno == ENOENT)
 		return fd;
 	if (errno == EINVAL || errno == ELOOP || errno == ENXIO)
-		differs(check, "type", NULL, path, "file", NULL);
+		differs(check, DIFFERS_TYPE, NULL, path, "file", NULL);
 	else
-		differs(check, "unreadable", NULL, path, NULL, strerror(errno));
+		differs(check, DIFFERS_UNREADABLE, NULL, path, NULL, strerror(errno));
 	return -1;
+}
+
+/* Reports a directory whose entries could not be read, unless it is gone. */
+static void check_read(struct store_check *check, const char *path, const struct entries *entries)
+{
+	if (entries->error && !is_absence(entries->error))
+		differs(check, DIFFERS_UNREADABLE, NULL, path, NULL, strerror(entries->error));
+}
+
+static void failed(struct store_check *check, const char *object, const char *path,
+		   const ducc_error *error)
+{
+	differs(check, differs_kind_of(error), object, path, NULL, ducc_error_message(error));
 }
 
 /* --- files ------------------------------------------------------------ */
@@ -77,13 +91,13 @@ static void check_blob(struct store_check *check, const struct task *task)
 	if (fd < 0)
 		return;
 	if (digest_file(fd, TO_THE_END, sha256) < 0) {
-		differs(check, "unreadable", expected, task->path, NULL, strerror(errno));
+		differs(check, DIFFERS_UNREADABLE, expected, task->path, NULL, strerror(errno));
 		return;
 	}
 	digest_from_bytes(&actual, sha256);
 	found = format(PRI_DIGEST, actual.hex);
 	if (!digest_equal(&actual, &task->digest))
-		differs(check, "content", expected, task->path, expected, found);
+		differs(check, DIFFERS_CONTENT, expected, task->path, expected, found);
 }
 
 /* Reads a listing and reports damage; NULL: there is some, or it is gone. */
@@ -98,12 +112,13 @@ static struct tree *read_listing(struct store_check *check, const struct task *t
 	if (fd < 0)
 		return NULL;
 	if (!listing_id(fd, &id)) {
-		differs(check, "damaged", NULL, task->path, NULL, "no digest at its beginning");
+		differs(check, errno ? DIFFERS_UNREADABLE : DIFFERS_DAMAGED, NULL, task->path, NULL,
+			errno ? strerror(errno) : "no digest at its beginning");
 		return NULL;
 	}
 	tree = listing_read(fd, head, &err);
 	if (!tree)
-		differs(check, "damaged", NULL, task->path, NULL, ducc_error_message(err));
+		failed(check, NULL, task->path, err);
 	ducc_error_free(err);
 	return tree;
 }
@@ -133,7 +148,7 @@ static void check_layer(struct store_check *check, const struct task *task)
 
 	if (!compare_tar(check, task, tar, NULL) || !compare_tar(check, task, tar, &err))
 		return;
-	differs(check, "damaged", layer, tar, NULL, ducc_error_message(err));
+	failed(check, layer, tar, err);
 	ducc_error_free(err);
 }
 
@@ -145,11 +160,15 @@ static void check_diff_id(struct store_check *check, const struct digest *layer,
 {
 	AUTO_FREE char *path = store_layer_listing_name(layer);
 	AUTO_FREE char *object = format(PRI_DIGEST, layer->hex);
-	AUTO_CLOSE int fd = path_open_file(check->store.fd, path);
+	AUTO_CLOSE int fd = open_file(check, path);
 	struct listing_head head;
 
-	if (fd >= 0 && listing_head_of(fd, &head) && !digest_equal(&head.diff_id, diff_id))
-		differs(check, "content", object, path, diff_id->hex, head.diff_id.hex);
+	if (fd < 0)
+		return;
+	if (listing_head_of(fd, &head) && !digest_equal(&head.diff_id, diff_id))
+		differs(check, DIFFERS_CONTENT, object, path, diff_id->hex, head.diff_id.hex);
+	else if (errno)
+		differs(check, DIFFERS_UNREADABLE, object, path, NULL, strerror(errno));
 }
 
 static void need_layers(struct store_check *check, const struct manifest *manifest,
@@ -174,15 +193,19 @@ static bool read_document(struct store_check *check, const struct digest *digest
 {
 	AUTO_FREE char *path = store_blob_name(digest);
 	ducc_error *err = NULL;
+	const char *kind;
 	bool missing;
 
 	digest_set_add(&check->blobs, digest);
 	if (!store_read_blob(&check->store, digest, data, len, &err))
 		return true;
-	missing = ducc_error_kind(err) == DUCC_NOT_FOUND;
-	ducc_error_free(err);
+	kind = differs_kind_of(err);
+	missing = !strcmp(kind, DIFFERS_MISSING);
 	if (missing && name)
-		differs(check, "missing", name, path, "file", NULL);
+		differs(check, kind, name, path, "file", NULL);
+	else if (!strcmp(kind, DIFFERS_UNREADABLE))
+		failed(check, name, path, err);
+	ducc_error_free(err);
 	check->unclear |= !missing || name;
 	return false;
 }
@@ -217,12 +240,13 @@ static void need_entry(struct store_check *check, const cJSON *entry)
 	struct digest listed, manifest;
 
 	if (!index_digests(entry, &listed, &manifest)) {
-		differs(check, "damaged", name, "index.json", NULL, "an entry without a digest");
+		differs(check, DIFFERS_DAMAGED, name, "index.json", NULL,
+			"an entry without a digest");
 		return;
 	}
 	path = store_blob_name(&listed);
-	if (!path_exists(check->store.fd, path) && !digest_equal(&listed, &manifest))
-		differs(check, "missing", name, path, "file", NULL);
+	if (path_is_absent(check->store.fd, path) && !digest_equal(&listed, &manifest))
+		differs(check, DIFFERS_MISSING, name, path, "file", NULL);
 	digest_set_add(&check->blobs, &listed);
 	need_image(check, &manifest, name ? name : listed.hex);
 }
@@ -234,8 +258,7 @@ static void check_index(struct store_check *check)
 	AUTO_JSON *index = store_index_read(&check->store, &manifests, &err);
 
 	if (!index)
-		differs(check, ducc_error_kind(err) == DUCC_NOT_FOUND ? "missing" : "damaged", NULL,
-			"index.json", NULL, ducc_error_message(err));
+		failed(check, NULL, "index.json", err);
 	ducc_error_free(err);
 	if (!index)
 		return;
@@ -266,12 +289,15 @@ static void check_names(struct store_check *check, const struct digest *manifest
 	const char *name;
 
 	while ((name = entries_next(&entries))) {
-		AUTO_FREE char *file = format("%s/%s", path, name), *text = NULL;
+		AUTO_FREE char *file = format("%s/%s", path, name);
+		ducc_error *err = NULL;
+		AUTO_FREE char *text = recovery_read_name(entries.fd, name, &err);
 
-		text = recovery_read_name(entries.fd, name);
-		if (!text && path_exists(check->store.fd, file))
-			differs(check, "damaged", NULL, file, NULL, "not the name of an image");
+		if (!text && ducc_error_kind(err) != DUCC_NOT_FOUND)
+			failed(check, NULL, file, err);
+		ducc_error_free(err);
 	}
+	check_read(check, path, &entries);
 	need_image(check, manifest, NULL);
 }
 
@@ -310,7 +336,7 @@ static bool is_lone_tar(const struct store_check *check, const struct kind *kind
 {
 	AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-	return !strcmp(kind->suffix, ".tar") && !path_exists(check->store.fd, listing);
+	return !strcmp(kind->suffix, ".tar") && path_is_absent(check->store.fd, listing);
 }
 
 static void list_file(struct store_check *check, const char *directory, const char *name)
@@ -320,7 +346,7 @@ static void list_file(struct store_check *check, const char *directory, const ch
 	const struct kind *kind = kind_of(directory, split_name(name, &digest));
 
 	if (!kind || !is_needed(check, kind, &digest) || is_lone_tar(check, kind, &digest))
-		differs(check, "orphan", NULL, path, NULL, NULL);
+		differs(check, DIFFERS_ORPHAN, NULL, path, NULL, NULL);
 	if (kind && kind->check)
 		add_task(check, kind->check, &digest, path);
 }
@@ -366,6 +392,7 @@ static int run(struct store_check *check, ducc_error **err)
 {
 	ducc_session *session = check->session;
 	int found = session_open_store(session, &check->store, false, err);
+	ducc_error *error = NULL;
 
 	if (found < 0)
 		return -1;
@@ -373,8 +400,9 @@ static int run(struct store_check *check, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist",
 				      session->store_path);
 	check->store.keep = true;
-	if (!store_has_layout(&check->store))
-		differs(check, "damaged", NULL, "oci-layout", NULL, "not that of an image layout");
+	if (store_check_layout(&check->store, &error) < 0)
+		failed(check, NULL, "oci-layout", error);
+	ducc_error_free(error);
 	check_index(check);
 	if (list_files(check, "images", need_fetched, err) < 0)
 		return -1;

@@ -65,7 +65,7 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 	context_set_subject(ducc_record_reference(record));
 	result = extract_image(&unpack, record, dir, &error);
 	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
-		unpacked_verify_all(&unpack.store, &unpack.stored.manifest);
+		unpacked_verify_all(&unpack.store, &unpack.stored.manifest, &error);
 	if (result < 0)
 		error_give(err, error);
 	unpack_end(&unpack);

@@ -67,6 +67,7 @@ struct podman {
 	uint64_t links; /* how many short names were given, if they are numbers */
 	bool linked;    /* REPO_PODMAN_LINKS is among the outputs */
 	bool again;     /* an image was added again: the lists may differ from what is published */
+	int error;      /* errno value: whether a document of such an image is a link is unknown */
 };
 
 /* Reads and indexes the published lists, in which several images may have the same name. */

@@ -1,9 +1,12 @@
 /* Adding images to Podman's store: see podman_add.h. */
 #include "podman/podman_add.h"
 
+#include <errno.h>
+
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "podman/go_json.h"
 #include "podman/podman_name.h"
 
@@ -103,6 +106,8 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 		if (!image->again)
 			return;
 		new = !link;
+		if (new &&errno != EINVAL && !is_absence(errno))
+			podman->error = errno;
 	}
 	if (new) {
 		podman_add_file(podman, data_path(entry, "manifest"), image->manifest_json, len);

@@ -1,9 +1,12 @@
 /* Checking Podman's store: see podman_check.h. */
 #include "podman/podman_check.h"
 
+#include <errno.h>
+
 #include "base/buffer.h"
 #include "base/entries.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "content/compare.h"
 #include "podman/podman_add.h"
 #include "podman/podman_links.h"
@@ -24,23 +27,41 @@ static void differs(const struct checking *checking, size_t i, const char *kind,
 	checking->check->differs(checking->check->ctx, i, kind, path, expected, found);
 }
 
+/* Reports what cannot be opened, with errno set. */
+static void absent(const struct checking *checking, size_t i, const char *path,
+		   const char *expected)
+{
+	const char *kind = differs_kind(errno);
+	const char *reason = !strcmp(kind, DIFFERS_MISSING) ? NULL : strerror(errno);
+
+	differs(checking, i, kind, path, expected, reason);
+}
+
 /* --- images ----------------------------------------------------------- */
+
+static void check_link(const struct checking *checking, size_t i, const char *path,
+		       const char *target)
+{
+	AUTO_FREE char *found = repository_read_link(checking->check->repository, path);
+
+	if (!found && errno != EINVAL)
+		absent(checking, i, path, target);
+	else if (!found || !link_matches(found, target))
+		differs(checking, i, DIFFERS_LINK, path, target, found);
+}
 
 static void check_output(const struct checking *checking, size_t i,
 			 const struct podman_output *output)
 {
 	const struct repository *repository = checking->check->repository;
-	AUTO_FREE char *found = NULL;
-
-	if (output->link ? repository_has_link(repository, output->path, output->data)
-			 : repository_has_file(repository, output->path, output->data, output->len))
+	if (output->link)
+		check_link(checking, i, output->path, output->data);
+	else if (repository_has_file(repository, output->path, output->data, output->len))
 		return;
-	found = output->link ? repository_read_link(repository, output->path) : NULL;
-	differs(checking, i,
-		!repository_has(repository, output->path) ? DIFFERS_MISSING
-		: output->link                            ? DIFFERS_LINK
-							  : DIFFERS_CONTENT,
-		output->path, output->link ? output->data : NULL, found);
+	else if (errno)
+		absent(checking, i, output->path, NULL);
+	else
+		differs(checking, i, DIFFERS_CONTENT, output->path, NULL, NULL);
 }
 
 /* Finds the manifest that is listed with the name. */
@@ -82,11 +103,17 @@ static void check_image(struct checking *checking, size_t i)
 		return;
 	podman->images.changed = podman->layers.changed = false;
 	image->image.again = true;
+	podman->error = 0;
 	podman_add(&quiet, podman, image->name, image->named, &image->image);
 	if (podman->images.changed)
 		differs(checking, i, DIFFERS_LIST, PODMAN_IMAGES, image->name, NULL);
 	if (podman->layers.changed)
 		differs(checking, i, DIFFERS_LIST, PODMAN_LAYERS, image->name, NULL);
+	if (podman->error) {
+		errno = podman->error;
+		absent(checking, i, PODMAN_IMAGE_DIRECTORY, NULL);
+		checking->outputs = podman->n;
+	}
 	for (; checking->outputs < podman->n; checking->outputs++)
 		check_output(checking, i, &podman->outputs[checking->outputs]);
 }
@@ -152,10 +179,23 @@ static void check_layer(const struct checking *checking, const cJSON *entry)
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/diff", podman_list_text(entry, "id"));
 	AUTO_FREE char *target = repository_read_link(repository, path);
 	const char *layer = target ? strstr(target, REPO_LAYERS "/") : NULL;
+	bool known = target || errno == EINVAL || is_absence(errno);
 
-	if (!strset_has(&checking->wanted, podman_list_text(entry, PODMAN_BLOB)) &&
-	    (!layer || !repository_has(repository, layer)))
+	if (strset_has(&checking->wanted, podman_list_text(entry, PODMAN_BLOB)))
+		return;
+	if (!known || (layer && repository_find(repository, layer) < 0))
+		absent(checking, checking->n, path, NULL);
+	else if (!layer || repository_lacks(repository, layer))
 		differs(checking, checking->n, DIFFERS_LINK, path, NULL, target);
+}
+
+/* Reports a directory whose entries could not be read. */
+static void check_read(const struct checking *checking, const char *path,
+		       const struct entries *entries)
+{
+	errno = entries->error;
+	if (errno && !is_absence(errno))
+		absent(checking, checking->n, path, NULL);
 }
 
 /* Reports the directories in `path` that are not in the map, except `other`. */
@@ -173,6 +213,7 @@ static void check_directory(const struct checking *checking, const char *path,
 		    strcmp(name, other) != 0)
 			differs(checking, checking->n, DIFFERS_ORPHAN, entry, NULL, NULL);
 	}
+	check_read(checking, path, &entries);
 }
 
 /* A short name must lead to a listed layer: ../ID/diff */
@@ -185,14 +226,18 @@ static void check_short_names(const struct checking *checking)
 
 	while ((name = entries_next(&entries))) {
 		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
-		AUTO_FREE char *layer = podman_read_short_name(repository, name);
-		AUTO_FREE char *target = NULL;
+		AUTO_FREE char *target = repository_read_link(repository, path);
+		AUTO_FREE char *layer = NULL;
 
-		if (strmap_get(&checking->podman->layers.by_id, layer))
+		if (!target && errno != EINVAL) {
+			absent(checking, checking->n, path, NULL);
 			continue;
-		target = repository_read_link(repository, path);
-		differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
+		}
+		layer = podman_layer_of_link(target);
+		if (!strmap_get(&checking->podman->layers.by_id, layer))
+			differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
 	}
+	check_read(checking, PODMAN_OVERLAY "/l", &entries);
 }
 
 static void check_rest(struct checking *checking, const struct inventory *inventory)
@@ -208,6 +253,13 @@ static void check_rest(struct checking *checking, const struct inventory *invent
 	check_short_names(checking);
 }
 
+static const char *kind_of_list(const ducc_error *err)
+{
+	const char *kind = differs_kind_of(err);
+
+	return strcmp(kind, DIFFERS_UNREADABLE) != 0 ? DIFFERS_LIST : kind;
+}
+
 void podman_check(const struct podman_check *check, struct podman_checked *images, size_t n,
 		  const struct inventory *inventory)
 {
@@ -217,7 +269,7 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 	checking.podman = podman_open(check->repository, &err);
 	if (!checking.podman) {
 		for (size_t i = 0; i < n; i++)
-			differs(&checking, i, DIFFERS_LIST, PODMAN_IMAGES, NULL,
+			differs(&checking, i, kind_of_list(err), PODMAN_IMAGES, NULL,
 				ducc_error_message(err));
 		ducc_error_free(err);
 		return;

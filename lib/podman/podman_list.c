@@ -158,11 +158,17 @@ int podman_list_save_layers(const cJSON *layers, struct transaction *transaction
 		    transaction, err);
 }
 
+char *podman_layer_of_link(const char *target)
+{
+	const char *id = target && !strncmp(target, "../", 3) ? target + 3 : "";
+
+	return xstrndup(id, strcspn(id, "/"));
+}
+
 char *podman_read_short_name(const struct repository *repository, const char *name)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
 	AUTO_FREE char *target = repository_read_link(repository, path);
-	const char *id = target && !strncmp(target, "../", 3) ? target + 3 : "";
 
-	return xstrndup(id, strcspn(id, "/"));
+	return podman_layer_of_link(target);
 }

@@ -59,4 +59,7 @@ int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_e
  */
 char *podman_read_short_name(const struct repository *repository, const char *name);
 
+/* The same from the target of the link, or NULL. */
+char *podman_layer_of_link(const char *target);
+
 #endif

@@ -91,10 +91,10 @@ static int run_rename(int repository, const char *from_name, const char *to)
 
 	if (parent < 0)
 		return -1;
-	if (!path_exists(repository, from))
+	if (path_is_absent(repository, from))
 		return 0; /* done before */
 	/* What is replaced can be put back. */
-	if (path_exists(parent, name) &&
+	if (!path_is_absent(parent, name) &&
 	    (path_mkdirs(repository, REPLACED) < 0 ||
 	     (linkat(parent, name, repository, aside, 0) < 0 && errno != EEXIST && errno != EPERM)))
 		return -1;
@@ -188,10 +188,14 @@ static int unput(int repository, const char *path, const char *staged, bool repl
 {
 	const char *name;
 	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+	int found;
 
 	if (parent < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
-	if (path_exists(repository, staged))
+	found = path_find(repository, staged);
+	if (found < 0)
+		return -1;
+	if (found)
 		return is_tree(staged, parent, name) ? swap(repository, staged, parent, name) : 0;
 	if (replaced && !linkat(parent, name, repository, staged, 0))
 		return 0;
@@ -211,8 +215,10 @@ static int undo_step(int repository, const struct plan_step *step)
 {
 	AUTO_FREE char *staged = format(DIRECTORY_STAGING "/%s", step->name);
 	AUTO_FREE char *aside = format(REPLACED "/%s", step->name);
-	bool replaced = path_exists(repository, aside);
+	int replaced = path_find(repository, aside);
 
+	if (replaced < 0)
+		return -1;
 	if (step->verb != PLAN_RENAME && step->verb != PLAN_REMOVE)
 		return 0;
 	if (step->verb == PLAN_RENAME && unput(repository, step->path, staged, replaced) < 0)

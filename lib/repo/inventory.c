@@ -188,9 +188,13 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 		return;
 	image.name = xstrdup(name_in(label));
 	image.label = xstrdup(label);
-	read_link(walk->repository, label, &image.linked);
+	if (!read_link(walk->repository, label, &image.linked) && errno != EINVAL &&
+	    !is_absence(errno))
+		image.failure = xstrdup(strerror(errno));
 	if (!walk->names_only &&
 	    (!with_manifest || published_read(&image, walk->repository, label, &error) <= 0)) {
+		if (error && !image.failure)
+			image.failure = xstrdup(ducc_error_message(error));
 		if (!inventory->unread)
 			inventory->unread = STEAL(error);
 		if (!inventory->unclear)
@@ -321,6 +325,7 @@ void published_free(struct published *image)
 	free(image->label);
 	free(image->layers);
 	free(image->sizes);
+	free(image->failure);
 }
 
 void inventory_free(struct inventory *inventory)

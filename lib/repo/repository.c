@@ -81,18 +81,21 @@ int repository_open_layerfs(const struct repository *repository, const struct di
 	return open_in(repository, path, O_RDONLY | O_DIRECTORY);
 }
 
+int repository_find(const struct repository *repository, const char *path)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	return root >= 0 ? path_find(root, path) : repository->path ? -1 : 0;
+}
+
 bool repository_has(const struct repository *repository, const char *path)
 {
-	AUTO_CLOSE int fd = open_in(repository, path, O_PATH);
-
-	return fd >= 0;
+	return repository_find(repository, path) > 0;
 }
 
 bool repository_lacks(const struct repository *repository, const char *path)
 {
-	AUTO_CLOSE int root = repository_root(repository);
-
-	return root < 0 ? !repository->path : path_is_absent(root, path);
+	return repository_find(repository, path) == 0;
 }
 
 int repository_read(const struct repository *repository, const char *path, size_t limit,
@@ -113,11 +116,19 @@ bool repository_has_file(const struct repository *repository, const char *path, 
 			 size_t len)
 {
 	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_CLOSE int fd = root < 0 ? -1 : path_open_file(root, path);
 	AUTO_FREE char *there = NULL;
-	size_t there_len;
+	struct stat st;
 
-	return root >= 0 && !path_read(root, path, len, &there, &there_len, NULL) &&
-	       there_len == len && !memcmp(there, data, len);
+	if (fd < 0 && (errno == EINVAL || errno == ELOOP || errno == ENXIO))
+		errno = 0; /* not a regular file */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	errno = 0;
+	if ((uint64_t)st.st_size != len)
+		return false;
+	there = xmalloc(len);
+	return file_read_all(fd, there, len, 0) == (ssize_t)len && !memcmp(there, data, len);
 }
 
 char *repository_read_link(const struct repository *repository, const char *path)
@@ -126,11 +137,13 @@ char *repository_read_link(const struct repository *repository, const char *path
 	char target[PATH_MAX];
 	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
 
+	if (fd >= 0 && len < 0 && errno == ENOENT)
+		errno = EINVAL; /* not a link */
 	return len < 0 ? NULL : xstrndup(target, (size_t)len);
 }
 
-/* Compares link targets; $(VARIABLE) matches any text that a client may have expanded it to. */
-static bool is_target(const char *there, const char *target)
+/* A client may have expanded $(VARIABLE) to any text. */
+bool link_matches(const char *there, const char *target)
 {
 	const char *variable = strstr(target, "$("), *end;
 	size_t before, after, len = strlen(there);
@@ -149,7 +162,7 @@ bool repository_has_link(const struct repository *repository, const char *path, 
 {
 	AUTO_FREE char *there = repository_read_link(repository, path);
 
-	return there && is_target(there, target);
+	return there && link_matches(there, target);
 }
 
 static const char *type_name(mode_t type)

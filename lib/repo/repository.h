@@ -48,6 +48,9 @@ char *repository_layer_root(const struct repository *repository, const struct di
 /* Opens it; -1 with errno set. */
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer);
 
+/* 1 if `path` exists, whatever its type; 0 if not; -1 with errno set if that is unknown. */
+int repository_find(const struct repository *repository, const char *path);
+
 /* True if `path` certainly exists, and if it certainly does not: see path_exists() (path.h). */
 bool repository_has(const struct repository *repository, const char *path);
 bool repository_lacks(const struct repository *repository, const char *path);
@@ -56,17 +59,21 @@ bool repository_lacks(const struct repository *repository, const char *path);
 int repository_read(const struct repository *repository, const char *path, size_t limit,
 		    char **data, size_t *len, ducc_error **err);
 
-/* True if `path` is a file with this content. */
+/* True if `path` is a file with this content; else errno is set, to 0 if it is something else. */
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,
 			 size_t len);
 
 /*
- * The target of the symbolic link at `path`, which the caller frees; NULL if there is
- * none.  A CernVM-FS client has already expanded $(VARIABLE) in it.
+ * The target of the symbolic link at `path`, which the caller frees; NULL with errno set if
+ * there is none, to EINVAL for something else.  A CernVM-FS client has already expanded
+ * $(VARIABLE) in it.
  */
 char *repository_read_link(const struct repository *repository, const char *path);
 
-/* True if `path` is a symbolic link to `target`, in which $(VARIABLE) matches any text. */
+/* Compares the target of a link with one in which $(VARIABLE) matches any text. */
+bool link_matches(const char *there, const char *target);
+
+/* True if `path` is a symbolic link whose target matches. */
 bool repository_has_link(const struct repository *repository, const char *path, const char *target);
 
 /*

@@ -177,7 +177,8 @@ static bool is_recoverable(const struct store *store, const ducc_error *error)
 {
 	enum ducc_error_kind kind = ducc_error_kind(error);
 
-	return kind == DUCC_NOT_FOUND || (kind == DUCC_CORRUPT && !store->keep);
+	return kind == DUCC_NOT_FOUND ||
+	       ((kind == DUCC_CORRUPT || kind == DUCC_DAMAGED) && !store->keep);
 }
 
 /* Reads index.json under the lock of the store; recovers it if it is missing or damaged. */
@@ -195,7 +196,7 @@ static cJSON *lock_index(const struct store *store, cJSON **manifests, ducc_erro
 		return NULL;
 	}
 	index = recover_index(store, manifests);
-	if (store->context && ((*manifests)->child || ducc_error_kind(error) == DUCC_CORRUPT))
+	if (store->context && ((*manifests)->child || ducc_error_kind(error) != DUCC_NOT_FOUND))
 		context_notice(store->context, DUCC_WARNING,
 			       "store %s: %s: recovered with %d images", store->path,
 			       ducc_error_message(error), cJSON_GetArraySize(*manifests));

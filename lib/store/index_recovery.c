@@ -52,18 +52,22 @@ static cJSON *entry_of(const struct store *store, const struct digest *digest)
 	return index_entry(digest, len, oci, &config.platform);
 }
 
-char *recovery_read_name(int directory, const char *file)
+char *recovery_read_name(int directory, const char *file, ducc_error **err)
 {
 	AUTO_FREE char *name = NULL;
 	struct digest digest;
 	size_t len;
 
-	if (path_read(directory, file, NAME_LIMIT, &name, &len, NULL) < 0 || len < 2 ||
-	    name[len - 1] != '\n')
+	if (path_read(directory, file, NAME_LIMIT, &name, &len, err) < 0)
 		return NULL;
-	name[len - 1] = '\0';
-	digest = digest_of(name, len - 1);
-	return !strcmp(digest.hex, file) && text_is_plain(name) ? STEAL(name) : NULL;
+	if (len >= 2 && name[len - 1] == '\n') {
+		name[len - 1] = '\0';
+		digest = digest_of(name, len - 1);
+		if (!strcmp(digest.hex, file) && text_is_plain(name))
+			return STEAL(name);
+	}
+	error_set_kind(err, DUCC_CORRUPT, "not the name of an image");
+	return NULL;
 }
 
 static bool has_tag(const struct recovered *image)
@@ -80,7 +84,7 @@ static void add_names(struct recovery *recovery, int directory, const cJSON *ent
 	const char *file;
 
 	while ((file = entries_next(&entries))) {
-		struct recovered image = {.name = recovery_read_name(directory, file)};
+		struct recovered image = {.name = recovery_read_name(directory, file, NULL)};
 		struct stat st;
 
 		if (!image.name || fstatat(directory, file, &st, AT_SYMLINK_NOFOLLOW) < 0) {

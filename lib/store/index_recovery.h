@@ -22,11 +22,8 @@
 cJSON *index_entry(const struct digest *manifest, size_t len, const char *oci,
 		   const struct platform *platform);
 
-/*
- * Reads a name from images/HEX.names (fetched.h), which the caller frees; NULL: the file is
- * damaged.
- */
-char *recovery_read_name(int directory, const char *file);
+/* Reads a name from images/HEX.names (fetched.h), which the caller frees; NULL with *err set. */
+char *recovery_read_name(int directory, const char *file, ducc_error **err);
 
 /* An image that was fetched under a name. */
 struct recovered {

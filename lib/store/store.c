@@ -39,17 +39,22 @@ int store_lock(const struct store *store)
 static const char *const directories[] = {"blobs/sha256", "tmp", "layers", "images"};
 #define N_OF_LAYOUT 2 /* those of an OCI image layout */
 
-bool store_has_layout(const struct store *store)
+int store_check_layout(const struct store *store, ducc_error **err)
 {
 	AUTO_FREE char *data = NULL;
 	AUTO_JSON *json = NULL;
 	const char *version;
 	size_t len;
 
-	if (path_read(store->fd, "oci-layout", LAYOUT_LIMIT, &data, &len, NULL) < 0)
-		return false;
-	json = json_parse(data, len, "oci-layout", NULL);
-	return json && !json_get_string(json, "imageLayoutVersion", &version, NULL);
+	if (path_read(store->fd, "oci-layout", LAYOUT_LIMIT, &data, &len, err) < 0)
+		return -1;
+	json = json_parse(data, len, "oci-layout", err);
+	return json ? json_get_string(json, "imageLayoutVersion", &version, err) : -1;
+}
+
+static bool has_layout(const struct store *store)
+{
+	return !store_check_layout(store, NULL);
 }
 
 /* Writes the files of a new image layout; oci-layout, which others look for, comes last. */
@@ -74,13 +79,13 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	for (size_t i = 0; i < n; i++)
 		if (path_mkdirs(store->fd, directories[i]) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, directories[i]);
-	if (store_has_layout(store))
+	if (has_layout(store))
 		return 0;
 	AUTO_CLOSE int lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
 	/* While we waited for the lock; and what others have written stays. */
-	if (store_has_layout(store) || (store->keep && path_exists(store->fd, "oci-layout")))
+	if (has_layout(store) || (store->keep && path_exists(store->fd, "oci-layout")))
 		return 0;
 	if (path_exists(store->fd, "oci-layout"))
 		store_discard(store, "oci-layout", -1, "not that of an image layout");
@@ -193,8 +198,8 @@ static int damaged(const struct store *store, const char *name, int fd, const ch
 	AUTO_FREE char *again = advice(name, "again");
 
 	store_discard(store, name, fd, why);
-	return error_set_kind(err, DUCC_CORRUPT, "%s/%s is damaged: %s%s", store->path, name, why,
-			      again);
+	return error_set_kind(err, store->keep ? DUCC_CORRUPT : DUCC_DAMAGED,
+			      "%s/%s is damaged: %s%s", store->path, name, why, again);
 }
 
 int store_open_file(const struct store *store, const char *name, ducc_error **err)
@@ -212,11 +217,12 @@ int store_open_file(const struct store *store, const char *name, ducc_error **er
 	case ELOOP:
 	case ENXIO:
 		return damaged(store, name, -1, "not a regular file", err);
-	case EACCES:
-		return damaged(store, name, -1, "cannot be read", err);
 	default:
-		return error_errno(err, errno, "%s/%s", store->path, name);
+		break;
 	}
+	if (errno == EACCES && !store->keep)
+		return damaged(store, name, -1, "cannot be read", err);
+	return error_errno(err, errno, "%s/%s", store->path, name);
 }
 
 int store_open_blob(const struct store *store, const struct digest *digest, ducc_error **err)
@@ -290,7 +296,7 @@ int store_look_up(const struct store *store, const struct digest *digest, char *
 	if (!store_read_blob(store, digest, data, len, &error))
 		return 1;
 	kind = ducc_error_kind(error);
-	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT)
+	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT && kind != DUCC_DAMAGED)
 		return error_give(err, error);
 	ducc_error_free(error);
 	return 0;

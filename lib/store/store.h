@@ -17,7 +17,7 @@ struct store {
 	char *path;
 	/* Set these before opening it; the rest is zero. */
 	struct store_index *index; /* index.h; may be NULL */
-	struct context *context;   /* for warnings; may be NULL */
+	struct context *context;   /* for warnings and waiting; may be NULL */
 	bool keep;                 /* do not remove damaged files */
 };
 
@@ -35,8 +35,8 @@ int store_complete(struct store *store, ducc_error **err);
 
 void store_close(struct store *store);
 
-/* True if it has the file oci-layout, which has a version. */
-bool store_has_layout(const struct store *store);
+/* Fails if it lacks the file oci-layout, or that has no version. */
+int store_check_layout(const struct store *store, ducc_error **err);
 
 /* Locks the store's lists until the returned descriptor is closed; -1 with errno set. */
 int store_lock(const struct store *store);
