@@ -18,6 +18,8 @@ static int option(int letter, const char *value)
 		all_platforms = true;
 	else if (letter == 'F')
 		tool.options.foreign = true;
+	else if (letter == 'l')
+		return tool_parse_limits(&tool, value) ? 0 : -1;
 	else if (letter == 'p')
 		tool.options.platform = value;
 	else if (letter == 'j' && !tool_parse_number(value, 1000, &tool.options.jobs))
@@ -30,6 +32,7 @@ static const struct tool_option own[] = {
 	TOOL_OPTION_FAILED,
 	{'F', "foreign", NULL, "fetch non-distributable layers"},
 	{'j', "jobs", "jobs", "number of layers to transfer in parallel"},
+	{'l', "limit", "name=value,...", "refuse images that exceed the limit"},
 	{'p', "platform", "platform", "choose the image for this platform"},
 	{0},
 };

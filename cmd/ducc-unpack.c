@@ -1,36 +1,11 @@
 /* ducc-unpack: unpack the layers of fetched images, and merge their listings. */
 #include <stddef.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "tool.h"
 
 static struct tool tool;
 static const char *directory; /* -x */
-static struct ducc_limits chosen = {.size = sizeof(chosen)};
-
-/* The names that -l accepts. */
-static const struct {
-	const char *name;
-	uint64_t *value;
-} limits[] = {
-	{"layer", &chosen.layer},     {"image", &chosen.image}, {"listing", &chosen.listing},
-	{"entries", &chosen.entries}, {"depth", &chosen.depth}, {"layers", &chosen.layers},
-};
-
-/* Parses [NAME=]LIMIT; the default name is layer. */
-static int set_limit(const char *text)
-{
-	const char *equals = strchr(text, '=');
-	size_t len = equals ? (size_t)(equals - text) : 0;
-
-	if (!equals)
-		return tool_parse_size(text, &chosen.layer) ? 0 : -1;
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-		if (strlen(limits[i].name) == len && !strncmp(text, limits[i].name, len))
-			return tool_parse_size(equals + 1, limits[i].value) ? 0 : -1;
-	return -1;
-}
 
 static int option(int letter, const char *value)
 {
@@ -39,7 +14,7 @@ static int option(int letter, const char *value)
 		directory = value;
 		return 0;
 	case 'l':
-		return set_limit(value);
+		return tool_parse_limits(&tool, value) ? 0 : -1;
 	default:
 		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	}
@@ -48,7 +23,7 @@ static int option(int letter, const char *value)
 static const struct tool_option own[] = {
 	TOOL_OPTION_FAILED,
 	{'j', "jobs", "jobs", "number of layers to unpack in parallel"},
-	{'l', "limit", "[name=]limit", "refuse images that exceed the limit"},
+	{'l', "limit", "name=value,...", "refuse images that exceed the limit"},
 	{'x', "extract", "directory", "also extract the root file system"},
 	{0},
 };
@@ -57,7 +32,6 @@ static struct tool tool = {
 	.name = "ducc-unpack",
 	.usage = "[option ...] [image ...]",
 	.own = own,
-	.options = {.limits = &chosen},
 	.option = option,
 };
 

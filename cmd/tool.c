@@ -133,6 +133,37 @@ bool tool_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
+/* Parses [NAME=]VALUE of that length. */
+static bool parse_limit(struct ducc_limits *limits, const char *text, size_t len)
+{
+	char limit[64];
+	char *value = limit;
+	uint64_t *member;
+
+	if (len >= sizeof(limit))
+		return false;
+	memcpy(limit, text, len);
+	limit[len] = '\0';
+	strsep(&value, "=");
+	member = ducc_limit(limits, value ? limit : "layer");
+	return member && tool_parse_size(value ? value : limit, member);
+}
+
+bool tool_parse_limits(struct tool *tool, const char *text)
+{
+	tool->limits.size = sizeof(tool->limits);
+	tool->options.limits = &tool->limits;
+	for (;; text++) {
+		size_t len = strcspn(text, ",");
+
+		if (!parse_limit(&tool->limits, text, len))
+			return false;
+		text += len;
+		if (!*text)
+			return true;
+	}
+}
+
 /* --- options ---------------------------------------------------------- */
 
 static const struct tool_option common[] = {
@@ -523,11 +554,13 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 }
 
 /* The lines of several tools do not mix: each is written at once. */
-static bool write_failure(const struct tool *tool, const ducc_record *record, const char *error)
+static bool write_failure(const struct tool *tool, const ducc_record *record, const ducc_error *err)
 {
 	ducc_record *copy = ducc_record_copy(record);
+	bool damaged = ducc_error_kind(err) == DUCC_DAMAGED;
 	bool written = !ducc_record_set(copy, "tool", tool->name, NULL) &&
-		       !ducc_record_set(copy, "error", error, NULL);
+		       (!damaged || !ducc_record_set(copy, "damaged", "store", NULL)) &&
+		       !ducc_record_set(copy, "error", ducc_error_message(err), NULL);
 	char *text = ducc_record_format(copy);
 
 	written = written && fprintf(tool->failures, "%s\n", text) >= 0 &&
@@ -542,7 +575,7 @@ void tool_fail_record(struct tool *tool, const ducc_record *record, ducc_error *
 	bool written;
 
 	pthread_mutex_lock(&output);
-	written = tool->failures && write_failure(tool, record, ducc_error_message(err));
+	written = tool->failures && write_failure(tool, record, err);
 	tool->failed += written;
 	pthread_mutex_unlock(&output);
 	if (written)

@@ -44,6 +44,7 @@ struct tool {
 	unsigned at_once;
 	/* Called before each work(), in the main thread; -1 with *err set: the image fails.  Or NULL. */
 	int (*prepare)(ducc_session *session, ducc_error **err);
+	struct ducc_limits limits;
 	int verbosity;  /* -1 quiet, 0, 1, 2 */
 	int failed;     /* images */
 	FILE *failures; /* records of failed images are written there; NULL: they are reported */
@@ -61,6 +62,9 @@ void tool_usage(const struct tool *tool) __attribute__((noreturn));
 /* Parses a number from 1 to `max`, or a size in bytes with an optional K, M, G or T. */
 bool tool_parse_number(const char *text, unsigned max, unsigned *number);
 bool tool_parse_size(const char *text, uint64_t *bytes);
+
+/* Parses NAME=VALUE,... into the limits of the tool; without a name, the limit is `layer'. */
+bool tool_parse_limits(struct tool *tool, const char *text);
 
 /* The pointer that an allocation returned; aborts with a message if that is NULL. */
 void *tool_allocated(void *pointer);

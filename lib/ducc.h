@@ -193,15 +193,15 @@ struct ducc_progress {
 };
 
 /*
- * Limits for unpacking an image.  An image that exceeds one is rejected with an error that
- * names the limit.  Zero is the default for every member.  "Compressed" is the size of the
+ * Limits for fetching and unpacking an image.  An image that exceeds one is rejected with an error
+ * that names the limit.  Zero is the default for every member.  "Compressed" is the size of the
  * blobs in bytes, each counted once.
  */
 struct ducc_limits {
 	size_t size; /* sizeof(struct ducc_limits) */
-	/* Unpacked bytes of one layer; 0: 200 x compressed, at least 1 GiB. */
+	/* Unpacked bytes of one layer; 0: ratio x compressed, at least 1 GiB. */
 	uint64_t layer;
-	/* Unpacked bytes of all new layers; 0: 200 x compressed, at least 4 GiB. */
+	/* Unpacked bytes of all new layers; 0: ratio x compressed, at least 4 GiB. */
 	uint64_t image;
 	/*
 	 * Bytes of the listing of one layer; 0: 100 x compressed, at least 16 MiB.  Also of
@@ -215,7 +215,18 @@ struct ducc_limits {
 	uint64_t depth;
 	/* Layers of the image; 0: 1,000. */
 	uint64_t layers;
+	/* Bytes of a path; 0: 65,536. */
+	uint64_t path;
+	/* Compressed bytes of the layers to fetch; 0: 1 TiB. */
+	uint64_t blobs;
+	/* For the defaults above; 0: 200. */
+	uint64_t ratio;
+	/* Seconds for ducc_fetch(), and for ducc_unpack(); 0: 86,400. */
+	uint64_t time;
 };
+
+/* The member with that name; NULL: there is none. */
+DUCC_PUBLIC uint64_t *ducc_limit(struct ducc_limits *limits, const char *name);
 
 /*
  * Zero is the default for every member but the size.  Strings and limits need to be valid
@@ -228,7 +239,7 @@ struct ducc_options {
 	const char *platform;   /* os/arch[/variant]; NULL: platform= field, else this host's */
 	const char *notify;     /* file that events are appended to (ducc(7)); NULL: $DUCC_NOTIFY */
 	unsigned jobs; /* transfers, layers or registries in parallel; 0: a sensible number */
-	const struct ducc_limits *limits; /* for unpacking; NULL: the defaults */
+	const struct ducc_limits *limits; /* NULL: the defaults */
 	uint64_t batch_bytes; /* of new layers, after which a transaction ends; 0: 32 GiB */
 	unsigned wait;        /* seconds to wait for other CernVM-FS transactions; 0: one hour */
 	bool dry_run;         /* report the planned actions (at DUCC_INFO), change nothing */

@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=corpus.sh
 . "${0%/*}/corpus.sh"
-need jq time zstd
+need docker-registry flock jq nginx skopeo time zstd
 
 corpus "$tmp/corpus"
 store=$tmp/store
@@ -36,6 +36,21 @@ numbers() { # FORMAT N [FROM]: lines with the numbers from FROM (1) to N in the 
 	seq "${3:-1}" "$2" | sed "s|.*|$1|"
 }
 
+# A registry, and a slow way to it.
+start_registry open
+start_nginx <<-END
+	server {
+		@LISTEN@
+		location / { proxy_pass http://$registry; proxy_set_header Host \$http_host; }
+		location ~ ^/v2/slow/blobs/ { proxy_pass http://$registry; proxy_set_header Host \$http_host; limit_rate 100; }
+	}
+END
+image good <<-'E'
+	layer
+	dir ./
+	file fine data=x
+E
+
 # Each limit, where it is.
 
 image depth <<-'E'
@@ -52,6 +67,12 @@ E
 fetch link-depth
 fails 'components of what a hard link is onto' unpack -l depth=2
 like '... are limited too' "$(cat "$out")" 'h: hard link: .*path of more than 2 components'
+
+image path <<-E
+	layer
+	file a/$(repeat 200 b)/c data=x
+E
+bounded 'bytes of a path' path path 204 'a/b*\.\.\..*path of more than 203 bytes'
 
 image entries <<-'E'
 	layer
@@ -150,7 +171,53 @@ fetch image-listing
 fails '... and not once less' unpack -l listing=$((39 * listing))
 like '... which is said' "$(cat "$out")" 'listings of more than [0-9]* bytes in the whole image \(raise it with -l listing=N\)$'
 
-for bad in depht=3 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X depth=99999999999999999999 '' ' '; do
+# The default for the bytes of a layer is a multiple of its compressed size.
+image hole <<-'E'
+	layer
+	file f sparse=gnu size=1T map=1T+0
+E
+fetch hole
+fails 'a layer with a large hole' unpack
+like '... is refused' "$(cat "$out")" 'unpacks to more than 1073741824 bytes \(raise it with -l layer=N\)$'
+size=$(jq '.layers[0].size' "$corpus/part/manifest")
+fails '... with another ratio too' unpack -l ratio=20M
+like '... beyond that' "$(cat "$out")" "unpacks to more than $((size * 20971520)) bytes"
+
+# Of ducc-fetch: what an image has, according to its manifest.
+fetch two
+ok 'several limits' unpack -l layer=300M,image=1G,depth=5
+image three <<-'E'
+	layer
+	file a
+	layer
+	file b
+	layer
+	file c
+E
+sizes=$(jq '[.layers[].size] | add' "$corpus/part/manifest")
+rm -rf "$store"
+fails "a limit of the layers' compressed bytes" ducc-fetch -s "$store" -l blobs=$((sizes - 1)) "oci:$corpus:three"
+like '... is named' "$(cat "$out")" "layers of more than $((sizes - 1)) compressed bytes \(raise it with -l blobs=N\)\$"
+fails 'a limit of their number' ducc-fetch -s "$store" -l layers=2 "oci:$corpus:three"
+like '... is named' "$(cat "$out")" 'image of more than 2 layers \(raise it with -l layers=N\)$'
+is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)" 0
+ok 'at both limits' ducc-fetch -s "$store" -l "layers=3,blobs=$sizes" "oci:$corpus:three"
+ok 'what the store has does not count' ducc-fetch -s "$store" -l blobs=1 "oci:$corpus:three"
+
+# Time: for a server that answers, but slowly; and for whatever else takes long.
+push "$corpus:layer-plain" "$registry/slow:1"
+rm -rf "$store"
+fails 'an image that takes too long to fetch' ducc-fetch -s "$store" -l time=1 "http://$nginx/slow:1"
+like '... fails' "$(cat "$out")" '^ducc-fetch: http://.*slow:1: (config|layer) sha256:[0-9a-f]*: .*takes more than 1 seconds \(raise it with -l time=N\)$'
+push "$corpus:good" "$registry/quick:1"
+ok '... while others are fetched' ducc-fetch -s "$store" -l time=100 "http://$nginx/quick:1"
+fetch three
+lock=$store/tmp/layers-$(jq -r '.layers[0].digest[7:]' "$corpus/part/manifest").tar
+fails 'an image that takes too long to unpack' flock "$lock" ducc-unpack -s "$store" -l time=1 <"$tmp/record"
+like '... fails' "$(cat "$out")" 'takes more than 1 seconds \(raise it with -l time=N\)$'
+ok '... and is unpacked in more time' unpack
+
+for bad in depht=3 layer=1, , layer=1,depth= time=1,x=2 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X depth=99999999999999999999 '' ' '; do
 	status=0
 	ducc-unpack -s "$store" -l "$bad" x </dev/null >"$out" 2>&1 || status=$?
 	is "-l '$bad' is wrong usage" $status 2
@@ -193,15 +260,10 @@ is 'an attribute that occurs twice is listed once' "$(grep -o 'xattr[^ =]*' "$st
 
 # Small images that expand to much, with the default limits, and a good one in the same pipe.
 
-image good <<-'E'
-	layer
-	dir ./
-	file fine data=x
-E
 peak=0
 refused() { # TITLE IMAGE MESSAGE [LAYERS, which are good, and merged before the one at fault]
 	rm -rf "$store"
-	ducc-fetch -q -s "$store" "oci:$corpus:$2" "oci:$corpus:good" >"$tmp/record"
+	ducc-fetch -q -s "$store" -l layers=2000 "oci:$corpus:$2" "oci:$corpus:good" >"$tmp/record"
 	fails "$1 is refused" command time -f %M -o "$tmp/peak" ducc-unpack -s "$store" <"$tmp/record"
 	like '... by the name of the limit' "$(cat "$out")" "$3"
 	is '... in a line that can be read' "$(grep -c '^ducc-unpack: ' "$out") $(awk 'length > 5000' "$out")" '1 '

@@ -1,6 +1,8 @@
 /* The context of a job: see context.h. */
 #include "base/context.h"
 
+#include <inttypes.h>
+
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -25,14 +27,14 @@ void context_destroy(struct context *context)
 	pthread_mutex_destroy(&context->mutex);
 }
 
-static _Thread_local const char *subject;
+static _Thread_local const struct subject *subject;
 
-const char *context_subject(void)
+const struct subject *context_subject(void)
 {
 	return subject;
 }
 
-void context_set_subject(const char *new)
+void context_set_subject(const struct subject *new)
 {
 	subject = new;
 }
@@ -44,8 +46,8 @@ void context_notice(struct context *context, enum ducc_level level, const char *
 
 	if (!context->notice)
 		return;
-	if (subject)
-		buffer_addf(&text, "%s: ", subject);
+	if (subject && subject->name)
+		buffer_addf(&text, "%s: ", subject->name);
 	va_start(args, fmt);
 	buffer_vaddf(&text, fmt, args);
 	va_end(args);
@@ -65,10 +67,29 @@ void context_progress(struct context *context, const char *what, uint64_t done, 
 	pthread_mutex_unlock(&context->mutex);
 }
 
+void subject_limit(struct subject *limited, uint64_t seconds)
+{
+	limited->seconds = seconds;
+	clock_gettime(CLOCK_MONOTONIC, &limited->start);
+}
+
+static bool is_late(void)
+{
+	struct timespec now;
+
+	if (!subject || !subject->seconds)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now.tv_sec -= subject->start.tv_sec + (now.tv_nsec < subject->start.tv_nsec);
+	return (uint64_t)now.tv_sec >= subject->seconds;
+}
+
 bool context_cancelled(struct context *context)
 {
 	bool cancelled;
 
+	if (is_late())
+		return true;
 	if (!context->cancelled)
 		return false;
 	pthread_mutex_lock(&context->mutex);
@@ -81,6 +102,16 @@ int context_interrupted(ducc_error **err)
 {
 	error_set(err, "interrupted");
 	return error_kind(err, DUCC_CANCELLED);
+}
+
+int context_check(struct context *context, ducc_error **err)
+{
+	if (is_late())
+		return error_set_kind(err, DUCC_LIMIT,
+				      "takes more than %" PRIu64
+				      " seconds (raise it with -l time=N)",
+				      subject->seconds);
+	return context_cancelled(context) ? context_interrupted(err) : 0;
 }
 
 bool context_wait(struct context *context, uint64_t milliseconds)

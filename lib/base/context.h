@@ -1,5 +1,5 @@
 /*
- * The context of a job: the caller's callbacks, and the time limit for waiting.
+ * The context of a job: the caller's callbacks, and the limits of its time.
  *
  * Callbacks are serialised, but may run on any thread; each may be NULL.
  */
@@ -7,6 +7,7 @@
 #define DUCC_CONTEXT_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "base/error.h"
 
@@ -23,25 +24,36 @@ void context_init(struct context *context, const struct ducc_options *options);
 void context_destroy(struct context *context);
 
 /*
- * The subject of the calling thread's notices, for example the image that it works on, which
- * precedes their text; NULL: none.  It must exist until another one is set.  parallel_run()
- * gives it to its threads.
+ * What the calling thread works on, for example an image; NULL: nothing in particular.  It must
+ * exist until another one is set.  parallel_run() and stage_detach() give it to their threads.
  */
-const char *context_subject(void);
-void context_set_subject(const char *subject);
+struct subject {
+	const char *name; /* precedes the text of notices; or NULL */
+	uint64_t seconds; /* that it may take from the start; 0: as many as it needs */
+	struct timespec start;
+};
+
+const struct subject *context_subject(void);
+void context_set_subject(const struct subject *subject);
+
+/* From now on it may take so many seconds. */
+void subject_limit(struct subject *subject, uint64_t seconds);
 
 /* Passes a notice to the caller, shortened if too long (text.h), but not escaped. */
 void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)
 	PRINTF(3, 4);
 void context_progress(struct context *context, const char *what, uint64_t done, uint64_t total);
 
-/* True if the caller has cancelled the job. */
+/* True if the caller has cancelled the job, or the subject's time is over. */
 bool context_cancelled(struct context *context);
+
+/* Returns -1 with *err set if so, else 0. */
+int context_check(struct context *context, ducc_error **err);
 
 /* Sets the error of a cancelled job; returns -1. */
 int context_interrupted(ducc_error **err);
 
-/* Sleeps for that time; returns false as soon as the caller cancels the job. */
+/* Sleeps for that time; returns false as soon as context_cancelled(). */
 bool context_wait(struct context *context, uint64_t milliseconds);
 
 #endif

@@ -14,8 +14,8 @@ int lock_wait(struct context *context, int fd, const char *what, ducc_error **er
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_errno(err, errno, "lock");
-		if (context_cancelled(context))
-			return context_interrupted(err);
+		if (context_check(context, err) < 0)
+			return -1;
 		if (!told)
 			context_notice(context, DUCC_INFO, "%s: waiting for another process", what);
 		told = true;

@@ -12,7 +12,7 @@ struct crew {
 	size_t next, n;
 	int (*work)(void *ctx, size_t i, ducc_error **err);
 	void *ctx;
-	const char *subject;
+	const struct subject *subject;
 	ducc_error **errors; /* one for each item */
 	atomic_uint *spare;
 };

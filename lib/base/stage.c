@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "base/context.h"
 #include "base/mem.h"
 
 struct piece {
@@ -18,6 +19,7 @@ struct detached {
 	pthread_cond_t changed;
 	stage_get *get;
 	void *ctx;
+	const struct subject *subject;
 	struct piece pieces[STAGE_AHEAD]; /* a ring */
 	size_t first, n;
 	bool ended; /* the last piece is in the ring, or is not wanted any more */
@@ -49,6 +51,7 @@ static void *run(void *data)
 {
 	struct detached *detached = data;
 
+	context_set_subject(detached->subject);
 	while (wait_for_room(detached)) {
 		struct piece piece = {0};
 
@@ -95,6 +98,7 @@ bool stage_detach(struct stage *stage)
 
 	detached->get = stage->get;
 	detached->ctx = stage->ctx;
+	detached->subject = context_subject();
 	pthread_mutex_init(&detached->mutex, NULL);
 	pthread_cond_init(&detached->changed, NULL);
 	if (pthread_create(&detached->thread, NULL, run, detached) != 0) {

@@ -21,13 +21,14 @@
 #include "content/tree.h"
 
 struct layer_source {
-	int fd;                                     /* the compressed blob */
-	const struct listing_head *head;            /* layer, diff_id and size are used */
-	const struct ducc_limits *limits;           /* for this layer */
-	struct quota *image, *image_listing;        /* shared by all layers of the image */
-	struct tree *below;                         /* the merged layers below; or NULL */
-	atomic_uint *spare;                         /* jobs it may use (parallel.h); or NULL */
-	void (*progress)(void *ctx, uint64_t done); /* compressed bytes; may be NULL */
+	int fd;                              /* the compressed blob */
+	const struct listing_head *head;     /* layer, diff_id and size are used */
+	const struct ducc_limits *limits;    /* for this layer */
+	struct quota *image, *image_listing; /* shared by all layers of the image */
+	struct tree *below;                  /* the merged layers below; or NULL */
+	atomic_uint *spare;                  /* jobs it may use (parallel.h); or NULL */
+	/* Of compressed bytes; returns -1 with *err set to stop; may be NULL. */
+	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;
 };
 

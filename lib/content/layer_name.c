@@ -6,7 +6,6 @@
 
 #include "base/buffer.h"
 
-#define PATH_LIMIT 65536 /* bytes; far beyond what a system call accepts */
 #define WHITEOUT_META ".wh..wh."
 #define WHITEOUT_LINKS ".wh..wh.plnk/"
 
@@ -71,9 +70,11 @@ static int add_component(struct cleaning *cleaning, const char *part, size_t len
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err)
 {
 	struct cleaning cleaning = {.name = name, .limit = limits_get(limits, LIMIT_DEPTH, 0)};
+	uint64_t most = limits_get(limits, LIMIT_PATH, 0);
 
-	if (strlen(name) > PATH_LIMIT) {
-		error_set(err, "%.64s...: name of more than %d bytes", name, PATH_LIMIT);
+	if (strlen(name) > most) {
+		limits_exceeded(LIMIT_PATH, most, err);
+		error_wrap(err, "%.64s...", name);
 		return NULL;
 	}
 	for (const char *p = name; *p;) {

@@ -29,8 +29,9 @@ static int inflate_piece(void *ctx, const void **data, size_t *len, ducc_error *
 	*data = *piece;
 	*len = (size_t)n;
 	stream->next = stream->ahead ? (stream->next + 1) % LAYER_STREAM_PIECES : 0;
-	if (stream->progress)
-		stream->progress(stream->ctx, inflation_consumed(&stream->blob));
+	if (stream->progress &&
+	    stream->progress(stream->ctx, inflation_consumed(&stream->blob), err) < 0)
+		return -1;
 	return 1;
 }
 
@@ -47,7 +48,8 @@ static int hash_piece(void *ctx, const void **data, size_t *len, ducc_error **er
 }
 
 int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
-		      void (*progress)(void *ctx, uint64_t done), void *ctx, ducc_error **err)
+		      int (*progress)(void *ctx, uint64_t done, ducc_error **err), void *ctx,
+		      ducc_error **err)
 {
 	*stream = (struct layer_stream){.hasher = hasher_new(),
 					.inflate = {.get = inflate_piece, .ctx = stream},

@@ -21,7 +21,7 @@ struct layer_stream {
 	struct hasher *hasher;
 	struct stage inflate, hash;
 	atomic_uint *spare; /* jobs to use; may be NULL */
-	void (*progress)(void *ctx, uint64_t done);
+	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;
 };
 
@@ -30,7 +30,8 @@ struct layer_stream {
  * called with the bytes of it that are decompressed, by one thread at a time.
  */
 int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
-		      void (*progress)(void *ctx, uint64_t done), void *ctx, ducc_error **err);
+		      int (*progress)(void *ctx, uint64_t done, ducc_error **err), void *ctx,
+		      ducc_error **err);
 
 /* Gets the next piece, valid until the next call: 1, 0 at the end, or -1 with *err set. */
 int layer_stream_next(struct layer_stream *stream, const void **data, size_t *len,

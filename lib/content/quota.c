@@ -3,9 +3,14 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
+
+#define UNPACKED UINT64_MAX /* the ratio is LIMIT_RATIO */
 
 /* The default is `ratio` times the compressed bytes, but at least `least`. */
 static const struct {
@@ -14,9 +19,10 @@ static const struct {
 	uint64_t ratio, least;
 } limits[] = {
 	[LIMIT_LAYER] = {"layer", "unpacks to more than", "bytes",
-			 offsetof(struct ducc_limits, layer), 200, GIB},
+			 offsetof(struct ducc_limits, layer), UNPACKED, GIB},
 	[LIMIT_IMAGE] = {"image", "the image's layers together unpack to more than", "bytes",
-			 offsetof(struct ducc_limits, image), 200, 4 * GIB},
+			 offsetof(struct ducc_limits, image), UNPACKED, 4 * GIB},
+	[LIMIT_RATIO] = {"ratio", "", "", offsetof(struct ducc_limits, ratio), 0, 200},
 	[LIMIT_LISTING] = {"listing", "listing of more than", "bytes",
 			   offsetof(struct ducc_limits, listing), 100, 16 * MIB},
 	[LIMIT_IMAGE_LISTING] = {"listing", "listings of more than", "bytes in the whole image",
@@ -27,9 +33,23 @@ static const struct {
 				 offsetof(struct ducc_limits, entries), 0, 10000000},
 	[LIMIT_DEPTH] = {"depth", "path of more than", "components",
 			 offsetof(struct ducc_limits, depth), 0, 1000},
+	[LIMIT_PATH] = {"path", "path of more than", "bytes", offsetof(struct ducc_limits, path), 0,
+			65536},
 	[LIMIT_LAYERS] = {"layers", "image of more than", "layers",
 			  offsetof(struct ducc_limits, layers), 0, 1000},
+	[LIMIT_BLOBS] = {"blobs", "layers of more than", "compressed bytes",
+			 offsetof(struct ducc_limits, blobs), 0, 1024 * GIB},
+	[LIMIT_TIME] = {"time", "takes more than", "seconds", offsetof(struct ducc_limits, time), 0,
+			86400},
 };
+
+uint64_t *ducc_limit(struct ducc_limits *chosen, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (!strcmp(limits[i].option, name))
+			return (uint64_t *)((char *)chosen + limits[i].member);
+	return NULL;
+}
 
 uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t compressed)
 {
@@ -38,6 +58,8 @@ uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t
 
 	if (value)
 		return value;
+	if (ratio == UNPACKED)
+		ratio = limits_get(chosen, LIMIT_RATIO, 0);
 	if (ratio && compressed > INT64_MAX / ratio)
 		return INT64_MAX;
 	return compressed * ratio > least ? compressed * ratio : least;

@@ -1,5 +1,5 @@
 /*
- * Limits on the resources of an image: struct ducc_limits with its defaults, and usage
+ * Limits on the resources of an image: struct ducc_limits with its names and defaults, and usage
  * counters.
  *
  * A few hundred bytes of a compressed tar can expand to any number of entries of any
@@ -24,7 +24,11 @@ enum limit {
 	LIMIT_ENTRIES,       /* of a layer */
 	LIMIT_IMAGE_ENTRIES,
 	LIMIT_DEPTH,
+	LIMIT_PATH,
 	LIMIT_LAYERS,
+	LIMIT_BLOBS,
+	LIMIT_RATIO, /* the default of LIMIT_LAYER and LIMIT_IMAGE depends on it */
+	LIMIT_TIME,
 };
 
 /* The limit for a layer or image of `compressed` bytes: the chosen value or the default. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/strset.h"
+#include "content/quota.h"
 #include "format/image.h"
 #include "format/record.h"
 #include "jobs/dry_run.h"
@@ -31,6 +32,7 @@
 
 struct fetch {
 	ducc_session *session;
+	struct subject subject; /* the image */
 	struct source source;
 	struct store store;           /* fd -1: a dry run, and there is none */
 	struct repository repository; /* path NULL: none, or it does not exist yet */
@@ -49,11 +51,13 @@ struct blob_progress {
 	uint64_t size;
 };
 
-static void on_progress(void *ctx, uint64_t done)
+static int on_progress(void *ctx, uint64_t done, ducc_error **err)
 {
 	const struct blob_progress *progress = ctx;
+	struct context *context = &progress->fetch->session->context;
 
-	context_progress(&progress->fetch->session->context, progress->name, done, progress->size);
+	context_progress(context, progress->name, done, progress->size);
+	return context_check(context, err);
 }
 
 static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, ducc_error **err)
@@ -248,16 +252,28 @@ static int check_foreign(const struct fetch *fetch, ducc_error **err)
 	return 0;
 }
 
-static void say_what_is_missing(struct fetch *fetch)
+/* Reports how much is missing; fails if that is too much. */
+static int check_amount(struct fetch *fetch, ducc_error **err)
 {
-	uint64_t bytes = 0;
+	const struct ducc_limits *limits = &fetch->session->limits;
+	uint64_t layers = limits_get(limits, LIMIT_LAYERS, 0), bytes = 0;
+	struct quota quota;
 
-	for (size_t i = 0; i < fetch->n_wanted; i++)
-		bytes += fetch->image.manifest.layers[fetch->wanted[i]].size;
+	if (fetch->image.manifest.n > layers)
+		return limits_exceeded(LIMIT_LAYERS, layers, err);
+	quota_begin(&quota, limits, LIMIT_BLOBS, 0);
+	for (size_t i = 0; i < fetch->n_wanted; i++) {
+		uint64_t size = fetch->image.manifest.layers[fetch->wanted[i]].size;
+
+		if (quota_take(&quota, size, err) < 0)
+			return -1;
+		bytes += size;
+	}
 	context_notice(&fetch->session->context, DUCC_INFO,
 		       "%s %zu of %zu layers, %" PRIu64 " bytes",
 		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
 		       fetch->image.manifest.n, bytes);
+	return 0;
 }
 
 /* Sweeps the store, once in a session, before anything is written to it. */
@@ -317,9 +333,11 @@ static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **
 
 static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
 {
+	subject_limit(&fetch->subject, limits_get(&fetch->session->limits, LIMIT_TIME, 0));
 	if (examine(fetch, record, err) < 0)
 		return -1;
-	say_what_is_missing(fetch);
+	if (check_amount(fetch, err) < 0)
+		return -1;
 	if (fetch->session->dry_run)
 		return plan(fetch, record, err);
 	if (fetch_config(fetch, err) < 0 ||
@@ -378,14 +396,15 @@ bool ducc_record_is_local(const ducc_record *record)
 
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	AUTO_FREE char *subject = xstrdup(ducc_record_reference(record));
+	AUTO_FREE char *name = xstrdup(ducc_record_reference(record));
 	ducc_error *error = NULL;
 	struct fetch fetch;
 	struct span span;
 	int result;
 
 	fetch_begin(&fetch, session);
-	context_set_subject(subject);
+	fetch.subject.name = name;
+	context_set_subject(&fetch.subject);
 	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_in_turn(&fetch, record, &error);
 	if (fetch.source.reference.registry)
@@ -408,10 +427,13 @@ char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_err
 	char **platforms = NULL;
 
 	fetch_begin(&fetch, session);
+	subject_limit(&fetch.subject, limits_get(&session->limits, LIMIT_TIME, 0));
+	context_set_subject(&fetch.subject);
 	if (!source_open(&fetch.source, session->network, &session->input,
 			 ducc_record_reference(record), err) &&
 	    session_open_store(session, &fetch.store, false, err) >= 0)
 		platforms = resolve_platforms(&fetch.resolution, err);
+	context_set_subject(NULL);
 	fetch_end(&fetch);
 	return platforms;
 }

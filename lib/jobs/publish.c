@@ -202,9 +202,10 @@ static void plan(struct publish *publish, size_t i)
 	if (!publish_read_image(publish, record, image, error)) {
 		publish_report_missing(publish, image);
 	} else {
+		const struct subject subject = {.name = ducc_record_reference(record)};
 		bool excused;
 
-		context_set_subject(ducc_record_reference(record));
+		context_set_subject(&subject);
 		excused = dry_run_excuses(publish->session, record, "publish it after unpacking it",
 					  error);
 		context_set_subject(NULL);

@@ -381,17 +381,18 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	      ducc_error **err)
 {
 	struct push push = {.session = session};
+	struct subject subject = {.name = ducc_record_reference(record)};
 	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
-	context_set_subject(ducc_record_reference(record));
+	context_set_subject(&subject);
 	span_begin(&span, session->events, "thin_image", ducc_record_reference(record), NULL);
 	result = open_all(&push, record, &error);
 	if (!result) {
-		context_set_subject(push.name);
+		subject.name = push.name;
 		result = read_all(&push, &error);
 	}
 	/* An image layout contains OCI manifests. */

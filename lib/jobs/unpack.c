@@ -213,16 +213,28 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 	return unpack_merge(unpack, err);
 }
 
+/* One blob was damaged: discards all others that are, to be fetched together. */
+static void verify_blobs(const struct unpack *unpack)
+{
+	for (size_t i = 0; i < unpack->n; i++)
+		if (unpack->layers[i].fresh)
+			store_verify_blob(&unpack->store, &unpack->layers[i].head.layer, NULL);
+}
+
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
+	struct subject subject = {.name = ducc_record_reference(record)};
 	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
-	context_set_subject(ducc_record_reference(record));
+	context_set_subject(&subject);
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
+	subject_limit(&subject, limits_get(&session->limits, LIMIT_TIME, 0));
 	result = unpack_image(&unpack, record, &error);
+	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
+		verify_blobs(&unpack);
 	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))
 		result = 0;
 	span_end(&span, result, 0, &error);

@@ -59,10 +59,11 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 		 ducc_error **err)
 {
 	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
+	const struct subject subject = {.name = ducc_record_reference(record)};
 	ducc_error *error = NULL;
 	int result;
 
-	context_set_subject(ducc_record_reference(record));
+	context_set_subject(&subject);
 	result = extract_image(&unpack, record, dir, &error);
 	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
 		unpacked_verify_all(&unpack.store, &unpack.stored.manifest, &error);

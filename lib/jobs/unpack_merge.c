@@ -73,7 +73,7 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	if (old_listing < 0)
 		return error_errno(err, errno, "%s", listing_name);
 	tree = listing_read(old_listing, &head, err);
-	if (!tree)
+	if (!tree || context_check(&unpack->session->context, err) < 0)
 		return -1;
 	settle_mark(tree, false);
 	settle_add_missing(tree, layer->additions);

@@ -86,11 +86,13 @@ struct layer_progress {
 	uint64_t size;
 };
 
-static void on_progress(void *ctx, uint64_t done)
+static int on_progress(void *ctx, uint64_t done, ducc_error **err)
 {
 	const struct layer_progress *progress = ctx;
+	struct context *context = &progress->session->context;
 
-	context_progress(&progress->session->context, progress->name, done, progress->size);
+	context_progress(context, progress->name, done, progress->size);
+	return context_check(context, err);
 }
 
 int unpack_check_size(uint64_t actual, const struct unpack_layer *layer, ducc_error **err)
@@ -180,6 +182,7 @@ static void blame_blob(struct unpack *unpack, const struct unpack_layer *layer, 
 	ducc_error *damage = NULL;
 
 	if ((kind != DUCC_CORRUPT && kind != DUCC_LIMIT) ||
+	    context_cancelled(&unpack->session->context) ||
 	    !store_verify_blob(&unpack->store, &layer->head.layer, &damage))
 		return;
 	ducc_error_free(*err);

@@ -434,11 +434,9 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 		curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
 		curl_easy_setopt(curl, CURLOPT_DEBUGDATA, http);
 	}
-	if (http->context->cancelled) {
-		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
-	}
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
 	set_body(curl, request);
 }
 
@@ -578,6 +576,10 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 		error_give(err, transfer->error);
 		return -1;
 	}
+	if (code == CURLE_ABORTED_BY_CALLBACK && context_check(transfer->http->context, err) < 0) {
+		*transient = false;
+		return -1;
+	}
 	refused = proxy_status(curl);
 	*transient = refused ? http_status_is_transient(refused)
 			     : is_transient(code) && !is_plain_http(code, reason);
@@ -585,10 +587,9 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 		error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
 	else
 		transfer_error(transfer, code, reason, err);
-	return error_kind(err, *transient                                   ? DUCC_TRANSIENT
-			       : code == CURLE_PEER_FAILED_VERIFICATION     ? DUCC_DENIED
-			       : context_cancelled(transfer->http->context) ? DUCC_CANCELLED
-									    : DUCC_OTHER);
+	return error_kind(err, *transient                               ? DUCC_TRANSIENT
+			       : code == CURLE_PEER_FAILED_VERIFICATION ? DUCC_DENIED
+									: DUCC_OTHER);
 }
 
 static bool is_redirect(const struct http_request *request, const struct http_response *response)

@@ -60,9 +60,12 @@ int blob_flush(struct blob *blob, ducc_error **err)
 	}
 	write_behind(blob->fd, blob->done - blob->buffered, blob->done);
 	blob->buffered = 0;
-	if (blob->progress)
-		blob->progress(blob->ctx, blob->done);
 	return 0;
+}
+
+static int report(const struct blob *blob, ducc_error **err)
+{
+	return blob->progress ? blob->progress(blob->ctx, blob->done, err) : 0;
 }
 
 int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err)
@@ -82,7 +85,8 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 		blob->done += n;
 		data = (const char *)data + n;
 		len -= n;
-		if (blob->buffered == BUFFER_SIZE && blob_flush(blob, err) < 0)
+		if (blob->buffered == BUFFER_SIZE &&
+		    (blob_flush(blob, err) < 0 || report(blob, err) < 0))
 			return -1;
 	}
 	return 0;
@@ -99,6 +103,7 @@ int blob_verify(struct blob *blob, ducc_error **err)
 				      blob->done, blob->descriptor->size);
 	if (blob_flush(blob, err) < 0)
 		return -1;
+	report(blob, NULL); /* it is complete, however long that took */
 	actual = hasher_digest(blob->hasher);
 	if (!digest_equal(&actual, &blob->descriptor->digest))
 		return error_set_kind(err, DUCC_CORRUPT, "digest mismatch: content is " PRI_DIGEST,

@@ -14,9 +14,10 @@ struct blob {
 	uint64_t done; /* bytes received */
 	char *buffer;  /* of them, those neither hashed nor written yet */
 	size_t buffered;
-	bool wrong;                                 /* the data does not match the descriptor */
-	bool unwritable;                            /* writing the file failed */
-	void (*progress)(void *ctx, uint64_t done); /* may be NULL */
+	bool wrong;      /* the data does not match the descriptor */
+	bool unwritable; /* writing the file failed */
+	/* Returns -1 with *err set to stop; may be NULL. */
+	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;
 };
 

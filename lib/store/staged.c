@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/entries.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/image.h"
@@ -75,6 +76,17 @@ static int is_current(const struct store *store, const char *name, int fd)
 	return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
+/* Waits for whoever is writing the file. */
+static int lock_file(const struct store *store, const char *temporary, int fd, ducc_error **err)
+{
+	if (store->context)
+		return lock_wait(store->context, fd, temporary, err);
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return error_errno(err, errno, "lock");
+	return 0;
+}
+
 static int begin(struct staged *staged, const struct store *store, const char *final,
 		 bool keep_existing, bool resume, ducc_error **err)
 {
@@ -89,10 +101,8 @@ static int begin(struct staged *staged, const struct store *store, const char *f
 		fd = open_temporary(store, temporary);
 		if (fd < 0)
 			return error_errno(err, errno, "%s/%s", store->path, temporary);
-		while (flock(fd, LOCK_EX) < 0)
-			if (errno != EINTR)
-				return error_errno(err, errno, "%s/%s: lock", store->path,
-						   temporary);
+		if (lock_file(store, temporary, fd, err) < 0)
+			return error_wrap(err, "%s/%s", store->path, temporary);
 		current = is_current(store, temporary, fd);
 		if (current < 0)
 			return error_errno(err, errno, "%s/%s", store->path, temporary);
