@@ -102,6 +102,35 @@ is "... but a line" "$(sed 's/(.*//' "$tmp/err")" \
 	"ducc-fetch: warning: http://$registry/mixed:2: skipped: manifest: an artifact, not a container image "
 echo "http://$registry/app:one" >"$tmp/plain"
 
+# An image that is damaged in the store is fetched again in the same run; one that is wrong is not.
+echo "http://$registry/app:three" >"$tmp/plain"
+added="$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed"
+largest() { # DIR
+	ls -S "$1"/* | head -n 1
+}
+ducc-fetch -q -s "$tmp/store4" "http://$registry/app:three" >"$tmp/records"
+for blob in $(ls -S "$tmp/store4/blobs/sha256" | head -n 2); do # of two layers
+	flip "$tmp/store4/blobs/sha256/$blob" 20
+done
+ok "blobs damaged in the store" run 0 "$added" -r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
+is "... are reported" "$(grep -c '^ducc-unpack: warning: .*is damaged: digest mismatch; removed$' "$tmp/err")" 2
+is "... and what is done" "$(grep ^ducc-convert: "$tmp/err")" "ducc-convert: 1 damaged in the store: fetching again"
+is "... and the image is right" "$(cat "$tmp/repo4/$registry/app:three/app/name")" three
+rm -r "$tmp/repo4"
+flip "$(largest "$tmp/store4/layers")" 1000000
+ok "a tar damaged in the store" run 0 "" -q -r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
+is "... too" "$(cat "$tmp/repo4/$registry/app:three/app/name")" three
+manifest_of "$registry/app:three" | jq -c '.layers[0].size += 1' >"$tmp/wrong"
+put_manifest "$registry" app wrong application/vnd.oci.image.manifest.v1+json "$tmp/wrong"
+echo "http://$registry/app:wrong" >"$tmp/plain"
+ok "an image that is wrong" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 1 removed" -g 0 \
+	-r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
+is "... fails once" "$(grep -c app:wrong "$tmp/err")" 1
+ok "limits are passed on" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" -G -l layers=2,depth=9 \
+	-r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
+like "... to ducc-fetch" "$(cat "$tmp/err")" 'image of more than 2 layers'
+echo "http://$registry/app:one" >"$tmp/plain"
+
 # What is not wanted any more
 day() { # NUMBER
 	DUCC_CLOCK=$((1800000000 + $1 * 86400))
