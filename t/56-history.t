@@ -133,10 +133,10 @@ live() { # SEED
 what() { # REPO
 	(
 		cd "$1"
-		find . \( -path ./podmanStore -o -path ./.metadata/remove-schedule.json -o -name layer.mtree -o -name layers.json -o -type c \) -prune \
+		find . \( -type d -empty -o -path ./.metadata/.flat -o -path ./podmanStore -o -path ./.metadata/remove-schedule.json -o -name layer.mtree -o -name layers.json -o -type c \) -prune \
 			-o -printf '%p %y %m %U %l\n' | sort
 		find .layers/*/*/layerfs .flat ! -type c -path '*/*/*/*/?*' -printf '%p %T@\n' | sort
-		find . -path ./podmanStore -prune -o -type f ! -name layer.mtree ! -name layers.json ! -name remove-schedule.json -exec sha256sum {} + | sort
+		find . \( -path ./.metadata/.flat -o -path ./podmanStore \) -prune -o -type f ! -name layer.mtree ! -name layers.json ! -name remove-schedule.json -exec sha256sum {} + | sort
 		jq -r '.[].names[]' podmanStore/overlay-images/images.json | sort
 	)
 }
@@ -147,6 +147,8 @@ whiteouts() { # REPO
 # names, so all that a repair may need is fetched before.
 finish() {
 	fetch "$1" "$2" "$tmp/none" >"$tmp/1" || fetch "$1" "$2" "$tmp/none" >"$tmp/1" || return 1
+	repair >"$tmp/1" || :
+	keep "$1" 0 || :
 	publish "$1" "$2" plain >"$tmp/1" || :
 	publish "$1" "$2" plain >"$tmp/1" || return 1
 	[ "$(wc -l <"$tmp/1")" = ${#1} ] || { echo "published: $(cat "$tmp/1")"; return 1; }
@@ -154,8 +156,8 @@ finish() {
 }
 is_sound() { # IMAGES VERSION
 	ducc-check -d -s "$S" -r "$R" >"$tmp/found" || [ -s "$tmp/found" ] || return 1
-	# What Podman's lists no longer name, because they were damaged, stays.
-	! grep -v "^[a-z]*${tab}-${tab}podmanStore/" "$tmp/found" || return 1
+	# What Podman's lists no longer name, because they were damaged, stays; so do listings of trees that are gone.
+	! grep -v -e "^[a-z]*${tab}-${tab}podmanStore/" -e "^orphan${tab}-${tab}.metadata/.flat/" "$tmp/found" || return 1
 	what "$R" | diff "$tmp/new.$1.$2" - || return 1
 	whiteouts "$R" | comm -13 - "$tmp/new.$1.$2.whiteouts" >"$tmp/less"
 	[ ! -s "$tmp/less" ] || { echo 'missing whiteouts:'; cat "$tmp/less"; return 1; }
