@@ -217,7 +217,7 @@ fails 'an image that takes too long to unpack' flock "$lock" ducc-unpack -s "$st
 like '... fails' "$(cat "$out")" 'takes more than 1 seconds \(raise it with -l time=N\)$'
 ok '... and is unpacked in more time' unpack
 
-for bad in depht=3 layer=1, , layer=1,depth= time=1,x=2 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X depth=99999999999999999999 '' ' '; do
+for bad in depht=3 'layer=1,' ',' layer=1,depth= time=1,x=2 depth= depth =3 depth=0 depth=-1 depth=x depth=3=4 layer=1X depth=99999999999999999999 '' ' '; do
 	status=0
 	ducc-unpack -s "$store" -l "$bad" x </dev/null >"$out" 2>&1 || status=$?
 	is "-l '$bad' is wrong usage" $status 2
