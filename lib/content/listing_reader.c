@@ -554,6 +554,8 @@ static bool take_line(struct reader *reader, char **line, size_t *capacity, bool
 {
 	ssize_t len = getline(line, capacity, reader->stream);
 
+	if (len < 0 && errno == ENOMEM && !feof(reader->stream))
+		out_of_memory();
 	*end = len < 0 && !ferror(reader->stream);
 	if (len <= 0 || (*line)[len - 1] != '\n')
 		return *end;

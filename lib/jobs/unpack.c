@@ -13,6 +13,7 @@
  */
 #include "jobs/unpack.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -143,10 +144,12 @@ int unpack_open_listing(const struct unpack *unpack, const struct digest *layer,
 	return fd;
 }
 
-void unpack_note_id(struct unpack_layer *layer, int listing)
+bool unpack_note_id(struct unpack_layer *layer, int listing)
 {
-	if (!listing_id(listing, &layer->first->id))
-		layer->first->id = (struct digest){""};
+	if (listing_id(listing, &layer->first->id))
+		return true;
+	layer->first->id = (struct digest){""};
+	return !errno;
 }
 
 struct digest unpack_layers_id(const struct unpack *unpack)
@@ -166,7 +169,8 @@ bool unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer)
 
 	if (listing < 0)
 		return false;
-	unpack_note_id(layer, listing);
+	if (!unpack_note_id(layer, listing))
+		return false;
 	return (in_store && unpacked_has_tar(&unpack->store, digest, listing)) ||
 	       is_published(unpack, digest);
 }

@@ -60,8 +60,8 @@ int unpack_open_listing(const struct unpack *unpack, const struct digest *layer,
 /* True if the layer need not be read: its content is in the store or published. */
 bool unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer);
 
-/* Notes the digest of the listing of a layer, and returns that of all of them. */
-void unpack_note_id(struct unpack_layer *layer, int listing);
+/* Notes the digest of the listing of a layer; false with errno set if it cannot be read. */
+bool unpack_note_id(struct unpack_layer *layer, int listing);
 struct digest unpack_layers_id(const struct unpack *unpack);
 
 /* Reads the layers that need it, several in parallel; they stay staged (unpack_read.c). */

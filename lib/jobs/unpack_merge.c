@@ -42,7 +42,8 @@ static int settle_fresh(struct unpack_layer *layer, struct tree *tree, ducc_erro
 /* Commits the listing last: it marks the layer as complete. */
 static int commit_fresh(struct unpack_layer *layer, ducc_error **err)
 {
-	unpack_note_id(layer, layer->listing.fd);
+	if (!unpack_note_id(layer, layer->listing.fd))
+		return error_errno(err, errno, "listing");
 	if (staged_commit(&layer->tar, err) < 0)
 		return -1;
 	return staged_commit(&layer->listing, err);
@@ -85,7 +86,8 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	}
 	if (unpack_write_listing(&listing, &head, tree, err) < 0)
 		return -1;
-	unpack_note_id(layer, listing.fd);
+	if (!unpack_note_id(layer, listing.fd))
+		return error_errno(err, errno, "listing");
 	return staged_commit(&listing, err);
 }
 
@@ -164,8 +166,10 @@ static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *lay
 		error_errno(err, errno, "listing");
 		return NULL;
 	}
-	if (!fresh)
-		unpack_note_id(layer->first, fd);
+	if (!fresh && !unpack_note_id(layer->first, fd)) {
+		error_errno(err, errno, "listing");
+		return NULL;
+	}
 	tree = listing_read(fd, &head, err);
 	if (!tree || unpack_check_size(head.size, layer, err) < 0)
 		return NULL;
