@@ -19,8 +19,9 @@
 static const char *in_directory(const char *path, const char *top)
 {
 	size_t len = strlen(top);
-	const char *id =
-		strncmp(path, top, len) || path[len] != '/' ? NULL : strchr(path + len + 1, '/');
+	const char *id = strncmp(path, top, len) != 0 || path[len] != '/'
+				 ? NULL
+				 : strchr(path + len + 1, '/');
 	const char *slash = id ? strchr(id + 1, '/') : NULL;
 
 	return slash ? slash + 1 : NULL;

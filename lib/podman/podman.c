@@ -2,9 +2,7 @@
 #include "podman/podman.h"
 
 #include "base/mem.h"
-#include "podman/podman_links.h"
 #include "podman/podman_name.h"
-#include "repo/target.h"
 
 /* --- index ------------------------------------------------------------ */
 
@@ -152,8 +150,7 @@ struct podman *podman_open(const struct repository *repository, ducc_error **err
 
 	if (!podman)
 		return NULL;
-	podman->root = repository->target->root(repository);
-	podman_links_read(podman);
+	podman_links_read(&podman->links, repository, podman->layers.entries);
 	podman->layers.changed = !repository_has(repository, PODMAN_LAYERS);
 	cJSON_ArrayForEach(entry, podman->images.entries)
 	{
@@ -167,8 +164,7 @@ struct podman *podman_new(const struct repository *repository)
 {
 	struct podman *podman = new (repository);
 
-	podman->root = repository->target->root(repository);
-	podman_links_read(podman);
+	podman_links_read(&podman->links, repository, podman->layers.entries);
 	podman->images.entries = json_array();
 	podman->layers.entries = json_array();
 	podman->images.changed = podman->layers.changed = true;
@@ -179,7 +175,7 @@ void podman_free(struct podman *podman)
 {
 	if (!podman)
 		return;
-	free(podman->root);
+	podman_links_free(&podman->links);
 	strmap_free_values(&podman->images.by_id, free);
 	strmap_free_values(&podman->layers.by_id, free_layer);
 	strmap_free(&podman->by_name);
@@ -243,7 +239,7 @@ static int mend_manifests(const struct podman *podman, struct transaction *trans
 static int save_layers(const struct podman *podman, struct transaction *transaction,
 		       ducc_error **err)
 {
-	AUTO_FREE char *count = podman_links_count(podman);
+	AUTO_FREE char *count = podman_links_count(&podman->links);
 
 	if (count && transaction_add_file(transaction, PODMAN_COUNT, count, strlen(count), err) < 0)
 		return -1;

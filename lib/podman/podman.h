@@ -24,6 +24,7 @@
 #define DUCC_PODMAN_H
 
 #include "base/strmap.h"
+#include "podman/podman_links.h"
 #include "podman/podman_list.h"
 
 /* images.json or layers.json. */
@@ -58,16 +59,15 @@ struct podman_output {
 
 struct podman {
 	const struct repository *repository;
-	char *root; /* the repository's path on clients; NULL: unknown */
+	struct podman_links links;
 	struct indexed_list images, layers;
 	struct strmap by_name; /* the entry of the last image that claimed the name */
 	cJSON *detached;       /* images to which by_name may still refer */
 	struct podman_output *outputs;
 	size_t n, capacity;
-	uint64_t links; /* how many short names were given, if they are numbers */
-	bool linked;    /* REPO_PODMAN_LINKS is among the outputs */
-	bool again;     /* an image was added again: the lists may differ from what is published */
-	int error;      /* errno value: whether a document of such an image is a link is unknown */
+	bool linked; /* REPO_PODMAN_LINKS is among the outputs */
+	bool again;  /* an image was added again: the lists may differ from what is published */
+	int error;   /* errno value: whether a document of such an image is a link is unknown */
 };
 
 /* Reads and indexes the published lists, in which several images may have the same name. */

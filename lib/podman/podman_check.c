@@ -122,7 +122,7 @@ static void check_image(struct checking *checking, size_t i)
 static void check_count(const struct checking *checking)
 {
 	const struct repository *repository = checking->check->repository;
-	AUTO_FREE char *count = podman_links_count(checking->podman);
+	AUTO_FREE char *count = podman_links_count(&checking->podman->links);
 
 	if (!checking->n || !count || !repository_has(repository, REPO_PODMAN_LINKS) ||
 	    repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))

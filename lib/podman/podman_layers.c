@@ -31,7 +31,8 @@ static char *lower_text(const struct podman *podman, const struct podman_image *
 	struct buffer lower = {0};
 
 	for (size_t j = i; j-- > 0;) {
-		AUTO_FREE char *text = podman_links_lower(podman, entry_of(podman, &ids[j]));
+		AUTO_FREE char *text =
+			podman_links_lower(&podman->links, entry_of(podman, &ids[j]));
 		size_t above = j + 1;
 
 		while (above <= i && !digest_equal(&diff_ids[above], &diff_ids[j]))
@@ -101,7 +102,7 @@ static void list_layer(struct podman *podman, const struct podman_image *image, 
 	json_set_string(entry, PODMAN_BLOB, image->manifest->layers[i].digest.hex);
 	if (image->unpacked && image->unpacked[i])
 		json_set_size(entry, "diff-size", image->unpacked[i]);
-	podman_links_name(podman, entry);
+	podman_links_name(&podman->links, entry);
 	podman_append_layer(podman, entry);
 }
 
@@ -125,11 +126,11 @@ static void add_layer_files(struct podman *podman, const struct podman_image *im
 			    const struct digest *ids)
 {
 	/* With relative links, Podman runs images, but cannot build on, commit or compare them. */
-	const char *root = podman->root ? podman->root : "../../..";
+	const char *root = podman->links.root ? podman->links.root : "../../..";
 	AUTO_FREE char *directory = format(PODMAN_OVERLAY "/%s", ids[i].hex);
 	AUTO_FREE char *layerfs = layer_path(&image->manifest->layers[i].digest, "");
 	AUTO_FREE char *target = format("%s/%s", root, layerfs);
-	AUTO_FREE char *link = podman_links_link(podman, entry_of(podman, &ids[i]));
+	AUTO_FREE char *link = podman_links_link(&podman->links, entry_of(podman, &ids[i]));
 	AUTO_FREE char *lower = lower_text(podman, image, i, ids);
 
 	podman_add_link(podman, format("%s/diff", directory), target);
@@ -222,7 +223,7 @@ static bool has_link(const struct podman *podman, const char *id)
 {
 	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id);
 	AUTO_FREE char *text = read_text(podman, id, "link");
-	AUTO_FREE char *own = podman_links_link(podman, layer->entry);
+	AUTO_FREE char *own = podman_links_link(&podman->links, layer->entry);
 
 	return text && is_text(podman, text, own, "", id);
 }
@@ -240,7 +241,7 @@ static bool has_lower(const struct podman *podman, const char *const *ids, size_
 		if (!i--)
 			return false;
 		layer = strmap_get(&podman->layers.by_id, ids[i]);
-		own = podman_links_lower(podman, layer->entry);
+		own = podman_links_lower(&podman->links, layer->entry);
 		if (!is_text(podman, name, own, "l/", ids[i]))
 			return false;
 	}
@@ -253,7 +254,8 @@ static bool has_diff(const struct podman *podman, const char *id, const struct d
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/diff", id);
 	AUTO_FREE char *layerfs = layer_path(layer, "");
 	AUTO_FREE char *relative = format("../../../%s", layerfs);
-	AUTO_FREE char *absolute = format("%s/%s", podman->root ? podman->root : "", layerfs);
+	AUTO_FREE char *absolute =
+		format("%s/%s", podman->links.root ? podman->links.root : "", layerfs);
 
 	return repository_has_link(podman->repository, path, relative) ||
 	       repository_has_link(podman->repository, path, absolute);

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "repo/target.h"
 
 #define ROOT "../../../../../../../../../.." /* from wherever a store may be */
 #define HASHED 12                            /* letters of a name derived from an ID: 72 bits */
@@ -69,36 +70,44 @@ static uint64_t number_after(const cJSON *layer)
 	return number + 1;
 }
 
-void podman_links_read(struct podman *podman)
+void podman_links_read(struct podman_links *links, const struct repository *repository,
+		       const cJSON *layers)
 {
 	AUTO_FREE char *text = NULL;
 	const cJSON *layer;
 	size_t len = 0;
 
-	if (repository_read(podman->repository, PODMAN_COUNT, LINK_LIMIT, &text, &len, NULL) == 1)
-		podman->links = strtoull(text, NULL, 10);
-	cJSON_ArrayForEach(layer, podman->layers.entries)
+	*links = (struct podman_links){.repository = repository,
+				       .root = repository->target->root(repository)};
+	if (repository_read(repository, PODMAN_COUNT, LINK_LIMIT, &text, &len, NULL) == 1)
+		links->given = strtoull(text, NULL, 10);
+	cJSON_ArrayForEach(layer, layers)
 	{
 		uint64_t number = number_after(layer);
 
-		if (number > podman->links)
-			podman->links = number;
+		if (number > links->given)
+			links->given = number;
 	}
 }
 
-char *podman_links_count(const struct podman *podman)
+void podman_links_free(struct podman_links *links)
 {
-	return podman->root ? format("%" PRIu64 "\n", podman->links) : NULL;
+	free(links->root);
+}
+
+char *podman_links_count(const struct podman_links *links)
+{
+	return links->root ? format("%" PRIu64 "\n", links->given) : NULL;
 }
 
 /* The next number for which there is no link. */
-static char *next_number(struct podman *podman)
+static char *next_number(struct podman_links *links)
 {
 	for (;;) {
-		AUTO_FREE char *name = numbered(podman->links++);
+		AUTO_FREE char *name = numbered(links->given++);
 		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
 
-		if (!repository_has(podman->repository, path))
+		if (!repository_has(links->repository, path))
 			return STEAL(name);
 	}
 }
@@ -119,14 +128,14 @@ static char *find_name(const struct repository *repository, const char *id)
 	return is_name(name) ? xstrdup(name) : NULL;
 }
 
-void podman_links_name(struct podman *podman, cJSON *layer)
+void podman_links_name(struct podman_links *links, cJSON *layer)
 {
 	const char *id = podman_list_text(layer, "id");
-	AUTO_FREE char *name = find_name(podman->repository, id);
+	AUTO_FREE char *name = find_name(links->repository, id);
 
 	if (!name || strlen(name) > HASHED) {
 		free(name);
-		name = podman->root ? next_number(podman) : hashed(id, letters, HASHED);
+		name = links->root ? next_number(links) : hashed(id, letters, HASHED);
 	}
 	json_set_string(layer, PODMAN_LINK, name);
 }
@@ -139,19 +148,19 @@ char *podman_links_file(const cJSON *layer)
 		    : hashed(podman_list_text(layer, "id"), letters_earlier, HASHED_EARLIER);
 }
 
-char *podman_links_lower(const struct podman *podman, const cJSON *layer)
+char *podman_links_lower(const struct podman_links *links, const cJSON *layer)
 {
 	AUTO_FREE char *name = podman_links_file(layer);
 
 	if (!short_name(layer))
 		return format("l/%s", name);
-	return podman->root ? format(ROOT "%s/" REPO_PODMAN_LINKS "/%s", podman->root, name)
-			    : format("../../" REPO_PODMAN_LINKS "/%s", name);
+	return links->root ? format(ROOT "%s/" REPO_PODMAN_LINKS "/%s", links->root, name)
+			   : format("../../" REPO_PODMAN_LINKS "/%s", name);
 }
 
-char *podman_links_link(const struct podman *podman, const cJSON *layer)
+char *podman_links_link(const struct podman_links *links, const cJSON *layer)
 {
-	AUTO_FREE char *lower = podman_links_lower(podman, layer);
+	AUTO_FREE char *lower = podman_links_lower(links, layer);
 
 	/* Podman prepends "l/" to it. */
 	return short_name(layer) ? format("../%s", lower) : xstrdup(lower + strlen("l/"));

@@ -19,20 +19,28 @@
 #ifndef DUCC_PODMAN_LINKS_H
 #define DUCC_PODMAN_LINKS_H
 
-#include "podman/podman.h"
+#include "podman/podman_list.h"
 
-/* Reads how many numbers have been given; if that is damaged, at least those of listed layers. */
-void podman_links_read(struct podman *podman);
+struct podman_links {
+	const struct repository *repository;
+	char *root;     /* the repository's path on clients; NULL: unknown */
+	uint64_t given; /* how many short names were given, if they are numbers */
+};
+
+/* Reads how many numbers have been given; if that is damaged, at least those of the listed layers. */
+void podman_links_read(struct podman_links *links, const struct repository *repository,
+		       const cJSON *layers);
+void podman_links_free(struct podman_links *links);
 
 /* The content of PODMAN_COUNT; NULL: names are not numbers. */
-char *podman_links_count(const struct podman *podman);
+char *podman_links_count(const struct podman_links *links);
 
 /* Names a new layer; one that has a published directory keeps its name. */
-void podman_links_name(struct podman *podman, cJSON *layer);
+void podman_links_name(struct podman_links *links, cJSON *layer);
 
 /* The name of a listed layer in overlay/l, and the text for it in the files `lower` and `link`. */
 char *podman_links_file(const cJSON *layer);
-char *podman_links_lower(const struct podman *podman, const cJSON *layer);
-char *podman_links_link(const struct podman *podman, const cJSON *layer);
+char *podman_links_lower(const struct podman_links *links, const cJSON *layer);
+char *podman_links_link(const struct podman_links *links, const cJSON *layer);
 
 #endif
