@@ -137,14 +137,16 @@ bool tool_parse_size(const char *text, uint64_t *bytes)
 static bool parse_limit(struct ducc_limits *limits, const char *text, size_t len)
 {
 	char limit[64];
-	char *value = limit;
+	char *value;
 	uint64_t *member;
 
 	if (len >= sizeof(limit))
 		return false;
 	memcpy(limit, text, len);
 	limit[len] = '\0';
-	strsep(&value, "=");
+	value = strchr(limit, '=');
+	if (value)
+		*value++ = '\0';
 	member = ducc_limit(limits, value ? limit : "layer");
 	return member && tool_parse_size(value ? value : limit, member);
 }

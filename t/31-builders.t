@@ -11,6 +11,7 @@ unshare -m true 2>/dev/null || { echo '1..0 # SKIP owners, devices and mounts ne
 . "${0%/*}/podman.sh"
 need bsdtar buildah busybox jq python3 setfacl setfattr skopeo umoci zstd
 need_podman
+[ $sanitized = 0 ] || only_in_soak "the builders take most of the time"
 
 L=$tmp/oci
 export BUILDAH_ISOLATION=chroot

@@ -62,7 +62,8 @@ check() {
 }
 repair() { # OPTION...
 	check -q -d --repair "$@" >"$tmp/records" || :
-	ducc-fetch -q -s "$S" -r "$repo" <"$tmp/records" | ducc-unpack -q -s "$S" -r "$repo" |
+	# In their order, on which Podman's lists depend.
+	ducc-fetch -q -j 1 -s "$S" -r "$repo" <"$tmp/records" | ducc-unpack -q -s "$S" -r "$repo" |
 		ducc-publish -s "$S" -r "$repo" >"$tmp/repaired" || return
 	[ "$(wc -l <"$tmp/repaired")" = "$(wc -l <"$tmp/records")" ]
 }

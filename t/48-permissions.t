@@ -207,7 +207,7 @@ like '... as the error says' "$(cat "$out")" 'good:latest/manifest.json: Permiss
 fails '... no image for another platform takes its name' other
 is '... and all is as before' "$(cd "$R" && find . | sort)" "$before"
 fails '... ducc-check' user ducc-check -r "$R"
-like '... reports it' "$(cat "$out")" 'damaged.*good:latest/manifest.json.*Permission.*denied'
+like '... reports it' "$(cat "$out")" '^unreadable.*good:latest/manifest.json.*Permission.*denied'
 chmod 644 "$manifest"
 ok '... when it can be read, the image is published' other
 ok '... beside the other one' test -d "$R/.multiarch/amd64/localhost/good:latest/" -a -d "$R/.multiarch/arm64:v8/localhost/good:latest/"

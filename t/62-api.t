@@ -35,7 +35,7 @@ repo=$tmp/repo
 manifest=$store/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$store/index.json")
 cp "$manifest" "$tmp/manifest"
 printf x | dd of="$manifest" bs=1 seek=9 conv=notrunc 2>/dev/null
-kind_is corrupt 0 unpack localhost/app:latest
+kind_is damaged 0 unpack localhost/app:latest
 cp "$tmp/manifest" "$manifest"
 cp "$store/index.json" "$tmp/index.json"
 sed "s/sha256:..../sha256:/" "$tmp/index.json" >"$store/index.json"

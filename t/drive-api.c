@@ -13,6 +13,7 @@ static const char *const kinds[] = {
 	[DUCC_CANCELLED] = "cancelled", [DUCC_NO_SPACE] = "no space",
 	[DUCC_USAGE] = "usage",         [DUCC_LIMIT] = "limit",
 	[DUCC_SYSTEM] = "system",       [DUCC_ARTIFACT] = "artifact",
+	[DUCC_DAMAGED] = "damaged",
 };
 
 static int say(ducc_error *err)
