@@ -182,14 +182,32 @@ enum ducc_level {
 	DUCC_DEBUG,   /* details of the steps (-v -v) */
 };
 
+/* What is done with something whose progress is reported. */
+enum ducc_activity {
+	DUCC_FETCHING,
+	DUCC_UNPACKING,
+	DUCC_EXTRACTING,
+	DUCC_PUBLISHING, /* its files are written to the repository, or passed to cvmfs_server */
+	DUCC_COMMITTING, /* a transaction becomes visible */
+};
+
+enum ducc_progress_state {
+	DUCC_MOVING,  /* the first report with this state has the bytes that were done before */
+	DUCC_WAITING, /* it is going to move */
+	DUCC_ENDED,   /* done, failed, or no longer necessary; `done` is 0 */
+};
+
 /*
- * Progress: `done` of `total` bytes (total 0: unknown) of `what`, a layer digest or an
- * image reference.
+ * Progress: `done` of `total` bytes (total 0: unknown) of `what`, the digest of a layer or the name
+ * of a repository.  A thing is identified by its activity, `what` and image.
  */
 struct ducc_progress {
 	const char *what;
 	uint64_t done;
 	uint64_t total;
+	const char *image; /* the reference of the image that it is for; NULL: perhaps several */
+	enum ducc_activity activity;
+	enum ducc_progress_state state;
 };
 
 /*

@@ -56,14 +56,12 @@ void context_notice(struct context *context, enum ducc_level level, const char *
 	pthread_mutex_unlock(&context->mutex);
 }
 
-void context_progress(struct context *context, const char *what, uint64_t done, uint64_t total)
+void context_progress(struct context *context, const struct ducc_progress *progress)
 {
-	struct ducc_progress progress = {.what = what, .done = done, .total = total};
-
 	if (!context->progress)
 		return;
 	pthread_mutex_lock(&context->mutex);
-	context->progress(context->ctx, &progress);
+	context->progress(context->ctx, progress);
 	pthread_mutex_unlock(&context->mutex);
 }
 

@@ -42,7 +42,7 @@ void subject_limit(struct subject *subject, uint64_t seconds);
 /* Passes a notice to the caller, shortened if too long (text.h), but not escaped. */
 void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)
 	PRINTF(3, 4);
-void context_progress(struct context *context, const char *what, uint64_t done, uint64_t total);
+void context_progress(struct context *context, const struct ducc_progress *progress);
 
 /* True if the caller has cancelled the job, or the subject's time is over. */
 bool context_cancelled(struct context *context);

@@ -454,6 +454,8 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 	int result = 1;
 
 	layer_tar_open(&tar, source->fd, layer);
+	if (source->context)
+		layer_tar_report(&tar, source->context, source->activity);
 	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
 		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
 		struct node *node;

@@ -18,8 +18,10 @@ struct extract_source {
 		EXTRACT_COPY, /* fd is the layer's directory (layerfs): copy the content */
 		EXTRACT_LINK, /* likewise, but hard-link the files */
 	} how;
-	int fd;     /* closed by extract() */
-	bool whole; /* the tree is exactly this layer: the tar must agree with it */
+	int fd;                  /* closed by extract() */
+	bool whole;              /* the tree is exactly this layer: the tar must agree with it */
+	struct context *context; /* to which progress with a tar is reported, or NULL */
+	enum ducc_activity activity;
 };
 
 /* A directory that its owner could not read, search or write with the mode that it should have. */

@@ -10,7 +10,21 @@ void layer_tar_open(struct layer_tar *tar, int fd, const struct digest *layer)
 {
 	*tar = (struct layer_tar){.reader = tar_reader_file(fd, 0, HEADER_LIMIT),
 				  .hasher = hasher_new(),
+				  .fd = fd,
+				  .layer = layer,
 				  .prefix = layer_path(layer, "")};
+}
+
+void layer_tar_report(struct layer_tar *tar, struct context *context, enum ducc_activity activity)
+{
+	struct stat st = {.st_size = 0};
+
+	fstat(tar->fd, &st);
+	tar->name = format(PRI_DIGEST, tar->layer->hex);
+	tar->progress = (struct progress){.context = context,
+					  .activity = activity,
+					  .what = tar->name,
+					  .total = (uint64_t)st.st_size};
 }
 
 void layer_tar_close(struct layer_tar *tar)
@@ -18,6 +32,8 @@ void layer_tar_close(struct layer_tar *tar)
 	tar_reader_free(tar->reader);
 	hasher_free(tar->hasher);
 	free(tar->prefix);
+	progress_end(&tar->progress);
+	free(tar->name);
 	*tar = (struct layer_tar){.reader = NULL};
 }
 
@@ -34,7 +50,7 @@ int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err)
 		return error_set_kind(err, DUCC_CORRUPT, "%s: not an entry of this layer", name);
 	*path = name + len + (name[len] == '/');
 	tar->has_content = !tar->entry->is_hard_link && S_ISREG(tar->entry->mode);
-	return 1;
+	return progress_move(&tar->progress, tar->entry->offset, err) < 0 ? -1 : 1;
 }
 
 static bool is_device(mode_t mode)
@@ -123,6 +139,7 @@ int layer_tar_copy(struct layer_tar *tar, const struct file *file,
 		   void *ctx, ducc_error **err)
 {
 	uint8_t sha256[SHA256_SIZE];
+	uint64_t done = tar->entry->offset;
 	const void *data;
 	size_t len;
 	int result;
@@ -130,7 +147,8 @@ int layer_tar_copy(struct layer_tar *tar, const struct file *file,
 	hasher_reset(tar->hasher);
 	while ((result = tar_reader_data(tar->reader, &data, &len, err)) > 0) {
 		hasher_update(tar->hasher, data, len);
-		if (write(ctx, data, len, err) < 0)
+		if (write(ctx, data, len, err) < 0 ||
+		    progress_move(&tar->progress, done += len, err) < 0)
 			return -1;
 	}
 	if (result < 0)

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "content/tar_reader.h"
 #include "content/tree.h"
 
@@ -14,13 +15,20 @@ struct layer_tar {
 	struct tar_reader *reader;
 	const struct tar_entry *entry; /* the current one */
 	struct hasher *hasher;
+	int fd;
+	const struct digest *layer;
 	char *prefix;     /* of all names */
 	bool has_content; /* the current entry is a regular file, and no hard link */
+	struct progress progress;
+	char *name; /* of the layer, for its progress */
 };
 
-/* Reads the tar in `fd`, which the caller owns.  Release it with layer_tar_close(). */
+/* Reads the tar in `fd`; the caller keeps the arguments.  Release it with layer_tar_close(). */
 void layer_tar_open(struct layer_tar *tar, int fd, const struct digest *layer);
 void layer_tar_close(struct layer_tar *tar);
+
+/* From now on, reports how much of the tar has been read.  The other functions can be cancelled. */
+void layer_tar_report(struct layer_tar *tar, struct context *context, enum ducc_activity activity);
 
 /*
  * Goes to the next entry: returns 1, and in *path its path in the layer ("": the root), valid

@@ -71,6 +71,7 @@ static int send_tar(struct sender *sender, int fd, const struct digest *layer, s
 		    ducc_error **err)
 {
 	layer_tar_open(&sender->tar, fd, layer);
+	layer_tar_report(&sender->tar, sender->staging->context, DUCC_PUBLISHING);
 	if (send_entries(sender, tree, err) < 0 || layer_tar_check_end(tree, err) < 0)
 		return -1;
 	return tarball_flush(sender->to, err);

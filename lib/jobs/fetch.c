@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/progress.h"
 #include "base/strset.h"
 #include "content/quota.h"
 #include "format/image.h"
@@ -45,40 +46,27 @@ struct fetch {
 
 /* --- blobs ------------------------------------------------------------ */
 
-struct blob_progress {
-	struct fetch *fetch;
-	const char *name;
-	uint64_t size;
-};
-
-static int on_progress(void *ctx, uint64_t done, ducc_error **err)
-{
-	const struct blob_progress *progress = ctx;
-	struct context *context = &progress->fetch->session->context;
-
-	context_progress(context, progress->name, done, progress->size);
-	return context_check(context, err);
-}
-
-static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor, ducc_error **err)
+static int fetch_blob(struct fetch *fetch, const struct descriptor *descriptor,
+		      struct progress *progress, ducc_error **err)
 {
 	AUTO_FREE char *final = store_blob_name(&descriptor->digest);
 	AUTO_FREE char *name = format(PRI_DIGEST, descriptor->digest.hex);
 	AUTO_STAGED staged = STAGED_NONE;
-	struct blob_progress progress = {fetch, name, descriptor->size};
 	struct blob blob;
 	int result = staged_resume(&staged, &fetch->store, final, err);
 
 	if (result)
 		return result < 0 ? -1 : 0;
 	blob_begin(&blob, descriptor, staged.fd);
-	blob.progress = on_progress;
-	blob.ctx = &progress;
+	blob.progress = progress_move;
+	blob.ctx = progress;
 	result = blob_resume(&blob, err);
 	if (!result && blob.done)
 		context_notice(&fetch->session->context, DUCC_INFO,
 			       "%s: %" PRIu64 " of %" PRIu64 " bytes already fetched", name,
 			       blob.done, descriptor->size);
+	if (!result)
+		result = progress_move(progress, blob.done, err);
 	if (!result)
 		result = fetch->source.kind->blob(&fetch->source, &blob, err);
 	/* Keeps a partial download, to be resumed the next time. */
@@ -98,31 +86,57 @@ static unsigned transfers(const ducc_session *session)
 	return session->jobs ? session->jobs : DEFAULT_JOBS;
 }
 
+/* The progress of wanted layer i, whose name the caller keeps. */
+static struct progress layer_progress(const struct fetch *fetch, size_t i, const char *name)
+{
+	return (struct progress){.context = &fetch->session->context,
+				 .activity = DUCC_FETCHING,
+				 .what = name,
+				 .total = fetch->image.manifest.layers[fetch->wanted[i]].size};
+}
+
 static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 {
 	struct fetch *fetch = ctx;
 	const struct descriptor *descriptor = &fetch->image.manifest.layers[fetch->wanted[i]];
 	AUTO_FREE char *reference = reference_format(&fetch->source.reference);
+	AUTO_FREE char *name = format(PRI_DIGEST, descriptor->digest.hex);
+	struct progress progress = layer_progress(fetch, i, name);
 	struct span span;
 	int result;
 
 	gate_enter(&fetch->session->gate, TRANSFERS, transfers(fetch->session));
 	span_begin(&span, fetch->session->events, "layer_fetch", reference, &descriptor->digest);
-	result = fetch_blob(fetch, descriptor, err);
+	result = fetch_blob(fetch, descriptor, &progress, err);
+	progress_end(&progress);
 	span_end(&span, result, descriptor->size, err);
 	gate_leave(&fetch->session->gate, TRANSFERS);
 	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
+}
+
+static int fetch_layers(struct fetch *fetch, ducc_error **err)
+{
+	for (size_t i = 0; i < fetch->n_wanted; i++) {
+		const struct descriptor *layer = &fetch->image.manifest.layers[fetch->wanted[i]];
+		AUTO_FREE char *name = format(PRI_DIGEST, layer->digest.hex);
+		struct progress progress = layer_progress(fetch, i, name);
+
+		progress_wait(&progress);
+	}
+	return parallel_run(fetch->n_wanted, transfers(fetch->session), fetch_wanted, fetch, NULL,
+			    err);
 }
 
 /* Gets and reads the config, which is small, to check the image first. */
 static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
+	struct progress unreported = {.context = NULL};
 	AUTO_FREE char *config = NULL;
 	size_t len;
 	int found = store_look_up(&fetch->store, &descriptor->digest, &config, &len, err);
 
-	if (found < 0 || (!found && fetch_blob(fetch, descriptor, err) < 0))
+	if (found < 0 || (!found && fetch_blob(fetch, descriptor, &unreported, err) < 0))
 		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
 	return stored_image_read_config(&fetch->image, &fetch->store, err);
 }
@@ -342,9 +356,7 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return plan(fetch, record, err);
 	if (fetch_config(fetch, err) < 0 ||
 	    check_platform(fetch, wanted_platform(fetch, record), err) < 0 ||
-	    parallel_run(fetch->n_wanted, transfers(fetch->session), fetch_wanted, fetch, NULL,
-			 err) < 0 ||
-	    list_image(fetch, err) < 0)
+	    fetch_layers(fetch, err) < 0 || list_image(fetch, err) < 0)
 		return -1;
 	return pin(fetch, record, err);
 }

@@ -8,6 +8,7 @@
 #include "jobs/publish.h"
 
 #include "base/mem.h"
+#include "base/progress.h"
 #include "content/unpacked.h"
 #include "jobs/dry_run.h"
 #include "jobs/repair.h"
@@ -154,6 +155,19 @@ static int prepare_again(void *ctx, ducc_error **err)
 	return publish_names(publish, err);
 }
 
+static int commit_transaction(struct publish *publish, ducc_error **err)
+{
+	struct progress progress = {.context = &publish->session->context,
+				    .activity = DUCC_COMMITTING,
+				    .what = publish->repository.name};
+	int result = progress_move(&progress, 0, err);
+
+	if (!result)
+		result = transaction_commit(publish->transaction, err);
+	progress_end(&progress);
+	return result;
+}
+
 static int commit(struct publish *publish, ducc_error **err)
 {
 	ducc_error *error = NULL;
@@ -168,7 +182,7 @@ static int commit(struct publish *publish, ducc_error **err)
 	if (transaction_is_empty(publish->transaction))
 		return 0;
 	publish->committing = true;
-	if (transaction_commit(publish->transaction, err) < 0)
+	if (commit_transaction(publish, err) < 0)
 		return -1;
 	known_published(publish->known);
 	publish_note_again(publish);

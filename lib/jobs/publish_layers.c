@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/progress.h"
 #include "content/differences.h"
 #include "content/listing.h"
 #include "content/placement.h"
@@ -135,6 +136,18 @@ static int read_layer(struct publish *publish, const struct digest *layer, bool 
 					  "not unpacked (run ducc-unpack first)");
 }
 
+/* The transaction writes the layer now, or when it is committed. */
+static void announce_layer(const struct publish *publish, const struct listing_head *head)
+{
+	AUTO_FREE char *name = format(PRI_DIGEST, head->layer.hex);
+	struct progress progress = {.context = &publish->session->context,
+				    .activity = DUCC_PUBLISHING,
+				    .what = name,
+				    .total = head->unpacked};
+
+	progress_wait(&progress);
+}
+
 static int prepare_layer(struct publish *publish, struct publish_image *image, size_t i,
 			 ducc_error **err)
 {
@@ -162,6 +175,7 @@ static int prepare_layer(struct publish *publish, struct publish_image *image, s
 	image->added[i] = true;
 	known_consider(publish->known, image->name);
 	known_match(publish->known, layer, tree);
+	announce_layer(publish, &head);
 	return transaction_add_layer(publish->transaction, &head, tree, json, err);
 }
 

@@ -17,6 +17,8 @@ static int find_layer(void *ctx, const struct digest *layer, struct extract_sour
 	const struct unpack *unpack = ctx;
 
 	source->how = EXTRACT_TAR;
+	source->context = &unpack->session->context;
+	source->activity = DUCC_EXTRACTING;
 	source->fd = unpacked_open_tar(&unpack->store, layer, NULL);
 	if (source->fd < 0) {
 		source->how = EXTRACT_COPY;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
+#include "base/progress.h"
 #include "content/layer.h"
 #include "content/listing_size.h"
 #include "content/unpacked.h"
@@ -80,19 +81,14 @@ static int stage_layers(struct unpack *unpack, ducc_error **err)
 
 /* --- reading them ----------------------------------------------------- */
 
-struct layer_progress {
-	ducc_session *session;
-	const char *name;
-	uint64_t size;
-};
-
-static int on_progress(void *ctx, uint64_t done, ducc_error **err)
+/* The progress of a layer, whose name the caller keeps. */
+static struct progress layer_progress(const struct unpack *unpack, const struct unpack_layer *layer,
+				      const char *name)
 {
-	const struct layer_progress *progress = ctx;
-	struct context *context = &progress->session->context;
-
-	context_progress(context, progress->name, done, progress->size);
-	return context_check(context, err);
+	return (struct progress){.context = &unpack->session->context,
+				 .activity = DUCC_UNPACKING,
+				 .what = name,
+				 .total = layer->head.size};
 }
 
 int unpack_check_size(uint64_t actual, const struct unpack_layer *layer, ducc_error **err)
@@ -129,7 +125,7 @@ struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer,
 {
 	AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
 	AUTO_CLOSE int blob = store_open_blob(&unpack->store, &layer->head.layer, err);
-	struct layer_progress progress = {unpack->session, name, layer->head.size};
+	struct progress progress = layer_progress(unpack, layer, name);
 	struct layer_source source = {.fd = blob,
 				      .head = &layer->head,
 				      .limits = &unpack->session->limits,
@@ -137,7 +133,7 @@ struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer,
 				      .image_listing = &unpack->written,
 				      .below = below,
 				      .spare = &unpack->spare,
-				      .progress = on_progress,
+				      .progress = progress_move,
 				      .ctx = &progress};
 	struct tree *tree;
 	struct stat st;
@@ -152,6 +148,7 @@ struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer,
 		return NULL;
 	layer_uncharge(&source, &layer->outcome);
 	tree = layer_read(&source, layer->tar.fd, &layer->outcome, err);
+	progress_end(&progress);
 	if (!tree && !layer->outcome.links)
 		error_kind(err, DUCC_CORRUPT);
 	return tree;
@@ -213,10 +210,23 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
 }
 
+static void announce_layers(const struct unpack *unpack)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		const struct unpack_layer *layer = &unpack->layers[i];
+		AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
+		struct progress progress = layer_progress(unpack, layer, name);
+
+		if (layer->fresh)
+			progress_wait(&progress);
+	}
+}
+
 int unpack_read(struct unpack *unpack, ducc_error **err)
 {
 	if (stage_layers(unpack, err) < 0)
 		return -1;
+	announce_layers(unpack);
 	return parallel_run(unpack->n, unpack->session->jobs, read_one, unpack, &unpack->spare,
 			    err);
 }

@@ -156,6 +156,8 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	if (context->layer && digest_equal(context->layer, layer)) {
 		source->how = EXTRACT_TAR;
 		source->whole = true;
+		source->context = directory->base.context;
+		source->activity = DUCC_PUBLISHING;
 		source->fd = unpacked_open_tar(directory->base.store, layer, err);
 		return source->fd < 0 ? -1 : 0;
 	}
