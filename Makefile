@@ -60,6 +60,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 	-fvisibility=hidden -fPIC -fstack-protector-strong -pthread -Ilib \
 	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
 
+TOOL_OBJECTS = $B/cmd/tool.o $B/cmd/each.o $B/cmd/progress.o $B/cmd/moves.o
 LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*/*.c))
 FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
 UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(FUZZERS:%=$B/t/fuzz-%)
@@ -93,8 +94,8 @@ $B/libducc.a: $(LIB_OBJECTS)
 	$(AR) rcs $@ $B/libducc.o
 
 # The tools find the library beside them (build tree) or in ../lib (installed).
-$B/ducc-%: $B/cmd/ducc-%.o $B/cmd/tool.o $B/cmd/each.o $B/libducc.so
-	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/cmd/tool.o $B/cmd/each.o -L$B -lducc -lpthread \
+$B/ducc-%: $B/cmd/ducc-%.o $(TOOL_OBJECTS) $B/libducc.so
+	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $(TOOL_OBJECTS) -L$B -lducc -lpthread \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 # From the options that the tools themselves list.

@@ -1,6 +1,7 @@
 /* ducc-fetch: download and verify images, and pin their references. */
 #include <stdlib.h>
 
+#include "progress.h"
 #include "tool.h"
 
 /*
@@ -71,6 +72,8 @@ static int fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 		return -1;
 	if (!*platforms)
 		fetch_one(session, record);
+	for (size_t i = 1; *platforms && platforms[i]; i++)
+		progress_begin_images(1);
 	for (char **platform = platforms; *platform; platform++) {
 		ducc_record *copy = ducc_record_copy(record);
 		ducc_error *error = NULL;

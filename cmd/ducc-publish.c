@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "progress.h"
 #include "tool.h"
 
 #define DEFAULT_BATCH 100 /* images */
@@ -76,6 +77,7 @@ static void publish(ducc_session *session, struct batch *batch)
 {
 	size_t done = 0, n;
 
+	progress_start();
 	for (; done < batch->n && !tool_is_cancelled(); done += n) {
 		ducc_record **records = batch->records + done;
 		ducc_error **errors = tool_allocated(calloc(batch->n - done, sizeof(ducc_error *)));

@@ -48,12 +48,16 @@ static void raise_files(void)
 
 static int unpack(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	if (ducc_confine(session, DUCC_CONFINE_UNPACK, directory, err) < 0 ||
-	    ducc_unpack(session, record, err) < 0)
+	if (ducc_unpack(session, record, err) < 0)
 		return -1;
 	if (!directory || tool.options.dry_run)
 		return 0;
 	return ducc_extract(session, record, directory, err);
+}
+
+static int confine(ducc_session *session, ducc_error **err)
+{
+	return ducc_confine(session, DUCC_CONFINE_UNPACK, directory, err);
 }
 
 int main(int argc, char **argv)
@@ -61,5 +65,6 @@ int main(int argc, char **argv)
 	int first = tool_options(&tool, argc, argv);
 
 	raise_files();
+	tool.prepare = confine;
 	return tool_each(&tool, argv + first, argc - first, unpack);
 }

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "progress.h"
 #include "tool.h"
 
 struct loop {
@@ -102,9 +103,12 @@ static void work_on_all(struct loop *loop, struct input *input)
 	ducc_record *record;
 
 	while ((record = input_next(input, true))) {
-		if (!prepare(loop, record))
+		if (!prepare(loop, record)) {
 			ducc_record_free(record);
-		else if (loop->tool->at_once > 1 && !ducc_record_is_local(record))
+			continue;
+		}
+		progress_start();
+		if (loop->tool->at_once > 1 && !ducc_record_is_local(record))
 			hand_over(loop, record);
 		else
 			work_on(loop, record);

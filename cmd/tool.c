@@ -14,28 +14,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "progress.h"
+
 #define MAX_OPTIONS 64
 #define STANDARD_INPUT "standard input"
-#define PROGRESS_INTERVAL 100 /* milliseconds between updates of the progress line */
-
-/* The progress line on the terminal, if standard error is one. */
-static struct {
-	bool enabled, shown;
-	struct timespec last;
-} line;
 
 /* Held while something is printed or counted: several threads may work on images. */
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
 /* The signal by which the program is to terminate after cleaning up. */
 static volatile sig_atomic_t caught;
-
-static void clear_line(void)
-{
-	if (line.shown)
-		fputs("\r\033[K", stderr);
-	line.shown = false;
-}
 
 static void on_notice(void *ctx, enum ducc_level level, const char *text)
 {
@@ -46,40 +34,20 @@ static void on_notice(void *ctx, enum ducc_level level, const char *text)
 		return;
 	shown = ducc_printable(text);
 	pthread_mutex_lock(&output);
-	clear_line();
-	fprintf(stderr, "%s: %s%s\n", tool->name, level == DUCC_WARNING ? "warning: " : "", shown);
+	fprintf(stderr, "%s%s: %s%s\n", progress_pause(stderr), tool->name,
+		level == DUCC_WARNING ? "warning: " : "", shown);
+	progress_resume(stderr);
 	pthread_mutex_unlock(&output);
 	free(shown);
-}
-
-static void on_progress(void *ctx, const struct ducc_progress *progress)
-{
-	struct timespec now;
-	long ms;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (long)(now.tv_sec - line.last.tv_sec) * 1000 +
-	     (now.tv_nsec - line.last.tv_nsec) / 1000000;
-	if (ms < PROGRESS_INTERVAL)
-		return;
-	line.last = now;
-	pthread_mutex_lock(&output);
-	line.shown = true;
-	fprintf(stderr, "\r\033[K%.19s %7.1f MB", progress->what, (double)progress->done / 1e6);
-	if (progress->total)
-		fprintf(stderr, " of %.1f MB (%d %%)", (double)progress->total / 1e6,
-			(int)((double)progress->done * 100 / (double)progress->total));
-	fflush(stderr);
-	pthread_mutex_unlock(&output);
 }
 
 /* Reports a failure on standard error, and counts it. */
 static void report(struct tool *tool, const char *what, const char *message)
 {
 	pthread_mutex_lock(&output);
-	clear_line();
-	fprintf(stderr, "%s: %s%s%s\n", tool->name, what ? what : "", what ? ": " : "", message);
+	fprintf(stderr, "%s%s: %s%s%s\n", progress_pause(stderr), tool->name, what ? what : "",
+		what ? ": " : "", message);
+	progress_resume(stderr);
 	tool->failed++;
 	pthread_mutex_unlock(&output);
 }
@@ -301,10 +269,10 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	add_forms(&forms, common);
 	while ((letter = getopt_long(argc, argv, forms.letters, forms.names, NULL)) != -1)
 		option(tool, letter);
-	line.enabled = isatty(STDERR_FILENO) && tool->verbosity >= 0;
 	tool->options.size = sizeof(tool->options);
 	tool->options.notice = on_notice;
-	tool->options.progress = line.enabled ? on_progress : NULL;
+	if (tool->verbosity >= 0 && progress_possible(tool->name))
+		tool->options.progress = progress_report;
 	tool->options.ctx = tool;
 	/* A closed pipe or a file size limit is an error like any other. */
 	signal(SIGPIPE, SIG_IGN);
@@ -361,6 +329,30 @@ void input_free(struct input *input)
 	free(input);
 }
 
+/* The records in the lines that have been read, but not consumed. */
+static size_t count_read(const struct input *input)
+{
+	const char *text = input->data, *end = text + input->len;
+	size_t n = 0;
+
+	for (const char *newline; text < end; text = newline + 1) {
+		newline = memchr(text, '\n', (size_t)(end - text));
+		if (!newline)
+			break;
+		n += *text != '\n' && *text != '#';
+	}
+	return n;
+}
+
+/* Tells how many images follow. */
+static void count(const struct input *input)
+{
+	if (input->operands)
+		progress_follow((size_t)input->n, false);
+	else
+		progress_follow(count_read(input), !input->end);
+}
+
 /* Reads available input; with wait, blocks for some.  False: nothing was read. */
 static bool fill(struct input *input, bool wait)
 {
@@ -383,6 +375,7 @@ static bool fill(struct input *input, bool wait)
 		input->end = true;
 	else
 		input->len += (size_t)n;
+	count(input);
 	return n > 0;
 }
 
@@ -485,7 +478,8 @@ void tool_flush(const struct tool *tool)
 {
 	if (fflush(stdout) == 0)
 		return;
-	fprintf(stderr, "%s: standard output: %s\n", tool->name, strerror(errno));
+	fprintf(stderr, "%s%s: standard output: %s\n", progress_pause(stderr), tool->name,
+		strerror(errno));
 	_exit(EXIT_FAILED);
 }
 
@@ -493,9 +487,9 @@ void tool_flush(const struct tool *tool)
 static void print_line(const struct tool *tool, const char *before, const char *text)
 {
 	pthread_mutex_lock(&output);
-	clear_line();
-	printf("%s%s\n", before, text);
+	printf("%s%s%s\n", progress_pause(stdout), before, text);
 	tool_flush(tool);
+	progress_resume(stdout);
 	pthread_mutex_unlock(&output);
 }
 
@@ -523,6 +517,8 @@ ducc_record *input_next(struct input *input, bool wait)
 		}
 		record = ducc_record_parse(text, &err);
 		if (record) {
+			progress_begin_images(1);
+			count(input);
 			free(text);
 			return record;
 		}
@@ -537,12 +533,14 @@ void tool_done(struct tool *tool, const ducc_record *record)
 {
 	char *text = ducc_record_format(record);
 
+	progress_end_image();
 	print_line(tool, "", text);
 	free(text);
 }
 
 void tool_skip(struct tool *tool, const ducc_record *record)
 {
+	progress_end_image();
 	print_line(tool, "# not an image: ", ducc_record_reference(record));
 }
 
@@ -576,6 +574,7 @@ void tool_fail_record(struct tool *tool, const ducc_record *record, ducc_error *
 {
 	bool written;
 
+	progress_end_image();
 	pthread_mutex_lock(&output);
 	written = tool->failures && write_failure(tool, record, err);
 	tool->failed += written;
@@ -629,7 +628,7 @@ void tool_catch_signals(struct tool *tool)
 
 int tool_status(const struct tool *tool)
 {
-	clear_line();
+	progress_stop();
 	if (caught) {
 		signal(caught, SIG_DFL);
 		raise(caught);
