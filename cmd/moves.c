@@ -330,6 +330,18 @@ static char *tail(const char *name, int columns)
 	return result;
 }
 
+/* The name of an image, without its digest. */
+static char *short_name(const char *reference, int columns)
+{
+	const char *digest = strstr(reference, "@" DIGEST);
+	char *name =
+		digest ? text("%.*s", (int)(digest - reference), reference) : text("%s", reference);
+	char *result = tail(name, columns);
+
+	free(name);
+	return result;
+}
+
 /* Two blanks and a bar; nothing on a narrow terminal. */
 static char *bar(const struct thing *thing, int columns)
 {
@@ -372,7 +384,7 @@ static char *describe(const struct thing *thing, int columns, double time)
 	if (!thing->image)
 		return result;
 	what = result;
-	image = tail(thing->image, columns - (int)strlen(what) - 2);
+	image = short_name(thing->image, columns - (int)strlen(what) - 2);
 	result = text("%s  %s", what, image);
 	free(what);
 	free(image);

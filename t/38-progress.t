@@ -54,8 +54,10 @@ is "... and the message, once" "$(grep -c '^ducc-fetch: ' "$tmp/screen")" 1
 like "... which names the image" "$(cat "$tmp/screen")" "^ducc-fetch: $nginx/team/none:1: "
 is "... and nothing of the progress" "$(grep -c -e ' %' -e ' of ' "$tmp/screen")" 0
 
-on_terminal 200 "ducc-fetch -s $tmp/wide $images"
-like "on a wide terminal there are bars and whole names" "$(cat "$tmp/shown")" "^  fetching   [0-9a-f]{12}  [ 0-9]{3} %  +[0-9.]+ of +[0-9.]+ MB  \[=* *\]  $nginx/team/app3:1.0$"
+pinned="$nginx/team/app3@$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$open/team/app3:1.0")"
+on_terminal 200 "ducc-fetch -s $tmp/wide $nginx/team/app1:1.0 $nginx/team/app2:1.0 $pinned"
+like "on a wide terminal there are bars and whole names" "$(cat "$tmp/shown")" "^  fetching   [0-9a-f]{12}  [ 0-9]{3} %  +[0-9.]+ of +[0-9.]+ MB  \[=* *\]  $nginx/team/app2:1.0$"
+like "... without digests" "$(cat "$tmp/shown")" "  $nginx/team/app3$"
 is "... and no line reaches the last column" "$(long_lines 200)" 0
 on_terminal 30 "ducc-fetch -s $tmp/narrow $nginx/team/app1:1.0 $nginx/team/app2:1.0"
 like "on a narrow one there is less" "$(cat "$tmp/shown")" '^ducc-fetch: [0-9] of 2 images$'
