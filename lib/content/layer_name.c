@@ -32,28 +32,26 @@ struct cleaning {
 	uint64_t depth, limit; /* of the path */
 };
 
-/* Removes the last component, by its text, as Go does; that of the root is the root. */
-static int leave(struct cleaning *cleaning, ducc_error **err)
+/* Removes the last component, by its text, as Go does; the parent of the root is the root. */
+static void leave(struct cleaning *cleaning)
 {
 	const char *slash;
 
 	if (!cleaning->path.len)
-		return *cleaning->name == '/'
-			       ? 0
-			       : error_set(err, "%s: name leads out of the image by \"..\"",
-					   cleaning->name);
+		return;
 	slash = strrchr(cleaning->path.data, '/');
 	buffer_truncate(&cleaning->path, slash ? (size_t)(slash - cleaning->path.data) : 0);
 	cleaning->depth--;
-	return 0;
 }
 
 static int add_component(struct cleaning *cleaning, const char *part, size_t len, ducc_error **err)
 {
 	if (!len || (len == 1 && *part == '.'))
 		return 0;
-	if (len == 2 && !memcmp(part, "..", 2))
-		return leave(cleaning, err);
+	if (len == 2 && !memcmp(part, "..", 2)) {
+		leave(cleaning);
+		return 0;
+	}
 	if (meant_length(part, len) > NAME_MAX)
 		return error_set(err, "%.64s...: name of more than %d bytes", cleaning->name,
 				 NAME_MAX);

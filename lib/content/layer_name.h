@@ -14,9 +14,9 @@
 
 /*
  * Converts the name of an entry to a path (path.h) by its text alone: removes empty
- * components, "." and, with the component before it, ".."; an absolute name is relative to
- * the image's root.  NULL if a relative one leads out of it, or it is too long, where the
- * prefix of a whiteout does not count.  The caller frees it.
+ * components, "." and, with the component before it, ".."; all names are relative to the
+ * image's root, which is its own parent (as in containerd and umoci).  NULL if it is too
+ * long, where the prefix of a whiteout does not count.  The caller frees it.
  */
 char *layer_name_clean(const char *name, const struct ducc_limits *limits, ducc_error **err);
 
