@@ -88,9 +88,29 @@ for i in $(seq "$(amount 6 100 3)"); do
 	ok "keys $i: ... the image has the same files, environment and command" cmp "$tmp/want" "$tmp/got"
 	[ "$i" != 1 ] || ok "keys $i: ... it can be read again" ducc-gc -n -g 0 -r "$R" --keep "http://localhost/keys1:latest"
 done
-image '. + {ROOTFS: .rootfs}' . | tag twice
-fails "a key twice is refused" ducc-fetch -s "$S" "oci:$L:twice"
-like "... which is said" "$(cat "$out")" 'duplicate member "ROOTFS"'
+n=0
+for filter in '. + {ROOTFS: .rootfs}' '.config = {ENV: ["LOST=1"], cmd: null} + .config' '.config += {ENV: ["A=1", "B=2"]}' \
+	'{CONFIG: {Env: ["LOST=1"], Entrypoint: ["/kept"]}} + (.config.Entrypoint |= empty)' \
+	'.config.Env = ["A=1", null, "B=2"]'; do
+	n=$((n + 1))
+	image "$filter" . | tag "twice$n"
+	seen=$(seen_by_skopeo "twice$n" | jq -r '.[2][] | select(. != "")')
+	like "a config with $filter is read" "$(all_steps "twice$n" -p linux/arm64)" '	platform=linux/arm64	'
+	printf '%s\n' "$seen" | sort >"$tmp/want"
+	(cd "$R/localhost/twice$n:latest" && env -i /bin/sh -c '. .singularity.d/env/10-docker2singularity.sh && /usr/bin/env') |
+		grep -v '^PWD=\|^_=\|^SHLVL=\|^OLDPWD=' | sort >"$tmp/got"
+	ok "... has the environment that skopeo sees" cmp "$tmp/want" "$tmp/got"
+done
+image . '.LAYERS = [{annotations: {a: "b"}}]' | tag twice
+fails "layers twice, of which Go would make a mixture, are refused" ducc-fetch -s "$S" "oci:$L:twice"
+like "... which is said" "$(cat "$out")" 'duplicate member "LAYERS"'
+n=0
+for filter in 'del(.schemaVersion)' '.schemaVersion = null' '.mediaType = ""'; do
+	n=$((n + 1))
+	image . "$filter" | tag "bare$n"
+	like "a manifest with $filter is read" "$(all_steps "bare$n" -p linux/arm64)" '	platform=linux/arm64	'
+	ok "... and umoci unpacks it" umoci --log=fatal raw unpack --image "$L:bare$n" "$tmp/bare$n"
+done
 image '.config.Labels = {a: "1", A: "2"}' . | tag labels
 ok "... labels are not keys" ducc-fetch -s "$S" "oci:$L:labels"
 

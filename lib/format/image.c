@@ -190,21 +190,22 @@ static int check_layers(const struct manifest *manifest, const struct descriptor
 				    : artifact(err, "config", type);
 }
 
-/* Refuses what is not a manifest of version 2. */
+/* Refuses what is not a manifest of version 2, which need not say so, as in containerd. */
 static int check_manifest(const cJSON *json, ducc_error **err)
 {
 	const char *type;
-	uint64_t version;
+	uint64_t version = 0;
 
-	if (json_get_size(json, "schemaVersion", &version, err) < 0)
+	if (json_member(json, "schemaVersion") &&
+	    json_get_size(json, "schemaVersion", &version, err) < 0)
 		return -1;
 	if (version == 1 || json_has_folded(json, "fsLayers"))
 		return error_set(err, "schema version 1 is not supported: push the image again");
-	if (version != 2)
+	if (version && version != 2)
 		return error_set(err, "unknown schema version");
 	if (json_find_string(json, "mediaType", &type, err) < 0)
 		return -1;
-	if (type && !manifest_is_known_type(type))
+	if (type && *type && !manifest_is_known_type(type))
 		return error_set(err, "unknown \"mediaType\": %s", type);
 	/* A document that can be parsed both ways is an attack (CVE-2021-41190). */
 	if (manifest_is_index(json))
@@ -330,13 +331,15 @@ bool entry_has_platform(const struct entry *entry)
 	return entry->platform.os;
 }
 
+/* Null is an empty string, as in Go. */
 static char **strings(const cJSON *array)
 {
 	char **list = xcalloc((size_t)cJSON_GetArraySize(array) + 1, sizeof(*list));
 	size_t n = 0;
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, array) list[n++] = xstrdup(item->valuestring);
+	cJSON_ArrayForEach(item, array) list[n++] =
+		xstrdup(cJSON_IsNull(item) ? "" : item->valuestring);
 	return list;
 }
 
@@ -350,7 +353,7 @@ static int find_strings(const cJSON *object, const char *key, char ***list, ducc
 		return 0;
 	cJSON_ArrayForEach(item, array)
 	{
-		if (!cJSON_IsString(item))
+		if (!cJSON_IsString(item) && !cJSON_IsNull(item))
 			return error_set(err, "\"%s\" contains an element that is not a string",
 					 key);
 	}

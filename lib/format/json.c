@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 
 /*
@@ -152,14 +153,31 @@ int json_compare_folded(const char *a, const char *b)
 	return left - right;
 }
 
+/* A member of an object, and its rank among all of them. */
+struct member {
+	cJSON *item;
+	size_t rank;
+};
+
+static int by_rank(const struct member *a, const struct member *b)
+{
+	return (a->rank > b->rank) - (a->rank < b->rank);
+}
+
 static int by_key(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	const struct member *left = a, *right = b;
+	int result = strcmp(left->item->string, right->item->string);
+
+	return result ? result : by_rank(left, right);
 }
 
 static int by_folded_key(const void *a, const void *b)
 {
-	return json_compare_folded(*(const char *const *)a, *(const char *const *)b);
+	const struct member *left = a, *right = b;
+	int result = json_compare_folded(left->item->string, right->item->string);
+
+	return result ? result : by_rank(left, right);
 }
 
 /* True for an object whose keys are data: their case is significant. */
@@ -174,50 +192,188 @@ static bool is_map(const cJSON *object)
 	return false;
 }
 
-/* A duplicate member, of which other parsers may use the other value; or NULL. */
-static const char *find_twin(const cJSON *object)
+/* True for an array whose elements Go combines with those of one that it has decoded before. */
+static bool is_combined(const cJSON *array)
 {
-	int (*compare)(const void *, const void *) = is_map(object) ? by_key : by_folded_key;
-	size_t n = 0;
-	AUTO_FREE const char **keys = NULL;
-	const cJSON *member;
+	const cJSON *item;
 
-	if (!cJSON_IsObject(object))
-		return NULL;
-	keys = xcalloc((size_t)cJSON_GetArraySize(object), sizeof(*keys));
-	cJSON_ArrayForEach(member, object) keys[n++] = member->string;
+	cJSON_ArrayForEach(item, array)
+	{
+		if (cJSON_IsObject(item) || cJSON_IsArray(item) || cJSON_IsNull(item))
+			return true;
+	}
+	return false;
+}
+
+static bool look_alike(const cJSON *a, const cJSON *b)
+{
+	AUTO_FREE char *left = json_print(a, false), *right = json_print(b, false);
+
+	return !strcmp(left, right);
+}
+
+/* Puts the members of an object before those of another. */
+static void prepend_members(cJSON *object, cJSON *first)
+{
+	cJSON *last;
+
+	if (!first->child)
+		return;
+	if (object->child) {
+		last = first->child->prev;
+		first->child->prev = object->child->prev;
+		last->next = object->child;
+		object->child->prev = last;
+	}
+	object->child = first->child;
+	first->child = NULL;
+}
+
+/*
+ * Combines two members of one key as Go's encoding/json does, which decodes the second over the
+ * first: *kept is the one that stays.  False where its result depends on its version or on the
+ * structure, neither of which all readers share: elements that are not scalars, and null.
+ */
+static bool combine(bool in_map, cJSON *first, cJSON *second, cJSON **kept)
+{
+	*kept = second;
+	if (in_map)
+		return true;
+	if (cJSON_IsNull(second) && !cJSON_IsArray(first) && !is_map(first)) {
+		*kept = first;
+		return !cJSON_IsObject(first);
+	}
+	if (cJSON_IsObject(first) && cJSON_IsObject(second))
+		prepend_members(second, first);
+	else if (cJSON_IsArray(first) && cJSON_IsArray(second))
+		return !first->child || !is_combined(second) || look_alike(first, second);
+	return true;
+}
+
+/* Combines the members of each key; a key for which that is impossible, or NULL. */
+static const char *combine_twins(cJSON *object)
+{
+	bool in_map = is_map(object);
+	size_t n = 0, kept = 0;
+	AUTO_FREE struct member *members = NULL;
+	cJSON *item;
+
+	members = xcalloc((size_t)cJSON_GetArraySize(object), sizeof(*members));
+	cJSON_ArrayForEach(item, object)
+	{
+		members[n] = (struct member){item, n};
+		n++;
+	}
 	if (n)
-		qsort(keys, n, sizeof(*keys), compare);
-	for (size_t i = 1; i < n; i++)
-		if (!compare(&keys[i - 1], &keys[i]))
-			return keys[i];
+		qsort(members, n, sizeof(*members), in_map ? by_key : by_folded_key);
+	for (size_t i = 1; i < n; i++) {
+		cJSON *first = members[kept].item, *second = members[i].item;
+
+		if (in_map ? strcmp(first->string, second->string) != 0
+			   : json_compare_folded(first->string, second->string) != 0) {
+			kept = i;
+			continue;
+		}
+		if (!combine(in_map, first, second, &item))
+			return second->string;
+		cJSON_Delete(cJSON_DetachItemViaPointer(object, item == first ? second : first));
+		members[i].item = item;
+		kept = i;
+	}
 	return NULL;
 }
 
 /* The same for all objects in the document, whose depth cJSON limits. */
 /* NOLINTNEXTLINE(misc-no-recursion) */
-static const char *find_any_twin(const cJSON *item)
+static const char *combine_all_twins(cJSON *item)
 {
-	const char *twin = find_twin(item);
-	const cJSON *child;
+	const char *twin = cJSON_IsObject(item) ? combine_twins(item) : NULL;
+	cJSON *child;
 
 	cJSON_ArrayForEach(child, item)
 	{
 		if (!twin && child->child)
-			twin = find_any_twin(child);
+			twin = combine_all_twins(child);
 	}
 	return twin;
+}
+
+/* The length of the UTF-8 sequence at `at`, or 0 if it is malformed (RFC 3629). */
+static size_t sequence_length(const char *at, size_t len)
+{
+	unsigned char lead = (unsigned char)*at, next = len > 1 ? (unsigned char)at[1] : 0;
+	size_t n = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	if (n > len || lead > 0xf4 || (lead == 0xe0 && next < 0xa0) ||
+	    (lead == 0xed && next > 0x9f) || (lead == 0xf0 && next < 0x90) ||
+	    (lead == 0xf4 && next > 0x8f))
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if (((unsigned char)at[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/* The code of the escape \\uXXXX at `at`, or -1. */
+static long escaped_code(const char *at, size_t len)
+{
+	char digits[5] = {0};
+
+	if (len < 6 || at[0] != '\\' || at[1] != 'u')
+		return -1;
+	memcpy(digits, at + 2, 4);
+	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? strtol(digits, NULL, 16) : -1;
+}
+
+static bool is_surrogate(long code, long first)
+{
+	return code >= first && code < first + 0x400;
+}
+
+/* The length of the character or escape at `at`, or 0 if Go replaces it. */
+static size_t unit_length(const char *at, size_t len)
+{
+	long code = escaped_code(at, len);
+
+	if (*at != '\\')
+		return sequence_length(at, len);
+	if (is_surrogate(code, 0xd800))
+		return is_surrogate(escaped_code(at + 6, len - 6), 0xdc00) ? 12 : 0;
+	if (is_surrogate(code, 0xdc00))
+		return 0;
+	return len > 1 ? 2 : 1;
+}
+
+/*
+ * Replaces malformed UTF-8 and lone surrogates, as in labels that were cut, by U+FFFD, as Go's
+ * encoding/json does.
+ */
+static void well_formed(const char *data, size_t len, struct buffer *text)
+{
+	for (size_t i = 0, n; i < len; i += n) {
+		n = unit_length(data + i, len - i);
+		if (n) {
+			buffer_add(text, data + i, n);
+			continue;
+		}
+		buffer_adds(text, "\xef\xbf\xbd");
+		n = data[i] == '\\' ? 6 : 1;
+	}
 }
 
 static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *), const char *type,
 		    const char *what, ducc_error **err)
 {
 	const char *end = NULL, *twin;
+	AUTO_BUFFER text = {0};
 	AUTO_JSON *json = NULL;
 	bool whole;
 
 	if (check_bytes(data, len, what, &whole, err) < 0)
 		return NULL;
+	well_formed(data, len, &text);
+	data = text.data;
+	len = text.len;
 	errno = 0;
 	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 	if (!json && errno == ENOMEM)
@@ -234,7 +390,7 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 		error_set_kind(err, DUCC_CORRUPT, "%s: not a JSON %s", what, type);
 		return NULL;
 	}
-	twin = find_any_twin(json);
+	twin = combine_all_twins(json);
 	if (twin) {
 		error_set_kind(err, DUCC_CORRUPT, "%s: duplicate member \"%s\" in a JSON object",
 			       what, twin);

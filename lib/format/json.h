@@ -28,8 +28,10 @@ static inline void json_free(cJSON **json)
 /*
  * Parses a document that must be a single object or array.  Stricter than cJSON where other
  * parsers would read a different document: no NUL, no control characters except whitespace
- * between tokens, no duplicate members, ignoring case.  Memory is proportional to the
- * document's size: at most 200,000 values, or one for each 16 bytes if that is more.
+ * between tokens.  Of duplicate members, ignoring case, the last one counts, and objects are
+ * combined, as in Go's encoding/json; where its own versions differ, they are refused.  Memory
+ * is proportional to the document's size: at most 200,000 values, or one for each 16 bytes if
+ * that is more.
  */
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err);
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
