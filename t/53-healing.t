@@ -212,9 +212,30 @@ for R in "$tmp/repo" $n; do
 	no_differences "$R"
 done
 
+# A listing that is sound, but that of something else: with layers that are published, it would be published
+rm -rf "$S" "$tmp/repo"
+ready one two >"$tmp/records"
+ok "two images" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/records"
+one=$(pinned "$(sed -n 1p "$tmp/records")") two=$(pinned "$(sed -n 2p "$tmp/records")")
+rm -r "$tmp/repo"
+cp "$S/images/$two.mtree" "$S/images/$one.mtree"
+fails "the listing of another image" ducc-check --check-store -s "$S"
+is "... is found" "$(cut -f1,3 "$out" | tr '\t' ' ')" "damaged images/$one.mtree"
+ok "... while that one is published" sh -c "grep '/two:' '$tmp/records' | ducc-publish -q -s '$S' -r '$tmp/repo'"
+fails "... is not published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
+like "... but named" "$(cat "$out")" "images/$one.mtree is damaged: it is that of something else"
+ok "... and made anew" ready one
+ok "... to be published" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/records"
+is "... rightly" "$(cat "$tmp/repo/localhost/one:latest/name")" one
+cp "$S/layers/$(layer_of two 0).mtree" "$S/layers/$(layer_of one 0).mtree"
+fails "that of another layer" ducc-check --check-store -s "$S"
+like "... is found" "$(cat "$out")" "^damaged	.*layers/$(layer_of one 0).mtree	-	it.040is.040that"
+ok "... and made anew" ready one
+ok "... so that all is well" ducc-check --check-store -s "$S"
+
 # What an earlier version has written: listings without digests
 old_listings() { # DIR
-	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# layers=/d' {} +
+	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# manifest=/d' {} +
 }
 rm -rf "$S" "$tmp/repo"
 ready one >"$tmp/records"

@@ -200,9 +200,9 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree)
 	return write_listing(fd, text, tree);
 }
 
-int listing_write_image(int fd, const struct digest *layers, struct tree *tree)
+int listing_write_image(int fd, const struct listing_image *image, struct tree *tree)
 {
-	AUTO_FREE char *text = format(LISTING_LAYERS "%s\n", layers->hex);
+	AUTO_FREE char *text = format(LISTING_IMAGE "\n", image->manifest.hex, image->layers.hex);
 
 	return write_listing(fd, text, tree);
 }
@@ -221,10 +221,13 @@ bool listing_id(int fd, struct digest *id)
 bool listing_is_old(int fd)
 {
 	static const char *const starts[] = {LISTING_MAGIC "\n# layer=", LISTING_MAGIC "\n. type="};
-	char start[32] = "";
+	static const char without_manifest[] = "# layers=";
+	char start[LISTING_START + sizeof(without_manifest)] = "";
 
 	if (file_read_all(fd, start, sizeof(start) - 1, 0) < 0)
 		return false;
+	if (!strcmp(start + LISTING_START, without_manifest))
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (!strncmp(start, starts[i], strlen(starts[i])))
 			return true;

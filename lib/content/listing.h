@@ -30,17 +30,20 @@ struct listing_head {
 	uint64_t unpacked;     /* of the layer's tar in the store in bytes */
 };
 
+/* The header of an image's listing in a store. */
+struct listing_image {
+	struct digest manifest;
+	struct digest layers; /* a digest of the listings that were merged (image_layers.h) */
+};
+
 /*
  * Writes the tree, which must be sorted and have its links counted, to an empty regular file.
  * head is NULL for an image.  Returns 0, or -1 with errno set.
  */
 int listing_write(int fd, const struct listing_head *head, struct tree *tree);
 
-/*
- * The same for an image in a store: `layers` is a digest of the listings of the layers that were
- * merged (image_layers.h).
- */
-int listing_write_image(int fd, const struct digest *layers, struct tree *tree);
+/* The same for an image in a store. */
+int listing_write_image(int fd, const struct listing_image *image, struct tree *tree);
 
 /* The same as listing_write(), into memory; the caller frees *text.  Returns 0, or -1 with *err set. */
 int listing_print(const struct listing_head *head, struct tree *tree, char **text, size_t *len,
@@ -56,7 +59,7 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 /* Reads the digest in the second line; false if there is none, or with errno set to other than 0. */
 bool listing_id(int fd, struct digest *id);
 
-/* True if there is none because it was written by an earlier version. */
+/* True if it lacks a digest or a header because it was written by an earlier version. */
 bool listing_is_old(int fd);
 
 /* Checks the digest, without parsing the rest. */
@@ -66,15 +69,18 @@ int listing_check(int fd, ducc_error **err);
 bool listing_head_of(int fd, struct listing_head *head);
 
 /* The same for an image that listing_write_image() has written. */
-bool listing_layers_of(int fd, struct digest *layers);
+bool listing_image_of(int fd, struct listing_image *image);
+
+/* The digest of the layer, or of the manifest, in the header of a listing in a store; false as above. */
+bool listing_subject(int fd, struct digest *subject);
 
 /* Shared by writer and reader: the first line, the start of the second, the header, words. */
 #define LISTING_MAGIC "#mtree"
 #define LISTING_DIGEST "# sha256="
 #define LISTING_START (sizeof(LISTING_MAGIC "\n" LISTING_DIGEST "\n") - 1 + DIGEST_HEX_LEN)
-#define LISTING_LAYERS "# layers="
 #define LISTING_DAMAGED "listing is damaged: " /* messages of damage begin with it */
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
+#define LISTING_IMAGE "# manifest=%s layers=%s"
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */
 

@@ -460,9 +460,16 @@ static bool parse_comment_digest(const char *line, const char *start, struct dig
 	return true;
 }
 
-static bool parse_layers(const char *line, struct digest *layers)
+static bool parse_image(const char *line, struct listing_image *image)
 {
-	return parse_comment_digest(line, LISTING_LAYERS, layers);
+	AUTO_FREE char *again = NULL;
+
+	if (sscanf(line, "# manifest=%64[0-9a-f] layers=%64[0-9a-f]", image->manifest.hex,
+		   image->layers.hex) != 2 ||
+	    !digest_is_hex(image->manifest.hex) || !digest_is_hex(image->layers.hex))
+		return false;
+	again = format(LISTING_IMAGE, image->manifest.hex, image->layers.hex);
+	return !strcmp(again, line);
 }
 
 static bool parse_head(const char *line, struct listing_head *head)
@@ -498,11 +505,28 @@ bool listing_head_of(int fd, struct listing_head *head)
 	return line && parse_head(line, head);
 }
 
-bool listing_layers_of(int fd, struct digest *layers)
+bool listing_image_of(int fd, struct listing_image *image)
 {
 	AUTO_FREE char *line = third_line(fd);
 
-	return line && parse_layers(line, layers);
+	return line && parse_image(line, image);
+}
+
+bool listing_subject(int fd, struct digest *subject)
+{
+	AUTO_FREE char *line = third_line(fd);
+	struct listing_image image;
+	struct listing_head head;
+
+	if (!line)
+		return false;
+	if (parse_head(line, &head))
+		*subject = head.layer;
+	else if (parse_image(line, &image))
+		*subject = image.manifest;
+	else
+		return false;
+	return true;
 }
 
 int listing_check(int fd, ducc_error **err)
@@ -567,7 +591,7 @@ static bool take_line(struct reader *reader, char **line, size_t *capacity, bool
 /* The first two lines, or a header. */
 static bool parse_comment(struct reader *reader, const char *line, size_t number)
 {
-	struct digest layers;
+	struct listing_image image;
 
 	if (number == 1)
 		return !strcmp(line, LISTING_MAGIC);
@@ -575,7 +599,7 @@ static bool parse_comment(struct reader *reader, const char *line, size_t number
 		hasher_reset(reader->hasher); /* it is of what follows */
 		return true;
 	}
-	if (number == 3 && *reader->digest.hex && parse_layers(line, &layers))
+	if (number == 3 && *reader->digest.hex && parse_image(line, &image))
 		return true;
 	reader->has_head =
 		number == (*reader->digest.hex ? 3 : 2) && parse_head(line, &reader->head);

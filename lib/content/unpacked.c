@@ -17,22 +17,30 @@ static int damaged(const struct store *store, const char *name, int fd, const ch
 			      why);
 }
 
+/* True for DIRECTORY/HEX.mtree with that digest. */
+static bool is_named_by(const struct digest *digest, const char *name)
+{
+	return !strncmp(strrchr(name, '/') + 1, digest->hex, DIGEST_HEX_LEN);
+}
+
 int unpacked_open_listing(const struct store *store, const char *name, ducc_error **err)
 {
 	AUTO_CLOSE int fd = store_open_file(store, name, err);
-	struct digest id;
+	struct digest subject;
 
 	if (fd < 0)
 		return -1;
-	if (listing_id(fd, &id))
-		return steal_fd(&fd);
+	if (listing_subject(fd, &subject))
+		return is_named_by(&subject, name)
+			       ? steal_fd(&fd)
+			       : damaged(store, name, fd, "it is that of something else", err);
 	if (errno)
 		return error_errno(err, errno, "%s/%s", store->path, name);
 	if (listing_is_old(fd))
 		return error_set_kind(err, DUCC_NOT_FOUND,
 				      "%s/%s is of an earlier version (run ducc-unpack first)",
 				      store->path, name);
-	return damaged(store, name, fd, "no digest at its beginning", err);
+	return damaged(store, name, fd, "no digest or header at its beginning", err);
 }
 
 /* Discards a listing for an error in it, but not for one of the system. */

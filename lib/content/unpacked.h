@@ -10,7 +10,8 @@
 
 /*
  * Opens a listing; -1 with *err set, of the kind DUCC_NOT_FOUND or DUCC_CORRUPT.  One of an earlier
- * version, without a digest, counts as missing: what is left of it could not be told from all.
+ * version, without a digest or a header, counts as missing: it could be incomplete, or that of
+ * something else.
  */
 int unpacked_open_listing(const struct store *store, const char *name, ducc_error **err);
 

@@ -51,9 +51,10 @@ static bool are_known(const struct image_layers *layers, const struct manifest *
 {
 	AUTO_FREE struct digest *ids = xcalloc(manifest->n, sizeof(*ids));
 	AUTO_CLOSE int image = unpacked_open_listing(layers->store, name, NULL);
-	struct digest recorded, now;
+	struct listing_image recorded;
+	struct digest now;
 
-	if (image < 0 || !listing_layers_of(image, &recorded))
+	if (image < 0 || !listing_image_of(image, &recorded))
 		return false;
 	for (size_t i = 0; i < manifest->n; i++) {
 		bool in_store;
@@ -64,7 +65,7 @@ static bool are_known(const struct image_layers *layers, const struct manifest *
 			listing_id(fd, &ids[i]);
 	}
 	now = image_layers_id(ids, manifest->n);
-	return digest_equal(&recorded, &now);
+	return digest_equal(&recorded.layers, &now);
 }
 
 /* Merges a layer; fails if it would need more entries. */

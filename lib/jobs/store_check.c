@@ -106,7 +106,7 @@ static struct tree *read_listing(struct store_check *check, const struct task *t
 {
 	AUTO_CLOSE int fd = open_file(check, task->path);
 	ducc_error *err = NULL;
-	struct digest id;
+	struct digest id, subject;
 	struct tree *tree;
 
 	if (fd < 0)
@@ -119,6 +119,9 @@ static struct tree *read_listing(struct store_check *check, const struct task *t
 	tree = listing_read(fd, head, &err);
 	if (!tree)
 		failed(check, NULL, task->path, err);
+	else if (!listing_subject(fd, &subject) || !digest_equal(&subject, &task->digest))
+		differs(check, DIFFERS_DAMAGED, NULL, task->path, NULL,
+			"it is that of something else, or of an earlier version");
 	ducc_error_free(err);
 	return tree;
 }

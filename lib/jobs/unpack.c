@@ -180,7 +180,8 @@ static bool is_complete(const struct unpack *unpack)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_CLOSE int listing = unpacked_open_listing(&unpack->store, name, NULL);
-	struct digest recorded, now;
+	struct listing_image recorded;
+	struct digest now;
 
 	if (listing < 0)
 		return false;
@@ -188,7 +189,7 @@ static bool is_complete(const struct unpack *unpack)
 		if (!unpack_has_layer(unpack, &unpack->layers[i]))
 			return false;
 	now = unpack_layers_id(unpack);
-	return listing_layers_of(listing, &recorded) && digest_equal(&recorded, &now);
+	return listing_image_of(listing, &recorded) && digest_equal(&recorded.layers, &now);
 }
 
 /* --- the job ---------------------------------------------------------- */

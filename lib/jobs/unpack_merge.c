@@ -245,7 +245,7 @@ int unpack_merge(struct unpack *unpack, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_STAGED listing = STAGED_NONE;
-	struct digest layers;
+	struct listing_image head = {.manifest = unpack->stored.digest};
 
 	unpack->image = tree_new();
 	for (size_t i = 0; i < unpack->n; i++)
@@ -255,8 +255,8 @@ int unpack_merge(struct unpack *unpack, ducc_error **err)
 	merge_finish(unpack->image);
 	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
 		return -1;
-	layers = unpack_layers_id(unpack);
-	if (listing_write_image(listing.fd, &layers, unpack->image) < 0)
+	head.layers = unpack_layers_id(unpack);
+	if (listing_write_image(listing.fd, &head, unpack->image) < 0)
 		return error_errno(err, errno, "%s", name);
 	return staged_commit(&listing, err);
 }
