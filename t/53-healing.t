@@ -233,6 +233,16 @@ like "... is found" "$(cat "$out")" "^damaged	.*layers/$(layer_of one 0).mtree	-
 ok "... and made anew" ready one
 ok "... so that all is well" ducc-check --check-store -s "$S"
 
+# A published listing, on which another image is built, must be repaired
+rm -rf "$S"/layers "$S/images/$one.mtree"
+published=$(find "$tmp/repo/.layers" -path "*$(layer_of one 0)*" -name '*.mtree')
+cp "$published" "$tmp/listing"
+flip "$published" 300
+fails "a damaged listing in the repository" ducc-unpack -s "$S" -r "$tmp/repo" <"$tmp/records"
+like "... is named, with what to do" "$(cat "$out")" \
+	"repository $tmp/repo: ${published#"$tmp/repo/"} must be repaired \(run ducc-check --repair\): listing is damaged"
+cp "$tmp/listing" "$published"
+
 # What an earlier version has written: listings without digests
 old_listings() { # DIR
 	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# manifest=/d' {} +

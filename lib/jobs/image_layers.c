@@ -81,7 +81,7 @@ static int try_layer(const struct image_layers *layers, struct tree *image,
 		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
 	tree = listing_read(fd, &head, err);
 	if (!tree)
-		return -1;
+		return in_store ? -1 : repository_blame(layers->repository, layer, err);
 	if (in_store)
 		image_layers_keep(layers, &head, tree);
 	settle_mark(tree, false);

@@ -96,7 +96,7 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 		return error_errno(err, errno, "published listing");
 	published = listing_read(fd, &published_head, err);
 	if (!published)
-		return error_wrap(err, "published listing");
+		return repository_blame(&publish->repository, &head->layer, err);
 	result = find_moved(publish, &head->layer, tree, published, moved, err);
 	if (result)
 		return result < 0 ? -1 : 0;
@@ -107,7 +107,7 @@ static int complete_layer(struct publish *publish, const struct listing_head *he
 	if (lseek(fd, 0, SEEK_SET) == 0)
 		complete = listing_read(fd, &published_head, err);
 	if (!complete)
-		return error_wrap(err, "published listing");
+		return repository_blame(&publish->repository, &head->layer, err);
 	settle_add_missing(complete, tree);
 	tree_count_links(complete);
 	/* So does the head of the listing, with which layers.json agrees. */

@@ -155,7 +155,7 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *layer,
 				 ducc_error **err)
 {
-	bool fresh = layer->first->listing.fd >= 0, in_store;
+	bool fresh = layer->first->listing.fd >= 0, in_store = true;
 	AUTO_CLOSE int other =
 		fresh ? -1 : unpack_open_listing(unpack, &layer->head.layer, &in_store);
 	int fd = fresh ? layer->first->listing.fd : other;
@@ -171,7 +171,12 @@ static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *lay
 		return NULL;
 	}
 	tree = listing_read(fd, &head, err);
-	if (!tree || unpack_check_size(head.size, layer, err) < 0)
+	if (!tree) {
+		if (!in_store)
+			repository_blame(&unpack->repository, &layer->head.layer, err);
+		return NULL;
+	}
+	if (unpack_check_size(head.size, layer, err) < 0)
 		return NULL;
 	if (!digest_equal(&head.diff_id, &layer->head.diff_id)) {
 		error_set_kind(err, DUCC_CORRUPT,

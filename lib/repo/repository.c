@@ -41,6 +41,18 @@ int repository_open_listing(const struct repository *repository, const struct di
 	return open_in(repository, path, O_RDONLY);
 }
 
+int repository_blame(const struct repository *repository, const struct digest *layer,
+		     ducc_error **err)
+{
+	AUTO_FREE char *path = layer_listing(layer);
+
+	if (err && ducc_error_kind(*err) == DUCC_CORRUPT)
+		return error_wrap(err,
+				  "repository %s: %s must be repaired (run ducc-check --repair)",
+				  repository->name, path);
+	return error_wrap(err, "repository %s: %s", repository->name, path);
+}
+
 /* True if the listing of a tree exists, and the tree, if it can be seen here. */
 static bool has_tree(const struct repository *repository, const char *listing, const char *root)
 {

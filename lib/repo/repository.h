@@ -43,6 +43,10 @@ bool repository_has_flat(const struct repository *repository, const struct diges
 /* Opens the listing of a published layer; -1 with errno set. */
 int repository_open_listing(const struct repository *repository, const struct digest *layer);
 
+/* Names that listing in an error of reading it, and how to repair it; returns -1. */
+int repository_blame(const struct repository *repository, const struct digest *layer,
+		     ducc_error **err);
+
 /* The path of the published layer's root, without symbolic links; the caller frees it. */
 char *repository_layer_root(const struct repository *repository, const struct digest *layer);
 /* Opens it; -1 with errno set. */
