@@ -243,6 +243,16 @@ like "... is named, with what to do" "$(cat "$out")" \
 	"repository $tmp/repo: ${published#"$tmp/repo/"} must be repaired \(run ducc-check --repair\): listing is damaged"
 cp "$tmp/listing" "$published"
 
+# Images are reported as removed from the store when they are
+mv "$S/tmp" "$tmp/aside"
+: >"$S/tmp"
+fails "a store that cannot be written is not cleaned" ducc-gc --clean-store -g 0 -s "$S"
+is "... nor an image reported as removed" "$(grep -v '^ducc-gc:' "$out")" ""
+rm "$S/tmp"
+mv "$tmp/aside" "$S/tmp"
+ok "... but later" ducc-gc --clean-store -g 0 -s "$S"
+like "... when it is" "$(cat "$out")" '^localhost/one:latest$'
+
 # What an earlier version has written: listings without digests
 old_listings() { # DIR
 	find "$1" -name '*.mtree' -exec sed -i '/^# sha256=/d; /^# manifest=/d' {} +

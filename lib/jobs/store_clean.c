@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "base/strset.h"
 #include "base/text.h"
 #include "format/image.h"
 #include "format/repo_paths.h"
@@ -43,6 +44,7 @@ struct clean {
 	size_t n, capacity;
 	uint64_t total;      /* bytes of all files */
 	ducc_error *unclear; /* the needs of an image are unknown */
+	struct strset gone;  /* images that are removed from index.json */
 	time_t now;
 };
 
@@ -123,7 +125,7 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 		return true; /* not written by ducc */
 	found = read_manifest(clean, &manifest, &data, &len, &parsed, &error);
 	if (found == GONE) {
-		tell(clean, name ? name : listed.hex);
+		strset_add(&clean->gone, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
 	if (found == UNCLEAR) {
@@ -137,7 +139,7 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	old = is_older(clean, changed(clean, blob), clean->options.grace) &&
 	      is_older(clean, changed(clean, listing), clean->options.grace);
 	if (old && !published) {
-		tell(clean, name ? name : listed.hex);
+		strset_add(&clean->gone, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
 	digest_set_add(&clean->blobs, &listed);
@@ -231,8 +233,11 @@ static int run(struct clean *clean, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist", path);
 	if (name && targets_open(&clean->repository, name, path, err) < 0)
 		return -1;
-	if (store_filter(&clean->store, keep_entry, clean, err) < 0 ||
-	    list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
+	if (store_filter(&clean->store, keep_entry, clean, err) < 0)
+		return -1;
+	for (size_t i = 0; i < clean->gone.n; i++)
+		tell(clean, clean->gone.list[i]);
+	if (list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
 	    list_files(clean, "layers", &clean->layers, err) < 0 ||
 	    list_files(clean, "images", &clean->images, err) < 0 ||
 	    list_files(clean, "known", &(struct digest_set){NULL}, err) < 0)
@@ -254,6 +259,7 @@ int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, 
 	digest_set_free(&clean.blobs);
 	digest_set_free(&clean.layers);
 	digest_set_free(&clean.images);
+	strset_free(&clean.gone);
 	repository_close(&clean.repository);
 	store_close(&clean.store);
 	return result;
