@@ -9,7 +9,7 @@
 KILLS=${KILLS:-$(amount 8 100 4)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need busybox jq setfattr umoci
+need busybox jq setfattr setpriv umoci
 
 stand_in
 S=$tmp/store
@@ -180,6 +180,15 @@ for kind in directory cvmfs; do
 		is "... is found without reading it" "$(cut -f1,3 "$out" | grep "$one" | tr '\t' ' ')" "unreadable $one/data/numbers"
 		ok "... is repaired" repair
 		ok "... and can be read" check -d
+	fi
+
+	if [ $kind = cvmfs ]; then # only root can read it
+		restore
+		chmod 755 "$tmp"
+		chmod 0 "$(readlink -f "$R")/podmanStore/ducc-links"
+		fails "the number of short names, to other users" \
+			setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/ducc-check" -r "$n"
+		is "... is unreadable" "$(cut -f1,3 "$out" | grep ducc-links | tr '\t' ' ')" "unreadable podmanStore/ducc-links"
 	fi
 
 	if [ $kind = cvmfs ]; then # an ingest leaves them; in a transaction, they remove what they are named after

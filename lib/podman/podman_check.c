@@ -127,9 +127,10 @@ static void check_count(const struct checking *checking)
 	if (!checking->n || !count || !repository_has(repository, REPO_PODMAN_LINKS) ||
 	    repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))
 		return;
-	differs(checking, 0,
-		repository_has(repository, PODMAN_COUNT) ? DIFFERS_CONTENT : DIFFERS_MISSING,
-		PODMAN_COUNT, NULL, NULL);
+	if (errno)
+		absent(checking, 0, PODMAN_COUNT, NULL);
+	else
+		differs(checking, 0, DIFFERS_CONTENT, PODMAN_COUNT, NULL, NULL);
 }
 
 /* --- the rest --------------------------------------------------------- */
