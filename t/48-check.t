@@ -182,6 +182,18 @@ for kind in directory cvmfs; do
 		ok "... and can be read" check -d
 	fi
 
+	if [ $kind = directory ]; then
+		restore
+		echo '[' >"$R/podmanStore/overlay-images/images.json"
+		umoci tag --image "$L:one" three
+		ducc-fetch -q -s "$S" "oci:$L:three" | ducc-unpack -q -s "$S" >"$tmp/three"
+		for tool in 'ducc-publish' 'ducc-gc --remove'; do
+			fails "Podman's list is damaged: $tool" sh -c "$tool -q -s '$S' -r '$R' <'$tmp/three'"
+			like "... names the remedy" "$(cat "$out")" "lists cannot be read \\(try ducc-check --repair\\): podmanStore: images.json"
+			head -n 1 "$tmp/published" >"$tmp/three"
+		done
+	fi
+
 	if [ $kind = cvmfs ]; then # only root can read it
 		restore
 		chmod 755 "$tmp"

@@ -127,9 +127,12 @@ static struct podman *open_podman(struct publish *publish, ducc_error **err)
 
 	for (size_t i = 0; i < publish->n; i++)
 		again |= publish->images[i].again;
-	if (podman || !again) {
-		error_hand_over(err, error);
+	if (podman)
 		return podman;
+	if (!again) {
+		error_give(err, error);
+		error_wrap(err, PODMAN_UNREADABLE);
+		return NULL;
 	}
 	context_notice(&publish->session->context, DUCC_WARNING, "%s; it is written anew",
 		       ducc_error_message(error));

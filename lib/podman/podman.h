@@ -70,6 +70,9 @@ struct podman {
 	int error;   /* errno value: whether a document of such an image is a link is unknown */
 };
 
+/* What is prepended if that fails, when it is not ducc-check that reads them. */
+#define PODMAN_UNREADABLE "Podman's lists cannot be read (try ducc-check --repair)"
+
 /* Reads and indexes the published lists, in which several images may have the same name. */
 struct podman *podman_read(const struct repository *repository, ducc_error **err);
 

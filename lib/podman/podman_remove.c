@@ -171,7 +171,7 @@ int podman_remove(const struct podman_gone *gone, struct transaction *transactio
 
 	removal.podman = podman_read(transaction->repository, err);
 	if (!removal.podman)
-		return -1;
+		return error_wrap(err, PODMAN_UNREADABLE);
 	result = remove_all(&removal, err);
 	podman_free(removal.podman);
 	return result < 0 ? error_wrap(err, "podmanStore") : 0;
