@@ -216,6 +216,9 @@ ingest-ok"
 	printf 'localhost/five:latest\tevent=delete\n' >"$tmp/event"
 	ok "only one that was deleted is listed: it is scheduled" gc 0 <"$tmp/event"
 	is "... and no other" "$(scheduled)" "$(names five)"
+	printf 'localhost/five:latest\tevent=remove\n' >"$tmp/typo"
+	fails "another event is not taken for an image to keep" gc 0 -f -g 0 <"$tmp/typo"
+	like "... but refused" "$(cat "$out")" '^ducc-gc: localhost/five:latest: unknown event: remove$'
 	ok "-n tells what would be removed" gc 1 -n --remove localhost/four:latest
 	like "... that one" "$(cat "$out")" "localhost/four:latest: would be removed"
 	fails "an image to remove has another digest" gc 1 --remove "localhost/four:latest@sha256:$(pinned "$(cat "$tmp/moved")")"

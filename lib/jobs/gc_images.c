@@ -6,20 +6,27 @@
 
 #define LISTED ((size_t)3)
 
-static bool is_deleted(const ducc_record *record)
+/* Whoever mistypes the event does not want to keep the image, and remove all others. */
+static int read_event(const ducc_record *record, bool *deleted, ducc_error **err)
 {
 	const char *event = ducc_record_get(record, "event");
 
-	return event && !strcmp(event, "delete");
+	*deleted = event && !strcmp(event, "delete");
+	return event && !*deleted ? error_set(err, "%s: unknown event: %s",
+					      ducc_record_reference(record), event)
+				  : 0;
 }
 
 static int read_image(struct gc_images *images, const ducc_record *record, ducc_error **err)
 {
 	struct reference *reference = &images->references[images->n];
 	const char *text = ducc_record_reference(record);
-	bool deleted = !images->find && is_deleted(record);
 	AUTO_FREE char *name = NULL;
+	bool deleted;
 
+	if (read_event(record, &deleted, err) < 0)
+		return -1;
+	deleted &= !images->find;
 	if ((deleted ? reference_parse : reference_parse_pattern)(reference, text, err) < 0)
 		return -1;
 	images->n++;
