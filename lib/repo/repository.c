@@ -203,7 +203,7 @@ int repository_check_type(const struct repository *repository, const char *to, m
 		if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
 		if ((st.st_mode & S_IFMT) != (last ? type : S_IFDIR))
-			return error_set(err, "%s: exists and is not a %s", path,
+			return error_set(err, "%s: exists and is not a %s (remove it first)", path,
 					 type_name(last ? type : S_IFDIR));
 		if (last)
 			return 0;
