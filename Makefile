@@ -11,6 +11,8 @@ DOCDIR = $(PREFIX)/share/doc/ducc
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 UNITDIR = $(PREFIX)/lib/systemd/system
+# The tools find the library beside them (build tree) or in ../lib (installed). RPATH= leaves that to ld.so(8).
+RPATH = $$ORIGIN:$$ORIGIN/../lib
 
 VERSION := $(shell sed -n 's/^.define DUCC_VERSION "\(.*\)"/\1/p' lib/ducc.h)
 # Changes with every change of ducc.h that a program built before would notice.
@@ -50,9 +52,8 @@ PKGS = libcurl >= 7.84.0 libcjson libarchive zlib libcrypto yaml-0.1
 ISAL := $(if $(SAN),,$(shell pkg-config --exists 'libisal >= 2.30' && echo yes))
 ifneq ($(ISAL),)
 PKGS += libisal
-CPPFLAGS += -DHAVE_ISAL
 endif
-PKG_CFLAGS := $(shell pkg-config --cflags '$(PKGS)')
+PKG_CFLAGS := $(shell pkg-config --cflags '$(PKGS)') $(if $(ISAL),-DHAVE_ISAL)
 PKG_LIBS := $(shell pkg-config --libs '$(PKGS)') -lpthread -lm
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshadow \
@@ -69,8 +70,9 @@ DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
 # What tests preload into the tools.
 PRELOADS = $(patsubst t/%.c,$B/t/%.so,$(wildcard t/preload-*.c))
 
-all: $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $B/completion.bash $B/completion.zsh \
-	$(DRIVERS) $(PRELOADS)
+# What is installed; `all' includes what tests need.
+INSTALLED = $(TOOLS:%=$B/%) $B/$(SONAME) $B/libducc.so $B/libducc.a $B/completion.bash $B/completion.zsh
+all: $(INSTALLED) $(DRIVERS) $(PRELOADS)
 
 $B/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -93,10 +95,9 @@ $B/libducc.a: $(LIB_OBJECTS)
 	objcopy --localize-hidden $B/libducc.o
 	$(AR) rcs $@ $B/libducc.o
 
-# The tools find the library beside them (build tree) or in ../lib (installed).
 $B/ducc-%: $B/cmd/ducc-%.o $(TOOL_OBJECTS) $B/libducc.so
 	$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< $(TOOL_OBJECTS) -L$B -lducc -lpthread \
-		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+		$(RPATH:%=-Wl,-rpath,'%')
 
 # From the options that the tools themselves list.
 $B/completion.%: scripts/completion scripts/ducc-convert $(TOOLS:%=$B/%)
@@ -136,7 +137,9 @@ soak:
 lint:
 	scripts/lint
 
-install: all
+installed: $(INSTALLED)
+
+install: installed
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 		$(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
 		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR) \
@@ -151,7 +154,8 @@ install: all
 		'Libs.private: -lpthread -lm' >$(DESTDIR)$(LIBDIR)/pkgconfig/libducc.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libducc.pc
 	install -m 644 lib/ducc.h $(DESTDIR)$(INCLUDEDIR)
-	for m in $(MANUALS); do install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}; done
+	for m in $(MANUALS); do n=$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; \
+		sed 's,/usr/local/,$(PREFIX)/,' $$m >$$n && chmod 644 $$n || exit 1; done
 	install -m 644 $B/completion.bash $(DESTDIR)$(BASHDIR)/ducc
 	for t in $(COMMANDS); do ln -sf ducc $(DESTDIR)$(BASHDIR)/$$t; done
 	install -m 644 $B/completion.zsh $(DESTDIR)$(ZSHDIR)/_ducc
@@ -173,7 +177,11 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all check soak lint fuzz install uninstall clean
+# Packages of Debian, in build/deb, and of Enterprise Linux, in build/rpm.
+deb rpm:
+	scripts/package $@ $(VERSION)
+
+.PHONY: all installed check soak lint fuzz install uninstall clean deb rpm
 .SECONDARY:
 
 -include $(wildcard $B/lib/*/*.d $B/cmd/*.d $B/t/*.d)

@@ -382,10 +382,7 @@ static bool fill(struct input *input, bool wait)
 /* True for the beginning of an archive, or of a compressed one. */
 static bool is_archive(const char *data, size_t len)
 {
-	static const char *const magics[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd",
-					     "\xfd"
-					     "7zXZ",
-					     "BZh"};
+	static const char *const magics[] = {"\x1f\x8b", "\x28\xb5\x2f\xfd", "\3757zXZ", "BZh"};
 
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
 		if (len >= strlen(magics[i]) && !memcmp(data, magics[i], strlen(magics[i])))

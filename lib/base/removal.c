@@ -80,6 +80,15 @@ static int go_up(struct removal *removal)
 	return unlinkat(up, name, AT_REMOVEDIR);
 }
 
+/* Without privileges, a directory needs write permission to be emptied: try to give it. */
+static int open_to_empty(int parent, const char *name)
+{
+	int tried = fchmodat(parent, name, 0700, 0);
+
+	(void)tried; /* permission may exist nevertheless */
+	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static int remove_levels(struct removal *removal, int dir)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -98,10 +107,7 @@ static int remove_levels(struct removal *removal, int dir)
 			continue;
 		}
 		name = level->directories[level->n - 1];
-		/* Without privileges, a directory needs write permission to be emptied. */
-		fchmodat(removal->current, name, 0700, 0);
-		fd = openat(removal->current, name,
-			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = open_to_empty(removal->current, name);
 		if (fd < 0 || go_down(removal, fd) < 0)
 			return -1;
 	}
@@ -141,8 +147,7 @@ int path_remove(int root, const char *path)
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
 	if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
-		fchmodat(parent, name, 0700, 0);
-		AUTO_CLOSE int dir = path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
+		AUTO_CLOSE int dir = open_to_empty(parent, name);
 
 		if (dir < 0 || remove_below(dir) < 0)
 			return -1;
