@@ -95,4 +95,13 @@ like "without Landlock the tools work, and say so" "$(without 1)" \
 like "... and so without both" "$(without 9)" '^ducc-unpack: not confined: the kernel supports neither Landlock nor seccomp$'
 like "... and do their job" "$(without 9)" '^localhost/app:latest$'
 
+# ... not even openat2(2): ENOSYS from an old kernel, EPERM from an old system call filter of a container
+for code in 38 1; do
+	fails "without openat2 nothing is done (error $code)" env FAULT="open 1 $code 999" \
+		LD_PRELOAD="$bin/t/preload-faults.so" ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS" \
+		ducc-unpack -s "$S" localhost/app:latest
+	is "... and the message tells why" "$(cat "$out")" "ducc-unpack: system call openat2 is not available: \
+it requires Linux 5.6 or later, and a container whose system call filter allows it"
+done
+
 done_testing

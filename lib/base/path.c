@@ -10,6 +10,16 @@
 
 #include "base/mem.h"
 
+int path_available(ducc_error **err)
+{
+	/* A size of 0 is invalid, but only for a kernel that gets to look at it. */
+	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno != ENOSYS && errno != EPERM)
+		return 0;
+	return error_set_kind(err, DUCC_SYSTEM,
+			      "system call openat2 is not available: it requires Linux 5.6 or "
+			      "later, and a container whose system call filter allows it");
+}
+
 bool path_is_clean(const char *path)
 {
 	for (;;) {

@@ -15,6 +15,9 @@
 
 #include "base/file.h"
 
+/* Fails, with an explanation, if this process cannot use openat2(2), on which all of this relies. */
+int path_available(ducc_error **err);
+
 /* True for a nonempty path as above with components of at most 255 bytes. */
 bool path_is_clean(const char *path);
 

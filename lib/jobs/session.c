@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/home.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "format/image.h"
 #include "jobs/events.h"
@@ -88,7 +89,7 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	struct ducc_session *session;
 	char *store;
 
-	if (take_options(options, &limits, given, err) < 0)
+	if (path_available(err) < 0 || take_options(options, &limits, given, err) < 0)
 		return NULL;
 	store = options->store ? xstrdup(options->store) : default_store(err);
 	if (!store)
