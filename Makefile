@@ -57,7 +57,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags '$(PKGS)') $(if $(ISAL),-DHAVE_ISAL)
 PKG_LIBS := $(shell pkg-config --libs '$(PKGS)') -lpthread -lm
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshadow \
-	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(WARNFLAGS) \
+	-Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+	-Wno-missing-field-initializers $(WARNFLAGS) \
 	-fvisibility=hidden -fPIC -fstack-protector-strong -pthread -Ilib \
 	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
 

@@ -158,7 +158,8 @@ static void read_documents(struct check *check, struct checked_image *image)
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 	AUTO_FREE char *config = image_metadata(label, "config.json");
-	bool both = has_document(check, image, manifest) & has_document(check, image, config);
+	bool has_manifest = has_document(check, image, manifest);
+	bool both = has_document(check, image, config) && has_manifest; /* reports each */
 	ducc_error *err = NULL;
 
 	if (both && !stored_image_read_published(&image->stored, root, label, &err))

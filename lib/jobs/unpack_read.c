@@ -37,7 +37,7 @@ static void discard_tar(const struct unpack *unpack, const struct digest *layer)
 	bool in_store;
 	AUTO_CLOSE int listing = unpack_open_listing(unpack, layer, &in_store);
 
-	if (in_store && path_exists(unpack->store.fd, tar))
+	if (listing >= 0 && in_store && path_exists(unpack->store.fd, tar))
 		store_discard(&unpack->store, tar, -1, "its size is not that in its listing");
 }
 
