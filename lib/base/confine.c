@@ -21,13 +21,14 @@
 #define LANDLOCK_MINIMUM 2
 
 #define FS(right) LANDLOCK_ACCESS_FS_##right
+#define FS_REFER (1ULL << 13)     /* since version 2 */
 #define FS_TRUNCATE (1ULL << 14)  /* since version 3 */
 #define FS_IOCTL_DEV (1ULL << 15) /* since version 5 */
 #define NET_ALL 3ULL              /* bind and connect TCP; since version 4 */
 #define SCOPE_ALL 3ULL            /* abstract sockets and signals; since version 6 */
 
 #define WRITE (FS(WRITE_FILE) | FS_TRUNCATE)
-#define CHANGE (WRITE | FS(REMOVE_DIR) | FS(REMOVE_FILE) | FS(MAKE_DIR) | FS(MAKE_REG) | FS(REFER))
+#define CHANGE (WRITE | FS(REMOVE_DIR) | FS(REMOVE_FILE) | FS(MAKE_DIR) | FS(MAKE_REG) | FS_REFER)
 #define MAKE_ANY (FS(MAKE_CHAR) | FS(MAKE_BLOCK) | FS(MAKE_FIFO) | FS(MAKE_SOCK) | FS(MAKE_SYM))
 
 /* struct landlock_ruleset_attr, complete whatever the age of the header. */
