@@ -150,7 +150,7 @@ done <<'END'
 del(.layers)
 .config = []
 del(.config)
-.schemaVersion = 1
+.schemaVersion = 1 | del(.config)
 .schemaVersion = "2"
 .layers[0].digest = 7
 .layers[0].digest = null

@@ -499,7 +499,7 @@ for filter in '.layers = "x"' '.layers = {}' '.layers = null' 'del(.layers)' '.l
 	'.layers[1].size = 9223372036854775808' 'del(.layers[1].size)' '.layers[1].digest = 5' '.layers[1].digest = null' \
 	'del(.layers[1].digest)' '.layers[1].mediaType = 5' '.config = "x"' '.config = null' '.config = []' 'del(.config)' \
 	'.config.digest = 5' 'del(.config.digest)' '.config.size = "1"' '.config.size = -1' '.schemaVersion = "2"' \
-	'.schemaVersion = 1' '.mediaType = 5' '[.]' '5' 'null' '"x"'; do
+	'.schemaVersion = 1 | del(.config)' '.mediaType = 5' '[.]' '5' 'null' '"x"'; do
 	lies "a manifest with $filter is refused" . - . "$filter"
 done
 for filter in '.rootfs = "x"' '.rootfs = null' 'del(.rootfs)' '.rootfs.diff_ids = "x"' '.rootfs.diff_ids = null' \

@@ -105,7 +105,7 @@ image . '.LAYERS = [{annotations: {a: "b"}}]' | tag twice
 fails "layers twice, of which Go would make a mixture, are refused" ducc-fetch -s "$S" "oci:$L:twice"
 like "... which is said" "$(cat "$out")" 'duplicate member "LAYERS"'
 n=0
-for filter in 'del(.schemaVersion)' '.schemaVersion = null' '.mediaType = ""'; do
+for filter in 'del(.schemaVersion)' '.schemaVersion = null' '.schemaVersion = 1' '.schemaVersion = 3' '.mediaType = ""'; do
 	n=$((n + 1))
 	image . "$filter" | tag "bare$n"
 	like "a manifest with $filter is read" "$(all_steps "bare$n" -p linux/arm64)" '	platform=linux/arm64	'

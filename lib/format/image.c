@@ -190,7 +190,10 @@ static int check_layers(const struct manifest *manifest, const struct descriptor
 				    : artifact(err, "config", type);
 }
 
-/* Refuses what is not a manifest of version 2, which need not say so, as in containerd. */
+/*
+ * Refuses what is not a manifest of version 2.  As in containerd, its members decide that, and not
+ * the number.
+ */
 static int check_manifest(const cJSON *json, ducc_error **err)
 {
 	const char *type;
@@ -199,10 +202,8 @@ static int check_manifest(const cJSON *json, ducc_error **err)
 	if (json_member(json, "schemaVersion") &&
 	    json_get_size(json, "schemaVersion", &version, err) < 0)
 		return -1;
-	if (version == 1 || json_has_folded(json, "fsLayers"))
+	if (json_has_folded(json, "fsLayers") || (version == 1 && !json_has_folded(json, "config")))
 		return error_set(err, "schema version 1 is not supported: push the image again");
-	if (version && version != 2)
-		return error_set(err, "unknown schema version");
 	if (json_find_string(json, "mediaType", &type, err) < 0)
 		return -1;
 	if (type && *type && !manifest_is_known_type(type))
