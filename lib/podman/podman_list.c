@@ -164,11 +164,3 @@ char *podman_layer_of_link(const char *target)
 
 	return xstrndup(id, strcspn(id, "/"));
 }
-
-char *podman_read_short_name(const struct repository *repository, const char *name)
-{
-	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
-	AUTO_FREE char *target = repository_read_link(repository, path);
-
-	return podman_layer_of_link(target);
-}

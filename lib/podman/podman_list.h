@@ -55,11 +55,9 @@ bool podman_list_has_manifest(const cJSON *image);
 int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err);
 
 /*
- * The ID of the layer to which the short name in overlay/l leads, or "".  The caller frees it.
+ * The ID of the layer to which a short name in overlay/l leads, from the target of that link, or
+ * "" if it is NULL or leads elsewhere.  The caller frees it.
  */
-char *podman_read_short_name(const struct repository *repository, const char *name);
-
-/* The same from the target of the link, or NULL. */
 char *podman_layer_of_link(const char *target);
 
 #endif

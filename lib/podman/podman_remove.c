@@ -1,6 +1,8 @@
 /* Removing from Podman's store: see podman_remove.h. */
 #include "podman/podman_remove.h"
 
+#include <errno.h>
+
 #include "base/buffer.h"
 #include "base/entries.h"
 #include "base/mem.h"
@@ -108,6 +110,18 @@ static void mark_below(const struct strmap *layers, unsigned as)
 	}
 }
 
+static int remove_short_name(const struct removal *removal, const char *name,
+			     const struct strset *ids, ducc_error **err)
+{
+	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name), *id = NULL;
+	AUTO_FREE char *target = repository_read_link(removal->transaction->repository, path);
+
+	if (!target && errno != ENOENT && errno != EINVAL)
+		return error_errno(err, errno, "%s", path);
+	id = podman_layer_of_link(target);
+	return strset_has(ids, id) ? transaction_remove(removal->transaction, path, err) : 0;
+}
+
 /* Removes the short names of removed layers.  The original ducc gives a layer several of them. */
 static int remove_short_names(const struct removal *removal, const struct strset *ids,
 			      ducc_error **err)
@@ -117,13 +131,11 @@ static int remove_short_names(const struct removal *removal, const struct strset
 	AUTO_ENTRIES entries = entries_open(root, PODMAN_OVERLAY "/l");
 	const char *name;
 
-	while (ids->n && (name = entries_next(&entries))) {
-		AUTO_FREE char *id = podman_read_short_name(repository, name);
-		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
-
-		if (strset_has(ids, id) && transaction_remove(removal->transaction, path, err) < 0)
+	while (ids->n && (name = entries_next(&entries)))
+		if (remove_short_name(removal, name, ids, err) < 0)
 			return -1;
-	}
+	if (ids->n && entries.error && entries.error != ENOENT)
+		return error_errno(err, entries.error, PODMAN_OVERLAY "/l");
 	return 0;
 }
 
