@@ -8,6 +8,7 @@ static const char *const seeds[] = {
 	"app:v1\",\"since\":\"2026-11-25T21:00:00Z\"},"
 	"{\"path\":\".flat/ab/abcd\",\"since\":\"1970-01-01T00:00:00Z\",\"removing\":true}]}",
 	"localhost/app:v1\n.layers/01/0123",
+	"localhost/\xdd:v1\n.\xff/01",
 };
 
 static const char *const words[] = {

@@ -365,15 +365,11 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 		    const char *what, ducc_error **err)
 {
 	const char *end = NULL, *twin;
-	AUTO_BUFFER text = {0};
 	AUTO_JSON *json = NULL;
 	bool whole;
 
 	if (check_bytes(data, len, what, &whole, err) < 0)
 		return NULL;
-	well_formed(data, len, &text);
-	data = text.data;
-	len = text.len;
 	errno = 0;
 	json = cJSON_ParseWithLengthOpts(data, len, &end, false);
 	if (!json && errno == ENOMEM)
@@ -401,12 +397,23 @@ static cJSON *parse(const char *data, size_t len, cJSON_bool (*is)(const cJSON *
 
 cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **err)
 {
+	AUTO_BUFFER text = {0};
+
+	well_formed(data, len, &text);
+	return parse(text.data, text.len, cJSON_IsObject, "object", what, err);
+}
+
+cJSON *json_parse_paths(const char *data, size_t len, const char *what, ducc_error **err)
+{
 	return parse(data, len, cJSON_IsObject, "object", what, err);
 }
 
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err)
 {
-	return parse(data, len, cJSON_IsArray, "array", what, err);
+	AUTO_BUFFER text = {0};
+
+	well_formed(data, len, &text);
+	return parse(text.data, text.len, cJSON_IsArray, "array", what, err);
 }
 
 /* The first member with that key, ignoring case, or NULL. */

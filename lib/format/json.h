@@ -37,6 +37,12 @@ cJSON *json_parse(const char *data, size_t len, const char *what, ducc_error **e
 cJSON *json_parse_array(const char *data, size_t len, const char *what, ducc_error **err);
 
 /*
+ * The same for a document of ducc's own whose strings are paths: malformed UTF-8, which the
+ * others replace by U+FFFD, stays as it is.
+ */
+cJSON *json_parse_paths(const char *data, size_t len, const char *what, ducc_error **err);
+
+/*
  * The member with that key or, as in Go's encoding/json, one whose key differs only in case;
  * NULL if it is missing or null.  All functions below find members this way.  Members of maps,
  * whose keys are data, are found with cJSON_GetObjectItemCaseSensitive().

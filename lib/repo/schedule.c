@@ -83,7 +83,7 @@ void schedule_free(struct schedule *schedule)
 
 static bool parse(struct schedule *schedule, const char *data, size_t len)
 {
-	AUTO_JSON *json = json_parse(data, len, REPO_SCHEDULE, NULL);
+	AUTO_JSON *json = json_parse_paths(data, len, REPO_SCHEDULE, NULL);
 	const cJSON *entries, *entry;
 	uint64_t version;
 
