@@ -504,7 +504,7 @@ for filter in '.layers = "x"' '.layers = {}' '.layers = null' 'del(.layers)' '.l
 done
 for filter in '.rootfs = "x"' '.rootfs = null' 'del(.rootfs)' '.rootfs.diff_ids = "x"' '.rootfs.diff_ids = null' \
 	'.rootfs.diff_ids[1] = 5' '.rootfs.diff_ids[1] = null' '.rootfs.diff_ids[1] = "x"' '.config = "x"' '.config = [1]' \
-	'.config.Env = "x"' '.config.Env = [1]' '.config.Cmd = "x"' '.config.Cmd = {}' '.config.Entrypoint = [null]' \
+	'.config.Env = "x"' '.config.Env = [1]' '.config.Cmd = "x"' '.config.Cmd = {}' '.config.Entrypoint = [[]]' \
 	'.config.Entrypoint = 5' '.architecture = 5' '.os = []' '[.]' '5' 'null'; do
 	lies "a config with $filter is refused" . - "$filter"
 done
