@@ -56,7 +56,7 @@ static struct store store = {.fd = -1};
 
 /* Where each file is, beneath the directory. */
 static const struct {
-	char letter;
+	unsigned char letter;
 	const char *path;
 } files[] = {
 	{'l', PODMAN_IMAGES},

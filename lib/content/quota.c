@@ -51,15 +51,24 @@ uint64_t *ducc_limit(struct ducc_limits *chosen, const char *name)
 	return NULL;
 }
 
+/* The chosen value; 0: none. */
+static uint64_t choice(const struct ducc_limits *chosen, enum limit limit)
+{
+	return *(const uint64_t *)((const char *)chosen + limits[limit].member);
+}
+
 uint64_t limits_get(const struct ducc_limits *chosen, enum limit limit, uint64_t compressed)
 {
-	uint64_t value = *(const uint64_t *)((const char *)chosen + limits[limit].member);
+	uint64_t value = choice(chosen, limit);
 	uint64_t ratio = limits[limit].ratio, least = limits[limit].least;
 
 	if (value)
 		return value;
-	if (ratio == UNPACKED)
-		ratio = limits_get(chosen, LIMIT_RATIO, 0);
+	if (ratio == UNPACKED) {
+		ratio = choice(chosen, LIMIT_RATIO);
+		if (!ratio)
+			ratio = limits[LIMIT_RATIO].least;
+	}
 	if (ratio && compressed > INT64_MAX / ratio)
 		return INT64_MAX;
 	return compressed * ratio > least ? compressed * ratio : least;
