@@ -128,6 +128,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 	const struct digest *config = &published;
 	AUTO_FREE char *first = NULL, *other = NULL, *variant = NULL;
 	bool several = group->n > 1;
+	int found;
 
 	if (published_platform(repository, group->first->name, &first, &published, err) < 0)
 		return -1;
@@ -136,7 +137,10 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 		first = xstrdup(group->first->platform);
 	}
 	other = platform_label(first, group->first->name);
-	several |= !repository_lacks(repository, other);
+	found = repository_find(repository, other);
+	if (found < 0)
+		return error_errno(err, errno, "%s", other);
+	several |= found > 0;
 	for (size_t i = 0; i < group->n; i++) {
 		struct naming *member = group->members[i];
 
