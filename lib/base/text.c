@@ -85,12 +85,14 @@ static size_t sequence_len(unsigned char first)
 	return (size_t)2 + (first >= 0xe0) + (first >= 0xf0);
 }
 
-/* The length of the UTF-8 sequence (RFC 3629) at p, and its code point; 0: invalid. */
-static size_t decode(const unsigned char *p, unsigned *code)
+/* The same as text_sequence(), and the code point. */
+static size_t decode(const unsigned char *p, size_t left, unsigned *code)
 {
 	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t len = sequence_len(*p);
 
+	if (len > left)
+		return 0;
 	*code = len == 1 ? *p : len ? *p & (0x7fU >> len) : 0;
 	for (size_t i = 1; i < len; i++) {
 		if ((p[i] & 0xc0) != 0x80)
@@ -99,6 +101,13 @@ static size_t decode(const unsigned char *p, unsigned *code)
 	}
 	return *code < least[len] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000) ? 0
 											     : len;
+}
+
+size_t text_sequence(const char *text, size_t len)
+{
+	unsigned code;
+
+	return decode((const unsigned char *)text, len, &code);
 }
 
 /* True for characters that move the cursor, end a line, or change the writing direction. */
@@ -114,7 +123,7 @@ bool text_is_plain(const char *text)
 
 	while (*p) {
 		unsigned code;
-		size_t len = decode(p, &code);
+		size_t len = decode(p, SIZE_MAX, &code); /* ends at the NUL */
 
 		if (len && steers(code))
 			return false;
@@ -130,7 +139,7 @@ char *ducc_printable(const char *text)
 
 	while (*p) {
 		unsigned code;
-		size_t len = decode(p, &code);
+		size_t len = decode(p, SIZE_MAX, &code); /* ends at the NUL */
 
 		if (len && !steers(code)) {
 			buffer_add(&out, p, len);

@@ -23,6 +23,12 @@ static inline bool text_is_alnum(char c)
  */
 bool text_is_plain(const char *text);
 
+/*
+ * The length of the UTF-8 sequence (RFC 3629) with which the text of len bytes, at least one,
+ * begins; 0: it is malformed.
+ */
+size_t text_sequence(const char *text, size_t len);
+
 /* Appends the text; blanks, backslashes, `special` and all but printable ASCII become \ooo. */
 void text_add_escaped(struct buffer *out, const char *text, const char *special);
 

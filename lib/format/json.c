@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 /*
  * cJSON allocates 80 bytes for a value that may be two bytes of JSON, and as much again for
@@ -298,22 +299,6 @@ static const char *combine_all_twins(cJSON *item)
 	return twin;
 }
 
-/* The length of the UTF-8 sequence at `at`, or 0 if it is malformed (RFC 3629). */
-static size_t sequence_length(const char *at, size_t len)
-{
-	unsigned char lead = (unsigned char)*at, next = len > 1 ? (unsigned char)at[1] : 0;
-	size_t n = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	if (n > len || lead > 0xf4 || (lead == 0xe0 && next < 0xa0) ||
-	    (lead == 0xed && next > 0x9f) || (lead == 0xf0 && next < 0x90) ||
-	    (lead == 0xf4 && next > 0x8f))
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if (((unsigned char)at[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 /* The code of the escape \\uXXXX at `at`, or -1. */
 static long escaped_code(const char *at, size_t len)
 {
@@ -336,7 +321,7 @@ static size_t unit_length(const char *at, size_t len)
 	long code = escaped_code(at, len);
 
 	if (*at != '\\')
-		return sequence_length(at, len);
+		return text_sequence(at, len);
 	if (is_surrogate(code, 0xd800))
 		return is_surrogate(escaped_code(at + 6, len - 6), 0xdc00) ? 12 : 0;
 	if (is_surrogate(code, 0xdc00))
