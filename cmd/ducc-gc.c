@@ -73,6 +73,7 @@ static const struct tool_option own[] = {
 	{'m', "max-share", "percent", "refuse to remove more at once"},
 	{'S', "clean-store", NULL, "clean the store instead"},
 	{'w', "wait", "seconds", "how long to wait for other transactions"},
+	TOOL_OPTION_WISHES,
 	{0},
 };
 

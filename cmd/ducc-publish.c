@@ -41,6 +41,7 @@ static const struct tool_option own[] = {
 	TOOL_OPTION_FAILED,
 	{'f', "force", NULL, "publish everything again"},
 	{'w', "wait", "seconds", "how long to wait for other transactions"},
+	TOOL_OPTION_WISHES,
 	{0},
 };
 

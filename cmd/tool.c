@@ -244,6 +244,9 @@ static void option(struct tool *tool, int letter)
 	case TOOL_FAILED:
 		open_failures(tool, optarg);
 		break;
+	case TOOL_WISHES:
+		tool->options.wishes = optarg;
+		break;
 	case 'h':
 		help(tool);
 		break;

@@ -19,6 +19,7 @@ enum {
  */
 #define TOOL_LONG 256
 #define TOOL_FAILED 512 /* --failed, of tools that process records */
+#define TOOL_WISHES 513 /* --wishes, of tools that change repositories */
 struct tool_option {
 	int letter;
 	const char *name;
@@ -29,6 +30,11 @@ struct tool_option {
 #define TOOL_OPTION_FAILED                                                                         \
 	{                                                                                          \
 		TOOL_FAILED, "failed", "file", "append records of failed images to file"           \
+	}
+
+#define TOOL_OPTION_WISHES                                                                         \
+	{                                                                                          \
+		TOOL_WISHES, "wishes", "file", "also publish which images fail, as in file"        \
 	}
 
 struct tool {

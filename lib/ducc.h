@@ -274,6 +274,12 @@ struct ducc_options {
 	uint64_t chunk_bytes;
 	bool split; /* publish published files again that are larger, but not in chunks */
 	bool again; /* publish images again that are published, as with the field repair=all */
+	/*
+	 * A file with records of all images that somebody wants; of those that fail, with the fields
+	 * failing=, the time since when (RFC 3339, UTC), and error=, the cause.  ducc_publish() and
+	 * ducc_gc() publish these failures, if they change something else; see ducc-repository(5).
+	 */
+	const char *wishes;
 };
 
 typedef struct ducc_session ducc_session;

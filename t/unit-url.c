@@ -20,6 +20,14 @@ static void free_is(char *got, const char *want)
 	free(got);
 }
 
+static void hides(const char *text, const char *want)
+{
+	char *got = url_hide_secrets(text);
+
+	is_string(got, want, text);
+	free(got);
+}
+
 int main(void)
 {
 	ok(url_same_origin("https://h/a", "https://H:443/b"), "the default port may be said");
@@ -39,6 +47,15 @@ int main(void)
 	free_is(url_resolve("http://h/a/b?c", "/d e?f=\"g h\""), "http://h/d%20e?f=\"g%20h\"");
 	free_is(url_resolve("http://h/a/b?c", "?d"), "http://h/a/b?d");
 	free_is(url_resolve("http://h/a", "http://:/"), NULL);
+	hides("https://u:p@h:5000/v2/x?sig=abc%2F: 403", "https://h:5000/v2/x?(hidden) 403");
+	hides("get \"http://u:p%40q@h?a\" and http://a@b@c/d@e",
+	      "get \"http://h?(hidden)\" and http://c/d@e");
+	hides("redirect to /v2/x?token=1 refused", "redirect to /v2/x?(hidden) refused");
+	hides("https://quay.io/a/b@sha256:00: what? nothing?",
+	      "https://quay.io/a/b@sha256:00: what? nothing?");
+	hides("://", "://");
+	hides("https://u:p@", "https://");
+	hides("", "");
 	is_moved("nonsense://", "https://g/v2/y", NULL);
 	return done_testing();
 }

@@ -15,6 +15,7 @@
 #define REPO_PODMAN "podmanStore"
 #define REPO_PODMAN_LINKS ".l" /* short: see podman_links.h */
 #define REPO_SCHEDULE REPO_METADATA "/remove-schedule.json"
+#define REPO_FAILING REPO_METADATA "/.failing"
 
 /* ".layers/xx/HEX", the directory of the layer whose blob has that digest. */
 char *layer_directory(const struct digest *layer);

@@ -28,6 +28,12 @@ char *url_moved(const char *url, const char *base);
 /* The URL without secrets: its query can contain a signature or token, user info a password. */
 char *url_public(const char *url);
 
+/*
+ * The text, such as a message, without the secrets of URLs in it, which can be relative, malformed,
+ * or shortened.
+ */
+char *url_hide_secrets(const char *text);
+
 /* Percent-encodes text for a query. */
 char *url_escape(const char *text);
 

@@ -26,6 +26,7 @@
 #include "jobs/gc_plan.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
+#include "jobs/wishes.h"
 #include "podman/podman_remove.h"
 #include "repo/public_names.h"
 #include "repo/target.h"
@@ -334,6 +335,13 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	return transaction_add_file(gc->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
+static bool is_unwanted(void *ctx, const char *name)
+{
+	struct gc *gc = ctx;
+
+	return gc_images_wanted(&gc->images, name) == GC_UNWANTED;
+}
+
 /* The first transaction, or the only one. */
 static int add_steps(struct gc *gc, ducc_error **err)
 {
@@ -344,7 +352,9 @@ static int add_steps(struct gc *gc, ducc_error **err)
 		return -1;
 	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
 		return -1;
-	return remove_trees(gc, err);
+	if (remove_trees(gc, err) < 0)
+		return -1;
+	return wishes_publish(gc->session, gc->transaction, is_unwanted, gc, err);
 }
 
 /* Plans anew, for a repository that others have changed in the meantime. */

@@ -300,6 +300,8 @@ static int find_images(struct list *list, struct strmap *wishes, ducc_error **er
 	if (list_repository(list, err) < 0)
 		return -1;
 	wishes_read(wishes, list->session->store_path, list->session->repository);
+	if (wishes_read_published(wishes, &list->repository, err) < 0)
+		return -1;
 	add_missing(list, wishes);
 	return 0;
 }

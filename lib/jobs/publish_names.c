@@ -3,6 +3,7 @@
 #include "base/path.h"
 #include "format/repo_paths.h"
 #include "jobs/publish.h"
+#include "jobs/wishes.h"
 #include "podman/podman_add.h"
 #include "repo/public_names.h"
 #include "repo/schedule.h"
@@ -228,7 +229,22 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 	return transaction_add_file(publish->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
+/* --- failures --------------------------------------------------------- */
+
+static bool is_published(void *ctx, const char *name)
+{
+	const struct publish *publish = ctx;
+
+	for (size_t i = 0; i < publish->n; i++)
+		if (!publish->errors[i] && !strcmp(publish->images[i].name, name))
+			return true;
+	return false;
+}
+
+/* The failures come last: they alone are no reason for a transaction. */
 int publish_names(struct publish *publish, ducc_error **err)
 {
-	return prepare_names(publish, err) < 0 ? -1 : prepare_schedule(publish, err);
+	if (prepare_names(publish, err) < 0 || prepare_schedule(publish, err) < 0)
+		return -1;
+	return wishes_publish(publish->session, publish->transaction, is_published, publish, err);
 }

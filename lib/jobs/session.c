@@ -98,6 +98,7 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	session->store_path = store;
 	session->repository = copy(options->repository);
 	session->platform = copy(options->platform);
+	session->wishes = copy(options->wishes);
 	session->jobs = options->jobs;
 	session->limits = limits;
 	session->batch_bytes = options->batch_bytes;
@@ -142,6 +143,7 @@ void ducc_close(ducc_session *session)
 	free(session->store_path);
 	free(session->repository);
 	free(session->platform);
+	free(session->wishes);
 	free(session);
 }
 

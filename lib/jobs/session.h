@@ -18,6 +18,7 @@ struct ducc_session {
 	char *store_path;
 	char *repository; /* NULL: from the record */
 	char *platform;   /* NULL: from the record */
+	char *wishes;     /* a file with records of wanted images, or NULL */
 	unsigned jobs;    /* 0: default of the job */
 	struct ducc_limits limits;
 	uint64_t batch_bytes, chunk_bytes;

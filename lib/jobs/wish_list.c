@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/thin_name.h"
+#include "format/url.h"
 #include "net/endpoint.h"
 
 #define LIST_LIMIT ((size_t)4 << 20) /* bytes */
@@ -18,22 +19,11 @@ static bool is_url(const char *where)
 	return !strncmp(where, "http://", 7) || !strncmp(where, "https://", 8);
 }
 
-/* A URL without possible secrets: user, password and query. */
-static char *name_of_url(const char *url)
-{
-	size_t scheme = (size_t)(strstr(url, "://") - url) + 3;
-	const char *host = url + scheme, *at = memchr(host, '@', strcspn(host, "/?#"));
-
-	if (at)
-		host = at + 1;
-	return format("%.*s%.*s", (int)scheme, url, (int)strcspn(host, "?#"), host);
-}
-
 static char *name_of(const char *where)
 {
 	if (!strcmp(where, "-"))
 		return xstrdup("standard input");
-	return is_url(where) ? name_of_url(where) : xstrdup(where);
+	return is_url(where) ? url_hide_secrets(where) : xstrdup(where);
 }
 
 static int read_url(const char *url, struct network *network, struct buffer *data, ducc_error **err)

@@ -8,8 +8,6 @@
 #include "base/path.h"
 #include "format/reference.h"
 
-#define LIMIT ((size_t)1 << 28) /* bytes */
-
 static void replace(char **text, const char *by)
 {
 	if (!by)
@@ -36,7 +34,7 @@ static void add_record(struct strmap *wishes, const ducc_record *record, const c
 	AUTO_FREE char *name = NULL;
 	struct wish *wish;
 
-	if (wanted_in && strcmp(wanted_in, repository) != 0)
+	if (repository && wanted_in && strcmp(wanted_in, repository) != 0)
 		return;
 	if (reference_parse_pattern(&reference, ducc_record_reference(record), NULL) < 0)
 		return;
@@ -44,6 +42,7 @@ static void add_record(struct strmap *wishes, const ducc_record *record, const c
 	wish = strmap_get(wishes, name);
 	if (!wish) {
 		wish = xcalloc(1, sizeof(*wish));
+		wish->reference = xstrdup(ducc_record_reference(record));
 		strmap_put(wishes, name, wish);
 	}
 	add_list(wish, ducc_record_get(record, "list"));
@@ -51,23 +50,27 @@ static void add_record(struct strmap *wishes, const ducc_record *record, const c
 	replace(&wish->error, ducc_record_get(record, "error"));
 }
 
-static void read_list(struct strmap *wishes, int directory, const char *name,
-		      const char *repository)
+void wishes_add(struct strmap *wishes, char *records, const char *repository)
 {
-	AUTO_FREE char *data = NULL;
-	char *line, *rest;
-	size_t len;
+	char *line;
 
-	if (path_read(directory, name, LIMIT, &data, &len, NULL) < 0)
-		return;
-	rest = data;
-	while ((line = strsep(&rest, "\n"))) {
+	while ((line = strsep(&records, "\n"))) {
 		ducc_record *record = *line && *line != '#' ? ducc_record_parse(line, NULL) : NULL;
 
 		if (record)
 			add_record(wishes, record, repository);
 		ducc_record_free(record);
 	}
+}
+
+static void read_list(struct strmap *wishes, int directory, const char *name,
+		      const char *repository)
+{
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	if (!path_read(directory, name, WISHES_LIMIT, &data, &len, NULL))
+		wishes_add(wishes, data, repository);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -95,10 +98,13 @@ void wishes_read(struct strmap *wishes, const char *store, const char *repositor
 	}
 }
 
-static void free_wish(void *value)
+void wish_free(void *value)
 {
 	struct wish *wish = value;
 
+	if (!wish)
+		return;
+	free(wish->reference);
 	free(wish->lists);
 	free(wish->failing);
 	free(wish->error);
@@ -107,5 +113,5 @@ static void free_wish(void *value)
 
 void wishes_free(struct strmap *wishes)
 {
-	strmap_free_values(wishes, free_wish);
+	strmap_free_values(wishes, wish_free);
 }

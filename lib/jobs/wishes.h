@@ -1,24 +1,48 @@
 /*
- * What ducc-convert has noted in a store about the images on its lists (ducc-store(5)): the list
- * that wants each image, and since when and why it fails.
+ * What is known about wanted images: the lists that want each one, and since when and why it fails.
+ *
+ * ducc-convert notes it in a store (ducc-store(5)).  For those who have none, repositories contain
+ * the failures (.metadata/.failing, see ducc-repository(5)).  Several publishers may have their own
+ * lists and stores: each changes only what it knows.
  */
 #ifndef DUCC_WISHES_H
 #define DUCC_WISHES_H
 
 #include "base/strmap.h"
+#include "jobs/session.h"
+#include "repo/transaction.h"
+
+#define WISHES_LIMIT ((size_t)1 << 28) /* bytes of a file of them */
 
 /* What is known of a name; a string is NULL if there is nothing to say. */
 struct wish {
+	char *reference;
 	char *lists;   /* the lists that name the image */
 	char *failing; /* the time since when, in the format of clock.h */
 	char *error;
 };
 
 /*
- * Reads what concerns the repository into a map from REGISTRY/REPOSITORY:TAG to struct wish.
- * Whatever cannot be read is left out.
+ * Reads what a store knows about the repository into a map from REGISTRY/REPOSITORY:TAG to struct
+ * wish.  Whatever cannot be read is left out.
  */
 void wishes_read(struct strmap *wishes, const char *store, const char *repository);
 void wishes_free(struct strmap *wishes);
+void wish_free(void *wish);
+
+/* Adds the wishes in a list of records, which it changes; `repository` NULL: those for any. */
+void wishes_add(struct strmap *wishes, char *records, const char *repository);
+
+/* Adds the published failures of images of which nothing is known so far. */
+int wishes_read_published(struct strmap *wishes, const struct repository *repository,
+			  ducc_error **err);
+
+/*
+ * Publishes the failures that the session's file of wishes contains, without secrets, in a
+ * transaction that also changes something else.  Images for which done() returns true, because they
+ * are published or no longer wanted, do not fail.
+ */
+int wishes_publish(ducc_session *session, struct transaction *transaction,
+		   bool (*done)(void *ctx, const char *name), void *ctx, ducc_error **err);
 
 #endif

@@ -324,6 +324,20 @@ static int get_any_token(const struct auth *auth, const struct token_server *ser
 	return result;
 }
 
+#define AS_USER "as user "
+#define FROM " (credentials from "
+#define END "): "
+
+char *auth_hide_user(const char *error)
+{
+	const char *user = strstr(error, AS_USER), *from = user ? strstr(user, FROM) : NULL;
+	const char *end = from ? strstr(from, END) : NULL;
+
+	if (!user)
+		return xstrdup(error);
+	return format("%.*s%s", (int)(user - error), error, end ? end + strlen(END) : "(hidden)");
+}
+
 /* Adds to an error who was denied access, but no secret; returns -1. */
 static int explain(const struct auth *auth, ducc_error **err)
 {
@@ -340,7 +354,7 @@ static int explain(const struct auth *auth, ducc_error **err)
 				  "files are read)",
 				  registry, registry);
 	if (credentials->user)
-		return error_wrap(err, "as user %s (credentials from %s)", credentials->user,
+		return error_wrap(err, AS_USER "%s" FROM "%s)", credentials->user,
 				  credentials->origin);
 	return error_wrap(err, "with the token from %s", credentials->origin);
 }

@@ -47,6 +47,9 @@ bool auth_may_ask(struct auth *auth);
 /* Adds to the error of a refused request whose credentials were used, if any; returns -1. */
 int auth_explain(struct auth *auth, ducc_error **err);
 
+/* The text of an error without the user that this names; the caller frees it. */
+char *auth_hide_user(const char *error);
+
 /*
  * Responds to a 401: gets a token, or prepares Basic credentials.  `generation` is
  * that of the refused header: if another thread has responded since, nothing is
