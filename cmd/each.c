@@ -12,7 +12,7 @@ struct loop {
 
 	/* Threads that work on images, if several are worked on at once. */
 	pthread_mutex_t mutex;
-	pthread_cond_t changed;
+	pthread_cond_t offered, taken; /* a record; offered also: the end */
 	pthread_t *threads;
 	unsigned n, busy;
 	ducc_record *next; /* for the first thread that is free, or NULL */
@@ -43,7 +43,7 @@ static void *work_thread(void *data)
 		if (record) {
 			loop->next = NULL;
 			loop->busy++;
-			pthread_cond_broadcast(&loop->changed);
+			pthread_cond_signal(&loop->taken);
 			pthread_mutex_unlock(&loop->mutex);
 			work_on(loop, record);
 			pthread_mutex_lock(&loop->mutex);
@@ -51,7 +51,7 @@ static void *work_thread(void *data)
 		} else if (loop->end) {
 			break;
 		} else {
-			pthread_cond_wait(&loop->changed, &loop->mutex);
+			pthread_cond_wait(&loop->offered, &loop->mutex);
 		}
 	}
 	pthread_mutex_unlock(&loop->mutex);
@@ -63,14 +63,14 @@ static void hand_over(struct loop *loop, ducc_record *record)
 {
 	pthread_mutex_lock(&loop->mutex);
 	while (loop->next)
-		pthread_cond_wait(&loop->changed, &loop->mutex);
+		pthread_cond_wait(&loop->taken, &loop->mutex);
 	if (loop->busy == loop->n && loop->n < loop->tool->at_once &&
 	    !pthread_create(&loop->threads[loop->n], NULL, work_thread, loop))
 		loop->n++;
 	if (loop->n) {
 		loop->next = record;
 		record = NULL;
-		pthread_cond_broadcast(&loop->changed);
+		pthread_cond_signal(&loop->offered);
 	}
 	pthread_mutex_unlock(&loop->mutex);
 	if (record)
@@ -81,7 +81,7 @@ static void join_threads(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->mutex);
 	loop->end = true;
-	pthread_cond_broadcast(&loop->changed);
+	pthread_cond_broadcast(&loop->offered);
 	pthread_mutex_unlock(&loop->mutex);
 	for (unsigned i = 0; i < loop->n; i++)
 		pthread_join(loop->threads[i], NULL);
@@ -122,7 +122,8 @@ int tool_each(struct tool *tool, char **operands, int n, tool_work *work)
 		.session = tool_session(tool),
 		.work = work,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
+		.offered = PTHREAD_COND_INITIALIZER,
+		.taken = PTHREAD_COND_INITIALIZER,
 		.threads = tool_allocated(calloc(tool->at_once + 1, sizeof(*loop.threads))),
 	};
 	struct input *input = tool_input(tool, operands, n);

@@ -1,13 +1,21 @@
 /* A gate for threads: see gate.h. */
 #include "base/gate.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 
-/* Each thread takes a number, and enters when it is the next one and there is room. */
+/* A thread that waits; woken alone, as others would only go back to sleep. */
+struct waiter {
+	pthread_cond_t admitted;
+	bool inside;
+	unsigned limit;
+	struct waiter *next;
+};
+
 struct queue {
-	size_t taken, next;
+	struct waiter *first, **last;
 	unsigned inside;
 };
 
@@ -15,13 +23,11 @@ void gate_init(struct gate *gate)
 {
 	*gate = (struct gate){.queues = {.values = NULL}};
 	pthread_mutex_init(&gate->mutex, NULL);
-	pthread_cond_init(&gate->changed, NULL);
 }
 
 void gate_destroy(struct gate *gate)
 {
 	strmap_free_values(&gate->queues, free);
-	pthread_cond_destroy(&gate->changed);
 	pthread_mutex_destroy(&gate->mutex);
 }
 
@@ -32,30 +38,48 @@ static struct queue *queue_of(struct gate *gate, const char *key)
 	if (queue)
 		return queue;
 	queue = xcalloc(1, sizeof(*queue));
+	queue->last = &queue->first;
 	strmap_put(&gate->queues, key, queue);
 	return queue;
 }
 
+/* Lets in those at the head of the queue for whom there is room. */
+static void admit(struct queue *queue)
+{
+	while (queue->first && queue->inside < queue->first->limit) {
+		struct waiter *waiter = queue->first;
+
+		queue->first = waiter->next;
+		if (!queue->first)
+			queue->last = &queue->first;
+		queue->inside++;
+		waiter->inside = true;
+		pthread_cond_signal(&waiter->admitted);
+	}
+}
+
 void gate_enter(struct gate *gate, const char *key, unsigned limit)
 {
+	struct waiter waiter = {.admitted = PTHREAD_COND_INITIALIZER, .limit = limit};
 	struct queue *queue;
-	size_t number;
 
 	pthread_mutex_lock(&gate->mutex);
 	queue = queue_of(gate, key);
-	number = queue->taken++;
-	while (number != queue->next || queue->inside >= limit)
-		pthread_cond_wait(&gate->changed, &gate->mutex);
-	queue->next++;
-	queue->inside++;
-	pthread_cond_broadcast(&gate->changed);
+	*queue->last = &waiter;
+	queue->last = &waiter.next;
+	admit(queue);
+	while (!waiter.inside)
+		pthread_cond_wait(&waiter.admitted, &gate->mutex);
 	pthread_mutex_unlock(&gate->mutex);
 }
 
 void gate_leave(struct gate *gate, const char *key)
 {
+	struct queue *queue;
+
 	pthread_mutex_lock(&gate->mutex);
-	queue_of(gate, key)->inside--;
-	pthread_cond_broadcast(&gate->changed);
+	queue = queue_of(gate, key);
+	queue->inside--;
+	admit(queue);
 	pthread_mutex_unlock(&gate->mutex);
 }

@@ -11,7 +11,6 @@
 
 struct gate {
 	pthread_mutex_t mutex;
-	pthread_cond_t changed;
 	struct strmap queues; /* struct queue, by key */
 };
 
