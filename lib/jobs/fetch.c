@@ -132,13 +132,16 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
 	struct progress unreported = {.context = NULL};
+	const struct digest *digest = &descriptor->digest;
 	AUTO_FREE char *config = NULL;
 	size_t len;
-	int found = store_look_up(&fetch->store, &descriptor->digest, &config, &len, err);
+	int found = store_look_up(&fetch->store, digest, &config, &len, err);
 
-	if (found < 0 || (!found && fetch_blob(fetch, descriptor, &unreported, err) < 0))
-		return error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex);
-	return stored_image_read_config(&fetch->image, &fetch->store, err);
+	if (found < 0 ||
+	    (!found && (fetch_blob(fetch, descriptor, &unreported, err) < 0 ||
+			store_read_blob(&fetch->store, digest, &config, &len, err) < 0)))
+		return error_wrap(err, "config " PRI_DIGEST, digest->hex);
+	return stored_image_take_config(&fetch->image, STEAL(config), len, err);
 }
 
 /* True if the repository has the layer, and it need not be published again. */
@@ -203,6 +206,15 @@ static int note_name(struct fetch *fetch, ducc_error **err)
 	return fetched_add(&fetch->store, &fetch->resolution.document.digest, reference, err);
 }
 
+static int write_document(struct store *store, const struct document *document, ducc_error **err)
+{
+	struct digest digest;
+
+	return document->stored
+		       ? 0
+		       : store_write_blob(store, document->data, document->len, &digest, err);
+}
+
 /* Writes the documents and lists the image in index.json; its blobs are in the store. */
 static int list_image(struct fetch *fetch, ducc_error **err)
 {
@@ -216,10 +228,10 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	for (size_t i = 0; i < fetch->resolution.n_indexes; i++) {
 		const struct document *index = &fetch->resolution.indexes[i];
 
-		if (store_write_blob(store, index->data, index->len, &digest, err) < 0)
+		if (write_document(store, index, err) < 0)
 			return -1;
 	}
-	if (store_write_blob(store, manifest->data, manifest->len, &digest, err) < 0)
+	if (write_document(store, manifest, err) < 0)
 		return -1;
 	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
 		return -1;

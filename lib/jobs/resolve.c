@@ -49,8 +49,11 @@ static int ask_source(struct resolution *resolution, const struct digest *digest
 static int read_stored(const struct resolution *resolution, const struct digest *digest,
 		       struct document *document, ducc_error **err)
 {
+	int found = store_look_up(resolution->store, digest, &document->data, &document->len, err);
+
 	document->digest = *digest;
-	return store_look_up(resolution->store, digest, &document->data, &document->len, err);
+	document->stored = found > 0;
+	return found;
 }
 
 /* Gets a manifest or index by a digest from the source: from the store, if it has the blob. */

@@ -17,6 +17,7 @@ struct document {
 	char *data;
 	size_t len;
 	struct digest digest;
+	bool stored; /* it was read from the store */
 };
 
 /* Begins as {.source, .store}; store->fd is -1 if there is no store. */

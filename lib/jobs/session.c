@@ -158,9 +158,16 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 				.index = session->index,
 				.context = &session->context,
 				.keep = session->dry_run};
-	if (!create || session->dry_run)
-		return store_open_existing(store, session->store_path, err);
-	return store_open(store, session->store_path, err) < 0 ? -1 : 1;
+	if (!create || session->dry_run || atomic_load(&session->store_made)) {
+		int found = store_open_existing(store, session->store_path, err);
+
+		if (found || !create || session->dry_run)
+			return found;
+	}
+	if (store_open(store, session->store_path, err) < 0)
+		return -1;
+	atomic_store(&session->store_made, true);
+	return 1;
 }
 
 int session_need_store(ducc_session *session, struct store *store, ducc_error **err)

@@ -6,6 +6,7 @@
 #define DUCC_SESSION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/context.h"
 #include "base/error.h"
@@ -32,6 +33,7 @@ struct ducc_session {
 	struct network *network;
 	struct store_index *index;
 	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */
+	atomic_bool store_made; /* the store has all its files and directories */
 	bool swept;             /* the store's tmp/ has been swept */
 	bool confined;
 	int input; /* a copy of an archive on standard input, or -1 */
@@ -46,7 +48,7 @@ int options_take(void *to, size_t size, const void *from, ducc_error **err);
 
 /*
  * Opens the store of the session: returns 1, 0 if it does not exist, or -1.  With `create`,
- * creates it, except in a dry run.  Damaged files are reported, and removed, except in a dry run.
+ * creates it or what it lacks, the first time and except in a dry run.  Damaged files are reported, and removed, except in a dry run.
  */
 int session_open_store(ducc_session *session, struct store *store, bool create, ducc_error **err);
 /* The same for a store that must exist: returns 0, or -1. */

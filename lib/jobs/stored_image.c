@@ -19,8 +19,14 @@ static int parse_config(struct stored_image *image, ducc_error **err)
 			    err);
 }
 
-int stored_image_read_config(struct stored_image *image, const struct store *store,
-			     ducc_error **err)
+int stored_image_take_config(struct stored_image *image, char *config, size_t len, ducc_error **err)
+{
+	image->config_json = config;
+	image->config_len = len;
+	return parse_config(image, err);
+}
+
+static int read_config(struct stored_image *image, const struct store *store, ducc_error **err)
 {
 	const struct digest *digest = &image->manifest.config.digest;
 
@@ -37,7 +43,7 @@ int stored_image_read(struct stored_image *image, const struct store *store,
 		return error_wrap(err, "manifest " PRI_DIGEST, digest->hex);
 	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
 		return -1;
-	return stored_image_read_config(image, store, err);
+	return read_config(image, store, err);
 }
 
 int stored_image_read_published(struct stored_image *image, int root, const char *label,

@@ -24,8 +24,8 @@ struct stored_image {
 int stored_image_read(struct stored_image *image, const struct store *store,
 		      const struct digest *digest, ducc_error **err);
 
-/* The same if the manifest is already in image->manifest: reads only the config. */
-int stored_image_read_config(struct stored_image *image, const struct store *store,
+/* Takes over a config, whose digest is right, for the manifest that is in image->manifest. */
+int stored_image_take_config(struct stored_image *image, char *config, size_t len,
 			     ducc_error **err);
 
 /* Reads the image published under `label` in the repository whose root directory is `root`. */

@@ -37,6 +37,7 @@ struct transfer {
 	const struct http_request *request;
 	struct http_response *response;
 	const char *url;   /* of the request, or of its redirect */
+	bool ours;         /* the origin is that of the request: not one redirected to */
 	bool begun;        /* the body has begun */
 	bool enough;       /* the rest of the body is not needed */
 	ducc_error *error; /* from the sink */
@@ -378,7 +379,6 @@ static int set_tls(struct transfer *transfer, ducc_error **err)
 	struct http *http = transfer->http;
 	CURL *curl = http->curl;
 	AUTO_FREE char *authority = url_authority(transfer->url);
-	bool ours = url_same_origin(transfer->url, transfer->request->url);
 	struct curl_blob blob = {.flags = CURL_BLOB_NOCOPY};
 
 	if (authority && (!http->host || strcmp(http->host, authority) != 0)) {
@@ -402,7 +402,7 @@ static int set_tls(struct transfer *transfer, ducc_error **err)
 		curl_easy_setopt(curl, CURLOPT_SSLCERT, http->tls.certificate);
 		curl_easy_setopt(curl, CURLOPT_SSLKEY, http->tls.key);
 	}
-	if (transfer->request->insecure && ours) {
+	if (transfer->request->insecure && transfer->ours) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
@@ -479,15 +479,16 @@ static struct curl_slist *add_header(struct curl_slist *headers, const char *nam
 	return xalloc(curl_slist_append(headers, line));
 }
 
-static struct curl_slist *make_headers(const struct http_request *request, const char *url)
+static struct curl_slist *make_headers(const struct transfer *transfer)
 {
+	const struct http_request *request = transfer->request;
 	struct curl_slist *headers = NULL;
 
 	headers = add_header(headers, "Accept", request->accept);
 	headers = add_header(headers, "Content-Type", request->content_type);
 	headers = add_header(headers, "Content-Range", request->content_range);
 	/* Another origin does not receive the credentials. */
-	if (url_same_origin(url, request->url))
+	if (transfer->ours)
 		headers = add_header(headers, "Authorization", request->authorization);
 	/* Suppresses libcurl's default Content-Type and `Expect: 100-continue`. */
 	if (!request->content_type)
@@ -561,7 +562,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	curl_easy_reset(curl); /* keeps the connections */
 	if (set_tls(transfer, err) < 0)
 		return -1;
-	headers = make_headers(transfer->request, transfer->url);
+	headers = make_headers(transfer);
 	set_options(curl, transfer->request, headers, transfer);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
@@ -620,14 +621,17 @@ int http_perform(struct http *http, const struct http_request *request,
 	transient = transient ? transient : &unused;
 	*transient = false;
 	for (int hops = 0; hops <= MAX_REDIRECTS; hops++) {
-		struct transfer transfer = {
-			.http = http, .request = request, .response = response, .url = url};
+		struct transfer transfer = {.http = http,
+					    .request = request,
+					    .response = response,
+					    .url = url,
+					    .ours = !hops || url_same_origin(url, request->url)};
 
 		if (perform_once(&transfer, transient, err) < 0)
 			return -1;
 		if (!is_redirect(request, response)) {
 			/* Our credentials do not answer a challenge from another origin. */
-			if (!url_same_origin(url, request->url))
+			if (!transfer.ours)
 				free(STEAL(response->challenge));
 			return 0;
 		}

@@ -12,6 +12,7 @@
 #include "base/context.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/strmap.h"
 #include "format/image.h"
 #include "store/staged.h"
 
@@ -38,12 +39,104 @@ cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error
 	return STEAL(index);
 }
 
+/* The entries of one name, for different platforms. */
+struct named {
+	cJSON **entries;
+	size_t n, capacity;
+};
+
+/* A list of images as JSON, and its entries by name. */
+struct list {
+	cJSON *json, *manifests;
+	struct strmap names; /* struct named */
+};
+
+static void named_free(void *value)
+{
+	struct named *named = value;
+
+	free(named->entries);
+	free(named);
+}
+
+static void list_free(struct list *list)
+{
+	strmap_free_values(&list->names, named_free);
+	cJSON_Delete(list->json);
+	*list = (struct list){.json = NULL};
+}
+
+#define AUTO_LIST CLEANUP(list_free) struct list
+
+static void name_entry(struct list *list, cJSON *entry)
+{
+	const char *name = json_annotation(entry, ANNOTATION_NAME);
+	struct named *named;
+
+	if (!name)
+		return;
+	named = strmap_get(&list->names, name);
+	if (!named) {
+		named = xcalloc(1, sizeof(*named));
+		strmap_put(&list->names, name, named);
+	}
+	GROW(named->entries, named->n, named->capacity);
+	named->entries[named->n++] = entry;
+}
+
+/* Takes over the JSON, of which `manifests` is a part. */
+static void list_take(struct list *list, cJSON *json, cJSON *manifests)
+{
+	cJSON *entry;
+
+	*list = (struct list){.json = json, .manifests = manifests};
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		name_entry(list, entry);
+	}
+}
+
+static bool list_has(const struct list *list, const cJSON *entry, const char *name)
+{
+	const struct named *named = strmap_get(&list->names, name);
+
+	for (size_t i = 0; named && i < named->n; i++)
+		if (cJSON_Compare(named->entries[i], entry, true))
+			return true;
+	return false;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Adds the entry, which it takes over, in the place of those of the same name and platform. */
+static void list_put(struct list *list, cJSON *entry, const char *name)
+{
+	struct named *named = strmap_get(&list->names, name);
+	AUTO_FREE char *platform = platform_of_descriptor(entry);
+
+	for (size_t i = 0; named && i < named->n;) {
+		AUTO_FREE char *other = platform_of_descriptor(named->entries[i]);
+
+		if (!same(other, platform)) {
+			i++;
+			continue;
+		}
+		cJSON_Delete(cJSON_DetachItemViaPointer(list->manifests, named->entries[i]));
+		named->entries[i] = named->entries[--named->n];
+	}
+	json_append(list->manifests, entry);
+	name_entry(list, entry);
+}
+
 struct store_index {
-	pthread_mutex_t mutex; /* the lock of the store protects it too, but nobody sees that */
+	pthread_mutex_t mutex;
+	struct list list; /* of the file with these attributes; json NULL: none */
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
-	cJSON *json;
 };
 
 struct store_index *store_index_new(void)
@@ -58,79 +151,35 @@ void store_index_free(struct store_index *index)
 {
 	if (!index)
 		return;
-	cJSON_Delete(index->json);
+	list_free(&index->list);
 	pthread_mutex_destroy(&index->mutex);
 	free(index);
 }
 
-static int stat_index(const struct store *store, struct stat *st)
+/* True if the file is still the one that the cache has. */
+static bool is_current(const struct store_index *index, const struct store *store)
 {
-	AUTO_CLOSE int fd = path_open(store->fd, "index.json", O_PATH, 0);
-
-	return fd < 0 ? -1 : fstat(fd, st);
-}
-
-/* Takes the cached index.json, if the file has not changed since. */
-static cJSON *recall_index(const struct store *store, cJSON **manifests)
-{
-	struct store_index *index = store->index;
-	AUTO_JSON *json = NULL;
-	bool current = false;
 	struct stat st;
 
-	if (!index)
-		return NULL;
-	pthread_mutex_lock(&index->mutex);
-	json = STEAL(index->json);
-	current = json && !stat_index(store, &st) && st.st_ino == index->ino &&
-		  st.st_dev == index->dev && st.st_mtim.tv_sec == index->mtime.tv_sec &&
-		  st.st_mtim.tv_nsec == index->mtime.tv_nsec;
-	pthread_mutex_unlock(&index->mutex);
-	if (!current)
-		return NULL;
-	*manifests = json_member(json, "manifests");
-	return STEAL(json);
+	return index->list.json && !fstatat(store->fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_ino == index->ino && st.st_dev == index->dev &&
+	       st.st_mtim.tv_sec == index->mtime.tv_sec &&
+	       st.st_mtim.tv_nsec == index->mtime.tv_nsec;
 }
 
-static void remember_index(const struct store *store, cJSON **json)
+/* Has the cache forget its list, or keep the one that the file now has. */
+static void keep_list(struct store_index *index, const struct store *store, struct list *list)
 {
-	struct store_index *index = store->index;
 	struct stat st;
 
-	if (!index || stat_index(store, &st) < 0)
+	list_free(&index->list);
+	if (fstatat(store->fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	pthread_mutex_lock(&index->mutex);
+	index->list = *list;
+	*list = (struct list){.json = NULL};
 	index->dev = st.st_dev;
 	index->ino = st.st_ino;
 	index->mtime = st.st_mtim;
-	index->json = STEAL(*json);
-	pthread_mutex_unlock(&index->mutex);
-}
-
-static bool same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-/* Removes the entries that `entry` replaces; true if it is already present. */
-static bool make_room(cJSON *manifests, const cJSON *entry, const char *name)
-{
-	AUTO_FREE char *platform = platform_of_descriptor(entry);
-	cJSON *next;
-
-	for (cJSON *other = manifests->child; other; other = next) {
-		AUTO_FREE char *other_platform = NULL;
-
-		next = other->next;
-		if (!same(json_annotation(other, ANNOTATION_NAME), name))
-			continue;
-		if (cJSON_Compare(other, entry, true))
-			return true;
-		other_platform = platform_of_descriptor(other);
-		if (same(other_platform, platform))
-			cJSON_Delete(cJSON_DetachItemViaPointer(manifests, other));
-	}
-	return false;
 }
 
 static int write_index(const struct store *store, const cJSON *index, ducc_error **err)
@@ -151,25 +200,23 @@ static void set_name(cJSON *entry, const char *name)
 	json_set_string(annotations, ANNOTATION_NAME, name);
 }
 
-/* An index of what the store has: the newest image for each name and platform. */
-static cJSON *recover_index(const struct store *store, cJSON **manifests)
+/* A list of what the store has: the newest image for each name and platform. */
+static void recover_list(const struct store *store, struct list *list)
 {
 	AUTO_RECOVERY recovery = {NULL};
-	cJSON *index = json_object();
+	cJSON *json = json_object(), *manifests = json_array();
 
-	json_set_size(index, "schemaVersion", 2);
-	*manifests = json_array();
-	json_set(index, "manifests", *manifests);
+	json_set_size(json, "schemaVersion", 2);
+	json_set(json, "manifests", manifests);
+	list_take(list, json, manifests);
 	if (!store->keep)
 		index_recover(store, &recovery);
 	for (size_t i = 0; i < recovery.n; i++) {
-		cJSON *entry = recovery.images[i].entry;
+		cJSON *entry = json_copy(recovery.images[i].entry);
 
 		set_name(entry, recovery.images[i].name);
-		if (!make_room(*manifests, entry, recovery.images[i].name))
-			json_append(*manifests, json_copy(entry));
+		list_put(list, entry, recovery.images[i].name);
 	}
-	return index;
 }
 
 /* True if the index can be recovered; if it is not that of our store, only if there is none. */
@@ -182,29 +229,24 @@ static bool is_recoverable(const struct store *store, const ducc_error *error)
 }
 
 /* Reads index.json under the lock of the store; recovers it if it is missing or damaged. */
-static cJSON *lock_index(const struct store *store, cJSON **manifests, ducc_error **err)
+static int read_list(const struct store *store, struct list *list, ducc_error **err)
 {
 	ducc_error *error = NULL;
-	cJSON *index = recall_index(store, manifests);
+	cJSON *manifests, *json = store_index_read(store, &manifests, &error);
 
-	if (!index)
-		index = store_index_read(store, manifests, &error);
-	if (index)
-		return index;
-	if (!is_recoverable(store, error)) {
-		error_give(err, error);
-		return NULL;
+	if (json) {
+		list_take(list, json, manifests);
+		return 0;
 	}
-	index = recover_index(store, manifests);
-	if (store->context && ((*manifests)->child || ducc_error_kind(error) != DUCC_NOT_FOUND))
+	if (!is_recoverable(store, error))
+		return error_give(err, error);
+	recover_list(store, list);
+	if (store->context && (list->manifests->child || ducc_error_kind(error) != DUCC_NOT_FOUND))
 		context_notice(store->context, DUCC_WARNING,
 			       "store %s: %s: recovered with %d images", store->path,
-			       ducc_error_message(error), cJSON_GetArraySize(*manifests));
+			       ducc_error_message(error), cJSON_GetArraySize(list->manifests));
 	ducc_error_free(error);
-	if (write_index(store, index, err) == 0)
-		return index;
-	cJSON_Delete(index);
-	return NULL;
+	return write_index(store, list->json, err);
 }
 
 /* The same for a reader who has not locked the store, and does not always need to. */
@@ -212,6 +254,7 @@ static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error
 {
 	ducc_error *error = NULL;
 	cJSON *index = store_index_read(store, manifests, &error);
+	AUTO_LIST list = {.json = NULL};
 
 	if (!index && !store->keep && is_recoverable(store, error)) {
 		AUTO_CLOSE int lock = store_lock(store);
@@ -219,8 +262,9 @@ static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error
 		ducc_error_free(STEAL(error));
 		if (lock < 0)
 			error_errno(&error, errno, "lock");
-		else
-			index = lock_index(store, manifests, &error);
+		else if (!read_list(store, &list, &error))
+			index = STEAL(list.json);
+		*manifests = list.manifests;
 	}
 	if (!index) {
 		error_give(err, error);
@@ -229,25 +273,45 @@ static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error
 	return index;
 }
 
-int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
+/* Adds the entry, which it takes over, under the lock of the store. */
+static int put_entry(struct store *store, struct store_index *index, cJSON *entry, const char *name,
+		     ducc_error **err)
 {
-	AUTO_JSON *index = NULL, *entry = json_copy(descriptor);
-	cJSON *manifests;
+	AUTO_JSON *added = entry;
 	AUTO_CLOSE int lock = store_lock(store);
+	AUTO_LIST list = {.json = NULL};
 
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	index = lock_index(store, &manifests, err);
-	if (!index)
+	if (is_current(index, store)) {
+		list = index->list;
+		index->list = (struct list){.json = NULL};
+	} else if (read_list(store, &list, err) < 0) {
 		return error_wrap(err, "store %s", store->path);
-	set_name(entry, name);
-	if (!make_room(manifests, entry, name)) {
-		json_append(manifests, STEAL(entry));
-		if (write_index(store, index, err) < 0)
+	}
+	if (!list_has(&list, entry, name)) {
+		list_put(&list, STEAL(added), name);
+		if (write_index(store, list.json, err) < 0)
 			return -1;
 	}
-	remember_index(store, &index);
+	keep_list(index, store, &list);
 	return 0;
+}
+
+int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
+{
+	struct store_index *own = store->index ? NULL : store_index_new();
+	struct store_index *index = own ? own : store->index;
+	AUTO_JSON *entry = json_copy(descriptor);
+	int result = 0;
+
+	set_name(entry, name);
+	pthread_mutex_lock(&index->mutex);
+	if (!is_current(index, store) || !list_has(&index->list, entry, name))
+		result = put_entry(store, index, STEAL(entry), name, err);
+	pthread_mutex_unlock(&index->mutex);
+	store_index_free(own);
+	return result;
 }
 
 bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
@@ -324,21 +388,20 @@ int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry
 		 ducc_error **err)
 {
 	AUTO_CLOSE int lock = store_lock(store);
-	AUTO_JSON *index = NULL;
-	cJSON *manifests, *next;
+	AUTO_LIST list = {.json = NULL};
 	bool changed = false;
+	cJSON *next;
 
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
-	index = lock_index(store, &manifests, err);
-	if (!index)
+	if (read_list(store, &list, err) < 0)
 		return error_wrap(err, "store %s", store->path);
-	for (cJSON *entry = manifests->child; entry; entry = next) {
+	for (cJSON *entry = list.manifests->child; entry; entry = next) {
 		next = entry->next;
 		if (keep(ctx, entry))
 			continue;
-		cJSON_Delete(cJSON_DetachItemViaPointer(manifests, entry));
+		cJSON_Delete(cJSON_DetachItemViaPointer(list.manifests, entry));
 		changed = true;
 	}
-	return changed ? write_index(store, index, err) : 0;
+	return changed ? write_index(store, list.json, err) : 0;
 }

@@ -11,7 +11,8 @@
 
 /*
  * A cache of index.json as last read or written, so that a session with many images does not
- * read it again for each.  Used under the lock of the store.  Release with store_index_free().
+ * read it again for each, nor lock the store for those that are listed.  Threads may share it.
+ * Release with store_index_free().
  */
 struct store_index *store_index_new(void);
 void store_index_free(struct store_index *index);
