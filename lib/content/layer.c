@@ -307,7 +307,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 	file->data = tarball_offset(reader->tarball);
 	hasher_reset(reader->content);
 	while ((result = tar_reader_data(reader->tar, &data, &len, err)) > 0) {
-		hasher_update(reader->content, data, len);
+		layer_stream_hash(&reader->stream, reader->content, data, len);
 		if (tarball_data(reader->tarball, data, len, err) < 0 ||
 		    charge_bytes(reader, err) < 0)
 			return -1;

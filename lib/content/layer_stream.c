@@ -47,6 +47,14 @@ static int hash_piece(void *ctx, const void **data, size_t *len, ducc_error **er
 	return result;
 }
 
+/* Hashes the current piece up to there. */
+static void hash_up_to(struct layer_stream *stream, const char *to)
+{
+	if (stream->unhashed < to)
+		hasher_update(stream->hasher, stream->unhashed, (size_t)(to - stream->unhashed));
+	stream->unhashed = to;
+}
+
 int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
 		      int (*progress)(void *ctx, uint64_t done, ducc_error **err), void *ctx,
 		      ducc_error **err)
@@ -62,8 +70,32 @@ int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
 
 int layer_stream_next(struct layer_stream *stream, const void **data, size_t *len, ducc_error **err)
 {
-	detach(stream, &stream->hash);
-	return stage_next(&stream->hash, data, len, err);
+	int result;
+
+	if (!hasher_is_paired(stream->hasher)) {
+		detach(stream, &stream->hash);
+		return stage_next(&stream->hash, data, len, err);
+	}
+	hash_up_to(stream, stream->end);
+	detach(stream, &stream->inflate);
+	result = stage_next(&stream->inflate, data, len, err);
+	stream->unhashed = result > 0 ? *data : NULL;
+	stream->end = result > 0 ? stream->unhashed + *len : NULL;
+	return result;
+}
+
+void layer_stream_hash(struct layer_stream *stream, struct hasher *content, const void *data,
+		       size_t len)
+{
+	const char *from = data;
+
+	if (from < stream->unhashed || from >= stream->end) {
+		hasher_update(content, data, len);
+		return;
+	}
+	hash_up_to(stream, from);
+	hasher_update_both(stream->hasher, content, data, len);
+	stream->unhashed = from + len;
 }
 
 void layer_stream_end(struct layer_stream *stream)

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 
 struct hasher {
-	EVP_MD_CTX *context;
+	struct sha256 sha256;
+	EVP_MD_CTX *context; /* instead, without the instructions for it; or NULL */
 };
 
 static void check(int result)
@@ -23,6 +24,10 @@ struct hasher *hasher_new(void)
 {
 	struct hasher *hasher = xcalloc(1, sizeof(*hasher));
 
+	if (sha256_is_available()) {
+		sha256_begin(&hasher->sha256);
+		return hasher;
+	}
 	hasher->context = xalloc(EVP_MD_CTX_new());
 	check(EVP_DigestInit_ex(hasher->context, EVP_sha256(), NULL));
 	return hasher;
@@ -30,18 +35,41 @@ struct hasher *hasher_new(void)
 
 void hasher_reset(struct hasher *hasher)
 {
-	/* Reuses the algorithm without another lookup. */
-	check(EVP_DigestInit_ex(hasher->context, NULL, NULL));
+	if (hasher->context) /* reuses the algorithm without another lookup */
+		check(EVP_DigestInit_ex(hasher->context, NULL, NULL));
+	else
+		sha256_begin(&hasher->sha256);
 }
 
 void hasher_update(struct hasher *hasher, const void *data, size_t len)
 {
-	check(EVP_DigestUpdate(hasher->context, data, len));
+	if (hasher->context)
+		check(EVP_DigestUpdate(hasher->context, data, len));
+	else
+		sha256_add(&hasher->sha256, data, len);
+}
+
+void hasher_update_both(struct hasher *one, struct hasher *other, const void *data, size_t len)
+{
+	if (!one->context) {
+		sha256_add_both(&one->sha256, &other->sha256, data, len);
+		return;
+	}
+	hasher_update(one, data, len);
+	hasher_update(other, data, len);
+}
+
+bool hasher_is_paired(const struct hasher *hasher)
+{
+	return !hasher->context;
 }
 
 void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE])
 {
-	check(EVP_DigestFinal_ex(hasher->context, sha256, NULL));
+	if (hasher->context)
+		check(EVP_DigestFinal_ex(hasher->context, sha256, NULL));
+	else
+		sha256_end(&hasher->sha256, sha256);
 }
 
 struct digest hasher_digest(struct hasher *hasher)

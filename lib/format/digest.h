@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_SIZE 32
+#include "base/sha256.h"
+
 #define DIGEST_HEX_LEN 64
 
 /* The hex digits, NUL-terminated; used as file names.  Comparable with strcmp(3). */
@@ -44,6 +45,10 @@ struct hasher;
 struct hasher *hasher_new(void);
 void hasher_reset(struct hasher *hasher);
 void hasher_update(struct hasher *hasher, const void *data, size_t len);
+/* Adds the same data to two hashers. */
+void hasher_update_both(struct hasher *one, struct hasher *other, const void *data, size_t len);
+/* True if that takes as long as hasher_update() of one of them, see sha256.h. */
+bool hasher_is_paired(const struct hasher *hasher);
 /* The digest of the input since the last reset; reset the hasher before reuse. */
 void hasher_final(struct hasher *hasher, uint8_t sha256[SHA256_SIZE]);
 struct digest hasher_digest(struct hasher *hasher);
