@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "base/mem.h"
 #include "base/path.h"
@@ -48,86 +47,6 @@ static int fail(struct extraction *x, const struct node *node, ducc_error **err)
 	return error_errno(err, code, "%s", x->path.len ? x->path.data : "/");
 }
 
-/* --- metadata --------------------------------------------------------- */
-
-static bool not_permitted(int code)
-{
-	return code == EPERM || code == EACCES || code == ENOTSUP;
-}
-
-static int set_xattrs(struct extract_report *report, const struct file *file, int fd,
-		      const char *proc_path)
-{
-	for (size_t i = 0; i < file->n_xattrs; i++) {
-		const struct xattr *xattr = &file->xattrs[i];
-		int result =
-			fd >= 0 ? fsetxattr(fd, xattr->name, xattr->value, xattr->len, 0)
-				: lsetxattr(proc_path, xattr->name, xattr->value, xattr->len, 0);
-
-		if (result < 0 && !not_permitted(errno))
-			return -1;
-		report->xattrs += result < 0;
-	}
-	return 0;
-}
-
-/* The permitted mode: files lose setuid and setgid bits if their owner could not be set. */
-static mode_t permitted_mode(struct extract_report *report, const struct file *file,
-			     bool owner_failed)
-{
-	mode_t mode = file->mode & 07777;
-
-	if (!owner_failed)
-		return mode;
-	report->owners++;
-	if (S_ISDIR(file->mode) || !(mode & (S_ISUID | S_ISGID)))
-		return mode;
-	report->privileged_modes++;
-	return mode & ~(mode_t)(S_ISUID | S_ISGID);
-}
-
-/* Owner, mode, xattrs and time, in this order: setting one may clear later ones. */
-int set_metadata(int fd, const struct file *file, struct extract_report *report)
-{
-	struct timespec times[2] = {
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-	};
-	bool owner_failed = fchown(fd, file->uid, file->gid) < 0;
-
-	if (owner_failed && !not_permitted(errno))
-		return -1;
-	if (fchmod(fd, permitted_mode(report, file, owner_failed)) < 0 ||
-	    set_xattrs(report, file, fd, NULL) < 0 || futimens(fd, times) < 0)
-		return -1;
-	return 0;
-}
-
-/* The same for files that cannot be opened: symbolic links, devices, FIFOs. */
-static int set_metadata_at(struct extraction *x, const struct file *file, int parent,
-			   const char *name)
-{
-	struct timespec times[2] = {
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
-	};
-	bool owner_failed = fchownat(parent, name, file->uid, file->gid, AT_SYMLINK_NOFOLLOW) < 0;
-	AUTO_FREE char *proc_path = NULL;
-
-	if (owner_failed && !not_permitted(errno))
-		return -1;
-	if (S_ISLNK(file->mode))
-		x->report->owners += owner_failed;
-	else if (fchmodat(parent, name, permitted_mode(x->report, file, owner_failed), 0) < 0)
-		return -1;
-	if (file->n_xattrs) {
-		proc_path = format("/proc/self/fd/%d/%s", parent, name);
-		if (set_xattrs(x->report, file, -1, proc_path) < 0)
-			return -1;
-	}
-	return utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
-}
-
 /* --- one node --------------------------------------------------------- */
 
 static int open_target(struct extraction *x, const struct node *node, const char **name)
@@ -145,16 +64,6 @@ static int create(struct extraction *x, const struct node *node)
 	if (parent < 0)
 		return -1;
 	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-int make_whiteout(int parent, const char *name)
-{
-	static const struct timespec epoch[2];
-
-	/* Any user may create this device. */
-	if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
-		return -1;
-	return utimensat(parent, name, epoch, AT_SYMLINK_NOFOLLOW);
 }
 
 /* Creates anything except a regular file. */
@@ -185,7 +94,7 @@ static int make_special(struct extraction *x, const struct node *node, ducc_erro
 			return 0;
 		}
 	}
-	if (result < 0 || set_metadata_at(x, file, parent, name) < 0)
+	if (result < 0 || set_metadata_at(parent, name, file, x->report) < 0)
 		return fail(x, node, err);
 	return 0;
 }
@@ -600,29 +509,4 @@ int extract(int root, struct tree *tree,
 	buffer_free(&x.path);
 	free(x.wants);
 	return result;
-}
-
-void extract_report_free(struct extract_report *report)
-{
-	for (size_t i = 0; i < report->n_closed; i++)
-		free(report->closed[i].path);
-	free(report->closed);
-	*report = (struct extract_report){.open = false};
-}
-
-static void add_count(struct buffer *text, size_t n, const char *one, const char *many)
-{
-	if (n)
-		buffer_addf(text, "%s%zu %s", text->len ? ", " : "", n, n == 1 ? one : many);
-}
-
-char *extract_report_text(const struct extract_report *report)
-{
-	struct buffer text = {0};
-
-	add_count(&text, report->owners, "owner", "owners");
-	add_count(&text, report->devices, "device", "devices");
-	add_count(&text, report->xattrs, "extended attribute", "extended attributes");
-	add_count(&text, report->privileged_modes, "setuid or setgid bit", "setuid or setgid bits");
-	return text.len ? buffer_steal(&text) : NULL;
 }
