@@ -52,6 +52,7 @@ static enum ducc_error_kind kind_of(int code)
 {
 	switch (code) {
 	case ENOENT:
+	case ENOTDIR:
 		return DUCC_NOT_FOUND;
 	case EACCES:
 	case EPERM:
@@ -88,6 +89,26 @@ void error_reclassify(ducc_error **err, enum ducc_error_kind kind)
 {
 	if (err && *err)
 		(*err)->kind = kind;
+}
+
+bool error_is_failure(const ducc_error *err)
+{
+	switch (ducc_error_kind(err)) {
+	case DUCC_DENIED:
+	case DUCC_NO_SPACE:
+	case DUCC_SYSTEM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int error_pass_failure(ducc_error **err, ducc_error *error)
+{
+	if (error_is_failure(error))
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
 }
 
 void error_prepend(ducc_error **err, const char *fmt, ...)

@@ -45,6 +45,18 @@ void error_classify(ducc_error **err, enum ducc_error_kind kind);
 /* Sets the kind of the error in *err, whatever it was. */
 void error_reclassify(ducc_error **err, enum ducc_error_kind kind);
 
+/*
+ * True if a system call failed for another reason than that a file does not exist: such an error
+ * says nothing about what the file contains.
+ */
+bool error_is_failure(const ducc_error *err);
+
+/*
+ * For an error that was met while something was looked for: passes a failure to *err, and returns
+ * -1; frees any other error, for which it counts as missing, and returns 0.
+ */
+int error_pass_failure(ducc_error **err, ducc_error *error);
+
 /* Transfers an error to *err; frees it if err is NULL or *err is already set. */
 #define error_give(...) MINUS_ONE_AFTER(error_hand_over(__VA_ARGS__))
 void error_hand_over(ducc_error **err, ducc_error *error);

@@ -187,6 +187,11 @@ bool is_absence(int error)
 	return error == ENOENT || error == ENOTDIR;
 }
 
+bool is_wrong_type(int error)
+{
+	return error == EINVAL || error == ELOOP || error == ENXIO;
+}
+
 int path_find(int root, const char *path)
 {
 	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
@@ -208,7 +213,7 @@ int path_read(int root, const char *path, size_t limit, char **data, size_t *len
 {
 	AUTO_CLOSE int fd = path_open_file(root, path);
 
-	if (fd < 0 && errno == EINVAL)
+	if (fd < 0 && is_wrong_type(errno))
 		return error_set(err, "%s: not a regular file", path);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", path);

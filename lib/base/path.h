@@ -58,6 +58,9 @@ int path_mkdirs_named(const char *path, ducc_error **err);
 /* True for the errno value of a path that does not exist. */
 bool is_absence(int error);
 
+/* True for the errno value with which path_open_file() fails for anything but a regular file. */
+bool is_wrong_type(int error);
+
 /* 1 if `path` exists beneath root, whatever its type; 0 if not; -1 with errno set if unknown. */
 int path_find(int root, const char *path);
 

@@ -224,6 +224,7 @@ bool listing_is_old(int fd)
 	static const char without_manifest[] = "# layers=";
 	char start[LISTING_START + sizeof(without_manifest)] = "";
 
+	errno = 0;
 	if (file_read_all(fd, start, sizeof(start) - 1, 0) < 0)
 		return false;
 	if (!strcmp(start + LISTING_START, without_manifest))

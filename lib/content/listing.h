@@ -59,7 +59,7 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
 /* Reads the digest in the second line; false if there is none, or with errno set to other than 0. */
 bool listing_id(int fd, struct digest *id);
 
-/* True if it lacks a digest or a header because it was written by an earlier version. */
+/* True if it lacks a digest or a header because it was written by an earlier version; false as above. */
 bool listing_is_old(int fd);
 
 /* Checks the digest, without parsing the rest. */

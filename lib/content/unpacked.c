@@ -34,23 +34,25 @@ int unpacked_open_listing(const struct store *store, const char *name, ducc_erro
 		return is_named_by(&subject, name)
 			       ? steal_fd(&fd)
 			       : damaged(store, name, fd, "it is that of something else", err);
-	if (errno)
-		return error_errno(err, errno, "%s/%s", store->path, name);
-	if (listing_is_old(fd))
+	if (!errno && listing_is_old(fd))
 		return error_set_kind(err, DUCC_NOT_FOUND,
 				      "%s/%s is of an earlier version (run ducc-unpack first)",
 				      store->path, name);
+	if (errno)
+		return error_errno(err, errno, "%s/%s", store->path, name);
 	return damaged(store, name, fd, "no digest or header at its beginning", err);
 }
 
-/* Discards a listing for an error in it, but not for one of the system. */
+/* Discards a file for an error in it, but not for one of the system. */
 static int blame(const struct store *store, const char *name, int fd, ducc_error *error,
 		 ducc_error **err)
 {
 	const char *why = ducc_error_message(error);
 
-	if (ducc_error_kind(error) != DUCC_CORRUPT)
-		return error_give(err, error);
+	if (ducc_error_kind(error) != DUCC_CORRUPT) {
+		error_give(err, error);
+		return error_wrap(err, "%s/%s", store->path, name);
+	}
 	if (!strncmp(why, LISTING_DAMAGED, strlen(LISTING_DAMAGED)))
 		why += strlen(LISTING_DAMAGED);
 	damaged(store, name, fd, why, err);
@@ -84,15 +86,39 @@ int unpacked_open_tar(const struct store *store, const struct digest *layer, duc
 	return store_open_file(store, name, err);
 }
 
-bool unpacked_has_tar(const struct store *store, const struct digest *layer, int listing)
+/* True if the tar is that of the listing, and has the size in it; false with errno set if unknown. */
+static bool is_whole(int tar, const struct digest *layer, int listing)
 {
-	AUTO_FREE char *name = store_layer_tar_name(layer);
-	AUTO_CLOSE int fd = store_open_file(store, name, NULL);
 	struct listing_head head;
 	struct stat st;
 
-	return fd >= 0 && listing_head_of(listing, &head) && digest_equal(&head.layer, layer) &&
-	       !fstat(fd, &st) && (uint64_t)st.st_size == head.unpacked;
+	if (!listing_head_of(listing, &head) || fstat(tar, &st) < 0)
+		return false;
+	errno = 0;
+	return digest_equal(&head.layer, layer) && (uint64_t)st.st_size == head.unpacked;
+}
+
+int unpacked_has_tar(const struct store *store, const struct digest *layer, int listing,
+		     ducc_error **err)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+	ducc_error *error = NULL;
+	AUTO_CLOSE int fd = store_open_file(store, name, &error);
+	bool whole;
+
+	if (fd < 0)
+		return error_pass_failure(err, error);
+	whole = is_whole(fd, layer, listing);
+	return whole || !errno ? whole : error_errno(err, errno, "%s/%s", store->path, name);
+}
+
+void unpacked_discard_part(const struct store *store, const struct digest *layer, int listing)
+{
+	AUTO_FREE char *name = store_layer_tar_name(layer);
+	AUTO_CLOSE int fd = store_open_file(store, name, NULL);
+
+	if (fd >= 0 && !is_whole(fd, layer, listing) && !errno)
+		store_discard(store, name, fd, "its size is not that in its listing");
 }
 
 static int drop(void *ctx, const void *data, size_t len, ducc_error **err)
@@ -146,10 +172,7 @@ int unpacked_verify(const struct store *store, const struct digest *layer, ducc_
 	fd = tree ? store_open_file(store, tar_name, err) : -1;
 	if (fd >= 0)
 		result = unpacked_compare(fd, layer, tree, &error);
-	if (fd >= 0 && result < 0)
-		damaged(store, tar_name, fd, ducc_error_message(error), err);
-	ducc_error_free(error);
-	return result;
+	return error ? blame(store, tar_name, fd, error, err) : result;
 }
 
 void unpacked_verify_all(const struct store *store, const struct manifest *manifest,

@@ -25,8 +25,12 @@ struct tree *unpacked_read_listing(const struct store *store, const char *name,
 /* Opens the tar of a layer. */
 int unpacked_open_tar(const struct store *store, const struct digest *layer, ducc_error **err);
 
-/* True if the layer has a tar of the size in its listing, which is open. */
-bool unpacked_has_tar(const struct store *store, const struct digest *layer, int listing);
+/* 1 if the layer has a tar of the size in its listing, which is open; 0 if not; -1 if that is unknown. */
+int unpacked_has_tar(const struct store *store, const struct digest *layer, int listing,
+		     ducc_error **err);
+
+/* Discards the tar of a layer if its size is not that in its listing, which is open. */
+void unpacked_discard_part(const struct store *store, const struct digest *layer, int listing);
 
 /* Compares the whole tar of a layer with the tree in its listing. */
 int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);

@@ -152,22 +152,25 @@ static bool is_published(const struct fetch *fetch, const ducc_record *record,
 }
 
 /* Lists the layers that neither the store nor the repository has, each once. */
-static void choose_layers(struct fetch *fetch, const ducc_record *record)
+static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
 	const struct manifest *manifest = &fetch->image.manifest;
-	struct strset known = {NULL};
+	AUTO_STRSET known = {NULL};
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
 	for (size_t i = 0; i < manifest->n; i++) {
 		const struct descriptor *layer = &manifest->layers[i];
+		int found;
 
-		if (!strset_add(&known, layer->digest.hex) ||
-		    (fetch->store.fd >= 0 && store_has_blob(&fetch->store, layer)) ||
-		    is_published(fetch, record, &layer->digest))
+		if (!strset_add(&known, layer->digest.hex))
 			continue;
-		fetch->wanted[fetch->n_wanted++] = i;
+		found = fetch->store.fd < 0 ? 0 : store_has_blob(&fetch->store, layer, err);
+		if (found < 0)
+			return -1;
+		if (!found && !is_published(fetch, record, &layer->digest))
+			fetch->wanted[fetch->n_wanted++] = i;
 	}
-	strset_free(&known);
+	return 0;
 }
 
 /* --- the image -------------------------------------------------------- */
@@ -353,8 +356,7 @@ static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **
 		return -1;
 	fetch->image.manifest = fetch->resolution.manifest;
 	fetch->resolution.manifest = (struct manifest){.n = 0};
-	choose_layers(fetch, record);
-	return check_foreign(fetch, err);
+	return choose_layers(fetch, record, err) < 0 ? -1 : check_foreign(fetch, err);
 }
 
 static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)

@@ -8,13 +8,20 @@
 #include "content/settle.h"
 #include "content/unpacked.h"
 
-int image_layers_open(const struct image_layers *layers, const struct digest *layer, bool *in_store)
+int image_layers_open(const struct image_layers *layers, const struct digest *layer, bool *in_store,
+		      ducc_error **err)
 {
 	AUTO_FREE char *name = store_layer_listing_name(layer);
-	int fd = unpacked_open_listing(layers->store, name, NULL);
+	ducc_error *error = NULL;
+	int fd = unpacked_open_listing(layers->store, name, &error);
 
 	*in_store = fd >= 0;
-	return fd < 0 ? repository_open_listing(layers->repository, layer) : fd;
+	if (fd >= 0)
+		return fd;
+	if (error_pass_failure(err, error) < 0)
+		return -1;
+	fd = repository_open_listing(layers->repository, layer);
+	return fd < 0 ? error_errno(err, errno, "listing of layer " PRI_DIGEST, layer->hex) : fd;
 }
 
 void image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
@@ -59,7 +66,7 @@ static bool are_known(const struct image_layers *layers, const struct manifest *
 	for (size_t i = 0; i < manifest->n; i++) {
 		bool in_store;
 		AUTO_CLOSE int fd =
-			image_layers_open(layers, &manifest->layers[i].digest, &in_store);
+			image_layers_open(layers, &manifest->layers[i].digest, &in_store, NULL);
 
 		if (fd >= 0)
 			listing_id(fd, &ids[i]);
@@ -73,10 +80,13 @@ static int try_layer(const struct image_layers *layers, struct tree *image,
 		     const struct digest *layer, ducc_error **err)
 {
 	bool in_store;
-	AUTO_CLOSE int fd = image_layers_open(layers, layer, &in_store);
+	ducc_error *error = NULL;
+	AUTO_CLOSE int fd = image_layers_open(layers, layer, &in_store, &error);
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 
+	if (fd < 0 && error_pass_failure(err, error) < 0)
+		return -1;
 	if (fd < 0)
 		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
 	tree = listing_read(fd, &head, err);

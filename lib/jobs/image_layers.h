@@ -20,9 +20,9 @@ struct image_layers {
 	const struct repository *repository; /* path NULL: none */
 };
 
-/* Opens the current listing of a layer; -1 with errno set if there is none. */
-int image_layers_open(const struct image_layers *layers, const struct digest *layer,
-		      bool *in_store);
+/* Opens the current listing of a layer; -1 with *err set, of the kind DUCC_NOT_FOUND if there is none. */
+int image_layers_open(const struct image_layers *layers, const struct digest *layer, bool *in_store,
+		      ducc_error **err);
 
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories

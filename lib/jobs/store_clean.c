@@ -25,6 +25,7 @@
 #include "repo/public_names.h"
 #include "repo/repository.h"
 #include "store/index.h"
+#include "store/staged.h"
 
 #define YOUNG 3600 /* seconds: a tool may be using the file */
 
@@ -75,25 +76,35 @@ static void tell(const struct clean *clean, const char *what)
 
 /* --- images ----------------------------------------------------------- */
 
-static bool is_published(const struct clean *clean, const char *name, const char *data, size_t len,
-			 const cJSON *entry)
+/* 1 if the manifest is published under the label, 0 if not, or -1. */
+static int has_manifest(const struct clean *clean, const char *label, const char *data, size_t len,
+			ducc_error **err)
 {
-	AUTO_FREE char *text = platform_of_descriptor(entry), *plain = NULL, *other = NULL;
-	AUTO_FREE char *label = NULL, *architecture = NULL;
+	AUTO_FREE char *path = image_metadata(label, "manifest.json");
+	bool same = repository_has_file(&clean->repository, path, data, len);
+
+	if (same || !errno || is_absence(errno))
+		return same;
+	return error_errno(err, errno, "repository %s: %s", clean->repository.name, path);
+}
+
+/* 1 if the image is published under its name, for all platforms or for its own; 0 if not, or -1. */
+static int is_published(const struct clean *clean, const char *name, const char *data, size_t len,
+			const cJSON *entry, ducc_error **err)
+{
+	AUTO_FREE char *text = platform_of_descriptor(entry), *label = NULL, *architecture = NULL;
 	struct platform platform;
+	int found;
 
 	if (!clean->repository.path || !name)
-		return false;
-	plain = image_metadata(name, "manifest.json");
-	if (repository_has_file(&clean->repository, plain, data, len))
-		return true;
-	if (!text || platform_parse(&platform, text, NULL) < 0)
-		return false;
+		return 0;
+	found = has_manifest(clean, name, data, len, err);
+	if (found || !text || platform_parse(&platform, text, NULL) < 0)
+		return found;
 	architecture = names_platform(&platform);
 	platform_free(&platform);
 	label = platform_label(architecture, name);
-	other = image_metadata(label, "manifest.json");
-	return repository_has_file(&clean->repository, other, data, len);
+	return has_manifest(clean, label, data, len, err);
 }
 
 enum found { FOUND, GONE, UNCLEAR };
@@ -117,25 +128,27 @@ static bool keep_entry(void *ctx, const cJSON *entry)
 	AUTO_MANIFEST parsed = {.n = 0};
 	struct digest listed, manifest;
 	ducc_error *error = NULL;
-	bool published, old;
 	enum found found;
+	int published = 0;
+	bool old;
 	size_t len;
 
 	if (!index_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
 		return true; /* not written by ducc */
 	found = read_manifest(clean, &manifest, &data, &len, &parsed, &error);
+	if (found == FOUND)
+		published = is_published(clean, name, data, len, entry, &error);
 	if (found == GONE) {
 		strset_add(&clean->gone, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
-	if (found == UNCLEAR) {
+	if (found == UNCLEAR || published < 0) {
 		error_wrap(&error, "nothing is removed: %s", name ? name : listed.hex);
 		error_give(&clean->unclear, error); /* it may need any blob */
 		return true;
 	}
 	blob = store_blob_name(&manifest);
 	listing = store_image_listing_name(&manifest);
-	published = is_published(clean, name, data, len, entry);
 	old = is_older(clean, changed(clean, blob), clean->options.grace) &&
 	      is_older(clean, changed(clean, listing), clean->options.grace);
 	if (old && !published) {
@@ -168,9 +181,14 @@ static int list_files(struct clean *clean, const char *directory, struct digest_
 		struct stat st;
 
 		memcpy(digest.hex, name, strnlen(name, DIGEST_HEX_LEN));
-		if (!digest_is_hex(digest.hex) ||
-		    fstatat(entries.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (!digest_is_hex(digest.hex))
 			continue;
+		if (fstatat(entries.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (is_absence(errno))
+				continue;
+			return error_errno(err, errno, "%s/%s/%s", clean->store.path, directory,
+					   name);
+		}
 		clean->total += (uint64_t)st.st_size;
 		if (digest_set_has(stay, &digest))
 			continue;
@@ -235,6 +253,8 @@ static int run(struct clean *clean, ducc_error **err)
 		return -1;
 	if (store_filter(&clean->store, keep_entry, clean, err) < 0)
 		return -1;
+	if (!clean->session->dry_run)
+		store_sweep(&clean->store);
 	for (size_t i = 0; i < clean->gone.n; i++)
 		tell(clean, clean->gone.list[i]);
 	if (list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||

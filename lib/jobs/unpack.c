@@ -132,16 +132,15 @@ static bool is_published(const struct unpack *unpack, const struct digest *layer
 	       !repair_has(unpack->record, layer);
 }
 
-int unpack_open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store)
+int unpack_open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store,
+			ducc_error **err)
 {
 	const struct image_layers layers = {&unpack->store, &unpack->repository};
-	int fd = image_layers_open(&layers, layer, in_store);
+	AUTO_CLOSE int fd = image_layers_open(&layers, layer, in_store, err);
 
-	if (fd >= 0 && !*in_store && repair_has(unpack->record, layer)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
+	if (fd >= 0 && !*in_store && repair_has(unpack->record, layer))
+		return error_set_kind(err, DUCC_NOT_FOUND, "to be published again");
+	return steal_fd(&fd);
 }
 
 bool unpack_note_id(struct unpack_layer *layer, int listing)
@@ -161,33 +160,32 @@ struct digest unpack_layers_id(const struct unpack *unpack)
 	return image_layers_id(ids, unpack->n);
 }
 
-bool unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer)
+int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
 {
 	const struct digest *digest = &layer->head.layer;
+	ducc_error *error = NULL;
 	bool in_store;
-	AUTO_CLOSE int listing = unpack_open_listing(unpack, digest, &in_store);
+	AUTO_CLOSE int listing = unpack_open_listing(unpack, digest, &in_store, &error);
+	int found;
 
 	if (listing < 0)
-		return false;
+		return error_pass_failure(err, error);
 	if (!unpack_note_id(layer, listing))
-		return false;
-	return (in_store && unpacked_has_tar(&unpack->store, digest, listing)) ||
-	       is_published(unpack, digest);
+		return error_errno(err, errno, "listing of layer " PRI_DIGEST, digest->hex);
+	found = in_store ? unpacked_has_tar(&unpack->store, digest, listing, err) : 0;
+	return found ? found : is_published(unpack, digest);
 }
 
-/* True if nothing is to do: the image was merged from these listings of its layers. */
-static bool is_complete(const struct unpack *unpack)
+/* True if nothing is to do: the image was merged from these listings of its layers, which are there. */
+static bool is_complete(const struct unpack *unpack, size_t missing)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_CLOSE int listing = unpacked_open_listing(&unpack->store, name, NULL);
 	struct listing_image recorded;
 	struct digest now;
 
-	if (listing < 0)
+	if (listing < 0 || missing)
 		return false;
-	for (size_t i = 0; i < unpack->n; i++)
-		if (!unpack_has_layer(unpack, &unpack->layers[i]))
-			return false;
 	now = unpack_layers_id(unpack);
 	return listing_image_of(listing, &recorded) && digest_equal(&recorded.layers, &now);
 }
@@ -200,15 +198,20 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 
 	if (unpack_open(unpack, record, err) < 0)
 		return -1;
-	for (size_t i = 0; i < unpack->n; i++)
-		missing += unpack->layers[i].first == &unpack->layers[i] &&
-			   !unpack_has_layer(unpack, &unpack->layers[i]);
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct unpack_layer *layer = &unpack->layers[i];
+		int found = layer->first == layer ? unpack_has_layer(unpack, layer, err) : 1;
+
+		if (found < 0)
+			return -1;
+		missing += !found;
+	}
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
 	if (unpack->session->dry_run)
 		return 0;
 	store_sweep(&unpack->store);
-	if (is_complete(unpack))
+	if (is_complete(unpack, missing))
 		return 0;
 	if (store_complete(&unpack->store, err) < 0)
 		return -1;

@@ -54,11 +54,15 @@ struct unpack {
 int unpack_open(struct unpack *unpack, const ducc_record *record, ducc_error **err);
 void unpack_end(struct unpack *unpack);
 
-/* The current listing of a layer; -1 if there is none, or it is to be published again. */
-int unpack_open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store);
+/*
+ * Opens the current listing of a layer; -1 with *err set, of the kind DUCC_NOT_FOUND if there is
+ * none, or it is to be published again.
+ */
+int unpack_open_listing(const struct unpack *unpack, const struct digest *layer, bool *in_store,
+			ducc_error **err);
 
-/* True if the layer need not be read: its content is in the store or published. */
-bool unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer);
+/* 1 if the layer need not be read: its content is in the store or published; 0 if it must; or -1. */
+int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, ducc_error **err);
 
 /* Notes the digest of the listing of a layer; false with errno set if it cannot be read. */
 bool unpack_note_id(struct unpack_layer *layer, int listing);

@@ -15,12 +15,15 @@ static int find_layer(void *ctx, const struct digest *layer, struct extract_sour
 		      ducc_error **err)
 {
 	const struct unpack *unpack = ctx;
+	ducc_error *error = NULL;
 
 	source->how = EXTRACT_TAR;
 	source->context = &unpack->session->context;
 	source->activity = DUCC_EXTRACTING;
-	source->fd = unpacked_open_tar(&unpack->store, layer, NULL);
+	source->fd = unpacked_open_tar(&unpack->store, layer, &error);
 	if (source->fd < 0) {
+		if (error_pass_failure(err, error) < 0)
+			return -1;
 		source->how = EXTRACT_COPY;
 		source->fd = repository_open_layerfs(&unpack->repository, layer);
 	}

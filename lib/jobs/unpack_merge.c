@@ -63,16 +63,17 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	AUTO_STAGED listing = STAGED_NONE;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
+	ducc_error *error = NULL;
 	bool in_store;
 
 	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
 	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
-	AUTO_CLOSE int old_listing = unpack_open_listing(unpack, digest, &in_store);
-	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, NULL);
-	if (old_listing < 0)
-		return error_errno(err, errno, "%s", listing_name);
+	AUTO_CLOSE int old_listing = unpack_open_listing(unpack, digest, &in_store, err);
+	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, &error);
+	if ((old_tar < 0 && error_pass_failure(err, error) < 0) || old_listing < 0)
+		return -1;
 	tree = listing_read(old_listing, &head, err);
 	if (!tree || context_check(&unpack->session->context, err) < 0)
 		return -1;
@@ -157,15 +158,13 @@ static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *lay
 {
 	bool fresh = layer->first->listing.fd >= 0, in_store = true;
 	AUTO_CLOSE int other =
-		fresh ? -1 : unpack_open_listing(unpack, &layer->head.layer, &in_store);
+		fresh ? -1 : unpack_open_listing(unpack, &layer->head.layer, &in_store, err);
 	int fd = fresh ? layer->first->listing.fd : other;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 
-	if (fd < 0) {
-		error_errno(err, errno, "listing");
+	if (fd < 0)
 		return NULL;
-	}
 	if (!fresh && !unpack_note_id(layer->first, fd)) {
 		error_errno(err, errno, "listing");
 		return NULL;

@@ -33,12 +33,11 @@ static void check_listing(const struct unpack *unpack, const struct digest *laye
 /* Discards a tar that its listing shows to be incomplete; call it under their locks. */
 static void discard_tar(const struct unpack *unpack, const struct digest *layer)
 {
-	AUTO_FREE char *tar = store_layer_tar_name(layer);
 	bool in_store;
-	AUTO_CLOSE int listing = unpack_open_listing(unpack, layer, &in_store);
+	AUTO_CLOSE int listing = unpack_open_listing(unpack, layer, &in_store, NULL);
 
-	if (listing >= 0 && in_store && path_exists(unpack->store.fd, tar))
-		store_discard(&unpack->store, tar, -1, "its size is not that in its listing");
+	if (listing >= 0 && in_store)
+		unpacked_discard_part(&unpack->store, layer, listing);
 }
 
 /* Stages a layer that is to be read. */
@@ -48,13 +47,19 @@ static int stage_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_e
 	AUTO_FREE char *tar = store_layer_tar_name(digest);
 	AUTO_FREE char *listing = store_layer_listing_name(digest);
 
+	int found;
+
 	check_listing(unpack, digest);
-	if (unpack_has_layer(unpack, layer))
-		return 0;
+	found = unpack_has_layer(unpack, layer, err);
+	if (found)
+		return found < 0 ? -1 : 0;
 	if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0 ||
 	    staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
 		return -1;
-	layer->fresh = !unpack_has_layer(unpack, layer); /* while we waited for the locks */
+	found = unpack_has_layer(unpack, layer, err); /* while we waited for the locks */
+	if (found < 0)
+		return -1;
+	layer->fresh = !found;
 	if (layer->fresh) {
 		discard_tar(unpack, digest);
 		return 0;

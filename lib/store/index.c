@@ -28,8 +28,12 @@ cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error
 	size_t len;
 
 	fd = store_open_file(store, "index.json", err);
-	if (fd < 0 || read_file(fd, INDEX_LIMIT, &data, &len, err) < 0)
+	if (fd < 0)
 		return NULL;
+	if (read_file(fd, INDEX_LIMIT, &data, &len, err) < 0) {
+		error_wrap(err, "index.json");
+		return NULL;
+	}
 	index = json_parse(data, len, "index.json", err);
 	if (!index || json_get_array(index, "manifests", &array, err) < 0) {
 		error_kind(err, DUCC_CORRUPT);
@@ -201,22 +205,25 @@ static void set_name(cJSON *entry, const char *name)
 }
 
 /* A list of what the store has: the newest image for each name and platform. */
-static void recover_list(const struct store *store, struct list *list)
+static int recover_list(const struct store *store, struct list *list, ducc_error **err)
 {
 	AUTO_RECOVERY recovery = {NULL};
-	cJSON *json = json_object(), *manifests = json_array();
+	cJSON *json, *manifests;
 
+	if (!store->keep && index_recover(store, &recovery, err) < 0)
+		return -1;
+	json = json_object();
+	manifests = json_array();
 	json_set_size(json, "schemaVersion", 2);
 	json_set(json, "manifests", manifests);
 	list_take(list, json, manifests);
-	if (!store->keep)
-		index_recover(store, &recovery);
 	for (size_t i = 0; i < recovery.n; i++) {
 		cJSON *entry = json_copy(recovery.images[i].entry);
 
 		set_name(entry, recovery.images[i].name);
 		list_put(list, entry, recovery.images[i].name);
 	}
+	return 0;
 }
 
 /* True if the index can be recovered; if it is not that of our store, only if there is none. */
@@ -240,7 +247,10 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 	}
 	if (!is_recoverable(store, error))
 		return error_give(err, error);
-	recover_list(store, list);
+	if (recover_list(store, list, err) < 0) {
+		ducc_error_free(error);
+		return -1;
+	}
 	if (store->context && (list->manifests->child || ducc_error_kind(error) != DUCC_NOT_FOUND))
 		context_notice(store->context, DUCC_WARNING,
 			       "store %s: %s: recovered with %d images", store->path,

@@ -37,8 +37,11 @@ struct recovery {
 	size_t n, capacity;
 };
 
-/* Finds the images whose manifest and config are in the store. */
-void index_recover(const struct store *store, struct recovery *recovery);
+/*
+ * Finds the images whose manifest and config are in the store.  -1 with *err set if something could
+ * not be read: the index would lack an image.
+ */
+int index_recover(const struct store *store, struct recovery *recovery, ducc_error **err);
 void recovery_free(struct recovery *recovery);
 
 #define AUTO_RECOVERY CLEANUP(recovery_free) struct recovery

@@ -52,9 +52,12 @@ int store_check_layout(const struct store *store, ducc_error **err)
 	return json ? json_get_string(json, "imageLayoutVersion", &version, err) : -1;
 }
 
-static bool has_layout(const struct store *store)
+/* 1 if the file is that of an image layout, 0 if it is missing or damaged, -1 if that is unknown. */
+static int has_layout(const struct store *store, ducc_error **err)
 {
-	return !store_check_layout(store, NULL);
+	ducc_error *error = NULL;
+
+	return store_check_layout(store, &error) < 0 ? error_pass_failure(err, error) : 1;
 }
 
 /* Writes the files of a new image layout; oci-layout, which others look for, comes last. */
@@ -76,16 +79,22 @@ static int write_layout(const struct store *store)
 
 static int prepare(struct store *store, size_t n, ducc_error **err)
 {
+	int found;
+
 	for (size_t i = 0; i < n; i++)
 		if (path_mkdirs(store->fd, directories[i]) < 0)
 			return error_errno(err, errno, "%s/%s", store->path, directories[i]);
-	if (has_layout(store))
-		return 0;
+	found = has_layout(store, err);
+	if (found)
+		return found < 0 ? error_wrap(err, "%s", store->path) : 0;
 	AUTO_CLOSE int lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
 	/* While we waited for the lock; and what others have written stays. */
-	if (has_layout(store) || (store->keep && path_exists(store->fd, "oci-layout")))
+	found = has_layout(store, err);
+	if (found < 0)
+		return error_wrap(err, "%s", store->path);
+	if (found || (store->keep && path_exists(store->fd, "oci-layout")))
 		return 0;
 	if (path_exists(store->fd, "oci-layout"))
 		store_discard(store, "oci-layout", -1, "not that of an image layout");
@@ -202,27 +211,30 @@ static int damaged(const struct store *store, const char *name, int fd, const ch
 			      "%s/%s is damaged: %s%s", store->path, name, why, again);
 }
 
+/* True if the mode of a file that is ours prevents that we read it. */
+static bool is_closed(const struct store *store, const char *name)
+{
+	AUTO_CLOSE int fd = path_open(store->fd, name, O_PATH, 0);
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && st.st_uid == geteuid() && !(st.st_mode & S_IRUSR);
+}
+
 int store_open_file(const struct store *store, const char *name, ducc_error **err)
 {
 	AUTO_FREE char *first = advice(name, "first");
-	int fd = path_open_file(store->fd, name);
+	int fd = path_open_file(store->fd, name), code = errno;
 
 	if (fd >= 0)
 		return fd;
-	switch (errno) {
-	case ENOENT:
+	if (is_absence(code))
 		return error_set_kind(err, DUCC_NOT_FOUND, "%s: not in store %s%s", name,
 				      store->path, first);
-	case EINVAL:
-	case ELOOP:
-	case ENXIO:
+	if (is_wrong_type(code))
 		return damaged(store, name, -1, "not a regular file", err);
-	default:
-		break;
-	}
-	if (errno == EACCES && !store->keep)
+	if (code == EACCES && !store->keep && is_closed(store, name))
 		return damaged(store, name, -1, "cannot be read", err);
-	return error_errno(err, errno, "%s/%s", store->path, name);
+	return error_errno(err, code, "%s/%s", store->path, name);
 }
 
 int store_open_blob(const struct store *store, const struct digest *digest, ducc_error **err)
@@ -239,7 +251,7 @@ static int verify(const struct store *store, const struct digest *digest, int fd
 	struct digest actual;
 
 	if (digest_file(fd, TO_THE_END, sha256) < 0)
-		return damaged(store, name, fd, strerror(errno), err);
+		return error_errno(err, errno, "%s/%s", store->path, name);
 	digest_from_bytes(&actual, sha256);
 	return digest_equal(&actual, digest) ? 0 : damaged(store, name, fd, "digest mismatch", err);
 }
@@ -251,16 +263,32 @@ int store_verify_blob(const struct store *store, const struct digest *digest, du
 	return fd < 0 ? -1 : verify(store, digest, fd, err);
 }
 
-bool store_has_blob(const struct store *store, const struct descriptor *descriptor)
+/* What an error means that was met while a file was looked for: 0, it is missing or damaged; or -1. */
+static int is_lost(ducc_error *error, ducc_error **err)
 {
-	AUTO_CLOSE int fd = store_open_blob(store, &descriptor->digest, NULL);
+	enum ducc_error_kind kind = ducc_error_kind(error);
+
+	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT && kind != DUCC_DAMAGED)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
+}
+
+int store_has_blob(const struct store *store, const struct descriptor *descriptor, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	AUTO_CLOSE int fd = store_open_blob(store, &descriptor->digest, &error);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return false;
+	if (fd < 0)
+		return is_lost(error, err);
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, errno, "blob " PRI_DIGEST, descriptor->digest.hex);
 	/* It may be the manifest that is wrong about the size. */
-	return (uint64_t)st.st_size == descriptor->size ||
-	       !verify(store, &descriptor->digest, fd, NULL);
+	if ((uint64_t)st.st_size == descriptor->size ||
+	    !verify(store, &descriptor->digest, fd, &error))
+		return 1;
+	return is_lost(error, err);
 }
 
 int store_read_blob(const struct store *store, const struct digest *digest, char **data,
@@ -282,22 +310,18 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 		ducc_error_free(error);
 		return -1;
 	}
-	return error ? error_give(err, error) : error_set(err, "changed while it was read");
+	if (!error)
+		return error_set(err, "changed while it was read");
+	error_give(err, error);
+	return error_wrap(err, "blob " PRI_DIGEST, digest->hex);
 }
 
 int store_look_up(const struct store *store, const struct digest *digest, char **data, size_t *len,
 		  ducc_error **err)
 {
 	ducc_error *error = NULL;
-	enum ducc_error_kind kind;
 
 	if (store->fd < 0)
 		return 0;
-	if (!store_read_blob(store, digest, data, len, &error))
-		return 1;
-	kind = ducc_error_kind(error);
-	if (kind != DUCC_NOT_FOUND && kind != DUCC_CORRUPT && kind != DUCC_DAMAGED)
-		return error_give(err, error);
-	ducc_error_free(error);
-	return 0;
+	return store_read_blob(store, digest, data, len, &error) < 0 ? is_lost(error, err) : 1;
 }

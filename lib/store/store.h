@@ -50,7 +50,9 @@ char *store_image_listing_name(const struct digest *manifest);
 /*
  * Damaged files.  Whatever is in a store may have been removed, truncated, changed or replaced since
  * it was written, by users or by a failing disk.  Whoever finds a file that is not what it must be
- * discards it, and the tool that writes such files makes it anew.
+ * discards it, and the tool that writes such files makes it anew.  A file that cannot be opened or
+ * read for another reason, such as too little memory or an I/O error, is not damaged: that is an
+ * error.
  */
 
 /*
@@ -61,7 +63,7 @@ void store_discard(const struct store *store, const char *name, int fd, const ch
 
 /*
  * Opens a regular file for reading; -1 with *err set, of the kind DUCC_NOT_FOUND if it is missing.
- * A file that cannot be opened, or is something else, is discarded: DUCC_CORRUPT.
+ * Something else, or a file that its mode closes to its owner, is discarded: DUCC_DAMAGED.
  */
 int store_open_file(const struct store *store, const char *name, ducc_error **err);
 
@@ -72,10 +74,11 @@ int store_open_blob(const struct store *store, const struct digest *digest, ducc
 int store_verify_blob(const struct store *store, const struct digest *digest, ducc_error **err);
 
 /*
- * True if the store has the blob.  Its content is not read, but its size must be right; else it is
- * verified.
+ * 1 if the store has the blob, 0 if not, -1 with *err set if that is unknown.  Its content is not
+ * read, but its size must be right; else it is verified.
  */
-bool store_has_blob(const struct store *store, const struct descriptor *descriptor);
+int store_has_blob(const struct store *store, const struct descriptor *descriptor,
+		   ducc_error **err);
 
 /*
  * Reads a JSON blob of at most JSON_LIMIT bytes and verifies it; the caller frees *data.  Discards
