@@ -448,7 +448,7 @@ struct ducc_check_options {
  * Compares what is published in the repository with the manifests, configs and listings there:
  * public names, layers, flat root file systems, Podman's store, the removal schedule; and, unless
  * images are given, finds what nothing refers to.  Only reads.  Returns 0, 1 if a callback
- * stopped it, or -1 with *err set if it could not be checked.
+ * stopped it, or -1 with *err set if it, or a part of it, could not be checked.
  */
 DUCC_PUBLIC int ducc_check(ducc_session *session, const struct ducc_check_options *options,
 			   ducc_error **err);

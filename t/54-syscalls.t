@@ -133,6 +133,29 @@ between thin thin
 between thin-platforms thin
 rm -r "$work"
 
+# What is sound stays that, whatever cannot be looked at.
+cp -a "$tmp/published" "$work"
+fault() { # KIND NUMBER COMMAND...: that call fails with an I/O error
+	FAULT="$1 $2 5 1" LD_PRELOAD=${PRELOADS%% *}
+	export FAULT LD_PRELOAD
+	shift 2
+	"$@"
+}
+for i in records differences damage; do : >"$tmp/$i"; done
+for kind in open read stat directory readlink; do
+	for i in $(seq 1 "$(amount 7 1 20)" 90); do
+		(fault $kind "$i" ducc-check --repair -r "$R") >>"$tmp/records" 2>"$tmp/err" || :
+		grep "$(printf '\t')" "$tmp/err" | sed "s/^/$kind $i: /" >>"$tmp/differences" || :
+		(fault $kind "$i" ducc-gc -q --clean-store -g 9999 -s "$S") 2>"$tmp/err" || :
+		grep damaged "$tmp/err" >>"$tmp/damage" || :
+	done
+done
+is "what cannot be looked at is no difference" "$(cat "$tmp/differences")" ""
+is "... and need not be published again" "$(cat "$tmp/records")" ""
+is "what cannot be read in the store is not damaged" "$(cat "$tmp/damage")" ""
+is "... and stays" "$(cd "$S" && find . -type f | sort)" "$(cd "$tmp/published/store" && find . -type f | sort)"
+rm -r "$work"
+
 # CernVM-FS
 stand_in
 DUCC_SYSROOT=$work/sys

@@ -163,14 +163,34 @@ sub complaints {
 	return slurp("$dir/err") =~ s/^ducc-check: $difference\n//mgr;
 }
 
-# Whatever is said is so; only what cannot be read may be said in addition, and then what needs it published again, and by
-# ducc-wish that its list is not whole.
+# A record for publishing again: what comes before the list of what is broken, and that list.
+sub broken {
+	my ($image, $list) = $_[0] =~ /^(https?:[^\n]*\trepair=)([^\t\n]*)$/ or return;
+	return ($image, split /,/, $list);
+}
+
+# Such a record lacks what could not be looked at; if that is everything, it is about names.
+sub is_part {
+	my ($line, $want) = @_;
+	my ($image, @list) = broken($line) or return 0;
+	my %whole = (names => 1);
+	my $known = 0;
+	for (keys %$want) {
+		my ($other, @other) = broken($_) or next;
+		next if $other ne $image;
+		$known = 1;
+		$whole{$_} = 1 for @other;
+	}
+	return $known && !grep { !$whole{$_} } @list;
+}
+
+# Whatever is said is so; only what cannot be read may be said in addition, and by ducc-wish that its list is not whole. After
+# an error, less may be said.
 sub untrue {
 	my ($said, $want, $error) = @_;
 	return () if $error =~ $damaged; # the entry of the image goes with it
-	my $unreadable = grep { /^unreadable\t/ } keys %$said;
 	return grep {
-		!$want->{$_} && !/^unreadable\t|^\?\tincomplete=yes$|^[^\t]*\*\t/ && !($unreadable && /^https?:/)
+		!$want->{$_} && !/^unreadable\t|^\?\tincomplete=yes$|^[^\t]*\*\t/ && !($error ne '' && is_part($_, $want))
 	} sort keys %$said;
 }
 

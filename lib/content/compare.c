@@ -51,9 +51,17 @@ static void differs(struct compare *compare, const char *kind, const struct node
 				found);
 }
 
+/* The current entry could not be looked at. */
+static void failed(struct compare *compare, int error)
+{
+	compare->rules->failed(compare->rules->ctx, entry_path(compare), error);
+}
+
 const char *differs_kind(int error)
 {
-	return is_absence(error) ? DIFFERS_MISSING : DIFFERS_UNREADABLE;
+	return is_absence(error)                   ? DIFFERS_MISSING
+	       : error == EACCES || error == EPERM ? DIFFERS_UNREADABLE
+						   : NULL;
 }
 
 const char *differs_kind_of(const ducc_error *error)
@@ -62,11 +70,9 @@ const char *differs_kind_of(const ducc_error *error)
 	case DUCC_NOT_FOUND:
 		return DIFFERS_MISSING;
 	case DUCC_DENIED:
-	case DUCC_NO_SPACE:
-	case DUCC_SYSTEM:
 		return DIFFERS_UNREADABLE;
 	default:
-		return DIFFERS_DAMAGED;
+		return error_is_failure(error) ? NULL : DIFFERS_DAMAGED;
 	}
 }
 
@@ -173,7 +179,7 @@ static void compare_xattrs(struct compare *compare, const struct node *node, int
 	size_t i = 0, j = 0;
 
 	if (entry_read_xattrs(found, directory, name) < 0) {
-		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(errno));
+		failed(compare, errno);
 		return;
 	}
 	for (;;) {
@@ -268,7 +274,7 @@ static void compare_entry(struct compare *compare, const struct node *directory,
 
 	compare->name = name;
 	if (!found)
-		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(errno));
+		failed(compare, errno);
 	else if (!node || node->flags & NODE_VOID)
 		report_extra(compare, name, found);
 	else if (node_is_whiteout(node))
@@ -314,7 +320,7 @@ static void compare_directory(struct compare *compare, int root, const struct no
 		compare_entry(compare, node, entries.fd, name);
 	compare->name = NULL;
 	if (entries.error)
-		differs(compare, DIFFERS_UNREADABLE, node, NULL, strerror(entries.error));
+		failed(compare, entries.error);
 	else
 		report_missing(compare, node);
 }
@@ -380,7 +386,7 @@ void compare_tree(const struct comparison *comparison, int root, struct tree *tr
 
 	buffer_adds(&compare.directory, "");
 	if (!found)
-		differs(&compare, DIFFERS_UNREADABLE, top, NULL, strerror(errno));
+		failed(&compare, errno);
 	else if (top->file)
 		compare_file(&compare, top, root, ".", found, &st);
 	file_unref(found);

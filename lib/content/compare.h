@@ -24,8 +24,8 @@
 #define DIFFERS_DAMAGED "damaged"
 
 /*
- * The kind of the difference if something cannot be opened or read, and so may be as it should
- * be or not: by the errno value, missing or unreadable; by the error, also damaged.
+ * The kind of the difference if something cannot be opened or read: missing, unreadable because
+ * permission is denied, or, by the error, damaged.  NULL for any other failure, which proves nothing.
  */
 const char *differs_kind(int error);
 const char *differs_kind_of(const ducc_error *error);
@@ -54,6 +54,8 @@ struct comparison {
 	 */
 	void (*differs)(void *ctx, const char *kind, const char *path, const struct node *node,
 			const char *expected, const char *found);
+	/* Called for what could not be looked at, with the errno value: it may differ or not. */
+	void (*failed)(void *ctx, const char *path, int error);
 	void *ctx;
 };
 

@@ -194,16 +194,18 @@ int cvmfs_add_tree(struct transaction *transaction, const char *directory, const
 		   struct tree *tree, const struct digest *own, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
-	bool replaces = repository_has(transaction->repository, directory) &&
-			!staging_has_published(&cvmfs->staging, directory);
+	int found = repository_find(transaction->repository, directory);
+	if (found < 0)
+		return error_errno(err, errno, "%s", directory);
+	bool replaces = found && !staging_has_published(&cvmfs->staging, directory);
 	AUTO_FREE char *there =
 		replaces && own ? repository_layer_root(transaction->repository, own) : NULL;
 	const struct staged_tree *staged;
 
 	root = there ? there : root;
-	if (replaces)
-		mending_add(&cvmfs->mending, transaction->context, transaction->repository,
-			    directory, root, tree, own);
+	if (replaces && mending_add(&cvmfs->mending, transaction->context, transaction->repository,
+				    directory, root, tree, own, err) < 0)
+		return -1;
 	if (names_accepted(transaction->context, transaction->repository, root, tree, err) < 0 ||
 	    (own && check_layer_tar(transaction->store, own, err) < 0))
 		return -1;

@@ -21,6 +21,7 @@ struct look {
 	struct mending *mending;
 	const char *root;
 	struct tree *tree;
+	ducc_error *failure;
 };
 
 static char *path_in(const char *root, const char *path)
@@ -93,20 +94,35 @@ static void on_difference(void *ctx, const char *kind, const char *path, const s
 		add_directory(look, path);
 }
 
-/* Compares what is at `root` with the tree that is to be there. */
-static void compare(struct mending *mending, struct context *context,
-		    const struct repository *repository, const char *root, struct tree *tree)
+static void on_failure(void *ctx, const char *path, int error)
 {
-	struct look look = {mending, root, tree};
-	struct comparison comparison = {
-		.context = context, .reduced = true, .differs = on_difference, .ctx = &look};
+	struct look *look = ctx;
+	AUTO_FREE char *name = path_in(look->root, path);
+
+	error_errno(&look->failure, error, "%s", name);
+}
+
+/* Compares what is at `root` with the tree that is to be there. */
+static int compare(struct mending *mending, struct context *context,
+		   const struct repository *repository, const char *root, struct tree *tree,
+		   ducc_error **err)
+{
+	struct look look = {mending, root, tree, NULL};
+	struct comparison comparison = {.context = context,
+					.reduced = true,
+					.differs = on_difference,
+					.failed = on_failure,
+					.ctx = &look};
 	AUTO_CLOSE int top = repository_root(repository);
 	AUTO_CLOSE int fd = top < 0 ? -1 : path_open(top, root, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd >= 0)
 		compare_tree(&comparison, fd, tree);
-	else if (errno != ENOENT)
+	else if (errno == ENOTDIR || errno == ELOOP)
 		strset_add(&mending->removals, root);
+	else if (errno != ENOENT)
+		return error_errno(err, errno, "%s", root);
+	return look.failure ? error_give(err, look.failure) : 0;
 }
 
 /* Whether the entry of a layer's directory is part of the layer with that root. */
@@ -117,8 +133,8 @@ static bool is_part(const char *name, const char *root)
 }
 
 /* Content that was staged for a layer, but is not where it is found, is removed. */
-static void remove_strangers(struct mending *mending, const struct repository *repository,
-			     const char *directory, const char *root)
+static int remove_strangers(struct mending *mending, const struct repository *repository,
+			    const char *directory, const char *root, ducc_error **err)
 {
 	AUTO_CLOSE int top = repository_root(repository);
 	AUTO_ENTRIES entries = entries_open(top, directory);
@@ -130,6 +146,9 @@ static void remove_strangers(struct mending *mending, const struct repository *r
 		if (!is_part(name, root))
 			strset_add(&mending->removals, path);
 	}
+	if (entries.error && !is_absence(entries.error))
+		return error_errno(err, entries.error, "%s", directory);
+	return 0;
 }
 
 static void say_replaced(struct context *context, const struct repository *repository,
@@ -144,15 +163,15 @@ static void say_replaced(struct context *context, const struct repository *repos
 		       ours ? "" : "not published by ducc, or incomplete: ");
 }
 
-void mending_add(struct mending *mending, struct context *context,
-		 const struct repository *repository, const char *directory, const char *root,
-		 struct tree *tree, bool is_layer)
+int mending_add(struct mending *mending, struct context *context,
+		const struct repository *repository, const char *directory, const char *root,
+		struct tree *tree, bool is_layer, ducc_error **err)
 {
 	if (strset_add(&mending->trees, directory))
 		say_replaced(context, repository, directory);
-	if (is_layer)
-		remove_strangers(mending, repository, directory, root);
-	compare(mending, context, repository, root, tree);
+	if (is_layer && remove_strangers(mending, repository, directory, root, err) < 0)
+		return -1;
+	return compare(mending, context, repository, root, tree, err);
 }
 
 bool mending_is_pending(const struct mending *mending)
@@ -190,7 +209,8 @@ static int change(const struct mending *mending, const struct edit *edit, ducc_e
 }
 
 /* Finds the whiteouts of AUFS in one directory, and the directories in it. */
-static void find_in_directory(int top, struct strset *directories, size_t i, struct strset *found)
+static int find_in_directory(int top, struct strset *directories, size_t i, struct strset *found,
+			     ducc_error **err)
 {
 	const char *directory = directories->list[i], *name;
 	AUTO_ENTRIES entries = entries_open(top, directory);
@@ -203,6 +223,9 @@ static void find_in_directory(int top, struct strset *directories, size_t i, str
 		else if (is_of_aufs(name))
 			add_whiteout(found, path);
 	}
+	if (entries.error && !is_absence(entries.error) && entries.error != ELOOP)
+		return error_errno(err, entries.error, "%s", directory);
+	return 0;
 }
 
 /* Finds those beneath `path`, which need not be a directory. */
@@ -216,7 +239,8 @@ static int find_whiteouts(struct context *context, const struct repository *repo
 	for (size_t i = 0; i < directories.n; i++) {
 		if (context_cancelled(context))
 			return context_interrupted(err);
-		find_in_directory(top, &directories, i, found);
+		if (find_in_directory(top, &directories, i, found, err) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -28,11 +28,12 @@ struct mending {
 
 /*
  * Replaces the layer or flat tree in `directory`, which is there: compares what is at `root`, its
- * root, with the tree that is to be there.  Changes flags of its nodes.
+ * root, with the tree that is to be there.  Changes flags of its nodes.  -1 with *err set if
+ * something could not be looked at.
  */
-void mending_add(struct mending *mending, struct context *context,
-		 const struct repository *repository, const char *directory, const char *root,
-		 struct tree *tree, bool is_layer);
+int mending_add(struct mending *mending, struct context *context,
+		const struct repository *repository, const char *directory, const char *root,
+		struct tree *tree, bool is_layer, ducc_error **err);
 
 /* True if there is something to do; once done, only for removals: not all metadata may be set. */
 bool mending_is_pending(const struct mending *mending);

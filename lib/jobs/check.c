@@ -40,10 +40,44 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected)
 {
-	const char *kind = differs_kind(errno);
-	const char *reason = !strcmp(kind, DIFFERS_MISSING) ? NULL : strerror(errno);
+	int code = errno;
 
-	check_differs(check, broken, kind, object, path, expected, reason);
+	if (is_absence(code))
+		check_differs(check, broken, DIFFERS_MISSING, object, path, expected, NULL);
+	else
+		check_failed(check, object, path, code);
+}
+
+/* To publish it again would not change who may read it. */
+static void unreadable(struct check *check, const char *object, const char *path, const char *why)
+{
+	bool broken;
+
+	check_differs(check, &broken, DIFFERS_UNREADABLE, object, path, NULL, why);
+}
+
+void check_failed(struct check *check, const char *object, const char *path, int code)
+{
+	if (differs_kind(code))
+		unreadable(check, object, path, strerror(code));
+	else
+		failures_add_errno(&check->failures, code, path);
+}
+
+void check_error(struct check *check, bool *broken, const char *object, const char *path,
+		 ducc_error *error)
+{
+	const char *kind = differs_kind_of(error);
+
+	if (!kind) {
+		failures_add(&check->failures, error);
+		return;
+	}
+	if (!strcmp(kind, DIFFERS_UNREADABLE))
+		unreadable(check, object, path, ducc_error_message(error));
+	else
+		check_differs(check, broken, kind, object, path, NULL, ducc_error_message(error));
+	ducc_error_free(error);
 }
 
 bool check_is_stopped(struct check *check)
@@ -60,6 +94,12 @@ static void image_differs(struct check *check, struct checked_image *image, cons
 			  const char *path, const char *expected, const char *found)
 {
 	check_differs(check, &image->broken, kind, image->published->label, path, expected, found);
+}
+
+static void image_error(struct check *check, struct checked_image *image, const char *path,
+			ducc_error *error)
+{
+	check_error(check, &image->broken, image->published->label, path, error);
 }
 
 static void image_absent(struct check *check, struct checked_image *image, const char *path,
@@ -165,11 +205,9 @@ static void read_documents(struct check *check, struct checked_image *image)
 	if (both && !stored_image_read_published(&image->stored, root, label, &err))
 		image->readable = true;
 	else if (both)
-		image_differs(check, image, differs_kind_of(err),
-			      image->stored.manifest.config.media_type ? config : manifest, NULL,
-			      ducc_error_message(err));
+		image_error(check, image,
+			    image->stored.manifest.config.media_type ? config : manifest, err);
 	find_manifest(check, image, manifest);
-	ducc_error_free(err);
 }
 
 /* True if both paths are the same file. */
@@ -189,22 +227,19 @@ static void check_listing(struct check *check, struct checked_image *image)
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *path = image_metadata(image->published->label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest), *data = NULL;
-	ducc_error *err = NULL;
 	size_t len;
 
 	if (!has_document(check, image, path) || repository_lacks(&check->repository, flat) ||
 	    is_same_file(root, path, flat))
 		return;
-	if (path_read(root, flat, SIZE_MAX, &data, &len, &err) < 0)
-		image_differs(check, image, DIFFERS_UNREADABLE, flat, NULL,
-			      ducc_error_message(err));
-	else if (repository_has_file(&check->repository, path, data, len))
+	if (path_read(root, flat, SIZE_MAX, &data, &len, NULL) < 0)
+		return; /* reported with the tree */
+	if (repository_has_file(&check->repository, path, data, len))
 		return;
 	else if (errno)
 		image_absent(check, image, path, "file");
 	else
 		image_differs(check, image, DIFFERS_CONTENT, path, NULL, NULL);
-	ducc_error_free(err);
 }
 
 static struct checked_tree *add_tree(struct strmap *trees, const struct published *image,
@@ -240,17 +275,19 @@ static int read_images(struct check *check, ducc_error **err)
 {
 	for (size_t i = 0; i < check->n; i++) {
 		struct checked_image *image = &check->images[i];
+		const struct published *published = image->published;
+		int original;
 
 		if (context_cancelled(&check->session->context))
 			return context_interrupted(err);
-		if (image->published->failure)
-			image_differs(check, image, DIFFERS_UNREADABLE, image->published->label,
-				      NULL, image->published->failure);
-		if (image->published->failure && !*image->published->manifest.hex)
+		if (published->failure)
+			image_error(check, image, published->label, error_copy(published->failure));
+		if (published->failure && !*published->manifest.hex)
 			continue; /* nothing else is known of it */
-		if (check_original_image(check, image->published->label))
+		original = check_original_image(check, published->label);
+		if (original > 0)
 			check_link_of_original(check, image);
-		else
+		else if (!original)
 			read_documents(check, image);
 		if (image->readable)
 			check_listing(check, image);
@@ -347,6 +384,14 @@ static int check_names(struct check *check, ducc_error **err)
 
 /* --- Podman ----------------------------------------------------------- */
 
+static void on_podman_failure(void *ctx, const char *path, ducc_error *error)
+{
+	struct check *check = ctx;
+	bool broken;
+
+	check_error(check, &broken, NULL, path, error);
+}
+
 static void on_podman(void *ctx, size_t i, const char *kind, const char *path, const char *expected,
 		      const char *found)
 {
@@ -380,7 +425,7 @@ static struct podman_checked podman_image(const struct checked_image *image)
 static void check_podman(struct check *check)
 {
 	AUTO_FREE struct podman_checked *checked = xcalloc(check->n, sizeof(*checked));
-	struct podman_check podman = {&check->repository, on_podman, check};
+	struct podman_check podman = {&check->repository, on_podman, on_podman_failure, check};
 
 	for (size_t i = 0; i < check->n; i++)
 		checked[i] = podman_image(&check->images[i]);
@@ -459,6 +504,10 @@ static ducc_record *make_record(const struct check *check, const struct checked_
 	return NULL;
 }
 
+/*
+ * After a failure, only of images whose documents are known: another record might name another
+ * image.
+ */
 static int report_broken(struct check *check, ducc_error **err)
 {
 	const struct ducc_check_options *options = &check->options;
@@ -467,7 +516,7 @@ static int report_broken(struct check *check, ducc_error **err)
 		AUTO_FREE char *repair = what_to_repair(check, &check->images[i]);
 		ducc_record *record;
 
-		if (!repair)
+		if (!repair || (check->failures.first && !check->images[i].readable))
 			continue;
 		record = make_record(check, &check->images[i], repair, err);
 		if (!record)
@@ -550,12 +599,14 @@ static void free_tree(void *value)
 
 int ducc_check(ducc_session *session, const struct ducc_check_options *options, ducc_error **err)
 {
-	struct check check = {.session = session};
+	struct check check = {.session = session, .failures = FAILURES(&session->context)};
 	int result = options_take(&check.options, sizeof(check.options), options, err);
 
 	pthread_mutex_init(&check.mutex, NULL);
 	if (!result)
 		result = run(&check, err);
+	if (failures_end(&check.failures, err) < 0)
+		result = error_wrap(err, "repository %s", check.repository.name);
 	for (size_t i = 0; i < check.n; i++)
 		stored_image_free(&check.images[i].stored);
 	free(check.images);

@@ -8,6 +8,7 @@
 
 #include "base/strmap.h"
 #include "content/compare.h"
+#include "jobs/failures.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
 #include "repo/inventory.h"
@@ -52,6 +53,7 @@ struct check {
 	struct checked_image *images;
 	size_t n;
 	struct strmap layers, flats; /* of struct checked_tree, by digest */
+	struct failures failures;
 	pthread_mutex_t mutex;
 	bool stopped; /* by a callback */
 };
@@ -60,9 +62,18 @@ struct check {
 void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
 		   const char *path, const char *expected, const char *found);
 
-/* Reports what cannot be opened, with errno set: it is missing, or unreadable. */
+/*
+ * Reports what cannot be opened, with errno set: it is missing.  Otherwise it may be as it should
+ * be: it is unreadable to us, which does not set *broken, or a failure.
+ */
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected);
+
+/* The same for what exists, with the errno value ... */
+void check_failed(struct check *check, const char *object, const char *path, int code);
+/* ... or with an error, also of damage; takes ownership of it. */
+void check_error(struct check *check, bool *broken, const char *object, const char *path,
+		 ducc_error *error);
 
 /* True if a callback has stopped the check. */
 bool check_is_stopped(struct check *check);
@@ -72,10 +83,10 @@ int check_trees(struct check *check, ducc_error **err);
 
 /*
  * Judge what the original DUCC has published and described, without listings
- * (check_original.c): whether it has published an image, and whether a layer or flat tree is
- * complete, which is then checked as far as possible.
+ * (check_original.c): whether it has published an image, or -1 if that is unknown, a failure; and
+ * whether a layer or flat tree is complete, which is then checked as far as possible, or unknown.
  */
-bool check_original_image(const struct check *check, const char *label);
+int check_original_image(struct check *check, const char *label);
 bool check_original_layer(struct check *check, struct checked_tree *tree,
 			  const struct digest *layer, const char *object);
 bool check_original_flat(struct check *check, struct checked_tree *tree,

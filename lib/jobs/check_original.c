@@ -40,6 +40,13 @@ static void differs(const struct walk *walk, const char *kind, const char *path,
 	check_differs(walk->check, &walk->tree->broken, kind, walk->object, whole, expected, found);
 }
 
+static void failed(const struct walk *walk, const char *path, int error)
+{
+	AUTO_FREE char *whole = format("%s%s%s", walk->at, *path ? "/" : "", path);
+
+	check_failed(walk->check, walk->object, whole, error);
+}
+
 static void walk_directory(const struct walk *walk, int root, struct strset *directories, size_t i)
 {
 	const char *directory = directories->list[i], *name;
@@ -50,7 +57,7 @@ static void walk_directory(const struct walk *walk, int root, struct strset *dir
 		struct stat st;
 
 		if (fstatat(entries.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-			differs(walk, DIFFERS_UNREADABLE, path, NULL, strerror(errno));
+			failed(walk, path, errno);
 			continue;
 		}
 		walk->visit(walk, path, &st);
@@ -58,7 +65,7 @@ static void walk_directory(const struct walk *walk, int root, struct strset *dir
 			strset_add(directories, path);
 	}
 	if (entries.error)
-		differs(walk, DIFFERS_UNREADABLE, directory, NULL, strerror(entries.error));
+		failed(walk, directory, entries.error);
 }
 
 static void walk_tree(const struct walk *walk, int root)
@@ -73,19 +80,33 @@ static void walk_tree(const struct walk *walk, int root)
 
 /* --- images and layers ------------------------------------------------ */
 
-/* Reads a document, an object or an array; NULL if that is not possible. */
-static cJSON *read_document(const struct check *check, const char *path, bool array)
+/*
+ * Reads a document, an object or an array: *json is NULL if there is none.  -1 if that is unknown,
+ * which is reported.
+ */
+static int read_document(struct check *check, const char *path, bool array, cJSON **json)
 {
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *data = NULL;
+	ducc_error *error = NULL;
+	bool broken;
 	size_t len;
 
-	if (path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
-		return NULL;
-	return array ? json_parse_array(data, len, path, NULL) : json_parse(data, len, path, NULL);
+	*json = NULL;
+	if (!path_read(root, path, JSON_LIMIT, &data, &len, &error)) {
+		*json = array ? json_parse_array(data, len, path, NULL)
+			      : json_parse(data, len, path, NULL);
+		return 0;
+	}
+	if (error_is_failure(error)) {
+		check_error(check, &broken, NULL, path, error);
+		return -1;
+	}
+	ducc_error_free(error);
+	return 0;
 }
 
-bool check_original_image(const struct check *check, const char *label)
+int check_original_image(struct check *check, const char *label)
 {
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
@@ -94,19 +115,23 @@ bool check_original_image(const struct check *check, const char *label)
 
 	if (repository_has(&check->repository, config) ||
 	    repository_has(&check->repository, listing))
-		return false;
-	json = read_document(check, manifest, false);
+		return 0;
+	if (read_document(check, manifest, false, &json) < 0)
+		return -1;
 	return cJSON_GetObjectItemCaseSensitive(json, "SchemaVersion") != NULL;
 }
 
-/* True if the original has described the layer, which it does when the layer is published. */
-static bool is_described(const struct check *check, const struct digest *layer)
+/* 1 if the original has described the layer, which it does when the layer is published; 0, or -1. */
+static int is_described(struct check *check, const struct digest *layer)
 {
 	AUTO_FREE char *path = layer_metadata(layer, "layers.json");
 	AUTO_FREE char *digest = format(PRI_DIGEST, layer->hex);
-	AUTO_JSON *json = read_document(check, path, true);
-	const char *of = json ? json_text(json->child, "compressed-diff-digest") : NULL;
+	AUTO_JSON *json = NULL;
+	const char *of;
 
+	if (read_document(check, path, true, &json) < 0)
+		return -1;
+	of = json ? json_text(json->child, "compressed-diff-digest") : NULL;
 	return of && !strcmp(of, digest);
 }
 
@@ -134,12 +159,17 @@ bool check_original_layer(struct check *check, struct checked_tree *tree,
 	AUTO_FREE char *at = repository_layer_root(&check->repository, layer);
 	struct walk walk = {check, tree, object, at, visit_layer, NULL};
 	AUTO_CLOSE int root = -1;
+	int described = is_unlisted(check, listing) ? is_described(check, layer) : 0;
 
-	if (!is_unlisted(check, listing) || !is_described(check, layer))
-		return false;
+	if (described <= 0)
+		return described < 0;
 	root = repository_open_layerfs(&check->repository, layer);
-	if (root < 0)
+	if (root < 0 && is_absence(errno))
 		return false;
+	if (root < 0) {
+		failed(&walk, "", errno);
+		return true;
+	}
 	tree->original = true;
 	walk_tree(&walk, root);
 	return true;
@@ -147,17 +177,22 @@ bool check_original_layer(struct check *check, struct checked_tree *tree,
 
 /* --- flat trees ------------------------------------------------------- */
 
-/* Finds the entry in the uppermost layer that has it; returns the layer, or -1. */
+/* Finds the entry in the uppermost layer that has it; returns the layer, or -1, also if unknown. */
 static int find_in_layers(const struct walk *walk, const char *path, struct stat *st)
 {
 	for (size_t i = walk->tree->image->n_layers; i-- > 0;) {
 		const char *name;
-		int parent = walk->layers[i].root < 0
-				     ? -1
-				     : beneath_parent(&walk->layers[i], path, &name);
+		int parent;
 
+		if (walk->layers[i].root < 0)
+			continue; /* reported with the layer */
+		parent = beneath_parent(&walk->layers[i], path, &name);
 		if (parent >= 0 && !fstatat(parent, name, st, AT_SYMLINK_NOFOLLOW))
 			return (int)i;
+		if (!is_absence(errno)) {
+			failed(walk, path, errno);
+			return -1;
+		}
 	}
 	return -1;
 }
@@ -219,12 +254,15 @@ static void visit_flat(const struct walk *walk, const char *path, const struct s
 	check_owner(walk, (size_t)i, path, st, &there);
 }
 
-/* The files for Singularity are written last. */
-static bool is_complete(const struct check *check, const char *directory)
+/* The files for Singularity are written last: 1 if they are there, 0 if not, or -1. */
+static int is_complete(struct check *check, const char *directory)
 {
 	AUTO_FREE char *path = format("%s/.singularity.d/runscript", directory);
+	int found = repository_find(&check->repository, path);
 
-	return repository_has(&check->repository, path);
+	if (found < 0)
+		check_failed(check, NULL, path, errno);
+	return found;
 }
 
 bool check_original_flat(struct check *check, struct checked_tree *tree,
@@ -235,10 +273,14 @@ bool check_original_flat(struct check *check, struct checked_tree *tree,
 	size_t n = tree->image->n_layers;
 	AUTO_FREE struct beneath *layers = NULL;
 	struct walk walk = {check, tree, object, directory, visit_flat, NULL};
+	int original = 0;
 
-	if (!tree->image->n_layers || !is_unlisted(check, listing) ||
-	    !is_complete(check, directory) || !check_original_image(check, tree->image->label))
-		return false;
+	if (tree->image->n_layers && is_unlisted(check, listing))
+		original = is_complete(check, directory);
+	if (original > 0)
+		original = check_original_image(check, tree->image->label);
+	if (original <= 0)
+		return original < 0;
 	root = path_open(top, directory, O_RDONLY | O_DIRECTORY, 0);
 	layers = xcalloc(n, sizeof(*layers));
 	for (size_t i = 0; i < n; i++)

@@ -31,9 +31,27 @@ static void differs(const struct job *job, const char *kind, const char *path, c
 	check_differs(job->check, &job->tree->broken, kind, job->object, path, expected, found);
 }
 
+static void error(const struct job *job, const char *path, ducc_error *err)
+{
+	check_error(job->check, &job->tree->broken, job->object, path, err);
+}
+
 static void absent(const struct job *job, const char *path, const char *expected)
 {
 	check_absent(job->check, &job->tree->broken, job->object, path, expected);
+}
+
+/* An entry could not be looked at. */
+static void failed(const struct job *job, const char *path, int code)
+{
+	AUTO_FREE char *whole = format("%s%s%s", job->root, *path ? "/" : "", path);
+
+	check_failed(job->check, job->object, whole, code);
+}
+
+static void on_failure(void *ctx, const char *path, int code)
+{
+	failed(ctx, path, code);
 }
 
 static void on_difference(void *ctx, const char *kind, const char *path, const struct node *node,
@@ -85,19 +103,28 @@ static int check_stored(const struct job *job, const char *path, const struct fi
 	if (!repository->target->check_file ||
 	    !repository->target->check_file(repository, whole, file->size, &error))
 		return 0;
+	if (error_is_failure(error)) {
+		failures_add(&job->check->failures, error);
+		return 0;
+	}
 	*kind = DIFFERS_UNREADABLE;
 	*found = xstrdup(ducc_error_message(error));
 	ducc_error_free(error);
 	return -1;
 }
 
-/* Digests an open file, into `found`. */
-static int digest_content(int fd, const struct file *file, const char **kind, char **found)
+/* Digests an open file, into `found`.  An I/O error is one of the content: a block is lost. */
+static int digest_content(const struct job *job, int fd, const char *path, const struct file *file,
+			  const char **kind, char **found)
 {
 	uint8_t sha256[SHA256_SIZE];
 	struct digest digest;
 
 	if (fd < 0 || digest_file(fd, file->size, sha256) < 0) {
+		if (errno != EIO) {
+			failed(job, path, errno);
+			return 0;
+		}
 		*kind = DIFFERS_UNREADABLE;
 		*found = xstrdup(strerror(errno));
 		return -1;
@@ -141,7 +168,7 @@ static int check_content(void *ctx, int directory, const char *name, const char 
 		return -1;
 	}
 	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (!digest_content(fd, file, kind, found))
+	if (!digest_content(job, fd, path, file, kind, found))
 		return 0;
 	if (!job->of)
 		note_wrong(&job->tree->wrong, path, *kind, *found);
@@ -161,6 +188,7 @@ static void compare(struct job *job, int root, struct tree *tree, bool layer)
 					.layer = layer,
 					.content = contents ? check_content : NULL,
 					.differs = on_difference,
+					.failed = on_failure,
 					.ctx = job};
 
 	if (root < 0)
@@ -223,19 +251,14 @@ static void check_layer_json(const struct job *job, const struct listing_head *h
 	ducc_error *err = NULL;
 	size_t len;
 
-	if (!path_exists(root, path)) {
-		absent(job, path, "file");
+	if (path_read(root, path, JSON_LIMIT, &data, &len, &err) < 0) {
+		error(job, path, err);
 		return;
 	}
-	if (!path_read(root, path, JSON_LIMIT, &data, &len, &err))
-		json = json_parse(data, len, path, NULL);
-	if (err)
-		differs(job, differs_kind_of(err), path, NULL, ducc_error_message(err));
-	else if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
-		 !has_size(json, "size", head->size) ||
-		 !has_size(json, "unpackedSize", head->unpacked))
+	json = json_parse(data, len, path, NULL);
+	if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
+	    !has_size(json, "size", head->size) || !has_size(json, "unpackedSize", head->unpacked))
 		differs(job, DIFFERS_DAMAGED, path, NULL, NULL);
-	ducc_error_free(err);
 }
 
 /* Reads the listing of a tree; NULL, with what is wrong reported, if that is not possible. */
@@ -249,7 +272,7 @@ static struct tree *read_listing(const struct job *job, const char *path, const 
 
 	if (fd < 0 && !is_absence(errno)) {
 		absent(job, path, NULL);
-	} else if (fd < 0 && !path_exists(root, directory)) {
+	} else if (fd < 0 && path_find(root, directory) <= 0) {
 		absent(job, directory, "dir");
 	} else if (fd < 0) {
 		differs(job, DIFFERS_UNLISTED, directory, path, NULL);
@@ -257,8 +280,7 @@ static struct tree *read_listing(const struct job *job, const char *path, const 
 		tree = listing_read(fd, head, &err);
 		if (tree)
 			return tree;
-		differs(job, differs_kind_of(err), path, NULL, ducc_error_message(err));
-		ducc_error_free(err);
+		error(job, path, err);
 	}
 	return NULL;
 }

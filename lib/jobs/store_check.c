@@ -19,6 +19,7 @@
 #include "content/compare.h"
 #include "content/unpacked.h"
 #include "format/image.h"
+#include "jobs/failures.h"
 #include "jobs/session.h"
 #include "store/index.h"
 
@@ -30,6 +31,7 @@ struct store_check {
 	bool unclear;                            /* what an image needs is unknown */
 	struct task *tasks;
 	size_t n, capacity;
+	struct failures failures;
 	pthread_mutex_t mutex;
 	atomic_bool stopped; /* by the callback */
 };
@@ -52,31 +54,53 @@ static void differs(struct store_check *check, const char *kind, const char *obj
 	pthread_mutex_unlock(&check->mutex);
 }
 
+/* Reports what could not be looked at, unless it is gone. */
+static void failed(struct store_check *check, const char *path, int code)
+{
+	if (is_absence(code))
+		return;
+	if (differs_kind(code))
+		differs(check, DIFFERS_UNREADABLE, NULL, path, NULL, strerror(code));
+	else
+		failures_add_errno(&check->failures, code, path);
+}
+
 /* Opens a file that should be regular; -1: it was reported, or is gone. */
 static int open_file(struct store_check *check, const char *path)
 {
 	int fd = path_open_file(check->store.fd, path);
 
-	if (fd >= 0 || errno == ENOENT)
+	if (fd >= 0)
 		return fd;
-	if (errno == EINVAL || errno == ELOOP || errno == ENXIO)
+	if (is_wrong_type(errno))
 		differs(check, DIFFERS_TYPE, NULL, path, "file", NULL);
 	else
-		differs(check, DIFFERS_UNREADABLE, NULL, path, NULL, strerror(errno));
+		failed(check, path, errno);
 	return -1;
 }
 
-/* Reports a directory whose entries could not be read, unless it is gone. */
-static void check_read(struct store_check *check, const char *path, const struct entries *entries)
+/* 1 if the file exists, 0 if not; -1 if that is unknown, which is reported. */
+static int find_file(struct store_check *check, const char *path)
 {
-	if (entries->error && !is_absence(entries->error))
-		differs(check, DIFFERS_UNREADABLE, NULL, path, NULL, strerror(entries->error));
+	int found = path_find(check->store.fd, path);
+
+	if (found < 0)
+		failed(check, path, errno);
+	return found;
 }
 
-static void failed(struct store_check *check, const char *object, const char *path,
-		   const ducc_error *error)
+/* Reports an error of reading a file, which may be damage; takes ownership of it. */
+static void blame(struct store_check *check, const char *object, const char *path,
+		  ducc_error *error)
 {
-	differs(check, differs_kind_of(error), object, path, NULL, ducc_error_message(error));
+	const char *kind = differs_kind_of(error);
+
+	if (!kind) {
+		failures_add(&check->failures, error);
+		return;
+	}
+	differs(check, kind, object, path, NULL, ducc_error_message(error));
+	ducc_error_free(error);
 }
 
 /* --- files ------------------------------------------------------------ */
@@ -91,7 +115,7 @@ static void check_blob(struct store_check *check, const struct task *task)
 	if (fd < 0)
 		return;
 	if (digest_file(fd, TO_THE_END, sha256) < 0) {
-		differs(check, DIFFERS_UNREADABLE, expected, task->path, NULL, strerror(errno));
+		failed(check, task->path, errno);
 		return;
 	}
 	digest_from_bytes(&actual, sha256);
@@ -106,24 +130,26 @@ static struct tree *read_listing(struct store_check *check, const struct task *t
 {
 	AUTO_CLOSE int fd = open_file(check, task->path);
 	ducc_error *err = NULL;
-	struct digest id, subject;
-	struct tree *tree;
+	struct digest id, subject = {""};
+	AUTO_TREE *tree = NULL;
 
 	if (fd < 0)
 		return NULL;
-	if (!listing_id(fd, &id)) {
-		differs(check, errno ? DIFFERS_UNREADABLE : DIFFERS_DAMAGED, NULL, task->path, NULL,
-			errno ? strerror(errno) : "no digest at its beginning");
-		return NULL;
-	}
-	tree = listing_read(fd, head, &err);
-	if (!tree)
-		failed(check, NULL, task->path, err);
-	else if (!listing_subject(fd, &subject) || !digest_equal(&subject, &task->digest))
-		differs(check, DIFFERS_DAMAGED, NULL, task->path, NULL,
-			"it is that of something else, or of an earlier version");
-	ducc_error_free(err);
-	return tree;
+	if (listing_id(fd, &id))
+		tree = listing_read(fd, head, &err);
+	else if (!errno)
+		error_set_kind(&err, DUCC_CORRUPT, "no digest at its beginning");
+	else
+		error_errno(&err, errno, "%s", task->path);
+	if (tree && !listing_subject(fd, &subject) && errno)
+		error_errno(&err, errno, "%s", task->path);
+	else if (tree && !digest_equal(&subject, &task->digest))
+		error_set_kind(&err, DUCC_CORRUPT,
+			       "it is that of something else, or of an earlier version");
+	if (!err)
+		return STEAL(tree);
+	blame(check, NULL, task->path, err);
+	return NULL;
 }
 
 static void check_image(struct store_check *check, const struct task *task)
@@ -151,8 +177,7 @@ static void check_layer(struct store_check *check, const struct task *task)
 
 	if (!compare_tar(check, task, tar, NULL) || !compare_tar(check, task, tar, &err))
 		return;
-	failed(check, layer, tar, err);
-	ducc_error_free(err);
+	blame(check, layer, tar, err);
 }
 
 /* --- what images need ------------------------------------------------- */
@@ -168,10 +193,13 @@ static void check_diff_id(struct store_check *check, const struct digest *layer,
 
 	if (fd < 0)
 		return;
-	if (listing_head_of(fd, &head) && !digest_equal(&head.diff_id, diff_id))
-		differs(check, DIFFERS_CONTENT, object, path, diff_id->hex, head.diff_id.hex);
-	else if (errno)
-		differs(check, DIFFERS_UNREADABLE, object, path, NULL, strerror(errno));
+	if (listing_head_of(fd, &head)) {
+		if (!digest_equal(&head.diff_id, diff_id))
+			differs(check, DIFFERS_CONTENT, object, path, diff_id->hex,
+				head.diff_id.hex);
+	} else if (errno) { /* else it is damaged, which is reported with the layer */
+		failed(check, path, errno);
+	}
 }
 
 static void need_layers(struct store_check *check, const struct manifest *manifest,
@@ -196,20 +224,19 @@ static bool read_document(struct store_check *check, const struct digest *digest
 {
 	AUTO_FREE char *path = store_blob_name(digest);
 	ducc_error *err = NULL;
-	const char *kind;
 	bool missing;
 
 	digest_set_add(&check->blobs, digest);
 	if (!store_read_blob(&check->store, digest, data, len, &err))
 		return true;
-	kind = differs_kind_of(err);
-	missing = !strcmp(kind, DIFFERS_MISSING);
-	if (missing && name)
-		differs(check, kind, name, path, "file", NULL);
-	else if (!strcmp(kind, DIFFERS_UNREADABLE))
-		failed(check, name, path, err);
-	ducc_error_free(err);
+	missing = ducc_error_kind(err) == DUCC_NOT_FOUND;
 	check->unclear |= !missing || name;
+	if (missing && name)
+		differs(check, DIFFERS_MISSING, name, path, "file", NULL);
+	if (error_is_failure(err))
+		blame(check, name, path, err);
+	else
+		ducc_error_free(err);
 	return false;
 }
 
@@ -248,7 +275,7 @@ static void need_entry(struct store_check *check, const cJSON *entry)
 		return;
 	}
 	path = store_blob_name(&listed);
-	if (path_is_absent(check->store.fd, path) && !digest_equal(&listed, &manifest))
+	if (!digest_equal(&listed, &manifest) && find_file(check, path) == 0)
 		differs(check, DIFFERS_MISSING, name, path, "file", NULL);
 	digest_set_add(&check->blobs, &listed);
 	need_image(check, &manifest, name ? name : listed.hex);
@@ -260,11 +287,10 @@ static void check_index(struct store_check *check)
 	cJSON *manifests, *entry;
 	AUTO_JSON *index = store_index_read(&check->store, &manifests, &err);
 
-	if (!index)
-		failed(check, NULL, "index.json", err);
-	ducc_error_free(err);
-	if (!index)
+	if (!index) {
+		blame(check, NULL, "index.json", err);
 		return;
+	}
 	cJSON_ArrayForEach(entry, manifests) need_entry(check, entry);
 }
 
@@ -297,10 +323,12 @@ static void check_names(struct store_check *check, const struct digest *manifest
 		AUTO_FREE char *text = recovery_read_name(entries.fd, name, &err);
 
 		if (!text && ducc_error_kind(err) != DUCC_NOT_FOUND)
-			failed(check, NULL, file, err);
-		ducc_error_free(err);
+			blame(check, NULL, file, err);
+		else
+			ducc_error_free(err);
 	}
-	check_read(check, path, &entries);
+	if (entries.error)
+		failed(check, path, entries.error);
 	need_image(check, manifest, NULL);
 }
 
@@ -334,12 +362,12 @@ static bool is_needed(const struct store_check *check, const struct kind *kind,
 }
 
 /* A tar without a listing is of no use. */
-static bool is_lone_tar(const struct store_check *check, const struct kind *kind,
+static bool is_lone_tar(struct store_check *check, const struct kind *kind,
 			const struct digest *digest)
 {
 	AUTO_FREE char *listing = store_layer_listing_name(digest);
 
-	return !strcmp(kind->suffix, ".tar") && path_is_absent(check->store.fd, listing);
+	return !strcmp(kind->suffix, ".tar") && find_file(check, listing) == 0;
 }
 
 static void list_file(struct store_check *check, const char *directory, const char *name)
@@ -404,8 +432,7 @@ static int run(struct store_check *check, ducc_error **err)
 				      session->store_path);
 	check->store.keep = true;
 	if (store_check_layout(&check->store, &error) < 0)
-		failed(check, NULL, "oci-layout", error);
-	ducc_error_free(error);
+		blame(check, NULL, "oci-layout", error);
 	check_index(check);
 	if (list_files(check, "images", need_fetched, err) < 0)
 		return -1;
@@ -423,12 +450,16 @@ static int run(struct store_check *check, ducc_error **err)
 int ducc_store_check(ducc_session *session, const struct ducc_store_check_options *options,
 		     ducc_error **err)
 {
-	struct store_check check = {
-		.session = session, .store = {.fd = -1}, .mutex = PTHREAD_MUTEX_INITIALIZER};
+	struct store_check check = {.session = session,
+				    .store = {.fd = -1},
+				    .failures = FAILURES(&session->context),
+				    .mutex = PTHREAD_MUTEX_INITIALIZER};
 	int result = options_take(&check.options, sizeof(check.options), options, err);
 
 	if (!result)
 		result = run(&check, err);
+	if (failures_end(&check.failures, err) < 0)
+		result = error_wrap(err, "store %s", session->store_path);
 	for (size_t i = 0; i < check.n; i++)
 		free(check.tasks[i].path);
 	free(check.tasks);

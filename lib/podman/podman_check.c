@@ -27,14 +27,22 @@ static void differs(const struct checking *checking, size_t i, const char *kind,
 	checking->check->differs(checking->check->ctx, i, kind, path, expected, found);
 }
 
+static void failed(const struct checking *checking, const char *path, int code)
+{
+	ducc_error *error = NULL;
+
+	error_errno(&error, code, "%s", path);
+	checking->check->failed(checking->check->ctx, path, error);
+}
+
 /* Reports what cannot be opened, with errno set. */
 static void absent(const struct checking *checking, size_t i, const char *path,
 		   const char *expected)
 {
-	const char *kind = differs_kind(errno);
-	const char *reason = !strcmp(kind, DIFFERS_MISSING) ? NULL : strerror(errno);
-
-	differs(checking, i, kind, path, expected, reason);
+	if (is_absence(errno))
+		differs(checking, i, DIFFERS_MISSING, path, expected, NULL);
+	else
+		failed(checking, path, errno);
 }
 
 /* --- images ----------------------------------------------------------- */
@@ -110,8 +118,7 @@ static void check_image(struct checking *checking, size_t i)
 	if (podman->layers.changed)
 		differs(checking, i, DIFFERS_LIST, PODMAN_LAYERS, image->name, NULL);
 	if (podman->error) {
-		errno = podman->error;
-		absent(checking, i, PODMAN_IMAGE_DIRECTORY, NULL);
+		failed(checking, PODMAN_IMAGE_DIRECTORY, podman->error);
 		checking->outputs = podman->n;
 	}
 	for (; checking->outputs < podman->n; checking->outputs++)
@@ -123,8 +130,11 @@ static void check_count(const struct checking *checking)
 {
 	const struct repository *repository = checking->check->repository;
 	AUTO_FREE char *count = podman_links_count(&checking->podman->links);
+	int found = repository_find(repository, REPO_PODMAN_LINKS);
 
-	if (!checking->n || !count || !repository_has(repository, REPO_PODMAN_LINKS) ||
+	if (found < 0)
+		failed(checking, REPO_PODMAN_LINKS, errno);
+	if (!checking->n || !count || found <= 0 ||
 	    repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))
 		return;
 	if (errno)
@@ -254,13 +264,6 @@ static void check_rest(struct checking *checking, const struct inventory *invent
 	check_short_names(checking);
 }
 
-static const char *kind_of_list(const ducc_error *err)
-{
-	const char *kind = differs_kind_of(err);
-
-	return strcmp(kind, DIFFERS_UNREADABLE) != 0 ? DIFFERS_LIST : kind;
-}
-
 void podman_check(const struct podman_check *check, struct podman_checked *images, size_t n,
 		  const struct inventory *inventory)
 {
@@ -268,9 +271,13 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 	ducc_error *err = NULL;
 
 	checking.podman = podman_open(check->repository, &err);
+	if (!checking.podman && error_is_failure(err)) {
+		check->failed(check->ctx, PODMAN_IMAGES, err);
+		return;
+	}
 	if (!checking.podman) {
 		for (size_t i = 0; i < n; i++)
-			differs(&checking, i, kind_of_list(err), PODMAN_IMAGES, NULL,
+			differs(&checking, i, DIFFERS_LIST, PODMAN_IMAGES, NULL,
 				ducc_error_message(err));
 		ducc_error_free(err);
 		return;

@@ -190,11 +190,11 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	image.label = xstrdup(label);
 	if (!read_link(walk->repository, label, &image.linked) && errno != EINVAL &&
 	    !is_absence(errno))
-		image.failure = xstrdup(strerror(errno));
+		error_errno(&image.failure, errno, "%s", label);
 	if (!walk->names_only &&
 	    (!with_manifest || published_read(&image, walk->repository, label, &error) <= 0)) {
 		if (error && !image.failure)
-			image.failure = xstrdup(ducc_error_message(error));
+			image.failure = error_copy(error);
 		if (!inventory->unread)
 			inventory->unread = STEAL(error);
 		if (!inventory->unclear)
@@ -325,7 +325,7 @@ void published_free(struct published *image)
 	free(image->label);
 	free(image->layers);
 	free(image->sizes);
-	free(image->failure);
+	ducc_error_free(image->failure);
 }
 
 void inventory_free(struct inventory *inventory)

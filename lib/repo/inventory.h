@@ -19,7 +19,7 @@ struct published {
 	struct digest *layers; /* from its manifest */
 	uint64_t *sizes;       /* of their blobs, in bytes; 0: unknown */
 	size_t n_layers;
-	char *failure; /* why its manifest or link cannot be read, if it exists; or NULL */
+	ducc_error *failure; /* why its manifest or link cannot be read, if it exists; or NULL */
 };
 
 struct inventory {
