@@ -46,7 +46,7 @@ ifdef WERROR
 WARNFLAGS = -Werror
 endif
 
-PKGS = libcurl >= 7.85.0 libcjson libarchive zlib libcrypto yaml-0.1
+PKGS = libcurl >= 7.76.0 libcjson libarchive zlib libcrypto yaml-0.1
 # ISA-L inflates gzip in less than half the time that zlib takes. ISAL= builds without it, as do
 # the sanitizers, which do not see into its assembly: so tests run with both.
 ISAL := $(if $(SAN),,$(shell pkg-config --exists 'libisal >= 2.30' && echo yes))

@@ -300,6 +300,34 @@ rude silence
 : >"$rude_layer"
 ok "no answer at all" refuses silence "layer $layer: "
 
+# Headers: the last ones of the final response count
+wrong=sha256:$(printf %064d 0)
+document=$www/good/manifests/tag
+rude hints "Content-Length: $size"
+{
+	printf 'HTTP/1.1 103 Early Hints\r\nDocker-Content-Digest: %s\r\n\r\n' "$wrong"
+	answer "$document" '200 OK' "Content-Length: $(wc -c <"$document")"
+} >"$raw/v2/hints/manifests/tag"
+ok "an informational response" ducc-fetch -s "$tmp/hints" "$nginx/hints:tag"
+rude trailers "Content-Length: $size"
+{
+	answer /dev/null '200 OK' "Transfer-Encoding: chunked" "X-Empty:"
+	printf '%x\r\n' "$(wc -c <"$document")"
+	cat "$document"
+	printf '\r\n0\r\nDocker-Content-Digest: %s\r\n\r\n' "$wrong"
+} >"$raw/v2/trailers/manifests/tag"
+ok "trailers" ducc-fetch -s "$tmp/trailers" "$nginx/trailers:tag"
+rude repeated "Content-Length: $size"
+printf 'HTTP/1.1 307 Moved\r\nlocation: /x\r\nLOCATION: \t /v2/hints/manifests/tag \r\nContent-Length: 0\r\n\r\n' \
+	>"$raw/v2/repeated/manifests/tag"
+ok "repeated headers" ducc-fetch -s "$tmp/repeated" "$nginx/repeated:tag"
+rude digest "Content-Length: $size"
+answer "$document" '200 OK' "Content-Length: $(wc -c <"$document")" "docker-content-digest:  $wrong " >"$raw/v2/digest/manifests/tag"
+ok "another digest" refuses digest "manifest: .*digest"
+rude long "Content-Length: $size"
+answer "$document" '200 OK' "$(yes 'X-Long: 0123456789012345678901234567890123456789' | head -n 9000)" >"$raw/v2/long/manifests/tag"
+ok "endless headers" refuses long "manifest: "
+
 # What passes is tried again, what can't get better is not
 for s in 408 425 429 500 502 503 504 522 529; do
 	rude "s$s" "Content-Length: $size"

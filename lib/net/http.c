@@ -1,7 +1,6 @@
 /* HTTP requests over libcurl: see http.h. */
 #include "net/http.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -13,6 +12,7 @@
 #include "format/url.h"
 #include "net/http_trace.h"
 #include "net/inflate.h"
+#include "net/libcurl.h"
 #include "net/link.h"
 #include "net/tls.h"
 
@@ -24,7 +24,7 @@
 #define ERROR_BODY_LIMIT 16384
 
 struct http {
-	CURL *curl;
+	struct libcurl libcurl;
 	long stall_time;
 	struct context *context;
 	char *system; /* the file with the system's certificate authorities, or NULL */
@@ -50,15 +50,12 @@ static void global_init(void)
 }
 
 /* The file of the system's certificate authorities: $SSL_CERT_FILE, as in other tools. */
-static char *system_authorities(CURL *curl)
+static char *system_authorities(void)
 {
 	const char *path = getenv("SSL_CERT_FILE");
-	char *built_in = NULL;
 
-	if (!path || !*path) {
-		curl_easy_getinfo(curl, CURLINFO_CAINFO, &built_in);
-		path = built_in;
-	}
+	if (!path || !*path)
+		path = curl_version_info(CURLVERSION_NOW)->cainfo;
 	return path ? xstrdup(path) : NULL;
 }
 
@@ -70,11 +67,11 @@ struct http *http_new(struct context *context)
 
 	pthread_once(&once, global_init);
 	http->context = context;
-	http->curl = xalloc(curl_easy_init());
+	libcurl_init(&http->libcurl);
 	http->stall_time = timeout ? atol(timeout) : 0;
 	if (http->stall_time < 1 || http->stall_time > 86400)
 		http->stall_time = STALL_TIME;
-	http->system = system_authorities(http->curl);
+	http->system = system_authorities();
 	return http;
 }
 
@@ -82,7 +79,7 @@ void http_free(struct http *http)
 {
 	if (!http)
 		return;
-	curl_easy_cleanup(http->curl);
+	libcurl_free(&http->libcurl);
 	tls_free(&http->tls);
 	free(http->system);
 	free(http->host);
@@ -145,27 +142,19 @@ static void reset_response(struct http_response *response)
 	buffer_reset(&response->body);
 }
 
-/* The header of that name and index, from 0, or NULL; libcurl owns it. */
-static const struct curl_header *header_at(CURL *curl, const char *name, size_t i)
-{
-	struct curl_header *header;
-
-	return curl_easy_header(curl, name, i, CURLH_HEADER, -1, &header) ? NULL : header;
-}
-
 /* The value of the last header of that name. */
-static const char *last_header(CURL *curl, const char *name)
+static const char *last_header(struct libcurl *libcurl, const char *name)
 {
-	const struct curl_header *header = header_at(curl, name, 0);
+	const char *value, *last = NULL;
 
-	if (header)
-		header = header_at(curl, name, header->amount - 1);
-	return header ? header->value : NULL;
+	for (size_t i = 0; (value = libcurl_header(libcurl, name, i)); i++)
+		last = value;
+	return last;
 }
 
-static char *copy_header(CURL *curl, const char *name)
+static char *copy_header(struct libcurl *libcurl, const char *name)
 {
-	const char *value = last_header(curl, name);
+	const char *value = last_header(libcurl, name);
 
 	return value ? xstrdup(value) : NULL;
 }
@@ -174,43 +163,43 @@ static char *copy_header(CURL *curl, const char *name)
  * The values of a repeated header, joined (RFC 9110, section 5.3); NULL if it is
  * missing.  libcurl limits the size of all headers together.
  */
-static char *join_headers(CURL *curl, const char *name)
+static char *join_headers(struct libcurl *libcurl, const char *name)
 {
-	const struct curl_header *header;
+	const char *value;
 	struct buffer values = {0};
 
-	for (size_t i = 0; (header = header_at(curl, name, i)); i++)
-		buffer_addf(&values, "%s%s", values.len ? ", " : "", header->value);
+	for (size_t i = 0; (value = libcurl_header(libcurl, name, i)); i++)
+		buffer_addf(&values, "%s%s", values.len ? ", " : "", value);
 	return values.data ? buffer_steal(&values) : NULL;
 }
 
-static void read_link(CURL *curl, const char *url, struct http_response *response)
+static void read_link(struct libcurl *libcurl, const char *url, struct http_response *response)
 {
-	AUTO_FREE char *links = join_headers(curl, "Link"), *target = NULL;
+	AUTO_FREE char *links = join_headers(libcurl, "Link"), *target = NULL;
 	int found = links ? link_next(links, &target) : 0;
 
 	response->next = found > 0 ? url_resolve(url, target) : NULL;
 	response->bad_link = found < 0 || (found && !response->next);
 }
 
-static void read_headers(CURL *curl, const char *url, struct http_response *response)
+static void read_headers(struct libcurl *libcurl, const char *url, struct http_response *response)
 {
-	const char *location = last_header(curl, "Location");
+	const char *location = last_header(libcurl, "Location");
 
-	response->content_type = copy_header(curl, "Content-Type");
-	response->digest = copy_header(curl, "Docker-Content-Digest");
-	response->rate_limit = copy_header(curl, "RateLimit-Limit");
-	response->rate_remaining = copy_header(curl, "RateLimit-Remaining");
-	response->has_length = header_at(curl, "Content-Length", 0);
+	response->content_type = copy_header(libcurl, "Content-Type");
+	response->digest = copy_header(libcurl, "Docker-Content-Digest");
+	response->rate_limit = copy_header(libcurl, "RateLimit-Limit");
+	response->rate_remaining = copy_header(libcurl, "RateLimit-Remaining");
+	response->has_length = libcurl_header(libcurl, "Content-Length", 0);
 	response->location = location ? url_resolve(url, location) : NULL;
-	read_link(curl, url, response);
-	response->challenge = join_headers(curl, "WWW-Authenticate");
+	read_link(libcurl, url, response);
+	response->challenge = join_headers(libcurl, "WWW-Authenticate");
 }
 
 /* True if a 206 response begins at the requested offset. */
-static bool begins_at(CURL *curl, uint64_t offset)
+static bool begins_at(struct libcurl *libcurl, uint64_t offset)
 {
-	const char *range = last_header(curl, "Content-Range");
+	const char *range = last_header(libcurl, "Content-Range");
 	char *end;
 
 	if (!range || strncasecmp(range, "bytes ", 6) != 0)
@@ -227,12 +216,13 @@ static int begin_body(struct transfer *transfer, long status)
 	uint64_t offset;
 
 	transfer->begun = true;
-	if (status == 206 && !begins_at(transfer->http->curl, request->offset)) {
+	if (status == 206 && !begins_at(&transfer->http->libcurl, request->offset)) {
 		transfer->response->wrong_range = true;
 		return error_set(&transfer->error, "server sent the wrong byte range");
 	}
 	offset = status == 206 ? request->offset : 0;
-	curl_easy_getinfo(transfer->http->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	curl_easy_getinfo(transfer->http->libcurl.handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+			  &length);
 	if (length >= 0 && request->size && offset + (uint64_t)length != request->size)
 		return error_set(&transfer->error,
 				 "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
@@ -250,7 +240,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	size_t len = size * n;
 	long status = 0;
 
-	curl_easy_getinfo(transfer->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->http->libcurl.handle, CURLINFO_RESPONSE_CODE, &status);
 	response->received += len;
 	if (status != 200 && status != 206) {
 		transfer->enough = response->received > ERROR_BODY_LIMIT;
@@ -377,9 +367,8 @@ static void set_body(CURL *curl, const struct http_request *request)
 static int set_tls(struct transfer *transfer, ducc_error **err)
 {
 	struct http *http = transfer->http;
-	CURL *curl = http->curl;
+	CURL *curl = http->libcurl.handle;
 	AUTO_FREE char *authority = url_authority(transfer->url);
-	struct curl_blob blob = {.flags = CURL_BLOB_NOCOPY};
 
 	if (authority && (!http->host || strcmp(http->host, authority) != 0)) {
 		tls_free(&http->tls);
@@ -393,11 +382,8 @@ static int set_tls(struct transfer *transfer, ducc_error **err)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, http->system);
 		curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, http->system);
 	}
-	if (http->tls.authorities.len) {
-		blob.data = http->tls.authorities.data;
-		blob.len = http->tls.authorities.len;
-		curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
-	}
+	if (http->tls.authorities.len)
+		libcurl_trust(&http->libcurl, &http->tls.authorities);
 	if (http->tls.certificate) {
 		curl_easy_setopt(curl, CURLOPT_SSLCERT, http->tls.certificate);
 		curl_easy_setopt(curl, CURLOPT_SSLKEY, http->tls.key);
@@ -418,7 +404,6 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 	curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "ducc/" DUCC_VERSION);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_SPEED);
@@ -496,14 +481,15 @@ static struct curl_slist *make_headers(const struct transfer *transfer)
 	return xalloc(curl_slist_append(headers, "Expect:"));
 }
 
-static void read_outcome(CURL *curl, const char *url, struct http_response *response)
+static void read_outcome(struct libcurl *libcurl, const char *url, struct http_response *response)
 {
+	CURL *curl = libcurl->handle;
 	curl_off_t retry_after = 0;
 
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
 	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) && retry_after > 0)
 		response->retry_after = (uint64_t)retry_after;
-	read_headers(curl, url, response);
+	read_headers(libcurl, url, response);
 }
 
 /* The status with which a proxy refused to connect to the host, or 0. */
@@ -539,7 +525,7 @@ static int transfer_error(const struct transfer *transfer, CURLcode code, const 
 static int decode_body(struct transfer *transfer, ducc_error **err)
 {
 	struct http_response *response = transfer->response;
-	const char *coding = last_header(transfer->http->curl, "Content-Encoding");
+	const char *coding = last_header(&transfer->http->libcurl, "Content-Encoding");
 
 	if (transfer->request->sink)
 		return 0;
@@ -552,21 +538,21 @@ static int decode_body(struct transfer *transfer, ducc_error **err)
 /* One request to one URL, without redirects. */
 static int perform_once(struct transfer *transfer, bool *transient, ducc_error **err)
 {
-	CURL *curl = transfer->http->curl;
+	CURL *curl = transfer->http->libcurl.handle;
 	struct curl_slist *headers;
 	char reason[CURL_ERROR_SIZE] = "";
 	CURLcode code;
 	long refused;
 
 	reset_response(transfer->response);
-	curl_easy_reset(curl); /* keeps the connections */
+	libcurl_reset(&transfer->http->libcurl); /* keeps the connections */
 	if (set_tls(transfer, err) < 0)
 		return -1;
 	headers = make_headers(transfer);
 	set_options(curl, transfer->request, headers, transfer);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
-	read_outcome(curl, transfer->url, transfer->response);
+	read_outcome(&transfer->http->libcurl, transfer->url, transfer->response);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
