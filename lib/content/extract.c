@@ -117,14 +117,14 @@ static int make_skeleton(struct extraction *x, ducc_error **err)
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
 		const struct file *file = node->file;
 
-		if (file && file->layer && !S_ISDIR(file->mode)) {
-			GROW(x->wants, x->n, x->capacity);
-			x->wants[x->n++] = (struct want){.node = node};
-			continue;
-		}
 		if (file && file->text) {
 			if (make_text(x, node, err) < 0)
 				return -1;
+			continue;
+		}
+		if (file && file->layer && !S_ISDIR(file->mode)) {
+			GROW(x->wants, x->n, x->capacity);
+			x->wants[x->n++] = (struct want){.node = node};
 			continue;
 		}
 		if (!file && (!node_is_whiteout(node) || node->flags & NODE_VOID))
