@@ -36,9 +36,12 @@ uint64_t chunking_limit(const struct repository *repository)
 /* An attribute of a file in a mount of CernVM-FS, which the caller frees; NULL: it has none. */
 static char *attribute(const char *file, const char *name)
 {
-	ssize_t len = lgetxattr(file, name, NULL, 0);
-	char *value;
+	char small[4096], *value;
+	ssize_t len = lgetxattr(file, name, small, sizeof(small));
 
+	if (len >= 0)
+		return xstrndup(small, (size_t)len);
+	len = errno == ERANGE ? lgetxattr(file, name, NULL, 0) : -1;
 	if (len < 0)
 		return NULL;
 	value = xmalloc((size_t)len + 1);
