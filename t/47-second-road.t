@@ -410,6 +410,36 @@ layer_of app:same 1
 ok "... is complete" "$top/t/treecmp" -c "$D/$layer/layerfs" "$R/$layer/layerfs"
 ok "... sound" sound_repository
 
+# A large layer has a catalog, which says that all of it is there as it was published.
+many_layer() {
+	base_layer | sed '/large/d'
+	for i in $(seq 1000); do echo "file usr/$i"; done
+}
+many_layer | image many:1
+{ many_layer; echo 'file added data=x'; } | image many:2
+{ many_layer; echo 'file added data=y'; } | image many:3
+start_with many:1
+layer_of many:1 1
+size=$(stat -c %s "$(first many:1 usr/small)")
+echo other >"$R/$layer/layerfs/usr/small" # beside the catalog
+ready many:2 >"$tmp/records"
+ok "a rebuild of a layer with a catalog" publish "$tmp/records"
+is "... is one ingest" "$(log)" 'ingest-ok '
+ok "... that does not look for each file" same_inode many:1 many:2 usr/small
+truncate -s "$size" "$R/$layer/layerfs/usr/small"
+layer_of many:2 1
+for layer in "$layer" "$(layer_of many:1 1; echo "$layer")"; do
+	cvmfs_server transaction $n
+	rm "$R/$layer/layerfs/usr/medium"
+	cvmfs_server publish $n
+done
+ready many:3 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "another one, when a file is gone from both" publish "$tmp/records"
+layer_of many:3 1
+ok "... has it" cmp "$D/$layer/layerfs/usr/medium" "$R/$layer/layerfs/usr/medium"
+ok "... sound" sound_repository
+
 # Invisible until the end
 
 visible() { # what is to be seen of images and of complete trees

@@ -258,9 +258,22 @@ static void forget_staged(const struct cvmfs *cvmfs)
 	ducc_error_free(err);
 }
 
+/* Checks a part of what is published; unless others have published since, all of it is complete. */
+static void look_back(const struct cvmfs *cvmfs, unsigned long long before)
+{
+	const struct transaction *transaction = &cvmfs->base;
+	const struct repository *repository = transaction->repository;
+
+	if (newest_is_mounted(transaction->context, repository, NULL) == 1)
+		probes_look(&cvmfs->probes, transaction->context, repository);
+	if (before && newest_number(repository) == before + 1)
+		complete_note(&cvmfs->staging.complete, cvmfs->layers, cvmfs->n_layers);
+}
+
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
+	unsigned long long before = newest_number(transaction->repository);
 	AUTO_BUFFER tail = {0};
 	uint64_t size;
 
@@ -278,8 +291,8 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
 				     cvmfs->payload.fd);
-	else if (newest_is_mounted(transaction->context, transaction->repository, NULL) == 1)
-		probes_look(&cvmfs->probes, transaction->context, transaction->repository);
+	else
+		look_back(cvmfs, before);
 	return 0;
 }
 

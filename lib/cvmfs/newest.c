@@ -19,6 +19,15 @@ char *newest_mounted(const struct repository *repository)
 	return n < 0 ? NULL : xstrndup(value, (size_t)n);
 }
 
+unsigned long long newest_number(const struct repository *repository)
+{
+	char value[32];
+	ssize_t n = getxattr(repository->path, "user.revision", value, sizeof(value) - 1);
+
+	value[n > 0 ? n : 0] = '\0';
+	return strtoull(value, NULL, 10);
+}
+
 /* The value of the line that begins with `C', before the signature, which "--" begins. */
 static char *parse_manifest(const char *text)
 {

@@ -16,6 +16,9 @@
 /* The hash of the root catalog in the publisher's mount, which the caller frees; NULL: unknown. */
 char *newest_mounted(const struct repository *repository);
 
+/* The number of the revision in the publisher's mount; 0: unknown. */
+unsigned long long newest_number(const struct repository *repository);
+
 /*
  * 1 if the mount has the revision that the server of the repository names, or if no other
  * machine publishes in it; 0 if not; -1 with *err set.

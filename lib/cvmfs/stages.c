@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "base/buffer.h"
 #include "base/path.h"
@@ -184,16 +183,6 @@ int stages_check(const struct staging *staging, ducc_error **err)
 	return 0;
 }
 
-/* The number of the revision in the publisher's mount; 0: unknown. */
-static unsigned long long revision_number(const struct repository *repository)
-{
-	char value[32];
-	ssize_t n = getxattr(repository->path, "user.revision", value, sizeof(value) - 1);
-
-	value[n > 0 ? n : 0] = '\0';
-	return strtoull(value, NULL, 10);
-}
-
 static int find_tar(void *ctx, const struct digest *layer, struct extract_source *source,
 		    ducc_error **err)
 {
@@ -301,7 +290,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	if (!edit)
 		return -1;
 	now = newest_mounted(staging->repository);
-	number = revision_number(staging->repository);
+	number = newest_number(staging->repository);
 	if (now && *revision && strcmp(now, *revision) != 0)
 		*changed = true;
 	if (*changed && !stage)
@@ -314,7 +303,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	}
 	edit_free(edit);
 	/* Others may have published right after us. */
-	if (!result && number && revision_number(staging->repository) != number + 1)
+	if (!result && number && newest_number(staging->repository) != number + 1)
 		*changed = true;
 	free(*revision);
 	*revision = result ? STEAL(now) : newest_mounted(staging->repository);

@@ -37,14 +37,30 @@ void staging_init(struct staging *staging, struct context *context, const struct
 	staging->limit = limit ? limit : chunking_limit(repository);
 	/* Only root can write files of any owner. */
 	staging->possible = !repository->metadata_only && !geteuid();
+	complete_init(&staging->complete, store, repository);
 	if (!statvfs(scratch, &space) || !statvfs(spool, &space))
 		staging->room = (uint64_t)space.f_bavail * space.f_frsize;
+}
+
+/* How a layer is published. */
+struct layout {
+	char *root;
+	bool complete;
+};
+
+static void layout_free(void *value)
+{
+	struct layout *layout = value;
+
+	free(layout->root);
+	free(layout);
 }
 
 void staging_free(struct staging *staging)
 {
 	strmap_free_values(&staging->trees, staged_tree_free);
-	strmap_free_values(&staging->roots, free);
+	strmap_free_values(&staging->layouts, layout_free);
+	complete_free(&staging->complete);
 	strset_free(&staging->splits);
 	strset_free(&staging->layers);
 }
@@ -93,16 +109,18 @@ static const struct staged_tree *keep(struct staging *staging, struct staged_tre
 	return staged;
 }
 
-/* The root of a published layer, read once. */
-static const char *published_root(struct staging *staging, const struct digest *layer)
+/* How a layer is published, found out once. */
+static const struct layout *layout_of(struct staging *staging, const struct digest *layer)
 {
-	char *root = strmap_get(&staging->roots, layer->hex);
+	struct layout *layout = strmap_get(&staging->layouts, layer->hex);
 
-	if (!root) {
-		root = repository_layer_root(staging->repository, layer);
-		strmap_put(&staging->roots, layer->hex, root);
+	if (!layout) {
+		layout = xcalloc(1, sizeof(*layout));
+		layout->root = repository_layer_root(staging->repository, layer);
+		layout->complete = complete_has(&staging->complete, layer);
+		strmap_put(&staging->layouts, layer->hex, layout);
 	}
-	return root;
+	return layout;
 }
 
 struct location staging_locate(struct staging *staging, const struct digest *layer,
@@ -116,11 +134,12 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 	const struct file *file;
 
 	if (!staged) {
-		const char *root = published_root(staging, layer);
+		const struct layout *layout = layout_of(staging, layer);
 
-		location.path = format("%s/%s", root, path);
+		location.path = format("%s/%s", layout->root, path);
 		location.published = !is_new;
-		location.split = !strcmp(strrchr(root, '/') + 1, LAYER_CONTENT);
+		location.certain = layout->complete;
+		location.split = !strcmp(strrchr(layout->root, '/') + 1, LAYER_CONTENT);
 		if (location.published &&
 		    chunking_is_in_chunks(staging->repository, location.path, size))
 			location.kind = LOCATION_CHUNKS;
@@ -195,7 +214,7 @@ static bool find_known(struct staging *staging, const struct file *file, struct 
 	if (!known)
 		return false;
 	*location = staging_locate(staging, known->layer, known->path, file->size);
-	return !location->published ||
+	return !location->published || location->certain ||
 	       staging_is_there(staging->repository, location->path, file->size);
 }
 
@@ -359,7 +378,8 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 	strset_cut(&staging->trees.keys, n);
 	strset_cut(&staging->layers, mark.layers);
 	strset_cut(&staging->splits, mark.splits);
-	strmap_free_values(&staging->roots, free); /* others may have published them meanwhile */
+	strmap_free_values(&staging->layouts,
+			   layout_free); /* others may have published them meanwhile */
 	staging->bytes = mark.bytes;
 	staging->twice = mark.twice;
 	staging->crowded = false;

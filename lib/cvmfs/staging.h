@@ -19,6 +19,7 @@
 
 #include "base/context.h"
 #include "base/strmap.h"
+#include "cvmfs/complete.h"
 #include "cvmfs/staged_tree.h"
 #include "store/store.h"
 
@@ -39,7 +40,8 @@ struct staging {
 	struct strset splits;       /* published files that are written again, to be split */
 	size_t published;           /* the first trees are: not pending */
 	struct strmap trees;        /* by directory */
-	struct strmap roots;        /* roots of published layers, by digest */
+	struct strmap layouts;      /* of published layers, by digest */
+	struct complete complete;   /* those that have all their files */
 };
 
 /* limit: see chunk_bytes in ducc.h; added: the directories of trees that the transaction adds. */
@@ -79,7 +81,8 @@ struct location {
 		LOCATION_CHUNKS, /* published in chunks */
 		LOCATION_STAGED, /* will be, by the first stage */
 	} kind;
-	bool published; /* it is already */
+	bool published; /* it is already ... */
+	bool certain;   /* ... and certainly there */
 	bool split;     /* it came by a transaction: if it is whole, it is too small to be split */
 };
 struct location staging_locate(struct staging *staging, const struct digest *layer,

@@ -1,0 +1,33 @@
+/*
+ * Layers that are complete as they are published: no file of their listing needs to be looked for.
+ *
+ * A large layer has a catalog of CernVM-FS of its own, whose hash stands for everything in it, with
+ * the listing.  The hashes of those that have been published from a store are noted there
+ * (ducc-store(5), known/), as lines "LAYER CATALOG".  A line stays true whatever happens; without
+ * it, each file is looked for.
+ */
+#ifndef DUCC_CVMFS_COMPLETE_H
+#define DUCC_CVMFS_COMPLETE_H
+
+#include "repo/repository.h"
+#include "store/store.h"
+
+struct complete {
+	const struct store *store;
+	const struct repository *repository;
+	char *path; /* in the store */
+	char *text; /* once read */
+};
+
+/* The caller keeps the arguments. */
+void complete_init(struct complete *complete, const struct store *store,
+		   const struct repository *repository);
+void complete_free(struct complete *complete);
+
+/* True if the published layer certainly has all files of its listing. */
+bool complete_has(struct complete *complete, const struct digest *layer);
+
+/* Notes layers that are complete in the revision that is mounted; failure is harmless. */
+void complete_note(const struct complete *complete, const struct digest *layers, size_t n);
+
+#endif
