@@ -18,6 +18,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -48,6 +50,11 @@ struct directory {
 	size_t next_name;
 	size_t saved; /* steps of the plan */
 	size_t tree;  /* the step that a tree was staged for last, from 1; 0: none */
+
+	pthread_t syncing; /* a thread that writes staged files to disk */
+	bool is_syncing;
+	atomic_bool synced; /* it has ended */
+	int sync_error;     /* errno value of that; the commit fails with it */
 };
 
 /* --- steps ------------------------------------------------------------ */
@@ -125,6 +132,47 @@ static char *make_tree(struct directory *directory, int at, ducc_error **err)
 	}
 	error_errno(err, errno, "%s", name);
 	return NULL;
+}
+
+/* --- syncing ---------------------------------------------------------- */
+
+static void *sync_thread(void *data)
+{
+	struct directory *directory = data;
+
+	/* An error is reported only once: the commit would not see it. */
+	if (syncfs(directory->root) < 0)
+		directory->sync_error = errno;
+	atomic_store(&directory->synced, true);
+	return NULL;
+}
+
+static void end_sync(struct directory *directory)
+{
+	if (directory->is_syncing)
+		pthread_join(directory->syncing, NULL);
+	directory->is_syncing = false;
+}
+
+/*
+ * Starts to write to disk what is staged so far, while more is, so that the commit has little left
+ * to wait for.
+ */
+static void begin_sync(struct directory *directory)
+{
+	if (directory->is_syncing && !atomic_load(&directory->synced))
+		return;
+	end_sync(directory);
+	atomic_store(&directory->synced, false);
+	directory->is_syncing = !pthread_create(&directory->syncing, NULL, sync_thread, directory);
+}
+
+static int sync_all(struct directory *directory, ducc_error **err)
+{
+	end_sync(directory);
+	if (syncfs(directory->root) < 0)
+		return error_errno(err, errno, "sync");
+	return directory->sync_error ? error_errno(err, directory->sync_error, "sync") : 0;
 }
 
 /* --- layers and flat trees -------------------------------------------- */
@@ -230,6 +278,8 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 	add_modes(directory, root, &report);
 	add_step(directory, PLAN_RENAME, FIRST, name, to);
 	directory->tree = directory->plan.n;
+	if (own)
+		begin_sync(directory);
 	return 0;
 }
 
@@ -423,8 +473,8 @@ static int commit(struct transaction *transaction, ducc_error **err)
 	ducc_error *cause = NULL;
 
 	/* Staged files must reach the disk before the plan that renames them. */
-	if (syncfs(directory->root) < 0)
-		return error_errno(err, errno, "sync");
+	if (sync_all(directory, err) < 0)
+		return -1;
 	if (write_plan(directory, err) < 0)
 		return -1;
 	if (syncfs(directory->root) < 0)
@@ -440,6 +490,7 @@ static void end(struct transaction *transaction)
 {
 	struct directory *directory = directory_of(transaction);
 
+	end_sync(directory);
 	if (directory->root >= 0 && !directory_has_plan(directory->root))
 		directory_clear(directory->root, NULL);
 	plan_free(&directory->opened);
