@@ -89,6 +89,24 @@ is "... and at the end the records" "$(records "$tmp/screen")" "$images"
 is "... and the message" "$(grep -c '^ducc-[a-z]*: ' "$tmp/screen")" 1
 is "... and nothing of the progress" "$(grep -c -e ' %' -e ' of ' "$tmp/screen")" 0
 
+# Publishing in CernVM-FS, whose server pauses before its commit until the terminal shows that
+stand_in
+n=test.example.org
+cvmfs_server mkfs $n
+paused=$tmp/sys/var/spool/cvmfs/$n/paused
+# shellcheck disable=SC2086
+ducc-unpack -q -s "$tmp/fetched" $images >"$tmp/records"
+: >"$tmp/raw"
+(wait_for grep -q "committing $n  [1-9]" "$tmp/raw" && wait_for rm "$paused") &
+on_terminal 80 "CVMFS_STANDIN_PAUSE=60 ducc-publish -s $tmp/fetched -r $n <$tmp/records"
+wait $!
+is "three images are published" "$status" 0
+like "... a line for the whole" "$(cat "$tmp/shown")" '^ducc-publish: 0 of 3 images, ([0-9]+) of \1 layers, ([0-9.]+) of \2 MB'
+like "... one for the commit, with its time" "$(cat "$tmp/shown")" "^  committing $n +[0-9]+ s$"
+is "... none of which reaches the last column" "$(long_lines 80)" 0
+is "... and at the end the records" "$(sed -n 's/ *state=added$//p' "$tmp/screen" | xargs)" "$images"
+is "... and nothing of the progress" "$(grep -c -e committing -e ' of ' "$tmp/screen")" 0
+
 # Killed by the terminal's interrupt: the lines go as well.
 on_terminal 80 "timeout -s INT --foreground 1 ducc-fetch -s $tmp/killed $images"
 is "interrupted" "$status" 124
