@@ -180,14 +180,14 @@ static void test_links(struct context *context, const struct repository *reposit
 	if (fstatat(root, path, &there, 0) < 0)
 		abort();
 
-	ok(!extract(to, tree, find, &new, &report, &err), "extracted without a tar");
+	ok(!extract(to, tree, find, &new, 1, &report, &err), "extracted without a tar");
 	ok(!fstatat(to, "exact", &here, 0) && here.st_ino == there.st_ino, "it is a hard link");
 	ok(report.linked.files == 1 && report.linked.bytes == 5 && !report.sent.files,
 	   "... and counted");
 
 	links_fail = true;
 	report = (struct extract_report){0};
-	result = extract(to2, tree, find, &new, &report, &err);
+	result = extract(to2, tree, find, &new, 1, &report, &err);
 	links_fail = false;
 	if (result < 0)
 		says(&err, "exact: missing from its layer's tar",

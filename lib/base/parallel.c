@@ -52,14 +52,13 @@ static void *worker(void *data)
 	}
 }
 
-/* The number of processors that this process may use. */
-static unsigned processors(void)
+unsigned parallel_jobs(unsigned jobs)
 {
 	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
+	if (jobs)
+		return jobs;
+	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
@@ -77,8 +76,7 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 	ducc_error *first = NULL;
 
 	crew.errors = errors;
-	if (!jobs)
-		jobs = processors();
+	jobs = parallel_jobs(jobs);
 	if (spare)
 		atomic_store(spare, jobs > n ? jobs - (unsigned)n : 0);
 	if (jobs > n)

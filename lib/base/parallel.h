@@ -20,6 +20,9 @@
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
 		 void *ctx, atomic_uint *spare, ducc_error **err);
 
+/* `jobs`, or what it stands for. */
+unsigned parallel_jobs(unsigned jobs);
+
 bool spare_take(atomic_uint *spare);
 void spare_give(atomic_uint *spare);
 

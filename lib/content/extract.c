@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "base/path.h"
 #include "content/entry.h"
 #include "content/layer_tar.h"
@@ -21,9 +24,10 @@
 /* A name of a file to extract from a layer. */
 struct want {
 	const struct node *node;
-	bool done;
+	atomic_bool done; /* or a thread is about to do it */
 };
 
+/* What a thread works with; all share the tree and what is wanted. */
 struct extraction {
 	struct tree *tree;
 	struct beneath to;
@@ -36,7 +40,14 @@ struct extraction {
 	bool no_clones;                   /* the file system cannot share blocks */
 	struct want *wants;               /* sorted by layer and origin */
 	size_t n, capacity;
-	struct buffer path; /* of the current node */
+	struct buffer path;        /* of the current node */
+	const atomic_bool *failed; /* in any thread */
+};
+
+/* What is wanted from one layer. */
+struct part {
+	struct want *first, *end;
+	atomic_bool done; /* nothing is left to help with */
 };
 
 static int fail(struct extraction *x, const struct node *node, ducc_error **err)
@@ -371,37 +382,37 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 
 		if (source->whole && layer_tar_node(&tar, x->tree, path, &node, err) < 0)
 			return error_wrap(err, "%s", path);
-		if (want && !want->done && extract_entry(x, &tar, want, err) < 0)
+		if (want && !atomic_exchange(&want->done, true) &&
+		    extract_entry(x, &tar, want, err) < 0)
 			result = -1;
+		if (atomic_load(x->failed))
+			return result < 0 ? -1 : 0;
 	}
 	return result || !source->whole ? result : layer_tar_check_end(x->tree, err);
 }
 
-/* Creates whatever does not need the tar, and then the rest from it. */
-static int extract_archived(struct extraction *x, struct want *first, const struct want *end,
-			    const struct extract_source *source, ducc_error **err)
+/* Creates whatever does not need the tar. */
+static int make_others(struct extraction *x, const struct part *part, ducc_error **err)
 {
-	for (struct want *want = first; want < end; want++) {
+	for (struct want *want = part->first; want < part->end; want++) {
 		const struct file *file = want->node->file;
 
-		if (want->done || (want > first && same_file(x, want, want - 1)))
+		if (want->done || (want > part->first && same_file(x, want, want - 1)))
 			continue;
-		if (S_ISREG(file->mode)) {
-			if (!file->known || !use_known(x, want->node))
+		if (!S_ISREG(file->mode)) {
+			if (make_special(x, want->node, err) < 0)
+				return -1;
+		} else {
+			if (!file->known || atomic_exchange(&want->done, true))
+				continue;
+			want->done = use_known(x, want->node);
+			if (!want->done)
 				continue;
 			amount_add(&x->report->linked, (struct amount){1, file->size});
-		} else if (make_special(x, want->node, err) < 0) {
-			return -1;
 		}
 		if (link_others(x, want, err) < 0)
 			return -1;
 	}
-	if (extract_tar(x, first->node->file->layer, source, err) < 0)
-		return -1;
-	for (struct want *want = first; want < end; want++)
-		if (!want->done)
-			return error_set_kind(err, DUCC_CORRUPT, "%s: missing from its layer's tar",
-					      want->node->file->origin);
 	return 0;
 }
 
@@ -443,15 +454,16 @@ static int link_file(struct extraction *x, struct beneath *from, const struct wa
 }
 
 /* Extracts the files of one layer from its directory. */
-static int extract_directory(struct extraction *x, struct want *want, const struct want *end,
-			     struct extract_source *source, ducc_error **err)
+static int extract_directory(struct extraction *x, const struct part *part,
+			     const struct extract_source *source, ducc_error **err)
 {
 	struct beneath from = BENEATH(source->fd);
 	int result = 0;
 
-	for (; want < end && !result; want++) {
+	for (struct want *want = part->first; want < part->end && !result; want++) {
 		if (want->done)
 			continue;
+		want->done = true;
 		if (source->how == EXTRACT_LINK)
 			result = link_file(x, &from, want, err);
 		else
@@ -467,10 +479,128 @@ static int extract_directory(struct extraction *x, struct want *want, const stru
 	return result;
 }
 
+/* --- layers, side by side --------------------------------------------- */
+
+/*
+ * First each layer is an item; then they are again, as often as there are threads: whoever has no
+ * other layer reads the tar of one that is not done as well, and extracts the files to which it
+ * comes first.
+ */
+struct work {
+	int root;
+	const struct extraction *first; /* copied by each item */
+	struct part *parts;
+	size_t n;
+	atomic_bool failed;
+	pthread_mutex_t mutex; /* of the report */
+	struct extract_report *report;
+};
+
+static int extract_from(struct extraction *x, struct part *part,
+			const struct extract_source *source, bool helps, ducc_error **err)
+{
+	if (source->how != EXTRACT_TAR)
+		return helps ? 0 : extract_directory(x, part, source, err);
+	if (!helps && make_others(x, part, err) < 0)
+		return -1;
+	return extract_tar(x, part->first->node->file->layer, source, err);
+}
+
+static int extract_part(struct extraction *x, struct part *part, bool helps, ducc_error **err)
+{
+	const struct digest *layer = part->first->node->file->layer;
+	struct extract_source source = {.fd = -1};
+	int result = x->find(x->ctx, layer, &source, err);
+
+	if (helps)
+		source.context = NULL; /* the first one reports its progress */
+	if (!result)
+		result = extract_from(x, part, &source, helps, err);
+	cleanup_close(&source.fd);
+	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, layer->hex) : 0;
+}
+
+static int extract_item(void *ctx, size_t i, ducc_error **err)
+{
+	struct work *work = ctx;
+	struct part *part = &work->parts[i % work->n];
+	struct extraction x = *work->first;
+	struct extract_report report = {.open = false};
+	bool helps = i >= work->n;
+	int result;
+
+	if (atomic_load(&work->failed) || (helps && atomic_load(&part->done)))
+		return 0;
+	x.failed = &work->failed;
+	x.report = &report;
+	x.to = x.known = (struct beneath)BENEATH(-1);
+	x.to.root = work->root;
+	x.path = (struct buffer){0};
+	result = extract_part(&x, part, helps, err);
+	atomic_store(result < 0 ? &work->failed : &part->done, true);
+	close_known(&x);
+	beneath_close(&x.to);
+	buffer_free(&x.path);
+	pthread_mutex_lock(&work->mutex);
+	extract_report_add(work->report, &report);
+	pthread_mutex_unlock(&work->mutex);
+	return result;
+}
+
+/* Sorts what is wanted, and divides it by layers. */
+static size_t divide(struct extraction *x, struct part **parts)
+{
+	size_t n = 0, capacity = 0;
+
+	if (x->n)
+		qsort(x->wants, x->n, sizeof(*x->wants), compare_wants);
+	for (struct want *want = x->wants; want < x->wants + x->n; want++) {
+		struct part *last = n ? &(*parts)[n - 1] : NULL;
+
+		if (!last ||
+		    !digest_equal(last->first->node->file->layer, want->node->file->layer)) {
+			GROW(*parts, n, capacity);
+			last = &(*parts)[n++];
+			*last = (struct part){.first = want};
+		}
+		last->end = want + 1;
+	}
+	return n;
+}
+
+static int check_all_done(const struct extraction *x, ducc_error **err)
+{
+	for (const struct want *want = x->wants; want < x->wants + x->n; want++) {
+		const struct file *file = want->node->file;
+
+		if (want->done)
+			continue;
+		error_set_kind(err, DUCC_CORRUPT, "%s: missing from its layer's tar", file->origin);
+		return error_wrap(err, "layer " PRI_DIGEST, file->layer->hex);
+	}
+	return 0;
+}
+
+static int extract_files(struct extraction *x, int root, unsigned jobs, ducc_error **err)
+{
+	AUTO_FREE struct part *parts = NULL;
+	struct work work = {.root = root,
+			    .first = x,
+			    .n = divide(x, &parts),
+			    .mutex = PTHREAD_MUTEX_INITIALIZER,
+			    .report = x->report};
+
+	work.parts = parts;
+	jobs = parallel_jobs(jobs);
+	if (parallel_run(work.n * jobs, jobs, extract_item, &work, NULL, err) < 0)
+		return -1;
+	return check_all_done(x, err);
+}
+
 int extract(int root, struct tree *tree,
 	    int (*find)(void *ctx, const struct digest *layer, struct extract_source *source,
 			ducc_error **err),
-	    void *ctx, struct extract_report *report, ducc_error **err)
+	    void *ctx, unsigned jobs, struct extract_report *report, ducc_error **err)
 {
 	struct extraction x = {.tree = tree,
 			       .to = BENEATH(root),
@@ -479,32 +609,11 @@ int extract(int root, struct tree *tree,
 			       .report = report,
 			       .known = BENEATH(-1)};
 	int result = make_skeleton(&x, err);
-	size_t first = 0;
 
-	if (!result && x.n)
-		qsort(x.wants, x.n, sizeof(*x.wants), compare_wants);
-	while (!result && first < x.n) {
-		const struct digest *layer = x.wants[first].node->file->layer;
-		struct extract_source source = {.fd = -1};
-		size_t end = first;
-
-		while (end < x.n && digest_equal(x.wants[end].node->file->layer, layer))
-			end++;
-		result = find(ctx, layer, &source, err);
-		if (!result)
-			result = source.how == EXTRACT_TAR
-					 ? extract_archived(&x, x.wants + first, x.wants + end,
-							    &source, err)
-					 : extract_directory(&x, x.wants + first, x.wants + end,
-							     &source, err);
-		cleanup_close(&source.fd);
-		if (result)
-			error_wrap(err, "layer " PRI_DIGEST, layer->hex);
-		first = end;
-	}
+	if (!result)
+		result = extract_files(&x, root, jobs, err);
 	if (!result)
 		result = finish_directories(&x, err);
-	close_known(&x);
 	beneath_close(&x.to);
 	buffer_free(&x.path);
 	free(x.wants);

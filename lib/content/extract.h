@@ -27,9 +27,11 @@ struct extract_source {
 
 /*
  * Extracts the tree, which must be sorted, into the directory `root`, where only directories
- * of the tree may exist.  Void
- * whiteouts are omitted, others become character devices 0:0.  find() returns the
- * source of a layer; it is called once for each layer with files in the tree.
+ * of the tree may exist.  Void whiteouts are omitted, others become character devices 0:0.
+ *
+ * find() returns the source of a layer: once for each layer with files in the tree, if `jobs` is
+ * 1.  Up to that many threads (0: one for each processor) extract layers, or files of the same
+ * layer, side by side; then it is called by several threads, and perhaps several times.
  *
  * Instead of a file in a tar, the known file (file->known) is used if it is there: a hard
  * link to it if it is the same, under the same path; else its blocks, if the file system can
@@ -40,6 +42,6 @@ struct extract_source {
 int extract(int root, struct tree *tree,
 	    int (*find)(void *ctx, const struct digest *layer, struct extract_source *source,
 			ducc_error **err),
-	    void *ctx, struct extract_report *report, ducc_error **err);
+	    void *ctx, unsigned jobs, struct extract_report *report, ducc_error **err);
 
 #endif

@@ -97,6 +97,16 @@ int make_whiteout(int parent, const char *name)
 	return utimensat(parent, name, epoch, AT_SYMLINK_NOFOLLOW);
 }
 
+void extract_report_add(struct extract_report *report, const struct extract_report *other)
+{
+	report->owners += other->owners;
+	report->devices += other->devices;
+	report->xattrs += other->xattrs;
+	report->privileged_modes += other->privileged_modes;
+	amount_add(&report->sent, other->sent);
+	amount_add(&report->linked, other->linked);
+}
+
 void extract_report_free(struct extract_report *report)
 {
 	for (size_t i = 0; i < report->n_closed; i++)

@@ -42,6 +42,9 @@ int make_whiteout(int parent, const char *name);
  */
 int set_metadata(int fd, const struct file *file, struct extract_report *report);
 
+/* Adds what another thread has counted. */
+void extract_report_add(struct extract_report *report, const struct extract_report *other);
+
 void extract_report_free(struct extract_report *report);
 
 #define AUTO_EXTRACT_REPORT __attribute__((cleanup(extract_report_free))) struct extract_report

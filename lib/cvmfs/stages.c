@@ -218,7 +218,7 @@ static int write_tree(const struct staging *staging, int mount, const struct sta
 	AUTO_CLOSE int root = make_root(mount, staged->root, err);
 
 	if (root < 0 || staged_resolve(tree, staging->repository, err) < 0 ||
-	    extract(root, tree, find_tar, (void *)staging, &report, err) < 0)
+	    extract(root, tree, find_tar, (void *)staging, 1, &report, err) < 0)
 		return error_wrap(err, "%s", staged->directory);
 	return 0;
 }

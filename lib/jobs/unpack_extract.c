@@ -51,7 +51,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 		return error_errno(err, errno, "%s", dir);
 	if (!directory_is_empty(root, ""))
 		return error_set_kind(err, DUCC_USAGE, "%s is not an empty directory", dir);
-	if (extract(root, tree, find_layer, unpack, &report, err) < 0)
+	if (extract(root, tree, find_layer, unpack, unpack->session->jobs, &report, err) < 0)
 		return error_wrap(err, "%s", dir);
 	left_out = extract_report_text(&report);
 	if (left_out)

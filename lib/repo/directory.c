@@ -241,7 +241,7 @@ static int fill(struct directory *directory, int at, const char *name, struct tr
 
 	if (root < 0)
 		return error_errno(err, errno, "%s", name);
-	if (extract(root, tree, find_source, &context, report, err) < 0)
+	if (extract(root, tree, find_source, &context, 1, report, err) < 0)
 		return -1;
 	amount_add(&directory->base.amounts.by[SENT], report->sent);
 	amount_add(&directory->base.amounts.by[LINKED], report->linked);
