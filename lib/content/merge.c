@@ -99,10 +99,16 @@ static int resolve_links(struct merge *merge, ducc_error **err)
 	return 0;
 }
 
+/* The directory of the layers below that this one hides, or NULL. */
+static const struct node *hidden_by(const struct node *directory)
+{
+	return directory->detour ? directory->detour->hidden : NULL;
+}
+
 /* The layer's directory hides `old`: adds a whiteout for each entry of `old`. */
 static void hide(struct merge *merge, struct node *dir, struct node *old)
 {
-	dir->hidden = old;
+	node_detour(dir)->hidden = old;
 	for (struct node *child = old->children; child; child = child->next) {
 		struct node *over = tree_child(merge->layer, dir, child->name, child->name_len);
 
@@ -174,8 +180,8 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 	struct node *old = NULL, *below = NULL;
 
 	node->alone = false;
-	if (node->parent->hidden) {
-		old = tree_child(merge->image, node->parent->hidden, node->name, node->name_len);
+	if (hidden_by(node->parent)) {
+		old = tree_child(merge->image, hidden_by(node->parent), node->name, node->name_len);
 	} else if (node_is_dir(there) && !node_is_opaque(node)) {
 		node->peer = there;
 		node_set_file(there, directory_file(merge, node, there));

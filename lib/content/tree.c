@@ -221,7 +221,7 @@ struct node *tree_child(const struct tree *tree, const struct node *parent, cons
 
 static void grow(struct tree *tree)
 {
-	size_t n = tree->n_buckets * 4;
+	size_t n = tree->n_buckets * 2;
 	struct node **buckets = xcalloc(n, sizeof(*buckets));
 
 	for (size_t i = 0; i < tree->n_buckets; i++) {
@@ -375,42 +375,90 @@ void tree_remove(struct tree *tree, struct node *node)
 	tree_free_detached(tree, node);
 }
 
-static int by_name(const void *a, const void *b)
+static bool precedes(const struct node *x, const struct node *y)
 {
-	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
 	size_t len = x->name_len < y->name_len ? x->name_len : y->name_len;
 	int order = memcmp(x->name, y->name, len);
 
-	return order ? order : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+	return order ? order < 0 : x->name_len < y->name_len;
 }
 
-static void sort_children(struct node *dir, struct node ***scratch, size_t *capacity)
+/* Takes the siblings at the beginning of *list that are in order, or in reverse, and sorts them. */
+static struct node *take_run(struct node **list)
 {
-	struct node **slot = &dir->children, *previous = NULL;
-	size_t n = 0;
+	struct node *first = *list, *last = first, *next = first->next;
 
-	for (struct node *child = dir->children; child; child = child->next) {
-		GROW(*scratch, n, *capacity);
-		(*scratch)[n++] = child;
+	if (next && precedes(next, first)) {
+		for (last->next = NULL; next && precedes(next, first); next = *list) {
+			*list = next->next;
+			next->next = first;
+			first = next;
+		}
+		*list = next;
+		return first;
 	}
-	if (n)
-		qsort(*scratch, n, sizeof(**scratch), by_name);
-	for (size_t i = 0; i < n; i++) {
-		*slot = (*scratch)[i];
-		(*slot)->previous = previous;
-		previous = *slot;
-		slot = &previous->next;
+	while (next && precedes(last, next)) {
+		last = next;
+		next = next->next;
 	}
-	*slot = NULL;
+	last->next = NULL;
+	*list = next;
+	return first;
+}
+
+static struct node *join(struct node *x, struct node *y)
+{
+	struct node *first = NULL, **end = &first;
+
+	while (x && y) {
+		struct node **least = precedes(x, y) ? &x : &y;
+
+		*end = *least;
+		end = &(*end)->next;
+		*least = *end;
+	}
+	*end = x ? x : y;
+	return first;
+}
+
+/*
+ * Sorts siblings, linked by `next`.  Many are in order before, or in reverse: those of an archive
+ * whose entries are, and of a copied tree.
+ */
+static struct node *sort_siblings(struct node *list)
+{
+	struct node *sorted[SIZE_WIDTH] = {NULL}; /* at i: of 2^i runs, or NULL */
+	struct node *all = NULL;
+
+	while (list) {
+		struct node *run = take_run(&list);
+		size_t i = 0;
+
+		for (; sorted[i]; i++)
+			run = join(STEAL(sorted[i]), run);
+		sorted[i] = run;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
+		all = join(sorted[i], all);
+	return all;
+}
+
+static void sort_children(struct node *directory)
+{
+	struct node *previous = NULL;
+
+	directory->children = sort_siblings(directory->children);
+	for (struct node *child = directory->children; child; child = child->next) {
+		child->previous = previous;
+		previous = child;
+	}
 }
 
 void tree_sort(struct tree *tree)
 {
-	AUTO_FREE struct node **scratch = NULL;
-	size_t capacity = 0;
-
 	for (struct node *node = tree->root; node; node = tree_next(tree->root, node))
-		sort_children(node, &scratch, &capacity);
+		if (node->children)
+			sort_children(node);
 }
 
 struct node *tree_skip(const struct node *root, const struct node *node)

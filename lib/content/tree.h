@@ -122,7 +122,7 @@ enum node_flags {
 	NODE_FIXED = 16,
 };
 
-/* How symbolic links concern a path of a layer; most have no detour (placement.h). */
+/* What few nodes have: how symbolic links concern a path of a layer (placement.h), and more. */
 struct detour {
 	/* The path of the entry in the downloaded layer, if links lead from it to here. */
 	char *name;
@@ -130,8 +130,11 @@ struct detour {
 	char *through;
 	/* For merging: the file of a hard link, if it is another one than the layer has. */
 	struct file *file;
+	/* For merging: the directory of the layers below that this one hides. */
+	struct node *hidden;
 };
 
+/* A tree has many nodes, and an image and its layer are in memory together: keep them small. */
 struct node {
 	struct node *parent, *children;
 	struct node *next, *previous; /* siblings; the first has no previous one */
@@ -139,14 +142,16 @@ struct node {
 	struct file *file;            /* NULL: absent, a whiteout or an implied directory */
 	char *lower_link;             /* unresolved hard link to this path in the layers below */
 	struct detour *detour;        /* or NULL */
-	struct node *peer, *hidden;   /* for merging, see merge.c */
+	union {
+		struct node *peer; /* for merging, see merge.c */
+		uint32_t entries;  /* for catalogs.c: in the node's catalog */
+	};
 	uint32_t hash;
-	uint32_t entries; /* for catalogs.c: in the node's catalog */
 	uint8_t flags;
-	bool used;   /* for merging: contains more than whiteouts */
-	bool alone;  /* for merging: a directory where the layers below have none */
-	bool needed; /* merged: implied by the layers below in this image, not only in others */
-	bool stored; /* for unpacking: present in the layer's tar */
+	bool used : 1;   /* for merging: contains more than whiteouts */
+	bool alone : 1;  /* for merging: a directory where the layers below have none */
+	bool needed : 1; /* merged: implied by the layers below in this image, not only in others */
+	bool stored : 1; /* for unpacking: present in the layer's tar */
 	uint8_t name_len;
 	char name[];
 };

@@ -5,8 +5,9 @@
  * staged.  Then all layers are merged, the lowest first, which shows what each of them takes
  * from those below; that is added to the tars, and only then do they get their names.
  *
- * The trees of layers just read stay in memory until they are merged, up to a total of
- * KEEP_LIMIT; those of the others are read back from their listings, one at a time.
+ * The trees of layers just read stay in memory until they are merged: that of the lowest, which is
+ * merged next, and others up to a total of KEEP_LIMIT.  Those of the rest are read back from their
+ * listings, one at a time.
  *
  * An image may contain a layer several times.  Its listing is merged each time, but its
  * tar is copied at most once, after the last time.

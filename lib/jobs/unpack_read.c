@@ -116,6 +116,15 @@ int unpack_write_listing(struct staged *listing, const struct listing_head *head
 	return 0;
 }
 
+/* True if the layer is merged before all others that are fresh. */
+static bool is_next(const struct unpack *unpack, const struct unpack_layer *layer)
+{
+	for (const struct unpack_layer *below = unpack->layers; below < layer; below++)
+		if (below->fresh)
+			return false;
+	return true;
+}
+
 /* Reserves memory for a tree of so many bytes; false if there is not enough. */
 static bool keep_tree(struct unpack *unpack, uint64_t size)
 {
@@ -165,7 +174,7 @@ static int read_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_er
 
 	if (!tree)
 		return layer->outcome.links ? 0 : -1;
-	if (keep_tree(unpack, layer->outcome.listing))
+	if (is_next(unpack, layer) || keep_tree(unpack, layer->outcome.listing))
 		layer->tree = STEAL(tree);
 	else if (unpack_write_listing(&layer->listing, &layer->head, tree, err) < 0)
 		return -1;
