@@ -3,11 +3,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # lib.sh sets what is not set here
 
-# convert SOURCE DIR TREE: SOURCE into the repository DIR/repo and the directory DIR/TREE. Sets $name, what the
+# convert SOURCE DIR TREE: SOURCE into the repository DIR/repo and the directory DIR/TREE, with more jobs than it has layers. Sets $name, what the
 # repository calls it, and $hex, its digest.
 convert() {
 	ducc-fetch -s "$2/store" "$1" >"$2/fetched" &&
-		ducc-unpack -s "$2/store" -x "$2/$3" <"$2/fetched" >"$2/unpacked" &&
+		ducc-unpack -j 8 -s "$2/store" -x "$2/$3" <"$2/fetched" >"$2/unpacked" &&
 		ducc-publish -s "$2/store" -r "$2/repo" <"$2/unpacked" >"$2/published" &&
 		name_of "$(cut -f 1 "$2/published")"
 }
