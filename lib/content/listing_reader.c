@@ -151,8 +151,9 @@ static bool parse_xattr(struct line *line, char *name, const char *value)
 	AUTO_FREE unsigned char *data = base64_decode(value, &len);
 	AUTO_FREE char *again = data ? base64_encode(data, len) : NULL;
 
-	if (!again || strcmp(again, value) != 0 || !text_undo_escapes(name, LISTING_SPECIAL "=") ||
-	    !*name || (file->n_xattrs && strcmp(file->xattrs[file->n_xattrs - 1].name, name) >= 0))
+	if (!again || strcmp(again, value) != 0 || file->n_xattrs == FILE_XATTRS_MAX ||
+	    !text_undo_escapes(name, LISTING_SPECIAL "=") || !*name ||
+	    (file->n_xattrs && strcmp(file->xattrs[file->n_xattrs - 1].name, name) >= 0))
 		return false;
 	file_add_xattr(file, name, data, len);
 	return true;

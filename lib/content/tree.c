@@ -20,7 +20,7 @@ struct file *file_new(mode_t mode)
 {
 	struct file *file = xcalloc(1, sizeof(*file));
 
-	file->mode = mode;
+	file->mode = (uint16_t)mode;
 	file->refs = 1;
 	return file;
 }

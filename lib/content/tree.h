@@ -43,17 +43,18 @@ struct known_file {
 	bool same_names;            /* ... and the names of hard links to it, if it has any */
 };
 
+/* A layer has many files; keep this small. */
 struct file {
-	mode_t mode; /* type and permissions, as st_mode */
+	uint16_t mode;     /* type and permissions, as st_mode */
+	uint16_t n_xattrs; /* at most FILE_XATTRS_MAX */
 	uint32_t uid, gid;
-	int64_t mtime;       /* seconds since 1970 */
 	uint32_t mtime_nsec; /* added to mtime */
+	int64_t mtime;       /* seconds since 1970 */
 	uint64_t size;       /* bytes; regular files only */
 	uint32_t major, minor;
-	char *target;         /* of a symbolic link */
-	char *text;           /* content of a file that is in no layer */
-	struct xattr *xattrs; /* sorted by name, see file_sort_xattrs() */
-	size_t n_xattrs;
+	char *target;                /* of a symbolic link */
+	char *text;                  /* content of a file that is in no layer */
+	struct xattr *xattrs;        /* sorted by name, see file_sort_xattrs() */
 	uint8_t sha256[SHA256_SIZE]; /* of the content of a regular file */
 
 	/* The file's location: the layer (its compressed digest) and the path in it. */
@@ -67,6 +68,9 @@ struct file {
 	/* While a layer is read, the offset of the content in its tar; then free for any use. */
 	uint64_t data;
 };
+
+/* More than can be in the headers of a tar, or the names of which Linux can list. */
+#define FILE_XATTRS_MAX UINT16_MAX
 
 struct file *file_new(mode_t mode);
 struct file *file_ref(struct file *file);
