@@ -102,7 +102,7 @@ $B/ducc-%: $B/cmd/ducc-%.o $(TOOL_OBJECTS) $B/libducc.so
 
 # From the options that the tools themselves list.
 $B/completion.%: scripts/completion scripts/ducc-convert $(TOOLS:%=$B/%)
-	scripts/completion $* $(TOOLS:%=$B/%) scripts/ducc-convert >$@.new
+	LD_LIBRARY_PATH=$B scripts/completion $* $(TOOLS:%=$B/%) scripts/ducc-convert >$@.new
 	mv $@.new $@
 
 # Unit tests and drivers see the library's internals.

@@ -72,6 +72,7 @@ cc -o /tmp/static /oci/program.c -Wl,-Bstatic -lducc -Wl,-Bdynamic -lpthread \
 /tmp/static
 if command -v man >/dev/null; then man -w ducc ducc-fetch ducc-recipe; fi
 bash -c '. /usr/share/bash-completion/completions/ducc-gc && complete -p ducc-gc'
+grep -q -e 'ducc-gc).*--grace=' /usr/share/bash-completion/completions/ducc
 [ -s /usr/share/zsh/vendor-completions/_ducc ]
 grep '^ExecStart=/usr/bin/ducc-convert ' /lib/systemd/system/ducc-convert@.service
 if grep -r /usr/local /usr/share/doc/ducc/README* /usr/share/man/man?/ducc*; then exit 1; fi
