@@ -551,15 +551,19 @@ example() { # NUMBER: of ducc-recipe(5)
 }
 example 1 >"$tmp/recipe.yaml"
 wish -n "$tmp/recipe.yaml"
-is "the recipe in the manual becomes the record there" "$(sed -n '1s/\t/\n    /gp' "$tmp/records")" "$(example 2)"
+is "the smallest recipe in the manual pushes a thin image, as described there" "$(cat "$tmp/records")" \
+	"$hub/library/debian:12${tab}repo=unpacked.example.org${tab}thin=$hub/library/debian_thin:12"
+example 2 >"$tmp/recipe.yaml"
+wish -n "$tmp/recipe.yaml"
+is "the recipe in the manual becomes the record there" "$(sed -n '1s/\t/\n    /gp' "$tmp/records")" "$(example 3)"
 is "... and the others" "$status $(cut -f1 "$tmp/records" | sed 1d | tr '\n' ' ')" \
 	"0 https://registry.example.org:5005/group/app:latest $hub/atlas/analysisbase:21.2.1* "
 ok "a recipe that is right passes the check there" ducc-wish -nq "$tmp/recipe.yaml"
-example 3 >"$tmp/list"
+example 4 >"$tmp/list"
 wish -n "$tmp/list"
 is "the plain list there" "$status $(tr '\n' ' ' <"$tmp/records")" \
 	"0 $hub/library/debian:12 $hub/library/almalinux:9 $hub/atlas/analysisbase:21.2.1* https://ghcr.io/example/group/app:latest "
-example 4 | sed 's/^\$ //; s/ducc-wish/& -nq/' >"$tmp/script"
+example 5 | sed 's/^\$ //; s/ducc-wish/& -nq/' >"$tmp/script"
 (cd "$tmp" && sh ./script) >"$tmp/records"
 is "... for two platforms" "$(cut -f2 "$tmp/records" | sort | uniq -c | tr -s ' \n' ' ')" \
 	" 4 platform=linux/amd64 4 platform=linux/arm64 "
