@@ -79,6 +79,8 @@ is "... lists the files that were read" "$(sed -n "s|^ducc-fetch: $image: creden
 auth "$registry_password" >"$HOME/.docker/config.json"
 ok "the right one" ducc-fetch -s "$S" "$image"
 says "no such tag" "there is no http://$registry/team/app:latest: .*404" ducc-fetch -s "$S" "$registry/team/app"
+says "... that was given" "^ducc-fetch: $registry/team/app:2: does not exist: manifest: .*404" \
+	ducc-fetch -s "$S" "$registry/team/app:2"
 
 # Services have no $HOME: the passwd database has it. Root's Podman keeps credentials in /run/containers/0.
 if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/context.h"
 #include "base/mem.h"
 #include "net/registry.h"
 #include "source/source.h"
@@ -92,16 +93,34 @@ static bool looks_like_id(const struct reference *reference)
 	       !name[strspn(name, "0123456789abcdef")];
 }
 
+/* The reference without its scheme. */
+static const char *after_scheme(const char *reference)
+{
+	const char *colon = strstr(reference, "://");
+
+	return colon ? colon + strlen("://") : reference;
+}
+
+/* True if the user has named the image in full, with which every message begins. */
+static bool is_named_in_full(const char *full)
+{
+	const struct subject *subject = context_subject();
+
+	return subject && subject->name && !strcmp(after_scheme(subject->name), after_scheme(full));
+}
+
 /*
- * Names an image that does not exist in full, because defaults may have completed its name.
- * Docker Hub denies access instead.
+ * Names an image that does not exist in full, if defaults have completed its name.  Docker Hub
+ * denies access instead.
  */
 static int explain_missing(const struct reference *reference, ducc_error **err)
 {
 	enum ducc_error_kind kind = ducc_error_kind(*err);
 	AUTO_FREE char *full = reference_format(reference);
 
-	if (kind == DUCC_NOT_FOUND)
+	if (kind == DUCC_NOT_FOUND && is_named_in_full(full))
+		error_wrap(err, "does not exist");
+	else if (kind == DUCC_NOT_FOUND)
 		error_wrap(err, "there is no %s", full);
 	if ((kind == DUCC_NOT_FOUND || kind == DUCC_DENIED) && looks_like_id(reference))
 		error_wrap(err, "for an image ID, use `podman save ID | ducc-fetch "
