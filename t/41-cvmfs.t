@@ -267,7 +267,7 @@ mkdir -p "$R/localhost/b1:latest" "$R/quay.io"
 echo precious | tee "$R/localhost/b1:latest/file" >"$R/quay.io/org"
 cvmfs_server publish $n
 fails "a directory in the place of an image's name is an error" publish "$tmp/r1"
-like "... that names it" "$(cat "$out")" "localhost/b1:latest: exists and is not a symbolic link \(remove it first\)"
+like "... that names it" "$(cat "$out")" "localhost/b1:latest: exists and is not a symbolic link \(run ducc-check --repair, or remove it\)"
 ok "... other images are not held up" publish "$tmp/r2"
 is "... it stays as it was" "$(cat "$R/localhost/b1:latest/file")" precious
 ok "... the repository is sound" sound_repository

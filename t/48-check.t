@@ -53,8 +53,9 @@ publish_all() { # REPOSITORY
 # What there is, without what tells the history; Podman's lists in any order.
 content() {
 	(cd "$R/" && find . ! -path './.metadata/.log*' ! -name '*.lock' ! -name .cvmfscatalog ! -path './podmanStore/*s.json' \
-		! -type d -printf '%p %y %m %U:%G %s %l\n' | sort
-		find . -type f ! -path './.metadata/.log*' ! -name '*.lock' ! -path './podmanStore/*s.json' -exec sha256sum {} + | sort
+		! -path ./.metadata/remove-schedule.json ! -type d -printf '%p %y %m %U:%G %s %l\n' | sort
+		find . -type f ! -path './.metadata/.log*' ! -name '*.lock' ! -path './podmanStore/*s.json' \
+			! -path ./.metadata/remove-schedule.json -exec sha256sum {} + | sort
 		jq -S 'sort_by(.id)[]' podmanStore/*/*s.json)
 }
 check() {
@@ -253,8 +254,34 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 	fault "a missing listing" missing $meta/rootfs.mtree "rm $meta/rootfs.mtree"
 	fault "another listing" content $meta/rootfs.mtree "echo >x; mv x $meta/rootfs.mtree"
 
+	# Something else in their place
+	fault "a directory for a manifest" damaged $meta/manifest.json "rm $meta/manifest.json; mkdir -p $meta/manifest.json/x"
+	fault "a directory for a config" damaged $meta/config.json "rm $meta/config.json; mkdir $meta/config.json"
+	fault "a link for a listing" content $meta/rootfs.mtree "ln -sfn nowhere $meta/rootfs.mtree"
+	fault "a file for an image's documents" missing "$meta/.*" "rm -r $meta; echo >$meta"
+	fault "a directory for a public name" link localhost/one:latest "rm localhost/one:latest; mkdir -p localhost/one:latest/x/y"
+	fault "a file for a public name" link localhost/one:latest "rm localhost/one:latest; echo >localhost/one:latest"
+	fault "a file for a flat tree" type "$one" "rm -r $one; echo >$one"
+	fault "a link for a flat tree" type "$one" "rm -r $one; ln -s nowhere $one"
+	fault "a file for all flat trees" missing "$one" "rm -r ${one%/*}; echo >${one%/*}"
+	fault "a file for a layer" unlisted "$base" "rm -r $base; echo >$base"
+	fault "a file for the files of a layer" type "$base/layerfs" "rm -r $base/layerfs; echo >$base/layerfs"
+	fault "a directory for the listing of a layer" type "$base/.metadata/layer.mtree" \
+		"rm $base/.metadata/layer.mtree; mkdir $base/.metadata/layer.mtree"
+	fault "a directory for the description of a layer" damaged "$base/.metadata/layers.json" \
+		"rm $base/.metadata/layers.json; mkdir $base/.metadata/layers.json"
+	fault "a link for the listing of a flat tree" type ".metadata/$one.mtree" "ln -sfn nowhere .metadata/$one.mtree"
+	schedule=.metadata/remove-schedule.json
+	fault "a directory for the schedule" schedule $schedule "mkdir -p $schedule/x"
+	fault "a link for the schedule" schedule $schedule "ln -s nowhere $schedule"
+	fault "a damaged schedule" schedule $schedule "echo x >$schedule"
+
 	# Podman's store
 	p=podmanStore
+	fault "a directory for Podman's list" list $p/overlay-images/images.json \
+		"rm $p/overlay-images/images.json; mkdir $p/overlay-images/images.json"
+	fault "a directory for Podman's link" "link" "$p/overlay/.*/diff" \
+		"for i in $p/overlay/*/diff; do rm \$i; mkdir \$i; done"
 	fault "Podman's list lacks an image" list $p/overlay-images/images.json \
 		"jq 'map(select(.names[0] != \"localhost/one:latest\"))' $p/overlay-images/images.json >x
 		mv x $p/overlay-images/images.json"

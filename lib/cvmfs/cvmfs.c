@@ -38,6 +38,14 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 	return 0;
 }
 
+/* It is removed in a transaction of its own, before this one. */
+static int clear(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	(void)err;
+	strset_add(&cvmfs_of(transaction)->mending.removals, path);
+	return 0;
+}
+
 /*
  * True if the transaction only removes paths that `cvmfs_server ingest' can remove, which is fast:
  * it accepts no colons.  Through a gateway, it would read and remove a path in two steps, between
@@ -180,19 +188,31 @@ static bool is_changed(struct cvmfs *cvmfs)
 	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
 }
 
+/* Removes and changes what an ingest cannot; 1: all additions must be repeated. */
+static int mend(struct cvmfs *cvmfs, ducc_error **err)
+{
+	if (!mending_is_pending(&cvmfs->mending))
+		return 0;
+	/* Additions were repeated: what is open lacks something. */
+	ingest_free(STEAL(cvmfs->ingest));
+	edit_free(STEAL(cvmfs->edit));
+	if (mending_run(&cvmfs->mending, cvmfs->base.context, cvmfs->base.repository, err) < 0)
+		return -1;
+	is_changed(cvmfs);
+	return 1;
+}
+
 /* Whatever comes before the ingest; 1: all additions must be repeated. */
 static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 {
-	bool lacking = lacks_catalogs(cvmfs), mending = mending_is_pending(&cvmfs->mending);
+	bool lacking = lacks_catalogs(cvmfs);
 
-	if (!lacking && !mending && !staging_is_pending(&cvmfs->staging, 0) &&
+	if (!lacking && !staging_is_pending(&cvmfs->staging, 0) &&
 	    !staging_is_pending(&cvmfs->staging, 1))
 		return 0;
-	ingest_free(STEAL(cvmfs->ingest)); /* additions were repeated: it lacks something */
-	if (lacking || mending) {
-		if ((lacking && publish_catalogs(cvmfs, err) < 0) ||
-		    (mending && mending_run(&cvmfs->mending, cvmfs->base.context,
-					    cvmfs->base.repository, err) < 0))
+	ingest_free(STEAL(cvmfs->ingest));
+	if (lacking) {
+		if (publish_catalogs(cvmfs, err) < 0)
 			return -1;
 		is_changed(cvmfs);
 		return 1;
@@ -227,8 +247,10 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	bool changed = false;
-	int result;
+	int result = mend(cvmfs, err);
 
+	if (result)
+		return result;
 	if (has_edits(cvmfs)) {
 		result = cvmfs->edit ? 0 : prepare_edits(cvmfs, err);
 		if (result)
@@ -455,6 +477,7 @@ const struct target cvmfs_target = {
 	.complete = cvmfs_complete,
 	.entry = cvmfs_add_entry,
 	.remove = remove_path,
+	.clear = clear,
 	.save = save,
 	.restore = restore,
 	.open = open_transaction,

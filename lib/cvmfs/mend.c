@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/entries.h"
@@ -151,6 +152,24 @@ static int remove_strangers(struct mending *mending, const struct repository *re
 	return 0;
 }
 
+/* What is in the way of a layer's documents is removed. */
+static int remove_obstacles(struct mending *mending, const struct repository *repository,
+			    const char *directory, ducc_error **err)
+{
+	static const char *const documents[] = {"layer.mtree", "layers.json"};
+
+	for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
+		AUTO_FREE char *path = format("%s/.metadata/%s", directory, documents[i]);
+		AUTO_FREE char *obstacle = NULL;
+
+		if (repository_find_obstacle(repository, path, S_IFREG, &obstacle, err) < 0)
+			return -1;
+		if (obstacle)
+			strset_add(&mending->removals, obstacle);
+	}
+	return 0;
+}
+
 static void say_replaced(struct context *context, const struct repository *repository,
 			 const char *directory)
 {
@@ -169,7 +188,8 @@ int mending_add(struct mending *mending, struct context *context,
 {
 	if (strset_add(&mending->trees, directory))
 		say_replaced(context, repository, directory);
-	if (is_layer && remove_strangers(mending, repository, directory, root, err) < 0)
+	if (is_layer && (remove_strangers(mending, repository, directory, root, err) < 0 ||
+			 remove_obstacles(mending, repository, directory, err) < 0))
 		return -1;
 	return compare(mending, context, repository, root, tree, err);
 }

@@ -44,6 +44,8 @@ void check_absent(struct check *check, bool *broken, const char *object, const c
 
 	if (is_absence(code))
 		check_differs(check, broken, DIFFERS_MISSING, object, path, expected, NULL);
+	else if (is_wrong_type(code))
+		check_differs(check, broken, DIFFERS_TYPE, object, path, expected, NULL);
 	else
 		check_failed(check, object, path, code);
 }

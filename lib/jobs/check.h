@@ -63,8 +63,8 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 		   const char *path, const char *expected, const char *found);
 
 /*
- * Reports what cannot be opened, with errno set: it is missing.  Otherwise it may be as it should
- * be: it is unreadable to us, which does not set *broken, or a failure.
+ * Reports what cannot be opened, with errno set: it is missing, or of another type.  Otherwise it may
+ * be as it should be: it is unreadable to us, which does not set *broken, or a failure.
  */
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected);

@@ -63,14 +63,26 @@ static void check_scheduled(struct check *check, const struct scheduled *schedul
 		differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
 }
 
+/* Whatever image is published again mends a schedule that is damaged. */
+static void schedule_is_damaged(struct check *check)
+{
+	bool none;
+
+	check_differs(check, check->n ? &check->images[0].broken : &none, DIFFERS_SCHEDULE, NULL,
+		      REPO_SCHEDULE, NULL, "damaged, or not written by ducc");
+}
+
 int check_schedule(struct check *check, ducc_error **err)
 {
-	int result = schedule_read(&check->schedule, &check->repository, err);
+	ducc_error *error = NULL;
+	bool broken;
+	int result = schedule_read(&check->schedule, &check->repository, &error);
 
+	(void)err;
 	if (result < 0)
-		return -1;
-	if (result)
-		differs(check, DIFFERS_SCHEDULE, REPO_SCHEDULE, "damaged, or not written by ducc");
+		check_error(check, &broken, NULL, REPO_SCHEDULE, error);
+	if (result > 0)
+		schedule_is_damaged(check);
 	for (size_t i = 0; i < check->schedule.n; i++)
 		check_scheduled(check, &check->schedule.entries[i]);
 	return 0;

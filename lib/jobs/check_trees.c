@@ -191,7 +191,9 @@ static void compare(struct job *job, int root, struct tree *tree, bool layer)
 					.failed = on_failure,
 					.ctx = job};
 
-	if (root < 0)
+	if (root < 0 && errno == ENOTDIR && repository_has(&check->repository, job->root))
+		differs(job, DIFFERS_TYPE, job->root, "dir", NULL);
+	else if (root < 0)
 		absent(job, job->root, "dir");
 	else
 		compare_tree(&comparison, root, tree);

@@ -98,6 +98,7 @@ static void prepare(struct publish *publish, size_t i)
 
 	transaction_save(publish->transaction);
 	known_save(publish->known);
+	publish->transaction->replaces = image->again;
 	if (prepare_content(publish, image, &publish->errors[i]) < 0) {
 		transaction_restore(publish->transaction);
 		known_restore(publish->known);

@@ -66,7 +66,8 @@ static struct naming naming_of(const struct publish_image *image)
 {
 	return (struct naming){.name = image->name,
 			       .platform = names_platform(&image->platform),
-			       .config = &image->stored.manifest.config.digest};
+			       .config = &image->stored.manifest.config.digest,
+			       .replaces = image->again};
 }
 
 /* True if it is published, and complete.  If nothing has changed, no more than this is read. */
@@ -119,18 +120,24 @@ static void add_to_podman(struct publish *publish, struct podman *podman,
 	podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
+/* True if an image is published again: what concerns no single image is repaired as well. */
+static bool repairs(const struct publish *publish)
+{
+	for (size_t i = 0; i < publish->n; i++)
+		if (!publish->errors[i] && publish->images[i].again)
+			return true;
+	return false;
+}
+
 /* Podman's lists; if they are damaged, and images are published again, empty ones. */
 static struct podman *open_podman(struct publish *publish, ducc_error **err)
 {
 	ducc_error *error = NULL;
 	struct podman *podman = podman_open(&publish->repository, &error);
-	bool again = false;
 
-	for (size_t i = 0; i < publish->n; i++)
-		again |= publish->images[i].again;
 	if (podman)
 		return podman;
-	if (!again) {
+	if (error_is_failure(error) || !repairs(publish)) {
 		error_give(err, error);
 		error_wrap(err, PODMAN_UNREADABLE);
 		return NULL;
@@ -159,6 +166,8 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 		images[n] = &publish->images[i];
 		namings[n++] = naming_of(&publish->images[i]);
 	}
+	/* Names that are in the way of other images have made these fail before. */
+	publish->transaction->replaces = repairs(publish);
 	result = names_add(publish->transaction, namings, n, err);
 	for (size_t i = 0; !result && i < n; i++) {
 		size_t before = publish->transaction->steps;
@@ -203,10 +212,14 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 {
 	struct schedule schedule;
 	AUTO_FREE char *json = NULL;
-	bool changed = false;
+	ducc_error *error = NULL;
+	int damaged = schedule_read(&schedule, &publish->repository, &error);
+	bool changed;
 
-	if (schedule_read(&schedule, &publish->repository, err) < 0)
-		return -1;
+	if (damaged < 0 && (ducc_error_kind(error) != DUCC_DENIED || !repairs(publish)))
+		return error_give(err, error);
+	ducc_error_free(error);
+	changed = damaged && repairs(publish);
 	for (size_t i = 0; i < publish->n && schedule.n; i++) {
 		const struct publish_image *image = &publish->images[i];
 

@@ -54,11 +54,12 @@ int stored_image_read_published(struct stored_image *image, int root, const char
 	struct digest digest;
 
 	if (path_read(root, manifest, JSON_LIMIT, &image->manifest_json, &image->manifest_len,
-		      err) < 0 ||
-	    path_read(root, config, JSON_LIMIT, &image->config_json, &image->config_len, err) < 0)
+		      err) < 0)
 		return -1;
 	if (manifest_parse(&image->manifest, image->manifest_json, image->manifest_len, err) < 0)
 		return error_wrap(err, "%s", manifest);
+	if (path_read(root, config, JSON_LIMIT, &image->config_json, &image->config_len, err) < 0)
+		return -1;
 	image->digest = digest_of(image->manifest_json, image->manifest_len);
 	digest = digest_of(image->config_json, image->config_len);
 	if (!digest_equal(&digest, &image->manifest.config.digest))

@@ -41,6 +41,8 @@ static void absent(const struct checking *checking, size_t i, const char *path,
 {
 	if (is_absence(errno))
 		differs(checking, i, DIFFERS_MISSING, path, expected, NULL);
+	else if (is_wrong_type(errno))
+		differs(checking, i, DIFFERS_TYPE, path, expected, NULL);
 	else
 		failed(checking, path, errno);
 }

@@ -41,15 +41,17 @@ enum order { FIRST, MODES, NAMES, LAST, N_ORDERS };
 
 struct directory {
 	struct transaction base;
-	int root;           /* of the repository; it carries the lock */
-	int staging;        /* -1: not created yet */
-	struct plan opened; /* published directories to be closed again */
-	struct plan plan;   /* in the order of the calls ... */
-	enum order *orders; /* ... and for each step, when it is carried out */
+	int root;              /* of the repository; it carries the lock */
+	int staging;           /* -1: not created yet */
+	struct strset cleared; /* obstacles that are removed */
+	struct plan opened;    /* published directories to be closed again */
+	struct plan plan;      /* in the order of the calls ... */
+	enum order *orders;    /* ... and for each step, when it is carried out */
 	size_t orders_capacity;
 	size_t next_name;
-	size_t saved; /* steps of the plan */
-	size_t tree;  /* the step that a tree was staged for last, from 1; 0: none */
+	size_t saved; /* steps of the plan ... */
+	size_t saved_cleared;
+	size_t tree; /* the step that a tree was staged for last, from 1; 0: none */
 
 	pthread_t syncing; /* a thread that writes staged files to disk */
 	bool is_syncing;
@@ -389,6 +391,20 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 	return 0;
 }
 
+static int clear(struct transaction *transaction, const char *path, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *name = NULL;
+
+	if (!strset_add(&directory->cleared, path))
+		return 0;
+	if (staging(directory, err) < 0)
+		return -1;
+	name = new_name(directory);
+	add_step(directory, PLAN_REMOVE, FIRST, name, path);
+	return 0;
+}
+
 /* --- a transaction ---------------------------------------------------- */
 
 static void save(struct transaction *transaction)
@@ -396,6 +412,7 @@ static void save(struct transaction *transaction)
 	struct directory *directory = directory_of(transaction);
 
 	directory->saved = directory->plan.n;
+	directory->saved_cleared = directory->cleared.n;
 }
 
 static void restore(struct transaction *transaction, bool nothing)
@@ -403,8 +420,9 @@ static void restore(struct transaction *transaction, bool nothing)
 	struct directory *directory = directory_of(transaction);
 
 	if (nothing)
-		directory->saved = 0;
+		directory->saved = directory->saved_cleared = 0;
 	directory->tree = 0;
+	strset_cut(&directory->cleared, directory->saved_cleared);
 	while (directory->plan.n > directory->saved) {
 		const struct plan_step *step = &directory->plan.steps[directory->plan.n - 1];
 
@@ -493,6 +511,7 @@ static void end(struct transaction *transaction)
 	end_sync(directory);
 	if (directory->root >= 0 && !directory_has_plan(directory->root))
 		directory_clear(directory->root, NULL);
+	strset_free(&directory->cleared);
 	plan_free(&directory->opened);
 	plan_free(&directory->plan);
 	free(directory->orders);
@@ -570,6 +589,7 @@ const struct target directory_target = {
 	.complete = complete_layer,
 	.entry = add_entry,
 	.remove = remove_path,
+	.clear = clear,
 	.save = save,
 	.restore = restore,
 	.open = open_transaction,

@@ -140,7 +140,10 @@ static int run_remove(int repository, const char *from, const char *path)
 	AUTO_FREE char *aside = format(REPLACED "/%s", from);
 	const char *name;
 	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+	int done = path_find(repository, aside); /* and perhaps replaced */
 
+	if (done)
+		return done < 0 ? -1 : 0;
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -1; /* done before */
 	if (path_mkdirs(repository, REPLACED) < 0)

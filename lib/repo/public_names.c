@@ -36,6 +36,8 @@ int names_check(const struct repository *repository, const struct naming *naming
 
 	if (!strncmp(metadata, REPO_SCHEDULE "/", strlen(REPO_SCHEDULE "/")))
 		return error_set(err, "its metadata would replace %s", REPO_SCHEDULE);
+	if (naming->replaces)
+		return 0;
 	if (repository_check_type(repository, naming->name, S_IFLNK, err) < 0)
 		return -1;
 	return repository_check_type(repository, other, S_IFLNK, err);
@@ -51,12 +53,13 @@ static int published_platform(const struct repository *repository, const char *n
 	AUTO_FREE char *path = image_metadata(name, "config.json"), *data = NULL;
 	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
+	ducc_error *error = NULL;
 	size_t len;
-	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, err);
+	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, &error);
 
 	*platform = NULL;
 	if (found <= 0)
-		return found;
+		return error ? error_pass_failure(err, error) : 0;
 	if (config_parse(&parsed, data, len, NULL) < 0)
 		return 0;
 	*config = digest_of(data, len);

@@ -17,6 +17,7 @@ struct naming {
 	const char *name;            /* REGISTRY/REPOSITORY:TAG */
 	char *platform;              /* from names_platform() */
 	const struct digest *config; /* of the image */
+	bool replaces;               /* whatever is in the way of the names */
 	/*
 	 * Set by names_each(), freed by the caller: the directory in .metadata for the image:
 	 * `name` for the one that had it first, else .multiarch/PLATFORM/NAME.

@@ -182,15 +182,14 @@ static const char *type_name(mode_t type)
 	return S_ISDIR(type) ? "directory" : S_ISLNK(type) ? "symbolic link" : "regular file";
 }
 
-int repository_check_type(const struct repository *repository, const char *to, mode_t type,
-			  ducc_error **err)
+int repository_find_obstacle(const struct repository *repository, const char *to, mode_t type,
+			     char **obstacle, ducc_error **err)
 {
 	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_FREE char *path = xstrdup(to);
 
-	if (root < 0)
-		return 0;
-	for (char *p = path;; p++) {
+	*obstacle = NULL;
+	for (char *p = path; root >= 0; p++) {
 		bool last = !*p;
 		char at = *p;
 		const char *name;
@@ -201,12 +200,26 @@ int repository_check_type(const struct repository *repository, const char *to, m
 		*p = '\0';
 		AUTO_CLOSE int parent = path_open_parent(root, path, &name);
 		if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
-		if ((st.st_mode & S_IFMT) != (last ? type : S_IFDIR))
-			return error_set(err, "%s: exists and is not a %s (remove it first)", path,
-					 type_name(last ? type : S_IFDIR));
+			return is_absence(errno) ? 0 : error_errno(err, errno, "%s", path);
+		if ((st.st_mode & S_IFMT) != (last ? type : S_IFDIR)) {
+			*obstacle = STEAL(path);
+			return 1;
+		}
 		if (last)
 			return 0;
 		*p = at;
 	}
+	return 0;
+}
+
+int repository_check_type(const struct repository *repository, const char *path, mode_t type,
+			  ducc_error **err)
+{
+	AUTO_FREE char *obstacle = NULL;
+	int found = repository_find_obstacle(repository, path, type, &obstacle, err);
+
+	if (found <= 0)
+		return found;
+	return error_set(err, "%s: exists and is not a %s (run ducc-check --repair, or remove it)",
+			 obstacle, type_name(strcmp(obstacle, path) != 0 ? S_IFDIR : type));
 }

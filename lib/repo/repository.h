@@ -81,6 +81,14 @@ bool link_matches(const char *there, const char *target);
 bool repository_has_link(const struct repository *repository, const char *path, const char *target);
 
 /*
+ * Finds what is in the way of an addition: `path`, if it exists and is of another type (S_IFMT
+ * bits), or a parent of it that is not a directory.  Returns 1 with *obstacle set to its path, which
+ * the caller frees, 0 if there is none, or -1.
+ */
+int repository_find_obstacle(const struct repository *repository, const char *path, mode_t type,
+			     char **obstacle, ducc_error **err);
+
+/*
  * Fails if `path` exists and is of another type (S_IFMT bits), or if a parent of it exists
  * and is not a directory.
  */

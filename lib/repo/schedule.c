@@ -117,11 +117,14 @@ int schedule_read(struct schedule *schedule, const struct repository *repository
 {
 	AUTO_FREE char *data = NULL;
 	size_t len;
-	int found = repository_read(repository, REPO_SCHEDULE, LIMIT, &data, &len, err);
+	ducc_error *error = NULL;
+	int found = repository_read(repository, REPO_SCHEDULE, LIMIT, &data, &len, &error);
 
 	*schedule = (struct schedule){NULL};
-	if (found <= 0)
-		return found;
+	if (error) /* or it is not even a file */
+		return error_pass_failure(err, error) < 0 ? -1 : 1;
+	if (!found)
+		return 0;
 	return schedule_parse(schedule, data, len) ? 0 : 1;
 }
 

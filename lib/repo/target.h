@@ -85,6 +85,11 @@ struct target {
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
+	/*
+	 * Removes an obstacle (repository_find_obstacle()) before all additions; it may be removed
+	 * already, for another addition.
+	 */
+	int (*clear)(struct transaction *transaction, const char *path, ducc_error **err);
 	/* For the kind's own state only; restore() returns to the last save, or to nothing. */
 	void (*save)(struct transaction *transaction);
 	void (*restore)(struct transaction *transaction, bool nothing);

@@ -29,12 +29,29 @@ bool transaction_adds(const struct transaction *transaction, const char *directo
 	return strset_has(&transaction->added, directory);
 }
 
+/* Removes what is in the way of an addition, if that may be replaced. */
+static int make_way(struct transaction *transaction, const char *path, mode_t type,
+		    ducc_error **err)
+{
+	AUTO_FREE char *obstacle = NULL;
+	int found;
+
+	if (!transaction->replaces)
+		return repository_check_type(transaction->repository, path, type, err);
+	found = repository_find_obstacle(transaction->repository, path, type, &obstacle, err);
+	if (found <= 0)
+		return found;
+	context_notice(transaction->context, DUCC_WARNING, "%s: of the wrong type, replacing it",
+		       obstacle);
+	return transaction->target->clear(transaction, obstacle, err);
+}
+
 /* --- trees ------------------------------------------------------------ */
 
 static int add_tree(struct transaction *transaction, const char *directory, const char *root,
 		    struct tree *tree, const struct digest *own, ducc_error **err)
 {
-	if (repository_check_type(transaction->repository, directory, S_IFDIR, err) < 0 ||
+	if (make_way(transaction, directory, S_IFDIR, err) < 0 ||
 	    transaction->target->tree(transaction, directory, root, tree, own, err) < 0)
 		return -1;
 	strset_add(&transaction->added, directory);
@@ -111,7 +128,7 @@ int transaction_add_file(struct transaction *transaction, const char *path, cons
 {
 	if (repository_has_file(transaction->repository, path, data, len))
 		return 0;
-	if (repository_check_type(transaction->repository, path, S_IFREG, err) < 0)
+	if (make_way(transaction, path, S_IFREG, err) < 0)
 		return -1;
 	return put_file(transaction, path, data, len, err);
 }
@@ -122,7 +139,7 @@ int transaction_add_hardlink(struct transaction *transaction, const char *path, 
 	struct file file = our_file(S_IFREG | 0644);
 	AUTO_CONTENT content = {.kind = CONTENT_PUBLISHED, .path = xstrdup(to)};
 
-	if (repository_check_type(transaction->repository, path, S_IFREG, err) < 0)
+	if (make_way(transaction, path, S_IFREG, err) < 0)
 		return -1;
 	transaction->steps++;
 	return transaction->target->entry(transaction, path, &file, &content, err);
@@ -137,7 +154,7 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 
 	if (repository_has_link(transaction->repository, path, target))
 		return 0;
-	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
+	if (make_way(transaction, path, S_IFLNK, err) < 0)
 		return -1;
 	transaction->steps++;
 	file.target = copy;

@@ -35,6 +35,7 @@ struct transaction {
 	struct strset added;    /* directories of layers and flat trees */
 	uint64_t bytes;         /* of new layers */
 	size_t steps;           /* additions and removals */
+	bool replaces;          /* additions replace whatever is in their way; the caller sets it */
 	bool crowded;           /* not all was added in the best way: for that, there is too much */
 	struct amounts amounts; /* counted by the operations of the target */
 	struct {
@@ -78,7 +79,7 @@ void transaction_split(struct transaction *transaction, const char *root, struct
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err);
 
-/* Adds a file, replacing an existing one. */
+/* Adds a file, replacing an existing one.  Entries of other types are replaced if `replaces` is set. */
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err);
 
