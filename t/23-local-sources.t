@@ -24,6 +24,14 @@ refuses() {
 		grep -F "ducc-fetch: $2: " "$tmp/stderr" | grep -Eq "$1" && sound "$S"
 }
 
+# A new store is for its owner, as it may contain private images; others stay as they are.
+(umask 0 && ducc-fetch -q -s "$tmp/new/store/" "oci:$L:one" >"$out")
+is "a new store is accessible only for its owner" "$(stat -c %a "$tmp/new/store" "$tmp/new" | xargs)" "700 755"
+mkdir "$tmp/shared"
+chmod 2775 "$tmp/shared"
+ducc-fetch -q -s "$tmp/shared" "oci:$L:one" >"$out"
+is "... one that exists keeps its mode" "$(stat -c %a "$tmp/shared")" 2775
+
 # Names
 is "oci:DIR:REF takes that image" "$(fetch "oci:$L:two")" "http://localhost/two:latest@$(digest two)"
 for name in latest foo:bar org/foo:bar quay.io/org/app:1 registry:5000/app 127.0.0.1:5000/a/b:c; do

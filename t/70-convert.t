@@ -89,6 +89,7 @@ done
 echo "http://$registry/app:one" >"$tmp/plain"
 ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed" \
 	-N "$tmp/events" -r "$tmp/repo" -s "$tmp/store2" "$tmp/plain"
+is "... with a store for its owner" "$(stat -c %a "$tmp/store2")" 700
 is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
 is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
 	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "

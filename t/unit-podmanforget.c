@@ -94,7 +94,7 @@ static void forget(const char *pairs, const char *want, const char *title)
 			"{\"id\":\"%s\",\"layer\":\"%s\",\"names\":[\"localhost/stays:1\"]}]",
 			image, a, other, five);
 	context_init(&context, &(struct ducc_options){.notice = NULL});
-	if (!name || path_mkdirs_named(name, &err) < 0)
+	if (!name || path_mkdirs_named(name, 0755, &err) < 0)
 		abort();
 	AUTO_CLOSE int root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (write_list(root, PODMAN_IMAGES, images) && write_layers(root, pairs) &&

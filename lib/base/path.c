@@ -161,7 +161,7 @@ int path_mkdirs(int root, const char *path)
 	}
 }
 
-int path_mkdirs_named(const char *path, ducc_error **err)
+int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	size_t len = strlen(copy);
@@ -175,7 +175,8 @@ int path_mkdirs_named(const char *path, ducc_error **err)
 		if (at != '/' && at != '\0')
 			continue;
 		copy[i] = '\0';
-		if (mkdir(copy, 0755) < 0 && (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode)))
+		if (mkdir(copy, at ? 0755 : mode) < 0 &&
+		    (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode)))
 			return error_errno(err, errno == EEXIST ? ENOTDIR : errno, "%s", copy);
 		copy[i] = at;
 	}

@@ -52,8 +52,8 @@ void beneath_close(struct beneath *beneath);
 /* Creates the directory `path` and its missing parents, with mode 0755 less the umask. */
 int path_mkdirs(int root, const char *path);
 
-/* Creates a directory and its parents; `path` is an ordinary path, as for mkdir(2). */
-int path_mkdirs_named(const char *path, ducc_error **err);
+/* Creates a directory with `mode`, and its parents; `path` is an ordinary path, as for mkdir(2). */
+int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err);
 
 /* True for the errno value of a path that does not exist. */
 bool is_absence(int error);

@@ -45,7 +45,7 @@ static int open_other(ducc_session *session, enum ducc_confinement jobs, const c
 		dir = archive_copy_directory();
 	else if (session->dry_run || !dir)
 		return 0;
-	else if (path_mkdirs_named(dir, err) < 0)
+	else if (path_mkdirs_named(dir, 0755, err) < 0)
 		return -1;
 	*fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return *fd < 0 && jobs == DUCC_CONFINE_UNPACK ? error_errno(err, errno, "%s", dir) : 0;

@@ -44,7 +44,7 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 	tree = unpacked_read_listing(&unpack->store, name, NULL, err);
 	if (!tree)
 		return -1;
-	if (path_mkdirs_named(dir, err) < 0)
+	if (path_mkdirs_named(dir, 0755, err) < 0)
 		return -1;
 	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)

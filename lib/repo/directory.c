@@ -525,7 +525,7 @@ static struct transaction *begin(struct context *context, const struct store *st
 {
 	struct directory *directory;
 
-	if (path_mkdirs_named(repository->name, err) < 0)
+	if (path_mkdirs_named(repository->name, 0755, err) < 0)
 		return NULL;
 	if (!repository->path)
 		repository->path = xstrdup(repository->name);

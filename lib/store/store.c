@@ -113,10 +113,10 @@ int store_open_existing(struct store *store, const char *path, ducc_error **err)
 	return 1;
 }
 
-static int make(struct store *store, const char *path, size_t n, ducc_error **err)
+static int make(struct store *store, const char *path, mode_t mode, size_t n, ducc_error **err)
 {
 	store->fd = -1;
-	if (path_mkdirs_named(path, err) < 0 || store_open_existing(store, path, err) < 0 ||
+	if (path_mkdirs_named(path, mode, err) < 0 || store_open_existing(store, path, err) < 0 ||
 	    prepare(store, n, err) < 0) {
 		store_close(store);
 		return -1;
@@ -126,7 +126,9 @@ static int make(struct store *store, const char *path, size_t n, ducc_error **er
 
 int store_open(struct store *store, const char *path, ducc_error **err)
 {
-	return make(store, path, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store") : 0;
+	/* It also contains private images, whose files have the modes of any file. */
+	return make(store, path, 0700, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store")
+									: 0;
 }
 
 int store_complete(struct store *store, ducc_error **err)
@@ -137,7 +139,7 @@ int store_complete(struct store *store, ducc_error **err)
 int store_open_layout(struct store *store, const char *path, ducc_error **err)
 {
 	store->keep = true;
-	return make(store, path, N_OF_LAYOUT, err) < 0 ? error_wrap(err, "image layout") : 0;
+	return make(store, path, 0755, N_OF_LAYOUT, err) < 0 ? error_wrap(err, "image layout") : 0;
 }
 
 void store_close(struct store *store)

@@ -21,7 +21,7 @@ struct store {
 	bool keep;                 /* do not remove damaged files */
 };
 
-/* Opens the store at `path`; creates it if it does not exist. */
+/* Opens the store at `path`; creates it, accessible only for its owner, if it does not exist. */
 int store_open(struct store *store, const char *path, ducc_error **err);
 
 /* The same for a plain OCI image layout: only blobs and image names, no additions. */
