@@ -40,8 +40,11 @@ fi
 
 # Services, examples
 is "units start what is installed" "$(grep -ho '^ExecStart=[^ ]*' "$root"/usr/lib/systemd/system/*.service | sort -u)" \
-	"ExecStart=/usr/bin/ducc-convert"
-ok "... and have their timer" test -s "$root/usr/lib/systemd/system/ducc-convert@.timer"
+	"ExecStart=/usr/bin/ducc-convert
+ExecStart=/usr/bin/ducc-gc"
+for unit in clean convert; do
+	ok "... and have their timer: ducc-$unit" test -s "$root/usr/lib/systemd/system/ducc-$unit@.timer"
+done
 ok "the receiver of notifications is installed" test -x "$root/usr/lib/ducc/hook.cgi"
 ok "examples are installed" test -s "$share/doc/ducc/examples/logrotate"
 ok "ducc(7) is installed" test -s "$root/usr/share/man/man7/ducc.7"
