@@ -175,9 +175,14 @@ int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err)
 		if (at != '/' && at != '\0')
 			continue;
 		copy[i] = '\0';
-		if (mkdir(copy, at ? 0755 : mode) < 0 &&
-		    (stat(copy, &st) < 0 || !S_ISDIR(st.st_mode)))
-			return error_errno(err, errno == EEXIST ? ENOTDIR : errno, "%s", copy);
+		if (mkdir(copy, at ? 0755 : mode) < 0) {
+			int code = errno;
+
+			if (stat(copy, &st) < 0)
+				return error_errno(err, code == EEXIST ? errno : code, "%s", copy);
+			if (!S_ISDIR(st.st_mode))
+				return error_errno(err, ENOTDIR, "%s", copy);
+		}
 		copy[i] = at;
 	}
 	return 0;
