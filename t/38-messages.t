@@ -2,7 +2,7 @@
 # What users get wrong, and what they are told then; where credentials are found.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need busybox curl docker-registry htpasswd jq nginx openssl setpriv skopeo umoci
 
 S=$tmp/store
 creds=$registry_user:$registry_password
@@ -61,6 +61,39 @@ ok "a list with a byte order mark is none of that" given list ducc-fetch -s "$S"
 says "a path below /cvmfs" 'repository /cvmfs/unpacked.example.org: .* write unpacked.example.org' \
 	ducc-gc -a -r /cvmfs/unpacked.example.org
 is "... is not made" "$(ls -d /cvmfs/unpacked.example.org 2>/dev/null)" ""
+says "a subdirectory of a CernVM-FS repository" 'repository unpacked.example.org/team: subdirectories .* write ./unpacked.example.org/team' \
+	ducc-gc -a -r unpacked.example.org/team
+given_record() { # TOOL...
+	printf 'oci:%s:app\trepo=unpacked.example.org/team\n' "$tmp/oci" | "$@"
+}
+says "... in a field" 'repository unpacked.example.org/team: subdirectories' given_record ducc-fetch -s "$S"
+says "... that ducc-publish reads" 'repository unpacked.example.org/team: subdirectories' given_record ducc-publish -s "$S"
+is "... is not made" "$(ls -d unpacked.example.org 2>/dev/null)" ""
+publish_in() { # REPOSITORY
+	ducc-fetch -q -s "$S" "oci:$tmp/oci:app" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$1"
+}
+ok "./ makes it a directory" publish_in ./unpacked.example.org/team
+ok "... and a dot that begins a name" publish_in .hidden.d/team
+ok "a directory is none" publish_in plain/team
+mkdir -p web/.well-known new/lost+found nothing
+echo hello >web/index.html
+for tool in check ls "gc -a"; do
+	# shellcheck disable=SC2086
+	says "ducc-$tool of other files" 'repository ./web: not a repository: contains other files, such as index.html' ducc-$tool -r ./web
+done
+says "an image layout" "repository $tmp/oci: not a repository" ducc-check -r "$tmp/oci"
+says "publishing among other files" 'repository ./web: not a repository' publish_in ./web
+is "... changes nothing" "$(find web -mindepth 1 | sort | xargs)" "web/.well-known web/index.html"
+ok "a file system of its own" publish_in ./new
+ok "... is a repository with other files, too" sh -c 'touch new/index.html && ducc-check -r ./new'
+ok "an empty directory" ducc-check -r ./nothing
+like "... is noticed" "$(cat "$out")" 'repository ./nothing: nothing is published in it'
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$tmp"
+	mkdir -m 755 closed
+	says "a store that cannot be made" 'store: closed/store: Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups \
+		ducc-fetch -s closed/store "oci:$tmp/oci:app"
+fi
 
 # A registry that wants credentials, and one that hides behind TLS
 start_registry htpasswd

@@ -166,7 +166,7 @@ kill $holder
 wait $holder 2>/dev/null || :
 
 # What is not ours stays
-mkdir -p "$tmp/repo8/localhost/p1:latest"
+mkdir -p "$tmp/repo8/.metadata" "$tmp/repo8/localhost/p1:latest"
 echo precious | tee "$tmp/repo8/localhost/p1:latest/file" >"$tmp/repo8/quay.io"
 umoci tag --image "$L:p2" quay.io/p2:1
 p2=$(ducc-fetch -q -s "$S" "oci:$L:quay.io/p2:1" | ducc-unpack -q -s "$S" | cut -f1)

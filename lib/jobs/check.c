@@ -571,6 +571,9 @@ static int open_repository(struct check *check, ducc_error **err)
 		check->owner = st.st_uid;
 	else if (!is_absence(errno))
 		return error_errno(err, errno, "repository %s: %s", name, REPO_LAYERS);
+	else if (path_is_absent(root, REPO_METADATA))
+		context_notice(&check->session->context, DUCC_WARNING,
+			       "repository %s: nothing is published in it", name);
 	return 0;
 }
 

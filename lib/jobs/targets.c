@@ -25,17 +25,40 @@ static char *mounted_name(const char *path)
 	return *path ? xstrndup(path, strcspn(path, "/")) : NULL;
 }
 
-int targets_open(struct repository *repository, const char *name, const char *store,
-		 ducc_error **err)
+/*
+ * True for NAME/PATH, with NAME like that of a CernVM-FS repository: for the original ducc that is a
+ * subdirectory of it, and hardly a directory of that name is meant.
+ */
+static bool is_subdirectory(const char *name)
+{
+	size_t first = strcspn(name, "/");
+
+	return *name != '.' && name[first] && memchr(name, '.', first);
+}
+
+static int check_name(const char *name, ducc_error **err)
 {
 	AUTO_FREE char *mounted = mounted_name(name);
 
-	*repository = (struct repository){.name = xstrdup(name)};
 	if (mounted)
 		return error_set_kind(err, DUCC_USAGE,
 				      "repository %s: CernVM-FS is written by name, not by path: "
 				      "write %s",
 				      name, mounted);
+	if (is_subdirectory(name))
+		return error_set_kind(err, DUCC_USAGE,
+				      "repository %s: subdirectories of CernVM-FS repositories are "
+				      "not supported (for a directory, write ./%s)",
+				      name, name);
+	return 0;
+}
+
+int targets_open(struct repository *repository, const char *name, const char *store,
+		 ducc_error **err)
+{
+	*repository = (struct repository){.name = xstrdup(name)};
+	if (check_name(name, err) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
 		int found;
 
@@ -47,7 +70,7 @@ int targets_open(struct repository *repository, const char *name, const char *st
 	}
 	return error_set_kind(
 		err, DUCC_USAGE,
-		"repository %s: neither a directory (its name must contain a slash) nor "
+		"repository %s: neither a directory (its name must contain a slash: ./%s) nor "
 		"the name of a CernVM-FS repository",
-		name);
+		name, name);
 }

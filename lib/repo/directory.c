@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -550,13 +551,42 @@ static bool is_name(const char *name)
 	return strchr(name, '/') != NULL;
 }
 
+/*
+ * The name of a file, allocated, in a directory that is no repository, but something else: the
+ * public names of images would be mixed with its files.  NULL for a repository, and for a directory
+ * that can become one: it is empty but for hidden files, and what mkfs(8) makes.
+ */
+static char *find_foreign(int root)
+{
+	static const char *const ours[] = {REPO_LAYERS, REPO_FLAT, REPO_METADATA,
+					   DIRECTORY_TRANSACTION};
+	AUTO_ENTRIES entries = {.fd = -1};
+	const char *name;
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (!path_is_absent(root, ours[i]))
+			return NULL;
+	entries = entries_open(root, "");
+	while ((name = entries_next(&entries)))
+		if (name[0] != '.' && strcmp(name, "lost+found") != 0)
+			return xstrdup(name);
+	return NULL;
+}
+
 static int find(struct repository *repository, const char *store, ducc_error **err)
 {
 	AUTO_CLOSE int root = open(repository->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FREE char *foreign = NULL;
 
 	(void)store;
 	if (root < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "open");
+	foreign = find_foreign(root);
+	if (foreign)
+		return error_set_kind(err, DUCC_USAGE,
+				      "not a repository: contains other files, such as %s (a new "
+				      "one needs an empty directory)",
+				      foreign);
 	repository->path = xstrdup(repository->name);
 	return 1;
 }
