@@ -163,6 +163,27 @@ rm -r "$R/.metadata/$registry/app:1"
 like "one without metadata" "$(field damaged '*app:1')" 'manifest.json is missing or damaged'
 is "... has none" "$(field size '*app:1')$(field since '*app:1')" ""
 
+cp -a "$R/.flat" "$tmp/flat"
+field damaged '*' >"$tmp/damaged"
+rm -r "$(readlink -f "$R/$registry/list:1")"
+is "one without its files" "$(field damaged "$registry/list:1")" "the name leads to files that do not exist"
+like "... in columns" "$(ducc-ls -c -r "$R" "$registry/list:1")" 'list:1  \(damaged: the name leads to files'
+rm -r "$R/.flat" && mv "$tmp/flat" "$R/.flat"
+is "... not with them" "$(field damaged '*')" "$(cat "$tmp/damaged")"
+mkdir "$R/$registry/org"
+ln -s ../../.flat/xx/nothing "$R/$registry/org/ghost:1"
+like "a name that leads to nothing" "$(field damaged '*ghost:1')" .
+fails "... is a fault" ducc-check -r "$R"
+like "... and missing" "$(cat "$out")" "^missing	$registry/org/ghost:1	"
+ok "... and removed like an image" ducc-gc -r "$R" --remove "$registry/org/ghost:1"
+ok "... completely" test ! -L "$R/$registry/org/ghost:1"
+cp "$R/.metadata/remove-schedule.json" "$tmp/schedule"
+echo '{' >"$R/.metadata/remove-schedule.json"
+fails "a damaged schedule" ducc-ls -r "$R"
+like "... is reported" "$(cat "$out")" "^ducc-ls: repository $R: .metadata/remove-schedule.json is damaged"
+is "... and all images are listed" "$(grep -c '	name=' "$out")" 4
+mv "$tmp/schedule" "$R/.metadata/remove-schedule.json"
+
 # CernVM-FS, and a name for several platforms
 cvmfs_server mkfs test.example.org
 for p in amd64 arm64; do

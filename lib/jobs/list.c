@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/strset.h"
 #include "format/record.h"
+#include "format/repo_paths.h"
 #include "jobs/wishes.h"
 
 #define DEFAULT_JOBS 16 /* on a network file system, readers mostly wait */
@@ -279,6 +280,21 @@ static int report_unused(struct list *list, const struct pattern *patterns)
 	return 0;
 }
 
+/* Without the schedule, images that ducc-gc is to remove look like all others. */
+static int report_unscheduled(const struct list *list)
+{
+	const struct ducc_list_options *options = &list->options;
+	ducc_error *error = NULL;
+
+	if (!list->unscheduled)
+		return 0;
+	error_set_kind(&error, DUCC_CORRUPT,
+		       "repository %s: " REPO_SCHEDULE " is damaged, or not written by ducc: "
+		       "images to be removed are unknown",
+		       list->repository.name);
+	return !options->image(options->ctx, NULL, error);
+}
+
 /* --- the job ---------------------------------------------------------- */
 
 /* Adds the wanted images that are not published. */
@@ -321,7 +337,9 @@ static int run(struct list *list, struct pattern *patterns, struct strmap *wishe
 	if (list->options.own)
 		find_own(list);
 	result = report(list, wishes, err);
-	return result ? result : report_unused(list, patterns);
+	if (!result)
+		result = report_unused(list, patterns);
+	return result ? result : report_unscheduled(list);
 }
 
 int ducc_list(ducc_session *session, const struct ducc_list_options *options, ducc_error **err)

@@ -1,4 +1,7 @@
-/* The images of a repository: see list.h.  Besides names, only files in .metadata are read. */
+/*
+ * The images of a repository: see list.h.  Only files in .metadata are read; flat trees need only
+ * exist.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -66,6 +69,14 @@ static void read_documents(struct list *list, struct listed *image, int root)
 	ducc_error_free(error);
 }
 
+/* True if the flat tree to which the name leads certainly does not exist. */
+static bool leads_nowhere(const struct list *list, const struct published *published)
+{
+	AUTO_FREE char *flat = flat_directory(&published->linked);
+
+	return !list->repository.metadata_only && repository_lacks(&list->repository, flat);
+}
+
 /* A link through $(CVMFS_ARCH) leads elsewhere; it is enough that it is there. */
 static void check_link(const struct list *list, struct listed *image)
 {
@@ -77,6 +88,8 @@ static void check_link(const struct list *list, struct listed *image)
 		image->damaged = xstrdup("the name is missing");
 	else if (*published->linked.hex && !digest_equal(&published->linked, &image->config))
 		image->damaged = xstrdup("the name leads to another image");
+	else if (*published->linked.hex && leads_nowhere(list, published))
+		image->damaged = xstrdup("the name leads to files that do not exist");
 }
 
 static void read_image(struct list *list, struct listed *image)
@@ -113,11 +126,15 @@ static int open_repository(struct list *list, ducc_error **err)
 int list_repository(struct list *list, ducc_error **err)
 {
 	const struct inventory *inventory = &list->inventory;
+	int damaged;
 
 	if (open_repository(list, err) < 0 ||
-	    inventory_read_names(&list->inventory, &list->repository, err) < 0 ||
-	    schedule_read(&list->schedule, &list->repository, err) < 0)
+	    inventory_read_names(&list->inventory, &list->repository, err) < 0)
 		return -1;
+	damaged = schedule_read(&list->schedule, &list->repository, err);
+	if (damaged < 0)
+		return -1;
+	list->unscheduled = damaged;
 	list->read = read_image;
 	for (size_t i = 0; i < inventory->n_images; i++)
 		list_add(list, inventory->images[i].name)->published = &inventory->images[i];

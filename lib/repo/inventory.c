@@ -178,6 +178,22 @@ static bool is_label(const char *label)
 	return last && strpbrk(last, ":@") && text_is_plain(label) && !strchr(label, ' ');
 }
 
+/* A link without metadata to a flat tree that does not exist: nothing is needed for it. */
+static bool is_dangling(const struct repository *repository, const char *label)
+{
+	AUTO_FREE char *target = repository_read_link(repository, label);
+	const char *flat = target ? strstr(target, REPO_FLAT "/") : NULL;
+
+	return flat && !repository->metadata_only && repository_lacks(repository, flat);
+}
+
+static void set_unclear(struct inventory *inventory, const struct published *image)
+{
+	if (!inventory->unclear)
+		inventory->unclear = xstrdup(image->label);
+	inventory->unclear_flat |= !*image->linked.hex;
+}
+
 static void add_image(struct walk *walk, const char *label, bool with_manifest)
 {
 	struct inventory *inventory = walk->inventory;
@@ -197,9 +213,8 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 			image.failure = error_copy(error);
 		if (!inventory->unread)
 			inventory->unread = STEAL(error);
-		if (!inventory->unclear)
-			inventory->unclear = xstrdup(label);
-		inventory->unclear_flat |= !*image.linked.hex;
+		if (with_manifest || !is_dangling(walk->repository, label))
+			set_unclear(inventory, &image);
 		image.n_layers = 0;
 		image.flat = image.manifest = (struct digest){""};
 	}
@@ -244,7 +259,7 @@ const struct published *inventory_find(const struct inventory *inventory, const 
 		       compare_images);
 }
 
-/* Links to flat trees without an entry in .metadata. */
+/* Links to flat trees, existing or not, without an entry in .metadata. */
 static bool visit_links(struct walk *walk, const char *name, const char *path, unsigned char type)
 {
 	struct inventory *inventory = walk->inventory;
@@ -255,7 +270,8 @@ static bool visit_links(struct walk *walk, const char *name, const char *path, u
 		bsearch(&image, inventory->images, walk->n_known, sizeof(image), compare_images);
 
 	if (type == DT_LNK && !known && walk->depth) {
-		if (!read_link(walk->repository, label, &image.flat) || *image.flat.hex)
+		if (!read_link(walk->repository, label, &image.flat) || *image.flat.hex ||
+		    is_dangling(walk->repository, label))
 			add_image(walk, label, false);
 	}
 	return walk->depth || (name[0] != '.' && strcmp(name, REPO_PODMAN) != 0);
