@@ -181,7 +181,8 @@ int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err)
 			if (stat(copy, &st) < 0)
 				return error_errno(err, code == EEXIST ? errno : code, "%s", copy);
 			if (!S_ISDIR(st.st_mode))
-				return error_errno(err, ENOTDIR, "%s", copy);
+				return error_set_kind(err, DUCC_SYSTEM, "%s: not a directory",
+						      copy);
 		}
 		copy[i] = at;
 	}
