@@ -378,6 +378,22 @@ if [ "$(id -u)" = 0 ]; then
 	fi
 fi
 
+# What an overlay file system refuses
+mkdir -p "$tmp/overlay/lower" "$tmp/overlay/fs" "$tmp/overlay/m"
+cat >"$tmp/overlay/run" <<'END'
+	mount -t tmpfs none fs && mkdir fs/up fs/work && mount -t overlay -o lowerdir=lower,upperdir=fs/up,workdir=fs/work none m || exit 77
+	exec ducc-publish -q -s "$store" -r m/repo "$image"
+END
+if unshare -m true 2>/dev/null; then
+	ducc-fetch -q -s "$tmp/overlay/store" "oci:$L:two" | ducc-unpack -q -s "$tmp/overlay/store" >"$tmp/record"
+	status=0
+	(cd "$tmp/overlay" && store=$tmp/overlay/store image=$(cut -f1 "$tmp/record") unshare -m sh run) >"$out" 2>&1 || status=$?
+	if [ $status != 77 ]; then
+		is "whiteouts on an overlay file system: an error" $status 1
+		like "... that says so" "$(cat "$out")" 'an overlay file system takes no whiteouts: .*: Operation not permitted'
+	fi
+fi
+
 no_differences "$tmp/repo"
 
 done_testing

@@ -77,6 +77,14 @@ static int create(struct extraction *x, const struct node *node)
 	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+static int fail_whiteout(struct extraction *x, const struct node *node, ducc_error **err)
+{
+	bool refused = errno == EPERM;
+
+	fail(x, node, err);
+	return refused ? error_wrap(err, "an overlay file system takes no whiteouts") : -1;
+}
+
 /* Creates anything except a regular file. */
 static int make_special(struct extraction *x, const struct node *node, ducc_error **err)
 {
@@ -87,7 +95,7 @@ static int make_special(struct extraction *x, const struct node *node, ducc_erro
 	if (parent < 0)
 		return fail(x, node, err);
 	if (!file)
-		return make_whiteout(parent, name) < 0 ? fail(x, node, err) : 0;
+		return make_whiteout(parent, name) < 0 ? fail_whiteout(x, node, err) : 0;
 	switch (file->mode & S_IFMT) {
 	case S_IFDIR: /* metadata are set last, once it is filled */
 		return mkdirat(parent, name, 0700) < 0 && errno != EEXIST ? fail(x, node, err) : 0;
