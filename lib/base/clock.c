@@ -1,4 +1,4 @@
-/* The time of day: see clock.h. */
+/* Clocks: see clock.h. */
 #include "base/clock.h"
 
 #include <errno.h>
@@ -44,4 +44,12 @@ bool clock_parse(const char *text, time_t *when)
 	*when = timegm(&tm);
 	again = clock_format(*when); /* strptime(3) accepts more than strftime(3) writes */
 	return !strcmp(again, text);
+}
+
+double clock_monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }

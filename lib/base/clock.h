@@ -1,5 +1,5 @@
 /*
- * The time of day.
+ * The time of day, and time that passes.
  *
  * $DUCC_CLOCK, in seconds since 1970, overrides the real time, so that a test can
  * simulate a year.
@@ -17,5 +17,8 @@ char *clock_format(time_t when);
 
 /* Parses that format; returns false if the text does not match it. */
 bool clock_parse(const char *text, time_t *when);
+
+/* Seconds on a clock that nobody sets; it starts at an arbitrary time. */
+double clock_monotonic(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -68,18 +69,13 @@ void context_progress(struct context *context, const struct ducc_progress *progr
 void subject_limit(struct subject *limited, uint64_t seconds)
 {
 	limited->seconds = seconds;
-	clock_gettime(CLOCK_MONOTONIC, &limited->start);
+	limited->start = clock_monotonic();
 }
 
 static bool is_late(void)
 {
-	struct timespec now;
-
-	if (!subject || !subject->seconds)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now.tv_sec -= subject->start.tv_sec + (now.tv_nsec < subject->start.tv_nsec);
-	return (uint64_t)now.tv_sec >= subject->seconds;
+	return subject && subject->seconds &&
+	       clock_monotonic() - subject->start >= (double)subject->seconds;
 }
 
 bool context_cancelled(struct context *context)

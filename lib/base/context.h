@@ -30,7 +30,7 @@ void context_destroy(struct context *context);
 struct subject {
 	const char *name; /* precedes the text of notices; or NULL */
 	uint64_t seconds; /* that it may take from the start; 0: as many as it needs */
-	struct timespec start;
+	double start;     /* on the monotonic clock */
 };
 
 const struct subject *context_subject(void);

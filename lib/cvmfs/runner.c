@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/entries.h"
 #include "base/lock.h"
 #include "base/mem.h"
@@ -73,16 +74,8 @@ static bool group_is_alive(pid_t group)
 
 /* --- waiting ---------------------------------------------------------- */
 
-static uint64_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec;
-}
-
 struct patience {
-	uint64_t until;
+	double until;   /* on the monotonic clock */
 	unsigned pause; /* seconds */
 	bool told;
 };
@@ -91,7 +84,7 @@ struct patience {
 static int be_patient(struct context *context, struct patience *patience, const char *what,
 		      ducc_error **err)
 {
-	uint64_t now = seconds(), until;
+	double now = clock_monotonic(), until;
 
 	if (!patience->until) {
 		patience->until = now + context->wait;
@@ -105,7 +98,7 @@ static int be_patient(struct context *context, struct patience *patience, const 
 	patience->told = true;
 	until = now + patience->pause < patience->until ? now + patience->pause : patience->until;
 	patience->pause = patience->pause * 2 < PAUSE_MAX ? patience->pause * 2 : PAUSE_MAX;
-	while (seconds() < until) {
+	while (clock_monotonic() < until) {
 		if (context_cancelled(context))
 			return context_interrupted(err);
 		poll(NULL, 0, PROCESS_TICK);

@@ -20,16 +20,12 @@ struct events {
 	int fd;
 	bool failed; /* no more events can be written */
 	pthread_mutex_t mutex;
-	struct timespec start;
+	double start;
 };
 
-static char *seconds_since(const struct timespec *start)
+static char *seconds_since(double start)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return format("%f", (double)(now.tv_sec - start->tv_sec) +
-				    (double)(now.tv_nsec - start->tv_nsec) / 1e9);
+	return format("%f", clock_monotonic() - start);
 }
 
 /* JSON is UTF-8, but file names in images need not be. */
@@ -97,7 +93,7 @@ struct events *events_open(const char *path, struct context *context)
 	events->context = context;
 	events->fd = steal_fd(&fd);
 	pthread_mutex_init(&events->mutex, NULL);
-	clock_gettime(CLOCK_MONOTONIC, &events->start);
+	events->start = clock_monotonic();
 	if (!write_own(events, "start_ducc", NULL))
 		return events;
 	give_up(context, path, errno);
@@ -112,7 +108,7 @@ void events_close(struct events *events)
 
 	if (!events)
 		return;
-	seconds = seconds_since(&events->start);
+	seconds = seconds_since(events->start);
 	if (!events->failed)
 		write_own(events, "end_ducc", seconds);
 	close(events->fd);
@@ -166,7 +162,7 @@ void span_begin(struct span *span, struct events *events, const char *what, cons
 		span->image = reference_name(&parsed);
 	span->layer = layer ? xstrdup(layer->hex) : NULL;
 	make_id(span->id);
-	clock_gettime(CLOCK_MONOTONIC, &span->start);
+	span->start = clock_monotonic();
 	action = format("start_%s", what);
 	event(events, action, "image_request", span->request, "image", span->image, "layer",
 	      span->layer, "id", span->id);
@@ -193,7 +189,7 @@ void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *
 	if (!span->events)
 		return;
 	action = format("end_%s", span->what);
-	seconds = seconds_since(&span->start);
+	seconds = seconds_since(span->start);
 	size = bytes ? format("%" PRIu64, bytes) : NULL;
 	event(span->events, action, "image_request", span->request, "image", span->image, "layer",
 	      span->layer, "id", span->id, "status", result < 0 ? "error" : "ok", "error",

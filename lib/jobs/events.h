@@ -35,8 +35,8 @@ struct span {
 	struct events *events; /* NULL: no event file */
 	const char *what;
 	char *request, *image, *layer;
-	char id[37]; /* the same for beginning and end */
-	struct timespec start;
+	char id[37];  /* the same for beginning and end */
+	double start; /* on the monotonic clock */
 };
 
 /*

@@ -4,9 +4,9 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <strings.h>
-#include <time.h>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "format/json.h"
@@ -28,17 +28,9 @@ struct auth {
 	bool learned;        /* it was that of another repository */
 	bool asked;          /* for a challenge, see auth_may_ask() */
 	char *header;        /* what to send now, or NULL */
-	time_t expires;      /* on the monotonic clock; 0: never */
+	double expires;      /* on the monotonic clock; 0: never */
 	unsigned generation; /* the number of times that `header` was replaced */
 };
-
-static time_t monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* Adds a scope to those in the query, unless they include it, maybe with more actions. */
 static bool add_scope(struct buffer *scopes, const char *scope)
@@ -93,7 +85,7 @@ void auth_free(struct auth *auth)
 	free(auth);
 }
 
-static void set_header(struct auth *auth, char *header, time_t expires)
+static void set_header(struct auth *auth, char *header, double expires)
 {
 	secret_free(auth->header);
 	auth->header = header;
@@ -143,7 +135,7 @@ static char *basic_header(const struct credentials *credentials)
 
 struct token {
 	char *header; /* "Bearer ..." */
-	time_t expires;
+	double expires;
 };
 
 struct token_server {
@@ -220,7 +212,7 @@ static int read_token(struct token *token, const struct buffer *body, ducc_error
 	if (json_get_size(json, "expires_in", &life, NULL) < 0)
 		life = DEFAULT_LIFE;
 	token->header = format("Bearer %s", text);
-	token->expires = monotonic() + (time_t)(life > MARGIN ? life - MARGIN : life / 2);
+	token->expires = clock_monotonic() + (double)(life > MARGIN ? life - MARGIN : life / 2);
 	return 0;
 }
 
@@ -422,7 +414,7 @@ char *auth_header(struct auth *auth, struct http *http, unsigned *generation)
 	char *header;
 
 	pthread_mutex_lock(&auth->mutex);
-	if (auth->header && auth->expires && monotonic() >= auth->expires)
+	if (auth->header && auth->expires && clock_monotonic() >= auth->expires)
 		set_header(auth, NULL, 0);
 	/* On failure the registry sends a challenge, and auth_challenge() reports the error. */
 	if (!auth->header && auth->challenge)

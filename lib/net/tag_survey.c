@@ -2,9 +2,9 @@
 #include "net/tag_survey.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "net/http.h"
@@ -65,23 +65,21 @@ static int fetch_group(void *ctx, size_t i, ducc_error **err)
 	struct round *round = ctx;
 	const struct group *group = &round->groups[i];
 	struct http *http = network_take(round->network);
-	time_t wasted = 0;
+	double wasted = 0; /* seconds */
 	bool stopped = false;
 
 	(void)err;
 	for (size_t k = 0; k < group->n && !stopped; k++) {
 		struct tagset *list = group->lists[k];
-		struct timespec before, after;
+		double start = clock_monotonic();
 
-		clock_gettime(CLOCK_MONOTONIC, &before);
 		if (wasted >= PATIENCE)
 			error_set(&list->error,
 				  "skipped: other requests to this registry took too long to fail");
 		else
 			fetch_list(round->network, list, http, &list->error);
-		clock_gettime(CLOCK_MONOTONIC, &after);
 		if (list->error)
-			wasted += after.tv_sec - before.tv_sec;
+			wasted += clock_monotonic() - start;
 		pthread_mutex_lock(&round->mutex);
 		list->done = true;
 		stopped = round->stopped = round->stopped || !round->ready(round->ctx);
