@@ -221,7 +221,7 @@ ok "... the repository is sound" cvmfs_server check $n
 exec 9</
 flock 9
 [ -d /cvmfs ] || { mkdir /cvmfs; at_exit "rmdir /cvmfs"; }
-on_client() { # NAME IMAGE FILE...
+on_client() { # NAME IMAGE FILE..., or NAME - ARGUMENT...
 	# shellcheck disable=SC2016 # for the inner shell
 	unshare -m --propagation private sh -ec '
 		mount -t tmpfs tmpfs /cvmfs
@@ -230,10 +230,27 @@ on_client() { # NAME IMAGE FILE...
 		mount --bind "$tree" "/cvmfs/$4"
 		. "$top/t/podman.sh"
 		shift 5
+		[ "$image" != - ] || { podman_on "$store" "$@"; exit; }
 		podman_run "$store" "$image" /bin/busybox cat "$@"' \
 		sh "$tmp/sys/cvmfs/$1" "$top" "$tmp" "$@"
 }
 is "... and podman runs them there" "$(on_client $n localhost/two:latest /more 2>&1)" more
+
+# What the manual says about it
+printf 'FROM localhost/two:latest\nRUN echo built >/built\n' >"$tmp/Dockerfile"
+ok "an image is built on one in CernVM-FS" \
+	on_client $n - build -q --isolation chroot -t localhost/built:1 -f "$tmp/Dockerfile" "$tmp/more"
+ok "... that is compared with its base" on_client $n - image diff localhost/two:latest
+fails "... one in a directory is not" podman_on "$P" image diff localhost/zstd:latest
+like "... whose links are relative" "$(cat "$out")" "linkpath must be absolute"
+awk '/^\.Ed/ { exit } on { print } /^\.Bd/ { on = 1 }' "$top/man/ducc-repository.5" >"$tmp/storage.conf"
+m=$(sed -n 's,.*"/cvmfs/\([^/]*\)/podmanStore".*,\1,p' "$tmp/storage.conf")
+cvmfs_server mkfs "$m"
+ok "the repository of the manual" ducc-publish -q -s "$S" -r "$m" <"$tmp/records"
+podman_storage=$tmp/storage.conf
+export podman_storage
+is "... podman runs its images with the configuration there" "$(on_client "$m" localhost/two:latest /more 2>&1)" more
+unset podman_storage
 
 # Podman up to 4.3 stacks no more than 128 layers, in one page of mount options.
 {

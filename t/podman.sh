@@ -3,21 +3,25 @@
 # shellcheck disable=SC2154 # lib.sh sets what is not set here
 
 # podman_on STORE ARGUMENT...: root's podman with STORE as its only additional image store. All of
-# its own state is in $tmp/podman; the repository that STORE is in is mounted read-only, as
+# its own state is in $tmp/podman, or where the file $podman_storage, if set, has it; the repository that STORE is in is mounted read-only, as
 # CernVM-FS is. Networks, cgroups, limits and events are those that a sandbox permits.
 podman_on() {
 	podman_store=$1
 	shift
 	podman_state=$tmp/podman
 	mkdir -p "$podman_state"
-	cat >"$podman_state/storage.conf" <<-END
-		[storage]
-		driver = "overlay"
-		graphroot = "$podman_state/root"
-		runroot = "$podman_state/run"
-		[storage.options]
-		additionalimagestores = ["$podman_store"]
-	END
+	if [ -n "${podman_storage-}" ]; then
+		cp "$podman_storage" "$podman_state/storage.conf"
+	else
+		cat >"$podman_state/storage.conf" <<-END
+			[storage]
+			driver = "overlay"
+			graphroot = "$podman_state/root"
+			runroot = "$podman_state/run"
+			[storage.options]
+			additionalimagestores = ["$podman_store"]
+		END
+	fi
 	cat >"$podman_state/containers.conf" <<-END
 		[containers]
 		cgroups = "disabled"
@@ -39,8 +43,9 @@ podman_on() {
 		shift
 		while umount /sys/fs/cgroup 2>/dev/null; do :; done
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
-		mkdir -p /var/lib/containers
+		mkdir -p /var/lib/containers /run/containers
 		mount -t tmpfs tmpfs /var/lib/containers # for the cache of blobs, which no option moves
+		mount -t tmpfs tmpfs /run/containers
 		mount --bind "$repo" "$repo"
 		mount -o remount,bind,ro "$repo"
 		[ "$1 $2" = "run --rm" ] || exec podman "$@"
