@@ -25,6 +25,13 @@ done
 rm -r "$src/build"
 
 # Debian
+nobody() {
+	env -u DEBFULLNAME -u DEBEMAIL HOME="$tmp/none" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null "$@"
+}
+fails "make deb without a maintainer" nobody make -s -C "$src" deb
+like "... says how to name one" "$(cat "$out")" "set DEBFULLNAME and DEBEMAIL, or user.name and user.email of git"
+DEBFULLNAME='A & B/C' DEBEMAIL=packages@packages.example
+export DEBFULLNAME DEBEMAIL
 ok "make deb" make -s -C "$src" deb
 debs=$src/build/deb
 version=$(ducc-ls -V | sed 's/.* //')
@@ -34,6 +41,7 @@ libducc1"
 is "... without a finding of lintian" "$(lintian --allow-root "$debs"/*.changes 2>&1)" ""
 is "... whose library is named after its soname" \
 	"$(dpkg-deb --fsys-tarfile "$debs"/libducc1_*.deb | tar -t | grep -o 'libducc.so.*')" libducc.so.1
+is "... with their maintainer" "$(dpkg-deb -f "$debs"/ducc_*.deb Maintainer)" 'A & B/C <packages@packages.example>'
 rm "$debs"/*-dbgsym_*.deb
 for deb in "$debs"/*.deb; do
 	dpkg-deb -R "$deb" "$tmp/deb"
