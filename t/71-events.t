@@ -120,9 +120,13 @@ is "of many writers none fails" "$(cat "$tmp"/err.*)" ""
 is "... and no event is lost or torn" "$(events 'length')" "$((8 * 102)) "
 ok "... each has its own" paired "$E"
 mkfifo "$tmp/fifo"
-jq -c . "$tmp/fifo" >"$tmp/heard" &
+ok "a FIFO that no program reads" timeout 60 ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
+like "... is a warning" "$(cat "$out")" "warning: events: $tmp/fifo: no program reads it; no events will be written"
+exec 8<>"$tmp/fifo"
+jq -c . "$tmp/fifo" >"$tmp/heard" 8>&- &
 pid=$!
 ok "somebody may listen" ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
+exec 8>&-
 wait $pid
 is "... and hears" "$(jq -rs '.[].action' "$tmp/heard" | tr '\n' ' ')" "start_ducc start_image_publish end_image_publish end_ducc "
 

@@ -77,13 +77,22 @@ static int write_own(const struct events *events, const char *action, const char
 static void give_up(struct context *context, const char *path, int reason)
 {
 	context_notice(context, DUCC_WARNING, "events: %s: %s; no events will be written", path,
-		       strerror(reason));
+		       reason == ENXIO ? "no program reads it" : strerror(reason));
+}
+
+/* Only open() must not wait, for a reader of a FIFO. */
+static int open_file(const char *path)
+{
+	AUTO_CLOSE int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+
+	return fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0 ? -1 : steal_fd(&fd);
 }
 
 struct events *events_open(const char *path, struct context *context)
 {
 	struct events *events;
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	AUTO_CLOSE int fd = open_file(path);
 
 	if (fd < 0) {
 		give_up(context, path, errno);
