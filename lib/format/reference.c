@@ -172,23 +172,68 @@ static bool is_id(const struct reference *reference, const char *repository)
 		(!strcmp(repository, "sha256") && reference->tag && digest_is_hex(reference->tag)));
 }
 
+/*
+ * True for HOST:PORT without a repository.  The images of Docker Hub that have no owner have no dots
+ * in their names.
+ */
+static bool is_registry(const struct reference *reference, const char *repository)
+{
+	const char *tag = reference->tag ? reference->tag : "";
+
+	if (strcmp(reference->registry, DOCKER_HUB) != 0)
+		return !*repository;
+	return !strchr(repository, '/') && *tag && !tag[strspn(tag, "0123456789")] &&
+	       (!strcmp(repository, "localhost") || strchr(repository, '.'));
+}
+
+/* What must be changed to make the text a repository; "" if that is unknown. */
+static const char *cure_of(const char *repository)
+{
+	AUTO_FREE char *text = xstrdup(repository);
+	size_t len = strlen(text);
+
+	for (char *p = text; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (strcmp(text, repository) != 0 && valid_repository(text))
+		return " (must be lower case)";
+	if (len && text[len - 1] == '/')
+		return " (must not end with a slash)";
+	return "";
+}
+
 /* Checks the repository, as it was written. */
 static int check_repository(const struct reference *reference, const char *repository,
 			    ducc_error **err)
 {
-	AUTO_FREE char *lower = xstrdup(repository);
-
 	if (is_id(reference, repository))
 		return error_set(err, "an image ID, not a name: use `podman save ID | ducc-fetch "
 				      "docker-archive:-=NAME'");
+	if (is_registry(reference, repository))
+		return error_set(err, "a registry, not an image: its repository is missing");
 	if (valid_repository(reference->repository))
 		return 0;
-	for (char *p = lower; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return error_set(err, "not a repository: %s%s", repository,
-			 strcmp(lower, repository) != 0 && valid_repository(lower)
-				 ? " (must be lower case)"
-				 : "");
+	return error_set(err, "not a repository: %s%s", repository, cure_of(repository));
+}
+
+/* Fails for what people write on one line with a reference, or in front of it. */
+static int check_form(const char *text, ducc_error **err)
+{
+	const char *blank = strchr(text, ' '), *next;
+
+	if (begins(text, "docker:") && !begins(text, TRANSPORT)) {
+		const char *rest = text + strlen("docker:"); /* or the port of a host called docker */
+
+		if (strchr(rest, '/') && rest[strspn(rest, "0123456789")] != '/')
+			return error_set(err, "docker: is not a prefix: write docker://%s", rest);
+	}
+	if (!blank)
+		return 0;
+	next = blank + strspn(blank, " ");
+	if (*next == '#')
+		return error_set(err, "a comment follows it (expand the list with ducc-wish)");
+	if (strchr(next, '='))
+		return error_set(err, "a blank follows it: fields are separated by tabs");
+	return error_set(err, *next ? "contains a blank" : "a blank follows it");
 }
 
 static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
@@ -197,6 +242,8 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 	AUTO_FREE char *rest = NULL;
 	char *at, *colon;
 
+	if (check_form(text, err) < 0)
+		return -1;
 	if (begins(text, TRANSPORT))
 		text += strlen(TRANSPORT);
 	separator = strstr(text, "://");

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "format/reference.h"
 #include "format/thin_name.h"
 #include "format/url.h"
 #include "net/endpoint.h"
@@ -44,6 +45,14 @@ static int read_url(const char *url, struct network *network, struct buffer *dat
 	return result;
 }
 
+/* True for a name with a tag or digest, as few files have. */
+static bool is_image(const char *where)
+{
+	AUTO_REFERENCE reference = {NULL};
+
+	return strpbrk(where, ":@") && !reference_parse_pattern(&reference, where, NULL);
+}
+
 static int read_data(const char *where, struct network *network, struct buffer *data,
 		     ducc_error **err)
 {
@@ -54,6 +63,11 @@ static int read_data(const char *where, struct network *network, struct buffer *
 	if (!strcmp(where, "-"))
 		return read_stream(STDIN_FILENO, LIST_LIMIT, data, err);
 	fd = open(where, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && is_absence(errno) && is_image(where))
+		return error_errno(err, errno,
+				   "a list is expected, not an image (for one image: echo %s | "
+				   "ducc-wish)",
+				   where);
 	return fd < 0 ? error_errno(err, errno, "open") : read_stream(fd, LIST_LIMIT, data, err);
 }
 

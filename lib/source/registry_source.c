@@ -20,30 +20,53 @@ static const struct {
 	{"dir:", "skopeo copy dir:DIR oci:LAYOUT:NAME, then ducc-fetch oci:LAYOUT:NAME"},
 };
 
+static bool is_tar(const char *path)
+{
+	return strstr(path, ".tar") || strstr(path, ".tgz");
+}
+
+/*
+ * A file with a dot in its name is certainly meant.  Without one, it may just have the name of an
+ * image.
+ */
 static bool looks_like_path(const char *text)
 {
 	static const char *const beginnings[] = {"/", "./", "../", "~"};
-	const char *suffix = strstr(text, ".tar");
+	const char *dot = strchr(text, '.');
+	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
 		if (!strncmp(text, beginnings[i], strlen(beginnings[i])))
 			return true;
-	return (suffix || strstr(text, ".tgz")) && !access(text, F_OK);
+	return dot && !stat(text, &st) && (S_ISREG(st.st_mode) || is_tar(text));
+}
+
+/* What to write instead of the path, allocated; NULL: nothing is known. */
+static char *advice_on(const char *path)
+{
+	AUTO_FREE char *layout = format("%s/oci-layout", path);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return NULL;
+	if (S_ISDIR(st.st_mode))
+		return access(layout, F_OK) ? NULL
+					    : format("for the OCI layout, write oci:%s", path);
+	return is_tar(path) ? format("for an archive, write docker-archive:%s or oci-archive:%s",
+				     path, path)
+			    : format("for a list or recipe, use `ducc-wish %s | ducc-fetch'", path);
 }
 
 static int refuse_path(const char *path, ducc_error **err)
 {
+	AUTO_FREE char *advice = NULL;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return error_errno(err, errno, "a path, not an image");
-	if (S_ISDIR(st.st_mode))
-		return error_set(err, "a directory, not an image: for an OCI layout, write oci:%s",
-				 path);
-	return error_set(err,
-			 "a file, not an image: for an archive, write docker-archive:%s or "
-			 "oci-archive:%s",
-			 path, path);
+	advice = advice_on(path);
+	return error_set(err, "a %s, not an image%s%s", S_ISDIR(st.st_mode) ? "directory" : "file",
+			 advice ? ": " : "", advice ? advice : "");
 }
 
 /* Refuses what is not the name of an image in a registry, but something else. */
@@ -115,17 +138,22 @@ static bool is_named_in_full(const char *full)
  */
 static int explain_missing(const struct reference *reference, ducc_error **err)
 {
+	const struct subject *subject = context_subject();
 	enum ducc_error_kind kind = ducc_error_kind(*err);
-	AUTO_FREE char *full = reference_format(reference);
+	AUTO_FREE char *full = reference_format(reference), *advice = NULL;
 
 	if (kind == DUCC_NOT_FOUND && is_named_in_full(full))
 		error_wrap(err, "does not exist");
 	else if (kind == DUCC_NOT_FOUND)
 		error_wrap(err, "there is no %s", full);
-	if ((kind == DUCC_NOT_FOUND || kind == DUCC_DENIED) && looks_like_id(reference))
+	if (kind != DUCC_NOT_FOUND && kind != DUCC_DENIED)
+		return -1;
+	if (looks_like_id(reference))
 		error_wrap(err, "for an image ID, use `podman save ID | ducc-fetch "
 				"docker-archive:-=NAME'");
-	return -1;
+	if (subject && subject->name)
+		advice = advice_on(subject->name);
+	return advice ? error_wrap(err, "%s", advice) : -1;
 }
 
 static int remote_manifest(struct source *source, const struct digest *digest, char **data,
