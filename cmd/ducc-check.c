@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
 	if (check(session, &err) < 0)
-		tool_fail(&tool, NULL, err);
+		tool_fail_all(&tool, err);
 	ducc_close(session);
 	return tool_status(&tool);
 }

@@ -125,7 +125,7 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	options.removed = on_removed;
 	/* With a malformed record, the list of images is incomplete. */
 	if (!tool.failed && !tool_is_cancelled() && ducc_gc(session, &options, &err) < 0)
-		tool_fail(&tool, NULL, err);
+		tool_fail_all(&tool, err);
 	for (size_t i = 0; i < n; i++)
 		ducc_record_free(records[i]);
 	free(records);
@@ -141,20 +141,24 @@ static void clean_store(ducc_session *session)
 		tool_fail(&tool, NULL, err);
 }
 
+static void refuse(const char *operand, const char *why)
+{
+	fprintf(stderr, "%s: %s: %s\n", tool.name, operand, why);
+	tool_usage(&tool);
+}
+
 /* Operands can be meant in two ways, and the wrong one would be a disaster. */
 static void check_usage(char **operands, int n)
 {
-	if (clean ? keep || options.remove || options.all || n
-		  : keep + options.remove + options.all > 1)
+	if (clean && n)
+		refuse(*operands, "--clean-store takes no images");
+	if (clean ? keep || options.remove || options.all : keep + options.remove + options.all > 1)
 		tool_usage(&tool);
 	if (options.all && n)
-		tool_usage(&tool);
+		refuse(*operands, "--all takes no images; a repository is given with -r");
 	if (clean || !n || keep || options.remove)
 		return;
-	fprintf(stderr,
-		"%s: %s: use --remove to remove it, or --keep to keep it and remove all others\n",
-		tool.name, *operands);
-	tool_usage(&tool);
+	refuse(*operands, "use --remove to remove it, or --keep to keep it and remove all others");
 }
 
 /* Images to remove that are named go at once, and however many they are. */

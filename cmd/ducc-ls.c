@@ -268,7 +268,7 @@ int main(int argc, char **argv)
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
 	if (ducc_list(session, &options, &err) < 0)
-		tool_fail(&tool, NULL, err);
+		tool_fail_all(&tool, err);
 	else if (json)
 		puts(n_images ? "\n]" : "[]");
 	ducc_close(session);

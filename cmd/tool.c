@@ -553,6 +553,12 @@ void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 	ducc_error_free(err);
 }
 
+void tool_fail_all(struct tool *tool, ducc_error *err)
+{
+	tool->misused = ducc_error_kind(err) == DUCC_USAGE;
+	tool_fail(tool, NULL, err);
+}
+
 /* The lines of several tools do not mix: each is written at once. */
 static bool write_failure(const struct tool *tool, const ducc_record *record, const ducc_error *err)
 {
@@ -633,6 +639,8 @@ int tool_status(const struct tool *tool)
 		signal(caught, SIG_DFL);
 		raise(caught);
 	}
+	if (tool->misused)
+		return EXIT_USAGE;
 	return tool->failed ? EXIT_FAILED : EXIT_SUCCESS;
 }
 

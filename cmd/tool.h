@@ -53,6 +53,7 @@ struct tool {
 	struct ducc_limits limits;
 	int verbosity;  /* -1 quiet, 0, 1, 2 */
 	int failed;     /* images */
+	bool misused;   /* what was asked for is impossible */
 	FILE *failures; /* records of failed images are written there; NULL: they are reported */
 };
 
@@ -109,6 +110,9 @@ void tool_skip(struct tool *tool, const ducc_record *record);
 
 /* Reports a failure, of `what` unless that is NULL, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
+
+/* Reports that all of the work has failed: if it was asked for wrongly, this is a usage error. */
+void tool_fail_all(struct tool *tool, ducc_error *err);
 
 /* Reports a failed image, or writes its record to the file of --failed. */
 void tool_fail_record(struct tool *tool, const ducc_record *record, ducc_error *err);

@@ -32,6 +32,23 @@ says "a digest alone" 'an image ID, not a name: use `podman save' ducc-fetch -s 
 says "a file" 'a file, not an image: .* docker-archive:./app.tar or oci-archive:./app.tar' ducc-fetch -s "$S" ./app.tar
 says "a file without a slash" 'a file, not an image: ' ducc-fetch -s "$S" app.tar
 says "a directory" "a directory, not an image: .* oci:$tmp/oci" ducc-fetch -s "$S" "$tmp/oci"
+mkdir plain-directory
+printf 'example.org/app:1\n' | tee list.txt >recipe.yaml
+says "a directory that is no layout" 'plain-directory: a directory, not an image$' ducc-fetch -s "$S" ./plain-directory
+says "a list" 'list.txt: a file, not an image: for a list or recipe, use `ducc-wish list.txt \| ducc-fetch' ducc-fetch -s "$S" list.txt
+says "a recipe" 'a file, not an image: .*`ducc-wish recipe.yaml \|' ducc-fetch -s "$S" recipe.yaml
+rm -r plain-directory recipe.yaml list.txt
+says "a registry" 'localhost:5000: a registry, not an image' ducc-fetch -s "$S" localhost:5000
+says "... with a slash" 'localhost:5000/: a registry, not an image' ducc-fetch -s "$S" localhost:5000/
+says "... with a domain" 'a registry, not an image' ducc-fetch -s "$S" registry.example.org:5000
+says "a slash at the end" 'not a repository: org/app/ \(must not end with a slash\)' ducc-fetch -s "$S" quay.io/org/app/
+says "docker: without slashes" 'docker: is not a prefix: write docker://localhost:5000/x' ducc-fetch -s "$S" docker:localhost:5000/x
+is "... may be a host" "$(wanted docker:5000/a/b:c)" https://docker:5000/a/b:c
+is "... or an image" "$(wanted docker:20)" https://registry.hub.docker.com/library/docker:20
+says "a comment" 'a comment follows it \(expand the list with ducc-wish\)' ducc-fetch -s "$S" "alpine:3.19  # the small one"
+says "a blank before a field" 'a blank follows it: fields are separated by tabs' ducc-fetch -s "$S" "alpine:3.19 platform=linux/arm64"
+fails "an image as a list" ducc-wish alpine:3.19
+like "... is none" "$(cat "$out")" 'ducc-wish: alpine:3.19: a list is expected, not an image \(.*echo alpine:3.19 \| ducc-wish\)'
 says "no file" 'a path, not an image: No such file' ducc-fetch -s "$S" ../nowhere/app.tgz
 says "an image in Podman's store" 'podman save IMAGE \| ducc-fetch docker-archive:-' ducc-fetch -s "$S" containers-storage:app
 says "an image of a Docker daemon" 'docker save IMAGE \| ducc-fetch docker-archive:-' ducc-fetch -s "$S" docker-daemon:app:1
@@ -94,6 +111,28 @@ if [ "$(id -u)" = 0 ]; then
 	says "a store that cannot be made" 'store: closed/store: Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups \
 		ducc-fetch -s closed/store "oci:$tmp/oci:app"
 fi
+
+# status STATUS TITLE COMMAND...
+status() {
+	status_wanted=$1 status_got=0 status_title=$2
+	shift 2
+	"$@" >"$out" 2>&1 || status_got=$?
+	is "$status_title is a usage error" $status_got "$status_wanted"
+}
+status 2 "no repository" ducc-ls
+is "... names no field" "$(cat "$out")" 'ducc-ls: no repository: use -r or $DUCC_REPO'
+status 2 "a repository as an image" ducc-ls new
+like "... is suspected" "$(cat "$out")" 'did you mean -r ./new\?'
+for tool in ls check; do
+	says "ducc-$tool of a repository without a slash" 'repository new is not mounted here \(.* contains a slash: ./new\)' ducc-$tool -r new
+done
+status 2 "a repository as an image to keep" ducc-gc -a ./new
+like "... is not one" "$(cat "$out")" './new: --all takes no images; a repository is given with -r'
+status 2 "an image to clean the store of" ducc-gc -S app
+like "... is too much" "$(cat "$out")" 'app: --clean-store takes no images'
+for tool in ls check; do
+	says "ducc-$tool of an image that is not there" 'registry.hub.docker.com/sci/app:1.0: not in repository ./new' ducc-$tool -r ./new sci/app:1.0
+done
 
 # A registry that wants credentials, and one that hides behind TLS
 start_registry htpasswd

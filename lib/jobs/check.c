@@ -142,10 +142,13 @@ static int select_images(struct check *check, ducc_error **err)
 		if (wanted)
 			check->images[check->n++].published = &inventory->images[i];
 	}
-	for (size_t k = 0; !result && k < parsed; k++)
+	for (size_t k = 0; !result && k < parsed; k++) {
+		AUTO_FREE char *name = reference_name(&patterns[k]);
+
 		if (!matches[k])
 			result = error_set_kind(err, DUCC_NOT_FOUND, "%s: not in repository %s",
-						options->images[k], check->repository.name);
+						name, check->repository.name);
+	}
 	for (size_t k = 0; k < parsed; k++)
 		reference_free(&patterns[k]);
 	return result;
@@ -561,8 +564,7 @@ static int open_repository(struct check *check, ducc_error **err)
 	if (!found && check->repository.target->created)
 		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	if (!found || check->repository.metadata_only)
-		return error_set(err, "repository %s: cannot be read here: no readable mount",
-				 name);
+		return targets_unmounted(name, err);
 	root = repository_root(&check->repository);
 	if (root < 0)
 		return error_errno(err, errno, "repository %s", name);

@@ -266,14 +266,17 @@ static int report_unused(struct list *list, const struct pattern *patterns)
 	const struct ducc_list_options *options = &list->options;
 
 	for (size_t i = 0; i < options->n_images; i++) {
+		AUTO_FREE char *name = NULL; /* in full */
 		ducc_error *error = NULL;
 
 		if (patterns[i].used)
 			continue;
-		error_set_kind(&error, DUCC_NOT_FOUND, "%s: not in %s %s", patterns[i].text,
-			       options->store ? "store" : "repository",
-			       options->store ? list->session->store_path
-					      : list->session->repository);
+		if (patterns[i].is_reference)
+			name = reference_name(&patterns[i].reference);
+		error_set_kind(
+			&error, DUCC_NOT_FOUND, "%s: not in %s %s", name ? name : patterns[i].text,
+			options->store ? "store" : "repository",
+			options->store ? list->session->store_path : list->session->repository);
 		if (!options->image(options->ctx, NULL, error))
 			return 1;
 	}

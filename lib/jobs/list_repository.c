@@ -106,20 +106,36 @@ static void read_image(struct list *list, struct listed *image)
 	check_link(list, image);
 }
 
+/* No record has a field repo= here, and an operand may have been meant as the repository. */
+static int no_repository(const struct list *list, ducc_error **err)
+{
+	for (size_t i = 0; i < list->options.n_images; i++) {
+		const char *name = list->options.images[i];
+		struct stat st;
+
+		if (!stat(name, &st) && S_ISDIR(st.st_mode))
+			return error_set_kind(err, DUCC_USAGE,
+					      "no repository: %s is an image here; did you mean "
+					      "-r %s%s?",
+					      name, strchr(name, '/') ? "" : "./", name);
+	}
+	return error_set_kind(err, DUCC_USAGE, "no repository: use -r or $DUCC_REPO");
+}
+
 static int open_repository(struct list *list, ducc_error **err)
 {
 	const char *name = list->session->repository;
 	int found;
 
 	if (!name)
-		return session_no_repository(err);
+		return no_repository(list, err);
 	found = targets_open(&list->repository, name, list->session->store_path, err);
 	if (found < 0)
 		return -1;
+	if (!found && list->repository.target->created)
+		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	if (!found)
-		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s %s", name,
-				      list->repository.target->created ? "does not exist"
-								       : "is not mounted here");
+		return targets_unmounted(name, err);
 	return 0;
 }
 

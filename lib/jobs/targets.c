@@ -74,3 +74,11 @@ int targets_open(struct repository *repository, const char *name, const char *st
 		"the name of a CernVM-FS repository",
 		name, name);
 }
+
+int targets_unmounted(const char *name, ducc_error **err)
+{
+	return error_set_kind(err, DUCC_NOT_FOUND,
+			      "repository %s is not mounted here (the name of a directory contains "
+			      "a slash: ./%s)",
+			      name, name);
+}

@@ -14,4 +14,7 @@
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err);
 
+/* The error of a CernVM-FS repository that cannot be read here, and may be meant as a directory. */
+int targets_unmounted(const char *name, ducc_error **err);
+
 #endif
