@@ -166,8 +166,9 @@ int members_open(struct members *members, const char *path, int *input, ducc_err
 	members->fd = is_input ? open_input(input, err) : archive_copy_file(path, err);
 	if (members->fd < 0)
 		return -1;
-	if (scan(members, err) == 0)
+	if (scan(members, err) == 0 && members->n)
 		return 0;
+	error_set(err, "empty archive"); /* unless the scan failed */
 	error_kind(err, DUCC_CORRUPT);
 	return error_wrap(err, "%s", members->name);
 }

@@ -118,7 +118,8 @@ static int choose(struct source *source, const char *path, const char *wanted, d
 		return -1;
 	images = json_parse_array(data, len, "manifest.json", err);
 	if (!images)
-		return error_wrap(err, "%s", docker->members.name);
+		return error_wrap(err, "%s: incomplete, or not a docker save archive",
+				  docker->members.name);
 	cJSON_ArrayForEach(image, images)
 	{
 		const char *carried;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/context.h"
 #include "base/mem.h"
 
 static const struct source_kind *const kinds[] = {
@@ -106,6 +107,25 @@ static int set_name(struct source *source, const char *name, ducc_error **err)
 	return reference_parse(&source->reference, local ? local : name, err);
 }
 
+/* True for a name like 1.0, v2 or latest, which some tools record without that of the image. */
+static bool is_only_tag(const char *name)
+{
+	const char *digit = name + (*name == 'v');
+
+	return !strcmp(name, "latest") ||
+	       (*digit >= '0' && *digit <= '9' && !name[strcspn(name, "/:")]);
+}
+
+static void warn_of_tag(const struct source *source, const char *tag)
+{
+	AUTO_FREE char *name = reference_name(&source->reference);
+
+	context_notice(network_context(source->network), DUCC_WARNING,
+		       "the source names the image only %s, so it becomes %s: append =NAME to give "
+		       "it another name",
+		       tag, name);
+}
+
 int source_set_local_name(struct source *source, const char *recorded, const char *path,
 			  ducc_error **err)
 {
@@ -113,8 +133,12 @@ int source_set_local_name(struct source *source, const char *recorded, const cha
 
 	if (source->name)
 		return set_name(source, source->name, err);
+	if (recorded && set_name(source, recorded, err) < 0)
+		return -1;
+	if (recorded && is_only_tag(recorded))
+		warn_of_tag(source, recorded);
 	if (recorded)
-		return set_name(source, recorded, err);
+		return 0;
 	base = name_of_path(path);
 	if (strcmp(path, "-") != 0 && !set_name(source, base, NULL))
 		return 0;
