@@ -59,6 +59,25 @@ given() { # FILE TOOL...
 	shift
 	"$@" <"$given_file"
 }
+: >empty.tar
+head -c 10240 /dev/zero >zeros.tar
+for archive in empty zeros; do
+	for kind in docker oci; do
+		says "$kind-archive of $archive" 'standard input: empty archive$' given $archive.tar ducc-fetch -s "$S" $kind-archive:-
+	done
+done
+mkdir other
+echo '{}' >other/manifest.json
+tar -cf other.tar -C other manifest.json
+says "what docker save does not write" 'other.tar: incomplete, or not a docker save archive: ' ducc-fetch -s "$S" docker-archive:other.tar
+umoci init --layout tags
+umoci new --image tags:1.0
+umoci new --image tags:version
+ok "an image with the name of a tag" ducc-fetch -s "$S" oci:tags:1.0
+like "... is suspected" "$(cat "$out")" 'oci:tags:1.0: the source names the image only 1.0, so it becomes localhost/1.0:latest: append =NAME'
+ok "... one with a name is not" ducc-fetch -s "$S" oci:tags:1.0=app:1.0
+ok "... nor any other" ducc-fetch -s "$S" oci:tags:version
+is "... so nothing is said" "$(grep -c warning "$out")" 0
 rm app.tar
 skopeo copy -q --insecure-policy "oci:$tmp/oci:app" "docker-archive:$tmp/app.tar:app:1"
 gzip -c app.tar >app.tar.gz
@@ -138,7 +157,17 @@ done
 start_registry htpasswd
 push "$tmp/oci:app" "$registry/team/app:1" --dest-creds "$creds"
 image=$registry/team/app:1
-says "no credentials" "no credentials for $registry \(use .podman login $registry.; -vv .*401" ducc-fetch -s "$S" "$image"
+half() { # VARIABLE=VALUE...: with credentials in the environment, of which some may be missing
+	env DUCC_AUTH_REGISTRIES=a,priv DUCC_a_IDENT=a.example.org DUCC_a_PROXY=b.example.org "$@" ducc-fetch -s "$S" "$image"
+}
+fails "credentials without a password" half DUCC_priv_IDENT="$registry" DUCC_priv_USER=me
+like "... which variable is missing" "$(cat "$out")" 'warning: .*DUCC_AUTH_REGISTRIES: DUCC_priv_PASS is not set'
+is "... once" "$(grep -c 'is not set' "$out")" 1
+fails "... without a user" half DUCC_priv_IDENT="$registry" DUCC_priv_PASS=x
+like "... nor that" "$(cat "$out")" 'DUCC_priv_USER is not set'
+fails "... and for no registry" half DUCC_priv_USER=me DUCC_priv_PASS=x
+like "... nor that" "$(cat "$out")" 'DUCC_priv_IDENT is not set'
+says "no credentials" "no credentials for $registry \(use .podman login --tls-verify=false $registry.; -vv .*401, authentication required$" ducc-fetch -s "$S" "$image"
 auth() { # PASSWORD: the file that `podman login' writes
 	jq -nc --arg h "$registry" --arg c "$registry_user:$1" '{auths: {($h): {auth: ($c | @base64)}}}'
 }

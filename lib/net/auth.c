@@ -335,6 +335,7 @@ static int explain(const struct auth *auth, ducc_error **err)
 {
 	const struct credentials *credentials = &auth->credentials;
 	const char *registry = auth->reference.registry;
+	bool plain = !strcmp(auth->reference.scheme, "http");
 
 	if (registry_is_named(DOCKER_HUB_SHORT, registry))
 		registry = DOCKER_HUB_SHORT;
@@ -342,9 +343,9 @@ static int explain(const struct auth *auth, ducc_error **err)
 		return -1;
 	if (!credentials->origin)
 		return error_wrap(err,
-				  "no credentials for %s (use `podman login %s'; -vv shows which "
+				  "no credentials for %s (use `podman login %s%s'; -vv shows which "
 				  "files are read)",
-				  registry, registry);
+				  registry, plain ? "--tls-verify=false " : "", registry);
 	if (credentials->user)
 		return error_wrap(err, AS_USER "%s" FROM "%s)", credentials->user,
 				  credentials->origin);

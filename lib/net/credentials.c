@@ -47,6 +47,7 @@ struct keyring {
 	size_t n, capacity;
 	struct helper_agent *agent; /* or NULL */
 	struct strmap answers;      /* "HELPER SERVER" -> struct buffer, empty: no credentials */
+	bool warned;                /* of what is missing in the environment */
 };
 
 /* Takes ownership of the path. */
@@ -363,6 +364,17 @@ static int from_files(struct keyring *keyring, const struct reference *reference
 	return result;
 }
 
+/* Once, when credentials are needed. */
+static void warn_of_missing(struct keyring *keyring)
+{
+	AUTO_FREE char *variable = keyring->warned ? NULL : own_registries_missing();
+
+	keyring->warned = true;
+	if (variable && keyring->context)
+		context_notice(keyring->context, DUCC_WARNING,
+			       "DUCC_AUTH_REGISTRIES: %s is not set", variable);
+}
+
 int keyring_find(struct keyring *keyring, const struct reference *reference,
 		 struct credentials *credentials, ducc_error **err)
 {
@@ -372,6 +384,7 @@ int keyring_find(struct keyring *keyring, const struct reference *reference,
 	if (from_environment(reference, credentials))
 		return 0;
 	pthread_mutex_lock(&keyring->mutex);
+	warn_of_missing(keyring);
 	found = from_files(keyring, reference, credentials, err);
 	pthread_mutex_unlock(&keyring->mutex);
 	if (found < 0)

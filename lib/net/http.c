@@ -339,7 +339,7 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 		    response->status, status_text(response->status));
 	if (requires_tls(response))
 		buffer_adds(&text, ", the server uses TLS: write https://");
-	if (message)
+	if (message && !strcasestr(status_text(response->status), message))
 		buffer_addf(&text, ": %s", message);
 	if (response->status == 429 && response->rate_limit)
 		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,

@@ -16,4 +16,10 @@ struct own_registry {
 /* All configured registries; the caller frees the array. */
 struct own_registry *own_registries(size_t *n);
 
+/*
+ * The first variable that is missing for one of them, allocated, or NULL: its registry, or one half
+ * of its credentials.
+ */
+char *own_registries_missing(void);
+
 #endif
