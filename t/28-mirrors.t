@@ -91,6 +91,15 @@ END
 ok "of several, one after the other" fetch "$image"
 is "... until the image is found" "$(asked)" "mirror empty "
 like "... and a broken one is told of" "$(cat "$out")" "^ducc-fetch: warning: [^ ]*: mirror http://$nobody/v2/app: .*[Cc]onnect"
+is "... once" "$(grep -c "warning: .*mirror http://$nobody" "$out")" 1
+conf <<END
+[[registry]]
+location = "$nobody"
+[[registry.mirror]]
+location = "$empty/there"
+END
+fails "a mirror without the image, and a registry that is away" fetch "$nobody/app:1"
+like "... are both told of" "$(cat "$out")" "manifest: mirror http://$empty/v2/there/app: the server answered 404, not found.*; the registry: .*[Cc]onnect"
 conf <<END
 [[registry]]
 location = "$home"

@@ -30,6 +30,10 @@ LSAN_OPTIONS=exitcode=134:${LSAN_OPTIONS-}
 TSAN_OPTIONS=exitcode=134:${TSAN_OPTIONS-}
 export HOME XDG_RUNTIME_DIR LC_ALL TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS
 
+# Registries that are too busy are waited for no longer than others.
+DUCC_PATIENCE=4
+export DUCC_PATIENCE
+
 # How much a test does
 #
 # All tests together are to take minutes. Where one tries the same thing again and again - kills, faults, days, similar

@@ -10,6 +10,7 @@
 
 #define TRIES 5u
 #define FIRST_PAUSE 250          /* milliseconds; doubles with each attempt */
+#define PATIENCE 60              /* seconds of pauses while a registry is too busy */
 #define LONGEST_WAIT 300         /* seconds; the longest accepted Retry-After */
 #define MUCH ((uint64_t)1 << 20) /* bytes that count as progress in any download */
 
@@ -35,6 +36,23 @@ static uint64_t jitter(uint64_t ms)
 	return ms / 2 + random % (ms / 2 + 1);
 }
 
+/* $DUCC_PATIENCE, or the default. */
+static uint64_t patience(void)
+{
+	const char *text = getenv("DUCC_PATIENCE");
+	long seconds = text ? atol(text) : 0;
+
+	return seconds < 1 || seconds > LONGEST_WAIT ? PATIENCE : (uint64_t)seconds;
+}
+
+/* The first pause in milliseconds: all of them together take the patience, 1 + 2 + 4 + ... parts. */
+static uint64_t first_pause(const struct http_response *response)
+{
+	bool busy = response && (response->status == 429 || response->status == 503);
+
+	return busy ? patience() * 1000 / ((1u << (TRIES - 1)) - 1) : FIRST_PAUSE;
+}
+
 bool endpoint_pause(struct http *http, const struct http_response *response, unsigned attempt,
 		    const ducc_error *why)
 {
@@ -42,7 +60,7 @@ bool endpoint_pause(struct http *http, const struct http_response *response, uns
 
 	if (attempt >= TRIES || asked > LONGEST_WAIT)
 		return false;
-	ms = jitter((uint64_t)FIRST_PAUSE << (attempt - 1));
+	ms = jitter((asked ? FIRST_PAUSE : first_pause(response)) << (attempt - 1));
 	if (ms < asked * 1000)
 		ms = asked * 1000 + jitter(FIRST_PAUSE);
 	context_notice(http_context(http), DUCC_INFO,
@@ -177,6 +195,21 @@ static uint64_t progress_that_counts(uint64_t size)
 	return size / 16 < MUCH ? size / 16 + 1 : MUCH;
 }
 
+/* Also names the content: several may be downloaded at once. */
+static bool pause_download(struct http *http, const struct http_request *request,
+			   const struct http_response *response, unsigned attempt,
+			   const ducc_error *why)
+{
+	ducc_error *named = error_copy(why);
+	bool again;
+
+	if (request->name)
+		error_wrap(&named, "%s", request->name);
+	again = endpoint_pause(http, response, attempt, named);
+	ducc_error_free(named);
+	return again;
+}
+
 int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_request *request,
 		      const uint64_t *position, long *status, ducc_error **err)
 {
@@ -209,7 +242,7 @@ int endpoint_download(struct endpoint *endpoint, struct http *http, struct http_
 			best = *position;
 			attempt = 1;
 		}
-		if (transient && endpoint_pause(http, &response, attempt, error)) {
+		if (transient && pause_download(http, request, &response, attempt, error)) {
 			ducc_error_free(error);
 			continue;
 		}

@@ -28,6 +28,7 @@ struct context *http_context(const struct http *http);
 struct http_request {
 	const char *method; /* NULL: GET */
 	const char *url;
+	const char *name;          /* of the content, for messages about retries; or NULL */
 	bool insecure;             /* accept any certificate from its host */
 	const char *accept;        /* values of headers; NULL: none */
 	const char *authorization; /* sent to the URL's origin only */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 #include "format/url.h"
 #include "net/endpoint.h"
@@ -15,6 +16,7 @@ struct candidate {
 	_Atomic(struct endpoint *) found; /* the one in use; NULL: not known yet */
 	bool digests_only;
 	atomic_bool failed; /* for a reason other than missing content */
+	atomic_bool warned; /* of that */
 };
 
 struct registry {
@@ -140,11 +142,24 @@ struct task {
 	void *ctx;
 };
 
+/*
+ * Gives the registry's error to the caller.  If that failed for another reason than that it lacks
+ * the content, mirrors that do are named, too.
+ */
+static int add_mirrors(const struct buffer *lacking, ducc_error *error, ducc_error **err)
+{
+	if (lacking->len && ducc_error_kind(error) != DUCC_NOT_FOUND)
+		error_wrap(&error, "%sthe registry", lacking->data);
+	return error_give(err, error);
+}
+
 static int ask_all(struct registry *registry, struct task *task, ducc_error **err)
 {
+	AUTO_BUFFER lacking = {0}; /* the errors of mirrors */
+
 	for (size_t i = 0; i < registry->n; i++) {
 		struct candidate *place = &registry->places[i];
-		bool last = i + 1 == registry->n, missing = false;
+		bool last = i + 1 == registry->n, missing = false, warn;
 		struct endpoint *endpoint;
 		ducc_error *error = NULL;
 		int result;
@@ -152,13 +167,19 @@ static int ask_all(struct registry *registry, struct task *task, ducc_error **er
 		if (!last && (place->failed || (task->by_tag && place->digests_only)))
 			continue;
 		endpoint = settle(place, task->http);
-		result = task->ask(task, endpoint, &missing, last ? err : &error);
-		if (result >= 0 || last)
+		result = task->ask(task, endpoint, &missing, &error);
+		if (result >= 0)
 			return result;
+		if (last)
+			return add_mirrors(&lacking, error, err);
 		if (!missing && !task->once)
 			place->failed = true;
-		context_notice(http_context(task->http), missing ? DUCC_INFO : DUCC_WARNING,
-			       "mirror %s: %s", endpoint->base, ducc_error_message(error));
+		warn = !missing && !atomic_exchange(&place->warned, true);
+		error_wrap(&error, "mirror %s", endpoint->base);
+		context_notice(http_context(task->http), warn ? DUCC_WARNING : DUCC_INFO, "%s",
+			       ducc_error_message(error));
+		if (missing)
+			buffer_addf(&lacking, "%s; ", ducc_error_message(error));
 		ducc_error_free(error);
 	}
 	return -1;
@@ -281,7 +302,9 @@ static int on_data(void *ctx, const void *data, size_t len, ducc_error **err)
 static int download(struct endpoint *endpoint, struct http *http, const char *url,
 		    struct blob *blob, long *status, ducc_error **err)
 {
+	AUTO_FREE char *name = format(PRI_DIGEST, blob->descriptor->digest.hex);
 	struct http_request request = {.url = url,
+				       .name = name,
 				       .sink = on_data,
 				       .restart = on_restart,
 				       .ctx = blob,
