@@ -45,8 +45,8 @@ says "a slash at the end" 'not a repository: org/app/ \(must not end with a slas
 says "docker: without slashes" 'docker: is not a prefix: write docker://localhost:5000/x' ducc-fetch -s "$S" docker:localhost:5000/x
 is "... may be a host" "$(wanted docker:5000/a/b:c)" https://docker:5000/a/b:c
 is "... or an image" "$(wanted docker:20)" https://registry.hub.docker.com/library/docker:20
-says "a comment" 'a comment follows it \(expand the list with ducc-wish\)' ducc-fetch -s "$S" "alpine:3.19  # the small one"
-says "a blank before a field" 'a blank follows it: fields are separated by tabs' ducc-fetch -s "$S" "alpine:3.19 platform=linux/arm64"
+says "a comment" 'a comment follows alpine:3.19 \(expand the list with ducc-wish\)' ducc-fetch -s "$S" "alpine:3.19  # the small one"
+says "a blank before a field" 'a blank follows alpine:3.19: fields are separated by tabs' ducc-fetch -s "$S" "alpine:3.19 platform=linux/arm64"
 fails "an image as a list" ducc-wish alpine:3.19
 like "... is none" "$(cat "$out")" 'ducc-wish: alpine:3.19: a list is expected, not an image \(.*echo alpine:3.19 \| ducc-wish\)'
 says "no file" 'a path, not an image: No such file' ducc-fetch -s "$S" ../nowhere/app.tgz

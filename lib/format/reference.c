@@ -221,7 +221,8 @@ static int check_form(const char *text, ducc_error **err)
 	const char *blank = strchr(text, ' '), *next;
 
 	if (begins(text, "docker:") && !begins(text, TRANSPORT)) {
-		const char *rest = text + strlen("docker:"); /* or the port of a host called docker */
+		const char *rest =
+			text + strlen("docker:"); /* or the port of a host called docker */
 
 		if (strchr(rest, '/') && rest[strspn(rest, "0123456789")] != '/')
 			return error_set(err, "docker: is not a prefix: write docker://%s", rest);
@@ -230,10 +231,12 @@ static int check_form(const char *text, ducc_error **err)
 		return 0;
 	next = blank + strspn(blank, " ");
 	if (*next == '#')
-		return error_set(err, "a comment follows it (expand the list with ducc-wish)");
+		return error_set(err, "a comment follows %.*s (expand the list with ducc-wish)",
+				 (int)(blank - text), text);
 	if (strchr(next, '='))
-		return error_set(err, "a blank follows it: fields are separated by tabs");
-	return error_set(err, *next ? "contains a blank" : "a blank follows it");
+		return error_set(err, "a blank follows %.*s: fields are separated by tabs",
+				 (int)(blank - text), text);
+	return 0;
 }
 
 static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
