@@ -181,7 +181,7 @@ export DRIVE_USER="$registry_user" DRIVE_PASSWORD="$registry_password"
 fails "what an insecure registry hasn't got" "$drive" tags "https://$tls/missing"
 fails "... or is asked to pull" env DUCC_AUTH_REGISTRIES=r "DUCC_r_IDENT=$tls" "DUCC_r_USER=$registry_user" \
 	"DUCC_r_PASS=$registry_password" ducc-fetch -s "$tmp/store" "https://$tls/missing:1"
-like "... is missing" "$(cat "$out")" 'missing:1: manifest: the server answered 404'
+like "... is missing" "$(cat "$out")" 'missing:1: does not exist: manifest: the server answered 404'
 is "... and not asked for without TLS" "$(read_log "$tls_log" | grep -v ' TLSv1')" ""
 unset DRIVE_USER DRIVE_PASSWORD
 conf "$tls" blocked
