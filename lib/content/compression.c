@@ -115,8 +115,9 @@ static int open_zstd(struct inflation *inflation, ducc_error **err)
 	struct archive_entry *entry;
 	int result;
 
+	/* Built without zstd, it would run the program of that name. */
 	if (archive_read_append_filter(archive, ARCHIVE_FILTER_ZSTD) != ARCHIVE_OK)
-		out_of_memory();
+		return error_set_kind(err, DUCC_SYSTEM, "zstd is not supported by this libarchive");
 	archive_read_support_format_raw(archive);
 	archive_read_support_format_empty(archive);
 	/* If decompression fails at once, only the error distinguishes this from an empty file. */
