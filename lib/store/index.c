@@ -135,9 +135,22 @@ static void list_put(struct list *list, cJSON *entry, const char *name)
 	name_entry(list, entry);
 }
 
+/* An entry that a thread waits for. */
+struct addition {
+	cJSON *entry; /* until it is in a list */
+	const char *name;
+	bool done;
+	int result;
+	ducc_error *error;
+	struct addition *next;
+};
+
 struct store_index {
-	pthread_mutex_t mutex;
-	struct list list; /* of the file with these attributes; json NULL: none */
+	pthread_mutex_t mutex; /* of the next four */
+	pthread_cond_t written;
+	struct addition *first, **last; /* that nobody has taken yet */
+	bool writing;                   /* a thread adds those that it took: it has the rest */
+	struct list list;               /* of the file with these attributes; json NULL: none */
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
@@ -148,6 +161,8 @@ struct store_index *store_index_new(void)
 	struct store_index *index = xcalloc(1, sizeof(*index));
 
 	pthread_mutex_init(&index->mutex, NULL);
+	pthread_cond_init(&index->written, NULL);
+	index->last = &index->first;
 	return index;
 }
 
@@ -156,6 +171,7 @@ void store_index_free(struct store_index *index)
 	if (!index)
 		return;
 	list_free(&index->list);
+	pthread_cond_destroy(&index->written);
 	pthread_mutex_destroy(&index->mutex);
 	free(index);
 }
@@ -283,14 +299,42 @@ static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error
 	return index;
 }
 
-/* Adds the entry, which it takes over, under the lock of the store. */
-static int put_entry(struct store *store, struct store_index *index, cJSON *entry, const char *name,
-		     ducc_error **err)
+/* True if the cache is current and has them all. */
+static bool has_all(const struct store_index *index, const struct store *store,
+		    const struct addition *additions)
 {
-	AUTO_JSON *added = entry;
-	AUTO_CLOSE int lock = store_lock(store);
+	if (!is_current(index, store))
+		return false;
+	for (; additions; additions = additions->next)
+		if (!list_has(&index->list, additions->entry, additions->name))
+			return false;
+	return true;
+}
+
+/* Adds them to the list, if it does not have them: true if it has changed. */
+static bool put_all(struct list *list, struct addition *additions)
+{
+	bool changed = false;
+
+	for (; additions; additions = additions->next) {
+		if (list_has(list, additions->entry, additions->name))
+			continue;
+		list_put(list, STEAL(additions->entry), additions->name);
+		changed = true;
+	}
+	return changed;
+}
+
+/* Adds entries to index.json, under the lock of the store. */
+static int add_all(const struct store *store, struct store_index *index, struct addition *additions,
+		   ducc_error **err)
+{
+	AUTO_CLOSE int lock = -1;
 	AUTO_LIST list = {.json = NULL};
 
+	if (has_all(index, store, additions))
+		return 0;
+	lock = store_lock(store);
 	if (lock < 0)
 		return error_errno(err, errno, "%s: lock", store->path);
 	if (is_current(index, store)) {
@@ -299,29 +343,60 @@ static int put_entry(struct store *store, struct store_index *index, cJSON *entr
 	} else if (read_list(store, &list, err) < 0) {
 		return error_wrap(err, "store %s", store->path);
 	}
-	if (!list_has(&list, entry, name)) {
-		list_put(&list, STEAL(added), name);
-		if (write_index(store, list.json, err) < 0)
-			return -1;
-	}
+	if (put_all(&list, additions) && write_index(store, list.json, err) < 0)
+		return -1;
 	keep_list(index, store, &list);
 	return 0;
 }
 
+/* Adds all entries that threads wait for now; the caller holds the mutex. */
+static void add_waiting(const struct store *store, struct store_index *index)
+{
+	struct addition *additions = index->first, *next;
+	ducc_error *error = NULL;
+	int result;
+
+	index->first = NULL;
+	index->last = &index->first;
+	index->writing = true;
+	pthread_mutex_unlock(&index->mutex);
+	result = add_all(store, index, additions, &error);
+	pthread_mutex_lock(&index->mutex);
+	index->writing = false;
+	for (; additions; additions = next) {
+		next = additions->next;
+		additions->result = result;
+		additions->error = error ? error_copy(error) : NULL;
+		additions->done = true;
+	}
+	ducc_error_free(error);
+	pthread_cond_broadcast(&index->written);
+}
+
+/*
+ * As long as a thread writes the file, others wait; then one of them adds the entries of all, since
+ * the whole file is written each time.
+ */
 int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err)
 {
 	struct store_index *own = store->index ? NULL : store_index_new();
 	struct store_index *index = own ? own : store->index;
-	AUTO_JSON *entry = json_copy(descriptor);
-	int result = 0;
+	struct addition addition = {.entry = json_copy(descriptor), .name = name};
 
-	set_name(entry, name);
+	set_name(addition.entry, name);
 	pthread_mutex_lock(&index->mutex);
-	if (!is_current(index, store) || !list_has(&index->list, entry, name))
-		result = put_entry(store, index, STEAL(entry), name, err);
+	*index->last = &addition;
+	index->last = &addition.next;
+	while (!addition.done) {
+		if (index->writing)
+			pthread_cond_wait(&index->written, &index->mutex);
+		else
+			add_waiting(store, index);
+	}
 	pthread_mutex_unlock(&index->mutex);
+	cJSON_Delete(addition.entry);
 	store_index_free(own);
-	return result;
+	return addition.result < 0 ? error_give(err, addition.error) : 0;
 }
 
 bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)
