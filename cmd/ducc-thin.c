@@ -1,10 +1,12 @@
 /* ducc-thin: build thin images of published images, and push them to a registry. */
-#include "tool.h"
-
 #include <stddef.h>
+#include <stdio.h>
+
+#include "tool.h"
 
 static struct tool tool;
 static const char *layout; /* -o */
+static bool operands;
 
 static int option(int letter, const char *value)
 {
@@ -26,8 +28,15 @@ static struct tool tool = {
 	.option = option,
 };
 
+/* In a pipeline, images without a thin one pass; who names an image wants one. */
 static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
 {
+	if (operands && !layout && !ducc_record_get(record, "thin")) {
+		fprintf(stderr, "%s: %s: nowhere to push it: use -o, or a record with thin=\n",
+			tool.name, ducc_record_reference(record));
+		tool.failed++;
+		return 1;
+	}
 	return ducc_thin(session, record, layout, err);
 }
 
@@ -35,6 +44,7 @@ int main(int argc, char **argv)
 {
 	int first = tool_options(&tool, argc, argv);
 
+	operands = first < argc;
 	tool_keep_secrets();
 	return tool_each(&tool, argv + first, argc - first, thin);
 }

@@ -133,6 +133,8 @@ sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"
 ok "without thin= there is nothing to push" thin "$tmp/records"
 is "... the record is passed on" "$(cat "$out")" "$(cat "$tmp/records")"
 is "... and no registry asked" "$(read_log "$open_log")" ""
+fails "... but an operand names an image that is wanted" ducc-thin -s "$S" -r $n "$(cat "$tmp/records")"
+like "... which is the error" "$(cat "$out")" '^ducc-thin: .*app:.*: nowhere to push it: use -o, or a record with thin=$'
 to "$open/org/app_thin@sha256:$layer" "$tmp/app" >"$tmp/records"
 fails "a digest is no name to push to" thin "$tmp/records"
 for cannot in "$open/Org:1" "ftp://$open/a"; do
