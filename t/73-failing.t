@@ -120,12 +120,21 @@ two 2027-01-15T12:00:00Z"
 	printf '%s\t%s\n' "http://$registry/app:seven" "failing=2027-01-15T12:00:00Z" >>"$tmp/nonsense"
 	mkdir -p "$(dirname "$(readlink -f "$R/.metadata")")"
 	cp "$tmp/nonsense" "$(readlink -f "$R")/.metadata/.failing"
-	is "nonsense is skipped" "$(seen)" "seven missing 2027-01-15T12:00:00Z
-three never"
+	is "nonsense is skipped" "$(seen)" "seven missing 2027-01-15T12:00:00Z"
 	list a one new two three six eight
 	push "$L:one" "$registry/app:eight"
 	convert -G "$list"
 	is "... and not published again" "$(cat "$R/.metadata/.failing")" "http://$registry/app:seven	failing=2027-01-15T12:00:00Z	error="
+	rm -f "$(readlink -f "$R")/.metadata/.failing"
+	mkdir "$(readlink -f "$R")/.metadata/.failing"
+	list a one new two three six eight nine gone
+	push "$L:one" "$registry/app:nine"
+	convert -G "$list"
+	push "$L:one" "$registry/app:ten"
+	list a one new two three six eight nine ten gone
+	convert -G "$list"
+	is "a directory in its place" "$(seen | cut -d ' ' -f 1)" gone
+	ok "... is replaced, and does not hinder publishing" test -L "$R/$registry/app:nine" -a -L "$R/$registry/app:ten"
 }
 failures_of "$tmp/repo" "$tmp/repo"
 

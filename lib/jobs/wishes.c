@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/entries.h"
 #include "base/path.h"
 #include "format/reference.h"
@@ -27,14 +28,28 @@ static void add_list(struct wish *wish, const char *list)
 	wish->lists = lists;
 }
 
-static void add_record(struct strmap *wishes, const ducc_record *record, const char *repository)
+/* True for a record that ducc-convert or wishes_publish() may have written. */
+static bool is_wish(const ducc_record *record, const char *repository)
 {
 	const char *wanted_in = ducc_record_get(record, "repo");
+	const char *list = ducc_record_get(record, "list");
+	const char *failing = ducc_record_get(record, "failing");
+	time_t since;
+
+	if (failing && !clock_parse(failing, &since))
+		return false;
+	if (repository)
+		return list && wanted_in && !strcmp(wanted_in, repository);
+	return list || failing;
+}
+
+static void add_record(struct strmap *wishes, const ducc_record *record, const char *repository)
+{
 	AUTO_REFERENCE reference = {NULL};
 	AUTO_FREE char *name = NULL;
 	struct wish *wish;
 
-	if (repository && wanted_in && strcmp(wanted_in, repository) != 0)
+	if (!is_wish(record, repository))
 		return;
 	if (reference_parse_pattern(&reference, ducc_record_reference(record), NULL) < 0)
 		return;

@@ -30,15 +30,19 @@ void wishes_read(struct strmap *wishes, const char *store, const char *repositor
 void wishes_free(struct strmap *wishes);
 void wish_free(void *wish);
 
-/* Adds the wishes in a list of records, which it changes; `repository` NULL: those for any. */
+/*
+ * Adds the wishes in a list of records, which it changes: those for the repository, as ducc-convert
+ * notes them; with NULL, those for any, or the published failures of one.  Other lines are skipped.
+ */
 void wishes_add(struct strmap *wishes, char *records, const char *repository);
 
-/* Adds the published failures of images of which nothing is known so far. */
+/* Adds the published failures of images of which nothing is known so far.  Fails if they cannot be read. */
 int wishes_read_published(struct strmap *wishes, const struct repository *repository,
 			  ducc_error **err);
 
 /*
- * Publishes the failures that the session's file of wishes contains, without secrets, in a
+ * Publishes the failures that the session's file of wishes contains, without secrets, in place of
+ * a published list that cannot be read, with a warning, or with those in the list, in a
  * transaction that also changes something else.  Images for which done() returns true, because they
  * are published or no longer wanted, do not fail.
  */

@@ -130,17 +130,22 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 	const struct repository *repository = transaction->repository;
 	struct strmap wishes = {.values = NULL};
 	AUTO_FREE char *before = NULL, *after = NULL;
+	ducc_error *damage = NULL;
 
 	if (transaction_is_empty(transaction))
 		return 0;
-	if (!read_published(&wishes, &before, repository, err)) {
-		add_known(&wishes, session, repository->name);
-		after = print_failing(&wishes, done, ctx, err);
-	}
+	if (read_published(&wishes, &before, repository, &damage) < 0)
+		context_notice(&session->context, DUCC_WARNING, "%s; replaced",
+			       ducc_error_message(damage));
+	else if (!before)
+		before = xstrdup("");
+	ducc_error_free(damage);
+	add_known(&wishes, session, repository->name);
+	after = print_failing(&wishes, done, ctx, err);
 	wishes_free(&wishes);
 	if (!after)
 		return -1;
-	if (!strcmp(before ? before : "", after))
+	if (before && !strcmp(before, after))
 		return 0;
 	return transaction_add_file(transaction, REPO_FAILING, after, strlen(after), err);
 }
