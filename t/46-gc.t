@@ -12,7 +12,7 @@ stand_in
 S=$tmp/store
 L=$tmp/layout
 day=86400
-start=1700000000
+start=$(($(date +%s) + 3600)) # later than all that is published
 
 # Five images; `moved` is another one under the name of `one`, on the same first layers.
 for i in one two three four five; do make_image "$L" $i; done
@@ -107,7 +107,7 @@ for kind in directory cvmfs; do
 	names one two three >"$tmp/three"
 	fails "two of five are not wanted" gc 0 -g 0 <"$tmp/three"
 	like "... is refused, by name" "$(cat "$out")" \
-		"^ducc-gc: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed$"
+		"^ducc-gc: repository $repo: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed \(if that is intended, use -m 40\)$"
 	fails "images that are neither to be kept nor to be removed" gc 0 -f -g 0 localhost/one:latest
 	like "... could be either" "$(cat "$out")" "localhost/one:latest: use --remove to remove it, or --keep"
 	{ names one two three four five; echo 'not a reference'; } >"$tmp/bad"
@@ -171,6 +171,29 @@ ingest-ok"
 	is "... counts from then" "$(cat "$out")$(content)" "$(cat "$tmp/before")"
 	publish "$tmp/all" >"$tmp/record"
 
+	# A clock that is wrong
+	early() { # OPTION...
+		DUCC_CLOCK=100000000 ducc-gc -s "$S" -r "$repo" "$@"
+	}
+	ok "the clock is decades slow" early <"$tmp/four"
+	like "... which is a warning" "$(cat "$out")" \
+		"^ducc-gc: warning: repository $repo: the clock, 1973-03-03T09:46:40Z, is earlier than the publication of localhost/[a-z]*:latest, 20"
+	is "... one is scheduled" "$(scheduled)" "$(names five)"
+	ok "... again" early <"$tmp/three"
+	ok "... then the clock is right, and nothing is removed" gc 0 <"$tmp/three"
+	is "... at once" "$(scheduled)$(content)" "$(names five four | sort)$(cat "$tmp/before")"
+	ok "... with a schedule, the clock is slow again" early <"$tmp/three"
+	is "... the schedule stays" "$(scheduled)" "$(names five four | sort)"
+	fails "... a far leap forward" gc 1000 <"$tmp/three"
+	like "... removes no more than a share" "$(cat "$out")" "^ducc-gc: repository $repo: 2 of 5 images would be removed, more than 10 percent: "
+	ok "... all is wanted" gc 0 -a
+	is "... nothing is scheduled" "$(scheduled)" ""
+	ok "... one, when the clock is fast" gc 999 <"$tmp/four"
+	ok "... that is right again" gc 1 <"$tmp/four"
+	ok "... a month later" gc 30 <"$tmp/four"
+	is "... begins its grace period then" "$(scheduled)$(content)" "$(names five)$(cat "$tmp/before")"
+	ok "... and ends it" gc 40 -a
+
 	# Patterns
 	printf 'localhost/%s:l*\n' one two three four five >"$tmp/patterns"
 	ok "what a pattern matches is wanted" gc 40 -g 0 <"$tmp/patterns"
@@ -184,11 +207,11 @@ ingest-ok"
 	# A tag that moves
 	publish "$tmp/moved" >"$tmp/record"
 	cat "$tmp/moved" "$tmp/records" "$tmp/all" | grep -v '^$' | awk -F'[/@]' '!seen[$4]++' >"$tmp/now"
-	ok "a tag has moved: -a" gc 50 -a
+	ok "a tag has moved: -a" gc 120 -a
 	content >"$tmp/before"
-	ok "... its old tree is there for a while" gc 79 -a
+	ok "... its old tree is there for a while" gc 149 -a
 	is "... nothing has changed" "$(content)" "$(cat "$tmp/before")"
-	ok "... and then it goes" gc 80 -a
+	ok "... and then it goes" gc 150 -a
 	is "... its layers are the new one's as well" "$(sed 's,/.*,,' "$out")" .flat
 	ok "... all of it, and nothing else" as_published "$tmp/now"
 	ok "... and the repository is sound" sound_repository
@@ -196,7 +219,7 @@ ingest-ok"
 	# Two names of one image
 	publish "$tmp/other" >"$tmp/record"
 	names one other three four five >"$tmp/wanted"
-	ok "one of two names is not wanted" gc 90 -g 0 <"$tmp/wanted"
+	ok "one of two names is not wanted" gc 160 -g 0 <"$tmp/wanted"
 	is "... only that goes" "$(cat "$out")" "$(names two)"
 	grep -v /two: "$tmp/now" | cat - "$tmp/other" >"$tmp/records"
 	is "... also from Podman's list" "$(podman_names)" "$(names one other three four five | sort)"
@@ -205,7 +228,7 @@ ingest-ok"
 	# Deleted in its registry
 	names one other three four five >"$tmp/wanted"
 	printf 'localhost/other:*\nlocalhost/other:latest\tevent=delete\n' >>"$tmp/wanted"
-	ok "one is wanted, but was deleted in its registry" gc 91 -g 0 <"$tmp/wanted"
+	ok "one is wanted, but was deleted in its registry" gc 161 -g 0 <"$tmp/wanted"
 	is "... it goes" "$(head -n 1 "$out")" "$(names other)"
 
 	# Only some
@@ -226,7 +249,7 @@ ingest-ok"
 	is "... nothing was removed" "$(content)" "$(cat "$tmp/before")"
 	fails "too many to remove" gc 1 --remove <"$tmp/three"
 	is "... are refused, by name" "$(cat "$out")" \
-		"ducc-gc: 3 of 5 images would be removed, more than 10 percent: localhost/one:latest, localhost/three:latest, localhost/two:latest; nothing is changed"
+		"ducc-gc: repository $repo: 3 of 5 images would be removed, more than 10 percent: localhost/one:latest, localhost/three:latest, localhost/two:latest; nothing is changed (if that is intended, use -m 60)"
 	ok "with a grace period, one to remove" gc 1 -g 7 --remove localhost/three:latest
 	is "... is scheduled" "$(scheduled)" "$(names five three)"
 	is "... and stays" "$(content)" "$(cat "$tmp/before")"
@@ -276,28 +299,28 @@ three:latest"
 		[ $kind = cvmfs ] || { chmod -R u+rwX "$R"; rm -rf "$R"; cp -a "$tmp/base.directory" "$R"; }
 	}
 	finish() {
-		gc 40 <"$tmp/three" && sound_repository && as_published "$tmp/remaining"
+		gc 40 -m 40 <"$tmp/three" && sound_repository && as_published "$tmp/remaining"
 	}
 	anything() {
 		[ -e "$R/localhost/one:latest/app/name" ] && [ -e "$R/localhost/three:latest/app/name" ]
 	}
 	grep -v '/f[a-z]*:' "$tmp/all" >"$tmp/remaining"
 	# shellcheck disable=SC2046 # words
-	seconds=$(DUCC_CLOCK=$((start + 40 * day)) duration ducc-gc -s "$S" -r "$repo" -q --keep $(cat "$tmp/three"))
+	seconds=$(DUCC_CLOCK=$((start + 40 * day)) duration ducc-gc -s "$S" -r "$repo" -q -m 40 --keep $(cat "$tmp/three"))
 	ok "two are removed" as_published "$tmp/remaining"
 	# shellcheck disable=SC2046 # words
 	wrecks "$seconds" $((kills / 4)) rewind anything finish env DUCC_CLOCK=$((start + 40 * day)) \
-		ducc-gc -s "$S" -r "$repo" -q --keep $(cat "$tmp/three")
+		ducc-gc -s "$S" -r "$repo" -q -m 40 --keep $(cat "$tmp/three")
 	is "ducc-gc: killed, run again, $killed times: all is removed" "$(cat "$wrong")" ""
 	if [ $kind = cvmfs ]; then
 		rewind
-		CVMFS_STANDIN_FAIL=full fails "no room to remove the trees" gc 40 <"$tmp/three"
+		CVMFS_STANDIN_FAIL=full fails "no room to remove the trees" gc 40 -m 40 <"$tmp/three"
 		like "... is said" "$(cat "$out")" "[Nn]o space left"
 		ok "... the names are gone" test ! -L "$R/localhost/four:latest"
 		ok "... and the next run finishes" finish
 		rewind
 		cvmfs_server transaction "$repo"
-		fails "somebody else has a transaction open" gc 40 -w 1 <"$tmp/three"
+		fails "somebody else has a transaction open" gc 40 -m 40 -w 1 <"$tmp/three"
 		like "... is said" "$(cat "$out")" "another transaction is open"
 		cvmfs_server abort -f "$repo"
 		through_gateway "$repo"

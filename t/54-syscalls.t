@@ -12,7 +12,7 @@ need curl docker-registry jq perl skopeo umoci
 seed=$(random_seed "${FAULT_SEED-}")
 faults=${FAULTS:-$(amount 90 6000 50)}
 note "FAULT_SEED=$seed FAULTS=$faults"
-DUCC_CLOCK=1700000000
+DUCC_CLOCK=$(date +%s) # the same for all
 ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS
 PRELOADS=$bin/t/preload-faults.so
 [ $sanitized = 1 ] || PRELOADS="$PRELOADS $bin/t/preload-memory.so"

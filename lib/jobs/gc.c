@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -33,6 +34,7 @@
 #include "repo/transaction.h"
 
 #define TREES_AT_A_TIME 20 /* so that other publishers get their turn */
+#define DAY ((time_t)86400)
 
 struct gc {
 	ducc_session *session;
@@ -47,7 +49,8 @@ struct gc {
 	bool mend;   /* the published schedule is damaged, or has entries that are nonsense */
 	size_t end;  /* of the plan: only items before it are removed by this transaction */
 	bool marked; /* the names are gone, and the trees are marked */
-	time_t now;
+	time_t now;  /* no earlier than the last publication */
+	bool slow;   /* the clock is, by more than a day */
 };
 
 /* --- the plan --------------------------------------------------------- */
@@ -63,7 +66,7 @@ static void forget_plan(struct gc *gc)
 static bool is_stale(void *ctx, const struct scheduled *scheduled)
 {
 	struct gc *gc = ctx;
-	bool stale = schedule_is_future(scheduled, gc->now) ||
+	bool stale = (schedule_is_future(scheduled, gc->now) && !gc->slow) ||
 		     (!scheduled->removing && repository_lacks(&gc->repository, scheduled->path));
 
 	gc->mend |= stale;
@@ -87,10 +90,50 @@ static enum gc_wanted is_wanted(void *ctx, const char *name)
 	return gc->marked ? GC_KEPT : gc_images_wanted(&gc->images, name);
 }
 
+/* The time at which the youngest image was published, and its name in *name. */
+static time_t last_publication(const struct gc *gc, const char **name)
+{
+	AUTO_CLOSE int root = repository_root(&gc->repository);
+	time_t last = 0;
+
+	for (size_t i = 0; i < gc->inventory.n_images; i++) {
+		const struct published *image = &gc->inventory.images[i];
+		AUTO_FREE char *path = image_metadata(image->label, "manifest.json");
+		struct stat st;
+
+		if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtime <= last)
+			continue;
+		last = st.st_mtime;
+		*name = image->name;
+	}
+	return last;
+}
+
+/* With a time that is too early on the schedule, the grace period would end too early. */
+static void set_time(struct gc *gc)
+{
+	const char *name = NULL;
+	time_t last = last_publication(gc, &name);
+	AUTO_FREE char *clock = NULL, *published = NULL;
+
+	gc->now = clock_now().tv_sec;
+	gc->slow = last - gc->now > DAY;
+	if (gc->slow && !gc->marked) {
+		clock = clock_format(gc->now);
+		published = clock_format(last);
+		context_notice(&gc->session->context, DUCC_WARNING,
+			       "repository %s: the clock, %s, is earlier than the publication of "
+			       "%s, %s, which is taken as the current time",
+			       gc->repository.name, clock, name, published);
+	}
+	if (gc->now < last)
+		gc->now = last;
+}
+
 static int make_plan(struct gc *gc, ducc_error **err)
 {
 	struct gc_policy policy = {is_wanted, is_incomplete,    gc, gc->marked || gc->images.some,
-				   gc->now,   gc->options.grace};
+				   0,         gc->options.grace};
 	int result;
 
 	forget_plan(gc);
@@ -100,6 +143,8 @@ static int make_plan(struct gc *gc, ducc_error **err)
 		error_give(err, STEAL(gc->inventory.unread));
 		return error_wrap(err, "repository %s", gc->repository.name);
 	}
+	set_time(gc);
+	policy.now = gc->now;
 	result = schedule_read(&gc->schedule, &gc->repository, err);
 	if (result < 0)
 		return error_wrap(err, "repository %s", gc->repository.name);
@@ -121,24 +166,29 @@ static int make_plan(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
-/* A truncated wish list must not empty the repository. */
+/* Neither a truncated wish list nor a clock that is wrong must empty the repository. */
 static int check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
 	size_t allowed = (plan->n_names * gc->options.share + 99) / 100;
+	bool new = plan->n_new_names > allowed;
+	size_t n = new ? plan->n_new_names : plan->n_old_names;
 	AUTO_STRSET names = {NULL};
 	AUTO_FREE char *list = NULL;
 
-	if (gc->options.force || plan->n_new_names <= allowed)
+	if (gc->options.force || n <= allowed)
 		return 0;
 	for (size_t i = 0; i < plan->first[GC_FLAT]; i++)
-		if (plan->items[i].is_new)
+		if (new ? plan->items[i].is_new : plan->items[i].remove)
 			strset_add(&names, plan->items[i].path);
 	list = gc_images_list(&names);
-	return error_set(err, "%zu of %zu images %s, more than %u percent: %s; nothing is changed",
-			 plan->n_new_names, plan->n_names,
-			 gc->images.some ? "would be removed" : "are not among those to keep",
-			 gc->options.share, list);
+	return error_set(
+		err,
+		"repository %s: %zu of %zu images %s, more than %u percent: %s; nothing is "
+		"changed (if that is intended, use -m %zu)",
+		gc->repository.name, n, plan->n_names,
+		new && !gc->images.some ? "are not among those to keep" : "would be removed",
+		gc->options.share, list, (n * 100 + plan->n_names - 1) / plan->n_names);
 }
 
 /* After everything else: images to remove that are not published. */
@@ -167,35 +217,39 @@ static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
 	return json && !json_get_size(json, "unpackedSize", &size, NULL) ? size : 0;
 }
 
-static void say_plan(const struct gc *gc)
+/* The day on which the item is to be removed, "2026-12-26", which the caller frees. */
+static char *removal_day(const struct gc *gc, const struct gc_item *item)
 {
+	char *day = clock_format(item->since + (time_t)gc->options.grace);
+
+	day[strcspn(day, "T")] = '\0';
+	return day;
+}
+
+static void say_item(const struct gc *gc, const struct gc_item *item, uint64_t size)
+{
+	struct context *context = &gc->session->context;
 	const char *would = gc->session->dry_run ? "would be " : "";
-	size_t count[GC_LAYER + 1] = {0};
-	uint64_t bytes = 0;
+	AUTO_FREE char *since = clock_format(item->since), *day = removal_day(gc, item);
 
-	for (size_t i = 0; i < gc->plan.n; i++) {
-		const struct gc_item *item = &gc->plan.items[i];
-		AUTO_FREE char *since = clock_format(item->since);
-		uint64_t size =
-			item->kind == GC_LAYER && item->remove ? layer_size(gc, &item->digest) : 0;
+	if (item->remove && size)
+		context_notice(context, DUCC_INFO,
+			       "%s: %sremoved, not wanted since %s, %" PRIu64 " bytes", item->path,
+			       would, since, size);
+	else if (item->remove)
+		context_notice(context, DUCC_INFO, "%s: %sremoved, not wanted since %s", item->path,
+			       would, since);
+	else if (item->is_new)
+		context_notice(context, DUCC_INFO,
+			       "%s: no longer wanted, %sscheduled to be removed on %s", item->path,
+			       would, day);
+	else
+		context_notice(context, DUCC_DEBUG, "%s: not wanted since %s, to be removed on %s",
+			       item->path, since, day);
+}
 
-		count[item->kind] += item->remove;
-		bytes += size;
-		if (item->remove && size)
-			context_notice(&gc->session->context, DUCC_INFO,
-				       "%s: %sremoved, not wanted since %s, %" PRIu64 " bytes",
-				       item->path, would, since, size);
-		else if (item->remove)
-			context_notice(&gc->session->context, DUCC_INFO,
-				       "%s: %sremoved, not wanted since %s", item->path, would,
-				       since);
-		else if (item->is_new)
-			context_notice(&gc->session->context, DUCC_INFO,
-				       "%s: no longer wanted, %sscheduled", item->path, would);
-		else
-			context_notice(&gc->session->context, DUCC_DEBUG, "%s: not wanted since %s",
-				       item->path, since);
-	}
+static void say_wanted_again(const struct gc *gc)
+{
 	for (size_t i = 0; i < gc->schedule.n; i++) {
 		const char *path = gc->schedule.entries[i].path;
 
@@ -205,12 +259,48 @@ static void say_plan(const struct gc *gc)
 		    repository_has(&gc->repository, path))
 			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
 	}
+}
+
+static void say_plan(const struct gc *gc)
+{
+	size_t count[GC_LAYER + 1] = {0};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+		uint64_t size =
+			item->kind == GC_LAYER && item->remove ? layer_size(gc, &item->digest) : 0;
+
+		count[item->kind] += item->remove;
+		bytes += size;
+		say_item(gc, item, size);
+	}
+	say_wanted_again(gc);
 	context_notice(
 		&gc->session->context, DUCC_INFO,
 		"%s: %zu of %zu images, %zu flat root file systems and %zu layers of %" PRIu64
 		" bytes %sremoved",
 		gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
-		count[GC_LAYER], bytes, would);
+		count[GC_LAYER], bytes, gc->session->dry_run ? "would be " : "");
+}
+
+/* What a list in this store names is published again. */
+static void warn_of_lists(const struct gc *gc)
+{
+	struct strmap wishes = {.values = NULL};
+
+	if (gc->images.find)
+		wishes_read(&wishes, gc->session->store_path, gc->repository.name);
+	for (size_t i = 0; i < wishes.keys.n; i++) {
+		const struct wish *wish = wishes.values[i];
+
+		if (strset_has(&gc->images.unwanted, wishes.keys.list[i]))
+			context_notice(&gc->session->context, DUCC_WARNING,
+				       "%s: still on the list %s: the next ducc-convert publishes "
+				       "it again",
+				       wishes.keys.list[i], wish->lists);
+	}
+	wishes_free(&wishes);
 }
 
 /* --- removal ---------------------------------------------------------- */
@@ -467,15 +557,12 @@ static int run(struct gc *gc, ducc_error **err)
 
 	if (gc_images_read(&gc->images, options, err) < 0)
 		return -1;
-	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
-		return -1;
-	if (gc->session->dry_run) {
-		say_plan(gc);
-		return check_plan(gc, err) < 0 ? -1 : check_missing(gc, err);
-	}
-	if (check_plan(gc, err) < 0)
+	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
 		return -1;
 	say_plan(gc);
+	warn_of_lists(gc);
+	if (gc->session->dry_run)
+		return check_missing(gc, err);
 	if (add_steps(gc, err) < 0)
 		return error_wrap(err, "repository %s", gc->repository.name);
 	if (commit(gc, plan_again, err) < 0)
@@ -490,7 +577,7 @@ static int run(struct gc *gc, ducc_error **err)
 
 int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_error **err)
 {
-	struct gc gc = {.session = session, .store = {.fd = -1}, .now = clock_now().tv_sec};
+	struct gc gc = {.session = session, .store = {.fd = -1}};
 	int result = options_take(&gc.options, sizeof(gc.options), options, err);
 
 	if (!result)

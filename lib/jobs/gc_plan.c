@@ -5,13 +5,21 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
-#define DAY ((time_t)86400)
+#define DAY 86400u
 
 struct planner {
 	struct gc_plan *plan;
 	const struct schedule *schedule;
 	const struct gc_policy *policy;
 };
+
+/* How long it has been unwanted, in seconds: a wrong clock may have noted a time in the future. */
+static uint64_t age(const struct planner *planner, const struct gc_item *item)
+{
+	time_t now = planner->policy->now;
+
+	return now > item->since ? (uint64_t)(now - item->since) : 0;
+}
 
 /* Takes ownership of the path.  `needed`: something that stays refers to it. */
 static struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char *path,
@@ -26,12 +34,9 @@ static struct gc_item *add_item(struct planner *planner, enum gc_kind kind, char
 	*item = (struct gc_item){.kind = kind, .path = path, .is_new = !scheduled};
 	if (digest)
 		item->digest = *digest;
-	/* A time in the future, from a wrong clock, must not keep anything forever. */
-	item->since = scheduled && scheduled->since < planner->policy->now ? scheduled->since
-									   : planner->policy->now;
-	item->remove = !needed &&
-		       ((scheduled && scheduled->removing) ||
-			(uint64_t)(planner->policy->now - item->since) >= planner->policy->grace);
+	item->since = scheduled ? scheduled->since : planner->policy->now;
+	item->remove = !needed && ((scheduled && scheduled->removing) ||
+				   age(planner, item) >= planner->policy->grace);
 	plan->n_removed += item->remove;
 	return item;
 }
@@ -46,7 +51,7 @@ static void spare_incomplete(struct planner *planner, struct gc_item *item)
 {
 	const struct gc_policy *policy = planner->policy;
 
-	if (policy->now - item->since >= DAY ||
+	if (age(planner, item) >= DAY ||
 	    !policy->is_incomplete(policy->ctx, tree_kind(item->kind), &item->digest))
 		return;
 	item->remove = false;
@@ -120,6 +125,7 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 				      : add_item(planner, GC_NAME, xstrdup(image->name), NULL,
 						 how == GC_KEPT);
 			plan->n_new_names += item && item->is_new;
+			plan->n_old_names += item && !item->is_new && item->remove;
 		}
 		removed = item && item->remove;
 		plan->removed[image - inventory->images] = removed;

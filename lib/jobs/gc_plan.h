@@ -40,6 +40,7 @@ struct gc_plan {
 	size_t n, capacity;
 	size_t n_names;     /* in the repository */
 	size_t n_new_names; /* added to the schedule now */
+	size_t n_old_names; /* on the schedule before, and removed now */
 	size_t n_removed;   /* items removed now */
 	bool *removed;      /* for each image in the inventory */
 };
