@@ -30,8 +30,8 @@ run() {
 	timeout 100 "$convert" "$@" >"$tmp/said" 2>"$tmp/err" || status=$?
 	[ "$status $(tail -n 1 "$tmp/said")" = "$want" ] || { echo "want: $want"; echo "got: $status $(cat "$tmp/said")"; cat "$tmp/err"; return 1; }
 }
-counts() { # ADDED UPDATED UNCHANGED FAILED REMOVED
-	echo "$list: $1 added, $2 updated, $3 unchanged, $4 failed, $5 removed"
+counts() { # ADDED UPDATED UNCHANGED FAILED REMOVED [SCHEDULED]
+	echo "$list: $1 added, $2 updated, $3 unchanged, $4 failed, $5 removed, ${6:-0} scheduled"
 }
 convert_died() { # STATUS: the one in the background
 	died=0
@@ -77,17 +77,21 @@ is "... as before" "$(wc -l <"$tmp/err")" 3
 printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: "http://127.0.0.1:1/$(image)"\ninput: ["http://%s/app:one"]\n' \
 	$n "$registry" >"$list"
 ok "an image without its thin image has failed" run 1 "$(counts 0 0 1 1 0)" -G "$list"
+like "... for a reason" "$(cat "$tmp/err")" "^ducc-convert: http://$registry/app:one: ducc-thin: .*[Cc]onnect"
+is "... which is said once" "$(grep -c ducc-thin "$tmp/err")" 1
+ok "... and not again" run 1 "" -q -G "$list"
+is "... within a day" "$(cat "$tmp/err")" ""
 ok "... unless none are wanted" run 0 "$(counts 0 0 1 0 0)" -G -T "$list"
-ok "a list that is not there is a failure" run 1 "$tmp/no.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" "$tmp/no.yaml"
+ok "a list that is not there is a failure" run 1 "$tmp/no.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed, 0 scheduled" "$tmp/no.yaml"
 ok "... and nothing is removed" test -e "$R/$registry/app:t4"
-ok "so is a broken one" run 1 "$tmp/broken.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" \
+ok "so is a broken one" run 1 "$tmp/broken.yaml: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed, 0 scheduled" \
 	"$(echo 'version: 7' >"$tmp/broken.yaml"; echo "$tmp/broken.yaml")"
 for wrong in "" "-x $list" "-i soon $list" "--lop $list" "-g"; do
 	# shellcheck disable=SC2086
 	ok "wrong usage: $wrong" run 2 "" $wrong
 done
 echo "http://$registry/app:one" >"$tmp/plain"
-ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed" \
+ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
 	-N "$tmp/events" -r "$tmp/repo" -s "$tmp/store2" "$tmp/plain"
 is "... with a store for its owner" "$(stat -c %a "$tmp/store2")" 700
 is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
@@ -97,7 +101,7 @@ push "$L:one" "$registry/mixed:1"
 manifest_of "$registry/mixed:1" | jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"
 put_manifest "$registry" mixed 2 application/vnd.oci.image.manifest.v1+json "$tmp/chart"
 echo "http://$registry/mixed:*" >"$tmp/plain"
-ok "what is no image under a wildcard is no failure" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed" \
+ok "what is no image under a wildcard is no failure" run 0 "$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
 	-r "$tmp/repo3" -s "$tmp/store2" "$tmp/plain"
 is "... but a line" "$(sed 's/(.*//' "$tmp/err")" \
 	"ducc-fetch: warning: http://$registry/mixed:2: skipped: manifest: an artifact, not a container image "
@@ -105,7 +109,7 @@ echo "http://$registry/app:one" >"$tmp/plain"
 
 # An image that is damaged in the store is fetched again in the same run; one that is wrong is not.
 echo "http://$registry/app:three" >"$tmp/plain"
-added="$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed"
+added="$tmp/plain: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled"
 largest() { # DIR
 	ls -S "$1"/* | head -n 1
 }
@@ -121,27 +125,37 @@ rm -r "$tmp/repo4"
 flip "$(largest "$tmp/store4/layers")" 1000000
 ok "a tar damaged in the store" run 0 "" -q -r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
 is "... too" "$(cat "$tmp/repo4/$registry/app:three/app/name")" three
+rm -r "$tmp/repo4"
+tar=$(largest "$tmp/store4/layers")
+flip "$tar" 1000000
+blob=$(manifest_of "$registry/app:three" | jq -r '.layers | max_by(.size).digest[7:]')
+ducc-fetch -q -s "$tmp/store4" "http://$registry/app:three" >"$tmp/records"
+flip "$tmp/store4/blobs/sha256/$blob" 20
+ok "a tar and the blob that it was made from, both damaged in the store" run 0 "$added" -r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
+is "... are made anew, one after the other" "$(grep -c 'fetching again$' "$tmp/err") $(cat "$tmp/repo4/$registry/app:three/app/name")" "2 three"
 manifest_of "$registry/app:three" | jq -c '.layers[0].size += 1' >"$tmp/wrong"
 put_manifest "$registry" app wrong application/vnd.oci.image.manifest.v1+json "$tmp/wrong"
 echo "http://$registry/app:wrong" >"$tmp/plain"
-ok "an image that is wrong" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 1 removed" -g 0 \
+ok "an image that is wrong" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 1 removed, 0 scheduled" -g 0 \
 	-r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
 is "... fails once" "$(grep -c app:wrong "$tmp/err")" 1
-ok "limits are passed on" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed" -G -l layers=2,depth=9 \
+ok "limits are passed on" run 1 "$tmp/plain: 0 added, 0 updated, 0 unchanged, 1 failed, 0 removed, 0 scheduled" -G -l layers=2,depth=9 \
 	-r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
 like "... to ducc-fetch" "$(cat "$tmp/err")" 'image of more than 2 layers'
 echo "http://$registry/app:one" >"$tmp/plain"
 
 # What is not wanted any more
+start=$(date +%s)
 day() { # NUMBER
-	DUCC_CLOCK=$((1800000000 + $1 * 86400))
+	DUCC_CLOCK=$((start + $1 * 86400))
 	export DUCC_CLOCK
 }
 recipe "http://$registry/app:one" "http://$registry/app:t*" >"$list"
 day 0
 ok "all are wanted" run 0 "$(counts 0 0 4 0 0)" "$list"
 recipe "http://$registry/app:one" "http://$registry/app:tw*" "http://$registry/app:three" >"$list"
-ok "one is not, any more" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
+ok "one is not, any more" run 0 "$(counts 0 0 3 0 0 1)" -g 7 "$list"
+is "... which is said" "$(head -n -1 "$tmp/said")" "unwanted: $registry/app:t4 (to be removed on $(date -u -d "@$((start + 7 * 86400))" +%F))"
 ok "... and stays" test -e "$R/$registry/app:t4"
 day 6
 ok "... for the grace period" run 0 "$(counts 0 0 3 0 0)" -g 7 "$list"
@@ -168,8 +182,9 @@ ok "another one at work on the list is not waited for" run 75 "" "$list"
 like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: locked by another ducc-convert$"
 ok "... unless with -q" run 75 "" -q "$list"
 is "... which says nothing" "$(cat "$tmp/err")" ""
+: >"$tmp/err"
 ok "... also by another name of the list" run 75 "" "$tmp/work/../recipe.yaml"
-ok "another list is free" run 0 "$tmp/plain: 0 added, 0 updated, 1 unchanged, 0 failed, 0 removed" -G -r $n "$tmp/plain"
+ok "another list is free" run 0 "$tmp/plain: 0 added, 0 updated, 1 unchanged, 0 failed, 0 removed, 0 scheduled" -G -r $n "$tmp/plain"
 ok "... but not together with that one" run 75 "" "$tmp/plain" "$list"
 echo >"$tmp/fifo"
 wait $holder
@@ -207,7 +222,7 @@ for signal in HUP=129 INT=130 TERM=143; do
 	wait_for is_fetching
 	kill -s ${signal%=*} $pid
 	ok "SIG${signal%=*} ends it, as such" convert_died ${signal#*=}
-	like "... which it says" "$(cat "$tmp/interrupted")" "1 failed, 0 removed \(interrupted\)$"
+	like "... which it says" "$(cat "$tmp/interrupted")" " 0 failed, 0 removed, 0 scheduled, 1 not done \(interrupted\)$"
 	ok "... with all that it had started" is_free
 	is "... and nothing of it is left" "$(ls "$TMPDIR")" ""
 	rm -rf "$S/tmp"
@@ -218,6 +233,8 @@ wait_for is_fetching
 kill -9 $pid
 wait $pid 2>/dev/null || :
 ok "killed, its tools still have the lock, and no other one begins" run 75 "" "$list"
+like "... which says who has it" "$(cat "$tmp/err")" \
+	"locked by another ducc-convert \(process $pid, since 20[0-9TZ:-]*\), which was killed, but not its tools: processes [0-9]"
 for fd in /proc/[0-9]*/fd/*; do
 	[ "$(readlink "$fd")" != "$lock" ] || echo "$fd" | cut -d/ -f3
 done | sort -u | xargs kill 2>/dev/null || : # some end by themselves, now that their reader is gone

@@ -79,8 +79,8 @@ ok "... not again" convert 1
 is "... " "$(cat "$tmp/err")" ""
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... until they end" convert 0
-is "... or are no longer wanted" "$(sed 's/: line.*: works/: works/' "$tmp/err")" \
-	"ducc-convert: ducc-wish: $list: works again (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))"
+is "... or are no longer wanted" "$(sed 's/: line.*: no longer/: no longer/' "$tmp/err")" \
+	"ducc-convert: ducc-wish: $list: no longer fails (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))"
 printf '%s\n' "http://$registry/app:one" "http://$registry/app:other" >"$list"
 ok "a failure before the list" convert 1
 mv "$list" "$list.away"
@@ -118,20 +118,20 @@ ok "a dry run of all" convert 0 -n
 is "... names each image" "$(said)" "would be added: http://REGISTRY/app:four
 would be added: http://REGISTRY/app:one
 would be added: http://REGISTRY/app:two
-~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed (dry run)"
+~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled (dry run)"
 is "... and does nothing" "$(cat "$tmp/err")$(ls -d "$S" "$R" 2>/dev/null)" ""
 ok "the real run" convert 0
 is "... is the same" "$(said)" "added: http://REGISTRY/app:four
 added: http://REGISTRY/app:one
 added: http://REGISTRY/app:two
-~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed"
+~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled"
 push "$L:three" "$registry/app:two"
 printf '%s\n' "http://$registry/app:two" "http://$registry/app:one" "http://$registry/app:none" >"$list"
 before=$(cd "$R" && find . | sort)
 ok "what has changed, without a grace period" convert 1 -n -g 0
 is "... is told" "$(said)" "would be removed: REGISTRY/app:four
 would be updated: http://REGISTRY/app:two
-~0 added, 1 updated, 1 unchanged, 1 failed, 1 removed (dry run)"
+~0 added, 1 updated, 1 unchanged, 1 failed, 1 removed, 0 scheduled (dry run)"
 like "... with what fails" "$(cat "$tmp/err")" "app:none: ducc-fetch: .*404"
 is "... and not done" "$(cd "$R" && find . | sort)" "$before"
 
@@ -180,6 +180,91 @@ printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... of a list with an odd name" convert 0 -G --metrics "$tmp/ducc.prom"
 ok "... have the form of Prometheus" awk -f "$tmp/syntax" "$tmp/ducc.prom"
 ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
-like "... are reported" "$(cat "$tmp/err")" "no/file"
+is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written"
+for file in "$tmp/no/file" /dev/full; do
+	ok "events that cannot be written: $file" convert 1 -q -G -N "$file"
+	is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $file: not written, so events are lost"
+done
+nowhere() {
+	status=0
+	"$top/scripts/ducc-convert" -T -G "$list" 2>"$tmp/errors" >/dev/full || status=$?
+	[ $status = 1 ]
+}
+ok "a summary that cannot be written" nowhere
+is "... is reported" "$(cat "$tmp/errors")" "ducc-convert: standard output: cannot be written"
+
+# What cannot be removed
+unset DUCC_CLOCK
+rm -rf "$R" "$S"
+list=$tmp/images
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:two" "http://$registry/app:four" >"$list"
+convert 0
+printf '%s\n' "http://$registry/app:two" "http://$registry/app:one" "http://$registry/app:none" >"$list"
+ok "one of three is not wanted any more" convert 1 --remind 0
+like "... which is said, and until when it stays" "$(said)" "^unwanted: REGISTRY/app:four \\(to be removed on 20[0-9]{2}-[0-9]{2}-[0-9]{2}\\)
+"
+like "... and counted" "$(said)" "0 removed, 1 scheduled$"
+ok "... once" convert 1
+is "..." "$(said)" "~0 added, 0 updated, 2 unchanged, 1 failed, 0 removed, 0 scheduled"
+push "$L:one" "$registry/app:five"
+push "$L:one" "$registry/app:six"
+printf '%s\n' "http://$registry/app:five" "http://$registry/app:six" "http://$registry/app:one" >"$list"
+ok "more images" convert 0
+printf '%s\n' "http://$registry/app:one" >"$list"
+ok "most are not wanted any more" convert 1 --metrics "$tmp/refused.prom"
+refused="ducc-convert: ducc-gc: repository $R: 2 of 5 images are not among those to keep, more than 10 percent: "
+refused="${refused}REGISTRY/app:five, $registry/app:six; nothing is changed (if that is intended, use -m 40)"
+is "... which is refused" "$(cat "$tmp/err")" "$refused"
+is "... counted" "$(said)" "~0 added, 0 updated, 1 unchanged, 1 failed, 0 removed, 0 scheduled"
+is "... and measured" "$(sed -n 's/^ducc_removal_failed.* //p' "$tmp/refused.prom")" 1
+ok "... again" convert 1
+is "... without a word" "$(cat "$tmp/err")" ""
+ok "... by a dry run, too" convert 1 -n
+is "... with nothing else" "$(cat "$tmp/err")$(said)" "$refused~0 added, 0 updated, 1 unchanged, 1 failed, 0 removed, 0 scheduled (dry run)"
+ok "... unless more is allowed" convert 0 -m 40 --metrics "$tmp/refused.prom"
+like "... which works again" "$(cat "$tmp/err")" "^ducc-convert: ducc-gc: works again \\(it failed since [0-9TZ:-]*\\)$"
+like "... and is told" "$(said)" "unwanted: REGISTRY/app:six" && like "... both" "$(said)" " 0 removed, 2 scheduled$"
+is "... and measured" "$(sed -n 's/^ducc_removal_failed.* //p; s/^ducc_scheduled_names.* //p' "$tmp/refused.prom" | xargs)" "2 0"
+success=$(head -n 1 "$S"/wishes/*)
+printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: ""\ninput: []\n' "$R" >"$list"
+ok "a list of nothing" convert 1
+is "... is refused" "$(cat "$tmp/err")" "ducc-convert: ducc-gc: no image to keep is given: nothing is changed"
+is "... and no success" "$(head -n 1 "$S"/wishes/*)" "$success"
+ok "... also in a dry run" convert 1 -n
+printf '%s\n' "http://$registry/app:one" >"$list"
+ok "then it works again" convert 0
+ok "one on the list is removed" ducc-gc --remove "$registry/app:one"
+is "... with a warning" "$(grep warning "$out")" \
+	"ducc-gc: warning: $registry/app:one: still on the list $list: the next ducc-convert publishes it again"
+
+# Wrong usage, and a state that is damaged
+convert 0
+unset DUCC_REPO
+cp "$S"/wishes/* "$tmp/wishes"
+echo "http://$registry/app:lost" >>"$list"
+ok "no repository" convert 2
+is "... is wrong usage" "$(cat "$tmp/err")" \
+	"ducc-convert: $list: no repository for 2 of 2 images: use -r, \$DUCC_REPO, or a recipe that names it"
+is "... and no failure of the images" "$(cat "$S"/wishes/*)" "$(cat "$tmp/wishes")"
+DUCC_REPO=$R
+export DUCC_REPO
+printf '%s\n' garbage "http://$registry/app:none" "$registry/app:lost	failing=2027-01-15T08:00:00Z	error=x" \
+	"$registry/app:lost	repo=$R	list=x	failing=never" >>"$(echo "$S"/wishes/*)"
+ok "lines that are not of ducc-convert" ducc-ls
+is "... are no images" "$(grep -c 'state=missing' "$out")" 0
+
+# Lists that are gone
+cp "$list" "$list.2"
+sed -i '/lost/d' "$list.2"
+ok "two lists" convert 1
+mv "$list.2" "$list.gone"
+echo "http://$registry/app:lost" >>"$list.gone"
+list=$list.gone convert 1
+is "... which name images" "$(ducc-ls "$registry/app:lost" | tr '\t' '\n' | sed -n 's/^list=//p' | tr -d , | xargs -n 1 | sort)" "$list
+$list.gone"
+rm "$list.gone"
+convert 1
+is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
+is "... and its file" "$(ls "$S/wishes" | wc -l)" 1
 
 done_testing
