@@ -130,7 +130,9 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 	const struct repository *repository = transaction->repository;
 	struct strmap wishes = {.values = NULL};
 	AUTO_FREE char *before = NULL, *after = NULL;
+	bool replaces = transaction->replaces;
 	ducc_error *damage = NULL;
+	int result;
 
 	if (transaction_is_empty(transaction))
 		return 0;
@@ -147,5 +149,8 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 		return -1;
 	if (before && !strcmp(before, after))
 		return 0;
-	return transaction_add_file(transaction, REPO_FAILING, after, strlen(after), err);
+	transaction->replaces = true;
+	result = transaction_add_file(transaction, REPO_FAILING, after, strlen(after), err);
+	transaction->replaces = replaces;
+	return result;
 }
