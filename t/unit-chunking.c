@@ -119,6 +119,33 @@ static void kinds(void)
 	unlink(link);
 }
 
+/* What chunking_check() says about a file of `size` bytes: nothing, damage, or a failure. */
+static void check(const char *path, uint64_t size, bool good, bool failure, const char *title)
+{
+	ducc_error *err = NULL;
+	int result = chunking_check(&repository, path, size, &err);
+
+	ok(good ? !result : result < 0 && error_is_failure(err) == failure, "%s", title);
+	ducc_error_free(err);
+}
+
+static void checks(void)
+{
+	AUTO_FREE char *loop = format("%s/loop", directory);
+
+	if (symlink("loop", loop) < 0)
+		abort();
+	attribute("user.chunks", "2");
+	attribute("user.chunk_list", HEADING A ",0,1048576\n" B ",1048576,1\n");
+	check("file", MB + 1, true, false, "chunks that add up");
+	check("file", MB + 2, false, false, "others do not");
+	check("loop/file", MB, false, true, "what cannot be looked at is a failure");
+	check("loop/file", 1, true, false, "... but small files are not in chunks");
+	attribute("user.chunks", NULL);
+	attribute("user.chunk_list", NULL);
+	unlink(loop);
+}
+
 /* The graft of a file of `size` bytes with up to three pages of chunks; NULL: it has none. */
 static void graft(const char *const pages[3], uint64_t size, const char *want, const char *title)
 {
@@ -248,6 +275,7 @@ int main(void)
 		abort();
 	if (attribute("user.chunks", "1")) {
 		kinds();
+		checks();
 		wholes();
 		chunks();
 		nonsense();

@@ -33,31 +33,49 @@ uint64_t chunking_limit(const struct repository *repository)
 
 /* --- published files -------------------------------------------------- */
 
-/* An attribute of a file in a mount of CernVM-FS, which the caller frees; NULL: it has none. */
+/*
+ * An attribute of a file in a mount of CernVM-FS, which the caller frees; NULL with errno set, to 0
+ * if the file certainly has none.
+ */
 static char *attribute(const char *file, const char *name)
 {
-	char small[4096], *value;
+	char small[4096];
+	AUTO_FREE char *value = NULL;
 	ssize_t len = lgetxattr(file, name, small, sizeof(small));
 
 	if (len >= 0)
 		return xstrndup(small, (size_t)len);
 	len = errno == ERANGE ? lgetxattr(file, name, NULL, 0) : -1;
-	if (len < 0)
+	if (len >= 0) {
+		value = xmalloc((size_t)len + 1);
+		len = lgetxattr(file, name, value, (size_t)len);
+	}
+	if (len < 0) {
+		errno = errno == ENODATA || errno == ENOTSUP || is_absence(errno) ? 0 : errno;
 		return NULL;
-	value = xmalloc((size_t)len + 1);
-	len = lgetxattr(file, name, value, (size_t)len);
-	value[len > 0 ? len : 0] = '\0';
-	return value;
+	}
+	value[len] = '\0';
+	return STEAL(value);
+}
+
+/* Of an unknown one, errno is set as by attribute(). */
+static enum chunking chunking_of_file(const char *file)
+{
+	AUTO_FREE char *chunks = attribute(file, "user.chunks");
+
+	if (!chunks)
+		return CHUNKING_UNKNOWN;
+	errno = 0;
+	if (!*chunks)
+		return CHUNKING_UNKNOWN;
+	return strcmp(chunks, "1") != 0 ? CHUNKING_CHUNKS : CHUNKING_WHOLE;
 }
 
 enum chunking chunking_of(const struct repository *repository, const char *path)
 {
 	AUTO_FREE char *file = format("%s/%s", repository->path, path);
-	AUTO_FREE char *chunks = attribute(file, "user.chunks");
 
-	if (!chunks || !*chunks)
-		return CHUNKING_UNKNOWN;
-	return strcmp(chunks, "1") != 0 ? CHUNKING_CHUNKS : CHUNKING_WHOLE;
+	return chunking_of_file(file);
 }
 
 bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
@@ -95,7 +113,10 @@ static bool add_chunks(struct chunks *chunks, const char *list)
 	return true;
 }
 
-/* Reads all pages of user.chunk_list; a whole file is listed as one chunk. */
+/*
+ * Reads all pages of user.chunk_list; a whole file is listed as one chunk.  False with errno set, to
+ * 0 if they are not those of the file.
+ */
 static bool read_chunks(struct chunks *chunks, const char *file, uint64_t size)
 {
 	for (unsigned page = 0; chunks->size < size; page++) {
@@ -104,9 +125,13 @@ static bool read_chunks(struct chunks *chunks, const char *file, uint64_t size)
 		AUTO_FREE char *list = attribute(file, name);
 		uint64_t before = chunks->size;
 
-		if (!list || !add_chunks(chunks, list) || chunks->size == before)
+		if (!list)
+			return false;
+		errno = 0;
+		if (!add_chunks(chunks, list) || chunks->size == before)
 			return false;
 	}
+	errno = 0;
 	return chunks->size == size && chunks->n;
 }
 
@@ -149,13 +174,20 @@ int chunking_check(const struct repository *repository, const char *path, uint64
 		   ducc_error **err)
 {
 	AUTO_FREE char *file = format("%s/%s", repository->path, path);
-	enum chunking chunking = size < CHUNKS_MIN ? CHUNKING_WHOLE : chunking_of(repository, path);
+	enum chunking chunking = size < CHUNKS_MIN ? CHUNKING_WHOLE : chunking_of_file(file);
 	struct chunks chunks = {.n = 0};
-	bool good = chunking == CHUNKING_WHOLE ||
-		    (chunking == CHUNKING_CHUNKS ? read_chunks(&chunks, file, size)
-						 : !is_mount(repository));
+	int failure = chunking == CHUNKING_UNKNOWN ? errno : 0;
+	bool good = chunking == CHUNKING_WHOLE;
 
+	if (chunking == CHUNKING_CHUNKS) {
+		good = read_chunks(&chunks, file, size);
+		failure = good ? 0 : errno;
+	} else if (chunking == CHUNKING_UNKNOWN && !failure) {
+		good = !is_mount(repository);
+	}
 	buffer_free(&chunks.offsets);
 	buffer_free(&chunks.hashes);
+	if (failure)
+		return error_errno(err, failure, "%s: extended attributes", path);
 	return good ? 0 : error_set(err, "its chunks do not add up to its size");
 }

@@ -21,7 +21,10 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 /* True if the published file is in chunks; small ones never are. */
 bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size);
 
-/* Checks that the chunks of a published file, if it is in chunks, add up to its size. */
+/*
+ * Checks that the chunks of a published file, if it is in chunks, add up to its size.  What cannot
+ * be looked at is a failure: see error_is_failure().
+ */
 int chunking_check(const struct repository *repository, const char *path, uint64_t size,
 		   ducc_error **err);
 

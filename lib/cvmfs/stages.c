@@ -44,8 +44,10 @@ static int read_journal(const struct repository *repository, struct strset *dire
 	char *rest = NULL;
 	size_t len;
 
-	if (fd < 0)
+	if (fd < 0 && errno == ENOENT)
 		return 0;
+	if (fd < 0)
+		return error_errno(err, errno, "%s", path);
 	if (read_file(fd, JOURNAL_LIMIT, &text, &len, err) < 0)
 		return error_wrap(err, "%s", path);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -78,26 +80,35 @@ int stages_done(const struct staging *staging, ducc_error **err)
 }
 
 /*
- * What there is to remove of a staged tree: its directory, if it is incomplete; or the staged
- * content of a layer that somebody else has published since.  The caller frees it.
+ * Finds what there is to remove of a staged tree: its directory, if it is incomplete; or the staged
+ * content of a layer that somebody else has published since.  Returns 1 with *path set, which the
+ * caller frees, 0, or -1 with errno set: what cannot be looked at may be published.
  */
-static char *leftover(const struct repository *repository, const char *directory)
+static int find_leftover(const struct repository *repository, const char *directory, char **path)
 {
 	struct digest digest;
 	enum repo_tree kind = repo_tree_at(directory, &digest);
-	AUTO_FREE char *listing = NULL, *root = NULL, *content = NULL;
+	AUTO_FREE char *listing = NULL, *layerfs = NULL, *content = NULL, *link = NULL;
+	int found = kind == REPO_TREE_NONE ? 0 : repository_find(repository, directory);
 
-	if (kind == REPO_TREE_NONE || !repository_has(repository, directory))
-		return NULL;
+	*path = NULL;
+	if (found <= 0)
+		return found;
 	listing = repo_tree_listing(kind, &digest);
-	if (!repository_has(repository, listing))
-		return xstrdup(directory);
-	if (kind == REPO_TREE_FLAT)
-		return NULL;
+	found = repository_find(repository, listing);
+	if (!found)
+		*path = xstrdup(directory);
+	if (found <= 0 || kind == REPO_TREE_FLAT)
+		return found < 0 ? -1 : !found;
 	content = layer_content(&digest, "");
-	root = repository_layer_root(repository, &digest);
-	return strcmp(root, content) != 0 && repository_has(repository, content) ? STEAL(content)
-										 : NULL;
+	layerfs = layer_path(&digest, "");
+	link = repository_read_link(repository, layerfs);
+	if (!link && errno != EINVAL && !is_absence(errno))
+		return -1;
+	found = link && !strcmp(link, LAYER_CONTENT) ? 0 : repository_find(repository, content);
+	if (found > 0)
+		*path = STEAL(content);
+	return found;
 }
 
 /* Removes what is left, in the open transaction, whose mount has the newest revision. */
@@ -107,11 +118,14 @@ static int remove_leftovers(const struct repository *repository, const struct st
 	int n = 0;
 
 	for (size_t i = 0; i < directories->n; i++) {
-		AUTO_FREE char *name = leftover(repository, directories->list[i]);
+		AUTO_FREE char *name = NULL;
+		int found = find_leftover(repository, directories->list[i], &name);
 
-		if (name && edit_remove(edit, name, err) < 0)
+		if (found < 0)
+			return error_errno(err, errno, "%s", directories->list[i]);
+		if (found && edit_remove(edit, name, err) < 0)
 			return -1;
-		n += name != NULL;
+		n += found;
 	}
 	return n && edit_finish(edit, err) < 0 ? -1 : n;
 }

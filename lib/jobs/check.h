@@ -50,6 +50,7 @@ struct check {
 	uid_t owner; /* see struct comparison */
 	struct inventory inventory;
 	struct schedule schedule;
+	bool unscheduled; /* it is damaged, or cannot be read */
 	struct checked_image *images;
 	size_t n;
 	struct strmap layers, flats; /* of struct checked_tree, by digest */

@@ -92,7 +92,7 @@ int check_schedule(struct check *check, ducc_error **err)
 
 /*
  * Trees with a listing, but without an image, are complete: ducc-gc schedules them.  Those
- * without a listing are remains, unless they are on the schedule.
+ * without a listing are remains, unless they are on the schedule, or may be.
  */
 static void check_unneeded(struct check *check, const struct digest_set *trees,
 			   const struct strmap *needed, enum repo_tree kind)
@@ -109,7 +109,7 @@ static void check_unneeded(struct check *check, const struct digest_set *trees,
 		found = repository_find(&check->repository, of);
 		if (found < 0)
 			absent(check, of);
-		else if (!found && !schedule_find(&check->schedule, path))
+		else if (!found && !check->unscheduled && !schedule_find(&check->schedule, path))
 			differs(check, DIFFERS_ORPHAN, path, NULL);
 	}
 }

@@ -51,11 +51,12 @@ int publish_flat(struct publish *publish, const struct publish_image *image, duc
 	AUTO_FREE char *listing = NULL;
 	AUTO_TREE *tree = NULL;
 	size_t len;
+	int found = publish_wants_again(publish, image, config)
+			    ? 0
+			    : repository_find_flat(&publish->repository, config, err);
 
-	if ((repository_has_flat(&publish->repository, config) &&
-	     !publish_wants_again(publish, image, config)) ||
-	    transaction_adds(publish->transaction, directory))
-		return 0;
+	if (found || transaction_adds(publish->transaction, directory))
+		return found < 0 ? -1 : 0;
 	tree = read_tree(publish, image, err);
 	if (!tree || transaction_add_flat(publish->transaction, directory, tree, err) < 0 ||
 	    listing_print(NULL, tree, &listing, &len, err) < 0)

@@ -154,15 +154,16 @@ static int prepare_layer(struct publish *publish, struct publish_image *image, s
 	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
 	const struct digest *layer = &descriptor->digest;
 	const struct image_layers layers = {&publish->store, &publish->repository};
-	bool published = repository_has_layer(&publish->repository, layer) &&
-			 !publish_wants_again(publish, image, layer);
+	int published = publish_wants_again(publish, image, layer)
+				? 0
+				: repository_find_layer(&publish->repository, layer, err);
 	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 	int found;
 
-	if (transaction_adds(publish->transaction, directory))
-		return 0;
+	if (published < 0 || transaction_adds(publish->transaction, directory))
+		return published < 0 ? -1 : 0;
 	found = read_layer(publish, layer, published, &head, &tree, err);
 	if (found <= 0)
 		return found;

@@ -70,26 +70,35 @@ static struct naming naming_of(const struct publish_image *image)
 			       .replaces = image->again};
 }
 
-/* True if it is published, and complete.  If nothing has changed, no more than this is read. */
-static bool has_image(struct publish *publish, struct publish_image *image,
-		      const struct naming *naming)
+/* 1 if all that the image consists of is published, 0, or -1. */
+static int has_trees(const struct publish *publish, const struct publish_image *image,
+		     ducc_error **err)
+{
+	const struct manifest *manifest = &image->stored.manifest;
+	int found = 1;
+
+	for (size_t i = 0; found > 0 && i < manifest->n; i++)
+		found = repository_find_layer(&publish->repository, &manifest->layers[i].digest,
+					      err);
+	return found <= 0
+		       ? found
+		       : repository_find_flat(&publish->repository, &manifest->config.digest, err);
+}
+
+/* 1 if it is published, and complete.  If nothing has changed, no more than this is read. */
+static int has_image(struct publish *publish, struct publish_image *image,
+		     const struct naming *naming, ducc_error **err)
 {
 	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 
 	strset_free(&image->there);
 	if (image->again)
-		return false;
+		return 0;
 	if (has_metadata(publish, image, naming->name))
 		strset_add(&image->there, naming->name);
 	if (has_metadata(publish, image, other))
 		strset_add(&image->there, other);
-	if (!image->there.n)
-		return false;
-	for (size_t i = 0; i < image->stored.manifest.n; i++)
-		if (!repository_has_layer(&publish->repository,
-					  &image->stored.manifest.layers[i].digest))
-			return false;
-	return repository_has_flat(&publish->repository, naming->config);
+	return image->there.n ? has_trees(publish, image, err) : 0;
 }
 
 int publish_has_image(struct publish *publish, struct publish_image *image, ducc_error **err)
@@ -98,7 +107,7 @@ int publish_has_image(struct publish *publish, struct publish_image *image, ducc
 	int result = names_check(&publish->repository, &naming, err);
 
 	if (!result)
-		result = has_image(publish, image, &naming);
+		result = has_image(publish, image, &naming, err);
 	free(naming.platform);
 	return result;
 }

@@ -58,7 +58,7 @@ void publish_report_missing(struct publish *publish, const struct publish_image 
 	context_notice(&publish->session->context, DUCC_INFO,
 		       "%s: would publish %zu of %zu layers%s", image->name, layers,
 		       image->stored.manifest.n,
-		       repository_has_flat(repository, config) &&
+		       repository_find_flat(repository, config, NULL) > 0 &&
 				       !publish_wants_again(publish, image, config)
 			       ? ""
 			       : " and the flat root file system");

@@ -51,7 +51,11 @@ static int read_published(const struct push *push, int root, const char *label,
 	for (size_t i = 0; i < image->manifest.n; i++) {
 		const struct digest *layer = &image->manifest.layers[i].digest;
 
-		if (!repository_has_layer(&push->repository, layer))
+		int found = repository_find_layer(&push->repository, layer, err);
+
+		if (found < 0)
+			return -1;
+		if (!found)
 			return error_set(err, "layer " PRI_DIGEST ": not published", layer->hex);
 	}
 	return 0;

@@ -250,6 +250,8 @@ int podman_save(const struct podman *podman, struct transaction *transaction, du
 {
 	if (!podman->images.changed && !podman->again)
 		return 0;
+	if (podman->links.error)
+		return error_give(err, error_copy(podman->links.error));
 	for (size_t i = 0; i < podman->n; i++)
 		if (save_output(&podman->outputs[i], transaction, err) < 0)
 			return -1;

@@ -93,6 +93,7 @@ void podman_links_read(struct podman_links *links, const struct repository *repo
 void podman_links_free(struct podman_links *links)
 {
 	free(links->root);
+	ducc_error_free(links->error);
 }
 
 char *podman_links_count(const struct podman_links *links)
@@ -100,14 +101,17 @@ char *podman_links_count(const struct podman_links *links)
 	return links->root ? format("%" PRIu64 "\n", links->given) : NULL;
 }
 
-/* The next number for which there is no link. */
+/* The next number for which there is no link; with links->error set, there may be one. */
 static char *next_number(struct podman_links *links)
 {
 	for (;;) {
 		AUTO_FREE char *name = numbered(links->given++);
 		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
+		int found = repository_find(links->repository, path);
 
-		if (!repository_has(links->repository, path))
+		if (found < 0)
+			error_errno(&links->error, errno, "%s", path);
+		if (found <= 0)
 			return STEAL(name);
 	}
 }
@@ -115,13 +119,17 @@ static char *next_number(struct podman_links *links)
 /* --- names ------------------------------------------------------------ */
 
 /* The name in overlay/l that `link` of a published layer contains; NULL: none. */
-static char *find_name(const struct repository *repository, const char *id)
+static char *find_name(struct podman_links *links, const char *id)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/link", id), *text = NULL;
+	ducc_error *error = NULL;
 	const char *slash, *name;
 	size_t len = 0;
+	int found = repository_read(links->repository, path, LINK_LIMIT, &text, &len, &error);
 
-	if (repository_read(repository, path, LINK_LIMIT, &text, &len, NULL) <= 0)
+	if (found < 0)
+		error_pass_failure(&links->error, error);
+	if (found <= 0)
 		return NULL;
 	slash = strrchr(text, '/');
 	name = slash ? slash + 1 : text;
@@ -131,7 +139,7 @@ static char *find_name(const struct repository *repository, const char *id)
 void podman_links_name(struct podman_links *links, cJSON *layer)
 {
 	const char *id = podman_list_text(layer, "id");
-	AUTO_FREE char *name = find_name(links->repository, id);
+	AUTO_FREE char *name = find_name(links, id);
 
 	if (!name || strlen(name) > HASHED) {
 		free(name);

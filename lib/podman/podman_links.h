@@ -25,6 +25,8 @@ struct podman_links {
 	const struct repository *repository;
 	char *root;     /* the repository's path on clients; NULL: unknown */
 	uint64_t given; /* how many short names were given, if they are numbers */
+	/* Which names are in use is unknown: nothing must be saved.  Or NULL. */
+	ducc_error *error;
 };
 
 /* Reads how many numbers have been given; if that is damaged, at least those of the listed layers. */

@@ -28,7 +28,7 @@ static bool is_gone(const struct removal *removal, const char *name)
 	AUTO_FREE char *hub = podman_name_from_podman(name);
 
 	return removal->gone->name(removal->gone->ctx, name) ||
-	       (hub && !repository_has(removal->transaction->repository, name) &&
+	       (hub && repository_lacks(removal->transaction->repository, name) &&
 		removal->gone->name(removal->gone->ctx, hub));
 }
 

@@ -53,26 +53,38 @@ int repository_blame(const struct repository *repository, const struct digest *l
 	return error_wrap(err, "repository %s: %s", repository->name, path);
 }
 
-/* True if the listing of a tree exists, and the tree, if it can be seen here. */
-static bool has_tree(const struct repository *repository, const char *listing, const char *root)
+/* 1 if the listing of a tree exists, and the tree, if it can be seen here. */
+static int find_tree(const struct repository *repository, const char *listing, const char *root,
+		     ducc_error **err)
 {
-	return repository_has(repository, listing) &&
-	       (repository->metadata_only || repository_has(repository, root));
+	int found = repository_find(repository, listing);
+
+	if (found > 0 && !repository->metadata_only)
+		found = repository_find(repository, root);
+	return found < 0 ? error_errno(err, errno, "repository %s: %s", repository->name, root)
+			 : found;
 }
 
-bool repository_has_layer(const struct repository *repository, const struct digest *layer)
+int repository_find_layer(const struct repository *repository, const struct digest *layer,
+			  ducc_error **err)
 {
 	AUTO_FREE char *listing = layer_listing(layer);
 	AUTO_FREE char *root = repository_layer_root(repository, layer);
 
-	return has_tree(repository, listing, root);
+	return find_tree(repository, listing, root, err);
 }
 
-bool repository_has_flat(const struct repository *repository, const struct digest *config)
+bool repository_has_layer(const struct repository *repository, const struct digest *layer)
+{
+	return repository_find_layer(repository, layer, NULL) > 0;
+}
+
+int repository_find_flat(const struct repository *repository, const struct digest *config,
+			 ducc_error **err)
 {
 	AUTO_FREE char *listing = flat_listing(config), *root = flat_directory(config);
 
-	return has_tree(repository, listing, root);
+	return find_tree(repository, listing, root, err);
 }
 
 char *repository_layer_root(const struct repository *repository, const struct digest *layer)

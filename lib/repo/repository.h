@@ -34,11 +34,14 @@ void repository_close(struct repository *repository);
 /* Opens the directory repository->path, to be closed soon; -1 with errno set. */
 int repository_root(const struct repository *repository);
 
-/* True if the layer is published, complete and with our listing. */
-bool repository_has_layer(const struct repository *repository, const struct digest *layer);
-
+/* 1 if the layer is published, complete and with our listing; 0 if not; or -1. */
+int repository_find_layer(const struct repository *repository, const struct digest *layer,
+			  ducc_error **err);
 /* The same for a flat tree, by the digest of its config. */
-bool repository_has_flat(const struct repository *repository, const struct digest *config);
+int repository_find_flat(const struct repository *repository, const struct digest *config,
+			 ducc_error **err);
+/* True if the layer certainly is: where the worst of not knowing it is needless work. */
+bool repository_has_layer(const struct repository *repository, const struct digest *layer);
 
 /* Opens the listing of a published layer; -1 with errno set. */
 int repository_open_listing(const struct repository *repository, const struct digest *layer);
