@@ -276,6 +276,27 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 	fault "a link for the schedule" schedule $schedule "ln -s nowhere $schedule"
 	fault "a damaged schedule" schedule $schedule "echo x >$schedule"
 
+	# Other modes and owners of what is no part of an image
+	fault "another mode of a manifest" mode $meta/manifest.json "chmod 600 $meta/manifest.json"
+	fault "another owner of a config" owner $meta/config.json "chown 9 $meta/config.json"
+	fault "another mode of an image's listing" mode "$meta/rootfs.mtree|.metadata/$one.mtree" \
+		"cp $meta/rootfs.mtree x; mv x $meta/rootfs.mtree; chmod 666 $meta/rootfs.mtree"
+	fault "another mode of a flat tree's listing" mode ".metadata/$one.mtree|$meta/rootfs.mtree" "chmod 0 .metadata/$one.mtree"
+	fault "another owner of a layer's listing" owner "$base/.metadata/layer.mtree" "chown 9 $base/.metadata/layer.mtree"
+	fault "another mode of a layer's description" mode "$base/.metadata/layers.json" "chmod 4644 $base/.metadata/layers.json"
+	fault "another mode of the schedule" mode $schedule \
+		"echo '{\"version\":1,\"remove\":[]}' >$schedule; chmod 666 $schedule"
+	fault "another owner of the schedule" owner $schedule \
+		"echo '{\"version\":1,\"remove\":[]}' >$schedule; chown 9 $schedule"
+	fault "another mode of Podman's list" mode podmanStore/overlay-images/images.json \
+		"chmod 600 podmanStore/overlay-images/images.json"
+	fault "another owner of Podman's locks" owner "podmanStore/.*/(images|layers)[.]lock" \
+		"chown 9 podmanStore/*/images.lock podmanStore/*/layers.lock"
+	fault "another mode of what Podman stores with a layer" mode "podmanStore/overlay/.*/(link|lower)" \
+		"chmod 755 podmanStore/overlay/*/link podmanStore/overlay/*/lower"
+	fault "another mode of what it stores with an image" mode "podmanStore/overlay-images/.*/=.*" \
+		"chmod 600 podmanStore/overlay-images/*/=*"
+
 	# Podman's store
 	p=podmanStore
 	fault "a directory for Podman's list" list $p/overlay-images/images.json \
@@ -295,6 +316,7 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 	[ $kind = directory ] || {
 		fault "Podman lacks the number of them" missing $p/ducc-links "rm $p/ducc-links"
 		fault "it is damaged" content $p/ducc-links "echo many >$p/ducc-links"
+		fault "it has another mode" mode $p/ducc-links "chmod 600 $p/ducc-links"
 	}
 	fault "Podman lacks what is below a layer" missing "$p/overlay/.*/lower" "rm $p/overlay/*/lower"
 	fault "Podman's layers are others" link "$p/overlay/.*/diff" "for i in $p/overlay/*/diff; do ln -sfn nowhere \$i; done"

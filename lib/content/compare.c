@@ -113,9 +113,9 @@ static const struct {
 	const char *kind;
 	char *(*text)(const struct file *file);
 } members[] = {
-	{FILE_MODE, "mode", mode_text},     {FILE_OWNER, "owner", owner_text},
-	{FILE_TIME, "time", time_text},     {FILE_SIZE, "size", size_text},
-	{FILE_TARGET, "link", target_text}, {FILE_DEVICE, "device", device_text},
+	{FILE_MODE, DIFFERS_MODE, mode_text}, {FILE_OWNER, DIFFERS_OWNER, owner_text},
+	{FILE_TIME, "time", time_text},       {FILE_SIZE, "size", size_text},
+	{FILE_TARGET, "link", target_text},   {FILE_DEVICE, "device", device_text},
 };
 
 /* The differences that count, for that kind of repository and its publisher. */

@@ -15,6 +15,8 @@
 #define DIFFERS_MISSING "missing"
 #define DIFFERS_EXTRA "extra"
 #define DIFFERS_TYPE "type"
+#define DIFFERS_MODE "mode"
+#define DIFFERS_OWNER "owner"
 #define DIFFERS_CONTENT "content"
 #define DIFFERS_UNREADABLE "unreadable"
 #define DIFFERS_WHITEOUT "whiteout"

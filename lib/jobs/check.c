@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "base/buffer.h"
@@ -48,6 +49,30 @@ void check_absent(struct check *check, bool *broken, const char *object, const c
 		check_differs(check, broken, DIFFERS_TYPE, object, path, expected, NULL);
 	else
 		check_failed(check, object, path, code);
+}
+
+void check_attributes(struct check *check, bool *broken, const char *object, const char *path)
+{
+	struct stat st;
+
+	if (repository_stat(&check->repository, path, &st) < 0) {
+		check_absent(check, broken, object, path, "file");
+		return;
+	}
+	if (!S_ISREG(st.st_mode)) /* which is reported with the content */
+		return;
+	if ((st.st_mode & 07777) != REPO_FILE_MODE) {
+		AUTO_FREE char *expected = format("%04o", (unsigned)REPO_FILE_MODE);
+		AUTO_FREE char *found = format("%04o", (unsigned)st.st_mode & 07777);
+
+		check_differs(check, broken, DIFFERS_MODE, object, path, expected, found);
+	}
+	if (st.st_uid && st.st_uid != check->owner) {
+		AUTO_FREE char *expected = format("%" PRIuMAX, (uintmax_t)check->owner);
+		AUTO_FREE char *found = format("%" PRIuMAX, (uintmax_t)st.st_uid);
+
+		check_differs(check, broken, DIFFERS_OWNER, object, path, expected, found);
+	}
 }
 
 /* To publish it again would not change who may read it. */
@@ -154,13 +179,15 @@ static int select_images(struct check *check, ducc_error **err)
 	return result;
 }
 
-/* Reports a document that does not exist; returns whether it exists. */
+/* Reports a document that does not exist, or has another mode or owner; returns whether it exists. */
 static bool has_document(struct check *check, struct checked_image *image, const char *path)
 {
-	if (repository_has(&check->repository, path))
-		return true;
-	image_absent(check, image, path, "file");
-	return false;
+	if (!repository_has(&check->repository, path)) {
+		image_absent(check, image, path, "file");
+		return false;
+	}
+	check_attributes(check, &image->broken, image->published->label, path);
+	return true;
 }
 
 /*
@@ -397,6 +424,15 @@ static void on_podman_failure(void *ctx, const char *path, ducc_error *error)
 	check_error(check, &broken, NULL, path, error);
 }
 
+static void on_podman_file(void *ctx, size_t i, const char *path)
+{
+	struct check *check = ctx;
+	bool none = false;
+
+	check_attributes(check, i < check->n ? &check->images[i].broken : &none,
+			 i < check->n ? check->images[i].published->label : NULL, path);
+}
+
 static void on_podman(void *ctx, size_t i, const char *kind, const char *path, const char *expected,
 		      const char *found)
 {
@@ -430,7 +466,8 @@ static struct podman_checked podman_image(const struct checked_image *image)
 static void check_podman(struct check *check)
 {
 	AUTO_FREE struct podman_checked *checked = xcalloc(check->n, sizeof(*checked));
-	struct podman_check podman = {&check->repository, on_podman, on_podman_failure, check};
+	struct podman_check podman = {&check->repository, on_podman, on_podman_file,
+				      on_podman_failure, check};
 
 	for (size_t i = 0; i < check->n; i++)
 		checked[i] = podman_image(&check->images[i]);

@@ -70,7 +70,10 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected);
 
-/* The same for what exists, with the errno value ... */
+/* Reports a file that exists, if it has another mode or owner than a publisher gives it. */
+void check_attributes(struct check *check, bool *broken, const char *object, const char *path);
+
+/* Like check_absent() for what exists, with the errno value ... */
 void check_failed(struct check *check, const char *object, const char *path, int code);
 /* ... or with an error, also of damage; takes ownership of it. */
 void check_error(struct check *check, bool *broken, const char *object, const char *path,

@@ -63,26 +63,27 @@ static void check_scheduled(struct check *check, const struct scheduled *schedul
 		differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
 }
 
-/* Whatever image is published again mends a schedule that is damaged. */
-static void schedule_is_damaged(struct check *check)
+/* Whatever image is published again mends the schedule. */
+static bool *any_image(struct check *check, bool *none)
 {
-	bool none;
-
-	check_differs(check, check->n ? &check->images[0].broken : &none, DIFFERS_SCHEDULE, NULL,
-		      REPO_SCHEDULE, NULL, "damaged, or not written by ducc");
+	return check->n ? &check->images[0].broken : none;
 }
 
 int check_schedule(struct check *check, ducc_error **err)
 {
 	ducc_error *error = NULL;
-	bool broken;
+	bool broken = false;
 	int result = schedule_read(&check->schedule, &check->repository, &error);
 
 	(void)err;
+	check->unscheduled = result != 0;
 	if (result < 0)
 		check_error(check, &broken, NULL, REPO_SCHEDULE, error);
 	if (result > 0)
-		schedule_is_damaged(check);
+		check_differs(check, any_image(check, &broken), DIFFERS_SCHEDULE, NULL,
+			      REPO_SCHEDULE, NULL, "damaged, or not written by ducc");
+	if (!result && repository_has(&check->repository, REPO_SCHEDULE))
+		check_attributes(check, any_image(check, &broken), NULL, REPO_SCHEDULE);
 	for (size_t i = 0; i < check->schedule.n; i++)
 		check_scheduled(check, &check->schedule.entries[i]);
 	return 0;

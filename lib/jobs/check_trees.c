@@ -36,6 +36,11 @@ static void error(const struct job *job, const char *path, ducc_error *err)
 	check_error(job->check, &job->tree->broken, job->object, path, err);
 }
 
+static void check_document(const struct job *job, const char *path)
+{
+	check_attributes(job->check, &job->tree->broken, job->object, path);
+}
+
 static void absent(const struct job *job, const char *path, const char *expected)
 {
 	check_absent(job->check, &job->tree->broken, job->object, path, expected);
@@ -261,6 +266,7 @@ static void check_layer_json(const struct job *job, const struct listing_head *h
 	if (!json || !has_text(json, "digest", digest) || !has_text(json, "diffID", diff_id) ||
 	    !has_size(json, "size", head->size) || !has_size(json, "unpackedSize", head->unpacked))
 		differs(job, DIFFERS_DAMAGED, path, NULL, NULL);
+	check_document(job, path);
 }
 
 /* Reads the listing of a tree; NULL, with what is wrong reported, if that is not possible. */
@@ -280,8 +286,10 @@ static struct tree *read_listing(const struct job *job, const char *path, const 
 		differs(job, DIFFERS_UNLISTED, directory, path, NULL);
 	} else {
 		tree = listing_read(fd, head, &err);
-		if (tree)
+		if (tree) {
+			check_document(job, path);
 			return tree;
+		}
 		error(job, path, err);
 	}
 	return NULL;

@@ -37,7 +37,8 @@ static bool has_listing(struct publish *publish, const struct publish_image *ima
 
 	return !transaction_adds(publish->transaction, directory) && root >= 0 &&
 	       !path_read(root, flat, SIZE_MAX, &data, &len, NULL) &&
-	       repository_has_file(&publish->repository, path, data, len);
+	       repository_has_file(&publish->repository, path, data, len) &&
+	       !repository_is_altered(&publish->repository, path);
 }
 
 static int prepare_metadata(struct publish *publish, const struct publish_image *image,
@@ -228,7 +229,8 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 	if (damaged < 0 && (ducc_error_kind(error) != DUCC_DENIED || !repairs(publish)))
 		return error_give(err, error);
 	ducc_error_free(error);
-	changed = damaged && repairs(publish);
+	changed = repairs(publish) &&
+		  (damaged || repository_is_altered(&publish->repository, REPO_SCHEDULE));
 	for (size_t i = 0; i < publish->n && schedule.n; i++) {
 		const struct publish_image *image = &publish->images[i];
 

@@ -67,7 +67,7 @@ static void check_output(const struct checking *checking, size_t i,
 	if (output->link)
 		check_link(checking, i, output->path, output->data);
 	else if (repository_has_file(repository, output->path, output->data, output->len))
-		return;
+		checking->check->file(checking->check->ctx, i, output->path);
 	else if (errno)
 		absent(checking, i, output->path, NULL);
 	else
@@ -136,10 +136,11 @@ static void check_count(const struct checking *checking)
 
 	if (found < 0)
 		failed(checking, REPO_PODMAN_LINKS, errno);
-	if (!checking->n || !count || found <= 0 ||
-	    repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))
+	if (!checking->n || !count || found <= 0)
 		return;
-	if (errno)
+	if (repository_has_file(repository, PODMAN_COUNT, count, strlen(count)))
+		checking->check->file(checking->check->ctx, 0, PODMAN_COUNT);
+	else if (errno)
 		absent(checking, 0, PODMAN_COUNT, NULL);
 	else
 		differs(checking, 0, DIFFERS_CONTENT, PODMAN_COUNT, NULL, NULL);
@@ -253,6 +254,17 @@ static void check_short_names(const struct checking *checking)
 	check_read(checking, PODMAN_OVERLAY "/l", &entries);
 }
 
+/* The lists and their locks; any image that is published again writes them. */
+static void check_lists(const struct checking *checking)
+{
+	static const char *const paths[] = {PODMAN_IMAGES, PODMAN_IMAGES_LOCK, PODMAN_LAYERS,
+					    PODMAN_LAYERS_LOCK};
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		if (repository_has(checking->check->repository, paths[i]))
+			checking->check->file(checking->check->ctx, 0, paths[i]);
+}
+
 static void check_rest(struct checking *checking, const struct inventory *inventory)
 {
 	const struct podman *podman = checking->podman;
@@ -285,8 +297,11 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 		return;
 	}
 	check_count(&checking);
+	check_lists(&checking);
 	for (size_t i = 0; i < n; i++)
 		check_image(&checking, i);
+	if (checking.podman->links.error)
+		check->failed(check->ctx, REPO_PODMAN_LINKS, STEAL(checking.podman->links.error));
 	if (inventory)
 		check_rest(&checking, inventory);
 	strset_free(&checking.wanted);

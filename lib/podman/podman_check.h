@@ -20,6 +20,8 @@ struct podman_check {
 	/* Called for each difference; i: the index of the image, or n: it concerns none. */
 	void (*differs)(void *ctx, size_t i, const char *kind, const char *path,
 			const char *expected, const char *found);
+	/* Called for each file with the right content, to look at its mode and owner. */
+	void (*file)(void *ctx, size_t i, const char *path);
 	/* Called for what could not be read; takes ownership of the error. */
 	void (*failed)(void *ctx, const char *path, ducc_error *error);
 	void *ctx;

@@ -208,13 +208,18 @@ static bool is_text(const struct podman *podman, const char *text, const char *o
 	       is_short_name(podman, text + strlen(prefix), id);
 }
 
-/* Reads a file of a layer's directory; NULL if it does not exist.  The caller frees it. */
+/*
+ * Reads a file of a layer's directory; NULL if it does not exist, or must be written again for its
+ * mode or owner.  The caller frees it.
+ */
 static char *read_text(const struct podman *podman, const char *id, const char *name)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/%s", id, name);
 	char *text = NULL;
 	size_t len;
 
+	if (repository_is_altered(podman->repository, path))
+		return NULL;
 	return repository_read(podman->repository, path, JSON_LIMIT, &text, &len, NULL) < 0 ? NULL
 											    : text;
 }

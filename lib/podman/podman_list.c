@@ -148,14 +148,12 @@ static int save(const cJSON *entries, bool images, const char *path, const char 
 
 int podman_list_save_images(const cJSON *images, struct transaction *transaction, ducc_error **err)
 {
-	return save(images, true, PODMAN_IMAGES, PODMAN_IMAGE_DIRECTORY "/images.lock", transaction,
-		    err);
+	return save(images, true, PODMAN_IMAGES, PODMAN_IMAGES_LOCK, transaction, err);
 }
 
 int podman_list_save_layers(const cJSON *layers, struct transaction *transaction, ducc_error **err)
 {
-	return save(layers, false, PODMAN_LAYERS, PODMAN_LAYER_DIRECTORY "/layers.lock",
-		    transaction, err);
+	return save(layers, false, PODMAN_LAYERS, PODMAN_LAYERS_LOCK, transaction, err);
 }
 
 char *podman_layer_of_link(const char *target)

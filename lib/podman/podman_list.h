@@ -13,7 +13,9 @@
 #define PODMAN_IMAGE_DIRECTORY REPO_PODMAN "/overlay-images"
 #define PODMAN_LAYER_DIRECTORY REPO_PODMAN "/overlay-layers"
 #define PODMAN_IMAGES PODMAN_IMAGE_DIRECTORY "/images.json"
+#define PODMAN_IMAGES_LOCK PODMAN_IMAGE_DIRECTORY "/images.lock"
 #define PODMAN_LAYERS PODMAN_LAYER_DIRECTORY "/layers.json"
+#define PODMAN_LAYERS_LOCK PODMAN_LAYER_DIRECTORY "/layers.lock"
 #define PODMAN_OVERLAY REPO_PODMAN "/overlay"
 
 /* How many short names were given: podman_links.h. */

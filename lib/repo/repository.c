@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -153,6 +152,24 @@ bool repository_has_file(const struct repository *repository, const char *path, 
 		return false;
 	there = xmalloc(len);
 	return file_read_all(fd, there, len, 0) == (ssize_t)len && !memcmp(there, data, len);
+}
+
+int repository_stat(const struct repository *repository, const char *path, struct stat *st)
+{
+	AUTO_CLOSE int fd = open_in(repository, path, O_PATH);
+
+	return fd < 0 ? -1 : fstat(fd, st);
+}
+
+bool repository_is_altered(const struct repository *repository, const char *path)
+{
+	struct stat st, layers;
+
+	if (repository_stat(repository, path, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	return (st.st_mode & 07777) != REPO_FILE_MODE ||
+	       (st.st_uid && !repository_stat(repository, REPO_LAYERS, &layers) &&
+		st.st_uid != layers.st_uid);
 }
 
 char *repository_read_link(const struct repository *repository, const char *path)

@@ -8,6 +8,7 @@
 #ifndef DUCC_REPOSITORY_H
 #define DUCC_REPOSITORY_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -69,6 +70,15 @@ int repository_read(const struct repository *repository, const char *path, size_
 /* True if `path` is a file with this content; else errno is set, to 0 if it is something else. */
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,
 			 size_t len);
+
+/* The mode of published files that are no part of an image; they belong to root, or who owns .layers. */
+#define REPO_FILE_MODE 0644
+
+/* Gets the metadata of what is at `path`; -1 with errno set. */
+int repository_stat(const struct repository *repository, const char *path, struct stat *st);
+
+/* True if a file is at `path` that has another mode, or belongs to somebody else. */
+bool repository_is_altered(const struct repository *repository, const char *path);
 
 /*
  * The target of the symbolic link at `path`, which the caller frees; NULL with errno set if

@@ -70,7 +70,7 @@ static int put_file(struct transaction *transaction, const char *path, const voi
 		    ducc_error **err)
 {
 	struct content content = {.kind = CONTENT_DATA, .data = data};
-	struct file file = our_file(S_IFREG | 0644);
+	struct file file = our_file(S_IFREG | REPO_FILE_MODE);
 
 	file.size = len;
 	transaction->steps++;
@@ -126,7 +126,8 @@ int transaction_add_flat(struct transaction *transaction, const char *directory,
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err)
 {
-	if (repository_has_file(transaction->repository, path, data, len))
+	if (repository_has_file(transaction->repository, path, data, len) &&
+	    !(transaction->replaces && repository_is_altered(transaction->repository, path)))
 		return 0;
 	if (make_way(transaction, path, S_IFREG, err) < 0)
 		return -1;
@@ -136,7 +137,7 @@ int transaction_add_file(struct transaction *transaction, const char *path, cons
 int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
 			     ducc_error **err)
 {
-	struct file file = our_file(S_IFREG | 0644);
+	struct file file = our_file(S_IFREG | REPO_FILE_MODE);
 	AUTO_CONTENT content = {.kind = CONTENT_PUBLISHED, .path = xstrdup(to)};
 
 	if (make_way(transaction, path, S_IFREG, err) < 0)

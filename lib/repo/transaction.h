@@ -79,7 +79,10 @@ void transaction_split(struct transaction *transaction, const char *root, struct
 int transaction_add_flat(struct transaction *transaction, const char *directory, struct tree *tree,
 			 ducc_error **err);
 
-/* Adds a file, replacing an existing one.  Entries of other types are replaced if `replaces` is set. */
+/*
+ * Adds a file, replacing an existing one with another content; if `replaces` is set, also one with
+ * another mode or owner, and whatever is of another type.
+ */
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err);
 
