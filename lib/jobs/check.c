@@ -190,6 +190,15 @@ static bool has_document(struct check *check, struct checked_image *image, const
 	return true;
 }
 
+/* A failure counts; a difference is reported where the file itself is checked.  Frees the error. */
+static void keep_failure(struct check *check, ducc_error *error)
+{
+	if (error && !differs_kind_of(error))
+		failures_add(&check->failures, error);
+	else
+		ducc_error_free(error);
+}
+
 /*
  * Finds the digest of the manifest, for publishing it again.  That of an image without a listing of
  * ours may be another one than in the registry: the original ducc has written it.
@@ -199,12 +208,20 @@ static void find_manifest(struct check *check, struct checked_image *image, cons
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *listing = image_metadata(image->published->label, "rootfs.mtree");
 	AUTO_FREE char *data = NULL;
+	ducc_error *err = NULL;
 	size_t len;
+	int found;
 
-	if (*image->published->flat.hex &&
-	    (image->readable || repository_has(&check->repository, listing)) &&
-	    !path_read(root, path, JSON_LIMIT, &data, &len, NULL))
+	if (image->readable)
+		image->manifest = image->stored.digest;
+	if (image->readable || !*image->published->flat.hex)
+		return;
+	found = repository_find(&check->repository, listing);
+	if (found < 0)
+		error_errno(&err, errno, "%s", listing);
+	else if (found && !path_read(root, path, JSON_LIMIT, &data, &len, &err))
 		image->manifest = digest_of(data, len);
+	keep_failure(check, err);
 }
 
 /*
@@ -259,13 +276,16 @@ static void check_listing(struct check *check, struct checked_image *image)
 	AUTO_CLOSE int root = repository_root(&check->repository);
 	AUTO_FREE char *path = image_metadata(image->published->label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest), *data = NULL;
+	ducc_error *err = NULL;
 	size_t len;
 
 	if (!has_document(check, image, path) || repository_lacks(&check->repository, flat) ||
 	    is_same_file(root, path, flat))
 		return;
-	if (path_read(root, flat, SIZE_MAX, &data, &len, NULL) < 0)
-		return; /* reported with the tree */
+	if (path_read(root, flat, SIZE_MAX, &data, &len, &err) < 0) {
+		keep_failure(check, err);
+		return;
+	}
 	if (repository_has_file(&check->repository, path, data, len))
 		return;
 	else if (errno)
