@@ -134,21 +134,24 @@ static int run_complete(int repository, const char *name, const char *hex, ducc_
 	return 0;
 }
 
+static int move_aside(int repository, const char *path, const char *aside)
+{
+	const char *name;
+	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
+
+	if (parent < 0 || path_mkdirs(repository, REPLACED) < 0 ||
+	    move(parent, name, repository, aside) < 0)
+		return errno == ENOENT ? 0 : -1; /* done before */
+	return 0;
+}
+
 /* Moves the path aside; it is deleted with the directory of the transaction. */
 static int run_remove(int repository, const char *from, const char *path)
 {
 	AUTO_FREE char *aside = format(REPLACED "/%s", from);
-	const char *name;
-	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
-	int done = path_find(repository, aside); /* and perhaps replaced */
+	int done = path_find(repository, aside); /* before; and perhaps it is replaced by now */
 
-	if (done)
-		return done < 0 ? -1 : 0;
-	if (parent < 0)
-		return errno == ENOENT ? 0 : -1; /* done before */
-	if (path_mkdirs(repository, REPLACED) < 0)
-		return -1;
-	if (move(parent, name, repository, aside) < 0 && errno != ENOENT)
+	if (done < 0 || (!done && move_aside(repository, path, aside) < 0))
 		return -1;
 	return path_prune(repository, path);
 }

@@ -125,14 +125,11 @@ int repository_read(const struct repository *repository, const char *path, size_
 		    char **data, size_t *len, ducc_error **err)
 {
 	AUTO_CLOSE int root = repository_root(repository);
+	int found = root >= 0 ? path_find(root, path) : repository->path ? -1 : 0;
 
-	if (!repository->path)
-		return 0;
-	if (root < 0)
+	if (found < 0)
 		return error_errno(err, errno, "%s", path);
-	if (path_is_absent(root, path))
-		return 0;
-	return path_read(root, path, limit, data, len, err) < 0 ? -1 : 1;
+	return !found ? 0 : path_read(root, path, limit, data, len, err) < 0 ? -1 : 1;
 }
 
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,
