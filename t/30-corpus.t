@@ -38,9 +38,16 @@ want() {
 together() {
 	dir=$tmp/together
 	mkdir "$dir"
-	sed "s|^|oci:$tmp/corpus:|" "$tmp/names" | xargs ducc-fetch -s "$dir/store" |
-		ducc-unpack -s "$dir/store" -j 4 | ducc-publish -s "$dir/store" -r "$dir/repo" >"$dir/published"
+	sed "s|^|oci:$tmp/corpus:|" "$tmp/names" | xargs ducc-fetch -s "$dir/store" >"$dir/fetched"
+	cp -a "$dir/store" "$dir/one-job"
+	ducc-unpack -s "$dir/store" -j 8 <"$dir/fetched" | ducc-publish -s "$dir/store" -r "$dir/repo" >"$dir/published"
 	[ "$(wc -l <"$dir/published")" = "$(wc -l <"$tmp/names")" ]
+}
+
+# same_bytes: one job makes the tars and listings that many make.
+same_bytes() {
+	ducc-unpack -q -s "$dir/one-job" -j 1 <"$dir/fetched" >/dev/null
+	diff -r "$dir/store/layers" "$dir/one-job/layers" && diff -r "$dir/store/images" "$dir/one-job/images"
 }
 
 corpus "$tmp/corpus"
@@ -58,6 +65,7 @@ while read -r image; do
 done <"$tmp/names"
 
 ok 'all of them at once: go through' together
+ok '... and one job makes the same tars and listings' same_bytes
 while read -r image; do
 	[ -e "$tmp/want/$image" ] || continue
 	set --
