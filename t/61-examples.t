@@ -116,7 +116,7 @@ rm -r "$tmp/work/repo"
 ok "... a plain list into a directory" runs ducc-convert.1 2
 ok "... indeed" published "$tmp/work/repo" alpine:3.19 alpine:3.20 debian:12
 ok "... what a recipe would do" runs ducc-convert.1 3
-like "... nothing" "$(cat "$out")" "2 unchanged, 0 failed, 0 removed \(dry run\)"
+like "... nothing" "$(cat "$out")" "2 unchanged, 0 failed, 0 removed, 0 scheduled \(dry run\)"
 
 ok "ducc-migrate(7): a part of the list" runs ducc-migrate.7 1
 like "... is published" "$(cat "$out")" "^part: .* 0 failed, 0 removed"
