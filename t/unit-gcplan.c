@@ -213,8 +213,8 @@ static void clocks(void)
 
 	add(&world, "h/a:1", 0, "");
 	scheduled(&world, "h/a:1", -100000, false);
-	plans(&world, GRACE, 0, "what will be unwanted is so from now on", "h/a:1@0");
-	plans(&world, 0, 0, "... and does not stay for ever", "h/a:1@0!");
+	plans(&world, GRACE, 0, "what will be unwanted is not so for any time", "h/a:1@-100000");
+	plans(&world, 0, 0, "... but need not be", "h/a:1@-100000!");
 	schedule_free(&world.schedule);
 	scheduled(&world, "h/a:1", NOW + 5, false);
 	plans(&world, GRACE, 0, "a time before 1970 is a long time ago", "h/a:1@1000005!");

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "format/repo_paths.h"
 #include "jobs/targets.h"
 #include "podman/podman_list.h"
 #include "podman/podman_remove.h"
@@ -97,8 +98,8 @@ static void forget(const char *pairs, const char *want, const char *title)
 	if (!name || path_mkdirs_named(name, 0755, &err) < 0)
 		abort();
 	AUTO_CLOSE int root = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (write_list(root, PODMAN_IMAGES, images) && write_layers(root, pairs) &&
-	    !store_open(&store, store_name, &err) &&
+	if (!path_mkdirs(root, REPO_METADATA) && write_list(root, PODMAN_IMAGES, images) &&
+	    write_layers(root, pairs) && !store_open(&store, store_name, &err) &&
 	    targets_open(&repository, name, store_name, &err) >= 0)
 		transaction = transaction_begin(&context, &store, &repository, &err);
 	if (transaction)
