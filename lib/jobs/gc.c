@@ -50,7 +50,6 @@ struct gc {
 	size_t end;  /* of the plan: only items before it are removed by this transaction */
 	bool marked; /* the names are gone, and the trees are marked */
 	time_t now;  /* no earlier than the last publication */
-	bool slow;   /* the clock is, by more than a day */
 };
 
 /* --- the plan --------------------------------------------------------- */
@@ -66,7 +65,7 @@ static void forget_plan(struct gc *gc)
 static bool is_stale(void *ctx, const struct scheduled *scheduled)
 {
 	struct gc *gc = ctx;
-	bool stale = (schedule_is_future(scheduled, gc->now) && !gc->slow) ||
+	bool stale = schedule_is_future(scheduled, gc->now) ||
 		     (!scheduled->removing && repository_lacks(&gc->repository, scheduled->path));
 
 	gc->mend |= stale;
@@ -110,24 +109,25 @@ static time_t last_publication(const struct gc *gc, const char **name)
 }
 
 /* With a time that is too early on the schedule, the grace period would end too early. */
-static void set_time(struct gc *gc)
+static int set_time(struct gc *gc, ducc_error **err)
 {
 	const char *name = NULL;
 	time_t last = last_publication(gc, &name);
 	AUTO_FREE char *clock = NULL, *published = NULL;
 
 	gc->now = clock_now().tv_sec;
-	gc->slow = last - gc->now > DAY;
-	if (gc->slow && !gc->marked) {
+	if (last - gc->now > DAY && !gc->marked && !gc->images.some) {
 		clock = clock_format(gc->now);
 		published = clock_format(last);
-		context_notice(&gc->session->context, DUCC_WARNING,
-			       "repository %s: the clock, %s, is earlier than the publication of "
-			       "%s, %s, which is taken as the current time",
-			       gc->repository.name, clock, name, published);
+		return error_set(err,
+				 "repository %s: the clock, %s, is earlier than the publication of "
+				 "%s, %s; nothing is changed (if the clock is right, remove this "
+				 "image with ducc-gc --remove, and publish it again)",
+				 gc->repository.name, clock, name, published);
 	}
 	if (gc->now < last)
 		gc->now = last;
+	return 0;
 }
 
 static int make_plan(struct gc *gc, ducc_error **err)
@@ -143,7 +143,8 @@ static int make_plan(struct gc *gc, ducc_error **err)
 		error_give(err, STEAL(gc->inventory.unread));
 		return error_wrap(err, "repository %s", gc->repository.name);
 	}
-	set_time(gc);
+	if (set_time(gc, err) < 0)
+		return -1;
 	policy.now = gc->now;
 	result = schedule_read(&gc->schedule, &gc->repository, err);
 	if (result < 0)
