@@ -57,8 +57,13 @@ spelled() { # NUMBER: the keys, each with another spelling of it, as a jq object
 			for (k = 1; k <= length(keys[i]); k++) {
 				c = substr(keys[i], k, 1)
 				r = rand()
-				text = text (r < 0.2 && tolower(c) == "s" ? "\305\277" : r < 0.4 && tolower(c) == "k" ? "\342\204\252" :
-					r < 0.3 ? toupper(c) : r < 0.6 ? tolower(c) : c)
+				if (r < 0.2 && tolower(c) == "s")
+					c = "\305\277"
+				else if (r < 0.4 && tolower(c) == "k")
+					c = "\342\204\252"
+				else if (r < 0.6)
+					c = r < 0.3 ? toupper(c) : tolower(c)
+				text = text c
 			}
 			printf "%s\"%s\":\"%s\"", i == 1 ? "{" : ",", keys[i], text
 		}
