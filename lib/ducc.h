@@ -241,6 +241,10 @@ struct ducc_limits {
 	uint64_t ratio;
 	/* Seconds for ducc_fetch(), and for ducc_unpack(); 0: 86,400. */
 	uint64_t time;
+	/* Bytes of the manifest, and of the config; 0, as more: 4 MiB. */
+	uint64_t json;
+	/* Bytes of the names and values of an entry's extended attributes; 0, as more: 128 KiB. */
+	uint64_t xattrs;
 };
 
 /* The member with that name; NULL: there is none. */

@@ -201,7 +201,12 @@ like '... is named' "$(cat "$out")" "layers of more than $((sizes - 1)) compress
 fails 'a limit of their number' ducc-fetch -s "$store" -l layers=2 "oci:$corpus:three"
 like '... is named' "$(cat "$out")" 'image of more than 2 layers \(raise it with -l layers=N\)$'
 is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)" 0
+fails 'a limit of the documents' ducc-fetch -s "$store" -l json=100 "oci:$corpus:three"
+like '... is named' "$(cat "$out")" 'manifest or config of more than 100 bytes \(raise it with -l json=N\)$'
+is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)" 0
 ok 'at both limits' ducc-fetch -s "$store" -l "layers=3,blobs=$sizes" "oci:$corpus:three"
+fails '... of the documents, when they are unpacked' ducc-unpack -s "$store" -l json=100 "$(cut -f1 "$out" | tail -n 1)"
+like '... is named' "$(cat "$out")" 'manifest or config of more than 100 bytes \(raise it with -l json=N\)$'
 ok 'what the store has does not count' ducc-fetch -s "$store" -l blobs=1 "oci:$corpus:three"
 
 # Time: for a server that answers, but slowly; and for whatever else takes long.
@@ -246,6 +251,10 @@ fails '... one of 65537 bytes is not' unpack
 like '... which the error says' "$(cat "$out")" 'f: extended attribute user\.x: value of more than 65536 bytes'
 xattr "$(names 256)"
 ok 'names of 65536 bytes together are taken' unpack
+xattr "xattr.user.x=$(repeat 90 v)"
+fails '... more than a lower limit are not' unpack -l xattrs=95
+like '... which the error says' "$(cat "$out")" 'f: extended attributes of more than 95 bytes \(raise it with -l xattrs=N\)$'
+ok '... at the limit they are' unpack -l xattrs=96
 xattr "$(names 256) xattr.user.x=v"
 fails '... more are not' unpack
 like '... which the error says' "$(cat "$out")" 'f: extended attribute user\.x: .*more than 65536 bytes'

@@ -450,6 +450,15 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 			      err);
 }
 
+static int check_xattrs(const struct reader *reader, const struct file *file, ducc_error **err)
+{
+	uint64_t most = limits_get(reader->source->limits, LIMIT_XATTRS, 0), size = 0;
+
+	for (size_t i = 0; i < file->n_xattrs; i++)
+		size += strlen(file->xattrs[i].name) + file->xattrs[i].len;
+	return size > most ? limits_exceeded(LIMIT_XATTRS, most, err) : 0;
+}
+
 /* Creates the file of an entry and charges its line in the listing; NULL on failure. */
 static struct file *charged_file(struct reader *reader, const char *path,
 				 const struct tar_entry *entry, ducc_error **err)
@@ -461,7 +470,8 @@ static struct file *charged_file(struct reader *reader, const char *path,
 	if (!S_ISDIR(file->mode))
 		file_set_origin(file, tree_intern(reader->tree, &reader->source->head->layer),
 				path);
-	if (!charge_listing(reader, listing_file_size(file), err))
+	if (!check_xattrs(reader, file, err) &&
+	    !charge_listing(reader, listing_file_size(file), err))
 		return file;
 	file_unref(file);
 	return NULL;

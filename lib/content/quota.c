@@ -41,6 +41,10 @@ static const struct {
 			 offsetof(struct ducc_limits, blobs), 0, 1024 * GIB},
 	[LIMIT_TIME] = {"time", "takes more than", "seconds", offsetof(struct ducc_limits, time), 0,
 			86400},
+	[LIMIT_JSON] = {"json", "manifest or config of more than", "bytes",
+			offsetof(struct ducc_limits, json), 0, 4 * MIB},
+	[LIMIT_XATTRS] = {"xattrs", "extended attributes of more than", "bytes",
+			  offsetof(struct ducc_limits, xattrs), 0, 131072},
 };
 
 uint64_t *ducc_limit(struct ducc_limits *chosen, const char *name)

@@ -29,6 +29,8 @@ enum limit {
 	LIMIT_BLOBS,
 	LIMIT_RATIO, /* the default of LIMIT_LAYER and LIMIT_IMAGE depends on it */
 	LIMIT_TIME,
+	LIMIT_JSON,   /* readers take no more than the default */
+	LIMIT_XATTRS, /* the same */
 };
 
 /* The limit for a layer or image of `compressed` bytes: the chosen value or the default. */

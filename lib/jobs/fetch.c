@@ -285,11 +285,11 @@ static int check_foreign(const struct fetch *fetch, ducc_error **err)
 static int check_amount(struct fetch *fetch, ducc_error **err)
 {
 	const struct ducc_limits *limits = &fetch->session->limits;
-	uint64_t layers = limits_get(limits, LIMIT_LAYERS, 0), bytes = 0;
+	uint64_t bytes = 0;
 	struct quota quota;
 
-	if (fetch->image.manifest.n > layers)
-		return limits_exceeded(LIMIT_LAYERS, layers, err);
+	if (stored_image_check_limits(&fetch->image, limits, err) < 0)
+		return -1;
 	quota_begin(&quota, limits, LIMIT_BLOBS, 0);
 	for (size_t i = 0; i < fetch->n_wanted; i++) {
 		uint64_t size = fetch->image.manifest.layers[fetch->wanted[i]].size;

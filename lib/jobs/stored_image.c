@@ -68,6 +68,19 @@ int stored_image_read_published(struct stored_image *image, int root, const char
 	return parse_config(image, err);
 }
 
+int stored_image_check_limits(const struct stored_image *image, const struct ducc_limits *limits,
+			      ducc_error **err)
+{
+	uint64_t layers = limits_get(limits, LIMIT_LAYERS, 0);
+	uint64_t json = limits_get(limits, LIMIT_JSON, 0);
+
+	if (image->manifest.n > layers)
+		return limits_exceeded(LIMIT_LAYERS, layers, err);
+	if (image->manifest_len > json || image->manifest.config.size > json)
+		return limits_exceeded(LIMIT_JSON, json, err);
+	return 0;
+}
+
 void stored_image_free(struct stored_image *image)
 {
 	free(image->manifest_json);

@@ -5,6 +5,7 @@
 #ifndef DUCC_STORED_IMAGE_H
 #define DUCC_STORED_IMAGE_H
 
+#include "content/quota.h"
 #include "format/image.h"
 #include "store/store.h"
 
@@ -27,6 +28,10 @@ int stored_image_read(struct stored_image *image, const struct store *store,
 /* Takes over a config, whose digest is right, for the manifest that is in image->manifest. */
 int stored_image_take_config(struct stored_image *image, char *config, size_t len,
 			     ducc_error **err);
+
+/* Checks the number of layers, and the size of the documents, against the limits. */
+int stored_image_check_limits(const struct stored_image *image, const struct ducc_limits *limits,
+			      ducc_error **err);
 
 /* Reads the image published under `label` in the repository whose root directory is `root`. */
 int stored_image_read_published(struct stored_image *image, int root, const char *label,

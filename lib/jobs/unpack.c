@@ -66,10 +66,10 @@ static uint64_t sort_layers(struct unpack *unpack)
 static int list_layers(struct unpack *unpack, ducc_error **err)
 {
 	const struct ducc_limits *limits = &unpack->session->limits;
-	uint64_t most = limits_get(limits, LIMIT_LAYERS, 0), compressed;
+	uint64_t compressed;
 
-	if (unpack->stored.manifest.n > most)
-		return limits_exceeded(LIMIT_LAYERS, most, err);
+	if (stored_image_check_limits(&unpack->stored, limits, err) < 0)
+		return -1;
 	unpack->n = unpack->stored.manifest.n;
 	unpack->layers = xcalloc(unpack->n, sizeof(*unpack->layers));
 	for (size_t i = 0; i < unpack->n; i++) {
