@@ -123,8 +123,10 @@ mkfifo "$tmp/fifo"
 ok "a FIFO that no program reads" timeout 60 ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 like "... is a warning" "$(cat "$out")" "warning: events: $tmp/fifo: no program reads it; no events will be written"
 exec 8<>"$tmp/fifo"
-jq -c . "$tmp/fifo" >"$tmp/heard" 8>&- &
+exec 9<"$tmp/fifo"
+jq -c . >"$tmp/heard" <&9 8>&- &
 pid=$!
+exec 9<&-
 ok "somebody may listen" ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 exec 8>&-
 wait $pid
