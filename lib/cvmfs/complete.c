@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "repo/samples.h"
 
 #define DIRECTORY "known"
 #define FILE_MAX ((size_t)64 << 20) /* then it begins anew */
@@ -18,11 +19,10 @@
 void complete_init(struct complete *complete, const struct store *store,
 		   const struct repository *repository)
 {
-	struct digest digest = digest_of(repository->name, strlen(repository->name));
+	AUTO_FREE char *samples = samples_path(repository);
 
-	*complete = (struct complete){.store = store,
-				      .repository = repository,
-				      .path = format(DIRECTORY "/%s.complete", digest.hex)};
+	*complete = (struct complete){
+		.store = store, .repository = repository, .path = format("%s.complete", samples)};
 }
 
 void complete_free(struct complete *complete)

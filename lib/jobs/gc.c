@@ -403,7 +403,6 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	struct schedule schedule = {NULL};
 	AUTO_FREE char *json = NULL;
 	bool changed = gc->plan.n_removed > 0 || gc->mend;
-	int result;
 
 	for (size_t i = 0; i < gc->plan.n; i++) {
 		const struct gc_item *item = &gc->plan.items[i];
@@ -424,10 +423,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	schedule_free(&schedule);
 	if (!json)
 		return -1;
-	gc->transaction->replaces = true;
-	result = transaction_add_file(gc->transaction, REPO_SCHEDULE, json, strlen(json), err);
-	gc->transaction->replaces = false;
-	return result;
+	return transaction_replace_file(gc->transaction, REPO_SCHEDULE, json, strlen(json), err);
 }
 
 static bool is_unwanted(void *ctx, const char *name)

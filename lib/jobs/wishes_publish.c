@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "format/repo_paths.h"
 #include "format/url.h"
@@ -99,13 +98,6 @@ static int print_wish(struct buffer *text, const struct wish *wish, ducc_error *
 	return line ? 0 : -1;
 }
 
-static bool is_failing(const struct wish *wish)
-{
-	time_t since;
-
-	return wish->failing && clock_parse(wish->failing, &since);
-}
-
 /* The list as text, which the caller frees; NULL with *err set on failure. */
 static char *print_failing(const struct strmap *wishes, bool (*done)(void *ctx, const char *name),
 			   void *ctx, ducc_error **err)
@@ -113,9 +105,12 @@ static char *print_failing(const struct strmap *wishes, bool (*done)(void *ctx, 
 	AUTO_STRSET names = {NULL};
 	AUTO_BUFFER text = {0};
 
-	for (size_t i = 0; i < wishes->keys.n; i++)
-		if (is_failing(wishes->values[i]) && !done(ctx, wishes->keys.list[i]))
+	for (size_t i = 0; i < wishes->keys.n; i++) {
+		const struct wish *wish = wishes->values[i];
+
+		if (wish->failing && !done(ctx, wishes->keys.list[i]))
 			strset_add(&names, wishes->keys.list[i]);
+	}
 	strset_sort(&names);
 	buffer_adds(&text, "");
 	for (size_t i = 0; i < names.n; i++)
@@ -130,9 +125,7 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 	const struct repository *repository = transaction->repository;
 	struct strmap wishes = {.values = NULL};
 	AUTO_FREE char *before = NULL, *after = NULL;
-	bool replaces = transaction->replaces;
 	ducc_error *damage = NULL;
-	int result;
 
 	if (transaction_is_empty(transaction))
 		return 0;
@@ -149,8 +142,5 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 		return -1;
 	if (before && !strcmp(before, after))
 		return 0;
-	transaction->replaces = true;
-	result = transaction_add_file(transaction, REPO_FAILING, after, strlen(after), err);
-	transaction->replaces = replaces;
-	return result;
+	return transaction_replace_file(transaction, REPO_FAILING, after, strlen(after), err);
 }

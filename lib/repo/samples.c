@@ -34,17 +34,23 @@ struct samples {
 	size_t last;         /* the offset of the last block in it */
 };
 
-struct samples *samples_new(const struct store *store, const struct repository *repository)
+char *samples_path(const struct repository *repository)
 {
-	struct samples *samples = xcalloc(1, sizeof(*samples));
 	bool is_path = strchr(repository->name, '/') != NULL;
 	AUTO_FREE char *path = is_path ? realpath(repository->name, NULL) : NULL;
 	const char *name = path ? path : repository->name;
 	struct digest digest = digest_of(name, strlen(name));
 
+	return format(DIRECTORY "/%s", digest.hex);
+}
+
+struct samples *samples_new(const struct store *store, const struct repository *repository)
+{
+	struct samples *samples = xcalloc(1, sizeof(*samples));
+
 	samples->store = store;
 	samples->repository = repository;
-	samples->path = format(DIRECTORY "/%s", digest.hex);
+	samples->path = samples_path(repository);
 	return samples;
 }
 

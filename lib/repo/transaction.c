@@ -134,6 +134,18 @@ int transaction_add_file(struct transaction *transaction, const char *path, cons
 	return put_file(transaction, path, data, len, err);
 }
 
+int transaction_replace_file(struct transaction *transaction, const char *path, const void *data,
+			     size_t len, ducc_error **err)
+{
+	bool replaces = transaction->replaces;
+	int result;
+
+	transaction->replaces = true;
+	result = transaction_add_file(transaction, path, data, len, err);
+	transaction->replaces = replaces;
+	return result;
+}
+
 int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
 			     ducc_error **err)
 {

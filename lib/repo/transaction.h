@@ -86,6 +86,10 @@ int transaction_add_flat(struct transaction *transaction, const char *directory,
 int transaction_add_file(struct transaction *transaction, const char *path, const void *data,
 			 size_t len, ducc_error **err);
 
+/* The same, as if `replaces` were set. */
+int transaction_replace_file(struct transaction *transaction, const char *path, const void *data,
+			     size_t len, ducc_error **err);
+
 /* Adds a hard link to the file `to`, which is published or added. */
 int transaction_add_hardlink(struct transaction *transaction, const char *path, const char *to,
 			     ducc_error **err);
