@@ -16,7 +16,10 @@
 #include "format/repo_paths.h"
 
 struct reader {
-	const struct layer_source *source;
+	const struct digest *layer;
+	const struct ducc_limits *limits;
+	struct quota *image, *image_listing; /* shared by all layers of the image */
+
 	struct layer_stream stream;
 	struct tar_reader *tar; /* in it */
 	struct hasher *content;
@@ -50,14 +53,14 @@ static int charge_bytes(struct reader *reader, ducc_error **err)
 	reader->charged += more;
 	if (quota_take(&reader->bytes, more, err) < 0)
 		return -1;
-	return quota_take(reader->source->image, more, err);
+	return quota_take(reader->image, more, err);
 }
 
 static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err)
 {
 	if (quota_take(&reader->listing, size, err) < 0)
 		return -1;
-	return quota_take(reader->source->image_listing, size, err);
+	return quota_take(reader->image_listing, size, err);
 }
 
 /* --- bytes ------------------------------------------------------------ */
@@ -88,21 +91,16 @@ static int drain(struct reader *reader, ducc_error **err)
 	return result;
 }
 
-static int check_consumed(struct reader *reader, ducc_error **err)
-{
-	if (layer_stream_consumed(&reader->stream) == reader->source->head->size)
-		return 0;
-	return error_set(err, "garbage after the compressed data");
-}
-
-static int verify(struct reader *reader, ducc_error **err)
+static int verify(struct reader *reader, const struct listing_head *head, ducc_error **err)
 {
 	struct digest actual = layer_stream_digest(&reader->stream);
 
-	if (!digest_equal(&actual, &reader->source->head->diff_id))
+	if (layer_stream_consumed(&reader->stream) != head->size)
+		return error_set(err, "garbage after the compressed data");
+	if (!digest_equal(&actual, &head->diff_id))
 		return error_set(
 			err, "diff ID mismatch: content is " PRI_DIGEST ", config has " PRI_DIGEST,
-			actual.hex, reader->source->head->diff_id.hex);
+			actual.hex, head->diff_id.hex);
 	return 0;
 }
 
@@ -302,7 +300,7 @@ static int copy_content(struct reader *reader, struct file *file, ducc_error **e
 	int result;
 
 	if (quota_check(&reader->bytes, file->size, err) < 0 ||
-	    quota_check(reader->source->image, file->size, err) < 0)
+	    quota_check(reader->image, file->size, err) < 0)
 		return -1;
 	file->data = tarball_offset(reader->tarball);
 	hasher_reset(reader->content);
@@ -413,7 +411,7 @@ static int follow_hardlink(struct reader *reader, const char *path, const char *
 static int add_hardlink(struct reader *reader, struct node *node, const char *path,
 			const struct tar_entry *entry, ducc_error **err)
 {
-	AUTO_FREE char *target = layer_name_clean(entry->link, reader->source->limits, err);
+	AUTO_FREE char *target = layer_name_clean(entry->link, reader->limits, err);
 	AUTO_FREE char *name = NULL;
 	AUTO_FOLLOWED followed = {NULL};
 	const struct node *other;
@@ -439,7 +437,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 			return -1;
 		node_set_file(node, file_ref(file));
 		/* Link to the first name, never to another hard link. */
-		name = layer_path(&reader->source->head->layer, file->origin);
+		name = layer_path(reader->layer, file->origin);
 		return tarball_entry(reader->tarball, path, file, name, err);
 	}
 	/* Links of the layers below are followed again when the layer is merged onto them. */
@@ -452,7 +450,7 @@ static int add_hardlink(struct reader *reader, struct node *node, const char *pa
 
 static int check_xattrs(const struct reader *reader, const struct file *file, ducc_error **err)
 {
-	uint64_t most = limits_get(reader->source->limits, LIMIT_XATTRS, 0), size = 0;
+	uint64_t most = limits_get(reader->limits, LIMIT_XATTRS, 0), size = 0;
 
 	for (size_t i = 0; i < file->n_xattrs; i++)
 		size += strlen(file->xattrs[i].name) + file->xattrs[i].len;
@@ -468,8 +466,7 @@ static struct file *charged_file(struct reader *reader, const char *path,
 	if (!file)
 		return NULL;
 	if (!S_ISDIR(file->mode))
-		file_set_origin(file, tree_intern(reader->tree, &reader->source->head->layer),
-				path);
+		file_set_origin(file, tree_intern(reader->tree, reader->layer), path);
 	if (!check_xattrs(reader, file, err) &&
 	    !charge_listing(reader, listing_file_size(file), err))
 		return file;
@@ -587,7 +584,7 @@ static int read_entries(struct reader *reader, ducc_error **err)
 	int result;
 
 	while ((result = tar_reader_next(reader->tar, &entry, err)) > 0) {
-		AUTO_FREE char *path = layer_name_clean(entry->name, reader->source->limits, err);
+		AUTO_FREE char *path = layer_name_clean(entry->name, reader->limits, err);
 
 		if (!path)
 			return -1;
@@ -619,14 +616,13 @@ static uint64_t listing_size(struct tree *tree)
  */
 static int rewrite(struct reader *reader, int fd, ducc_error **err)
 {
-	const struct digest *layer = &reader->source->head->layer;
 	uint64_t size, charged = reader->listing.used;
 
-	compact_origins(reader->tree, layer);
+	compact_origins(reader->tree, reader->layer);
 	size = listing_size(reader->tree);
 	if (size > charged && charge_listing(reader, size - charged, err) < 0)
 		return -1;
-	return compact(fd, reader->tree, layer, err);
+	return compact(fd, reader->tree, reader->layer, err);
 }
 
 /* Keeps only the flags that a listing records. */
@@ -651,15 +647,14 @@ static void settle_detours(struct reader *reader)
 		tree_root(reader->tree)->flags |= NODE_FIXED;
 }
 
-static int read_layer(struct reader *reader, int fd, ducc_error **err)
+static int read_layer(struct reader *reader, const struct layer_source *source, int fd,
+		      ducc_error **err)
 {
-	const struct layer_source *source = reader->source;
-
 	/* The root has a line even if the layer does not list it. */
 	if (layer_stream_open(&reader->stream, source->fd, source->spare, source->progress,
 			      source->ctx, err) < 0 ||
 	    charge_listing(reader, LISTING_LINE, err) < 0 || read_entries(reader, err) < 0 ||
-	    drain(reader, err) < 0 || check_consumed(reader, err) < 0 || verify(reader, err) < 0 ||
+	    drain(reader, err) < 0 || verify(reader, source->head, err) < 0 ||
 	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
 	    charge_bytes(reader, err) < 0)
 		return -1;
@@ -680,7 +675,10 @@ struct tree *layer_read(const struct layer_source *source, int tar, struct layer
 			ducc_error **err)
 {
 	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
-	struct reader reader = {.source = source,
+	struct reader reader = {.layer = &source->head->layer,
+				.limits = source->limits,
+				.image = source->image,
+				.image_listing = source->image_listing,
 				.content = hasher_new(),
 				.tree = tree_new(),
 				.tarball = tarball_new(tar, directory)};
@@ -694,7 +692,7 @@ struct tree *layer_read(const struct layer_source *source, int tar, struct layer
 	quota_begin(&reader.bytes, source->limits, LIMIT_LAYER, source->head->size);
 	quota_begin(&reader.listing, source->limits, LIMIT_LISTING, source->head->size);
 	quota_begin(&reader.entries, source->limits, LIMIT_ENTRIES, source->head->size);
-	result = read_layer(&reader, tar, &error);
+	result = read_layer(&reader, source, tar, &error);
 	*outcome = (struct layer_outcome){
 		.bytes = reader.charged, .listing = reader.listing.used, .links = reader.links};
 
