@@ -1,84 +1,28 @@
 /* Reading a layer: see layer.h. */
 #include "content/layer.h"
 
-#include <limits.h>
-
 #include "base/mem.h"
-#include "base/strmap.h"
 #include "content/compact.h"
-#include "content/follow.h"
-#include "content/layer_file.h"
-#include "content/layer_name.h"
-#include "content/layer_stream.h"
+#include "content/layer_entries.h"
 #include "content/listing_size.h"
-#include "content/tar_reader.h"
-#include "content/tarball.h"
 #include "format/repo_paths.h"
-
-struct reader {
-	const struct digest *layer;
-	const struct ducc_limits *limits;
-	struct quota *image, *image_listing; /* shared by all layers of the image */
-
-	struct layer_stream stream;
-	struct tar_reader *tar; /* in it */
-	struct hasher *content;
-	uint64_t unpacked; /* bytes of tar so far */
-	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
-	struct quota bytes, listing, entries;
-
-	struct tree *tree;
-	struct tarball *tarball;
-	struct strmap aufs; /* AUFS's files that hard links are to, by path */
-	bool rewrite;       /* an entry already in the tarball was replaced, or is not to stay */
-
-	struct view view; /* of the tree on the layers below, if they are known */
-	bool links;       /* paths lead through links, but the layers below are not known */
-	bool detours;     /* paths lead through links */
-	bool fixed;       /* see NODE_FIXED */
-};
-
-/* --- limits ----------------------------------------------------------- */
-
-/*
- * Charges the bytes read or written since the last call, whichever are more: a sparse file
- * is larger in the output tar.
- */
-static int charge_bytes(struct reader *reader, ducc_error **err)
-{
-	uint64_t written = tarball_offset(reader->tarball);
-	uint64_t cost = written > reader->unpacked ? written : reader->unpacked;
-	uint64_t more = cost > reader->charged ? cost - reader->charged : 0;
-
-	reader->charged += more;
-	if (quota_take(&reader->bytes, more, err) < 0)
-		return -1;
-	return quota_take(reader->image, more, err);
-}
-
-static int charge_listing(struct reader *reader, uint64_t size, ducc_error **err)
-{
-	if (quota_take(&reader->listing, size, err) < 0)
-		return -1;
-	return quota_take(reader->image_listing, size, err);
-}
 
 /* --- bytes ------------------------------------------------------------ */
 
 /* Gets the next piece of the tar. */
 static int next_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
 {
-	struct reader *reader = ctx;
+	struct layer_reader *reader = ctx;
 	int result = layer_stream_next(&reader->stream, data, len, err);
 
 	if (result <= 0)
 		return result;
 	reader->unpacked += *len;
-	return charge_bytes(reader, err) < 0 ? -1 : 1;
+	return layer_charge_bytes(reader, err) < 0 ? -1 : 1;
 }
 
 /* Reads the data after the tar's end marker: it is part of the diff ID. */
-static int drain(struct reader *reader, ducc_error **err)
+static int drain(struct layer_reader *reader, ducc_error **err)
 {
 	const void *data;
 	size_t len;
@@ -91,7 +35,7 @@ static int drain(struct reader *reader, ducc_error **err)
 	return result;
 }
 
-static int verify(struct reader *reader, const struct listing_head *head, ducc_error **err)
+static int verify(struct layer_reader *reader, const struct listing_head *head, ducc_error **err)
 {
 	struct digest actual = layer_stream_digest(&reader->stream);
 
@@ -104,498 +48,12 @@ static int verify(struct reader *reader, const struct listing_head *head, ducc_e
 	return 0;
 }
 
-/* --- nodes ------------------------------------------------------------ */
-
-/* Removes earlier content of the node; the tarball still has it and must be rewritten. */
-static void drop(struct reader *reader, struct node *node)
-{
-	if (node->file || node->children)
-		reader->rewrite = true;
-	if (node->children)
-		node->flags |= NODE_FIXED;
-	tree_remove_children(reader->tree, node);
-	node_set_file(node, NULL);
-	free(node->lower_link);
-	node->lower_link = NULL;
-}
-
-/* Finds or adds the child of that name; its path takes `size` bytes in a listing. */
-static struct node *make_child(struct reader *reader, struct node *parent, const char *name,
-			       size_t len, uint64_t size, ducc_error **err)
-{
-	struct node *child = tree_child(reader->tree, parent, name, len);
-
-	if (child)
-		return child;
-	if (quota_take(&reader->entries, 1, err) < 0 ||
-	    charge_listing(reader, LISTING_LINE + size, err) < 0)
-		return NULL;
-	return tree_add(reader->tree, parent, name, len);
-}
-
-/* Ends reading: the layers below must be known. */
-static int stop_at_link(struct reader *reader, ducc_error **err)
-{
-	reader->links = true;
-	return error_set(err, "symbolic link as a parent directory");
-}
-
-/* True for a link, or a hard link into lower layers, which may be one. */
-static bool may_be_link(const struct node *node)
-{
-	return node->lower_link || (node->file && S_ISLNK(node->file->mode));
-}
-
-/*
- * The node of the parent of `path`; adds missing directories.  Whiteouts used as
- * directories and parents that are not directories are refused; except that
- * *hidden is set for a whiteout beneath such a parent, which hides the path
- * anyway (umoci writes those).
- */
-static struct node *parent_node(struct reader *reader, const char *path, bool *hidden,
-				ducc_error **err)
-{
-	struct node *node = tree_root(reader->tree);
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	bool whiteout = layer_name_is_whiteout(name, strlen(name));
-	uint64_t size = 0;
-
-	for (;;) {
-		size_t len = strcspn(path, "/");
-		struct node *child;
-
-		if (!path[len])
-			return node;
-		if (layer_name_is_whiteout(path, len)) {
-			error_set(err, "whiteout used as a directory");
-			return NULL;
-		}
-		size += listing_text_size(path, len);
-		child = make_child(reader, node, path, len, size, err);
-		if (!child)
-			return NULL;
-		if (may_be_link(child) && !reader->view.below) {
-			stop_at_link(reader, err);
-			return NULL;
-		}
-		if (child->lower_link || (child->file && !node_is_dir(child))) {
-			*hidden = whiteout;
-			if (!whiteout)
-				error_set(err, "parent %.*s is not a directory but a file",
-					  (int)len, path);
-			return NULL;
-		}
-		node = child;
-		path += len + 1;
-		size++;
-	}
-}
-
-/* --- symbolic links --------------------------------------------------- */
-
-/* Where an entry belongs. */
-struct place {
-	const char *path;
-	const char *name; /* its path in the downloaded layer, if links lead from it; or NULL */
-};
-
-/* Keeps what the place of an entry depends on in the layers below. */
-static int add_passage(struct reader *reader, const struct passage *passage, ducc_error **err)
-{
-	const char *path = passage->path, *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	bool hidden;
-	struct node *parent = parent_node(reader, path, &hidden, err), *node;
-
-	if (!parent)
-		return -1;
-	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
-			  err);
-	if (!node)
-		return -1;
-	if (node->detour && node->detour->through)
-		return 0;
-	node_detour(node)->through = xstrdup(passage->target);
-	return charge_listing(reader, listing_text_size(passage->target, strlen(passage->target)),
-			      err);
-}
-
-/* Follows links (follow.h), if the layers below are known. */
-static int follow_links(struct reader *reader, const char *path, struct followed *followed,
-			ducc_error **err)
-{
-	if (!reader->view.below)
-		return 0;
-	if (follow(&reader->view, path, followed, err) < 0)
-		return -1;
-	for (size_t i = 0; i < followed->n; i++)
-		if (add_passage(reader, &followed->passages[i], err) < 0)
-			return -1;
-	reader->detours |= followed->path != NULL;
-	reader->fixed |= followed->detoured;
-	return 0;
-}
-
-/*
- * Call before an entry or whiteout is put at the node: keeps its name, if links lead from there
- * to the node; else it is NULL.  On other layers than these, the names lead elsewhere; an
- * entry that has replaced another one, or a link that was followed, could not tell where.
- */
-static int keep_name(struct reader *reader, struct node *node, const char *name, ducc_error **err)
-{
-	struct detour *detour = node->detour;
-	const char *before = detour ? detour->name : NULL;
-	bool used = node->file || node->lower_link || node->flags;
-
-	if ((used && (!name != !before || (name && strcmp(name, before) != 0))) ||
-	    (detour && detour->through))
-		reader->fixed = true;
-	if (!name || (before && !strcmp(name, before)))
-		return 0;
-	detour = node_detour(node);
-	free(detour->name);
-	detour->name = xstrdup(name);
-	return charge_listing(reader, listing_text_size(name, strlen(name)), err);
-}
-
-/* --- entries ---------------------------------------------------------- */
-
-/* The path in the downloaded layer that the whiteout hides; NULL for NULL. */
-static char *hidden_path(const char *path, const char *name)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	if (!slash)
-		return NULL;
-	return *name ? format("%.*s/%s", (int)(slash - path), path, name)
-		     : xstrndup(path, (size_t)(slash - path));
-}
-
-static int add_whiteout(struct reader *reader, struct node *parent, const struct place *place,
-			const char *name, ducc_error **err)
-{
-	bool opaque = !strcmp(name, WHITEOUT_OPAQUE);
-	AUTO_FREE char *hidden = NULL;
-	struct node *node = parent;
-
-	name += opaque ? strlen(WHITEOUT_OPAQUE) : strlen(WHITEOUT_PREFIX);
-	hidden = hidden_path(place->name, name);
-	if (!opaque) {
-		if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-			return error_set(err, "whiteout without a name");
-		node = make_child(reader, parent, name, strlen(name),
-				  listing_text_size(place->path, strlen(place->path)), err);
-	}
-	if (!node || keep_name(reader, node, hidden, err) < 0)
-		return -1;
-	node->flags |= opaque ? NODE_OPAQUE : NODE_WHITEOUT;
-	return 0;
-}
-
-static int copy_content(struct reader *reader, struct file *file, ducc_error **err)
-{
-	const void *data;
-	size_t len;
-	int result;
-
-	if (quota_check(&reader->bytes, file->size, err) < 0 ||
-	    quota_check(reader->image, file->size, err) < 0)
-		return -1;
-	file->data = tarball_offset(reader->tarball);
-	hasher_reset(reader->content);
-	while ((result = tar_reader_data(reader->tar, &data, &len, err)) > 0) {
-		layer_stream_hash(&reader->stream, reader->content, data, len);
-		if (tarball_data(reader->tarball, data, len, err) < 0 ||
-		    charge_bytes(reader, err) < 0)
-			return -1;
-	}
-	hasher_final(reader->content, file->sha256);
-	return result;
-}
-
-/* A repeated or previously implied directory keeps its contents. */
-static int add_directory(struct reader *reader, struct node *node, const char *path,
-			 struct file *file, ducc_error **err)
-{
-	bool again = node_is_dir(node);
-
-	if (node->lower_link || (node->file && !again))
-		drop(reader, node);
-	if (again && file_same_metadata(node->file, file)) {
-		file_unref(file);
-		return 0;
-	}
-	if (again)
-		reader->rewrite = true;
-	node_set_file(node, file);
-	return again ? 0 : tarball_entry(reader->tarball, path, file, NULL, err);
-}
-
-/* Sets `used` for entries other than whiteouts, and the directories that contain such. */
-static void mark_used(struct tree *tree)
-{
-	struct node *root = tree_root(tree);
-
-	for (struct node *node = root; node; node = tree_next(root, node))
-		for (struct node *n = node; (node->file || node->lower_link) && n && !n->used;
-		     n = n->parent)
-			n->used = true;
-}
-
-/*
- * Adds directories that the layer implies and that have a whiteout of the same name: as
- * the one below is hidden, each is a new directory and must be in the layer.  But if it would
- * contain nothing but whiteouts, it need not exist.
- */
-static int add_replaced_directories(struct reader *reader, ducc_error **err)
-{
-	struct node *root = tree_root(reader->tree);
-	AUTO_BUFFER path = {0};
-
-	mark_used(reader->tree);
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT) ||
-		    !node->children)
-			continue;
-		if (!node->used) {
-			tree_remove_children(reader->tree, node);
-			continue;
-		}
-		node_path(node, &path);
-		node->flags |= NODE_FIXED;
-		node_set_file(node, file_new(S_IFDIR | 0755));
-		if (tarball_entry(reader->tarball, path.data, node->file, NULL, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* True if a parent of `path` may be a link of this layer. */
-static bool meets_link(const struct tree *tree, const char *path)
-{
-	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		AUTO_FREE char *parent = xstrndup(path, (size_t)(slash - path));
-		const struct node *node = tree_find(tree, parent);
-
-		if (!node || may_be_link(node))
-			return node != NULL;
-	}
-	return false;
-}
-
-/* Sets *where to the target of the hard link `path`, its links followed. */
-static int follow_hardlink(struct reader *reader, const char *path, const char *target,
-			   struct followed *followed, const char **where, ducc_error **err)
-{
-	const struct node *other;
-
-	*where = target;
-	if (layer_name_is_aufs_link(target))
-		return 0;
-	if (!reader->view.below && meets_link(reader->tree, target))
-		return stop_at_link(reader, err);
-	if (follow_links(reader, target, followed, err) < 0)
-		return error_wrap(err, "hard link to %s", target);
-	if (followed->path)
-		*where = followed->path;
-	if (!strcmp(*where, path))
-		return error_set(err, "hard link to itself");
-	other = tree_find(reader->tree, *where);
-	if (other && (node_is_dir(other) || (!other->file && other->children) ||
-		      other == tree_root(reader->tree)))
-		return error_set(err, "hard link to the directory %s", target);
-	return 0;
-}
-
-static int add_hardlink(struct reader *reader, struct node *node, const char *path,
-			const struct tar_entry *entry, ducc_error **err)
-{
-	AUTO_FREE char *target = layer_name_clean(entry->link, reader->limits, err);
-	AUTO_FREE char *name = NULL;
-	AUTO_FOLLOWED followed = {NULL};
-	const struct node *other;
-	const char *where;
-	struct file *file;
-
-	if (!target)
-		return error_wrap(err, "hard link");
-	if (follow_hardlink(reader, path, target, &followed, &where, err) < 0)
-		return -1;
-	other = tree_find(reader->tree, where);
-	if (other && node->file && node->file == other->file)
-		return 0;
-	drop(reader, node);
-	node->flags |= NODE_WHITEOUT;
-	/* The target may have been beneath the node that the link replaced. */
-	other = tree_find(reader->tree, where);
-	/* On other layers it could be another file. */
-	reader->fixed |= followed.own || followed.hidden || (followed.path && other);
-	file = other ? other->file : strmap_get(&reader->aufs, where);
-	if (file) {
-		if (charge_listing(reader, listing_file_size(file), err) < 0)
-			return -1;
-		node_set_file(node, file_ref(file));
-		/* Link to the first name, never to another hard link. */
-		name = layer_path(reader->layer, file->origin);
-		return tarball_entry(reader->tarball, path, file, name, err);
-	}
-	/* Links of the layers below are followed again when the layer is merged onto them. */
-	if (!followed.own && !followed.hidden)
-		where = target;
-	node->lower_link = xstrdup(other && other->lower_link ? other->lower_link : where);
-	return charge_listing(reader, listing_text_size(node->lower_link, strlen(node->lower_link)),
-			      err);
-}
-
-static int check_xattrs(const struct reader *reader, const struct file *file, ducc_error **err)
-{
-	uint64_t most = limits_get(reader->limits, LIMIT_XATTRS, 0), size = 0;
-
-	for (size_t i = 0; i < file->n_xattrs; i++)
-		size += strlen(file->xattrs[i].name) + file->xattrs[i].len;
-	return size > most ? limits_exceeded(LIMIT_XATTRS, most, err) : 0;
-}
-
-/* Creates the file of an entry and charges its line in the listing; NULL on failure. */
-static struct file *charged_file(struct reader *reader, const char *path,
-				 const struct tar_entry *entry, ducc_error **err)
-{
-	struct file *file = layer_file_new(entry, err);
-
-	if (!file)
-		return NULL;
-	if (!S_ISDIR(file->mode))
-		file_set_origin(file, tree_intern(reader->tree, reader->layer), path);
-	if (!check_xattrs(reader, file, err) &&
-	    !charge_listing(reader, listing_file_size(file), err))
-		return file;
-	file_unref(file);
-	return NULL;
-}
+/* --- the result ------------------------------------------------------- */
 
 static void unref(void *file)
 {
 	file_unref(file);
 }
-
-/*
- * Drops one of AUFS's entries, but keeps the file if hard links may be to it: until the tarball is
- * rewritten, it is in there under its own name.
- */
-static int add_aufs(struct reader *reader, const char *path, const struct tar_entry *entry,
-		    ducc_error **err)
-{
-	struct file *file;
-
-	if (!layer_name_is_aufs_link(path) || entry->is_hard_link || !S_ISREG(entry->mode))
-		return 0;
-	if (quota_take(&reader->entries, 1, err) < 0)
-		return -1;
-	file = charged_file(reader, path, entry, err);
-	if (!file)
-		return -1;
-	reader->rewrite = true;
-	file_unref(strmap_put(&reader->aufs, path, file));
-	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
-		return -1;
-	return copy_content(reader, file, err);
-}
-
-static int add_root(struct reader *reader, const struct tar_entry *entry, ducc_error **err)
-{
-	struct file *file;
-
-	if (!S_ISDIR(entry->mode))
-		return error_set(err, "root is not a directory");
-	file = charged_file(reader, "", entry, err);
-	if (!file || keep_name(reader, tree_root(reader->tree), NULL, err) < 0)
-		return -1;
-	return add_directory(reader, tree_root(reader->tree), "", file, err);
-}
-
-/* Adds anything but a whiteout. */
-static int add_file(struct reader *reader, struct node *node, const char *path,
-		    const struct tar_entry *entry, ducc_error **err)
-{
-	struct file *file;
-
-	if (entry->is_hard_link)
-		return add_hardlink(reader, node, path, entry, err);
-	file = charged_file(reader, path, entry, err);
-	if (!file)
-		return -1;
-	if (S_ISDIR(file->mode))
-		return add_directory(reader, node, path, file, err);
-	/* A directory below stays hidden, whatever replaces this entry later in the layer. */
-	drop(reader, node);
-	node->flags |= NODE_WHITEOUT;
-	if (S_ISCHR(file->mode) && !file->major && !file->minor) {
-		/* To overlayfs this is a whiteout, thus to every runtime. */
-		file_unref(file);
-		return 0;
-	}
-	node_set_file(node, file);
-	if (tarball_entry(reader->tarball, path, file, NULL, err) < 0)
-		return -1;
-	return S_ISREG(file->mode) ? copy_content(reader, file, err) : 0;
-}
-
-static int add_at(struct reader *reader, const struct place *place, const struct tar_entry *entry,
-		  ducc_error **err)
-{
-	const char *path = place->path, *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	struct node *parent, *node;
-	bool hidden = false;
-
-	parent = parent_node(reader, path, &hidden, err);
-	if (!parent)
-		return hidden ? 0 : -1;
-	if (layer_name_is_whiteout(name, strlen(name)))
-		return add_whiteout(reader, parent, place, name, err);
-	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
-			  err);
-	if (!node || keep_name(reader, node, place->name, err) < 0)
-		return -1;
-	return add_file(reader, node, path, entry, err);
-}
-
-static int add_entry(struct reader *reader, const char *path, const struct tar_entry *entry,
-		     ducc_error **err)
-{
-	AUTO_FOLLOWED followed = {NULL};
-	struct place place = {.path = path};
-
-	if (!*path)
-		return add_root(reader, entry, err);
-	if (layer_name_is_aufs(path))
-		return add_aufs(reader, path, entry, err);
-	if (follow_links(reader, path, &followed, err) < 0)
-		return -1;
-	if (followed.path)
-		place = (struct place){.path = followed.path, .name = path};
-	return add_at(reader, &place, entry, err);
-}
-
-static int read_entries(struct reader *reader, ducc_error **err)
-{
-	const struct tar_entry *entry;
-	int result;
-
-	while ((result = tar_reader_next(reader->tar, &entry, err)) > 0) {
-		AUTO_FREE char *path = layer_name_clean(entry->name, reader->limits, err);
-
-		if (!path)
-			return -1;
-		if (add_entry(reader, path, entry, err) < 0)
-			return error_wrap(err, strlen(path) < PATH_MAX ? "%s" : "%.64s...",
-					  *path ? path : "/");
-	}
-	return result;
-}
-
-/* --- the result ------------------------------------------------------- */
 
 static uint64_t listing_size(struct tree *tree)
 {
@@ -614,13 +72,13 @@ static uint64_t listing_size(struct tree *tree)
  * Rewrites the tar without replaced entries.  Files whose first name was replaced get
  * another origin, which may be longer and occurs in the line of each of their links.
  */
-static int rewrite(struct reader *reader, int fd, ducc_error **err)
+static int rewrite(struct layer_reader *reader, int fd, ducc_error **err)
 {
 	uint64_t size, charged = reader->listing.used;
 
 	compact_origins(reader->tree, reader->layer);
 	size = listing_size(reader->tree);
-	if (size > charged && charge_listing(reader, size - charged, err) < 0)
+	if (size > charged && layer_charge_listing(reader, size - charged, err) < 0)
 		return -1;
 	return compact(fd, reader->tree, reader->layer, err);
 }
@@ -641,22 +99,23 @@ static void settle_flags(struct tree *tree)
 	}
 }
 
-static void settle_detours(struct reader *reader)
+static void settle_detours(struct layer_reader *reader)
 {
 	if (reader->detours && (reader->fixed || reader->rewrite))
 		tree_root(reader->tree)->flags |= NODE_FIXED;
 }
 
-static int read_layer(struct reader *reader, const struct layer_source *source, int fd,
+static int read_layer(struct layer_reader *reader, const struct layer_source *source, int fd,
 		      ducc_error **err)
 {
 	/* The root has a line even if the layer does not list it. */
 	if (layer_stream_open(&reader->stream, source->fd, source->spare, source->progress,
 			      source->ctx, err) < 0 ||
-	    charge_listing(reader, LISTING_LINE, err) < 0 || read_entries(reader, err) < 0 ||
-	    drain(reader, err) < 0 || verify(reader, source->head, err) < 0 ||
-	    add_replaced_directories(reader, err) < 0 || tarball_finish(reader->tarball, err) < 0 ||
-	    charge_bytes(reader, err) < 0)
+	    layer_charge_listing(reader, LISTING_LINE, err) < 0 ||
+	    layer_read_entries(reader, err) < 0 || drain(reader, err) < 0 ||
+	    verify(reader, source->head, err) < 0 ||
+	    layer_add_replaced_directories(reader, err) < 0 ||
+	    tarball_finish(reader->tarball, err) < 0 || layer_charge_bytes(reader, err) < 0)
 		return -1;
 	settle_flags(reader->tree);
 	settle_detours(reader);
@@ -675,13 +134,13 @@ struct tree *layer_read(const struct layer_source *source, int tar, struct layer
 			ducc_error **err)
 {
 	AUTO_FREE char *directory = layer_path(&source->head->layer, "");
-	struct reader reader = {.layer = &source->head->layer,
-				.limits = source->limits,
-				.image = source->image,
-				.image_listing = source->image_listing,
-				.content = hasher_new(),
-				.tree = tree_new(),
-				.tarball = tarball_new(tar, directory)};
+	struct layer_reader reader = {.layer = &source->head->layer,
+				      .limits = source->limits,
+				      .image = source->image,
+				      .image_listing = source->image_listing,
+				      .content = hasher_new(),
+				      .tree = tree_new(),
+				      .tarball = tarball_new(tar, directory)};
 	ducc_error *error = NULL;
 	int result;
 
