@@ -12,7 +12,7 @@ need curl docker-registry jq perl skopeo umoci
 seed=$(random_seed "${FAULT_SEED-}")
 faults=${FAULTS:-$(amount 90 6000 50)}
 note "FAULT_SEED=$seed FAULTS=$faults"
-DUCC_CLOCK=$(date +%s) # the same for all
+DUCC_CLOCK=$(($(date +%s) + 86400)) # the same for all, and later than all files
 ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS
 PRELOADS=$bin/t/preload-faults.so
 [ $sanitized = 1 ] || PRELOADS="$PRELOADS $bin/t/preload-memory.so"
@@ -154,6 +154,19 @@ is "what cannot be looked at is no difference" "$(cat "$tmp/differences")" ""
 is "... and need not be published again" "$(cat "$tmp/records")" ""
 is "what cannot be read in the store is not damaged" "$(cat "$tmp/damage")" ""
 is "... and stays" "$(cd "$S" && find . -type f | sort)" "$(cd "$tmp/published/store" && find . -type f | sort)"
+cp -a "$S" "$tmp/sound"
+: >"$tmp/removed"
+for kind in open read stat; do
+	for i in $(seq 1 "$(amount 4 1 9)" 40); do
+		rm -r "$S"
+		cp -a "$tmp/sound" "$S"
+		(fault $kind "$i" ducc-gc -q --clean-store -g 0 -s "$S") >"$out" 2>"$tmp/err" || :
+		! grep -q 'nothing is removed' "$tmp/err" || echo said >>"$tmp/said"
+		! grep -q 'nothing is removed' "$tmp/err" || diff -r "$tmp/sound" "$S" >>"$tmp/removed" || :
+	done
+done
+ok "an image that cannot be looked at is an error of ducc-gc --clean-store" test -s "$tmp/said"
+is "... which then removes nothing" "$(cat "$tmp/removed")" ""
 rm -r "$work"
 
 # CernVM-FS

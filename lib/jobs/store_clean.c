@@ -43,9 +43,8 @@ struct clean {
 	struct digest_set blobs, layers, images; /* to keep, in each directory */
 	struct candidate *files;                 /* that may be removed */
 	size_t n, capacity;
-	uint64_t total;      /* bytes of all files */
-	ducc_error *unclear; /* the needs of an image are unknown */
-	struct strset gone;  /* images that are removed from index.json */
+	uint64_t total;     /* bytes of all files */
+	struct strset gone; /* images that are removed from index.json */
 	time_t now;
 };
 
@@ -120,50 +119,53 @@ static enum found read_manifest(struct clean *clean, const struct digest *digest
 	return result < 0 || manifest_parse(manifest, *data, *len, err) < 0 ? UNCLEAR : FOUND;
 }
 
-static bool keep_entry(void *ctx, const cJSON *entry)
+/* Keeps the files that the image needs. */
+static void keep_files(struct clean *clean, const struct digest *listed,
+		       const struct digest *manifest, const struct manifest *parsed, bool published)
+{
+	digest_set_add(&clean->blobs, listed);
+	digest_set_add(&clean->blobs, manifest);
+	digest_set_add(&clean->blobs, &parsed->config.digest);
+	digest_set_add(&clean->images, manifest);
+	for (size_t i = 0; i < parsed->n && !published; i++) {
+		digest_set_add(&clean->blobs, &parsed->layers[i].digest);
+		digest_set_add(&clean->layers, &parsed->layers[i].digest);
+	}
+}
+
+static bool is_old(const struct clean *clean, const struct digest *manifest)
+{
+	AUTO_FREE char *blob = store_blob_name(manifest);
+	AUTO_FREE char *listing = store_image_listing_name(manifest);
+
+	return is_older(clean, changed(clean, blob), clean->options.grace) &&
+	       is_older(clean, changed(clean, listing), clean->options.grace);
+}
+
+static int keep_entry(void *ctx, const cJSON *entry, ducc_error **err)
 {
 	struct clean *clean = ctx;
 	const char *name = json_annotation(entry, ANNOTATION_NAME);
-	AUTO_FREE char *data = NULL, *blob = NULL, *listing = NULL;
+	AUTO_FREE char *data = NULL;
 	AUTO_MANIFEST parsed = {.n = 0};
 	struct digest listed, manifest;
-	ducc_error *error = NULL;
 	enum found found;
 	int published = 0;
-	bool old;
 	size_t len;
 
 	if (!index_digests(entry, &listed, &manifest) || (name && !text_is_plain(name)))
-		return true; /* not written by ducc */
-	found = read_manifest(clean, &manifest, &data, &len, &parsed, &error);
+		return 1; /* not written by ducc */
+	found = read_manifest(clean, &manifest, &data, &len, &parsed, err);
 	if (found == FOUND)
-		published = is_published(clean, name, data, len, entry, &error);
-	if (found == GONE) {
+		published = is_published(clean, name, data, len, entry, err);
+	if (found == UNCLEAR || published < 0) /* it may need any blob */
+		return error_wrap(err, "nothing is removed: %s", name ? name : listed.hex);
+	if (found == GONE || (!published && is_old(clean, &manifest))) {
 		strset_add(&clean->gone, name ? name : listed.hex);
 		return clean->session->dry_run;
 	}
-	if (found == UNCLEAR || published < 0) {
-		error_wrap(&error, "nothing is removed: %s", name ? name : listed.hex);
-		error_give(&clean->unclear, error); /* it may need any blob */
-		return true;
-	}
-	blob = store_blob_name(&manifest);
-	listing = store_image_listing_name(&manifest);
-	old = is_older(clean, changed(clean, blob), clean->options.grace) &&
-	      is_older(clean, changed(clean, listing), clean->options.grace);
-	if (old && !published) {
-		strset_add(&clean->gone, name ? name : listed.hex);
-		return clean->session->dry_run;
-	}
-	digest_set_add(&clean->blobs, &listed);
-	digest_set_add(&clean->blobs, &manifest);
-	digest_set_add(&clean->blobs, &parsed.config.digest);
-	digest_set_add(&clean->images, &manifest);
-	for (size_t i = 0; i < parsed.n && !published; i++) {
-		digest_set_add(&clean->blobs, &parsed.layers[i].digest);
-		digest_set_add(&clean->layers, &parsed.layers[i].digest);
-	}
-	return true;
+	keep_files(clean, &listed, &manifest, &parsed, published);
+	return 1;
 }
 
 /* --- files ------------------------------------------------------------ */
@@ -213,8 +215,6 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	const struct ducc_clean_options *options = &clean->options;
 	uint64_t removed = 0;
 
-	if (clean->unclear)
-		return error_give(err, STEAL(clean->unclear));
 	if (clean->n)
 		qsort(clean->files, clean->n, sizeof(*clean->files), compare_files);
 	for (size_t i = 0; i < clean->n; i++) {
@@ -275,7 +275,6 @@ int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, 
 	for (size_t i = 0; i < clean.n; i++)
 		free(clean.files[i].path);
 	free(clean.files);
-	ducc_error_free(clean.unclear);
 	digest_set_free(&clean.blobs);
 	digest_set_free(&clean.layers);
 	digest_set_free(&clean.images);

@@ -469,8 +469,7 @@ bool store_lists(const struct store *store, const struct reference *reference,
 	return false;
 }
 
-int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
-		 ducc_error **err)
+int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error **err)
 {
 	AUTO_CLOSE int lock = store_lock(store);
 	AUTO_LIST list = {.json = NULL};
@@ -482,8 +481,12 @@ int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry
 	if (read_list(store, &list, err) < 0)
 		return error_wrap(err, "store %s", store->path);
 	for (cJSON *entry = list.manifests->child; entry; entry = next) {
+		int kept = keep(ctx, entry, err);
+
 		next = entry->next;
-		if (keep(ctx, entry))
+		if (kept < 0)
+			return -1;
+		if (kept)
 			continue;
 		cJSON_Delete(cJSON_DetachItemViaPointer(list.manifests, entry));
 		changed = true;

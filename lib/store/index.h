@@ -46,11 +46,13 @@ int store_find(const struct store *store, const char *name, const char *platform
 bool store_lists(const struct store *store, const struct reference *reference,
 		 const struct digest *manifest);
 
+/* 1 if the entry stays in index.json, 0 if not, or -1. */
+typedef int keep_entry_fn(void *ctx, const cJSON *entry, ducc_error **err);
+
 /*
- * Calls keep() for each entry of index.json and removes those for which it returns
- * false.  The store is locked meanwhile.
+ * Removes the entries of index.json that are not to be kept: all of them, or none if a decision
+ * fails.  The store is locked meanwhile.
  */
-int store_filter(struct store *store, bool (*keep)(void *ctx, const cJSON *entry), void *ctx,
-		 ducc_error **err);
+int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error **err);
 
 #endif
