@@ -127,9 +127,9 @@ $B/t/libfuzzer-%: t/fuzz-%.c $(LIB_OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -DLIBFUZZER -fsanitize=fuzzer -MMD -MP -o $@ $< \
 		$(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
 
-# Many tests wait for something most of the time. The slow ones have the higher numbers, and begin first.
+# Many tests wait for something most of the time. The slow ones are at the end of the list, and begin first.
 check: all $(UNIT_TESTS)
-	DUCC_BIN=$(CURDIR)/$B prove --timer --reverse -j $$((2 * $$(nproc))) $(UNIT_TESTS:%=./%) t/*.t
+	DUCC_BIN=$(CURDIR)/$B prove --timer --reverse -j $$((2 * $$(nproc))) t/*.t $(UNIT_TESTS:%=./%)
 
 # Everything at full length, which takes hours.
 soak:
