@@ -1,0 +1,35 @@
+/*
+ * Garbage collection: what the parts of the job of ducc-gc share.
+ */
+#ifndef DUCC_GC_H
+#define DUCC_GC_H
+
+#include "jobs/gc_images.h"
+#include "jobs/gc_plan.h"
+#include "jobs/session.h"
+#include "repo/transaction.h"
+
+struct gc {
+	ducc_session *session;
+	struct ducc_gc_options options;
+	struct gc_images images;
+	struct store store;
+	struct repository repository;
+	struct transaction *transaction;
+	struct inventory inventory;
+	struct schedule schedule;
+	struct gc_plan plan;
+	bool mend;   /* the published schedule is damaged, or has entries that are nonsense */
+	size_t end;  /* of the plan: only items before it are removed by this transaction */
+	bool marked; /* the names are gone, and the trees are marked */
+	time_t now;  /* no earlier than the last publication */
+};
+
+/* Notices about the plan: each item, and how much is removed (gc_report.c). */
+void gc_report_plan(const struct gc *gc);
+/* Warns of images to remove that a list in this store names: they would be published again. */
+void gc_warn_of_lists(const struct gc *gc);
+/* Reports, once it is committed, that a path was removed. */
+void gc_report_removed(const struct gc *gc, const char *path);
+
+#endif

@@ -1,0 +1,118 @@
+/* Reporting what is removed, and when, in notices and events: see gc.h. */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/json.h"
+#include "format/repo_paths.h"
+#include "jobs/events.h"
+#include "jobs/gc.h"
+#include "jobs/wishes.h"
+
+/* The unpacked size of a layer, from its published metadata; 0: unknown. */
+static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
+{
+	AUTO_FREE char *path = layer_metadata(layer, "layers.json"), *data = NULL;
+	AUTO_CLOSE int root = repository_root(&gc->repository);
+	AUTO_JSON *json = NULL;
+	uint64_t size = 0;
+	size_t len;
+
+	if (root < 0 || path_read(root, path, JSON_LIMIT, &data, &len, NULL) < 0)
+		return 0;
+	json = json_parse(data, len, path, NULL);
+	return json && !json_get_size(json, "unpackedSize", &size, NULL) ? size : 0;
+}
+
+/* The day on which the item is to be removed, "2026-12-26", which the caller frees. */
+static char *removal_day(const struct gc *gc, const struct gc_item *item)
+{
+	char *day = clock_format(item->since + (time_t)gc->options.grace);
+
+	day[strcspn(day, "T")] = '\0';
+	return day;
+}
+
+static void say_item(const struct gc *gc, const struct gc_item *item, uint64_t size)
+{
+	struct context *context = &gc->session->context;
+	const char *would = gc->session->dry_run ? "would be " : "";
+	AUTO_FREE char *since = clock_format(item->since), *day = removal_day(gc, item);
+
+	if (item->remove && size)
+		context_notice(context, DUCC_INFO,
+			       "%s: %sremoved, not wanted since %s, %" PRIu64 " bytes", item->path,
+			       would, since, size);
+	else if (item->remove)
+		context_notice(context, DUCC_INFO, "%s: %sremoved, not wanted since %s", item->path,
+			       would, since);
+	else if (item->is_new)
+		context_notice(context, DUCC_INFO,
+			       "%s: no longer wanted, %sscheduled to be removed on %s", item->path,
+			       would, day);
+	else
+		context_notice(context, DUCC_DEBUG, "%s: not wanted since %s, to be removed on %s",
+			       item->path, since, day);
+}
+
+static void say_wanted_again(const struct gc *gc)
+{
+	for (size_t i = 0; i < gc->schedule.n; i++) {
+		const char *path = gc->schedule.entries[i].path;
+
+		if (!gc_plan_find(&gc->plan, GC_NAME, path) &&
+		    !gc_plan_find(&gc->plan, GC_FLAT, path) &&
+		    !gc_plan_find(&gc->plan, GC_LAYER, path) &&
+		    repository_has(&gc->repository, path))
+			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
+	}
+}
+
+void gc_report_plan(const struct gc *gc)
+{
+	size_t count[GC_LAYER + 1] = {0};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+		uint64_t size =
+			item->kind == GC_LAYER && item->remove ? layer_size(gc, &item->digest) : 0;
+
+		count[item->kind] += item->remove;
+		bytes += size;
+		say_item(gc, item, size);
+	}
+	say_wanted_again(gc);
+	context_notice(
+		&gc->session->context, DUCC_INFO,
+		"%s: %zu of %zu images, %zu flat root file systems and %zu layers of %" PRIu64
+		" bytes %sremoved",
+		gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
+		count[GC_LAYER], bytes, gc->session->dry_run ? "would be " : "");
+}
+
+void gc_warn_of_lists(const struct gc *gc)
+{
+	struct strmap wishes = {.values = NULL};
+
+	if (gc->images.find)
+		wishes_read(&wishes, gc->session->store_path, gc->repository.name);
+	for (size_t i = 0; i < wishes.keys.n; i++) {
+		const struct wish *wish = wishes.values[i];
+
+		if (strset_has(&gc->images.unwanted, wishes.keys.list[i]))
+			context_notice(&gc->session->context, DUCC_WARNING,
+				       "%s: still on the list %s: the next ducc-convert publishes "
+				       "it again",
+				       wishes.keys.list[i], wish->lists);
+	}
+	wishes_free(&wishes);
+}
+
+void gc_report_removed(const struct gc *gc, const char *path)
+{
+	event(gc->session->events, "remove", "repository", gc->repository.name, "path", path);
+	if (gc->options.removed)
+		gc->options.removed(gc->options.ctx, path);
+}
