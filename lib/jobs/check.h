@@ -59,7 +59,10 @@ struct check {
 	bool stopped; /* by a callback */
 };
 
-/* Reports a difference and sets *broken; `object` may be NULL. */
+/*
+ * Reports a difference and sets *broken; `object` may be NULL (check_report.c, as are the
+ * following).
+ */
 void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
 		   const char *path, const char *expected, const char *found);
 
@@ -81,6 +84,16 @@ void check_error(struct check *check, bool *broken, const char *object, const ch
 
 /* True if a callback has stopped the check. */
 bool check_is_stopped(struct check *check);
+
+/*
+ * Checks the images, apart from their trees (check_images.c): their documents, which also say what
+ * trees they need; their names, except those of which an image is unreadable, because they may
+ * depend on its platform; Podman's lists, which also have the digest of a manifest that is missing
+ * or damaged.
+ */
+int check_images(struct check *check, ducc_error **err);
+int check_names(struct check *check, ducc_error **err);
+void check_podman(struct check *check);
 
 /* Checks the layers and flat trees (check_trees.c). */
 int check_trees(struct check *check, ducc_error **err);

@@ -1,0 +1,349 @@
+/* Checking images, apart from their trees: documents, names, Podman's lists: see check.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/repo_paths.h"
+#include "jobs/check.h"
+#include "podman/podman_check.h"
+#include "repo/public_names.h"
+
+static void image_differs(struct check *check, struct checked_image *image, const char *kind,
+			  const char *path, const char *expected, const char *found)
+{
+	check_differs(check, &image->broken, kind, image->published->label, path, expected, found);
+}
+
+static void image_error(struct check *check, struct checked_image *image, const char *path,
+			ducc_error *error)
+{
+	check_error(check, &image->broken, image->published->label, path, error);
+}
+
+static void image_absent(struct check *check, struct checked_image *image, const char *path,
+			 const char *expected)
+{
+	check_absent(check, &image->broken, image->published->label, path, expected);
+}
+
+/* --- documents -------------------------------------------------------- */
+
+/* Reports a document that does not exist, or has another mode or owner; returns whether it exists. */
+static bool has_document(struct check *check, struct checked_image *image, const char *path)
+{
+	if (!repository_has(&check->repository, path)) {
+		image_absent(check, image, path, "file");
+		return false;
+	}
+	check_attributes(check, &image->broken, image->published->label, path);
+	return true;
+}
+
+/* A failure counts; a difference is reported where the file itself is checked.  Frees the error. */
+static void keep_failure(struct check *check, ducc_error *error)
+{
+	if (error && !differs_kind_of(error))
+		failures_add(&check->failures, error);
+	else
+		ducc_error_free(error);
+}
+
+/*
+ * Finds the digest of the manifest, for publishing it again.  That of an image without a listing of
+ * ours may be another one than in the registry: the original ducc has written it.
+ */
+static void find_manifest(struct check *check, struct checked_image *image, const char *path)
+{
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_FREE char *listing = image_metadata(image->published->label, "rootfs.mtree");
+	AUTO_FREE char *data = NULL;
+	ducc_error *err = NULL;
+	size_t len;
+	int found;
+
+	if (image->readable)
+		image->manifest = image->stored.digest;
+	if (image->readable || !*image->published->flat.hex)
+		return;
+	found = repository_find(&check->repository, listing);
+	if (found < 0)
+		error_errno(&err, errno, "%s", listing);
+	else if (found && !path_read(root, path, JSON_LIMIT, &data, &len, &err))
+		image->manifest = digest_of(data, len);
+	keep_failure(check, err);
+}
+
+/*
+ * An image of the original DUCC: its name leads to its flat tree.  It has no config, which would
+ * say for which platform it is.
+ */
+static void check_link_of_original(struct check *check, struct checked_image *image)
+{
+	const struct published *published = image->published;
+	AUTO_FREE char *directory = flat_directory(&published->flat);
+	AUTO_FREE char *found = repository_read_link(&check->repository, published->label);
+
+	if (!found && errno != EINVAL)
+		image_absent(check, image, published->label, directory);
+	else if (!digest_equal(&published->linked, &published->flat))
+		image_differs(check, image, DIFFERS_LINK, published->label, directory, found);
+}
+
+/* Reads the manifest and the config, which must have the digest in the manifest. */
+static void read_documents(struct check *check, struct checked_image *image)
+{
+	const char *label = image->published->label;
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
+	AUTO_FREE char *config = image_metadata(label, "config.json");
+	bool has_manifest = has_document(check, image, manifest);
+	bool both = has_document(check, image, config) && has_manifest; /* reports each */
+	ducc_error *err = NULL;
+
+	if (both && !stored_image_read_published(&image->stored, root, label, &err))
+		image->readable = true;
+	else if (both)
+		image_error(check, image,
+			    image->stored.manifest.config.media_type ? config : manifest, err);
+	find_manifest(check, image, manifest);
+}
+
+/* True if both paths are the same file. */
+static bool is_same_file(int root, const char *path, const char *other)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
+	AUTO_CLOSE int other_fd = path_open(root, other, O_PATH, 0);
+	struct stat st, other_st;
+
+	return fd >= 0 && other_fd >= 0 && !fstat(fd, &st) && !fstat(other_fd, &other_st) &&
+	       st.st_dev == other_st.st_dev && st.st_ino == other_st.st_ino;
+}
+
+/* The listing with the image is that of its flat tree. */
+static void check_listing(struct check *check, struct checked_image *image)
+{
+	AUTO_CLOSE int root = repository_root(&check->repository);
+	AUTO_FREE char *path = image_metadata(image->published->label, "rootfs.mtree");
+	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest), *data = NULL;
+	ducc_error *err = NULL;
+	size_t len;
+
+	if (!has_document(check, image, path) || repository_lacks(&check->repository, flat) ||
+	    is_same_file(root, path, flat))
+		return;
+	if (path_read(root, flat, SIZE_MAX, &data, &len, &err) < 0) {
+		keep_failure(check, err);
+		return;
+	}
+	if (repository_has_file(&check->repository, path, data, len))
+		return;
+	else if (errno)
+		image_absent(check, image, path, "file");
+	else
+		image_differs(check, image, DIFFERS_CONTENT, path, NULL, NULL);
+}
+
+static struct checked_tree *add_tree(struct strmap *trees, const struct published *image,
+				     const struct digest *digest)
+{
+	struct checked_tree *tree = strmap_get(trees, digest->hex);
+
+	if (tree)
+		return tree;
+	tree = xcalloc(1, sizeof(*tree));
+	tree->image = image;
+	strmap_put(trees, digest->hex, tree);
+	return tree;
+}
+
+/* Adds the trees that the image needs, according to its manifest. */
+static void add_trees(struct check *check, const struct checked_image *image)
+{
+	const struct published *published = image->published;
+
+	for (size_t i = 0; i < published->n_layers; i++) {
+		struct checked_tree *tree =
+			add_tree(&check->layers, published, &published->layers[i]);
+
+		if (image->readable)
+			tree->diff_id = image->stored.config.diff_ids[i].hex;
+	}
+	if (*published->flat.hex)
+		add_tree(&check->flats, published, &published->flat);
+}
+
+int check_images(struct check *check, ducc_error **err)
+{
+	for (size_t i = 0; i < check->n; i++) {
+		struct checked_image *image = &check->images[i];
+		const struct published *published = image->published;
+		int original;
+
+		if (context_cancelled(&check->session->context))
+			return context_interrupted(err);
+		if (published->failure)
+			image_error(check, image, published->label, error_copy(published->failure));
+		if (published->failure && !*published->manifest.hex)
+			continue; /* nothing else is known of it */
+		original = check_original_image(check, published->label);
+		if (original > 0)
+			check_link_of_original(check, image);
+		else if (!original)
+			read_documents(check, image);
+		if (image->readable)
+			check_listing(check, image);
+		add_trees(check, image);
+	}
+	return 0;
+}
+
+/* --- public names ----------------------------------------------------- */
+
+/* The images of one name. */
+struct name {
+	struct check *check;
+	struct checked_image **images;
+	size_t n;
+};
+
+/* The image to which the link belongs. */
+static struct checked_image *image_of(const struct name *name, const char *path)
+{
+	for (size_t i = 1; i < name->n; i++)
+		if (!strcmp(path, name->images[i]->published->label))
+			return name->images[i];
+	return name->images[0];
+}
+
+static int check_link(void *ctx, const char *path, const char *target, ducc_error **err)
+{
+	const struct name *name = ctx;
+	const struct repository *repository = &name->check->repository;
+	AUTO_FREE char *found = repository_read_link(repository, path);
+	bool unknown = !found && errno != EINVAL;
+
+	(void)err;
+	if (unknown)
+		image_absent(name->check, image_of(name, path), path, target);
+	else if (!found || !link_matches(found, target))
+		image_differs(name->check, image_of(name, path), DIFFERS_LINK, path, target, found);
+	return 0;
+}
+
+static int check_name(struct name *name, ducc_error **err)
+{
+	const struct names names = {&name->check->repository, check_link, name};
+	AUTO_FREE struct naming *namings = xcalloc(name->n, sizeof(*namings));
+	int result;
+
+	for (size_t i = 0; i < name->n; i++) {
+		const struct checked_image *image = name->images[i];
+
+		namings[i].name = image->published->name;
+		namings[i].platform = names_platform(&image->stored.config.platform);
+		namings[i].config = &image->stored.manifest.config.digest;
+	}
+	result = names_each(&names, namings, name->n, err);
+	for (size_t i = 0; i < name->n; i++) {
+		free(namings[i].platform);
+		free(namings[i].label);
+	}
+	return result;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct published *x = (*(struct checked_image *const *)a)->published;
+	const struct published *y = (*(struct checked_image *const *)b)->published;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : strcmp(x->label, y->label);
+}
+
+int check_names(struct check *check, ducc_error **err)
+{
+	AUTO_FREE struct checked_image **images = xcalloc(check->n, sizeof(*images));
+	size_t n = 0;
+
+	for (; n < check->n; n++)
+		images[n] = &check->images[n];
+	if (n)
+		qsort(images, n, sizeof(*images), by_name);
+	for (size_t first = 0, end; first < n; first = end) {
+		bool readable = true;
+
+		for (end = first; end < n && !strcmp(images[end]->published->name,
+						     images[first]->published->name);
+		     end++)
+			readable &= images[end]->readable;
+		if (readable &&
+		    check_name(&(struct name){check, images + first, end - first}, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- Podman ----------------------------------------------------------- */
+
+static void on_podman_failure(void *ctx, const char *path, ducc_error *error)
+{
+	struct check *check = ctx;
+	bool broken;
+
+	check_error(check, &broken, NULL, path, error);
+}
+
+static void on_podman_file(void *ctx, size_t i, const char *path)
+{
+	struct check *check = ctx;
+	bool none = false;
+
+	check_attributes(check, i < check->n ? &check->images[i].broken : &none,
+			 i < check->n ? check->images[i].published->label : NULL, path);
+}
+
+static void on_podman(void *ctx, size_t i, const char *kind, const char *path, const char *expected,
+		      const char *found)
+{
+	struct check *check = ctx;
+	bool broken;
+
+	if (i < check->n)
+		image_differs(check, &check->images[i], kind, path, expected, found);
+	else
+		check_differs(check, &broken, kind, NULL, path, expected, found);
+}
+
+static struct podman_checked podman_image(const struct checked_image *image)
+{
+	const struct stored_image *stored = &image->stored;
+	const char *name = image->published->name;
+
+	return (struct podman_checked){
+		.name = name,
+		.named = !strcmp(name, image->published->label),
+		.image = {.manifest = image->readable ? &stored->manifest : NULL,
+			  .manifest_json = stored->manifest_json,
+			  .manifest_len = stored->manifest_len,
+			  .digest = &stored->digest,
+			  .config = &stored->config,
+			  .config_json = stored->config_json,
+			  .config_len = stored->config_len}};
+}
+
+void check_podman(struct check *check)
+{
+	AUTO_FREE struct podman_checked *checked = xcalloc(check->n, sizeof(*checked));
+	struct podman_check podman = {&check->repository, on_podman, on_podman_file,
+				      on_podman_failure, check};
+
+	for (size_t i = 0; i < check->n; i++)
+		checked[i] = podman_image(&check->images[i]);
+	podman_check(&podman, checked, check->n,
+		     check->options.n_images ? NULL : &check->inventory);
+	for (size_t i = 0; i < check->n; i++)
+		if (*checked[i].listed.hex)
+			check->images[i].manifest = checked[i].listed;
+}
