@@ -5,15 +5,12 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <strings.h>
-#include <time.h>
 
 #include "base/mem.h"
-#include "format/json.h"
 #include "format/url.h"
 #include "net/http_trace.h"
 #include "net/inflate.h"
 #include "net/libcurl.h"
-#include "net/link.h"
 #include "net/tls.h"
 
 #define CONNECT_TIMEOUT 30L /* seconds */
@@ -124,82 +121,12 @@ static int on_progress(void *ctx, curl_off_t down, curl_off_t downloaded, curl_o
 	return context_cancelled(http->context) ? 1 : 0;
 }
 
-/* --- responses -------------------------------------------------------- */
-
-static void reset_response(struct http_response *response)
-{
-	char **headers[] = {&response->content_type,  &response->challenge, &response->digest,
-			    &response->location,      &response->next,      &response->rate_limit,
-			    &response->rate_remaining};
-
-	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
-		free(*headers[i]);
-		*headers[i] = NULL;
-	}
-	response->status = 0;
-	response->received = response->retry_after = 0;
-	response->has_length = response->wrong_range = response->bad_link = false;
-	buffer_reset(&response->body);
-}
-
-/* The value of the last header of that name. */
-static const char *last_header(struct libcurl *libcurl, const char *name)
-{
-	const char *value, *last = NULL;
-
-	for (size_t i = 0; (value = libcurl_header(libcurl, name, i)); i++)
-		last = value;
-	return last;
-}
-
-static char *copy_header(struct libcurl *libcurl, const char *name)
-{
-	const char *value = last_header(libcurl, name);
-
-	return value ? xstrdup(value) : NULL;
-}
-
-/*
- * The values of a repeated header, joined (RFC 9110, section 5.3); NULL if it is
- * missing.  libcurl limits the size of all headers together.
- */
-static char *join_headers(struct libcurl *libcurl, const char *name)
-{
-	const char *value;
-	struct buffer values = {0};
-
-	for (size_t i = 0; (value = libcurl_header(libcurl, name, i)); i++)
-		buffer_addf(&values, "%s%s", values.len ? ", " : "", value);
-	return values.data ? buffer_steal(&values) : NULL;
-}
-
-static void read_link(struct libcurl *libcurl, const char *url, struct http_response *response)
-{
-	AUTO_FREE char *links = join_headers(libcurl, "Link"), *target = NULL;
-	int found = links ? link_next(links, &target) : 0;
-
-	response->next = found > 0 ? url_resolve(url, target) : NULL;
-	response->bad_link = found < 0 || (found && !response->next);
-}
-
-static void read_headers(struct libcurl *libcurl, const char *url, struct http_response *response)
-{
-	const char *location = last_header(libcurl, "Location");
-
-	response->content_type = copy_header(libcurl, "Content-Type");
-	response->digest = copy_header(libcurl, "Docker-Content-Digest");
-	response->rate_limit = copy_header(libcurl, "RateLimit-Limit");
-	response->rate_remaining = copy_header(libcurl, "RateLimit-Remaining");
-	response->has_length = libcurl_header(libcurl, "Content-Length", 0);
-	response->location = location ? url_resolve(url, location) : NULL;
-	read_link(libcurl, url, response);
-	response->challenge = join_headers(libcurl, "WWW-Authenticate");
-}
+/* --- bodies ----------------------------------------------------------- */
 
 /* True if a 206 response begins at the requested offset. */
 static bool begins_at(struct libcurl *libcurl, uint64_t offset)
 {
-	const char *range = last_header(libcurl, "Content-Range");
+	const char *range = libcurl_last_header(libcurl, "Content-Range");
 	char *end;
 
 	if (!range || strncasecmp(range, "bytes ", 6) != 0)
@@ -259,95 +186,6 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	}
 	buffer_add(&response->body, data, len);
 	return len;
-}
-
-/* --- statuses --------------------------------------------------------- */
-
-bool http_status_is_transient(long status)
-{
-	/* Not implemented, no such version, log in to the network: that stays so. */
-	if (status == 501 || status == 505 || status == 511)
-		return false;
-	return status == 408 || status == 425 || status == 429 || status / 100 == 5;
-}
-
-static const char *status_text(long status)
-{
-	switch (status) {
-	case 401:
-	case 407:
-		return ", authentication required";
-	case 403:
-		return ", access denied";
-	case 404:
-		return ", not found";
-	case 301:
-	case 302:
-	case 303:
-	case 307:
-	case 308:
-		return ", a redirect to nowhere";
-	case 429:
-		return ", too many requests";
-	default:
-		return "";
-	}
-}
-
-/* The first message of an error body in the format of the OCI distribution specification. */
-static char *registry_message(const struct buffer *body)
-{
-	AUTO_JSON *json = body->len ? json_parse(body->data, body->len, "error", NULL) : NULL;
-	const cJSON *errors = json_member(json, "errors");
-	const cJSON *first = cJSON_GetArrayItem(errors, 0);
-	const char *text = json_text(first, "message");
-
-	return text ? xstrndup(text, 200) : NULL;
-}
-
-static enum ducc_error_kind status_kind(long status)
-{
-	switch (status) {
-	case 401:
-	case 403:
-	case 407:
-		return DUCC_DENIED;
-	case 404:
-	case 410:
-		return DUCC_NOT_FOUND;
-	default:
-		return http_status_is_transient(status) ? DUCC_TRANSIENT : DUCC_OTHER;
-	}
-}
-
-/* True for an answer to a plain HTTP request by a server that uses TLS (nginx, Go, Apache). */
-static bool requires_tls(const struct http_response *response)
-{
-	const char *body = response->body.len ? response->body.data : "";
-
-	return response->status == 400 &&
-	       (strcasestr(body, "to an HTTPS server") || strcasestr(body, "to HTTPS port") ||
-		strcasestr(body, "to an SSL-enabled server port"));
-}
-
-int http_status_error(const struct http_response *response, ducc_error **err)
-{
-	AUTO_FREE char *message = registry_message(&response->body);
-	AUTO_BUFFER text = {0};
-
-	buffer_addf(&text, "the %s answered %ld%s", response->status == 407 ? "proxy" : "server",
-		    response->status, status_text(response->status));
-	if (requires_tls(response))
-		buffer_adds(&text, ", the server uses TLS: write https://");
-	if (message && !strcasestr(status_text(response->status), message))
-		buffer_addf(&text, ": %s", message);
-	if (response->status == 429 && response->rate_limit)
-		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
-			    response->rate_remaining ? response->rate_remaining : "unknown");
-	if (response->retry_after)
-		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
-	error_set(err, "%s", text.data);
-	return error_kind(err, status_kind(response->status));
 }
 
 /* --- the request ------------------------------------------------------ */
@@ -481,17 +319,6 @@ static struct curl_slist *make_headers(const struct transfer *transfer)
 	return xalloc(curl_slist_append(headers, "Expect:"));
 }
 
-static void read_outcome(struct libcurl *libcurl, const char *url, struct http_response *response)
-{
-	CURL *curl = libcurl->handle;
-	curl_off_t retry_after = 0;
-
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
-	if (!curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after) && retry_after > 0)
-		response->retry_after = (uint64_t)retry_after;
-	read_headers(libcurl, url, response);
-}
-
 /* The status with which a proxy refused to connect to the host, or 0. */
 static long proxy_status(CURL *curl)
 {
@@ -525,7 +352,7 @@ static int transfer_error(const struct transfer *transfer, CURLcode code, const 
 static int decode_body(struct transfer *transfer, ducc_error **err)
 {
 	struct http_response *response = transfer->response;
-	const char *coding = last_header(&transfer->http->libcurl, "Content-Encoding");
+	const char *coding = libcurl_last_header(&transfer->http->libcurl, "Content-Encoding");
 
 	if (transfer->request->sink)
 		return 0;
@@ -544,7 +371,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	CURLcode code;
 	long refused;
 
-	reset_response(transfer->response);
+	http_response_reset(transfer->response);
 	libcurl_reset(&transfer->http->libcurl); /* keeps the connections */
 	if (set_tls(transfer, err) < 0)
 		return -1;
@@ -552,7 +379,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	set_options(curl, transfer->request, headers, transfer);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 	code = curl_easy_perform(curl);
-	read_outcome(&transfer->http->libcurl, transfer->url, transfer->response);
+	http_response_read(transfer->response, &transfer->http->libcurl, transfer->url);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
@@ -571,7 +398,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	*transient = refused ? http_status_is_transient(refused)
 			     : is_transient(code) && !is_plain_http(code, reason);
 	if (refused)
-		error_set(err, "the proxy answered %ld%s", refused, status_text(refused));
+		error_set(err, "the proxy answered %ld%s", refused, http_status_text(refused));
 	else
 		transfer_error(transfer, code, reason, err);
 	return error_kind(err, *transient                               ? DUCC_TRANSIENT
@@ -627,10 +454,4 @@ int http_perform(struct http *http, const struct http_request *request,
 		url = STEAL(response->location);
 	}
 	return error_set(err, "more than %d redirects", MAX_REDIRECTS);
-}
-
-void http_response_free(struct http_response *response)
-{
-	reset_response(response);
-	buffer_free(&response->body);
 }

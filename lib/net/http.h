@@ -12,9 +12,8 @@
 
 #include <stdint.h>
 
-#include "base/buffer.h"
 #include "base/context.h"
-#include "base/error.h"
+#include "net/http_response.h"
 
 struct http;
 
@@ -48,35 +47,11 @@ struct http_request {
 	size_t limit;  /* the maximum size of response->body in bytes */
 };
 
-struct http_response {
-	long status;
-	char *content_type; /* this and the following: NULL if the header is missing */
-	char *challenge;    /* WWW-Authenticate; see challenge.h */
-	char *digest;       /* Docker-Content-Digest */
-	char *location;     /* as an absolute URL */
-	char *next;         /* Link to the next page (link.h), as an absolute URL */
-	bool bad_link;      /* the Link header was malformed */
-	char *rate_limit, *rate_remaining; /* RateLimit-... */
-	uint64_t retry_after;              /* seconds; 0: not given */
-	bool has_length;                   /* the length of the body was given */
-	bool wrong_range;                  /* the body did not begin at the request's offset */
-	uint64_t received;                 /* bytes of the body received */
-	struct buffer body;                /* of an error, or of a request without sink */
-};
-
 /*
  * Returns 0 if a response was received, whatever its status.  Otherwise -1;
  * *transient (may be NULL) is true if a later attempt may succeed.
  */
 int http_perform(struct http *http, const struct http_request *request,
 		 struct http_response *response, bool *transient, ducc_error **err);
-
-void http_response_free(struct http_response *response);
-
-/* Sets an error for an unexpected status, with the registry's message if it sent one. */
-int http_status_error(const struct http_response *response, ducc_error **err);
-
-/* True for statuses worth a retry: 408, 425, 429 and most 5xx. */
-bool http_status_is_transient(long status);
 
 #endif

@@ -111,3 +111,12 @@ const char *libcurl_header(struct libcurl *libcurl, const char *name, size_t i)
 }
 
 #endif
+
+const char *libcurl_last_header(struct libcurl *libcurl, const char *name)
+{
+	const char *value, *last = NULL;
+
+	for (size_t i = 0; (value = libcurl_header(libcurl, name, i)); i++)
+		last = value;
+	return last;
+}
