@@ -13,6 +13,7 @@
 struct ducc_error {
 	enum ducc_error_kind kind;
 	char *message;
+	bool advised;
 };
 
 static void set_message(ducc_error **err, const char *prefix, const char *rest)
@@ -111,13 +112,35 @@ int error_pass_failure(ducc_error **err, ducc_error *error)
 	return 0;
 }
 
+/* True if the message begins with this context: two callers may name the same layer. */
+static bool begins_with(const char *message, const char *context)
+{
+	size_t len = strlen(context);
+
+	return !strncmp(message, context, len) && message[len] == ':';
+}
+
 void error_prepend(ducc_error **err, const char *fmt, ...)
 {
 	if (err && *err) {
 		AUTO_FREE char *inner = xstrdup((*err)->message);
 
 		FORMAT(text, fmt);
-		set_message(err, text.data, inner);
+		if (!begins_with(inner, text.data))
+			set_message(err, text.data, inner);
+		buffer_free(&text);
+	}
+}
+
+void error_advise(ducc_error **err, const char *fmt, ...)
+{
+	if (err && *err && !(*err)->advised) {
+		AUTO_FREE char *whole = NULL;
+
+		FORMAT(text, fmt);
+		whole = format("%s (%s)", (*err)->message, text.data);
+		set_message(err, whole, NULL);
+		(*err)->advised = true;
 		buffer_free(&text);
 	}
 }
@@ -135,6 +158,7 @@ ducc_error *error_copy(const ducc_error *err)
 	ducc_error *copy = xcalloc(1, sizeof(*copy));
 
 	copy->kind = err->kind;
+	copy->advised = err->advised;
 	copy->message = xstrdup(err->message);
 	return copy;
 }

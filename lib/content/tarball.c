@@ -21,6 +21,7 @@ struct tarball {
 	int (*write)(void *ctx, const void *data, size_t len, ducc_error **err);
 	void *ctx;
 	ducc_error *error; /* from write() */
+	int code;          /* errno of a failed write */
 	char *directory;   /* prefix of all names, with a trailing slash; or "" */
 	uint64_t offset;   /* of the next byte, including buffered ones */
 	uint64_t written;  /* bytes written from the buffer */
@@ -66,6 +67,7 @@ static la_ssize_t on_write(struct archive *archive, void *ctx, const void *data,
 	tarball->offset += len;
 	return (la_ssize_t)len;
 failed:
+	tarball->code = errno;
 	archive_set_error(archive, errno, "%s", strerror(errno));
 	return -1;
 }
@@ -74,6 +76,8 @@ static int failed(struct tarball *tarball, ducc_error **err)
 {
 	if (tarball->error)
 		return error_give(err, STEAL(tarball->error));
+	if (tarball->code)
+		return error_errno(err, tarball->code, "write");
 	return error_set(err, "write: %s", archive_error_string(tarball->archive));
 }
 

@@ -66,7 +66,7 @@ void payload_reset(struct payload *payload, struct payload_mark mark)
 int payload_finish(struct payload *payload, uint64_t *size, ducc_error **err)
 {
 	if (payload->broken)
-		return error_set(err, "no space for the data to be published");
+		return error_set_kind(err, DUCC_NO_SPACE, "no space for the data to be published");
 	if (tarball_flush(payload->tarball, err) < 0)
 		return -1;
 	*size = tarball_offset(payload->tarball);

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/path.h"
+#include "base/place.h"
 #include "base/removal.h"
 #include "content/extract.h"
 #include "content/unpacked.h"
@@ -292,6 +293,13 @@ static void unwrite_stage(const struct staging *staging, const struct edit *edit
 		path_remove(mount, staging->splits.list[i]);
 }
 
+static void advise(const struct staging *staging, ducc_error **err)
+{
+	AUTO_FREE char *scratch = mount_spool(staging->repository, "scratch");
+
+	place_advise(err, "scratch area", scratch, "free space there, or publish with -c off");
+}
+
 /* Publishes one stage; 1: the first one, and others have changed the repository. */
 static int publish_stage(struct staging *staging, int stage, char **revision, bool *changed,
 			 ducc_error **err)
@@ -310,6 +318,7 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	if (*changed && !stage)
 		result = 1;
 	if (!result && write_stage(staging, edit, stage, err) < 0) {
+		advise(staging, err);
 		unwrite_stage(staging, edit);
 		result = -1;
 	} else if (!result) {

@@ -433,6 +433,7 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	context_set_subject(&fetch.subject);
 	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
 	result = fetch_in_turn(&fetch, record, &error);
+	session_advise(session, &error);
 	if (fetch.source.reference.registry)
 		span_name(&span, &fetch.source.reference);
 	span_end(&span, result, 0, &error);

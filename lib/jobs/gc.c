@@ -447,7 +447,8 @@ int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_e
 
 	if (!result)
 		result = run(&gc, err);
-
+	if (result < 0)
+		targets_advise(&gc.repository, session, err);
 	transaction_end(gc.transaction);
 	forget_plan(&gc);
 	gc_images_free(&gc.images);

@@ -255,8 +255,9 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 
 static void end_image(struct publish *publish, size_t i)
 {
-	ducc_error *const *error = &publish->errors[i];
+	ducc_error **error = &publish->errors[i];
 
+	targets_advise(&publish->repository, publish->session, error);
 	if (i < publish->n && !*error && !publish->session->dry_run)
 		publish_report(publish, i);
 	if (i >= publish->n) /* there is no repository or store: its span was not begun */

@@ -5,6 +5,7 @@
 #include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/place.h"
 #include "base/text.h"
 #include "format/image.h"
 #include "jobs/events.h"
@@ -168,6 +169,12 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 		return -1;
 	atomic_store(&session->store_made, true);
 	return 1;
+}
+
+void session_advise(const ducc_session *session, ducc_error **err)
+{
+	place_advise(err, "store", session->store_path,
+		     "free space with `ducc-gc --clean-store', or use another store with -s");
 }
 
 int session_need_store(ducc_session *session, struct store *store, ducc_error **err)

@@ -240,8 +240,35 @@ static int remove_files(struct clean *clean, ducc_error **err)
 	return 0;
 }
 
+static int list_all(struct clean *clean, ducc_error **err)
+{
+	if (list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
+	    list_files(clean, "layers", &clean->layers, err) < 0 ||
+	    list_files(clean, "images", &clean->images, err) < 0)
+		return -1;
+	return list_files(clean, "known", &(struct digest_set){NULL}, err);
+}
+
+/*
+ * Removes images from index.json; sets *full, and removes none, if there is no space to write it
+ * again.
+ */
+static int remove_images(struct clean *clean, bool *full, ducc_error **err)
+{
+	ducc_error *error = NULL;
+
+	*full = store_filter(&clean->store, keep_entry, clean, &error) < 0;
+	if (!*full)
+		return 0;
+	if (ducc_error_kind(error) != DUCC_NO_SPACE)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
+}
+
 static int run(struct clean *clean, ducc_error **err)
 {
+	bool full = false;
 	const char *name = clean->session->repository, *path = clean->session->store_path;
 	int found = session_open_store(clean->session, &clean->store, false, err);
 
@@ -251,18 +278,16 @@ static int run(struct clean *clean, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist", path);
 	if (name && targets_open(&clean->repository, name, path, err) < 0)
 		return -1;
-	if (store_filter(&clean->store, keep_entry, clean, err) < 0)
+	if (remove_images(clean, &full, err) < 0)
 		return -1;
 	if (!clean->session->dry_run)
 		store_sweep(&clean->store);
 	for (size_t i = 0; i < clean->gone.n; i++)
 		tell(clean, clean->gone.list[i]);
-	if (list_files(clean, "blobs/sha256", &clean->blobs, err) < 0 ||
-	    list_files(clean, "layers", &clean->layers, err) < 0 ||
-	    list_files(clean, "images", &clean->images, err) < 0 ||
-	    list_files(clean, "known", &(struct digest_set){NULL}, err) < 0)
+	if (list_all(clean, err) < 0 || remove_files(clean, err) < 0)
 		return -1;
-	return remove_files(clean, err);
+	/* Their files are gone, so there is space now. */
+	return full ? store_filter(&clean->store, keep_entry, clean, err) : 0;
 }
 
 int ducc_clean(ducc_session *session, const struct ducc_clean_options *options, ducc_error **err)

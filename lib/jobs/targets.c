@@ -2,6 +2,7 @@
 #include "jobs/targets.h"
 
 #include "base/mem.h"
+#include "base/place.h"
 #include "cvmfs/cvmfs.h"
 #include "repo/directory.h"
 
@@ -73,6 +74,15 @@ int targets_open(struct repository *repository, const char *name, const char *st
 		"repository %s: neither a directory (its name must contain a slash: ./%s) nor "
 		"the name of a CernVM-FS repository",
 		name, name);
+}
+
+void targets_advise(const struct repository *repository, const ducc_session *session,
+		    ducc_error **err)
+{
+	if (repository->target && repository->target->created)
+		place_advise(err, "repository", repository->name,
+			     "free space there; then ducc-gc can remove unwanted images");
+	session_advise(session, err);
 }
 
 int targets_unmounted(const char *name, ducc_error **err)

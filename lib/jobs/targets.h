@@ -4,6 +4,7 @@
 #ifndef DUCC_TARGETS_H
 #define DUCC_TARGETS_H
 
+#include "jobs/session.h"
 #include "repo/repository.h"
 
 /*
@@ -13,6 +14,13 @@
  */
 int targets_open(struct repository *repository, const char *name, const char *store,
 		 ducc_error **err);
+
+/*
+ * For an error of a job that writes to the repository, or to the store: if there is no space, says
+ * how to get some.  The kind of repository does so where it writes elsewhere.
+ */
+void targets_advise(const struct repository *repository, const ducc_session *session,
+		    ducc_error **err);
 
 /* The error of a CernVM-FS repository that cannot be read here, and may be meant as a directory. */
 int targets_unmounted(const char *name, ducc_error **err);

@@ -10,6 +10,7 @@
 #include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/place.h"
 #include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/events.h"
@@ -407,6 +408,8 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 				: push_image(&push, record, &error);
 	if (result < 0 && dry_run_excuses(session, record, "push its thin image", &error))
 		result = 0;
+	if (layout)
+		place_advise(&error, "image layout", layout, "use one with more space");
 	span_end(&span, result, 0, &error);
 	context_set_subject(NULL);
 	push_end(&push);

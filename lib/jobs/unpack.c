@@ -242,6 +242,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
 	subject_limit(&subject, limits_get(&session->limits, LIMIT_TIME, 0));
 	result = unpack_image(&unpack, record, &error);
+	session_advise(session, &error);
 	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
 		verify_blobs(&unpack);
 	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))

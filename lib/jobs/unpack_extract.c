@@ -6,6 +6,7 @@
 #include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/place.h"
 #include "content/extract.h"
 #include "content/unpacked.h"
 #include "jobs/unpack.h"
@@ -70,6 +71,7 @@ int ducc_extract(ducc_session *session, const ducc_record *record, const char *d
 
 	context_set_subject(&subject);
 	result = extract_image(&unpack, record, dir, &error);
+	place_advise(&error, "directory", dir, "use one with more space");
 	if (result < 0 && ducc_error_kind(error) == DUCC_CORRUPT && unpack.store.fd >= 0)
 		unpacked_verify_all(&unpack.store, &unpack.stored.manifest, &error);
 	if (result < 0)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
+#include "base/place.h"
 #include "content/compression.h"
 
 /* Images typically compress to a third; layer limits scale with the archive's contents. */
@@ -56,10 +57,12 @@ static int make_copy(struct inflation *file, const char *name, ducc_error **err)
 	AUTO_CLOSE int copy = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (copy < 0)
-		return error_errno(err, errno, "%s", directory);
-	if (write_copy(file, copy, name, directory, err) < 0)
-		return -1;
-	return steal_fd(&copy);
+		error_errno(err, errno, "%s", directory);
+	else if (!write_copy(file, copy, name, directory, err))
+		return steal_fd(&copy);
+	place_advise(err, "temporary files", directory,
+		     "set TMPDIR to a directory with more space");
+	return -1;
 }
 
 int archive_copy_file(const char *path, ducc_error **err)

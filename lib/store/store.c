@@ -101,22 +101,26 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	return write_layout(store) < 0 ? error_errno(err, errno, "%s/oci-layout", store->path) : 0;
 }
 
-int store_open_existing(struct store *store, const char *path, ducc_error **err)
+static int open_existing(struct store *store, const char *path, ducc_error **err)
 {
 	store->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->fd < 0) {
-		if (errno == ENOENT)
-			return 0;
-		return error_errno(err, errno, "store %s", path);
-	}
+	if (store->fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
 	store->path = xstrdup(path);
 	return 1;
+}
+
+int store_open_existing(struct store *store, const char *path, ducc_error **err)
+{
+	int found = open_existing(store, path, err);
+
+	return found < 0 ? error_wrap(err, "store") : found;
 }
 
 static int make(struct store *store, const char *path, mode_t mode, size_t n, ducc_error **err)
 {
 	store->fd = -1;
-	if (path_mkdirs_named(path, mode, err) < 0 || store_open_existing(store, path, err) < 0 ||
+	if (path_mkdirs_named(path, mode, err) < 0 || open_existing(store, path, err) < 0 ||
 	    prepare(store, n, err) < 0) {
 		store_close(store);
 		return -1;

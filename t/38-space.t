@@ -1,0 +1,101 @@
+#!/bin/sh
+# Full disks and refused permissions: the message says where, on which file system, and what to do.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need busybox setpriv umoci
+[ "$(id -u)" = 0 ] || skip_all "mounting small file systems requires root"
+mount -t tmpfs -o size=1m tmpfs "$tmp/home" 2>/dev/null || skip_all "mounting file systems is not permitted"
+umount "$tmp/home"
+
+S=$tmp/store
+L=$tmp/layout
+F=$tmp/full
+make_image "$L" app
+mkdir "$tmp/big" "$F"
+head -c 3000000 /dev/urandom >"$tmp/big/random"
+add_layer "$L:app" "$tmp/big"
+ducc-fetch -q -s "$S" "oci:$L:app" >"$tmp/records"
+cp -R "$S" "$tmp/fetched"
+ducc-unpack -q -s "$S" <"$tmp/records" >"$out"
+
+small() { # SIZE [FILE...]: a new file system, with these files
+	umount "$F" 2>/dev/null || :
+	mount -t tmpfs -o "size=$1" tmpfs "$F"
+	shift
+	[ $# = 0 ] || cp -R "$@" "$F"
+}
+fill() {
+	cat /dev/zero >"$F/filler" 2>/dev/null || :
+}
+says() { # TITLE PATTERN COMMAND...: it fails, in one line that contains this
+	says_title=$1 pattern=$2
+	shift 2
+	fails "$says_title" "$@" <"$tmp/records"
+	like "... and says where and what to do" "$(cat "$out")" "$pattern"
+	is "... in one line, which names no layer twice" "$(wc -l <"$out") $(grep -c 'layer sha256:.*layer sha256:' "$out")" "1 0"
+}
+here="on the file system mounted at $F"
+of_store="No space left on device \\(store $F/[a-z]*, $here: free space with .ducc-gc --clean-store'"
+
+for size in 40k 1m; do
+	small $size
+	says "ducc-fetch into a store of $size" "layer sha256:[0-9a-f]*: .*$of_store" ducc-fetch -s "$F/store" "oci:$L:app"
+	small $size
+	says "ducc-unpack into a directory of $size" \
+		": $F/new: layer sha256:[0-9a-f]*: .*: No space left on device \\(directory $F/new, $here: use one with more" \
+		ducc-unpack -s "$S" -x "$F/new"
+	small $size
+	says "ducc-publish into a repository of $size" \
+		": layer sha256:[0-9a-f]*: .*: No space left on device \\(repository $F/repo, $here: free space there" \
+		ducc-publish -s "$S" -r "$F/repo"
+done
+small 5m "$tmp/fetched"
+says "ducc-unpack into a full store" "layer sha256:[0-9a-f]*: .*$of_store" ducc-unpack -s "$F/fetched"
+small 8k
+says "a copy of an archive" "tar.gz.*: No space left on device \\(temporary files $F, $here: set TMPDIR" sh -c \
+	'tar -C "$2" -c . | gzip -1 >"$1.tar.gz" && TMPDIR=$3 ducc-fetch -s "$1" "oci-archive:$1.tar.gz:app"' \
+	- "$tmp/other" "$L" "$F"
+ok "publish" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/records"
+small 8k
+sed "s,\$,	thin=localhost/thin/app," "$tmp/records" >"$tmp/thin"
+fails "ducc-thin into a small image layout" ducc-thin -r "$tmp/repo" -o "$F/thin" <"$tmp/thin"
+like "... says so" "$(cat "$out")" "No space left on device \\(image layout $F/thin, $here"
+small 20m "$tmp/repo"
+fill
+fails "ducc-gc in a full repository" ducc-gc -m 100 -r "$F/repo" --keep localhost/none
+like "... says so" "$(cat "$out")" "No space left on device \\(repository $F/repo, $here: free space there"
+
+# The remedy needs no space itself.
+small 20m "$S"
+find "$F/store" -exec touch -h -d 2020-01-01 {} +
+fill
+ok "a full store can be cleaned" ducc-gc -q --clean-store -s "$F/store"
+is "... of its images" "$(ducc-ls -Ss "$F/store")" ""
+is "... and all their files" "$(find "$F/store/blobs" "$F/store/layers" "$F/store/images" -type f)" ""
+ok "... and used again" ducc-fetch -q -s "$F/store" "oci:$L:app"
+umount "$F"
+
+# Permissions
+mkdir -m 755 "$tmp/closed"
+chmod 755 "$tmp"
+chmod -R a+rX "$S" "$L" "$tmp/repo"
+nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups env -u HOME "$@"
+}
+denied() { # TITLE MESSAGE COMMAND...
+	denied_title=$1 message=$2
+	shift 2
+	fails "$denied_title" nobody "$@" <"$tmp/records"
+	like "... is reported once, with its path" "$(cat "$out")" ": $message: Permission denied\$"
+}
+chmod 700 "$S"
+denied "a store" "store: $S" ducc-unpack -s "$S"
+chmod 755 "$S"
+denied "a directory" "$tmp/closed/new" ducc-unpack -s "$S" -x "$tmp/closed/new"
+denied "a repository" "repository $tmp/closed/new: $tmp/closed/new" ducc-publish -s "$S" -r "$tmp/closed/new"
+echo alpine >"$tmp/list"
+chmod 600 "$tmp/list"
+fails "a list" nobody ducc-wish "$tmp/list"
+like "... is named once" "$(cat "$out")" "^ducc-wish: $tmp/list: Permission denied\$"
+
+done_testing
