@@ -184,7 +184,7 @@ recipe_error "more than 4 MiB" 'more than 4194304 bytes$' <"$tmp/huge"
 wish "$tmp/nowhere" "$tmp/other.yaml"
 is "a list that isn't there doesn't hold up the others" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"1 $hub/library/alpine:latest ? "
-is "... and is named" "$(cat "$tmp/said")" "ducc-wish: $tmp/nowhere: open: No such file or directory"
+is "... and is named" "$(cat "$tmp/said")" "ducc-wish: $tmp/nowhere: No such file or directory"
 : >"$tmp/empty"
 recipe_error "nothing" 'empty list$' <"$tmp/empty"
 wish - <<'END'

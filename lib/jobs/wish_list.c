@@ -68,7 +68,8 @@ static int read_data(const char *where, struct network *network, struct buffer *
 				   "a list is expected, not an image (for one image: echo %s | "
 				   "ducc-wish)",
 				   where);
-	return fd < 0 ? error_errno(err, errno, "open") : read_stream(fd, LIST_LIMIT, data, err);
+	return fd < 0 ? error_errno(err, errno, "%s", where)
+		      : read_stream(fd, LIST_LIMIT, data, err);
 }
 
 /* --- content ---------------------------------------------------------- */

@@ -328,6 +328,18 @@ static long proxy_status(CURL *curl)
 	return status / 100 == 2 ? 0 : status;
 }
 
+/* "Failed to connect to HOST port N after N ms: Couldn't connect to server": with the cause instead. */
+static int connect_error(CURL *curl, const char *reason, ducc_error **err)
+{
+	const char *after = strstr(reason, " after ");
+	long code = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &code);
+	if (!after || !code)
+		return error_set(err, "%s", reason);
+	return error_set(err, "%.*s: %s", (int)(after - reason), reason, strerror((int)code));
+}
+
 /* The error of a transfer that libcurl gave up, with advice on TLS. */
 static int transfer_error(const struct transfer *transfer, CURLcode code, const char *reason,
 			  ducc_error **err)
@@ -345,6 +357,8 @@ static int transfer_error(const struct transfer *transfer, CURLcode code, const 
 				 "%s: if you trust its certificate authority, add the certificate "
 				 "as /etc/containers/certs.d/%s/ca.crt",
 				 reason, host ? host : "");
+	if (code == CURLE_COULDNT_CONNECT)
+		return connect_error(transfer->http->libcurl.handle, reason, err);
 	return error_set(err, "%s", reason);
 }
 
