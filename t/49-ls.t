@@ -183,6 +183,19 @@ fails "a damaged schedule" ducc-ls -r "$R"
 like "... is reported" "$(cat "$out")" "^ducc-ls: repository $R: .metadata/remove-schedule.json is damaged"
 is "... and all images are listed" "$(grep -c '	name=' "$out")" 4
 mv "$tmp/schedule" "$R/.metadata/remove-schedule.json"
+touch "$R/.metadata/.failing"
+chmod 600 "$R/.metadata/.failing"
+ok "a list of failures that this user cannot read" setpriv --reuid 65534 --regid 65534 --clear-groups env -u HOME ducc-ls -r "$R"
+like "... is warned of" "$(cat "$out")" \
+	"^ducc-ls: warning: repository $R: .metadata/.failing: Permission denied; failing images are unknown"
+is "... and all images are listed" "$(grep -c '	name=' "$out")" 4
+rm "$R/.metadata/.failing"
+chmod 600 "$R/.metadata/remove-schedule.json"
+fails "a schedule that this user cannot read" setpriv --reuid 65534 --regid 65534 --clear-groups env -u HOME ducc-ls -r "$R"
+like "... is reported" "$(cat "$out")" \
+	"^ducc-ls: repository $R: .metadata/remove-schedule.json: Permission denied \\(images to be removed are unknown\\)"
+is "... and all images are listed" "$(grep -c '	name=' "$out")" 4
+chmod 644 "$R/.metadata/remove-schedule.json"
 
 # CernVM-FS, and a name for several platforms
 cvmfs_server mkfs test.example.org

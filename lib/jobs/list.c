@@ -284,18 +284,11 @@ static int report_unused(struct list *list, const struct pattern *patterns)
 }
 
 /* Without the schedule, images that ducc-gc is to remove look like all others. */
-static int report_unscheduled(const struct list *list)
+static int report_unscheduled(struct list *list)
 {
 	const struct ducc_list_options *options = &list->options;
-	ducc_error *error = NULL;
 
-	if (!list->unscheduled)
-		return 0;
-	error_set_kind(&error, DUCC_CORRUPT,
-		       "repository %s: " REPO_SCHEDULE " is damaged, or not written by ducc: "
-		       "images to be removed are unknown",
-		       list->repository.name);
-	return !options->image(options->ctx, NULL, error);
+	return list->unscheduled && !options->image(options->ctx, NULL, STEAL(list->unscheduled));
 }
 
 /* --- the job ---------------------------------------------------------- */
@@ -312,6 +305,17 @@ static void add_missing(struct list *list, const struct strmap *wishes)
 			list_add(list, wishes->keys.list[i])->state = xstrdup("missing");
 }
 
+/* They only explain the images that are listed in any case. */
+static void read_failures(const struct list *list, struct strmap *wishes)
+{
+	ducc_error *error = NULL;
+
+	if (wishes_read_published(wishes, &list->repository, &error) < 0)
+		context_notice(&list->session->context, DUCC_WARNING,
+			       "%s; failing images are unknown", ducc_error_message(error));
+	ducc_error_free(error);
+}
+
 static int find_images(struct list *list, struct strmap *wishes, ducc_error **err)
 {
 	if (list->options.store)
@@ -319,8 +323,7 @@ static int find_images(struct list *list, struct strmap *wishes, ducc_error **er
 	if (list_repository(list, err) < 0)
 		return -1;
 	wishes_read(wishes, list->session->store_path, list->session->repository);
-	if (wishes_read_published(wishes, &list->repository, err) < 0)
-		return -1;
+	read_failures(list, wishes);
 	add_missing(list, wishes);
 	return 0;
 }
@@ -362,6 +365,7 @@ int ducc_list(ducc_session *session, const struct ducc_list_options *options, du
 		free_image(&list.images[i]);
 	free(list.images);
 	wishes_free(&wishes);
+	ducc_error_free(list.unscheduled);
 	schedule_free(&list.schedule);
 	inventory_free(&list.inventory);
 	repository_close(&list.repository);

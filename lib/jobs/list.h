@@ -51,7 +51,7 @@ struct list {
 	struct repository repository;
 	struct inventory inventory;
 	struct schedule schedule;
-	bool unscheduled; /* the file of the schedule is damaged, or not written by ducc */
+	ducc_error *unscheduled; /* why the schedule is not known */
 	struct store store;
 };
 

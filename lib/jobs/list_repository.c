@@ -139,18 +139,26 @@ static int open_repository(struct list *list, ducc_error **err)
 	return 0;
 }
 
+/* An error is reported after the images: those to be removed look like all others. */
+static void read_schedule(struct list *list)
+{
+	ducc_error **error = &list->unscheduled;
+	int damaged = schedule_read(&list->schedule, &list->repository, error);
+
+	if (damaged > 0)
+		error_set_kind(error, DUCC_CORRUPT,
+			       REPO_SCHEDULE " is damaged, or not written by ducc");
+	error_wrap(error, "repository %s", list->repository.name);
+	error_advise(error, "images to be removed are unknown");
+}
+
 int list_repository(struct list *list, ducc_error **err)
 {
 	const struct inventory *inventory = &list->inventory;
-	int damaged;
-
 	if (open_repository(list, err) < 0 ||
 	    inventory_read_names(&list->inventory, &list->repository, err) < 0)
 		return -1;
-	damaged = schedule_read(&list->schedule, &list->repository, err);
-	if (damaged < 0)
-		return -1;
-	list->unscheduled = damaged;
+	read_schedule(list);
 	list->read = read_image;
 	for (size_t i = 0; i < inventory->n_images; i++)
 		list_add(list, inventory->images[i].name)->published = &inventory->images[i];
