@@ -1,28 +1,23 @@
 /* Layers that are complete: see complete.h. */
 #include "cvmfs/complete.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
-#include "repo/samples.h"
+#include "repo/notes.h"
 
-#define DIRECTORY "known"
 #define FILE_MAX ((size_t)64 << 20) /* then it begins anew */
 #define ATTRIBUTE "user.catalog_counters"
 
 void complete_init(struct complete *complete, const struct store *store,
 		   const struct repository *repository)
 {
-	AUTO_FREE char *samples = samples_path(repository);
-
-	*complete = (struct complete){
-		.store = store, .repository = repository, .path = format("%s.complete", samples)};
+	*complete = (struct complete){.store = store,
+				      .repository = repository,
+				      .path = notes_path(repository, ".complete")};
 }
 
 void complete_free(struct complete *complete)
@@ -77,7 +72,6 @@ void complete_note(const struct complete *complete, const struct digest *layers,
 {
 	AUTO_BUFFER lines = {0};
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
 
 	for (size_t i = 0; i < n; i++) {
 		AUTO_FREE char *line = line_of(complete->repository, &layers[i]);
@@ -85,11 +79,9 @@ void complete_note(const struct complete *complete, const struct digest *layers,
 		if (line)
 			buffer_addf(&lines, "%s", line);
 	}
-	if (!lines.len || path_mkdirs(complete->store->fd, DIRECTORY) < 0)
+	if (!lines.len || lines.len > FILE_MAX)
 		return;
-	fd = path_open(complete->store->fd, complete->path, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	if (fd < 0 || fstat(fd, &st) < 0 ||
-	    ((uint64_t)st.st_size > FILE_MAX - lines.len && ftruncate(fd, 0) < 0))
-		return;
-	write_all(fd, lines.data, lines.len);
+	fd = notes_open(complete->store, complete->path, FILE_MAX - lines.len);
+	if (fd >= 0)
+		write_all(fd, lines.data, lines.len);
 }

@@ -1,17 +1,14 @@
 /* Samples of the layers of a repository: see samples.h. */
 #include "repo/samples.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <sys/file.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/strset.h"
+#include "repo/notes.h"
 
-#define DIRECTORY "known"
 #define FILE_MAX ((size_t)256 << 20) /* then it begins anew */
 #define LARGE ((uint64_t)1 << 20)
 #define ONE_IN 64
@@ -34,23 +31,13 @@ struct samples {
 	size_t last;         /* the offset of the last block in it */
 };
 
-char *samples_path(const struct repository *repository)
-{
-	bool is_path = strchr(repository->name, '/') != NULL;
-	AUTO_FREE char *path = is_path ? realpath(repository->name, NULL) : NULL;
-	const char *name = path ? path : repository->name;
-	struct digest digest = digest_of(name, strlen(name));
-
-	return format(DIRECTORY "/%s", digest.hex);
-}
-
 struct samples *samples_new(const struct store *store, const struct repository *repository)
 {
 	struct samples *samples = xcalloc(1, sizeof(*samples));
 
 	samples->store = store;
 	samples->repository = repository;
-	samples->path = samples_path(repository);
+	samples->path = notes_path(repository, "");
 	return samples;
 }
 
@@ -151,10 +138,10 @@ void samples_save(struct samples *samples)
 	const char *list;
 	size_t end = 0, from = 0, to = 0;
 
-	if (!samples->added.len || path_mkdirs(samples->store->fd, DIRECTORY) < 0)
+	if (!samples->added.len)
 		return;
-	fd = path_open(samples->store->fd, samples->path, O_RDWR | O_CREAT | O_APPEND, 0644);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+	fd = notes_open(samples->store, samples->path, FILE_MAX);
+	if (fd < 0)
 		return;
 	buffer_free(&samples->file);
 	samples->read = false;
@@ -163,7 +150,7 @@ void samples_save(struct samples *samples)
 		digest_from_bytes(&layer, block.layer);
 		strset_add(&layers, layer.hex);
 	}
-	/* Drops a block that was cut off, or a file that is too large. */
+	/* Drops a block that was cut off. */
 	if (ftruncate(fd, (off_t)end) < 0)
 		return;
 	for (; next_block(&samples->added, &to, &block, &list); from = to) {

@@ -17,9 +17,6 @@
 
 struct samples;
 
-/* The path of the file in the store, which the caller frees. */
-char *samples_path(const struct repository *repository);
-
 /* Opens the samples of a repository; the caller keeps both arguments. */
 struct samples *samples_new(const struct store *store, const struct repository *repository);
 void samples_free(struct samples *samples);
