@@ -59,9 +59,7 @@ struct batch {
 
 static bool same_repository(const ducc_session *session, const ducc_record *a, const ducc_record *b)
 {
-	const char *x = ducc_repository(session, a), *y = ducc_repository(session, b);
-
-	return x && y ? !strcmp(x, y) : x == y;
+	return tool_same(ducc_repository(session, a), ducc_repository(session, b));
 }
 
 static void add(struct batch *batch, ducc_record *record)

@@ -45,19 +45,14 @@ static struct {
 	bool more; /* images may follow */
 } state;
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 /* The link to the thing; a link to NULL if it is not in the list. */
 static struct thing **find(struct things *things, const struct ducc_progress *report)
 {
 	struct thing **link = &things->first;
 
 	while (*link &&
-	       ((*link)->activity != report->activity || !is_same((*link)->what, report->what) ||
-		!is_same((*link)->image, report->image)))
+	       ((*link)->activity != report->activity || !tool_same((*link)->what, report->what) ||
+		!tool_same((*link)->image, report->image)))
 		link = &(*link)->next;
 	return link;
 }

@@ -58,6 +58,11 @@ void tool_usage(const struct tool *tool)
 	exit(EXIT_USAGE);
 }
 
+bool tool_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 void *tool_allocated(void *pointer)
 {
 	if (pointer)

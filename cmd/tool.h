@@ -73,6 +73,9 @@ bool tool_parse_size(const char *text, uint64_t *bytes);
 /* Parses NAME=VALUE,... into the limits of the tool; without a name, the limit is `layer'. */
 bool tool_parse_limits(struct tool *tool, const char *text);
 
+/* True for equal texts, and if both are NULL. */
+bool tool_same(const char *a, const char *b);
+
 /* The pointer that an allocation returned; aborts with a message if that is NULL. */
 void *tool_allocated(void *pointer);
 

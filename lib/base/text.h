@@ -1,5 +1,5 @@
 /*
- * Untrusted text in messages and line formats.
+ * Comparing texts; untrusted text in messages and line formats.
  *
  * Line formats (records, listings, plans) either refuse text that is not plain, or escape
  * it in octal as vis(3) does, so that no byte can end a word or a line.
@@ -8,6 +8,7 @@
 #define DUCC_TEXT_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/buffer.h"
 
@@ -15,6 +16,12 @@
 static inline bool text_is_alnum(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* True for equal texts, and if both are NULL. */
+static inline bool text_equal(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "content/layer_file.h"
 #include "content/layer_name.h"
 #include "content/listing_size.h"
@@ -175,10 +176,9 @@ static int keep_name(struct layer_reader *reader, struct node *node, const char 
 	const char *before = detour ? detour->name : NULL;
 	bool used = node->file || node->lower_link || node->flags;
 
-	if ((used && (!name != !before || (name && strcmp(name, before) != 0))) ||
-	    (detour && detour->through))
+	if ((used && !text_equal(name, before)) || (detour && detour->through))
 		reader->fixed = true;
-	if (!name || (before && !strcmp(name, before)))
+	if (!name || text_equal(name, before))
 		return 0;
 	detour = node_detour(node);
 	free(detour->name);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/siphash.h"
 #include "base/strmap.h"
+#include "base/text.h"
 
 #define FIRST_BUCKETS 1024
 
@@ -117,11 +118,6 @@ static bool same_xattrs(const struct file *a, const struct file *b)
 	return true;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 unsigned file_differences(const struct file *a, const struct file *b)
 {
 	unsigned members = 0;
@@ -132,7 +128,7 @@ unsigned file_differences(const struct file *a, const struct file *b)
 	members |= a->uid != b->uid || a->gid != b->gid ? FILE_OWNER : 0;
 	members |= a->mtime != b->mtime || a->mtime_nsec != b->mtime_nsec ? FILE_TIME : 0;
 	members |= S_ISREG(a->mode) && a->size != b->size ? FILE_SIZE : 0;
-	members |= !same_text(a->target, b->target) ? FILE_TARGET : 0;
+	members |= !text_equal(a->target, b->target) ? FILE_TARGET : 0;
 	members |= a->major != b->major || a->minor != b->minor ? FILE_DEVICE : 0;
 	members |= !same_xattrs(a, b) ? FILE_XATTRS : 0;
 	return members;

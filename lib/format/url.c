@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define URL_ENDS " \"<>" /* characters that are in no URL */
 
@@ -86,7 +87,7 @@ bool url_same_host(const char *a, const char *b)
 	AUTO_FREE char *of_a = part_of(a, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
 	AUTO_FREE char *of_b = part_of(b, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT);
 
-	return same_part(a, b, CURLUPART_HOST) && !of_a == !of_b && (!of_a || !strcmp(of_a, of_b));
+	return same_part(a, b, CURLUPART_HOST) && text_equal(of_a, of_b);
 }
 
 bool url_is_http(const char *url)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "net/credentials.h"
 #include "net/mirrors.h"
 
@@ -88,15 +89,10 @@ void network_give(struct network *network, struct http *http)
 	pthread_mutex_unlock(&network->mutex);
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 static bool is_login_of(const struct known *known, const struct login *login)
 {
-	return known->push == login->push && is_same(known->user, login->user) &&
-	       is_same(known->password, login->password);
+	return known->push == login->push && text_equal(known->user, login->user) &&
+	       text_equal(known->password, login->password);
 }
 
 static struct registry *find_or_open(struct network *network, const struct reference *reference,

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/strmap.h"
+#include "base/text.h"
 #include "format/image.h"
 #include "store/staged.h"
 
@@ -110,11 +111,6 @@ static bool list_has(const struct list *list, const cJSON *entry, const char *na
 	return false;
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 /* Adds the entry, which it takes over, in the place of those of the same name and platform. */
 static void list_put(struct list *list, cJSON *entry, const char *name)
 {
@@ -124,7 +120,7 @@ static void list_put(struct list *list, cJSON *entry, const char *name)
 	for (size_t i = 0; named && i < named->n;) {
 		AUTO_FREE char *other = platform_of_descriptor(named->entries[i]);
 
-		if (!same(other, platform)) {
+		if (!text_equal(other, platform)) {
 			i++;
 			continue;
 		}
@@ -425,8 +421,8 @@ int store_find(const struct store *store, const char *name, const char *platform
 	{
 		AUTO_FREE char *of_entry = platform_of_descriptor(entry);
 
-		if (!same(json_annotation(entry, ANNOTATION_NAME), name) ||
-		    (platform && !same(of_entry, platform)))
+		if (!text_equal(json_annotation(entry, ANNOTATION_NAME), name) ||
+		    (platform && !text_equal(of_entry, platform)))
 			continue;
 		if (!index_digests(entry, &listed, manifest))
 			return error_set_kind(err, DUCC_CORRUPT,
