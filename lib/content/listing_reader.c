@@ -180,12 +180,17 @@ static bool parse_contents(struct line *line, char *value)
 	return true;
 }
 
-static bool parse_hardlink(struct line *line, char *value)
+static bool parse_path(char **path, char *value)
 {
 	if (!text_undo_escapes(value, LISTING_SPECIAL) || !path_is_clean(value))
 		return false;
-	line->lower_link = xstrdup(value);
+	*path = xstrdup(value);
 	return true;
+}
+
+static bool parse_hardlink(struct line *line, char *value)
+{
+	return parse_path(&line->lower_link, value);
 }
 
 static bool parse_through(struct line *line, char *value)
@@ -198,10 +203,7 @@ static bool parse_through(struct line *line, char *value)
 
 static bool parse_name(struct line *line, char *value)
 {
-	if (!text_undo_escapes(value, LISTING_SPECIAL) || !path_is_clean(value))
-		return false;
-	line->name = xstrdup(value);
-	return true;
+	return parse_path(&line->name, value);
 }
 
 static bool parse_tags(struct line *line, char *value)
@@ -342,29 +344,6 @@ static bool is_consistent(const struct line *line)
 			 : essence == (BIT(TYPE) | BIT(HARDLINK)) && S_ISREG(file->mode);
 }
 
-static bool may_have_children(const struct node *node)
-{
-	return !node->lower_link &&
-	       (node->file ? node_is_dir(node) : !(node->flags & NODE_WHITEOUT));
-}
-
-/* Adds the node of a path and its unlisted parent directories; NULL: invalid. */
-static struct node *make_node(struct tree *tree, const char *path)
-{
-	struct node *node = tree_root(tree);
-
-	while (*path) {
-		size_t len = strcspn(path, "/");
-		struct node *child = tree_child(tree, node, path, len);
-
-		if (!may_have_children(node))
-			return NULL;
-		node = child ? child : tree_add(tree, node, path, len);
-		path += len + (path[len] == '/');
-	}
-	return node;
-}
-
 static void set_node(struct node *node, struct line *line)
 {
 	node->flags = line->flags;
@@ -429,7 +408,7 @@ static bool parse_words(struct reader *reader, struct line *line, char *text)
 			return false;
 	if (!path || !(line->seen & BIT(TYPE)) || !is_consistent(line))
 		return false;
-	node = make_node(reader->tree, path);
+	node = tree_make(reader->tree, path);
 	if (!node)
 		return false;
 	set_node(node, line);

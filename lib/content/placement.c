@@ -65,22 +65,6 @@ static bool is_own(const struct node *node)
 	return !(node->flags & NODE_IMPLIED) && (node->file || node_is_whiteout(node));
 }
 
-static struct node *make_node(struct tree *tree, const char *path)
-{
-	struct node *node = tree_root(tree);
-
-	while (*path) {
-		size_t len = strcspn(path, "/");
-		struct node *child = tree_child(tree, node, path, len);
-
-		if (node->lower_link || (node->file && !node_is_dir(node)))
-			return NULL;
-		node = child ? child : tree_add(tree, node, path, len);
-		path += len + (path[len] == '/');
-	}
-	return node;
-}
-
 /* True if the entry can be put at `there`, where at most other entries are beneath it. */
 static bool is_free(const struct node *there, const struct node *node)
 {
@@ -175,7 +159,7 @@ static int place(struct placing *placing, const struct node *node, ducc_error **
 
 	if (find_place(placing, node, &where, err) < 0)
 		return -1;
-	there = make_node(placing->view.layer, where);
+	there = tree_make(placing->view.layer, where);
 	if (!is_free(there, node))
 		return unknown(where, err);
 	if (strcmp(where, placing->path.data) != 0)

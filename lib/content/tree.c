@@ -274,6 +274,28 @@ void tree_move_children(struct tree *tree, struct node *from, struct node *to)
 	}
 }
 
+static bool may_have_children(const struct node *node)
+{
+	return !node->lower_link &&
+	       (node->file ? node_is_dir(node) : !(node->flags & NODE_WHITEOUT));
+}
+
+struct node *tree_make(struct tree *tree, const char *path)
+{
+	struct node *node = tree_root(tree);
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		struct node *child = tree_child(tree, node, path, len);
+
+		if (!may_have_children(node))
+			return NULL;
+		node = child ? child : tree_add(tree, node, path, len);
+		path += len + (path[len] == '/');
+	}
+	return node;
+}
+
 struct node *tree_find(const struct tree *tree, const char *path)
 {
 	struct node *node = tree->root;

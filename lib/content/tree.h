@@ -182,6 +182,12 @@ struct node *tree_child(const struct tree *tree, const struct node *parent, cons
 /* Adds a child, which must not exist yet. */
 struct node *tree_add(struct tree *tree, struct node *parent, const char *name, size_t len);
 
+/*
+ * The node at `path`, which is added if it is missing, as are its parents; NULL if one of these is
+ * not a directory.
+ */
+struct node *tree_make(struct tree *tree, const char *path);
+
 /* The node at `path` (see path.h), or NULL. */
 struct node *tree_find(const struct tree *tree, const char *path);
 
