@@ -84,6 +84,42 @@ mkdir -p "$spool/scratch/wastebin" # the moment at which it has moved scratch/cu
 ok "... the next run aborts it and succeeds" publish_again
 is "... with the scratch area that was missing" "$(stat -c %a,%u "$spool/scratch/current")" "755,$(stat -c %u "$spool/scratch")"
 
+# Only ducc-publish is killed: its server continues, however long it takes.
+base_repository
+publish_paused "$tmp/new"
+group=$(cut -d' ' -f1 "$spool/ducc.transaction")
+kill -9 $pid
+wait $pid 2>/dev/null || :
+# shellcheck disable=SC2046 # words
+fails "the server of a killed publisher is still running" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+like "... the message names it" "$(cat "$out")" "still running: .*\(process $group, state [A-Z]\).*kill -9 -- -$group'"
+kill -9 "-$group"
+ok "... when it is killed the next run succeeds" publish_again
+
+# Its number becomes that of another group: that is not waited for.
+for note in new old; do
+	base_repository
+	publish_paused "$tmp/new"
+	kill_publish
+	setsid sleep 300 &
+	other=$!
+	# shellcheck disable=SC2016 # for the shell
+	wait_for sh -c '[ "$(ps -o pgid= -p "$1" | tr -d " ")" = "$1" ]' sh $other
+	sed "s/^[0-9]* /$other /" "$spool/ducc.transaction" >"$tmp/note"
+	[ $note = new ] || sed -i 's/ingest .*/ingest/' "$tmp/note"
+	cp "$tmp/note" "$spool/ducc.transaction"
+	# shellcheck disable=SC2046 # words
+	if [ $note = new ]; then
+		ok "the number of a killed group is used again" ducc-publish -q -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+	else
+		fails "... without the time at which its leader started" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+		like "... it is waited for" "$(cat "$out")" "still running: sleep \(process $other, state S\)"
+	fi
+	kill $other
+	wait $other 2>/dev/null || :
+	ok "... and the repository is sound" publish_again
+done
+
 # Without systemd, a client that a killed cvmfs_server has mounted holds its lock, for good.
 hold() { # NAME: a process of this name holds it
 	ln -sf "$(command -v sleep)" "$tmp/$1"

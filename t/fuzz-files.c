@@ -168,11 +168,11 @@ static void read_mirrors(const struct reference *reference, ducc_error **err)
 static void read_system(ducc_error **err)
 {
 	AUTO_FREE char *value = config_value(&repository, "CVMFS_STRATUM0");
-	struct journal journal = {.group = 0};
+	struct journal journal = {.transaction = NULL};
 
 	FUZZ_CHECK(!value || !strpbrk(value, "\"'; \t\n"));
 	if (journal_read(&repository, &journal, err) > 0)
-		FUZZ_CHECK(journal.group >= 0);
+		FUZZ_CHECK(journal.group.id >= 0);
 	free(journal.transaction);
 }
 

@@ -118,7 +118,7 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	} else {
 		/* If the script was killed, its children are still running. */
 		if (WIFSIGNALED(process->status))
-			kill(-note->group, SIGKILL);
+			kill(-note->group.id, SIGKILL);
 		/* It may have been killed after opening a transaction that is not noted yet. */
 		journal_note_transaction(ingest->repository, note, NULL);
 		result = runner_clear_up(ingest->context, ingest->repository, note, err);
@@ -137,14 +137,14 @@ static int try_ingest(void *ctx, ducc_error **err)
 	bool busy;
 	int result;
 
-	ingest->note.group = 0;
+	ingest->note.group = (struct group){0};
 	if (journal_write(ingest->repository, &ingest->note, err) < 0)
 		return -1;
 	if (process_hold(&ingest->process, argv, true, err) < 0) {
 		journal_remove(ingest->repository);
 		return -1;
 	}
-	ingest->note.group = ingest->process.pid;
+	ingest->note.group = group_of(ingest->process.pid);
 	result = journal_write(ingest->repository, &ingest->note, err);
 	if (!result) {
 		process_release(&ingest->process);

@@ -1,19 +1,11 @@
 /* The journal of a publisher of CernVM-FS: see journal.h. */
 #include "cvmfs/journal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "base/buffer.h"
-#include "base/entries.h"
-#include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "cvmfs/mount.h"
@@ -72,11 +64,15 @@ void journal_remove(const struct repository *repository)
 	unlink(path);
 }
 
-/* "GROUP BOOT TRANSACTION ingest|edit", with "-" for an unknown transaction. */
+/* "GROUP BOOT TRANSACTION ingest|edit[ STARTED]", with "-" for an unknown transaction. */
 static char *print_note(const struct journal *note, const char *boot)
 {
-	return format("%ld %s %s %s\n", (long)note->group, boot,
-		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST);
+	unsigned long long started = note->group.started;
+	AUTO_FREE char *leader = started ? format(" %llu", started) : xstrdup("");
+
+	return format("%ld %s %s %s%s\n", (long)note->group.id, boot,
+		      note->transaction ? note->transaction : "-", note->edit ? EDIT : INGEST,
+		      leader);
 }
 
 int journal_write(const struct repository *repository, const struct journal *note, ducc_error **err)
@@ -100,19 +96,20 @@ static void parse_note(struct journal *note, const char *text, const char *boot)
 	AUTO_FREE char *copy = xstrdup(text), *again = NULL;
 	char *next = copy;
 	const char *group = strsep(&next, " "), *of_boot = strsep(&next, " ");
-	const char *transaction = strsep(&next, " "), *kind = strsep(&next, "\n");
+	const char *transaction = strsep(&next, " "), *kind = strsep(&next, " \n");
 
 	if (!kind)
 		return;
-	note->group = (pid_t)atol(group);
+	note->group.id = (pid_t)atol(group);
+	note->group.started = next ? strtoull(next, NULL, 10) : 0;
 	note->edit = !strcmp(kind, EDIT);
 	note->transaction = strcmp(transaction, "-") != 0 ? xstrdup(transaction) : NULL;
 	again = print_note(note, of_boot);
-	if (strcmp(again, text) != 0 || note->group < 0 || note->group == 1) {
+	if (strcmp(again, text) != 0 || note->group.id < 0 || note->group.id == 1) {
 		free(STEAL(note->transaction));
 		*note = (struct journal){0};
 	} else if (strcmp(of_boot, boot) != 0) {
-		note->group = 0;
+		note->group = (struct group){0};
 	}
 }
 

@@ -5,12 +5,13 @@
 #ifndef DUCC_JOURNAL_H
 #define DUCC_JOURNAL_H
 
+#include "cvmfs/group.h"
 #include "repo/repository.h"
 
 struct journal {
-	pid_t group;       /* of the running processes; 0: none can be running */
-	bool edit;         /* files are changed in place: the changes are ours too */
-	char *transaction; /* identifies it; NULL: none yet, as far as is known */
+	struct group group; /* of the running processes; {0}: none can be running */
+	bool edit;          /* files are changed in place: the changes are ours too */
+	char *transaction;  /* identifies it; NULL: none yet, as far as is known */
 };
 
 /*

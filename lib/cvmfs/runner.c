@@ -1,15 +1,11 @@
 /* Running cvmfs_server: see runner.h. */
 #include "cvmfs/runner.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -39,37 +35,6 @@ static bool has_changes(const struct repository *repository)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 && !directory_is_empty(fd, "");
-}
-
-/* True if /proc/PID/stat describes a process of the group that is not a zombie. */
-static bool is_in_group(const char *pid, pid_t group)
-{
-	AUTO_FREE char *path = format("/proc/%s/stat", pid);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[1024], state;
-	ssize_t n = fd < 0 ? -1 : file_read_all(fd, text, sizeof(text) - 1, 0);
-	const char *after;
-	long of;
-
-	text[n > 0 ? n : 0] = '\0';
-	after = strrchr(text, ')'); /* the name before it may contain anything */
-	return after && sscanf(after, ") %c %*d %ld", &state, &of) == 2 && of == group &&
-	       state != 'Z' && state != 'X';
-}
-
-/* Not just kill(2), which also finds zombies; those may remain until the next boot. */
-static bool group_is_alive(pid_t group)
-{
-	AUTO_ENTRIES entries = {.stream = NULL};
-	const char *name;
-
-	if (!group || kill(-group, 0) < 0)
-		return false;
-	entries = entries_of(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	while ((name = entries_next(&entries)))
-		if (name[0] >= '1' && name[0] <= '9' && is_in_group(name, group))
-			return true;
-	return false;
 }
 
 /* --- waiting ---------------------------------------------------------- */
@@ -108,18 +73,22 @@ static int be_patient(struct context *context, struct patience *patience, const 
 
 /* --- clearing up ------------------------------------------------------ */
 
-static int wait_for_group(struct context *context, pid_t group, ducc_error **err)
+/* What hangs, such as an upload to a server that does not answer, is not ours to kill. */
+static int wait_for_group(struct context *context, const struct group *group, ducc_error **err)
 {
-	static const char what[] = "processes of a killed publisher are still running";
 	struct patience patience = {0};
+	AUTO_BUFFER members = {0};
 
-	while (group_is_alive(group)) {
+	while (group_is_alive(group, &members)) {
+		AUTO_FREE char *what = format(
+			"processes of a killed publisher are still running: %s", members.data);
 		int waited = be_patient(context, &patience, what, err);
 
 		if (waited)
 			return waited < 0 ? -1
-					  : error_set_kind(err, DUCC_BUSY, "%s, process group %ld",
-							   what, (long)group);
+					  : error_set_kind(err, DUCC_BUSY,
+							   "%s; if they hang: `kill -9 -- -%ld'",
+							   what, (long)group->id);
 	}
 	return 0;
 }
@@ -137,7 +106,7 @@ static int abort_transaction(struct context *context, const struct repository *r
 
 	if (process_hold(&process, argv, false, err) < 0)
 		return -1;
-	aborting.group = process.pid;
+	aborting.group = group_of(process.pid);
 	journal_write(repository, &aborting, NULL);
 	process_release(&process);
 	return process_finish(&process, CVMFS_SERVER " abort", context, err);
@@ -182,7 +151,7 @@ int runner_clear_up(struct context *context, const struct repository *repository
 {
 	int ours;
 
-	if (wait_for_group(context, note->group, err) < 0)
+	if (wait_for_group(context, &note->group, err) < 0)
 		return -1;
 	ours = journal_is_ours(repository, note);
 	if (ours < 0)
@@ -275,11 +244,11 @@ int runner_run(struct context *context, const struct repository *repository, str
 	struct process process;
 	int result;
 
-	note->group = 0;
+	note->group = (struct group){0};
 	if (journal_write(repository, note, err) < 0 ||
 	    process_hold(&process, argv, false, err) < 0)
 		return -1;
-	note->group = process.pid;
+	note->group = group_of(process.pid);
 	process.tick = TICK_SHORT;
 	result = journal_write(repository, note, err);
 	if (result < 0)
@@ -293,7 +262,7 @@ int runner_run(struct context *context, const struct repository *repository, str
 	}
 	if (WIFSIGNALED(process.status)) {
 		/* Its children are still running, and its transaction is still open. */
-		kill(-note->group, SIGKILL);
+		kill(-note->group.id, SIGKILL);
 		journal_note_transaction(repository, note, NULL);
 	}
 	if (!result)

@@ -1,0 +1,28 @@
+/*
+ * Process groups in which cvmfs_server runs, to be found again by the next publisher: it continues
+ * if its publisher is killed.
+ */
+#ifndef DUCC_GROUP_H
+#define DUCC_GROUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+/* Numbers are reused: a leader that was started at another time leads another group. */
+struct group {
+	pid_t id;                   /* also its leader's; 0: none */
+	unsigned long long started; /* the leader, in clock ticks since boot; 0: unknown */
+};
+
+/* The group that a child leads, which is not reaped yet. */
+struct group group_of(pid_t leader);
+
+/*
+ * True if a process of the group exists, other than zombies, which may remain until the next boot.
+ * Replaces *members with a list of such processes: "NAME (process ID, state LETTER)".
+ */
+bool group_is_alive(const struct group *group, struct buffer *members);
+
+#endif
