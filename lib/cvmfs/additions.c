@@ -20,6 +20,8 @@ int cvmfs_complete(struct transaction *transaction, const struct listing_head *h
 	AUTO_FREE char *at = repository_layer_root(transaction->repository, &head->layer);
 	AUTO_BUFFER path = {0};
 
+	if (!at)
+		return error_errno(err, errno, "layer " PRI_DIGEST, head->layer.hex);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
 		AUTO_FREE char *name = NULL;
@@ -104,6 +106,8 @@ static int add_published(struct cvmfs *cvmfs, const char *path, const struct fil
 		staging_locate(&cvmfs->staging, file->layer, file->origin, file->size);
 	AUTO_FREE char *from = location.path;
 
+	if (!from)
+		return error_errno(err, location.error, "layer " PRI_DIGEST, file->layer->hex);
 	/* Hard links to files in chunks are impossible. */
 	if (location.kind == LOCATION_STAGED)
 		return add_from_tar(cvmfs, path, file, err);
@@ -202,6 +206,8 @@ int cvmfs_add_tree(struct transaction *transaction, const char *directory, const
 		replaces && own ? repository_layer_root(transaction->repository, own) : NULL;
 	const struct staged_tree *staged;
 
+	if (replaces && own && !there)
+		return error_errno(err, errno, "%s", directory);
 	root = there ? there : root;
 	if (replaces && mending_add(&cvmfs->mending, transaction->context, transaction->repository,
 				    directory, root, tree, own, err) < 0)

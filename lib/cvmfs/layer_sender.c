@@ -25,12 +25,20 @@ static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error *
 	return ingest_write(ctx, data, len, err);
 }
 
-/* The path of the file that a hard link in the tar leads to, in this layer or in one below. */
-static char *link_target(const struct sender *sender, const struct file *file)
+/*
+ * The path of the file that a hard link in the tar leads to, in this layer or in one below; NULL
+ * with *err set if that is unknown.
+ */
+static char *link_target(const struct sender *sender, const struct file *file, ducc_error **err)
 {
+	struct location location;
+
 	if (digest_equal(file->layer, sender->layer))
 		return format("%s/%s", sender->root, file->origin);
-	return staging_locate(sender->staging, file->layer, file->origin, 0).path;
+	location = staging_locate(sender->staging, file->layer, file->origin, 0);
+	if (!location.path)
+		error_errno(err, location.error, "layer " PRI_DIGEST, file->layer->hex);
+	return location.path;
 }
 
 static int send_entry(struct sender *sender, const char *path, const struct file *file,
@@ -38,8 +46,11 @@ static int send_entry(struct sender *sender, const char *path, const struct file
 {
 	AUTO_FREE char *link = NULL;
 
-	if (sender->tar.entry->is_hard_link)
-		link = link_target(sender, file);
+	if (sender->tar.entry->is_hard_link) {
+		link = link_target(sender, file, err);
+		if (!link)
+			return -1;
+	}
 	if (tarball_entry(sender->to, path, file, link, err) < 0)
 		return -1;
 	if (!sender->tar.has_content)
@@ -86,12 +97,15 @@ int layer_send(struct ingest *ingest, struct staging *staging, const struct dige
 	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
 	AUTO_FREE char *root =
 		staged ? xstrdup(staged->root) : repository_layer_root(staging->repository, layer);
-	AUTO_CLOSE int fd = unpacked_open_tar(store, layer, err);
+	AUTO_CLOSE int fd = -1;
 	AUTO_TREE *tree = NULL;
 	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};
 	struct listing_head head;
 	int result;
 
+	if (!root)
+		return error_errno(err, errno, "%s", directory);
+	fd = unpacked_open_tar(store, layer, err);
 	if (fd < 0)
 		return -1;
 	tree = unpacked_read_listing(store, listing_name, &head, err);

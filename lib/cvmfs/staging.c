@@ -44,7 +44,8 @@ void staging_init(struct staging *staging, struct context *context, const struct
 
 /* How a layer is published. */
 struct layout {
-	char *root;
+	char *root; /* NULL: unknown, because of ... */
+	int error;  /* ... this errno value */
 	bool complete;
 };
 
@@ -117,6 +118,7 @@ static const struct layout *layout_of(struct staging *staging, const struct dige
 	if (!layout) {
 		layout = xcalloc(1, sizeof(*layout));
 		layout->root = repository_layer_root(staging->repository, layer);
+		layout->error = layout->root ? 0 : errno;
 		layout->complete = complete_has(&staging->complete, layer);
 		strmap_put(&staging->layouts, layer->hex, layout);
 	}
@@ -136,6 +138,9 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 	if (!staged) {
 		const struct layout *layout = layout_of(staging, layer);
 
+		location.error = layout->error;
+		if (!layout->root)
+			return location;
 		location.path = format("%s/%s", layout->root, path);
 		location.published = !is_new;
 		location.certain = layout->complete;
@@ -214,6 +219,8 @@ static bool find_known(struct staging *staging, const struct file *file, struct 
 	if (!known)
 		return false;
 	*location = staging_locate(staging, known->layer, known->path, file->size);
+	if (!location->path)
+		return false;
 	return !location->published || location->certain ||
 	       staging_is_there(staging->repository, location->path, file->size);
 }

@@ -76,6 +76,7 @@ bool staging_add_split(struct staging *staging, const char *path, uint64_t size)
 /* Where the content of a file of a layer is. */
 struct location {
 	char *path; /* in the repository, without symbolic links; the caller frees it */
+	int error;  /* errno value if that could not be found out: then path is NULL */
 	enum {
 		LOCATION_WHOLE,  /* a hard link to it is possible, in the ingest */
 		LOCATION_CHUNKS, /* published in chunks */

@@ -105,7 +105,7 @@ int check_trees(struct check *check, ducc_error **err);
  */
 int check_original_image(struct check *check, const char *label);
 bool check_original_layer(struct check *check, struct checked_tree *tree,
-			  const struct digest *layer, const char *object);
+			  const struct digest *layer, const char *root, const char *object);
 bool check_original_flat(struct check *check, struct checked_tree *tree,
 			 const struct digest *config, const char *object);
 

@@ -153,25 +153,24 @@ static void visit_layer(const struct walk *walk, const char *path, const struct 
 }
 
 bool check_original_layer(struct check *check, struct checked_tree *tree,
-			  const struct digest *layer, const char *object)
+			  const struct digest *layer, const char *root, const char *object)
 {
 	AUTO_FREE char *listing = layer_listing(layer);
-	AUTO_FREE char *at = repository_layer_root(&check->repository, layer);
-	struct walk walk = {check, tree, object, at, visit_layer, NULL};
-	AUTO_CLOSE int root = -1;
+	struct walk walk = {check, tree, object, root, visit_layer, NULL};
+	AUTO_CLOSE int fd = -1;
 	int described = is_unlisted(check, listing) ? is_described(check, layer) : 0;
 
 	if (described <= 0)
 		return described < 0;
-	root = repository_open_layerfs(&check->repository, layer);
-	if (root < 0 && is_absence(errno))
+	fd = repository_open_layerfs(&check->repository, layer);
+	if (fd < 0 && is_absence(errno))
 		return false;
-	if (root < 0) {
+	if (fd < 0) {
 		failed(&walk, "", errno);
 		return true;
 	}
 	tree->original = true;
-	walk_tree(&walk, root);
+	walk_tree(&walk, fd);
 	return true;
 }
 
@@ -224,7 +223,9 @@ static void check_owner(const struct walk *walk, size_t i, const char *path, con
 	AUTO_FREE char *at = repository_layer_root(&walk->check->repository, digest);
 	const struct walk of_layer = {walk->check, layer, object, at, NULL, NULL};
 
-	if (layer->original && strcmp(expected, found) != 0 && is_new(walk, layer, path))
+	if (!at)
+		check_failed(walk->check, object, path, errno);
+	else if (layer->original && strcmp(expected, found) != 0 && is_new(walk, layer, path))
 		differs(&of_layer, "owner", path, expected, found);
 }
 

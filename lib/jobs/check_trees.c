@@ -302,8 +302,12 @@ static void check_layer(struct job *job, const struct digest *layer)
 	struct listing_head head;
 	AUTO_TREE *tree = NULL;
 
+	if (!root) {
+		check_failed(job->check, job->object, directory, errno);
+		return;
+	}
 	job->root = root;
-	if (check_original_layer(job->check, job->tree, layer, job->object))
+	if (check_original_layer(job->check, job->tree, layer, root, job->object))
 		return;
 	tree = read_listing(job, path, directory, &head);
 	if (!tree)

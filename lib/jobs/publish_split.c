@@ -35,7 +35,8 @@ static void split_image(struct publish *publish, const struct publish_image *ima
 		AUTO_FREE char *layer_root = repository_layer_root(&publish->repository, layer);
 		AUTO_FREE char *of_layer = layer_listing(layer);
 
-		split_tree(publish, of_layer, layer_root, true);
+		if (layer_root)
+			split_tree(publish, of_layer, layer_root, true);
 	}
 	split_tree(publish, listing, flat, false);
 	now = publish->transaction->amounts.by[CHUNKED];

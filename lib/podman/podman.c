@@ -1,7 +1,10 @@
 /* The model of Podman's store: see podman.h. */
 #include "podman/podman.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
+#include "base/path.h"
 #include "podman/podman_name.h"
 
 /* --- index ------------------------------------------------------------ */
@@ -187,7 +190,17 @@ void podman_free(struct podman *podman)
 		free(podman->outputs[i].data);
 	}
 	free(podman->outputs);
+	ducc_error_free(podman->error);
 	free(podman);
+}
+
+char *podman_read_link(struct podman *podman, const char *path)
+{
+	char *target = repository_read_link(podman->repository, path);
+
+	if (!target && !podman->error && !is_wrong_type(errno) && !is_absence(errno))
+		error_errno(&podman->error, errno, "%s", path);
+	return target;
 }
 
 /* --- output ----------------------------------------------------------- */
@@ -250,8 +263,9 @@ int podman_save(const struct podman *podman, struct transaction *transaction, du
 {
 	if (!podman->images.changed && !podman->again)
 		return 0;
-	if (podman->links.error)
-		return error_give(err, error_copy(podman->links.error));
+	if (podman->links.error || podman->error)
+		return error_give(
+			err, error_copy(podman->links.error ? podman->links.error : podman->error));
 	for (size_t i = 0; i < podman->n; i++)
 		if (save_output(&podman->outputs[i], transaction, err) < 0)
 			return -1;

@@ -67,7 +67,7 @@ struct podman {
 	size_t n, capacity;
 	bool linked; /* REPO_PODMAN_LINKS is among the outputs */
 	bool again;  /* an image was added again: the lists may differ from what is published */
-	int error;   /* errno value: whether a document of such an image is a link is unknown */
+	ducc_error *error; /* what such an image has could not be read: what was added is wrong */
 };
 
 /* What is prepended if that fails, when it is not ducc-check that reads them. */
@@ -97,6 +97,12 @@ void podman_claim_name(struct podman *podman, cJSON *image, const char *name);
 
 /* Takes the name from the image that has it. */
 void podman_drop_name(struct podman *podman, const char *name);
+
+/*
+ * The target of a published symbolic link, which the caller frees, or NULL; a failure to read it
+ * becomes podman->error.
+ */
+char *podman_read_link(struct podman *podman, const char *path);
 
 /* Record what to write in addition to the lists.  Both take ownership of path. */
 void podman_add_file(struct podman *podman, char *path, const char *data, size_t len);

@@ -1,12 +1,9 @@
 /* Adding images to Podman's store: see podman_add.h. */
 #include "podman/podman_add.h"
 
-#include <errno.h>
-
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "base/path.h"
 #include "podman/go_json.h"
 #include "podman/podman_name.h"
 
@@ -101,13 +98,11 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 		podman_add_file(podman, data_path(entry, manifest), image->manifest_json, len);
 	if (!note_data(podman, entry, "manifest", len, image->digest)) {
 		AUTO_FREE char *path = data_path(entry, "manifest");
-		AUTO_FREE char *link = repository_read_link(podman->repository, path);
+		AUTO_FREE char *link = podman_read_link(podman, path);
 
 		if (!image->again)
 			return;
 		new = !link;
-		if (new &&errno != EINVAL && !is_absence(errno))
-			podman->error = errno;
 	}
 	if (new) {
 		podman_add_file(podman, data_path(entry, "manifest"), image->manifest_json, len);

@@ -113,16 +113,17 @@ static void check_image(struct checking *checking, size_t i)
 		return;
 	podman->images.changed = podman->layers.changed = false;
 	image->image.again = true;
-	podman->error = 0;
 	podman_add(&quiet, podman, image->name, image->named, &image->image);
+	if (podman->error) {
+		checking->check->failed(checking->check->ctx, PODMAN_IMAGE_DIRECTORY,
+					STEAL(podman->error));
+		checking->outputs = podman->n;
+		return;
+	}
 	if (podman->images.changed)
 		differs(checking, i, DIFFERS_LIST, PODMAN_IMAGES, image->name, NULL);
 	if (podman->layers.changed)
 		differs(checking, i, DIFFERS_LIST, PODMAN_LAYERS, image->name, NULL);
-	if (podman->error) {
-		failed(checking, PODMAN_IMAGE_DIRECTORY, podman->error);
-		checking->outputs = podman->n;
-	}
 	for (; checking->outputs < podman->n; checking->outputs++)
 		check_output(checking, i, &podman->outputs[checking->outputs]);
 }

@@ -180,21 +180,29 @@ static bool find_ids(const struct podman *podman, const struct podman_image *ima
 	return !*top;
 }
 
+/* True if the symbolic link leads there. */
+static bool leads_to(struct podman *podman, const char *path, const char *target)
+{
+	AUTO_FREE char *there = podman_read_link(podman, path);
+
+	return there && link_matches(there, target);
+}
+
 /* True if overlay/l/NAME leads to the layer. */
-static bool is_short_name(const struct podman *podman, const char *name, const char *id)
+static bool is_short_name(struct podman *podman, const char *name, const char *id)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
 	AUTO_FREE char *target = format("../%s/diff", id);
 
-	return repository_has_link(podman->repository, path, target);
+	return leads_to(podman, path, target);
 }
 
 /*
  * True if a text for the layer is as ducc writes it, or has the given prefix and a short name: in
  * those of the original ducc, any of the layer's.
  */
-static bool is_text(const struct podman *podman, const char *text, const char *own,
-		    const char *prefix, const char *id)
+static bool is_text(struct podman *podman, const char *text, const char *own, const char *prefix,
+		    const char *id)
 {
 	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id);
 	AUTO_FREE char *name = podman_links_file(layer->entry);
@@ -202,29 +210,30 @@ static bool is_text(const struct podman *podman, const char *text, const char *o
 
 	if (!strcmp(text, own))
 		return is_short_name(podman, name, id) &&
-		       (!numbered || repository_has_link(podman->repository, REPO_PODMAN_LINKS,
-							 PODMAN_OVERLAY "/l"));
+		       (!numbered || leads_to(podman, REPO_PODMAN_LINKS, PODMAN_OVERLAY "/l"));
 	return !numbered && !strncmp(text, prefix, strlen(prefix)) &&
 	       is_short_name(podman, text + strlen(prefix), id);
 }
 
 /*
  * Reads a file of a layer's directory; NULL if it does not exist, or must be written again for its
- * mode or owner.  The caller frees it.
+ * mode or owner, and after a failure.  The caller frees it.
  */
-static char *read_text(const struct podman *podman, const char *id, const char *name)
+static char *read_text(struct podman *podman, const char *id, const char *name)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/%s", id, name);
+	ducc_error *error = NULL;
 	char *text = NULL;
 	size_t len;
 
 	if (repository_is_altered(podman->repository, path))
 		return NULL;
-	return repository_read(podman->repository, path, JSON_LIMIT, &text, &len, NULL) < 0 ? NULL
-											    : text;
+	if (repository_read(podman->repository, path, JSON_LIMIT, &text, &len, &error) < 0)
+		error_pass_failure(&podman->error, error);
+	return text;
 }
 
-static bool has_link(const struct podman *podman, const char *id)
+static bool has_link(struct podman *podman, const char *id)
 {
 	const struct listed_layer *layer = strmap_get(&podman->layers.by_id, id);
 	AUTO_FREE char *text = read_text(podman, id, "link");
@@ -234,7 +243,7 @@ static bool has_link(const struct podman *podman, const char *id)
 }
 
 /* True if the file `lower' names the layers below layer i, the uppermost first. */
-static bool has_lower(const struct podman *podman, const char *const *ids, size_t i)
+static bool has_lower(struct podman *podman, const char *const *ids, size_t i)
 {
 	AUTO_FREE char *text = i ? read_text(podman, ids[i], "lower") : NULL;
 	char *next = text, *name;
@@ -254,20 +263,19 @@ static bool has_lower(const struct podman *podman, const char *const *ids, size_
 }
 
 /* True if the link `diff' of the layer leads to its files. */
-static bool has_diff(const struct podman *podman, const char *id, const struct digest *layer)
+static bool has_diff(struct podman *podman, const char *id, const struct digest *layer)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/%s/diff", id);
 	AUTO_FREE char *layerfs = layer_path(layer, "");
 	AUTO_FREE char *relative = format("../../../%s", layerfs);
 	AUTO_FREE char *absolute =
 		format("%s/%s", podman->links.root ? podman->links.root : "", layerfs);
+	AUTO_FREE char *there = podman_read_link(podman, path);
 
-	return repository_has_link(podman->repository, path, relative) ||
-	       repository_has_link(podman->repository, path, absolute);
+	return there && (link_matches(there, relative) || link_matches(there, absolute));
 }
 
-bool podman_has_layers(const struct podman *podman, const struct podman_image *image,
-		       const char *top)
+bool podman_has_layers(struct podman *podman, const struct podman_image *image, const char *top)
 {
 	AUTO_FREE const char **ids = xcalloc(image->manifest->n, sizeof(*ids));
 

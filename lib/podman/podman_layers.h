@@ -33,7 +33,6 @@ struct digest podman_add_layers(struct podman *podman, const struct podman_image
  * the published layers, whoever has listed them: the original ducc gives them other IDs, and links
  * of another form.  False for an image with the same layer twice.
  */
-bool podman_has_layers(const struct podman *podman, const struct podman_image *image,
-		       const char *top);
+bool podman_has_layers(struct podman *podman, const struct podman_image *image, const char *top);
 
 #endif

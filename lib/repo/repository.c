@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "format/repo_paths.h"
 
 void repository_close(struct repository *repository)
@@ -70,6 +71,8 @@ int repository_find_layer(const struct repository *repository, const struct dige
 	AUTO_FREE char *listing = layer_listing(layer);
 	AUTO_FREE char *root = repository_layer_root(repository, layer);
 
+	if (!root)
+		return error_errno(err, errno, "repository %s: %s", repository->name, listing);
 	return find_tree(repository, listing, root, err);
 }
 
@@ -88,20 +91,19 @@ int repository_find_flat(const struct repository *repository, const struct diges
 
 char *repository_layer_root(const struct repository *repository, const struct digest *layer)
 {
-	char *path = layer_path(layer, "");
+	AUTO_FREE char *path = layer_path(layer, "");
 	AUTO_FREE char *target = repository_read_link(repository, path);
 
-	if (!target || strcmp(target, LAYER_CONTENT) != 0)
-		return path;
-	free(path);
-	return layer_content(layer, "");
+	if (!target && !is_wrong_type(errno) && !is_absence(errno))
+		return NULL;
+	return text_equal(target, LAYER_CONTENT) ? layer_content(layer, "") : STEAL(path);
 }
 
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer)
 {
 	AUTO_FREE char *path = repository_layer_root(repository, layer);
 
-	return open_in(repository, path, O_RDONLY | O_DIRECTORY);
+	return path ? open_in(repository, path, O_RDONLY | O_DIRECTORY) : -1;
 }
 
 int repository_find(const struct repository *repository, const char *path)

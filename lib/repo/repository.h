@@ -51,7 +51,10 @@ int repository_open_listing(const struct repository *repository, const struct di
 int repository_blame(const struct repository *repository, const struct digest *layer,
 		     ducc_error **err);
 
-/* The path of the published layer's root, without symbolic links; the caller frees it. */
+/*
+ * The path of the published layer's root, without symbolic links, which the caller frees; that of
+ * new layers, if it is not published.  NULL with errno set if that is unknown.
+ */
 char *repository_layer_root(const struct repository *repository, const struct digest *layer);
 /* Opens it; -1 with errno set. */
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer);
