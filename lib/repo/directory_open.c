@@ -50,14 +50,29 @@ static void add_closed(struct plan *opened, const struct digest *layer, struct t
 	}
 }
 
+/* True if the plan has directories of the layer: another image has opened all of them. */
+static bool has_layer(const struct plan *opened, const struct digest *layer)
+{
+	AUTO_FREE char *root = layer_path(layer, "");
+	size_t len = strlen(root);
+
+	for (size_t i = 0; i < opened->n; i++)
+		if (!strncmp(opened->steps[i].path, root, len))
+			return true;
+	return false;
+}
+
 int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
 			 const struct digest *layer, ducc_error **err)
 {
-	AUTO_CLOSE int listing = repository_open_listing(repository, layer);
+	AUTO_CLOSE int listing = -1;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 	size_t before = opened->n;
 
+	if (has_layer(opened, layer))
+		return 0;
+	listing = repository_open_listing(repository, layer);
 	if (listing < 0)
 		return 0;
 	tree = listing_read(listing, &head, err);

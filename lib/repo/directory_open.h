@@ -13,7 +13,7 @@ int directory_open(int at, const char *path);
 
 /*
  * The same for all directories of a published layer, until the end of the transaction: adds their
- * own permissions to the plan DIRECTORY_OPENED on disk, `opened`.
+ * own permissions to the plan DIRECTORY_OPENED on disk, `opened`.  A layer in it is open already.
  */
 int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
 			 const struct digest *layer, ducc_error **err);
