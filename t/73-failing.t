@@ -142,11 +142,13 @@ failures_of "$tmp/repo" "$tmp/repo"
 push "$L:two" "$registry/app:nine"
 printf '%s\tfailing=2027-01-15T12:00:00Z\terror=%s\n' "http://$registry/app:ten" \
 	"x: as user robot (credentials from /root/a.json): https://me:$identity_token@h/v2/x?sig=$identity_token: 403" \
-	"http://$registry/app:eleven" "x: as user robot (cred..." >"$tmp/wishes"
+	"http://$registry/app:eleven" "x: as user robot (cred..." \
+	"http://$registry/app:twelve" "ducc-unpack: layer sha256:12: usr/bin/x: /srv/my store/layers/12.tar: Permission denied" >"$tmp/wishes"
 ducc-fetch -q "http://$registry/app:nine" | ducc-unpack -q >"$tmp/records"
 ok "failures with secrets" ducc-publish --wishes "$tmp/wishes" -r "$r" <"$tmp/records"
-is "... are published without them" "$(sed -n 's/.*app:\(eleven\|ten\).*error=/\1 /p' "$R/.metadata/.failing")" "eleven x: (hidden)
-ten x: https://h/v2/x?(hidden) 403"
+is "... are published without them" "$(sed -n 's/.*app:\(eleven\|ten\|twelve\).*error=/\1 /p' "$R/.metadata/.failing")" "eleven x: (hidden)
+ten x: https://h/v2/x?(hidden) 403
+twelve ducc-unpack: layer sha256:12: usr/bin/x: (path): Permission denied"
 rm "$tmp/wishes"
 ducc-gc -q -r "$r" --remove "http://$registry/app:nine"
 ok "wishes that cannot be read" ducc-publish --wishes "$tmp/no" -r "$r" <"$tmp/records"

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "ducc.h"
 
 /* Bytes kept from a message's beginning, which names things, and its end, the cause. */
@@ -166,4 +167,52 @@ char *text_shorten(char *text)
 	memcpy(text + head, "...", 3);
 	memmove(text + head + 3, text + tail, len - tail + 1);
 	return text;
+}
+
+/* The length of a path that a message begins with; it may contain blanks. */
+static size_t path_len(const char *text)
+{
+	static const char *const ends[] = {": ", ", ", "; ", " (", ")", "\"", "'", ">"};
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		const char *end = strstr(text, ends[i]);
+
+		if (end && (size_t)(end - text) < len)
+			len = (size_t)(end - text);
+	}
+	return len;
+}
+
+/* True if a path begins at `at`; a lone slash is the root of an image. */
+static bool is_path(const char *text, const char *at)
+{
+	char before = at > text ? at[-1] : ' ';
+
+	if (!strncmp(at, "...", 3))
+		return at[3] && !strchr(" :,;)", at[3]) && memchr(at, '/', path_len(at));
+	return *at == '/' && path_len(at) > 1 && at[1] != ' ' && at[1] != '/' &&
+	       !text_is_alnum(before) && !strchr("._-+~%@*]/", before);
+}
+
+char *text_hide_paths(const char *text)
+{
+	struct buffer out = {0};
+	const char *at = text;
+
+	buffer_adds(&out, "");
+	while (*at) {
+		size_t url = strncmp(at, "://", 3) ? 0 : strcspn(at, " \"'>");
+
+		if (url) {
+			buffer_add(&out, at, url);
+			at += url;
+		} else if (is_path(text, at)) {
+			buffer_adds(&out, "(path)");
+			at += path_len(at);
+		} else {
+			buffer_addc(&out, *at++);
+		}
+	}
+	return buffer_steal(&out);
 }

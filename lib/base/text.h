@@ -51,4 +51,10 @@ bool text_undo_escapes(char *text, const char *special);
  */
 char *text_shorten(char *text);
 
+/*
+ * The text, such as a message, with "(path)" in place of each absolute path, and of what is left of
+ * one by text_shorten(); URLs and names that only contain slashes stay.  The caller frees it.
+ */
+char *text_hide_paths(const char *text);
+
 #endif

@@ -41,10 +41,10 @@ int wishes_read_published(struct strmap *wishes, const struct repository *reposi
 			  ducc_error **err);
 
 /*
- * Publishes the failures that the session's file of wishes contains, without secrets, in place of
- * a published list that cannot be read, with a warning, or with those in the list, in a
- * transaction that also changes something else.  Images for which done() returns true, because they
- * are published or no longer wanted, do not fail.
+ * Publishes the failures that the session's file of wishes contains, without secrets and local
+ * paths, in a transaction that also changes something else: together with those in the published
+ * list or, if that cannot be read, in place of it, with a warning.  Images for which done() returns
+ * true, because they are published or no longer wanted, do not fail.
  */
 int wishes_publish(ducc_session *session, struct transaction *transaction,
 		   bool (*done)(void *ctx, const char *name), void *ctx, ducc_error **err);

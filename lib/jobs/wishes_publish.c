@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "format/repo_paths.h"
 #include "format/url.h"
 #include "jobs/wishes.h"
@@ -74,12 +75,12 @@ static void add_known(struct strmap *wishes, ducc_session *session, const char *
 	add_all(wishes, &known, true);
 }
 
-/* Everybody can read it: without secrets, and without the user at the registry. */
+/* Everybody can read it: without secrets, the user at the registry, and the publisher's paths. */
 static char *public_error(const char *error)
 {
-	AUTO_FREE char *text = auth_hide_user(error);
+	AUTO_FREE char *user = auth_hide_user(error), *text = url_hide_secrets(user);
 
-	return url_hide_secrets(text);
+	return text_hide_paths(text);
 }
 
 static int print_wish(struct buffer *text, const struct wish *wish, ducc_error **err)
