@@ -325,14 +325,39 @@ static char *tail(const char *name, int columns)
 	return result;
 }
 
-/* The name of an image, without its digest. */
+/* The beginning of a name, in so many columns. */
+static char *head(const char *name, int columns)
+{
+	int len = columns - 3;
+
+	while (len > 0 &&
+	       ((unsigned char)name[len] & 0xc0) == 0x80) /* in the middle of a character */
+		len--;
+	return text("%.*s%s", len > 0 ? len : 0, name, len > 0 ? "..." : "");
+}
+
+/*
+ * The name of an image, without scheme and digest.  What does not fit is left out: first the
+ * registry, then directories, and the end of the tag last.
+ */
 static char *short_name(const char *reference, int columns)
 {
-	const char *digest = strstr(reference, "@" DIGEST);
-	char *name =
-		digest ? text("%.*s", (int)(digest - reference), reference) : text("%s", reference);
-	char *result = tail(name, columns);
+	const char *scheme = strstr(reference, "://"), *from = scheme ? scheme + 3 : reference;
+	const char *digest = strstr(from, "@" DIGEST), *slash;
+	int len = digest ? (int)(digest - from) : (int)strlen(from);
+	char *whole = text("%.*s", len, from), *name = ducc_printable(whole), *result = NULL;
+	const char *rest = name;
 
+	if ((int)strlen(name) <= columns)
+		result = text("%s", name);
+	while (!result && (slash = strchr(rest, '/'))) {
+		rest = slash + 1;
+		if ((int)strlen(slash) + 3 <= columns)
+			result = text("...%s", slash);
+	}
+	if (!result)
+		result = head(rest, columns);
+	free(whole);
 	free(name);
 	return result;
 }

@@ -54,6 +54,12 @@ is "... and the message, once" "$(grep -c '^ducc-fetch: ' "$tmp/screen")" 1
 like "... which names the image" "$(cat "$tmp/screen")" "^ducc-fetch: $nginx/team/none:1: "
 is "... and nothing of the progress" "$(grep -c -e ' %' -e ' of ' "$tmp/screen")" 0
 
+long=a-very-long-name-of-a-repository
+push "$tmp/oci:app3" "$open/team/$long:1.0"
+on_terminal 80 "ducc-fetch -s $tmp/long http://$nginx/team/$long:1.0"
+like "the end of a name that does not fit is left out last" "$(cat "$tmp/shown")" '^  fetching .* MB  a-very-long-name-of-[a-z-]*\.\.\.$'
+is "... for no line to reach the last column" "$(long_lines 80)" 0
+
 pinned="$nginx/team/app3@$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$open/team/app3:1.0")"
 on_terminal 200 "ducc-fetch -s $tmp/wide $nginx/team/app1:1.0 $nginx/team/app2:1.0 $pinned"
 like "on a wide terminal there are bars and whole names" "$(cat "$tmp/shown")" "^  fetching   [0-9a-f]{12}  [ 0-9]{3} %  +[0-9.]+ of +[0-9.]+ MB  \[=* *\]  $nginx/team/app2:1.0$"
