@@ -28,7 +28,7 @@ static int option(int letter, const char *value)
 
 static const struct tool_option own[] = {
 	{'d', "digest", NULL, "also compare the contents of files"},
-	{'j', "jobs", "jobs", "number of layers, or files of the store, to check in parallel"},
+	{'j', "jobs", "jobs", "number of layers or files to check in parallel"},
 	{'R', "repair", NULL, "print records of what must be published again"},
 	{'S', "check-store", NULL, "check the store instead"},
 	{0},

@@ -52,7 +52,7 @@ static const struct tool_option own[] = {
 	{'j', "jobs", "jobs", "number of images to read in parallel"},
 	{JSON, "json", NULL, "print JSON"},
 	{'l', "long", NULL, "print more about each image"},
-	{REMOTE, "remote", NULL, "ask the registries whether the images are current"},
+	{REMOTE, "remote", NULL, "ask the registries if the images are current"},
 	{'S', "list-store", NULL, "list the store instead"},
 	{0},
 };

@@ -438,6 +438,8 @@ static void check_input(struct input *input)
 	if (is_archive(input->data, input->len))
 		what = "an archive, not a list of images (for its images: ducc-fetch "
 		       "docker-archive:-)";
+	else if (memchr(input->data, '\0', input->len))
+		what = "binary data, not a list of images";
 	else if (first && is_yaml(first))
 		what = "a recipe, not a list of images (expand it with ducc-wish)";
 	if (!what)

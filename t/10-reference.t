@@ -143,6 +143,7 @@ for tool in ducc-convert $(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g'); do
 	is "... with the options of its manual" \
 		"$(sed -nE 's/^  (-(.),)? +--([a-z-]+)(=[^ ]+)?( .*|$)/\2 \3 \4/p' "$out" | sed 's/=.*/=/' | sort)" \
 		"$(sed -nE 's/^\.It (Fl (.) , )?Fl -([a-z-]+)( .*)?$/\2 \3 \4/p' "$top/man/$tool.1" | sed 's/  .*/ =/' | sort)"
+	is "... in lines that fit on a terminal" "$(grep -cE '.{81}' "$out")" 0
 	is "... as --version says what it is" "$("$tool" --version | sed 's/ [0-9].*//')" "$tool"
 done
 is "nothing was made outside of store and repository" "$(find "$tmp" -name x)" ""

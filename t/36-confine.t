@@ -8,7 +8,7 @@ need busybox docker-registry jq skopeo umoci
 S=$tmp/store
 make_image "$tmp/oci" app
 ducc-fetch -q -s "$S" "oci:$tmp/oci:app" >"$tmp/record"
-ducc-unpack -v -n -s "$S" <"$tmp/record" >"$out" 2>&1
+ducc-unpack -vv -n -s "$S" <"$tmp/record" >"$out" 2>&1
 grep -Eq '^ducc-unpack: confined: files \(Landlock ([6-9]|[1-9][0-9])\), system calls \(seccomp\)$' "$out" ||
 	skip_all 'the kernel lacks Landlock 6 or seccomp'
 
@@ -84,6 +84,8 @@ gzip -c <"$tmp/app.tar" >"$tmp/app.tar.gz"
 ok "a compressed archive finds room in \$TMPDIR" ducc-fetch -q -s "$S" "oci-archive:$tmp/app.tar.gz"
 like "-v tells what is enforced" "$(ducc-fetch -v -s "$S" "$registry/app:1" 2>&1)" \
 	'^ducc-fetch: confined: files \(Landlock [0-9]+\), system calls \(seccomp\)$'
+
+is "... which a dry run does not" "$(ducc-fetch -n -s "$S" "$registry/app:1" 2>&1 | grep -c confined)" 0
 
 # A kernel that cannot do it
 without() { # CALLS: of those that confine

@@ -88,10 +88,22 @@ for tool in ducc-fetch ducc-unpack ducc-publish ducc-gc; do
 	says "$tool of a recipe" 'standard input: a recipe, not a list of images .*ducc-wish' given recipe $tool -s "$S" -r ./repo
 done
 says "a compressed one" 'standard input: an archive' given app.tar.gz ducc-fetch -s "$S"
+printf '\177ELF\0\nalpine\na\0b\n' >binary
+fails "binary data" given binary ducc-fetch -s "$S"
+is "... are reported once" "$(cat "$out")" "ducc-fetch: standard input: binary data, not a list of images"
 fails "a recipe that begins with a comment" given recipe.yaml ducc-fetch -s "$S"
 is "... is noticed, too" "$(grep -c '^ducc-fetch: standard input: a recipe' "$out")" 1
 printf '\357\273\277oci:%s:app\tnote=a: b\n' "$tmp/oci" >list
 ok "a list with a byte order mark is none of that" given list ducc-fetch -s "$S"
+
+# Two images for one directory
+umoci tag --image "$tmp/oci:app" other
+both() {
+	ducc-fetch -q -s "$S" "oci:$tmp/oci:app=app:1" "oci:$tmp/oci:other=app:2" | ducc-unpack -q -s "$S" -x both
+}
+fails "two images for one directory" both
+like "... the second one is refused" "$(cat "$out")" ': both is not empty: each image needs a directory of its own$'
+is "... the first one is extracted" "$(grep -c '^http' "$out")" 1
 
 # Repositories
 says "a path below /cvmfs" 'repository /cvmfs/unpacked.example.org: .* write unpacked.example.org' \

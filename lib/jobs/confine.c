@@ -14,15 +14,17 @@ static void report(ducc_session *session, const struct confined *confined)
 	AUTO_FREE char *files =
 		confined->landlock ? format("files (Landlock %d)", confined->landlock) : NULL;
 	const char *calls = "system calls (seccomp)";
+	/* A dry run tells what would become of the images. */
+	enum ducc_level level = session->dry_run ? DUCC_DEBUG : DUCC_INFO;
 
 	if (files && confined->calls)
-		context_notice(&session->context, DUCC_INFO, "confined: %s, %s", files, calls);
+		context_notice(&session->context, level, "confined: %s, %s", files, calls);
 	else if (files || confined->calls)
-		context_notice(&session->context, DUCC_INFO,
+		context_notice(&session->context, level,
 			       "confined: %s; not supported by the kernel: %s",
 			       files ? files : calls, files ? calls : "files (Landlock)");
 	else
-		context_notice(&session->context, DUCC_INFO,
+		context_notice(&session->context, level,
 			       "not confined: the kernel supports neither Landlock nor seccomp");
 }
 

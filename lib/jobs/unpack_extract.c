@@ -51,7 +51,9 @@ static int extract_image(struct unpack *unpack, const ducc_record *record, const
 	if (root < 0)
 		return error_errno(err, errno, "%s", dir);
 	if (!directory_is_empty(root, ""))
-		return error_set_kind(err, DUCC_USAGE, "%s is not an empty directory", dir);
+		return error_set_kind(err, DUCC_USAGE,
+				      "%s is not empty: each image needs a directory of its own",
+				      dir);
 	if (extract(root, tree, find_layer, unpack, unpack->session->jobs, &report, err) < 0)
 		return error_wrap(err, "%s", dir);
 	left_out = extract_report_text(&report);
