@@ -37,7 +37,7 @@ struct pieces {
 	int error; /* errno value; EIO if the file ends too early */
 };
 
-#define PIECE_SIZE ((size_t)1 << 20)
+#define PIECE_SIZE ((size_t)128 << 10)
 #define TO_THE_END UINT64_MAX
 
 /* `size` bytes from `offset`, or TO_THE_END. */
