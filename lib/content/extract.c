@@ -374,8 +374,11 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 	return link_others(x, first, err);
 }
 
+/*
+ * A helper leaves known files to the thread that links or clones them: it comes here if it cannot.
+ */
 static int extract_tar(struct extraction *x, const struct digest *layer,
-		       const struct extract_source *source, ducc_error **err)
+		       const struct extract_source *source, bool helps, ducc_error **err)
 {
 	AUTO_LAYER_TAR tar;
 	const char *path;
@@ -390,8 +393,8 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 
 		if (source->whole && layer_tar_node(&tar, x->tree, path, &node, err) < 0)
 			return error_wrap(err, "%s", path);
-		if (want && !atomic_exchange(&want->done, true) &&
-		    extract_entry(x, &tar, want, err) < 0)
+		if (want && !(helps && want->node->file->known) &&
+		    !atomic_exchange(&want->done, true) && extract_entry(x, &tar, want, err) < 0)
 			result = -1;
 		if (atomic_load(x->failed))
 			return result < 0 ? -1 : 0;
@@ -507,11 +510,13 @@ struct work {
 static int extract_from(struct extraction *x, struct part *part,
 			const struct extract_source *source, bool helps, ducc_error **err)
 {
-	if (source->how != EXTRACT_TAR)
+	if (source->how != EXTRACT_TAR) {
+		part->done = true;
 		return helps ? 0 : extract_directory(x, part, source, err);
+	}
 	if (!helps && make_others(x, part, err) < 0)
 		return -1;
-	return extract_tar(x, part->first->node->file->layer, source, err);
+	return extract_tar(x, part->first->node->file->layer, source, helps, err);
 }
 
 static int extract_part(struct extraction *x, struct part *part, bool helps, ducc_error **err)
@@ -520,8 +525,10 @@ static int extract_part(struct extraction *x, struct part *part, bool helps, duc
 	struct extract_source source = {.fd = -1};
 	int result = x->find(x->ctx, layer, &source, err);
 
-	if (helps)
-		source.context = NULL; /* the first one reports its progress */
+	if (helps) { /* the first one reports its progress, and compares it with the tree */
+		source.context = NULL;
+		source.whole = false;
+	}
 	if (!result)
 		result = extract_from(x, part, &source, helps, err);
 	cleanup_close(&source.fd);
