@@ -195,12 +195,26 @@ static char *place_of(const struct directory *directory, const char *to)
 struct layer_context {
 	struct directory *directory;
 	const struct digest *layer; /* the new layer: its files are in its tar */
+	pthread_mutex_t mutex;      /* of the list of opened directories */
 };
+
+/* Opens the directories of a published layer; threads ask for layers at the same time. */
+static int open_layer(struct layer_context *context, const struct digest *layer, ducc_error **err)
+{
+	struct directory *directory = context->directory;
+	int result;
+
+	pthread_mutex_lock(&context->mutex);
+	result = directory_open_layer(directory->base.repository, directory->root,
+				      &directory->opened, layer, err);
+	pthread_mutex_unlock(&context->mutex);
+	return result;
+}
 
 static int find_source(void *ctx, const struct digest *layer, struct extract_source *source,
 		       ducc_error **err)
 {
-	const struct layer_context *context = ctx;
+	struct layer_context *context = ctx;
 	struct directory *directory = context->directory;
 	AUTO_FREE char *to = layer_directory(layer), *place = NULL, *path = NULL;
 
@@ -215,9 +229,7 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	place = place_of(directory, to);
 	path = format("%s/layerfs", place);
 	/* To others than root, directories of the image could be closed. */
-	if (geteuid() != 0 && !strcmp(place, to) &&
-	    directory_open_layer(directory->base.repository, directory->root, &directory->opened,
-				 layer, err) < 0)
+	if (geteuid() != 0 && !strcmp(place, to) && open_layer(context, layer, err) < 0)
 		return -1;
 	source->how = EXTRACT_LINK;
 	source->fd = path_open(directory->root, path, O_RDONLY | O_DIRECTORY, 0);
@@ -239,12 +251,12 @@ static void warn_of(struct directory *directory, const char *what,
 static int fill(struct directory *directory, int at, const char *name, struct tree *tree,
 		const struct digest *layer, struct extract_report *report, ducc_error **err)
 {
-	struct layer_context context = {directory, layer};
+	struct layer_context context = {directory, layer, PTHREAD_MUTEX_INITIALIZER};
 	AUTO_CLOSE int root = path_open(at, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (root < 0)
 		return error_errno(err, errno, "%s", name);
-	if (extract(root, tree, find_source, &context, 1, report, err) < 0)
+	if (extract(root, tree, find_source, &context, 0, report, err) < 0)
 		return -1;
 	amount_add(&directory->base.amounts.by[SENT], report->sent);
 	amount_add(&directory->base.amounts.by[LINKED], report->linked);
