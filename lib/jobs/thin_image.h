@@ -1,7 +1,13 @@
 /*
- * Thin images: an image with one small layer that contains thin.json, a list of the places
- * where the layers of another image are published.  Docker's graph driver for CernVM-FS
- * reads it.
+ * Thin images: an image with one small layer, a gzipped tar of the file thin.json, which lists the
+ * places where the layers of another image are published.  Docker's graph driver for CernVM-FS
+ * reads it:
+ *
+ *	{"version": "1.0", "origin": REFERENCE,
+ *	 "layers": [{"digest": HEX, "url": "BASE/.layers/xx/HEX/layerfs"}, ...]}
+ *
+ * with the lowest layer first.  The config is that of the other image, with this layer only, and
+ * with CVMFS_IMAGE=true in the environment.
  *
  * Everything is built in memory, and reproducible: the same input gives the same bytes.
  */
