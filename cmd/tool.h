@@ -53,7 +53,7 @@ struct tool {
 	struct ducc_limits limits;
 	int verbosity;  /* -1 quiet, 0, 1, 2 */
 	int failed;     /* images */
-	bool misused;   /* what was asked for is impossible */
+	bool misused;   /* the request was invalid */
 	FILE *failures; /* records of failed images are written there; NULL: they are reported */
 };
 
@@ -73,7 +73,7 @@ bool tool_parse_size(const char *text, uint64_t *bytes);
 /* Parses NAME=VALUE,... into the limits of the tool; without a name, the limit is `layer'. */
 bool tool_parse_limits(struct tool *tool, const char *text);
 
-/* True for equal texts, and if both are NULL. */
+/* True if both texts are equal, or both are NULL. */
 bool tool_same(const char *a, const char *b);
 
 /* The pointer that an allocation returned; aborts with a message if that is NULL. */
@@ -114,7 +114,7 @@ void tool_skip(struct tool *tool, const ducc_record *record);
 /* Reports a failure, of `what` unless that is NULL, and frees the error. */
 void tool_fail(struct tool *tool, const char *what, ducc_error *err);
 
-/* Reports that all of the work has failed: if it was asked for wrongly, this is a usage error. */
+/* Reports that the whole job has failed; if the request was invalid, that is a usage error. */
 void tool_fail_all(struct tool *tool, ducc_error *err);
 
 /* Reports a failed image, or writes its record to the file of --failed. */

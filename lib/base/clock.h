@@ -18,7 +18,7 @@ char *clock_format(time_t when);
 /* Parses that format; returns false if the text does not match it. */
 bool clock_parse(const char *text, time_t *when);
 
-/* Seconds on a clock that nobody sets; it starts at an arbitrary time. */
+/* Seconds on a monotonic clock, which starts at an arbitrary time. */
 double clock_monotonic(void);
 
 #endif

@@ -34,11 +34,11 @@ void error_start(ducc_error **err, const char *fmt, ...) PRINTF(2, 3);
 #define error_errno(...) MINUS_ONE_AFTER(error_start_errno(__VA_ARGS__))
 void error_start_errno(ducc_error **err, int code, const char *fmt, ...) PRINTF(3, 4);
 
-/* Prepends "context: " to the error in *err, unless it begins with that. */
+/* Prepends "context: " to the error in *err, unless the error already begins with it. */
 #define error_wrap(...) MINUS_ONE_AFTER(error_prepend(__VA_ARGS__))
 void error_prepend(ducc_error **err, const char *fmt, ...) PRINTF(2, 3);
 
-/* Appends " (advice)" to the error in *err, unless it has advice: what the user can do. */
+/* Appends " (advice)", what the user can do, to the error in *err, unless it has advice. */
 void error_advise(ducc_error **err, const char *fmt, ...) PRINTF(2, 3);
 
 /* Sets the kind of the error in *err, unless it already has one. */

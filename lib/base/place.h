@@ -1,5 +1,5 @@
 /*
- * Places that jobs write to, such as the store: what to do when one of them is full.
+ * Places that jobs write to, such as the store, and what to do when one of them is full.
  */
 #ifndef DUCC_PLACE_H
 #define DUCC_PLACE_H
@@ -8,7 +8,7 @@
 
 /*
  * If the error means that there is no space, appends the name of the place, its directory, the
- * file system which that is on, and how to get space.  Only the first call for an error has an
+ * file system that it is on, and how to free space.  Only the first call for an error has an
  * effect: the innermost caller knows best.
  */
 void place_advise(ducc_error **err, const char *place, const char *directory, const char *remedy);

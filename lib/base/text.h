@@ -18,7 +18,7 @@ static inline bool text_is_alnum(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* True for equal texts, and if both are NULL. */
+/* True if both texts are equal, or both are NULL. */
 static inline bool text_equal(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;

@@ -20,16 +20,16 @@ struct layer_reader {
 	struct quota *image, *image_listing; /* shared by all layers of the image */
 
 	struct layer_stream stream;
-	struct tar_reader *tar; /* in it */
+	struct tar_reader *tar; /* reads the stream */
 	struct hasher *content;
-	uint64_t unpacked; /* bytes of tar so far */
-	uint64_t charged;  /* bytes, of the tar read or of the one written, whichever is larger */
+	uint64_t unpacked; /* bytes of the tar so far */
+	uint64_t charged;  /* bytes of the tar read or of the one written, whichever is larger */
 	struct quota bytes, listing, entries;
 
 	struct tree *tree;
 	struct tarball *tarball;
 	struct strmap aufs; /* AUFS's files that hard links are to, by path */
-	bool rewrite;       /* an entry already in the tarball was replaced, or is not to stay */
+	bool rewrite;       /* an entry in the tarball was replaced, or must be removed */
 
 	struct view view; /* of the tree on the layers below, if they are known */
 	bool links;       /* paths lead through links, but the layers below are not known */

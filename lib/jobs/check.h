@@ -73,10 +73,10 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected);
 
-/* Reports a file that exists, if it has another mode or owner than a publisher gives it. */
+/* Reports an existing file whose mode or owner is not what a publisher sets. */
 void check_attributes(struct check *check, bool *broken, const char *object, const char *path);
 
-/* Like check_absent() for what exists, with the errno value ... */
+/* Like check_absent() for something that exists, with the errno value ... */
 void check_failed(struct check *check, const char *object, const char *path, int code);
 /* ... or with an error, also of damage; takes ownership of it. */
 void check_error(struct check *check, bool *broken, const char *object, const char *path,
@@ -87,9 +87,8 @@ bool check_is_stopped(struct check *check);
 
 /*
  * Checks the images, apart from their trees (check_images.c): their documents, which also say what
- * trees they need; their names, except those of which an image is unreadable, because they may
- * depend on its platform; Podman's lists, which also have the digest of a manifest that is missing
- * or damaged.
+ * trees they need; their names, except those with an unreadable image, on whose platform they may
+ * depend; Podman's lists, which also contain the digest of a manifest that is missing or damaged.
  */
 int check_images(struct check *check, ducc_error **err);
 int check_names(struct check *check, ducc_error **err);

@@ -54,7 +54,7 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 /* The same for a store that must exist: returns 0, or -1. */
 int session_need_store(ducc_session *session, struct store *store, ducc_error **err);
 
-/* For an error of a job that writes to the store: if there is no space, says how to get some. */
+/* For an error of a job that writes to the store: if it is full, adds how to free space. */
 void session_advise(const ducc_session *session, ducc_error **err);
 
 /* Sets the error of a job for which neither session nor record names a repository; returns -1. */

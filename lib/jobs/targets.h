@@ -16,8 +16,8 @@ int targets_open(struct repository *repository, const char *name, const char *st
 		 ducc_error **err);
 
 /*
- * For an error of a job that writes to the repository, or to the store: if there is no space, says
- * how to get some.  The kind of repository does so where it writes elsewhere.
+ * For an error of a job that writes to the repository or to the store: if one is full, adds how to
+ * free space.  For other places that it writes to, the kind of repository does so itself.
  */
 void targets_advise(const struct repository *repository, const ducc_session *session,
 		    ducc_error **err);

@@ -26,7 +26,7 @@ struct http_response {
 	struct buffer body;                /* of an error, or of a request without sink */
 };
 
-/* Empties the response, for the next one. */
+/* Empties the response, so that it can be used again. */
 void http_response_reset(struct http_response *response);
 void http_response_free(struct http_response *response);
 
@@ -36,7 +36,7 @@ void http_response_read(struct http_response *response, struct libcurl *libcurl,
 /* Sets an error for an unexpected status, with the registry's message if it sent one. */
 int http_status_error(const struct http_response *response, ducc_error **err);
 
-/* What the status means, for a message, with a leading ", "; or "". */
+/* The meaning of the status, for a message, with a leading ", "; or "". */
 const char *http_status_text(long status);
 
 /* True for statuses worth a retry: 408, 425, 429 and most 5xx. */

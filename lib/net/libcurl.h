@@ -30,7 +30,7 @@ void libcurl_trust(struct libcurl *libcurl, const struct buffer *authorities);
 
 /* The value of header `i` of that name, counted from 0, or NULL; valid until the next request. */
 const char *libcurl_header(struct libcurl *libcurl, const char *name, size_t i);
-/* That of the last header of that name. */
+/* The value of the last header of that name, or NULL. */
 const char *libcurl_last_header(struct libcurl *libcurl, const char *name);
 
 #endif

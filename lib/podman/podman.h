@@ -67,7 +67,7 @@ struct podman {
 	size_t n, capacity;
 	bool linked; /* REPO_PODMAN_LINKS is among the outputs */
 	bool again;  /* an image was added again: the lists may differ from what is published */
-	ducc_error *error; /* what such an image has could not be read: what was added is wrong */
+	ducc_error *error; /* files of such an image could not be read: the model is wrong */
 };
 
 /* What is prepended if that fails, when it is not ducc-check that reads them. */

@@ -13,7 +13,8 @@ int directory_open(int at, const char *path);
 
 /*
  * The same for all directories of a published layer, until the end of the transaction: adds their
- * own permissions to the plan DIRECTORY_OPENED on disk, `opened`.  A layer in it is open already.
+ * own permissions to the plan `opened`, and writes it to DIRECTORY_OPENED.  Does nothing for a layer
+ * that the plan contains.
  */
 int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
 			 const struct digest *layer, ducc_error **err);

@@ -1,6 +1,6 @@
 /*
  * Notes about a repository, in the store (ducc-store(5), known/): files that are appended to, and
- * begin anew when they have become too large.  Without them, things take longer.
+ * begin anew when they have become too large.  Without them, jobs take longer.
  */
 #ifndef DUCC_NOTES_H
 #define DUCC_NOTES_H

@@ -41,7 +41,7 @@ int repository_find_layer(const struct repository *repository, const struct dige
 /* The same for a flat tree, by the digest of its config. */
 int repository_find_flat(const struct repository *repository, const struct digest *config,
 			 ducc_error **err);
-/* True if the layer certainly is: where the worst of not knowing it is needless work. */
+/* True if the layer certainly is; for callers that at worst do needless work otherwise. */
 bool repository_has_layer(const struct repository *repository, const struct digest *layer);
 
 /* Opens the listing of a published layer; -1 with errno set. */
@@ -52,8 +52,8 @@ int repository_blame(const struct repository *repository, const struct digest *l
 		     ducc_error **err);
 
 /*
- * The path of the published layer's root, without symbolic links, which the caller frees; that of
- * new layers, if it is not published.  NULL with errno set if that is unknown.
+ * The path of the published layer's root, without symbolic links, which the caller frees; for a
+ * layer that is not published, that of new ones.  NULL with errno set if that is unknown.
  */
 char *repository_layer_root(const struct repository *repository, const struct digest *layer);
 /* Opens it; -1 with errno set. */
@@ -74,13 +74,13 @@ int repository_read(const struct repository *repository, const char *path, size_
 bool repository_has_file(const struct repository *repository, const char *path, const void *data,
 			 size_t len);
 
-/* The mode of published files that are no part of an image; they belong to root, or who owns .layers. */
+/* The mode of published files outside images; they belong to root or to the owner of .layers. */
 #define REPO_FILE_MODE 0644
 
-/* Gets the metadata of what is at `path`; -1 with errno set. */
+/* Gets the metadata of the entry at `path`; -1 with errno set. */
 int repository_stat(const struct repository *repository, const char *path, struct stat *st);
 
-/* True if a file is at `path` that has another mode, or belongs to somebody else. */
+/* True if there is a file at `path` with another mode or owner. */
 bool repository_is_altered(const struct repository *repository, const char *path);
 
 /*
