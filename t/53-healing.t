@@ -223,13 +223,13 @@ fails "the listing of another image" ducc-check --check-store -s "$S"
 is "... is found" "$(cut -f1,3 "$out" | tr '\t' ' ')" "damaged images/$one.mtree"
 ok "... while that one is published" sh -c "grep '/two:' '$tmp/records' | ducc-publish -q -s '$S' -r '$tmp/repo'"
 fails "... is not published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"
-like "... but named" "$(cat "$out")" "images/$one.mtree is damaged: it is that of something else"
+like "... but named" "$(cat "$out")" "images/$one.mtree is damaged: it names another layer or image"
 ok "... and made anew" ready one
 ok "... to be published" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/records"
 is "... rightly" "$(cat "$tmp/repo/localhost/one:latest/name")" one
 cp "$S/layers/$(layer_of two 0).mtree" "$S/layers/$(layer_of one 0).mtree"
 fails "that of another layer" ducc-check --check-store -s "$S"
-like "... is found" "$(cat "$out")" "^damaged	.*layers/$(layer_of one 0).mtree	-	it.040is.040that"
+like "... is found" "$(cat "$out")" "^damaged	.*layers/$(layer_of one 0).mtree	-	it.040names.040another"
 ok "... and made anew" ready one
 ok "... so that all is well" ducc-check --check-store -s "$S"
 

@@ -33,7 +33,7 @@ int unpacked_open_listing(const struct store *store, const char *name, ducc_erro
 	if (listing_subject(fd, &subject))
 		return is_named_by(&subject, name)
 			       ? steal_fd(&fd)
-			       : damaged(store, name, fd, "it is that of something else", err);
+			       : damaged(store, name, fd, "it names another layer or image", err);
 	if (!errno && listing_is_old(fd))
 		return error_set_kind(err, DUCC_NOT_FOUND,
 				      "%s/%s is of an earlier version (run ducc-unpack first)",

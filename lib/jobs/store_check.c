@@ -138,14 +138,14 @@ static struct tree *read_listing(struct store_check *check, const struct task *t
 	if (listing_id(fd, &id))
 		tree = listing_read(fd, head, &err);
 	else if (!errno)
-		error_set_kind(&err, DUCC_CORRUPT, "no digest at its beginning");
+		error_set_kind(&err, DUCC_CORRUPT, "does not begin with its digest");
 	else
 		error_errno(&err, errno, "%s", task->path);
 	if (tree && !listing_subject(fd, &subject) && errno)
 		error_errno(&err, errno, "%s", task->path);
 	else if (tree && !digest_equal(&subject, &task->digest))
 		error_set_kind(&err, DUCC_CORRUPT,
-			       "it is that of something else, or of an earlier version");
+			       "it names another layer or image, or an earlier version wrote it");
 	if (!err)
 		return STEAL(tree);
 	blame(check, NULL, task->path, err);

@@ -317,7 +317,7 @@ int store_read_blob(const struct store *store, const struct digest *digest, char
 		return -1;
 	}
 	if (!error)
-		return error_set(err, "changed while it was read");
+		return error_set(err, "changed while being read");
 	error_give(err, error);
 	return error_wrap(err, "blob " PRI_DIGEST, digest->hex);
 }
