@@ -187,8 +187,10 @@ static size_t path_len(const char *text)
 /* True if a path begins at `at`; a lone slash is the root of an image. */
 static bool is_path(const char *text, const char *at)
 {
-	char before = at > text ? at[-1] : ' ';
+	char before = ' ';
 
+	if (at > text)
+		before = at[-1];
 	if (!strncmp(at, "...", 3))
 		return at[3] && !strchr(" :,;)", at[3]) && memchr(at, '/', path_len(at));
 	return *at == '/' && path_len(at) > 1 && at[1] != ' ' && at[1] != '/' &&
