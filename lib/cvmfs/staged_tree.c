@@ -4,10 +4,12 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "cvmfs/chunking.h"
 
 #define MARKER ".cvmfsgraft-"
 #define NAME_LIMIT ((size_t)255)
+#define RESOLVERS 4
 
 void staged_tree_free(void *value)
 {
@@ -175,23 +177,52 @@ bool staged_has_markers(struct tree *tree)
 	return false;
 }
 
-int staged_resolve(struct tree *tree, const struct repository *repository, ducc_error **err)
+struct graft {
+	const struct file *file;
+	struct file *marker; /* whose text is to be set */
+};
+
+struct grafts {
+	const struct repository *repository;
+	struct graft *list;
+	size_t n, capacity;
+};
+
+static void list_grafts(struct grafts *grafts, struct tree *tree)
 {
 	struct node *root = tree_root(tree);
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		AUTO_FREE char *name = NULL;
-		struct node *marker;
 
 		if (!node->file || !S_ISREG(node->file->mode) || !node->file->target)
 			continue;
 		name = format(MARKER "%.*s", (int)node->name_len, node->name);
-		marker = tree_child(tree, node->parent, name, strlen(name));
-		free(STEAL(marker->file->text));
-		marker->file->text =
-			chunking_graft(repository, node->file->target, node->file->size, err);
-		if (!marker->file->text)
-			return -1;
+		GROW(grafts->list, grafts->n, grafts->capacity);
+		grafts->list[grafts->n++] = (struct graft){
+			node->file, tree_child(tree, node->parent, name, strlen(name))->file};
 	}
-	return 0;
+}
+
+static int resolve(void *ctx, size_t i, ducc_error **err)
+{
+	const struct grafts *grafts = ctx;
+	const struct graft *graft = &grafts->list[i];
+
+	free(STEAL(graft->marker->text));
+	graft->marker->text =
+		chunking_graft(grafts->repository, graft->file->target, graft->file->size, err);
+	return graft->marker->text ? 0 : -1;
+}
+
+int staged_resolve(struct tree *tree, const struct repository *repository, ducc_error **err)
+{
+	struct grafts grafts = {.repository = repository};
+	int result;
+
+	list_grafts(&grafts, tree);
+	/* Each is a question to the client of the mount, which answers several at once. */
+	result = parallel_run(grafts.n, RESOLVERS, resolve, &grafts, NULL, err);
+	free(grafts.list);
+	return result;
 }
