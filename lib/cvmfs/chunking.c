@@ -11,8 +11,6 @@
 #include "base/path.h"
 #include "cvmfs/config.h"
 
-/* Smaller published files are not in chunks, whatever the configuration was. */
-#define CHUNKS_MIN ((uint64_t)64 << 10)
 #define HASH_DIGITS 40 /* of all algorithms; all but SHA-1 add their names: "-shake128" */
 #define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
 
@@ -80,7 +78,7 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 
 bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
 {
-	return size >= CHUNKS_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
+	return size >= CHUNKING_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
 }
 
 struct chunks {
@@ -174,7 +172,7 @@ int chunking_check(const struct repository *repository, const char *path, uint64
 		   ducc_error **err)
 {
 	AUTO_FREE char *file = format("%s/%s", repository->path, path);
-	enum chunking chunking = size < CHUNKS_MIN ? CHUNKING_WHOLE : chunking_of_file(file);
+	enum chunking chunking = size < CHUNKING_MIN ? CHUNKING_WHOLE : chunking_of_file(file);
 	struct chunks chunks = {.n = 0};
 	int failure = chunking == CHUNKING_UNKNOWN ? errno : 0;
 	bool good = chunking == CHUNKING_WHOLE;

@@ -8,6 +8,8 @@
 #include "repo/repository.h"
 
 #define CHUNKING_NEVER UINT64_MAX
+/* Smaller published files are not in chunks, whatever the configuration was. */
+#define CHUNKING_MIN ((uint64_t)64 << 10)
 
 /*
  * The size in bytes above which `cvmfs_server publish` splits files into chunks, according to

@@ -57,10 +57,18 @@ static void layout_free(void *value)
 	free(layout);
 }
 
+/* Others may publish it, or something else in its place. */
+static void forget_published(struct staging *staging)
+{
+	strmap_free_values(&staging->layouts, layout_free);
+	strset_free(&staging->chunks);
+	strset_free(&staging->wholes);
+}
+
 void staging_free(struct staging *staging)
 {
 	strmap_free_values(&staging->trees, staged_tree_free);
-	strmap_free_values(&staging->layouts, layout_free);
+	forget_published(staging);
 	complete_free(&staging->complete);
 	strset_free(&staging->splits);
 	strset_free(&staging->layers);
@@ -125,6 +133,23 @@ static const struct layout *layout_of(struct staging *staging, const struct dige
 	return layout;
 }
 
+/*
+ * True if the published file is in chunks, found out once: the layer, the flat tree and its entry
+ * need it, and each look is a request to the client of the mount.
+ */
+static bool is_in_chunks(struct staging *staging, const char *path, uint64_t size)
+{
+	bool chunks;
+
+	if (size < CHUNKING_MIN || strset_has(&staging->wholes, path))
+		return false;
+	if (strset_has(&staging->chunks, path))
+		return true;
+	chunks = chunking_is_in_chunks(staging->repository, path, size);
+	strset_add(chunks ? &staging->chunks : &staging->wholes, path);
+	return chunks;
+}
+
 struct location staging_locate(struct staging *staging, const struct digest *layer,
 			       const char *path, uint64_t size)
 {
@@ -145,8 +170,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.published = !is_new;
 		location.certain = layout->complete;
 		location.split = !strcmp(strrchr(layout->root, '/') + 1, LAYER_CONTENT);
-		if (location.published &&
-		    chunking_is_in_chunks(staging->repository, location.path, size))
+		if (location.published && is_in_chunks(staging, location.path, size))
 			location.kind = LOCATION_CHUNKS;
 		return location;
 	}
@@ -155,7 +179,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.split = true;
 	} else if ((file = staged_file_at(staged->stages[0], path)) && file->target) {
 		location.split = true;
-		if (chunking_is_in_chunks(staging->repository, file->target, size)) {
+		if (is_in_chunks(staging, file->target, size)) {
 			location.path = xstrdup(file->target);
 			location.kind = LOCATION_CHUNKS;
 			location.published = true;
@@ -385,8 +409,7 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 	strset_cut(&staging->trees.keys, n);
 	strset_cut(&staging->layers, mark.layers);
 	strset_cut(&staging->splits, mark.splits);
-	strmap_free_values(&staging->layouts,
-			   layout_free); /* others may have published them meanwhile */
+	forget_published(staging);
 	staging->bytes = mark.bytes;
 	staging->twice = mark.twice;
 	staging->crowded = false;

@@ -41,6 +41,8 @@ struct staging {
 	size_t published;           /* the first trees are: not pending */
 	struct strmap trees;        /* by directory */
 	struct strmap layouts;      /* of published layers, by digest */
+	struct strset chunks;       /* published files that are in chunks ... */
+	struct strset wholes;       /* ... and those that could be, but are not */
 	struct complete complete;   /* those that have all their files */
 };
 
