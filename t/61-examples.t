@@ -126,6 +126,8 @@ alpine:3.19
 alpine:3.20"
 ok "... then in its repository" runs ducc-migrate.7 3
 like "... after a dry run" "$(cat "$out")" "dry run"
+ok "... and repaired, after going back" runs ducc-migrate.7 4
+is "... which was not necessary" "$(grep -c '^http' "$out")" 0
 
 
 # The tools one by one, with an image in which more can be run
