@@ -218,7 +218,10 @@ static bool merge_directory(struct merge *merge, struct node *node, struct node 
 static bool merge_node(struct merge *merge, struct node *node)
 {
 	struct node *parent = node->parent->peer;
-	struct node *there = tree_child(merge->image, parent, node->name, node->name_len);
+	/* A directory that is new has entries of this layer only. */
+	struct node *there = node->parent->alone
+				     ? NULL
+				     : tree_child(merge->image, parent, node->name, node->name_len);
 	struct file *file;
 
 	if (node_is_passage(node))
