@@ -14,20 +14,25 @@ bool tar_header_is_zero(const struct tar_header *header)
 	return !block[0] && !memcmp(block, block + 1, TAR_HEADER_SIZE - 1);
 }
 
+/* The checksum is calculated as if its field were blank, by some with signed bytes. */
 bool tar_header_has_checksum(const struct tar_header *header)
 {
-	const char *block = (const char *)header;
-	int64_t plain = 0, with_sign = 0, wanted;
+	const unsigned char *block = (const unsigned char *)header;
+	const unsigned char *field = (const unsigned char *)header->checksum;
+	int sum = 0, negative = 0;
+	int64_t wanted;
 
-	for (const char *p = block; p < block + TAR_HEADER_SIZE; p++) {
-		bool is_sum = p >= header->checksum && p < &header->type;
-		unsigned char c = is_sum ? ' ' : (unsigned char)*p;
-
-		plain += c;
-		with_sign += c < 0x80 ? c : c - 0x100;
+	/* So simple a loop is compiled into vector instructions. */
+	for (size_t i = 0; i < TAR_HEADER_SIZE; i++) {
+		sum += block[i];
+		negative += block[i] >> 7;
+	}
+	for (size_t i = 0; i < sizeof(header->checksum); i++) {
+		sum += ' ' - field[i];
+		negative -= field[i] >> 7;
 	}
 	return tar_number_octal(header->checksum, sizeof(header->checksum), &wanted) &&
-	       (wanted == plain || wanted == with_sign);
+	       (wanted == sum || wanted == sum - 0x100 * negative);
 }
 
 enum tar_format tar_header_format(const struct tar_header *header)
