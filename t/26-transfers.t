@@ -322,6 +322,24 @@ wait_for is_up
 fails "an error whose text has no end" timeout 60 ducc-fetch -s "$tmp/endless.store" "127.0.0.1:$endless_port/app:1"
 like "... is an error" "$(cat "$out")" "answered 404, not found"
 
+# The config, side by side with the layers, and before them if they may not be wanted
+config=$(jq -r .config.digest "$manifest")
+start_proxy <<END
+location = /v2/app/blobs/$config { proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 1; }
+END
+layer_there() {
+	[ -e "$tmp/beside/blobs/sha256/${layer#*:}" ]
+}
+ducc-fetch -q -s "$tmp/beside" "$nginx/app:1" >"$out" 2>&1 &
+pid=$!
+ok "layers do not wait for a slow config" wait_for layer_there
+ok "... which is not there yet" [ ! -e "$tmp/beside/blobs/sha256/${config#*:}" ]
+kill $pid
+wait $pid 2>/dev/null || :
+start_proxy </dev/null
+fails "an image for another platform" ducc-fetch -s "$tmp/other" -p linux/s390x "$nginx/app:1"
+is "... of which no layer is requested" "$(ranges)" ""
+
 # What is damaged in the store
 ducc-fetch -q -s "$tmp/damaged" "$open/app:1" >"$tmp/record"
 echo >>"$tmp/damaged/blobs/sha256/$(pinned "$(cat "$tmp/record")")"

@@ -133,6 +133,11 @@ static bool is_config_type(const char *media_type)
 	return !strcmp(oci_media_type(media_type), MEDIA_OCI_CONFIG);
 }
 
+bool manifest_is_of_image(const struct manifest *manifest)
+{
+	return is_config_type(manifest->config.media_type);
+}
+
 static int artifact(ducc_error **err, const char *what, const char *type)
 {
 	return error_set_kind(err, DUCC_ARTIFACT, "an artifact, not a container image (%s is %s)",

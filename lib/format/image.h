@@ -82,6 +82,9 @@ void index_free(struct index *index);
 /* True if the index specifies the entry's platform. */
 bool entry_has_platform(const struct entry *entry);
 
+/* True if the media type of the config is that of an image: it is no artifact. */
+bool manifest_is_of_image(const struct manifest *manifest);
+
 struct config {
 	struct platform platform;
 	struct digest *diff_ids; /* lowest layer first */

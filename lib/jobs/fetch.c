@@ -1,5 +1,6 @@
 /* The job of ducc-fetch: downloading an image into the store (ducc.h). */
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -42,6 +43,7 @@ struct fetch {
 
 	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
+	atomic_bool refused; /* the config could not be fetched, or cannot be used */
 };
 
 /* --- blobs ------------------------------------------------------------ */
@@ -95,9 +97,8 @@ static struct progress layer_progress(const struct fetch *fetch, size_t i, const
 				 .total = fetch->image.manifest.layers[fetch->wanted[i]].size};
 }
 
-static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
+static int fetch_layer(struct fetch *fetch, size_t i, ducc_error **err)
 {
-	struct fetch *fetch = ctx;
 	const struct descriptor *descriptor = &fetch->image.manifest.layers[fetch->wanted[i]];
 	AUTO_FREE char *reference = reference_format(&fetch->source.reference);
 	AUTO_FREE char *name = format(PRI_DIGEST, descriptor->digest.hex);
@@ -114,20 +115,7 @@ static int fetch_wanted(void *ctx, size_t i, ducc_error **err)
 	return result < 0 ? error_wrap(err, "layer " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 
-static int fetch_layers(struct fetch *fetch, ducc_error **err)
-{
-	for (size_t i = 0; i < fetch->n_wanted; i++) {
-		const struct descriptor *layer = &fetch->image.manifest.layers[fetch->wanted[i]];
-		AUTO_FREE char *name = format(PRI_DIGEST, layer->digest.hex);
-		struct progress progress = layer_progress(fetch, i, name);
-
-		progress_wait(&progress);
-	}
-	return parallel_run(fetch->n_wanted, transfers(fetch->session), fetch_wanted, fetch, NULL,
-			    err);
-}
-
-/* Gets and reads the config, which is small, to check the image first. */
+/* Gets and reads the config. */
 static int fetch_config(struct fetch *fetch, ducc_error **err)
 {
 	const struct descriptor *descriptor = &fetch->image.manifest.config;
@@ -142,6 +130,32 @@ static int fetch_config(struct fetch *fetch, ducc_error **err)
 			store_read_blob(&fetch->store, digest, &config, &len, err) < 0)))
 		return error_wrap(err, "config " PRI_DIGEST, digest->hex);
 	return stored_image_take_config(&fetch->image, STEAL(config), len, err);
+}
+
+/* Fetches the config, if there is none yet, or a layer. */
+static int fetch_part(void *ctx, size_t i, ducc_error **err)
+{
+	struct fetch *fetch = ctx;
+
+	if (i)
+		return atomic_load(&fetch->refused) ? 0 : fetch_layer(fetch, i - 1, err);
+	if (fetch->image.config_json || !fetch_config(fetch, err))
+		return 0;
+	atomic_store(&fetch->refused, true);
+	return -1;
+}
+
+static int fetch_parts(struct fetch *fetch, ducc_error **err)
+{
+	for (size_t i = 0; i < fetch->n_wanted; i++) {
+		const struct descriptor *layer = &fetch->image.manifest.layers[fetch->wanted[i]];
+		AUTO_FREE char *name = format(PRI_DIGEST, layer->digest.hex);
+		struct progress progress = layer_progress(fetch, i, name);
+
+		progress_wait(&progress);
+	}
+	return parallel_run(1 + fetch->n_wanted, transfers(fetch->session), fetch_part, fetch, NULL,
+			    err);
 }
 
 /* True if the repository has the layer, and it need not be published again. */
@@ -196,6 +210,28 @@ static int check_platform(struct fetch *fetch, const char *wanted, ducc_error **
 	platform_free(&platform);
 	text = platform_format(have);
 	return matches ? 0 : error_set(err, "the image is for %s, not for %s", text, wanted);
+}
+
+/*
+ * True if the config may show that the layers are not wanted, or there is a single one, which then
+ * has the connection of the config: that is faster than another connection.
+ */
+static bool config_is_first(const struct fetch *fetch, const char *wanted)
+{
+	return fetch->n_wanted < 2 || (wanted && !fetch->resolution.platform.os) ||
+	       !manifest_is_of_image(&fetch->image.manifest);
+}
+
+/* Fetches the config and the layers, side by side if possible. */
+static int fetch_content(struct fetch *fetch, const char *wanted, ducc_error **err)
+{
+	bool first = config_is_first(fetch, wanted);
+
+	if (first && (fetch_config(fetch, err) < 0 || check_platform(fetch, wanted, err) < 0))
+		return -1;
+	if (fetch_parts(fetch, err) < 0)
+		return -1;
+	return first ? 0 : check_platform(fetch, wanted, err);
 }
 
 /* Records the name under which the image and its index were fetched. */
@@ -368,9 +404,8 @@ static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **er
 		return -1;
 	if (fetch->session->dry_run)
 		return plan(fetch, record, err);
-	if (fetch_config(fetch, err) < 0 ||
-	    check_platform(fetch, wanted_platform(fetch, record), err) < 0 ||
-	    fetch_layers(fetch, err) < 0 || list_image(fetch, err) < 0)
+	if (fetch_content(fetch, wanted_platform(fetch, record), err) < 0 ||
+	    list_image(fetch, err) < 0)
 		return -1;
 	return pin(fetch, record, err);
 }
