@@ -140,7 +140,7 @@ restart_nginx() {
 start=$(date +%s%N)
 ducc-fetch -v -s "$tmp/busy" "$nginx/busy:1" >"$tmp/busy.said" 2>&1 &
 pid=$!
-wait_for grep -q '/v2/busy/manifests/.* 429 ' "$nginx_log"
+wait_for grep -q '^GET /v2/busy/manifests/.* 429 ' "$nginx_log"
 rm "$tmp/is-busy"
 ok "429 with Retry-After is waited for" wait $pid
 said=$(cat "$tmp/busy.said")
