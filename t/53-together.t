@@ -28,7 +28,7 @@ what() (
 listings() { # STORE
 	(cd "$1" && find layers images blobs -type f -exec sha256sum {} + | sort)
 }
-DUCC_CLOCK=$(($(date +%s) + 86400)) # the same for all, and later than all files
+DUCC_CLOCK=$(date +%s) # the same for all
 export DUCC_CLOCK
 main_job "$tmp/reference" "$tmp/repo.two" "$one" "$two"
 what "$tmp/repo.two" >"$tmp/both"
