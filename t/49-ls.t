@@ -146,6 +146,12 @@ mv "$tmp/manifest" "$R/.metadata/$registry/list:1/manifest.json"
 is "... also if the original has published it" "$(current "$registry/list:1") $(ducc-ls -r "$R" "$registry/list:1" | cut -f1)" \
 	"yes http://$registry/list:1"
 is "... which leaves some fields out" "$(field layers "$registry/list:1") $(field size "$registry/list:1")$(field platform "$registry/list:1")$(field damaged '*')" "2 $size"
+untagged=$registry/app@$(digest_at "$registry/app:2")
+ok "an image published by its digest only" publish "$untagged"
+is "... is current" "$(current "$untagged") $(ducc-ls -S -s "$S" --remote "$untagged" | grep -c '	current=yes')" "yes 1"
+skopeo delete --tls-verify=false "docker://$untagged"
+is "... as long as the registry has it" "$(current "$untagged")" gone
+ok "... and removed" ducc-gc -r "$R" --remove "$untagged"
 stop_server
 fails "without the registry" ducc-ls -r "$R" --remote "$registry/app:1"
 like "... the cause" "$(cat "$out")" "^ducc-ls: $registry/app:1: manifest: Failed to connect"
@@ -216,7 +222,7 @@ like "... which is said" "$(cat "$out")" 'repository other.example.org is not mo
 store() {
 	ducc-ls -S -s "$S" "$@"
 }
-is "the store" "$(store | tr '\t' '\n' | sed -n 's/^name=//p' | grep -c .)" 6
+is "the store" "$(store | tr '\t' '\n' | sed -n 's/^name=//p' | grep -c .)" 7
 is "... what is unpacked" "$(store "$registry/app:1" | tr '\t' '\n' | grep ^state=)" state=unpacked
 rm "$S"/images/*.mtree
 is "... or only fetched" "$(store "$registry/app:1" | tr '\t' '\n' | grep ^state=)" state=fetched

@@ -96,12 +96,23 @@ static void remote_close(struct source *source)
 	(void)source; /* the session keeps the registry for later images */
 }
 
+/* How to ask for a manifest: by that digest, else by the tag, else by the digest of the reference. */
+static char *manifest_name(const struct source *source, const struct digest *digest)
+{
+	const struct reference *reference = &source->reference;
+
+	if (!digest && reference->tag)
+		return xstrdup(reference->tag);
+	return format(PRI_DIGEST, digest ? digest->hex : reference->digest.hex);
+}
+
 static int remote_peek(struct source *source, struct digest *digest)
 {
 	struct network *network = source->network;
 	struct http *http = network_take(network);
+	AUTO_FREE char *name = manifest_name(source, NULL);
 	/* On failure, getting the manifest reports the error. */
-	int known = registry_head_manifest(source->data, http, source->reference.tag, digest, NULL);
+	int known = registry_head_manifest(source->data, http, name, digest, NULL);
 
 	network_give(network, http);
 	return known > 0;
@@ -161,8 +172,7 @@ static int remote_manifest(struct source *source, const struct digest *digest, c
 {
 	struct network *network = source->network;
 	struct http *http = network_take(network);
-	AUTO_FREE char *name =
-		digest ? format(PRI_DIGEST, digest->hex) : xstrdup(source->reference.tag);
+	AUTO_FREE char *name = manifest_name(source, digest);
 	int result = registry_get_manifest(source->data, http, name, digest, data, len, err);
 
 	network_give(network, http);
