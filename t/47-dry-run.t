@@ -56,6 +56,20 @@ fails "only a dry run is content with an image that was not fetched" sh -c "
 	ducc-fetch -q -n -s '$S' http://$registry/app:three | ducc-unpack -q -s '$S'"
 fails "... and only if ducc-fetch would fetch it" ducc-unpack -n -s "$S" "$registry/app:three"
 
+# A forgotten -n
+ducc-fetch -n -q -s "$S" http://$registry/app:one | sed 's/$/	thin=x/' >"$tmp/dry"
+refused='this record is of a dry run: use -n here, too'
+for tool in unpack publish thin "gc --keep" "gc --remove"; do
+	# shellcheck disable=SC2086 # a tool and an option
+	fails "ducc-$tool without -n, of a dry run" ducc-${tool} -q -s "$S" -r "$tmp/forgotten" <"$tmp/dry"
+	like "... refuses the record" "$(cat "$out")" "^ducc-${tool%% *}: .*$registry/app:one@[^ ]*: $refused"
+done
+fails "ducc-unpack -x, of a dry run" ducc-unpack -q -s "$S" -x "$tmp/extracted" <"$tmp/dry"
+fails "ducc-publish -C, of a dry run" ducc-publish -C -q -s "$S" -r "$tmp/forgotten" <"$tmp/dry"
+is "... which publish and extract nothing" "$(ls "$tmp/extracted")$(ls -d "$tmp/forgotten" 2>&1 >"$tmp/out" | sed 's/.*: //')" "No such file or directory"
+ok "ducc-fetch fetches it" ducc-fetch -q -s "$S" <"$tmp/dry"
+is "... and says so" "$(tr '\t' ' ' <"$out")" "$(cut -f1 "$tmp/dry") thin=x platform=linux/amd64"
+
 # Each message names its image
 ducc-fetch -v -s "$tmp/S2" "$registry/app:one" 2>"$tmp/err" | ducc-unpack -v -s "$tmp/S2" 2>>"$tmp/err" | ducc-publish -v -s "$tmp/S2" -r "$tmp/R2" \
 	2>>"$tmp/err" | ducc-thin -v -s "$tmp/S2" -r "$tmp/R2" -o "$tmp/thin" 2>>"$tmp/err" >"$tmp/records"

@@ -192,6 +192,20 @@ int ducc_record_set(ducc_record *record, const char *key, const char *value, duc
 	return 0;
 }
 
+void record_unset(ducc_record *record, const char *key)
+{
+	struct field *field = find(record, key);
+	size_t rest;
+
+	if (!field)
+		return;
+	rest = (size_t)(record->fields + record->n - field) - 1;
+	free(field->key);
+	free(field->value);
+	memmove(field, field + 1, rest * sizeof(*field));
+	record->n--;
+}
+
 char *ducc_record_format(const ducc_record *record)
 {
 	struct buffer line = {0};

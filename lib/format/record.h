@@ -10,4 +10,7 @@ ducc_record *record_new(const struct reference *reference);
 /* Replaces the reference, e.g. when ducc-fetch pins it. */
 void record_set_reference(ducc_record *record, const struct reference *reference);
 
+/* Removes the field, if there is one. */
+void record_unset(ducc_record *record, const char *key);
+
 #endif

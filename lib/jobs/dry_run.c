@@ -2,6 +2,8 @@
 #include "jobs/dry_run.h"
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "format/record.h"
 #include "format/repo_paths.h"
 #include "jobs/stored_image.h"
 #include "repo/public_names.h"
@@ -13,13 +15,28 @@ int dry_run_mark(ducc_record *record, ducc_error **err)
 	return ducc_record_set(record, FIELD, "yes", err);
 }
 
+void dry_run_unmark(ducc_record *record)
+{
+	record_unset(record, FIELD);
+}
+
+static bool is_marked(const ducc_record *record)
+{
+	return text_equal(ducc_record_get(record, FIELD), "yes");
+}
+
+int dry_run_check(const ducc_session *session, const ducc_record *record, ducc_error **err)
+{
+	if (session->dry_run || !is_marked(record))
+		return 0;
+	return error_set(err, "this record is of a dry run: use -n here, too, or run ducc-fetch "
+			      "without -n");
+}
+
 bool dry_run_excuses(ducc_session *session, const ducc_record *record, const char *would,
 		     ducc_error **error)
 {
-	const char *field = ducc_record_get(record, FIELD);
-
-	if (!session->dry_run || !field || strcmp(field, "yes") != 0 ||
-	    ducc_error_kind(*error) != DUCC_NOT_FOUND)
+	if (!session->dry_run || !is_marked(record) || ducc_error_kind(*error) != DUCC_NOT_FOUND)
 		return false;
 	ducc_error_free(STEAL(*error));
 	context_notice(&session->context, DUCC_INFO, "would %s", would);

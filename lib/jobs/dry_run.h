@@ -10,6 +10,14 @@
 
 /* Marks the record of an image that was not fetched. */
 int dry_run_mark(ducc_record *record, ducc_error **err);
+/* Removes the mark: the image is really fetched now. */
+void dry_run_unmark(ducc_record *record);
+
+/*
+ * Refuses a marked record unless this is a dry run, too: whoever has forgotten -n in one tool of a
+ * pipeline wants no changes.
+ */
+int dry_run_check(const ducc_session *session, const ducc_record *record, ducc_error **err);
 
 /*
  * True if a job failed only because it is a dry run of a whole pipeline: then the error is freed, and

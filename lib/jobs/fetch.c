@@ -286,6 +286,7 @@ static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 		return -1;
 	fetch->source.reference.digest = fetch->resolution.document.digest;
 	record_set_reference(record, &fetch->source.reference);
+	dry_run_unmark(record);
 	return 0;
 }
 

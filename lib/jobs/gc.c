@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "jobs/dry_run.h"
 #include "jobs/targets.h"
 #include "jobs/wishes.h"
 #include "podman/podman_remove.h"
@@ -416,11 +417,24 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
+/* A list of a dry run may be one of images that are not published after all. */
+static int check_records(const struct gc *gc, ducc_error **err)
+{
+	for (size_t i = 0; i < gc->options.n_images; i++) {
+		const ducc_record *record = gc->options.images[i];
+
+		if (dry_run_check(gc->session, record, err) < 0)
+			return error_wrap(err, "nothing is changed: %s",
+					  ducc_record_reference(record));
+	}
+	return 0;
+}
+
 static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = &gc->options;
 
-	if (gc_images_read(&gc->images, options, err) < 0)
+	if (check_records(gc, err) < 0 || gc_images_read(&gc->images, options, err) < 0)
 		return -1;
 	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
 		return -1;

@@ -40,7 +40,8 @@ int publish_read_image(struct publish *publish, const ducc_record *record,
 {
 	struct digest digest;
 
-	if (session_find_image(publish->session, &publish->store, record, &image->reference,
+	if (dry_run_check(publish->session, record, err) < 0 ||
+	    session_find_image(publish->session, &publish->store, record, &image->reference,
 			       &digest, err) < 0)
 		return -1;
 	image->name = reference_name(&image->reference);
@@ -289,7 +290,10 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 	ducc_error *error = NULL;
 	size_t done;
 
-	*shared = publish_batch(&publish, n, &error) < 0 && publish.committing;
+	/* Before the repository is created. */
+	if (dry_run_check(session, records[0], &error) < 0)
+		n = 1;
+	*shared = !error && publish_batch(&publish, n, &error) < 0 && publish.committing;
 	done = publish.n ? publish.n : n;
 	for (size_t i = 0; error && i < done; i++)
 		if (!errors[i])

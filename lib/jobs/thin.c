@@ -343,6 +343,8 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 	const char *thin = ducc_record_get(record, "thin");
 	const char *repository = ducc_repository(push->session, record);
 
+	if (dry_run_check(push->session, record, err) < 0)
+		return -1;
 	if (!repository)
 		return session_no_repository(err);
 	if (reference_parse(&push->reference, ducc_record_reference(record), err) < 0)

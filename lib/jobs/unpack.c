@@ -97,7 +97,8 @@ int unpack_open(struct unpack *unpack, const ducc_record *record, ducc_error **e
 	const char *repository = ducc_repository(unpack->session, record);
 	struct digest manifest;
 
-	if (session_need_store(unpack->session, &unpack->store, err) < 0 ||
+	if (dry_run_check(unpack->session, record, err) < 0 ||
+	    session_need_store(unpack->session, &unpack->store, err) < 0 ||
 	    (repository &&
 	     targets_open(&unpack->repository, repository, unpack->session->store_path, err) < 0) ||
 	    session_find_image(unpack->session, &unpack->store, record, &unpack->reference,
