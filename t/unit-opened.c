@@ -27,7 +27,7 @@ static struct node *add_directory(struct tree *tree, struct node *parent, const 
 static void publish(const struct digest *layer)
 {
 	struct listing_head head = {.layer = *layer, .diff_id = *layer, .size = 1};
-	AUTO_FREE char *root_of = layer_path(layer, ""), *path = layer_listing(layer);
+	AUTO_FREE char *path = layer_listing(layer);
 	AUTO_FREE char *inner = layer_path(layer, "closed/inner");
 	AUTO_FREE char *metadata = xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	AUTO_TREE *tree = tree_new();
