@@ -29,6 +29,9 @@ convert() {
 	sed "s,$registry,REGISTRY,; s/ 404.*unknown/ 404/" "$tmp/errors" >"$tmp/err"
 	[ $status = "$want" ] || { cat "$tmp/said" "$tmp/errors"; return 1; }
 }
+no_repository() { # LIST
+	list=$1 convert 2
+}
 wish() { # FIELD
 	sed -n 's/.*	'"$1"'=\([^	]*\).*/\1/p' "$S"/wishes/*
 }
@@ -245,6 +248,10 @@ echo "http://$registry/app:lost" >>"$list"
 ok "no repository" convert 2
 is "... is wrong usage" "$(cat "$tmp/err")" \
 	"ducc-convert: $list: no repository for 2 of 2 images: use -r, \$DUCC_REPO, or a recipe that names it"
+printf '%s\t%s\n' "http://$registry/app:one" thin=x "http://$registry/app:two" wildcard=yes \
+	"http://$registry/app:three" "repo=$R" >"$list.fields"
+ok "... also of images with other fields" no_repository "$list.fields"
+like "... which is counted" "$(cat "$tmp/err")" "no repository for 2 of 3 images"
 is "... and no failure of the images" "$(cat "$S"/wishes/*)" "$(cat "$tmp/wishes")"
 DUCC_REPO=$R
 export DUCC_REPO
