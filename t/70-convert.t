@@ -97,6 +97,12 @@ is "... with a store for its owner" "$(stat -c %a "$tmp/store2")" 700
 is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
 is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
 	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "
+digest=$(manifest_of "$registry/app:one" >"$tmp/manifest"; digest_of "$tmp/manifest")
+printf 'http://%s\n' "$registry/app@$digest" "$registry/app:one@$digest" >"$tmp/plain"
+ok "an image without a tag" run 0 "$tmp/plain: 2 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
+	-r "$tmp/repo5" -s "$tmp/store2" "$tmp/plain"
+is "... is named by its digest, another by its tag" "$(head -n -1 "$tmp/said" | sort)" "added: http://$registry/app:one
+added: http://$registry/app@$digest"
 push "$L:one" "$registry/mixed:1"
 manifest_of "$registry/mixed:1" | jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"
 put_manifest "$registry" mixed 2 application/vnd.oci.image.manifest.v1+json "$tmp/chart"
