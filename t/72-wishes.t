@@ -46,7 +46,7 @@ first=$(cat "$tmp/err")
 hour 1
 ok "the same an hour later" convert 1
 is "... is not" "$(cat "$tmp/err")" ""
-like "... but counted" "$(cat "$tmp/said")" " 1 unchanged, 1 failed,"
+like "... but counted, as known" "$(cat "$tmp/said")" " 1 unchanged, 1 failed, .* \\(1 reported before; --remind 0 reports all\\)$"
 hour 23
 ok "... nor before a day" convert 1 -q
 is "... has passed" "$(cat "$tmp/err" "$tmp/said")" ""
@@ -80,6 +80,15 @@ like "... the wildcard" "$(cat "$tmp/err")" "^ducc-convert: http://REGISTRY/none
 like "... the line" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: line 3: "
 ok "... not again" convert 1
 is "... " "$(cat "$tmp/err")" ""
+like "... but counted, as known" "$(cat "$tmp/said")" " 2 failed, .* \\(2 reported before; --remind 0 reports all\\)$"
+printf '%s\n' "$registry/none:*" "docker://$registry/app:*-none" "http://$registry/none:1*" >"$list"
+ok "wildcards whose names the list abbreviates" convert 1 -G
+is "... fail once each, too" "$(sed -n 's/^ducc-convert: \(http.*\): ducc-wish: .*/\1/p' "$tmp/err")" \
+	"http://REGISTRY/none:*
+http://REGISTRY/none:1*"
+like "... as counted" "$(cat "$tmp/said")" " 2 failed, "
+printf '%s\n' "http://$registry/app:one" "http://$registry/none:*" 'not an image' >"$list"
+convert 1 --remind 0
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... until they end" convert 0
 is "... or are no longer wanted" "$(sed 's/: line.*: no longer/: no longer/' "$tmp/err")" \
@@ -208,7 +217,7 @@ like "... which is said, and until when it stays" "$(said)" "^unwanted: REGISTRY
 "
 like "... and counted" "$(said)" "0 removed, 1 scheduled$"
 ok "... once" convert 1
-is "..." "$(said)" "~0 added, 0 updated, 2 unchanged, 1 failed, 0 removed, 0 scheduled"
+is "..." "$(said)" "~0 added, 0 updated, 2 unchanged, 1 failed, 0 removed, 0 scheduled (1 reported before; --remind 0 reports all)"
 push "$L:one" "$registry/app:five"
 push "$L:one" "$registry/app:six"
 printf '%s\n' "http://$registry/app:five" "http://$registry/app:six" "http://$registry/app:one" >"$list"
