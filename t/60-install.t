@@ -10,6 +10,26 @@ cc=${CC:-cc}
 tools=$(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g')
 root=$tmp/root
 
+# The scripts of the source tree, in a copy in which they have nothing to do
+mkdir "$tmp/tree"
+cp -R "$top/scripts" "$tmp/tree"
+printf '#!/bin/sh\nexit 9\n' >"$tmp/tree/scripts/do-nothing"
+chmod +x "$tmp/tree/scripts/do-nothing"
+status_of() { # COMMAND...
+	status=0
+	"$@" >"$tmp/printed" 2>"$tmp/errors" </dev/null || status=$?
+	echo $status
+}
+for script in bench check install-deps lint quickstart soak; do
+	[ $script = install-deps ] || cp "$tmp/tree/scripts/do-nothing" "$tmp/tree/scripts/install-deps"
+	[ $script != install-deps ] || cp "$top/scripts/install-deps" "$tmp/tree/scripts"
+	is "scripts/$script --help" "$(status_of "$tmp/tree/scripts/$script" --help)" 0
+	is "... prints its usage, and does nothing" "$(cat "$tmp/errors" "$tmp/printed" | wc -l) $(grep -c "^usage: $script" "$tmp/printed")" "1 1"
+	is "... another option" "$(status_of "$tmp/tree/scripts/$script" --nonsense)" 2
+	is "... is wrong usage" "$(grep -c "^usage: $script" "$tmp/errors") $(wc -c <"$tmp/printed")" "1 0"
+done
+is "scripts/check with an operand is wrong usage, too" "$(status_of "$tmp/tree/scripts/check" all)" 2
+
 # Below DESTDIR, for a package
 ok "make install with DESTDIR and PREFIX=/usr" make -C "$top" install DESTDIR="$root" PREFIX=/usr
 is "nothing is installed outside of PREFIX" "$(cd "$root" && echo *)" usr
