@@ -121,6 +121,10 @@ END
 recipe_error "no input" 'input is missing$' <<'END'
 version: 1
 END
+printf 'version: 1\ninputs: [alpine]\noutput_format: x\n' >"$tmp/bad.yaml"
+wish "$tmp/bad.yaml"
+is "a key that is misspelt is unknown, and missing" "$status $(cat "$tmp/said")" "1 ducc-wish: warning: $tmp/bad.yaml: line 2: unknown key inputs
+ducc-wish: $tmp/bad.yaml: input is missing"
 recipe_error "an input that is no list" 'line 2: input is not a list$' <<'END'
 version: 1
 input: alpine

@@ -250,7 +250,11 @@ int recipe_parse(struct recipe *recipe, const char *data, size_t len, ducc_error
 	result = read_document(&parser, recipe, err);
 	yaml_parser_delete(&parser);
 	if (result < 0) {
+		struct recipe_texts unknown = recipe->unknown;
+
+		recipe->unknown = (struct recipe_texts){NULL};
 		recipe_free(recipe);
+		recipe->unknown = unknown;
 		error_kind(err, DUCC_CORRUPT);
 	}
 	return result;

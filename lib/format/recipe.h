@@ -28,6 +28,7 @@ struct recipe {
 	struct recipe_texts unknown;                        /* unknown keys */
 };
 
+/* After an error only the unknown keys are set, which may explain it; free the recipe then, too. */
 int recipe_parse(struct recipe *recipe, const char *data, size_t len, ducc_error **err);
 void recipe_free(struct recipe *recipe);
 

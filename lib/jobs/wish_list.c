@@ -131,20 +131,27 @@ static void read_plain(struct wish_list *list, char *data)
 	}
 }
 
+static void warn_of_keys(const struct wish_list *list, struct context *context,
+			 const struct recipe_texts *unknown)
+{
+	for (size_t i = 0; i < unknown->n; i++)
+		context_notice(context, DUCC_WARNING, "%s: line %u: unknown key %s", list->name,
+			       unknown->items[i].line, unknown->items[i].text);
+}
+
 static int read_recipe(struct wish_list *list, struct context *context, const struct buffer *data,
 		       ducc_error **err)
 {
 	AUTO_RECIPE recipe = {.images = {NULL}};
 	const char *output;
+	int result = recipe_parse(&recipe, data->data, data->len, err);
 
-	if (recipe_parse(&recipe, data->data, data->len, err) < 0)
+	warn_of_keys(list, context, &recipe.unknown);
+	if (result < 0)
 		return -1;
 	output = recipe.output_format.text ? recipe.output_format.text : THIN_NAME_DEFAULT;
 	if (thin_name_check(output, err) < 0)
 		return error_wrap(err, "line %u: output_format", recipe.output_format.line);
-	for (size_t i = 0; i < recipe.unknown.n; i++)
-		context_notice(context, DUCC_WARNING, "%s: line %u: unknown key %s", list->name,
-			       recipe.unknown.items[i].line, recipe.unknown.items[i].text);
 	list->user = STEAL(recipe.user.text);
 	list->repository = STEAL(recipe.repository.text);
 	list->output_format = xstrdup(output);
