@@ -127,10 +127,11 @@ mkdir -p web/.well-known new/lost+found nothing
 echo hello >web/index.html
 for tool in check ls "gc -a"; do
 	# shellcheck disable=SC2086
-	says "ducc-$tool of other files" 'repository ./web: not a repository: contains other files, such as index.html' ducc-$tool -r ./web
+	says "ducc-$tool of other files" 'repository ./web: not a repository: contains other files, such as index.html$' ducc-$tool -r ./web
+	is "... no wrong usage" "$tap_status" 1
 done
 says "an image layout" "repository $tmp/oci: not a repository" ducc-check -r "$tmp/oci"
-says "publishing among other files" 'repository ./web: not a repository' publish_in ./web
+says "publishing among other files" 'repository ./web: not a repository: .* \(a new repository needs an empty directory\)' publish_in ./web
 is "... changes nothing" "$(find web -mindepth 1 | sort | xargs)" "web/.well-known web/index.html"
 ok "a file system of its own" publish_in ./new
 ok "... is a repository with other files, too" sh -c 'touch new/index.html && ducc-check -r ./new'

@@ -202,8 +202,11 @@ static int open_all(struct publish *publish, ducc_error **err)
 		return -1;
 	if (!name)
 		return session_no_repository(err);
-	if (targets_open(&publish->repository, name, publish->session->store_path, err) < 0)
+	if (targets_open(&publish->repository, name, publish->session->store_path, err) < 0) {
+		if (ducc_error_kind(*err) == DUCC_NOT_FOUND)
+			error_advise(err, "a new repository needs an empty directory");
 		return -1;
+	}
 	publish->repository.chunk_bytes = publish->session->chunk_bytes;
 	return 0;
 }

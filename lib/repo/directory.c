@@ -595,9 +595,8 @@ static int find(struct repository *repository, const char *store, ducc_error **e
 		return errno == ENOENT ? 0 : error_errno(err, errno, "open");
 	foreign = find_foreign(root);
 	if (foreign)
-		return error_set_kind(err, DUCC_USAGE,
-				      "not a repository: contains other files, such as %s (a new "
-				      "one needs an empty directory)",
+		return error_set_kind(err, DUCC_NOT_FOUND,
+				      "not a repository: contains other files, such as %s",
 				      foreign);
 	repository->path = xstrdup(repository->name);
 	return 1;
