@@ -153,10 +153,11 @@ static void remark(const char *label, const char *text)
 
 static void remark_state(const ducc_record *record)
 {
-	static const char *const words[][2] = {{"yes", "current"},
-					       {"no", "outdated"},
-					       {"gone", "no longer in the registry"},
-					       {"unknown", "perhaps outdated"}};
+	static const char *const words[][2] = {
+		{"yes", "current"},
+		{"no", "outdated"},
+		{"gone", "no longer in the registry"},
+		{"unknown", "not known: the registry could not be asked"}};
 	const char *state = ducc_record_get(record, "state");
 	const char *current = ducc_record_get(record, "current");
 	const char *damaged = ducc_record_get(record, "damaged");

@@ -473,7 +473,8 @@ struct ducc_list_options {
 	/*
 	 * Called for each image, sorted by name, with a record that has the fields described in
 	 * ducc-ls(1).  The callback owns its arguments, of which one may be NULL: without a record,
-	 * the error is about an operand that matches nothing; with one, the registry could not be
+	 * the error is about an operand that matches nothing, or names an image that is wanted,
+	 * but not published; with one, the registry could not be
 	 * asked.  Returns true to continue.
 	 */
 	bool (*image)(void *ctx, ducc_record *record, ducc_error *error);

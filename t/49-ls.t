@@ -156,6 +156,8 @@ stop_server
 fails "without the registry" ducc-ls -r "$R" --remote "$registry/app:1"
 like "... the cause" "$(cat "$out")" "^ducc-ls: $registry/app:1: manifest: Failed to connect"
 like "... the image is listed" "$(cat "$out")" 'current=unknown'
+fails "... in columns" ducc-ls -c -r "$R" --remote "$registry/app:1"
+like "... it is not known" "$(cat "$out")" 'app:1  \(not known: the registry could not be asked\)$'
 
 # What is wrong
 is "nothing is damaged" "$(field damaged '*')" ""
@@ -223,6 +225,11 @@ store() {
 	ducc-ls -S -s "$S" "$@"
 }
 is "the store" "$(store | tr '\t' '\n' | sed -n 's/^name=//p' | grep -c .)" 7
+store | grep -v "	name=$registry/app@" >"$tmp/listed"
+mv "$S/index.json" "$tmp/index.json"
+is "... of which only the list is missing: those with a tag" "$(store)" "$(cat "$tmp/listed")"
+ok "... which is not written" test ! -e "$S/index.json"
+mv "$tmp/index.json" "$S/index.json"
 is "... what is unpacked" "$(store "$registry/app:1" | tr '\t' '\n' | grep ^state=)" state=unpacked
 rm "$S"/images/*.mtree
 is "... or only fetched" "$(store "$registry/app:1" | tr '\t' '\n' | grep ^state=)" state=fetched
@@ -232,6 +239,17 @@ ok "... is left as it is" whole "$S"
 echo '{' >"$S/blobs/sha256/$(pinned "$(store "$registry/app:1")")"
 like "... what is damaged" "$(store "$registry/app:1")" 'damaged=manifest sha256:'
 ok "... is not removed" test -e "$S/blobs/sha256/$(pinned "$(store "$registry/app:1")")"
+mkdir "$tmp/none" "$tmp/begun" "$tmp/begun/blobs"
+for i in none begun; do
+	is "a store that has nothing yet: $i" "$(ducc-ls -S -s "$tmp/$i" 2>&1 && ls "$tmp/$i")" "$(ls "$tmp/$i")"
+done
+rmdir "$tmp/none"
+for tool in "ls -S" "gc -S" "unpack x"; do
+	# shellcheck disable=SC2086 # a tool and its options
+	fails "ducc-${tool%% *} of a directory that is none" ducc-$tool -s "$tmp/one"
+	like "... says so" "$(cat "$out")" "^ducc-${tool%% *}: .*$tmp/one is not a store\$"
+done
+is "... and leaves it as it is" "$(ls "$tmp/one")" name
 fails "a store that is not there" ducc-ls -S -s "$tmp/none"
 
 # What ducc-convert has noted
@@ -245,6 +263,10 @@ is "an image that fails" "$(field state '*new:1') $(field failing '*new:1') $(fi
 	"missing 2027-01-14T00:00:00Z ducc-fetch: no such image"
 like "... in columns" "$(ducc-ls -c -s "$S" -r "$R")" \
 	'^- +- +- +.*new:1  \(missing; failing since 2027-01-14 00:00: ducc-fetch: no such image\)$'
+fails "... named exactly" ducc-ls -s "$S" -r "$R" "$registry/new:1"
+like "... is not there" "$(cat "$out")" "^ducc-ls: $registry/new:1: not in repository $R\$"
+like "... but listed" "$(cat "$out")" '	state=missing	'
+ok "... but not by a wildcard, or in a list of everything" sh -c "ducc-ls -s '$S' -r '$R' '*new:1' && ducc-ls -s '$S' -r '$R'"
 is "... not that of another repository" "$(names | grep -c x:1)" 0
 
 done_testing

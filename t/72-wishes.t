@@ -58,7 +58,7 @@ ok "... then not for another" convert 1
 is "... day" "$(cat "$tmp/err")" ""
 ok "... unless --remind says so" convert 1 --remind 12
 is "... as before" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
-is "ducc-ls knows it" "$(ducc-ls "$registry/app:new" | tr '\t' '\n' | sed -n 's/^state=//p; s/^failing=//p; s/^list=//p' | xargs)" \
+is "ducc-ls knows it" "$(ducc-ls "$registry/app:new" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^state=//p; s/^failing=//p; s/^list=//p' | xargs)" \
 	"missing $list 2027-01-15T08:00:00Z"
 put_manifest "$registry" app new application/vnd.oci.image.manifest.v1+json "$(manifest_of "$registry/app:one" |
 	jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"; echo "$tmp/chart")"
@@ -276,11 +276,11 @@ ok "two lists" convert 1
 mv "$list.2" "$list.gone"
 echo "http://$registry/app:lost" >>"$list.gone"
 list=$list.gone convert 1
-is "... which name images" "$(ducc-ls "$registry/app:lost" | tr '\t' '\n' | sed -n 's/^list=//p' | tr -d , | xargs -n 1 | sort)" "$list
+is "... which name images" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p' | tr -d , | xargs -n 1 | sort)" "$list
 $list.gone"
 rm "$list.gone"
 convert 1
-is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
+is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
 is "... and its file" "$(ls "$S/wishes" | wc -l)" 1
 
 done_testing

@@ -59,7 +59,8 @@ failures_of() { # REPOSITORY WHERE-IT-IS: sets $r and $R
 	like "... with the cause" "$(cat "$R/.metadata/.failing")" "^http://$registry/app:new	failing=2027-01-15T08:00:00Z	error=ducc-fetch: .*404"
 	like "... which columns show" "$(ducc-ls -c -s "$tmp/none" -r "$r" '*:new')" \
 		"$registry/app:new  \(missing; failing since 2027-01-15 .*: ducc-fetch: .*404"
-	ok "... also about an image alone" ducc-ls -s "$tmp/none" -r "$r" "$registry/app:new"
+	fails "... also about an image alone, which is not there" ducc-ls -s "$tmp/none" -r "$r" "$registry/app:new"
+	like "... it is listed" "$(cat "$out")" '	state=missing	.*failing='
 	ok "... and the repository is sound" ducc-check -r "$r"
 	is "... " "$(cat "$out")" ""
 

@@ -81,6 +81,14 @@ static bool matches(const struct pattern *pattern, const char *name)
 	       !fnmatch(pattern->text, name, 0);
 }
 
+/* A wanted image that is missing is listed, but does not make up for the image that is named. */
+static bool satisfies(const struct list *list, const struct listed *image,
+		      const struct pattern *pattern)
+{
+	return list->options.store || image->published || !pattern->is_reference ||
+	       reference_is_pattern(&pattern->reference);
+}
+
 static void select_images(struct list *list, struct pattern *patterns)
 {
 	size_t n = list->options.n_images;
@@ -89,9 +97,12 @@ static void select_images(struct list *list, struct pattern *patterns)
 		struct listed *image = &list->images[i];
 
 		image->selected = !n;
-		for (size_t k = 0; k < n; k++)
-			if (matches(&patterns[k], image->name))
-				image->selected = patterns[k].used = true;
+		for (size_t k = 0; k < n; k++) {
+			if (!matches(&patterns[k], image->name))
+				continue;
+			image->selected = true;
+			patterns[k].used |= satisfies(list, image, &patterns[k]);
+		}
 	}
 }
 
@@ -260,7 +271,7 @@ static int report(struct list *list, const struct strmap *wishes, ducc_error **e
 	return !more;
 }
 
-/* Reports the operands that match nothing. */
+/* Reports the operands that match nothing, or name an image that is missing. */
 static int report_unused(struct list *list, const struct pattern *patterns)
 {
 	const struct ducc_list_options *options = &list->options;

@@ -61,7 +61,7 @@ int list_store(struct list *list, ducc_error **err)
 	if (session_need_store(list->session, store, err) < 0)
 		return -1;
 	store->keep = true;
-	index = store_index_read(store, &manifests, err);
+	index = store_index_view(store, &manifests, err);
 	if (!index)
 		return error_wrap(err, "store %s", store->path);
 	list->read = read_image;

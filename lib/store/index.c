@@ -216,13 +216,13 @@ static void set_name(cJSON *entry, const char *name)
 	json_set_string(annotations, ANNOTATION_NAME, name);
 }
 
-/* A list of what the store has: the newest image for each name and platform. */
-static int recover_list(const struct store *store, struct list *list, ducc_error **err)
+/* A list of what the store has: the newest image for each name and platform; or of nothing. */
+static int make_list(const struct store *store, bool empty, struct list *list, ducc_error **err)
 {
 	AUTO_RECOVERY recovery = {NULL};
 	cJSON *json, *manifests;
 
-	if (!store->keep && index_recover(store, &recovery, err) < 0)
+	if (!empty && index_recover(store, &recovery, err) < 0)
 		return -1;
 	json = json_object();
 	manifests = json_array();
@@ -259,7 +259,7 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 	}
 	if (!is_recoverable(store, error))
 		return error_give(err, error);
-	if (recover_list(store, list, err) < 0) {
+	if (make_list(store, store->keep, list, err) < 0) {
 		ducc_error_free(error);
 		return -1;
 	}
@@ -271,7 +271,26 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 	return write_index(store, list->json, err);
 }
 
-/* The same for a reader who has not locked the store, and does not always need to. */
+cJSON *store_index_view(const struct store *store, cJSON **manifests, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	cJSON *index = store_index_read(store, manifests, &error);
+	AUTO_LIST list = {.json = NULL};
+
+	if (index)
+		return index;
+	if (ducc_error_kind(error) != DUCC_NOT_FOUND) {
+		error_give(err, error);
+		return NULL;
+	}
+	ducc_error_free(error);
+	if (make_list(store, false, &list, err) < 0)
+		return NULL;
+	*manifests = list.manifests;
+	return STEAL(list.json);
+}
+
+/* Like read_list() for a reader who has not locked the store, and does not always need to. */
 static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error **err)
 {
 	ducc_error *error = NULL;

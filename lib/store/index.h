@@ -21,6 +21,12 @@ void store_index_free(struct store_index *index);
 cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err);
 
 /*
+ * The same for a store that is not to be changed: if there is no index.json, what it would have if it
+ * were recovered.
+ */
+cJSON *store_index_view(const struct store *store, cJSON **manifests, ducc_error **err);
+
+/*
  * The digests of an entry: the listed one, and that of the registry's manifest, of which the former
  * may be the OCI form.  False if they are not digests.
  */

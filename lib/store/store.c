@@ -135,6 +135,19 @@ int store_open(struct store *store, const char *path, ducc_error **err)
 									: 0;
 }
 
+int store_check(const struct store *store, ducc_error **err)
+{
+	static const char *const ours[] = {"oci-layout", "index.json", "blobs",
+					   "layers",     "images",     "tmp"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (!path_is_absent(store->fd, ours[i]))
+			return 0;
+	return directory_is_empty(store->fd, "")
+		       ? 0
+		       : error_set_kind(err, DUCC_NOT_FOUND, "%s is not a store", store->path);
+}
+
 int store_complete(struct store *store, ducc_error **err)
 {
 	return prepare(store, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store") : 0;

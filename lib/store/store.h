@@ -30,6 +30,9 @@ int store_open_layout(struct store *store, const char *path, ducc_error **err);
 /* Opens an existing store; returns 1, 0 if it does not exist, or -1 on error. */
 int store_open_existing(struct store *store, const char *path, ducc_error **err);
 
+/* Fails for a directory that is neither a store, or part of one, nor empty. */
+int store_check(const struct store *store, ducc_error **err);
+
 /* Creates missing files and directories: users may remove any of them while no tool runs. */
 int store_complete(struct store *store, ducc_error **err);
 
