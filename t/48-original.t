@@ -160,7 +160,7 @@ for kind in directory cvmfs; do
 	check -q --repair >"$tmp/records" || :
 	is "... two images of three are to be published again" "$(sed 's,^http://localhost/,,; s/:latest.*//' "$tmp/records" | sort | tr '\n' ' ')" \
 		"one owned "
-	like "with -v it says what it cannot compare" "$(check -v localhost/plain:latest 2>&1)" "2 layers and 1 root file systems of the original"
+	like "with -v it says what it cannot compare" "$(check -v localhost/plain:latest 2>&1)" "2 layers and 1 root file system of the original"
 
 	# What it leaves when it fails
 	if [ $kind = directory ]; then rm "$R/$(layer plain 2)/.metadata/layers.json"

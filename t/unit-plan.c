@@ -81,26 +81,26 @@ static void reading(void)
 
 	ok(!plan_parse(&plan, "", 0, NULL) && !plan.n, "an empty plan has no steps");
 	refused("\n", "after 0 steps");
-	refused("rename 0 h/a:1", "after 1 steps");
-	refused(GOOD "rename 0", "after 1 steps");
+	refused("rename 0 h/a:1", "after 1 step:");
+	refused(GOOD "rename 0", "after 1 step:");
 	refused(GOOD "rename 0 ", "after ");
 	refused(GOOD "rename  0 x\n", "after ");
-	refused(GOOD "rename 0 x y\n", "after 1 steps");
-	refused(GOOD " rename 0 x\n", "after 1 steps");
-	refused(GOOD "Rename 0 x\n", "after 1 steps");
-	refused(GOOD "link 0 x\n", "after 1 steps");
-	refused(GOOD "\n" GOOD, "after 1 steps");
-	refused(GOOD "rename 0 x\r\n", "after 1 steps");
+	refused(GOOD "rename 0 x y\n", "after 1 step:");
+	refused(GOOD " rename 0 x\n", "after 1 step:");
+	refused(GOOD "Rename 0 x\n", "after 1 step:");
+	refused(GOOD "link 0 x\n", "after 1 step:");
+	refused(GOOD "\n" GOOD, "after 1 step:");
+	refused(GOOD "rename 0 x\r\n", "after 1 step:");
 	refused(GOOD "rename 0 ../x\n", "after ");
 	refused(GOOD "rename 0 .transaction/x\n", "after ");
 	refused(GOOD "rename 0 .transaction\\057x\n", "after ");
-	refused(GOOD "rename 0 \\170\n", "after 1 steps"); /* an x needs no escape */
-	refused(GOOD "rename 0 \\000\n", "after 1 steps");
-	refused(GOOD "rename 0 \\4\n", "after 1 steps");
-	refused(GOOD "rename 0 a\tb\n", "after 1 steps");
+	refused(GOOD "rename 0 \\170\n", "after 1 step:"); /* an x needs no escape */
+	refused(GOOD "rename 0 \\000\n", "after 1 step:");
+	refused(GOOD "rename 0 \\4\n", "after 1 step:");
+	refused(GOOD "rename 0 a\tb\n", "after 1 step:");
 	refused(GOOD "complete 0 " HEX "0\n", "after ");
 	refused_bytes("rename 0 h/a:1\0\n", 16, "after ");
-	refused_bytes(GOOD "\0", sizeof(GOOD), "after 1 steps");
+	refused_bytes(GOOD "\0", sizeof(GOOD), "after 1 step:");
 }
 
 /* Each beginning of it is none: but for those that end with a line. */

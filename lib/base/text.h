@@ -8,6 +8,7 @@
 #define DUCC_TEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -22,6 +23,12 @@ static inline bool text_is_alnum(char c)
 static inline bool text_equal(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* The end of a noun after this number. */
+static inline const char *text_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
 }
 
 /*

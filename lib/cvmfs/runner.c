@@ -13,6 +13,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/recovery.h"
 
@@ -58,8 +59,8 @@ static int be_patient(struct context *context, struct patience *patience, const 
 	if (now >= patience->until)
 		return 1;
 	if (!patience->told)
-		context_notice(context, DUCC_WARNING, "%s; waiting up to %u seconds", what,
-			       context->wait);
+		context_notice(context, DUCC_WARNING, "%s; waiting up to %u second%s", what,
+			       context->wait, text_plural(context->wait));
 	patience->told = true;
 	until = now + patience->pause < patience->until ? now + patience->pause : patience->until;
 	patience->pause = patience->pause * 2 < PAUSE_MAX ? patience->pause * 2 : PAUSE_MAX;
@@ -232,9 +233,9 @@ int runner_patiently(struct context *context, const struct repository *repositor
 		if (result)
 			return error_set_kind(
 				err, DUCC_BUSY,
-				"%s, for more than %u seconds (if it is stale: `" CVMFS_SERVER
+				"%s, for more than %u second%s (if it is stale: `" CVMFS_SERVER
 				" abort %s')",
-				what, context->wait, repository->name);
+				what, context->wait, text_plural(context->wait), repository->name);
 	}
 }
 

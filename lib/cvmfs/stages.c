@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/place.h"
 #include "base/removal.h"
+#include "base/text.h"
 #include "content/extract.h"
 #include "content/unpacked.h"
 #include "cvmfs/edit.h"
@@ -157,8 +158,8 @@ int stages_clear_up(struct context *context, const struct repository *repository
 	n = remove_incomplete(context, repository, &directories, err);
 	if (n > 0)
 		context_notice(context, DUCC_WARNING,
-			       "%s: removed %d incomplete trees of an interrupted publish",
-			       repository->name, n);
+			       "%s: removed %d incomplete tree%s of an interrupted publish",
+			       repository->name, n, text_plural((uint64_t)n));
 	return n < 0 ? -1 : write_journal(repository, &none, err);
 }
 

@@ -426,8 +426,8 @@ int config_check(struct config *config, const struct manifest *manifest, const c
 		return error_give(err, error);
 	if (config->n == manifest->n)
 		return 0;
-	error_set_kind(err, DUCC_CORRUPT, "config has %zu diff IDs for %zu layers", config->n,
-		       manifest->n);
+	error_set_kind(err, DUCC_CORRUPT, "config has %zu diff ID%s for %zu layer%s", config->n,
+		       text_plural(config->n), manifest->n, text_plural(manifest->n));
 	config_free(config);
 	return -1;
 }

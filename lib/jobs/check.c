@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "format/record.h"
 #include "format/repo_paths.h"
 #include "jobs/repair.h"
@@ -165,9 +166,10 @@ static void report_original(const struct check *check)
 		flats += ((const struct checked_tree *)check->flats.values[i])->original;
 	if (layers || flats)
 		context_notice(&check->session->context, DUCC_INFO,
-			       "%s: %zu layers and %zu root file systems of the original DUCC have "
-			       "no listings: not all of their faults can be found",
-			       check->repository.name, layers, flats);
+			       "%s: %zu layer%s and %zu root file system%s of the original DUCC "
+			       "without a listing: not all of their faults can be found",
+			       check->repository.name, layers, text_plural(layers), flats,
+			       text_plural(flats));
 }
 
 /* --- the job ---------------------------------------------------------- */

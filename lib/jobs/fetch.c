@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/strset.h"
+#include "base/text.h"
 #include "content/quota.h"
 #include "format/image.h"
 #include "format/record.h"
@@ -336,9 +337,10 @@ static int check_amount(struct fetch *fetch, ducc_error **err)
 		bytes += size;
 	}
 	context_notice(&fetch->session->context, DUCC_INFO,
-		       "%s %zu of %zu layers, %" PRIu64 " bytes",
+		       "%s %zu of %zu layer%s, %" PRIu64 " byte%s",
 		       fetch->session->dry_run ? "would fetch" : "fetching", fetch->n_wanted,
-		       fetch->image.manifest.n, bytes);
+		       fetch->image.manifest.n, text_plural(fetch->image.manifest.n), bytes,
+		       text_plural(bytes));
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/targets.h"
@@ -162,9 +163,9 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 	list = gc_images_list(&names);
 	return error_set(
 		err,
-		"repository %s: %zu of %zu images %s, more than %u percent: %s; nothing is "
+		"repository %s: %zu of %zu image%s %s, more than %u percent: %s; nothing is "
 		"changed (if that is intended, use -m %zu)",
-		gc->repository.name, n, plan->n_names,
+		gc->repository.name, n, plan->n_names, text_plural(plan->n_names),
 		new && !gc->images.some ? "are not among those to keep" : "would be removed",
 		gc->options.share, list, (n * 100 + plan->n_names - 1) / plan->n_names);
 }

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define LISTED ((size_t)3)
 
@@ -110,7 +111,8 @@ char *gc_images_list(const struct strset *names)
 	for (size_t i = 0; i < names->n && i < LISTED; i++)
 		buffer_addf(&text, "%s%s", i ? ", " : "", names->list[i]);
 	if (names->n > LISTED)
-		buffer_addf(&text, " and %zu others", names->n - LISTED);
+		buffer_addf(&text, " and %zu other%s", names->n - LISTED,
+			    text_plural(names->n - LISTED));
 	return buffer_steal(&text);
 }
 

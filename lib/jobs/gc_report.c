@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "format/json.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
@@ -86,10 +87,12 @@ void gc_report_plan(const struct gc *gc)
 	say_wanted_again(gc);
 	context_notice(
 		&gc->session->context, DUCC_INFO,
-		"%s: %zu of %zu images, %zu flat root file systems and %zu layers of %" PRIu64
+		"%s: %zu of %zu image%s, %zu flat root file system%s and %zu layer%s of %" PRIu64
 		" bytes %sremoved",
-		gc->repository.name, count[GC_NAME], gc->plan.n_names, count[GC_FLAT],
-		count[GC_LAYER], bytes, gc->session->dry_run ? "would be " : "");
+		gc->repository.name, count[GC_NAME], gc->plan.n_names,
+		text_plural(gc->plan.n_names), count[GC_FLAT], text_plural(count[GC_FLAT]),
+		count[GC_LAYER], text_plural(count[GC_LAYER]), bytes,
+		gc->session->dry_run ? "would be " : "");
 }
 
 void gc_warn_of_lists(const struct gc *gc)

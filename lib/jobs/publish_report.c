@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
 #include "jobs/publish.h"
@@ -56,8 +57,8 @@ void publish_report_missing(struct publish *publish, const struct publish_image 
 			  publish_wants_again(publish, image,
 					      &image->stored.manifest.layers[i].digest);
 	context_notice(&publish->session->context, DUCC_INFO,
-		       "%s: would publish %zu of %zu layers%s", image->name, layers,
-		       image->stored.manifest.n,
+		       "%s: would publish %zu of %zu layer%s%s", image->name, layers,
+		       image->stored.manifest.n, text_plural(image->stored.manifest.n),
 		       repository_find_flat(repository, config, NULL) > 0 &&
 				       !publish_wants_again(publish, image, config)
 			       ? ""

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "content/listing.h"
 #include "format/repo_paths.h"
 #include "jobs/publish.h"
@@ -42,8 +43,9 @@ static void split_image(struct publish *publish, const struct publish_image *ima
 	now = publish->transaction->amounts.by[CHUNKED];
 	if (now.files > before.files)
 		context_notice(&publish->session->context, DUCC_INFO,
-			       "%s: splitting %" PRIu64 " files (%.1f MB)", image->name,
-			       now.files - before.files, (double)(now.bytes - before.bytes) / 1e6);
+			       "%s: splitting %" PRIu64 " file%s (%.1f MB)", image->name,
+			       now.files - before.files, text_plural(now.files - before.files),
+			       (double)(now.bytes - before.bytes) / 1e6);
 }
 
 struct splitting {

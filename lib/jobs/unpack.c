@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "content/unpacked.h"
 #include "jobs/dry_run.h"
 #include "jobs/events.h"
@@ -208,8 +209,9 @@ static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_e
 			return -1;
 		missing += !found;
 	}
-	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layers",
-		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n);
+	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layer%s",
+		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n,
+		       text_plural(unpack->n));
 	if (unpack->session->dry_run)
 		return 0;
 	store_sweep(&unpack->store);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "format/json.h"
 #include "format/url.h"
 #include "net/link.h"
@@ -171,7 +172,8 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 		buffer_addf(&text, " (limit %s, remaining %s)", response->rate_limit,
 			    response->rate_remaining ? response->rate_remaining : "unknown");
 	if (response->retry_after)
-		buffer_addf(&text, "; try again in %" PRIu64 " seconds", response->retry_after);
+		buffer_addf(&text, "; try again in %" PRIu64 " second%s", response->retry_after,
+			    text_plural(response->retry_after));
 	error_set(err, "%s", text.data);
 	return error_kind(err, status_kind(response->status));
 }

@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "podman/go_json.h"
 #include "podman/podman_name.h"
 
@@ -52,7 +53,8 @@ static int check_image(const struct podman_image *image, char **created, ducc_er
 	    go_json_check_manifest(image->manifest_json, image->manifest_len, err) < 0)
 		return -1;
 	if (n != image->config->n)
-		return error_set(err, "%zu layers, but %zu diff IDs", n, image->config->n);
+		return error_set(err, "%zu layer%s, but %zu diff ID%s", n, text_plural(n),
+				 image->config->n, text_plural(image->config->n));
 	if (n > LAYERS_MAX)
 		return error_set(err, "%zu layers: no more than %d can be stacked", n, LAYERS_MAX);
 	text = podman_list_text(config, "created");

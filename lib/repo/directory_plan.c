@@ -107,9 +107,9 @@ int plan_parse(struct plan *plan, const char *text, size_t len, ducc_error **err
 	if (again && strlen(again) == len && !memcmp(again, text, len))
 		return 0;
 	error_set(err,
-		  "damaged after %zu steps: repair it, or remove " DIRECTORY_TRANSACTION
+		  "damaged after %zu step%s: repair it, or remove " DIRECTORY_TRANSACTION
 		  " to abandon the transaction",
-		  plan->n);
+		  plan->n, text_plural(plan->n));
 	plan_free(plan);
 	return -1;
 }

@@ -252,6 +252,7 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 {
 	ducc_error *error = NULL;
 	cJSON *manifests, *json = store_index_read(store, &manifests, &error);
+	int n;
 
 	if (json) {
 		list_take(list, json, manifests);
@@ -263,10 +264,11 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 		ducc_error_free(error);
 		return -1;
 	}
-	if (store->context && (list->manifests->child || ducc_error_kind(error) != DUCC_NOT_FOUND))
+	n = cJSON_GetArraySize(list->manifests);
+	if (store->context && (n || ducc_error_kind(error) != DUCC_NOT_FOUND))
 		context_notice(store->context, DUCC_WARNING,
-			       "store %s: %s: recovered with %d images", store->path,
-			       ducc_error_message(error), cJSON_GetArraySize(list->manifests));
+			       "store %s: %s: recovered with %d image%s", store->path,
+			       ducc_error_message(error), n, text_plural((uint64_t)n));
 	ducc_error_free(error);
 	return write_index(store, list->json, err);
 }
