@@ -19,6 +19,7 @@ static struct ducc_gc_options options = {.size = sizeof(options), .share = DEFAU
 static struct ducc_clean_options clean_options = {.size = sizeof(clean_options)};
 static bool keep;  /* the operands */
 static bool clean; /* the store, instead of a repository */
+static size_t n_removed;
 
 /* Like tool_parse_number(), but from 0. */
 static int parse_number(const char *text, unsigned max, unsigned *number)
@@ -88,6 +89,7 @@ static struct tool tool = {
 static void on_removed(void *ctx, const char *path)
 {
 	(void)ctx;
+	n_removed++;
 	puts(path);
 }
 
@@ -131,6 +133,20 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	free(records);
 }
 
+/* Whoever wants space must know why there is no more of it.  In a dry run, notices tell. */
+static void explain_nothing(void)
+{
+	if (n_removed || tool.options.dry_run || tool.verbosity < 0)
+		return;
+	if (number_of_days)
+		fprintf(stderr,
+			"%s: nothing that can be removed from the store is older than %u day%s "
+			"(see -g)\n",
+			tool.name, number_of_days, number_of_days == 1 ? "" : "s");
+	else
+		fprintf(stderr, "%s: nothing in the store can be removed\n", tool.name);
+}
+
 static void clean_store(ducc_session *session)
 {
 	ducc_error *err = NULL;
@@ -139,6 +155,8 @@ static void clean_store(ducc_session *session)
 	clean_options.removed = on_removed;
 	if (ducc_clean(session, &clean_options, &err) < 0)
 		tool_fail(&tool, NULL, err);
+	else
+		explain_nothing();
 }
 
 static void refuse(const char *operand, const char *why)

@@ -35,7 +35,7 @@ says() { # TITLE PATTERN COMMAND...: it fails, in one line that contains this
 	is "... in one line, which names no layer twice" "$(wc -l <"$out") $(grep -c 'layer sha256:.*layer sha256:' "$out")" "1 0"
 }
 here="on the file system mounted at $F"
-of_store="No space left on device \\(store $F/[a-z]*, $here: free space with .ducc-gc --clean-store'"
+of_store="No space left on device \\(store $F/[a-z]*, $here: free space with .ducc-gc --clean-store -g DAYS -s $F/[a-z]*', or use"
 
 for size in 40k 1m; do
 	small $size

@@ -363,6 +363,9 @@ ducc-fetch -q -s "$S" "oci:$tmp/later:moved" >"$tmp/waiting"
 stored >"$tmp/before"
 ok "the store: what is young" clean 10
 is "... stays" "$(stored)" "$(cat "$tmp/before")"
+is "... and why" "$(cat "$out")" "ducc-gc: nothing that can be removed from the store is older than 30 days (see -g)"
+is "... or another number of days" "$(clean 0 -g 1 2>&1)" "ducc-gc: nothing that can be removed from the store is older than 1 day (see -g)"
+is "... which -q leaves out" "$(clean 10 -q 2>&1)" ""
 ok "-n says what would go" clean 31 -n -g 30
 like "... with its size" "$(cat "$out")" "[0-9]+ of [0-9]+ bytes would be removed"
 is "... and nothing goes" "$(stored)" "$(cat "$tmp/before")"

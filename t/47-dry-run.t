@@ -42,6 +42,8 @@ is "... prints the same references" "$(cut -f1 "$tmp/real" | sort)" "$(cut -f1 "
 dry $images 2>/dev/null >"$tmp/records"
 is "then nothing has changed" "$(states "$tmp/records")" "one unchanged
 two unchanged"
+like "one of many is singular" "$(ducc-gc -n -r "$R" --remove "$registry/app:one" 2>&1)" \
+	"$R: 1 of 2 images, 1 flat root file system and 1 layer of [0-9]+ bytes would be removed\$"
 make_image "$L" three
 push "$L:three" "$registry/app:two"
 push "$L:three" "$registry/app:three"

@@ -77,7 +77,7 @@ collect() {
 }
 clean() {
 	wait_for test -e "$S/oci-layout" # others make the store
-	ducc-gc --clean-store -g 1 -s "$S" -r "$R"
+	ducc-gc --clean-store -q -g 1 -s "$S" -r "$R"
 }
 thin() {
 	ducc-fetch -q -s "$S" "$one" | ducc-thin -q -s "$tmp/reference" -r "$tmp/repo.two" -o "$tmp/thin" >"$1.out"

@@ -173,8 +173,11 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 
 void session_advise(const ducc_session *session, ducc_error **err)
 {
-	place_advise(err, "store", session->store_path,
-		     "free space with `ducc-gc --clean-store', or use another store with -s");
+	AUTO_FREE char *remedy = format("free space with `ducc-gc --clean-store -g DAYS -s %s', or "
+					"use another store with -s",
+					session->store_path);
+
+	place_advise(err, "store", session->store_path, remedy);
 }
 
 int session_need_store(ducc_session *session, struct store *store, ducc_error **err)
