@@ -2,7 +2,7 @@
 # Full disks and refused permissions: the message says where, on which file system, and what to do.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox setpriv umoci
+need bash busybox docker-registry flock jq setpriv skopeo umoci
 [ "$(id -u)" = 0 ] || skip_all "mounting small file systems requires root"
 mount -t tmpfs -o size=1m tmpfs "$tmp/home" 2>/dev/null || skip_all "mounting file systems is not permitted"
 umount "$tmp/home"
@@ -73,6 +73,36 @@ ok "a full store can be cleaned" ducc-gc -q --clean-store -s "$F/store"
 is "... of its images" "$(ducc-ls -Ss "$F/store")" ""
 is "... and all their files" "$(find "$F/store/blobs" "$F/store/layers" "$F/store/images" -type f)" ""
 ok "... and used again" ducc-fetch -q -s "$F/store" "oci:$L:app"
+# The files that ducc-convert needs itself: a round is whole, or nothing is remembered and it fails.
+start_registry open
+push "$L:app" "$registry/app:1"
+for i in $(seq 60); do echo "http://$registry/app:t$i@$(digest_at "$registry/app:1")"; done >"$tmp/images"
+convert() { # TMPDIR
+	TMPDIR=$1 "$top/scripts/ducc-convert" -T -s "$tmp/many" -r "$tmp/converted" "$tmp/images" >"$tmp/said" 2>"$tmp/err"
+}
+what() {
+	sed '/^# success=/d' "$tmp"/many/wishes/*
+	(cd "$tmp/converted" && find . ! -type d ! -path './.metadata/.log/*' | sort)
+}
+ok "ducc-convert with enough space" convert "$tmp"
+what >"$tmp/before"
+: >"$tmp/results"
+: >"$tmp/wrong"
+for size in $(seq 8 "$(amount 12 4 20)" 68) 1000; do
+	small "${size}k"
+	status=0
+	convert "$F" || status=$?
+	case $status:$(tail -n 1 "$tmp/said"):$(tail -n 1 "$tmp/err") in
+	0:*' 60 unchanged, 0 failed, 0 removed, 0 scheduled:') echo whole >>"$tmp/results" ;;
+	1:*"ducc-convert: $F/ducc-convert."*': cannot be written, so nothing is remembered or removed (TMPDIR names another directory)')
+		echo void >>"$tmp/results"
+		;;
+	*) { echo "${size}k: status $status"; cat "$tmp/said" "$tmp/err"; } >>"$tmp/wrong" ;;
+	esac
+	what | diff "$tmp/before" - >>"$tmp/wrong" || echo "${size}k: that has changed" >>"$tmp/wrong"
+done
+is "... is right or fails with little space" "$(cat "$tmp/wrong")" ""
+is "... one or the other" "$(sort -u "$tmp/results" | xargs)" "void whole"
 umount "$F"
 
 # Permissions

@@ -185,7 +185,7 @@ mkfifo "$tmp/fifo"
 holder=$!
 read -r _ <"$tmp/fifo"
 ok "another one at work on the list is not waited for" run 75 "" "$list"
-like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: locked by another ducc-convert$"
+like "... as it says" "$(cat "$tmp/err")" "^ducc-convert: $list: locked by another ducc-convert \\(processes [0-9 ]+\\)$"
 ok "... unless with -q" run 75 "" -q "$list"
 is "... which says nothing" "$(cat "$tmp/err")" ""
 : >"$tmp/err"

@@ -122,6 +122,11 @@ ok "... each has its own" paired "$E"
 mkfifo "$tmp/fifo"
 ok "a FIFO that no program reads" timeout 60 ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 like "... is a warning" "$(cat "$out")" "warning: events: $tmp/fifo: no program reads it; no events will be written"
+echo "oci:$L:quay.io/org/app:1" >"$tmp/list"
+for i in 1 2; do
+	fails "a wrong list, with the same FIFO: $i" timeout 60 "$top/scripts/ducc-convert" -T -G -N "$tmp/fifo" -s "$S" -r "$R" "$tmp/list"
+	like "... is a warning" "$(cat "$out")" "ducc-convert: warning: $tmp/fifo: no program reads it, so no events are written"
+done
 exec 8<>"$tmp/fifo"
 exec 9<"$tmp/fifo"
 jq -c . >"$tmp/heard" <&9 8>&- &
