@@ -263,6 +263,10 @@ to "$open/org/directory_thin:1" "$tmp/app" >"$tmp/records"
 ok "for a directory" ducc-thin -s "$S" -r "$tmp/repo" <"$tmp/records"
 ok "... it is said who can use it" ducc-thin -s "$S" -r "$tmp/repo" "$(to "$open/org/directory_thin:2" "$tmp/app")"
 like "... in a warning" "$(cat "$out")" "warning: .*$open/org/directory_thin:2: usable only on hosts with the directory $tmp/repo"
+{ to "$open/org/directory_thin:3" "$tmp/app"; to "$open/org/directory_thin:4" "$tmp/app"; } >"$tmp/two"
+ok "... of several images" sh -c "cd '$tmp' && ducc-thin -s '$S' -r ./repo <two"
+is "... once, with its absolute path" "$(sed -n 's/.*warning: .*directory_thin:[34]: //p' "$out")" \
+	"usable only on hosts with the directory $tmp/repo"
 ducc-thin -s "$S" -r "$tmp/repo" -o "$tmp/directory-thin" <"$tmp/records" >"$tmp/published"
 umoci raw unpack --image "$tmp/directory-thin:$open/org/directory_thin:1" "$tmp/directory-unpacked" 2>/dev/null
 is "... it points at what is there" "$(jq -r '.layers[].url[7:]' "$tmp/directory-unpacked/thin.json" | xargs ls -d | wc -l)" 3

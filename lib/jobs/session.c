@@ -136,6 +136,7 @@ void ducc_close(ducc_session *session)
 	cleanup_close(&session->input);
 	strmap_free_values(&session->pushed, free);
 	strset_free(&session->repaired);
+	strset_free(&session->local);
 	pthread_mutex_destroy(&session->mutex);
 	gate_destroy(&session->gate);
 	store_index_free(session->index);

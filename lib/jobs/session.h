@@ -27,8 +27,9 @@ struct ducc_session {
 	bool dry_run, foreign;
 	struct context context;
 	struct events *events; /* NULL: no event file */
-	pthread_mutex_t mutex; /* for pushed and swept */
+	pthread_mutex_t mutex; /* for pushed, swept and local */
 	struct strmap pushed;  /* pushed blobs: "REGISTRY HEX" to a repository that has the blob */
+	struct strset local;   /* URLs of directories that a warning has named */
 	struct gate gate;      /* for what threads do at the same time: see fetch.c */
 	struct network *network;
 	struct store_index *index;

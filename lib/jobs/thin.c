@@ -293,6 +293,25 @@ static bool is_up_to_date(const struct push *push, const struct upload *upload)
 	       digest_equal(&digest, &top(push, &media_type)->digest);
 }
 
+/* Other hosts need not have a directory, so warns of each that thin images refer to, once. */
+static int warn_of_directory(const struct push *push, ducc_error **err)
+{
+	AUTO_FREE char *url = push->repository.target->url(&push->repository, err);
+	ducc_session *session = push->session;
+	bool first;
+
+	if (!url)
+		return -1;
+	pthread_mutex_lock(&session->mutex);
+	first = strset_add(&session->local, url);
+	pthread_mutex_unlock(&session->mutex);
+	if (first)
+		context_notice(&session->context, DUCC_WARNING,
+			       "%s: usable only on hosts with the directory %s", push->target_name,
+			       url + strlen("file://"));
+	return 0;
+}
+
 static int push_to(const struct push *push, const struct upload *upload, ducc_error **err)
 {
 	AUTO_FREE char *root = push->repository.target->root(&push->repository);
@@ -305,10 +324,8 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 		       push->target_name);
 	if (dry_run)
 		return 0;
-	if (!there && !root)
-		context_notice(&push->session->context, DUCC_WARNING,
-			       "%s: usable only on hosts with the directory %s", push->target_name,
-			       push->repository.name);
+	if (!there && !root && warn_of_directory(push, err) < 0)
+		return -1;
 	if (!there && upload_all(push, upload, err) < 0)
 		return error_wrap(err, "%s", push->target_name);
 	if (!there)
