@@ -184,13 +184,14 @@ sub is_part {
 	return $known && !grep { !$whole{$_} } @list;
 }
 
-# Whatever is said is so; only what cannot be read may be said in addition, and by ducc-wish that its list is not whole. After
-# an error, less may be said.
+# Whatever is said is so; only what cannot be read may be said in addition, and by ducc-wish that its list is not whole. Then,
+# and after an error, less may be said.
 sub untrue {
 	my ($said, $want, $error) = @_;
+	my $less = $error ne '' || grep { /^unreadable\t/ } keys %$said;
 	return () if $error =~ $damaged; # the entry of the image goes with it
 	return grep {
-		!$want->{$_} && !/^unreadable\t|^\?\tincomplete=yes$|^[^\t]*\*\t/ && !($error ne '' && is_part($_, $want))
+		!$want->{$_} && !/^unreadable\t|^\?\tincomplete=yes$|^[^\t]*\*\t/ && !($less && is_part($_, $want))
 	} sort keys %$said;
 }
 
