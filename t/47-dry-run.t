@@ -59,7 +59,7 @@ fails "only a dry run is content with an image that was not fetched" sh -c "
 fails "... and only if ducc-fetch would fetch it" ducc-unpack -n -s "$S" "$registry/app:three"
 
 # A forgotten -n
-ducc-fetch -n -q -s "$S" http://$registry/app:one | sed 's/$/	thin=x/' >"$tmp/dry"
+ducc-fetch -n -q -s "$S" "http://$registry/app:one" | sed 's/$/	thin=x/' >"$tmp/dry"
 refused='this record is of a dry run: use -n here, too'
 for tool in unpack publish thin "gc --keep" "gc --remove"; do
 	# shellcheck disable=SC2086 # a tool and an option

@@ -13,6 +13,7 @@
 #include "jobs/dry_run.h"
 #include "jobs/repair.h"
 #include "jobs/targets.h"
+#include "repo/target.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
 
@@ -203,7 +204,9 @@ static int open_all(struct publish *publish, ducc_error **err)
 	if (!name)
 		return session_no_repository(err);
 	if (targets_open(&publish->repository, name, publish->session->store_path, err) < 0) {
-		if (ducc_error_kind(*err) == DUCC_NOT_FOUND)
+		const struct target *target = publish->repository.target;
+
+		if (target && target->created && ducc_error_kind(*err) == DUCC_NOT_FOUND)
 			error_advise(err, "a new repository needs an empty directory");
 		return -1;
 	}
