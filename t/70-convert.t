@@ -30,6 +30,10 @@ run() {
 	timeout 100 "$convert" "$@" >"$tmp/said" 2>"$tmp/err" || status=$?
 	[ "$status $(tail -n 1 "$tmp/said")" = "$want" ] || { echo "want: $want"; echo "got: $status $(cat "$tmp/said")"; cat "$tmp/err"; return 1; }
 }
+begin_anew() { # REPOSITORY
+	rm -r "$1"
+	mkdir -p "$1/.metadata"
+}
 counts() { # ADDED UPDATED UNCHANGED FAILED REMOVED [SCHEDULED]
 	echo "$list: $1 added, $2 updated, $3 unchanged, $4 failed, $5 removed, ${6:-0} scheduled"
 }
@@ -127,11 +131,11 @@ ok "blobs damaged in the store" run 0 "$added" -r "$tmp/repo4" -s "$tmp/store4" 
 is "... are reported" "$(grep -c '^ducc-unpack: warning: .*is damaged: digest mismatch; removed$' "$tmp/err")" 2
 is "... and what is done" "$(grep ^ducc-convert: "$tmp/err")" "ducc-convert: 1 damaged in the store: fetching again"
 is "... and the image is right" "$(cat "$tmp/repo4/$registry/app:three/app/name")" three
-rm -r "$tmp/repo4"
+begin_anew "$tmp/repo4"
 flip "$(largest "$tmp/store4/layers")" 1000000
 ok "a tar damaged in the store" run 0 "" -q -r "$tmp/repo4" -s "$tmp/store4" "$tmp/plain"
 is "... too" "$(cat "$tmp/repo4/$registry/app:three/app/name")" three
-rm -r "$tmp/repo4"
+begin_anew "$tmp/repo4"
 tar=$(largest "$tmp/store4/layers")
 flip "$tar" 1000000
 blob=$(manifest_of "$registry/app:three" | jq -r '.layers | max_by(.size).digest[7:]')

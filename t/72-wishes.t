@@ -283,4 +283,41 @@ convert 1
 is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
 is "... and its file" "$(ls "$S/wishes" | wc -l)" 1
 
+# A directory whose file system is not mounted
+list=$tmp/mounted
+mnt=$tmp/'mount point'
+disk=$mnt/sub/repo
+mkdir "$mnt"
+echo "http://$registry/app:one" >"$list"
+ok "a new directory" convert 0 -r "$disk"
+mv "$mnt" "$mnt.away"
+mkdir "$mnt"
+for option in -q -n; do
+	ok "... that has disappeared ($option)" convert 1 $option -r "$disk"
+	like "... is named" "$(cat "$tmp/err")" \
+		"^ducc-convert: repository $disk: has disappeared: .* file system of $(stat -c %m "$tmp"), so nothing is done \\(to begin anew: mkdir -p "
+done
+is "... and nothing is done" "$(find "$mnt" -mindepth 1)$(cat "$tmp/said")" ""
+mkdir -p "$disk/lost+found"
+ok "... as if it is empty" convert 1 -r "$disk"
+echo 'not an image' >"$list"
+ok "... and if no image of the list is known" convert 1 -r "$disk"
+mv "$list" "$list.away"
+ok "... or the list cannot be read" convert 1 -r "$disk"
+mv "$list.away" "$list"
+echo "http://$registry/app:one" >"$list"
+ok "... it is remembered" convert 1 -r "$disk"
+like "..." "$(cat "$tmp/err")" "has disappeared"
+ok "another directory is not concerned" convert 0 -r "$mnt/other"
+rm -r "$mnt"
+mv "$mnt.away" "$mnt"
+ok "mounted again, all is well" convert 0 -r "$disk"
+like "..." "$(cat "$tmp/said")" " 0 added, 0 updated, 1 unchanged, 0 failed"
+rm -r "$disk"
+convert 1 -r "$disk"
+sed -n 's/.*(to begin anew: \(.*\))$/\1/p' "$tmp/errors" >"$tmp/anew"
+ok "removed on purpose, it can be begun" sh "$tmp/anew"
+ok "... anew" convert 0 -r "$disk"
+like "..." "$(cat "$tmp/said")" " 1 added"
+
 done_testing
