@@ -156,6 +156,30 @@ ok "wishes that cannot be read" ducc-publish --wishes "$tmp/no" -r "$r" <"$tmp/r
 like "... are a warning" "$(cat "$out")" "^ducc-publish: warning: $tmp/no: "
 is "... and change nothing" "$(grep -c 'app:\(ten\|eleven\)' "$R/.metadata/.failing")" 2
 
+# Wildcards
+list c one
+echo "http://$registry/wild:*" >>"$list"
+hour 8
+convert -G "$list"
+push "$L:three" "$registry/app:last"
+list c one last
+echo "http://$registry/wild:*" >>"$list"
+hour 9
+convert -G -m 100 "$list"
+failing_wildcards() {
+	ducc-ls -s "$tmp/none" -r "$r" | grep -o '/wild:[*].*failing=[^	]*' | sed 's/	.*	/ /'
+}
+is "a wildcard that cannot be expanded" "$(failing_wildcards)" "/wild:* failing=2027-01-15T16:00:00Z"
+convert -g 0 -m 100 "$list"
+is "... still fails when something is removed" "$(failing_wildcards)" "/wild:* failing=2027-01-15T16:00:00Z"
+push "$L:one" "$registry/wild:1"
+convert -G "$list"
+is "... until it selects an image" "$(failing_wildcards)" ""
+is "... which is reported" "$(sed "s,$registry,REGISTRY," "$tmp/errors")" \
+	"ducc-convert: http://REGISTRY/wild:*: no longer fails (it failed since 2027-01-15T16:00:00Z)"
+convert -G "$list"
+is "... once" "$(cat "$tmp/errors")" ""
+
 cvmfs_server mkfs test.example.org
 failures_of test.example.org "$tmp/sys/cvmfs/test.example.org"
 

@@ -31,11 +31,12 @@ static int read_image(struct gc_images *images, const ducc_record *record, ducc_
 	if ((deleted ? reference_parse : reference_parse_pattern)(reference, text, err) < 0)
 		return -1;
 	images->n++;
-	if (images->find || reference_is_pattern(reference))
+	if (images->find)
 		return 0;
 	name = reference_name(reference);
 	strset_add(deleted ? &images->unwanted : &images->wanted, name);
-	images->some &= deleted;
+	if (!reference_is_pattern(reference))
+		images->some &= deleted;
 	return 0;
 }
 

@@ -17,7 +17,7 @@ struct gc_images {
 	bool all;                       /* every image is wanted */
 	bool some;                      /* only images to remove are given */
 	bool find;                      /* they are to be found in the repository */
-	struct strset wanted, unwanted; /* names */
+	struct strset wanted, unwanted; /* names; among those wanted, patterns */
 	struct strset missing;          /* images to remove that are not published */
 };
 

@@ -255,13 +255,30 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 
 /* --- failures --------------------------------------------------------- */
 
+/* True if a wildcard in the list, `pattern`, has selected the image. */
+static bool is_selected(const struct publish_image *image, const struct reference *pattern)
+{
+	const char *wildcard = ducc_record_get(image->record, "wildcard");
+
+	return wildcard && !strcmp(wildcard, "yes") && reference_matches(pattern, image->name);
+}
+
+/* True if the image with this name is published, or one that this wildcard has selected. */
 static bool is_published(void *ctx, const char *name)
 {
 	const struct publish *publish = ctx;
+	AUTO_REFERENCE pattern = {NULL};
+	bool wildcard =
+		!reference_parse_pattern(&pattern, name, NULL) && reference_is_pattern(&pattern);
 
-	for (size_t i = 0; i < publish->n; i++)
-		if (!publish->errors[i] && !strcmp(publish->images[i].name, name))
+	for (size_t i = 0; i < publish->n; i++) {
+		const struct publish_image *image = &publish->images[i];
+
+		if (publish->errors[i])
+			continue;
+		if (wildcard ? is_selected(image, &pattern) : !strcmp(image->name, name))
 			return true;
+	}
 	return false;
 }
 
