@@ -317,9 +317,9 @@ DUCC_PUBLIC int ducc_confine(ducc_session *session, enum ducc_confinement jobs, 
 
 /*
  * Reads n wish lists, recipes or plain ones (ducc-recipe(5)): files, `-` for standard
- * input, or http and https URLs.  Passes each wanted image to wanted(), once and in the
- * order of the lists, as soon as it is known: its full reference, with the fields repo=
- * (see ducc_repository()), and thin= and user= from the recipe.
+ * input, or http and https URLs.  Passes each wanted image that its list does not exclude to
+ * wanted(), once and in the order of the lists, as soon as it is known: its full reference, with
+ * the fields repo= (see ducc_repository()), and thin= and user= from the recipe.
  * wanted() owns its arguments, of which one may be NULL:
  * - no error: a wanted image;
  * - no record: the error is about a line, or a whole list, that could not be read;

@@ -317,6 +317,41 @@ is "-n expands nothing" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 is "... asks nobody" "$(read_log "$registry_log")" ""
 is "... and says so" "$(sort -u "$tmp/said")" "ducc-wish: would list the tags of $registry/team/app"
 
+# Exclusions
+cat >"$tmp/without" <<END
+!$registry/team/app:*-*    # release candidates and the like
+$registry/team/app:*
+! docker://$registry/team/app:1.1
+alpine
+debian:12
+!debian:12
+!http://$registry/team/app:9
+END
+wish -v "$tmp/without"
+tags() {
+	cut -f1 "$tmp/records" | sed 's/.*://' | xargs
+}
+is "excluded images are not wanted" "$status $(tags)" "0 1.0 1.10 2.0 latest latest"
+is "... which -v says" "$(sed -n "s,.*/without: line \\([0-9]*\\) excludes .*:,\\1 ,p" "$tmp/said" | sort)" "1 2.0-rc1
+1 stable-1
+3 1.1
+6 12"
+printf 'version: 1\ninput:\n    - "!%s:1.*"\n    - "%s:*0"\n' "$registry/team/app" "$registry/team/app" >"$tmp/without.yaml"
+wish "$tmp/without.yaml"
+is "... nor in a recipe" "$status $(tags)" "0 2.0"
+echo "$registry/team/app:1.1" >"$tmp/other"
+wish "$tmp/without.yaml" "$tmp/other"
+is "... but in another list" "$status $(tags)" "0 2.0 1.1"
+sed "s,^\([^!]\),http://\1," "$tmp/other" >"$tmp/pushed"
+wish -m "$tmp/pushed" "$tmp/without"
+is "... nor when they are pushed" "$status $(cat "$tmp/records")" "0 "
+printf '%s\n' alpine '!' '!quay.io/Bad:1' >"$tmp/list"
+wish "$tmp/list"
+is "an exclusion that means nothing is an error" "$status $(tags) $(sed 's/.*: line/line/' "$tmp/said" | cut -d : -f 1 | xargs)" "1 latest line 2 line 3"
+printf 'version: 1\ninput:\n    - !quay.io/a:1\n' >"$tmp/list"
+wish "$tmp/list"
+like "... as without quotes in a recipe" "$status $(cat "$tmp/said")" '^1 .*line 3: not a string$'
+
 # What lies beside images is not selected, unless it is spelled out; what is no image is skipped.
 aside="sha256-$hex sha256-$hex.sig sha256-$hex.att sha256-$hex.sbom 1.1.sig"
 jq -c '.config.mediaType = "application/vnd.cncf.helm.config.v1+json" | .layers[].mediaType = "application/x-helm"' "$tmp/manifest" >"$tmp/chart"

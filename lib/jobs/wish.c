@@ -25,6 +25,8 @@ struct job {
 	size_t n, capacity;
 	size_t n_news; /* the first items are news */
 	bool only_news;
+	size_t *exclusions; /* indices of items */
+	size_t n_exclusions, exclusions_capacity;
 	size_t next; /* to be passed to wanted() */
 	struct survey survey;
 	struct strset printed; /* records already passed to wanted(), as text */
@@ -59,7 +61,7 @@ static void add_news(struct job *job, const struct wish_list *list, struct wish 
 	const char *event = wish->record ? ducc_record_get(wish->record, "event") : NULL;
 	struct item *item;
 
-	if (event && !strcmp(event, "delete"))
+	if (wish->excludes || (event && !strcmp(event, "delete")))
 		return;
 	item = add_item(job, list, wish, reference_parse);
 	if (!item->error)
@@ -70,7 +72,14 @@ static void add_wish(struct job *job, const struct wish_list *list, struct wish 
 {
 	struct item *item = add_item(job, list, wish, reference_parse_pattern);
 
-	if (item->error || job->only_news || !reference_is_pattern(&item->reference))
+	if (item->error)
+		return;
+	if (wish->excludes) {
+		GROW(job->exclusions, job->n_exclusions, job->exclusions_capacity);
+		job->exclusions[job->n_exclusions++] = job->n - 1;
+		return;
+	}
+	if (job->only_news || !reference_is_pattern(&item->reference))
 		return;
 	if (job->session->dry_run)
 		context_notice(&job->session->context, DUCC_INFO, "would list the tags of %s/%s",
@@ -188,12 +197,33 @@ static ducc_record *make_record(const struct job *job, const struct item *item,
 	return record;
 }
 
+/* The exclusion in the same list that the image matches; NULL: none. */
+static const struct wish *find_exclusion(const struct job *job, const struct item *wanted,
+					 const char *name)
+{
+	for (size_t i = 0; i < job->n_exclusions; i++) {
+		const struct item *item = &job->items[job->exclusions[i]];
+
+		if (item->list == wanted->list && reference_matches(&item->reference, name))
+			return item->wish;
+	}
+	return NULL;
+}
+
 static void hand_over_image(struct job *job, const struct item *item,
 			    const struct reference *reference)
 {
+	AUTO_FREE char *name = reference_name(reference);
+	const struct wish *exclusion = find_exclusion(job, item, name);
 	ducc_error *error = NULL;
-	ducc_record *record = make_record(job, item, reference, &error);
+	ducc_record *record;
 
+	if (exclusion) {
+		context_notice(&job->session->context, DUCC_INFO, "%s: line %u excludes %s",
+			       item->list->name, exclusion->line, name);
+		return;
+	}
+	record = make_record(job, item, reference, &error);
 	hand_over(job, item, record, error);
 }
 
@@ -250,7 +280,7 @@ static void hand_over_item(struct job *job, struct item *item)
 {
 	if (!item->wish || item->error)
 		hand_over(job, item, NULL, STEAL(item->error));
-	else if (item->news)
+	else if (item->news || item->wish->excludes)
 		return;
 	else if (job->only_news)
 		hand_over_news(job, item);
@@ -284,6 +314,7 @@ static void end(struct job *job)
 		free(job->items[i].news);
 	}
 	free(job->items);
+	free(job->exclusions);
 	strset_free(&job->printed);
 	survey_free(&job->survey);
 }

@@ -74,12 +74,19 @@ static int read_data(const char *where, struct network *network, struct buffer *
 
 /* --- content ---------------------------------------------------------- */
 
-static void add(struct wish_list *list, unsigned line, const char *text, ducc_error *error)
+/* Adds a wish; NULL: something that is not text. */
+static void add(struct wish_list *list, unsigned line, const char *text)
 {
-	struct wish wish = {.line = line, .error = error};
+	struct wish wish = {.line = line, .excludes = text && *text == '!'};
 
-	if (!error)
+	if (wish.excludes) {
+		text++;
+		text += strspn(text, " \t");
+	}
+	if (text)
 		wish.record = ducc_record_parse(text, &wish.error);
+	else
+		error_set(&wish.error, "not a string");
 	GROW(list->wishes, list->n, list->capacity);
 	list->wishes[list->n++] = wish;
 }
@@ -100,7 +107,7 @@ static void trim(char **line)
 
 /*
  * A recipe begins with a key; a line of a plain list has no colon at its end or before a
- * blank, and does not begin with any of YAML's other initial characters.
+ * blank, and does not begin with any of YAML's other initial characters but `!`.
  */
 static bool is_recipe(const char *data)
 {
@@ -110,7 +117,7 @@ static bool is_recipe(const char *data)
 
 		trim(&text);
 		if (*text)
-			return strchr("\"'-%{?&!\xef\xfe\xff", *text) || strstr(text, ": ") ||
+			return strchr("\"'-%{?&\xef\xfe\xff", *text) || strstr(text, ": ") ||
 			       strstr(text, ":\t") || text[strlen(text) - 1] == ':';
 		data += strcspn(data, "\n");
 		data += *data == '\n';
@@ -127,7 +134,7 @@ static void read_plain(struct wish_list *list, char *data)
 
 		trim(&text);
 		if (*text)
-			add(list, line, text, NULL);
+			add(list, line, text);
 	}
 }
 
@@ -157,11 +164,8 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 	list->output_format = xstrdup(output);
 	for (size_t i = 0; i < recipe.images.n; i++) {
 		const struct recipe_text *image = &recipe.images.items[i];
-		ducc_error *error = NULL;
 
-		if (!image->text)
-			error_set(&error, "not a string");
-		add(list, image->line, image->text, error);
+		add(list, image->line, image->text);
 	}
 	return 0;
 }

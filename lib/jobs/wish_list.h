@@ -10,6 +10,7 @@
 
 struct wish {
 	unsigned line;
+	bool excludes;       /* it names images that are not wanted */
 	ducc_record *record; /* with the reference as written; NULL: see error */
 	ducc_error *error;
 };
