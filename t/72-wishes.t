@@ -110,6 +110,18 @@ ok "... fails all its images" convert 1
 is "... each" "$(grep -c 'app:.*connect' "$tmp/err")" 2
 ok "... once, though the messages have times" convert 1
 is "... and ports" "$(cat "$tmp/err")" ""
+for i in a b c d e f g h i j k l; do echo "http://$registry/app:$i"; done >>"$list"
+printf '%s\n' "http://$registry/wild:*" 'http://127.0.0.1:1/other:1' >>"$list"
+ok "many images with the same cause" convert 1
+is "... are one line, others their own" "$(sed "s,$registry,REGISTRY,g; s/: ducc-.*[Cc]onnect[^:]*: Connection refused/: (cause)/" "$tmp/err")" \
+	"ducc-convert: 12 of REGISTRY: (cause): $(for i in a b c d e f g h i; do printf 'http://REGISTRY/app:%s, ' $i; done)http://REGISTRY/app:j and 2 more, which -v names
+ducc-convert: http://REGISTRY/wild:*: (cause)
+ducc-convert: http://127.0.0.1:1/other:1: (cause)"
+is "... which are remembered one by one" "$(grep -c failing= "$S"/wishes/*)" 16
+ok "... and each named with -v" convert 1 -v --remind 0
+is "..." "$(grep -c "^ducc-convert: http://.*[Cc]onnect" "$tmp/err")" 16
+head -n 2 "$list" >"$list.short"
+mv "$list.short" "$list"
 mv "$S/wishes" "$S/wishes.away"
 : >"$S/wishes"
 ok "a state that cannot be written" convert 1 -G
