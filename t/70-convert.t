@@ -240,6 +240,8 @@ done
 "$convert" -G "$list" >"$tmp/interrupted" 2>&1 &
 pid=$!
 wait_for is_fetching
+ok "while it works, another list" run 0 "" -q -G -r $n "$tmp/plain"
+is "... leaves its files alone" "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 | wc -l)" 1
 kill -9 $pid
 wait $pid 2>/dev/null || :
 ok "killed, its tools still have the lock, and no other one begins" run 75 "" "$list"
@@ -249,7 +251,14 @@ for fd in /proc/[0-9]*/fd/*; do
 	[ "$(readlink "$fd")" != "$lock" ] || echo "$fd" | cut -d/ -f3
 done | sort -u | xargs kill 2>/dev/null || : # some end by themselves, now that their reader is gone
 ok "... until they have ended" wait_for is_free
-rm -rf "${TMPDIR:?}"/*
+is "its files are left" "$(find "$TMPDIR" -mindepth 1 -maxdepth 1 | wc -l)" 1
+mkdir "$TMPDIR/ducc-convert.link"
+ln -s "$L" "$TMPDIR/ducc-convert.linked"
+ok "... to the next one" run 0 "" -q -G -r $n "$tmp/plain"
+is "... which removes them, and nothing else" "$(ls "$TMPDIR") $(jq -r .imageLayoutVersion "$L/oci-layout")" \
+	"ducc-convert.link
+ducc-convert.linked 1.0.0"
+rm -r "$TMPDIR"/ducc-convert.*
 
 # A signal while it publishes, or pauses
 recipe "http://$registry/app:one" "http://$registry/app:tw*" "http://$registry/app:three" "http://$registry/slow:1" >"$list"
