@@ -296,6 +296,33 @@ convert 1
 is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
 is "... and its file" "$(ls "$S/wishes" | wc -l)" 1
 
+# Tools that are killed
+list=$tmp/killing
+mkdir "$tmp/killed"
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:two" >"$list"
+# killed TOOL SIGNAL ARGUMENT...: it kills itself.
+killed() {
+	printf '#!/bin/sh\nkill -s %s $$\n' "$2" >"$tmp/killed/ducc-$1"
+	chmod +x "$tmp/killed/ducc-$1"
+	tool=ducc-$1
+	shift 2
+	PATH=$tmp/killed:$PATH convert 1 -r "$R" "$@"
+	rm "$tmp/killed/$tool"
+}
+ok "ducc-publish is killed" killed publish KILL -G
+is "... which is the cause" "$(grep ^ducc-convert: "$tmp/err")" "ducc-convert: http://REGISTRY/app:one: ducc-publish: killed by SIGKILL
+ducc-convert: http://REGISTRY/app:two: ducc-publish: killed by SIGKILL"
+like "... that is remembered" "$(wish error)" "ducc-publish: killed by SIGKILL"
+ok "ducc-fetch crashes" killed fetch SEGV -G
+like "... with the same consequence" "$(cat "$tmp/err")" "app:two: ducc-fetch: killed by SIGSEGV \\(failing since"
+is "... without a word of the shell" "$(grep -c -v '^ducc-' "$tmp/err")" 0
+ok "it works again" convert 0 -r "$R" -m 100
+ok "ducc-gc is killed" killed gc KILL
+is "... which is a failure" "$(cat "$tmp/err")" "ducc-convert: ducc-gc: killed by SIGKILL"
+ok "so is ducc-wish" killed wish KILL
+is "..." "$(cat "$tmp/err")" "ducc-convert: ducc-wish: killed by SIGKILL"
+like "... and nothing is removed" "$(cat "$tmp/said")" " 0 unchanged, 2 failed, 0 removed"
+
 # A directory whose file system is not mounted
 list=$tmp/mounted
 mnt=$tmp/'mount point'
