@@ -125,8 +125,6 @@ static int read_member(struct reader *reader, const yaml_node_t *key, const yaml
 		return read_text(&recipe->repository, name, value, err);
 	if (!strcmp(name, "output_format"))
 		return read_text(&recipe->output_format, name, value, err);
-	if (!strcmp(name, "ignoreErrors"))
-		return 0; /* of the original; ducc-migrate(7) says why */
 	add(&recipe->unknown, xstrdup(name), line_of(key));
 	return 0;
 }
