@@ -63,7 +63,35 @@ like "... says so" "$(cat "$out")" "No space left on device \\(image layout $F/t
 small 20m "$tmp/repo"
 fill
 fails "ducc-gc in a full repository" ducc-gc -m 100 -r "$F/repo" --keep localhost/none
-like "... says so" "$(cat "$out")" "No space left on device \\(repository $F/repo, $here: free space there"
+like "... says so" "$(cat "$out")" "remove-schedule.json: write: No space left on device \\(repository $F/repo, $here: free space there"
+unscheduled() {
+	ducc-gc -v -m 100 -r "$F/repo" --keep localhost/none 2>"$tmp/err" || ! grep scheduled "$tmp/err"
+}
+ok "... and not that anything was scheduled" unscheduled
+
+# Nor does an image that must be taken down.
+make_image "$L" other
+ducc-fetch -q -s "$S" "oci:$L:other" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/repo" >"$tmp/other-record"
+small 20m
+cp -a "$tmp/repo" "$F"
+fill
+ok "an image can be removed from a full repository" ducc-gc -r "$F/repo" --remove localhost/app
+is "... with all paths" "$(sed 's/[0-9a-f]\{64\}/HEX/; s,/[0-9a-f][0-9a-f]/,/,' "$out" | sort | uniq -c | tr -s ' ')" " 1 .flat/HEX
+ 2 .layers/HEX
+ 1 localhost/app:latest"
+is "... which leaves the others" "$(ducc-ls -r "$F/repo" | cut -f 1 | cut -d @ -f 1)" http://localhost/other:latest
+ok "... as they were" ducc-check -r "$F/repo"
+is "... and nothing else" "$(cat "$out")" ""
+small 20m
+cp -a "$tmp/repo" "$F"
+flat=$(readlink -f "$F/repo/localhost/app:latest")
+hex=$(basename "$flat")
+rm "$F/repo/.metadata/.flat/$(echo "$hex" | cut -c 1-2)/$hex.mtree"
+find "$F/repo/.layers" -type f -name random | sed "s,$F/repo/\(.layers/../[^/]*\)/.*,\1," >"$tmp/layer"
+rm -r "$flat" "$F/repo/$(cat "$tmp/layer")"
+ok "... and if that is interrupted, again" ducc-gc -q -r "$F/repo" --remove localhost/app
+ok "... as well" ducc-check -r "$F/repo"
+is "..." "$(cat "$out")" ""
 
 # The remedy needs no space itself.
 small 20m "$S"

@@ -370,10 +370,70 @@ static int commit(struct gc *gc, int (*again)(void *ctx, ducc_error **err), ducc
 		return 0;
 	if (transaction_commit(gc->transaction, err) < 0)
 		return -1;
+	if (!gc->marked)
+		gc_report_scheduled(gc);
 	for (size_t i = 0; i < gc->end; i++)
 		if (gc->plan.items[i].remove)
 			gc_report_removed(gc, gc->plan.items[i].path);
 	return 0;
+}
+
+static int remove_first(struct gc *gc, ducc_error **err)
+{
+	if (add_steps(gc, err) < 0)
+		return error_wrap(err, "repository %s", gc->repository.name);
+	return commit(gc, plan_again, err);
+}
+
+/*
+ * Removes the flat trees and layers before the names that use them.  Their listings go first: if
+ * this is interrupted, they are incomplete, and nobody relies on them.
+ */
+static int make_room(struct gc *gc, ducc_error **err)
+{
+	AUTO_STRSET listings = {NULL}, trees = {NULL};
+
+	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++) {
+		const struct gc_item *item = &gc->plan.items[i];
+		AUTO_FREE char *listing = item->kind == GC_FLAT ? flat_listing(&item->digest)
+								: layer_listing(&item->digest);
+
+		if (!item->remove)
+			continue;
+		strset_add(&listings, listing);
+		strset_add(&trees, item->path);
+	}
+	if (transaction_discard(gc->transaction, &listings, err) < 0 ||
+	    transaction_discard(gc->transaction, &trees, err) < 0)
+		return -1;
+	for (size_t i = 0; i < trees.n; i++)
+		gc_report_removed(gc, trees.list[i]);
+	return 0;
+}
+
+/* Where the file system is full, there is no space even for the transaction that removes images. */
+static int remove_from_full(struct gc *gc, ducc_error **err)
+{
+	transaction_end(STEAL(gc->transaction));
+	if (begin(gc, err) < 0 || make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
+		return -1;
+	context_notice(&gc->session->context, DUCC_INFO, "%s: full: files are removed before names",
+		       gc->repository.name);
+	if (make_room(gc, err) < 0 || make_plan(gc, err) < 0)
+		return -1;
+	return remove_first(gc, err);
+}
+
+static int remove_unwanted(struct gc *gc, ducc_error **err)
+{
+	ducc_error *error = NULL;
+
+	if (!remove_first(gc, &error))
+		return 0;
+	if (ducc_error_kind(error) != DUCC_NO_SPACE || !gc->repository.target->discard)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return remove_from_full(gc, err);
 }
 
 /* Removes the marked trees, in as many transactions as necessary. */
@@ -443,9 +503,7 @@ static int run(struct gc *gc, ducc_error **err)
 	gc_warn_of_lists(gc);
 	if (gc->session->dry_run)
 		return check_missing(gc, err);
-	if (add_steps(gc, err) < 0)
-		return error_wrap(err, "repository %s", gc->repository.name);
-	if (commit(gc, plan_again, err) < 0)
+	if (remove_unwanted(gc, err) < 0)
 		return -1;
 	if (gc->plan.n_removed && remove_marked(gc, err) < 0)
 		return -1;

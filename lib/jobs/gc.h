@@ -25,8 +25,12 @@ struct gc {
 	time_t now;  /* no earlier than the last publication */
 };
 
-/* Notices about the plan: each item, and how much is removed (gc_report.c). */
+/*
+ * Notices about the plan: each item, and how much is removed (gc_report.c).  What is put on the
+ * schedule is reported once that is committed, in a dry run with the plan.
+ */
 void gc_report_plan(const struct gc *gc);
+void gc_report_scheduled(const struct gc *gc);
 /* Warns of images to remove that a list in this store names: they would be published again. */
 void gc_warn_of_lists(const struct gc *gc);
 /* Reports, once it is committed, that a path was removed. */

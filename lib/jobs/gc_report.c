@@ -35,6 +35,22 @@ static char *removal_day(const struct gc *gc, const struct gc_item *item)
 	return day;
 }
 
+static void say_scheduled(const struct gc *gc, const struct gc_item *item)
+{
+	AUTO_FREE char *day = removal_day(gc, item);
+
+	context_notice(&gc->session->context, DUCC_INFO,
+		       "%s: no longer wanted, %sscheduled to be removed on %s", item->path,
+		       gc->session->dry_run ? "would be " : "", day);
+}
+
+void gc_report_scheduled(const struct gc *gc)
+{
+	for (size_t i = 0; i < gc->plan.n; i++)
+		if (gc->plan.items[i].is_new && !gc->plan.items[i].remove)
+			say_scheduled(gc, &gc->plan.items[i]);
+}
+
 static void say_item(const struct gc *gc, const struct gc_item *item, uint64_t size)
 {
 	struct context *context = &gc->session->context;
@@ -48,11 +64,7 @@ static void say_item(const struct gc *gc, const struct gc_item *item, uint64_t s
 	else if (item->remove)
 		context_notice(context, DUCC_INFO, "%s: %sremoved, not wanted since %s", item->path,
 			       would, since);
-	else if (item->is_new)
-		context_notice(context, DUCC_INFO,
-			       "%s: no longer wanted, %sscheduled to be removed on %s", item->path,
-			       would, day);
-	else
+	else if (!item->is_new)
 		context_notice(context, DUCC_DEBUG, "%s: not wanted since %s, to be removed on %s",
 			       item->path, since, day);
 }
@@ -84,6 +96,8 @@ void gc_report_plan(const struct gc *gc)
 		bytes += size;
 		say_item(gc, item, size);
 	}
+	if (gc->session->dry_run)
+		gc_report_scheduled(gc);
 	say_wanted_again(gc);
 	context_notice(
 		&gc->session->context, DUCC_INFO,

@@ -81,7 +81,7 @@ void targets_advise(const struct repository *repository, const ducc_session *ses
 {
 	if (repository->target && repository->target->created)
 		place_advise(err, "repository", repository->name,
-			     "free space there; then ducc-gc can remove unwanted images");
+			     "free space there, or remove an image with ducc-gc --remove");
 	session_advise(session, err);
 }
 

@@ -101,7 +101,7 @@ static int write_file(int directory, const char *path, const void *data, size_t 
 	AUTO_CLOSE int fd = path_open(directory, path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 
 	if (fd < 0 || fchmod(fd, 0644) < 0 || write_all(fd, data, len) < 0)
-		return error_errno(err, errno, "%s", path);
+		return error_errno(err, errno, "write");
 	return 0;
 }
 
@@ -306,7 +306,7 @@ static int write_listing(int directory, const char *path, const struct listing_h
 
 	tree_count_links(tree);
 	if (fd < 0 || fchmod(fd, 0644) < 0 || listing_write(fd, head, tree) < 0)
-		return error_errno(err, errno, "%s", path);
+		return error_errno(err, errno, "listing");
 	return 0;
 }
 
@@ -336,8 +336,7 @@ static int make_entry(struct directory *directory, int at, const char *name,
 	if (content->kind == CONTENT_DATA)
 		return write_file(at, name, content->data, file->size, err);
 	if (content->kind == CONTENT_NONE)
-		return symlinkat(file->target, at, name) < 0 ? error_errno(err, errno, "%s", name)
-							     : 0;
+		return symlinkat(file->target, at, name) < 0 ? error_errno(err, errno, "link") : 0;
 	place = place_of(directory, content->path);
 	AUTO_CLOSE int parent = path_open_parent(directory->root, place, &last);
 	if (parent < 0 || linkat(parent, last, at, name, 0) < 0)
@@ -384,7 +383,9 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 
 		if (make_directory(at, parent, err) < 0)
 			return -1;
-		return make_entry(directory, at, inside, file, content, err);
+		return make_entry(directory, at, inside, file, content, err) < 0
+			       ? error_wrap(err, "%s", path)
+			       : 0;
 	}
 	name = new_name(directory);
 	if (make_entry(directory, at, name, file, content, err) < 0)
@@ -402,6 +403,17 @@ static int remove_path(struct transaction *transaction, const char *path, ducc_e
 		return -1;
 	add_step(directory, PLAN_REMOVE, LAST, name, path);
 	return 0;
+}
+
+static int discard(struct transaction *transaction, const struct strset *paths, ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+
+	for (size_t i = 0; i < paths->n; i++)
+		if (path_remove(directory->root, paths->list[i]) < 0 ||
+		    path_prune(directory->root, paths->list[i]) < 0)
+			return error_errno(err, errno, "%s", paths->list[i]);
+	return syncfs(directory->root) < 0 ? error_errno(err, errno, "sync") : 0;
 }
 
 static int clear(struct transaction *transaction, const char *path, ducc_error **err)
@@ -630,6 +642,7 @@ const struct target directory_target = {
 	.complete = complete_layer,
 	.entry = add_entry,
 	.remove = remove_path,
+	.discard = discard,
 	.clear = clear,
 	.save = save,
 	.restore = restore,

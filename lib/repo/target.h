@@ -13,6 +13,7 @@
 #define DUCC_TARGET_H
 
 #include "base/context.h"
+#include "base/strset.h"
 #include "content/listing.h"
 #include "repo/file_content.h"
 #include "repo/repository.h"
@@ -85,6 +86,9 @@ struct target {
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
+	/* See transaction_discard().  NULL: removals need no space in the repository. */
+	int (*discard)(struct transaction *transaction, const struct strset *paths,
+		       ducc_error **err);
 	/*
 	 * Removes an obstacle (repository_find_obstacle()) before all additions; it may be removed
 	 * already, for another addition.

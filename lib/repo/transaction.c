@@ -185,6 +185,15 @@ int transaction_remove(struct transaction *transaction, const char *path, ducc_e
 	return transaction->target->remove(transaction, path, err);
 }
 
+int transaction_discard(struct transaction *transaction, const struct strset *paths,
+			ducc_error **err)
+{
+	if (transaction->target->discard &&
+	    transaction->target->discard(transaction, paths, err) < 0)
+		return error_wrap(err, "repository %s", transaction->repository->name);
+	return 0;
+}
+
 bool transaction_is_empty(const struct transaction *transaction)
 {
 	return !transaction->steps;

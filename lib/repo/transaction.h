@@ -108,6 +108,13 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
+/*
+ * Removes these paths at once and durably, whatever becomes of the transaction: in a full
+ * repository, there may be no space for one otherwise.
+ */
+int transaction_discard(struct transaction *transaction, const struct strset *paths,
+			ducc_error **err);
+
 bool transaction_is_empty(const struct transaction *transaction);
 
 /* Saves the state of the transaction, to which transaction_restore() returns. */
