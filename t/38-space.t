@@ -144,7 +144,7 @@ denied() { # TITLE MESSAGE COMMAND...
 	denied_title=$1 message=$2
 	shift 2
 	fails "$denied_title" nobody "$@" <"$tmp/records"
-	like "... is reported once, with its path" "$(cat "$out")" ": $message: Permission denied\$"
+	like "... is reported once, with its path" "$(cat "$out")" ": $message: Permission denied( \\(user nobody .*\\))?\$"
 }
 chmod 700 "$S"
 denied "a store" "store: $S" ducc-unpack -s "$S"
@@ -155,5 +155,21 @@ echo alpine >"$tmp/list"
 chmod 600 "$tmp/list"
 fails "a list" nobody ducc-wish "$tmp/list"
 like "... is named once" "$(cat "$out")" "^ducc-wish: $tmp/list: Permission denied\$"
+
+# Permissions of a repository: who may not, where, and who may
+mkdir "$tmp/theirs"
+cp -R "$S" "$tmp/nobody"
+chown -R 65534 "$tmp/nobody"
+advice="Permission denied \\(user nobody may not"
+says "publishing in somebody else's directory" "$advice write in $tmp/theirs, which belongs to root and has mode 0755: run as root\\)$" \
+	nobody ducc-publish -s "$tmp/nobody" -r "$tmp/theirs"
+says "... removing from it" "$advice write in $tmp/repo, which" nobody ducc-gc -s "$tmp/nobody" -r "$tmp/repo" --remove localhost/app
+says "... beginning one there" "$advice write in $tmp, which" nobody ducc-publish -s "$tmp/nobody" -r "$tmp/mine/repo"
+chmod 711 "$tmp/repo"
+for tool in ls check "gc -an"; do
+	# shellcheck disable=SC2086
+	says "reading one: ducc-$tool" "$advice read $tmp/repo, which belongs to root and has mode 0711: run as root\\)$" \
+		nobody ducc-$tool -s "$tmp/nobody" -r "$tmp/repo"
+done
 
 done_testing

@@ -1,11 +1,16 @@
 /* Places that jobs write to: see place.h. */
 #include "base/place.h"
 
+#include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
+
+#define RECORD_LIMIT 65536 /* bytes */
 
 /* Cuts the last component off; false if there is none. */
 static bool ascend(char *path)
@@ -44,4 +49,35 @@ void place_advise(ducc_error **err, const char *place, const char *directory, co
 	error_advise(err, "%s %s%s%s: %s", place, directory,
 		     mounted ? ", on the file system mounted at " : "", mounted ? mounted : "",
 		     remedy);
+}
+
+/* The name of a user, or the number of one without a name; allocated. */
+static char *user_name(uid_t id)
+{
+	AUTO_FREE char *buffer = xmalloc(RECORD_LIMIT);
+	struct passwd entry, *found = NULL;
+
+	if (!getpwuid_r(id, &entry, buffer, RECORD_LIMIT, &found) && found)
+		return xstrdup(found->pw_name);
+	return format("%ju", (uintmax_t)id);
+}
+
+void place_advise_denied(ducc_error **err, const char *directory, bool write)
+{
+	AUTO_FREE char *path = xstrdup(directory), *user = NULL, *owner = NULL;
+	int wanted = R_OK | X_OK | (write ? W_OK : 0);
+	struct stat st;
+
+	if (!err || !*err || ducc_error_kind(*err) != DUCC_DENIED)
+		return;
+	while (stat(path, &st) < 0)
+		if (!ascend(path))
+			return;
+	if (!faccessat(AT_FDCWD, path, wanted, AT_EACCESS))
+		return;
+	user = user_name(geteuid());
+	owner = user_name(st.st_uid);
+	error_advise(err, "user %s may not %s %s, which belongs to %s and has mode %04o: run as %s",
+		     user, write ? "write in" : "read", path, owner, (unsigned)st.st_mode & 07777,
+		     owner);
 }

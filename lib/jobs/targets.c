@@ -67,6 +67,8 @@ int targets_open(struct repository *repository, const char *name, const char *st
 			continue;
 		repository->target = targets[i];
 		found = targets[i]->find(repository, store, err);
+		if (found < 0 && targets[i]->created)
+			place_advise_denied(err, name, false);
 		return found < 0 ? error_wrap(err, "repository %s", name) : found;
 	}
 	return error_set_kind(
@@ -79,9 +81,11 @@ int targets_open(struct repository *repository, const char *name, const char *st
 void targets_advise(const struct repository *repository, const ducc_session *session,
 		    ducc_error **err)
 {
-	if (repository->target && repository->target->created)
+	if (repository->target && repository->target->created) {
+		place_advise_denied(err, repository->name, true);
 		place_advise(err, "repository", repository->name,
 			     "free space there, or remove an image with ducc-gc --remove");
+	}
 	session_advise(session, err);
 }
 
