@@ -108,7 +108,8 @@ $B/completion.%: scripts/completion scripts/ducc-convert $(TOOLS:%=$B/%)
 # Unit tests and drivers see the library's internals.
 $B/t/%: t/%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(LIB_OBJECTS) $(LDFLAGS) $(PKG_LIBS)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(LDFLAGS) $(PKG_LIBS)
+$B/t/unit-moves: $B/cmd/moves.o
 
 $B/t/preload-%.so: t/preload-%.c
 	@mkdir -p $(@D)

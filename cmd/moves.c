@@ -45,14 +45,19 @@ static struct {
 	bool more; /* images may follow */
 } state;
 
+/* A report without an image may be about that of an earlier one. */
+static bool is_about(const struct ducc_progress *report, const struct thing *thing)
+{
+	return thing->activity == report->activity && tool_same(thing->what, report->what) &&
+	       (!report->image || !thing->image || !strcmp(thing->image, report->image));
+}
+
 /* The link to the thing; a link to NULL if it is not in the list. */
 static struct thing **find(struct things *things, const struct ducc_progress *report)
 {
 	struct thing **link = &things->first;
 
-	while (*link &&
-	       ((*link)->activity != report->activity || !tool_same((*link)->what, report->what) ||
-		!tool_same((*link)->image, report->image)))
+	while (*link && !is_about(report, *link))
 		link = &(*link)->next;
 	return link;
 }
