@@ -250,6 +250,18 @@ ok "... unless more is allowed" convert 0 -m 40 --metrics "$tmp/refused.prom"
 like "... which works again" "$(cat "$tmp/err")" "^ducc-convert: ducc-gc: works again \\(it failed since [0-9TZ:-]*\\)$"
 like "... and is told" "$(said)" "unwanted: REGISTRY/app:six" && like "... both" "$(said)" " 0 removed, 2 scheduled$"
 is "... and measured" "$(sed -n 's/^ducc_removal_failed.* //p; s/^ducc_scheduled_names.* //p' "$tmp/refused.prom" | xargs)" "2 0"
+cp "$list" "$list.before"
+printf '%s\n' "http://$registry/app:one" "http://$registry/app:six" >"$list"
+ok "one of them is wanted again, by a dry run" convert 0 -n
+like "... which is told" "$(said)" "^would be wanted again: REGISTRY/app:six
+"
+ok "... and in truth" convert 0
+like "... as well" "$(said)" "^wanted again: REGISTRY/app:six
+"
+ok "... once" convert 0
+is "..." "$(said)" "~0 added, 0 updated, 2 unchanged, 0 failed, 0 removed, 0 scheduled"
+mv "$list.before" "$list"
+convert 0 -m 40
 success=$(head -n 1 "$S"/wishes/*)
 printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: ""\ninput: []\n' "$R" >"$list"
 ok "a list of nothing" convert 1

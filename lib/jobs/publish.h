@@ -26,6 +26,7 @@ struct publish_image {
 	bool again;   /* it is published again, or parts of it */
 	bool changed; /* the transaction adds something for it */
 	bool known;   /* its name, for that platform, was published before */
+	bool rescued; /* it was on the removal schedule */
 	struct span span;
 };
 

@@ -232,15 +232,15 @@ static int prepare_schedule(struct publish *publish, ducc_error **err)
 	changed = repairs(publish) &&
 		  (damaged || repository_is_altered(&publish->repository, REPO_SCHEDULE));
 	for (size_t i = 0; i < publish->n && schedule.n; i++) {
-		const struct publish_image *image = &publish->images[i];
+		struct publish_image *image = &publish->images[i];
 
 		if (publish->errors[i])
 			continue;
-		if (schedule_take(&schedule, image->name)) {
+		image->rescued = schedule_take(&schedule, image->name);
+		if (image->rescued)
 			context_notice(&publish->session->context, DUCC_INFO, "%s: wanted again",
 				       image->name);
-			changed = true;
-		}
+		changed |= image->rescued;
 		changed |= take(&schedule, flat_directory(&image->stored.manifest.config.digest));
 		for (size_t k = 0; k < image->stored.manifest.n; k++)
 			changed |= take(&schedule,

@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "format/record.h"
 #include "format/repo_paths.h"
 #include "jobs/events.h"
 #include "jobs/publish.h"
@@ -108,6 +109,9 @@ void publish_report(struct publish *publish, size_t i)
 			: image->known  ? "updated"
 					: "added",
 			NULL);
+	record_unset(publish->records[i], "wanted");
+	if (image->rescued)
+		ducc_record_set(publish->records[i], "wanted", "again", NULL);
 	for (size_t k = 0; k < image->stored.manifest.n; k++)
 		if (image->added[k])
 			event(publish->session->events, "publish_layer", "repository",
