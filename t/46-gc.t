@@ -161,7 +161,9 @@ ingest-ok"
 	ok "one is scheduled" gc 32 -f <"$tmp/four"
 	is "... by name, and what only it has" "$(scheduled)" "$(names five)"
 	grep /five: "$tmp/all" | publish - >"$tmp/record"
-	is "... published again, it is unchanged" "$(cut -f 2- "$tmp/record" | grep -o 'state=.*')" state=unchanged
+	is "... published again, it is unchanged" "$(cut -f 2- "$tmp/record" | grep -o 'state=.*')" "state=unchanged	wanted=again"
+	publish - <"$tmp/record" >"$tmp/again"
+	is "... and on no schedule" "$(cut -f 2- "$tmp/again" | grep -o 'state=.*')" state=unchanged
 	is "... and off the schedule" "$(jq -c .remove "$R/.metadata/remove-schedule.json")" "[]"
 	before=$(transactions)
 	publish "$tmp/all" >"$tmp/record"
