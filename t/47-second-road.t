@@ -88,9 +88,9 @@ same_inode() { # IMAGE-A IMAGE-B PATH
 }
 other_inode() { ! same_inode "$@"; }
 chunk_list() { # IMAGE PATH: what the first layer's file is stored as
-	perl -e 'require "syscall.ph"; my ($file, $key, $value) = (@ARGV, "user.chunk_list", "\0" x 65536);
+	perl -e 'require(shift); my ($file, $key, $value) = (@ARGV, "user.chunk_list", "\0" x 65536);
 		my $got = syscall(&SYS_getxattr, $file, $key, $value, 65536);
-		print $got > 0 ? substr $value, 0, $got : "none"' "$(first "$1" "$2")"
+		print $got > 0 ? substr $value, 0, $got : "none"' "$top/t/syscalls.pl" "$(first "$1" "$2")"
 }
 base_layer | image app:again
 start_with app:1

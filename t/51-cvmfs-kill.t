@@ -154,13 +154,13 @@ done
 # The client of the publisher's mount is killed too: the mount is there, but dead.
 without_client() { # COMMAND...: run it when that is so
 	# shellcheck disable=SC2016 # for perl
-	unshare -m perl -e 'require "syscall.ph";
+	unshare -m perl -e 'require(shift);
 		my ($where, @command) = @ARGV;
 		open my $fuse, "+<", "/dev/fuse" or exit 99;
 		my ($type, $options) = ("fuse", "fd=" . fileno($fuse) . ",rootmode=40000,user_id=0,group_id=0");
 		syscall(&SYS_mount, $type, $where, $type, 0, $options) == 0 or exit 99;
 		close $fuse;
-		exec @command or exit 127' "$(readlink -f "$spool/rdonly")" "$@"
+		exec @command or exit 127' "$top/t/syscalls.pl" "$(readlink -f "$spool/rdonly")" "$@"
 }
 without_client true 2>"$out"
 if [ $? = 99 ] || ! unshare -m true 2>/dev/null; then

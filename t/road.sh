@@ -64,7 +64,7 @@ mkdir "$tmp/want"
 
 # stored AVERAGE: what is in chunks but should not be, and the other way round. $whole, if set, is a pattern of what may be whole.
 stored() {
-	perl -MFile::Find -e 'require "syscall.ph";
+	perl -MFile::Find -e 'require(shift);
 		my ($root, $average, $whole, $key) = (@ARGV, "user.chunks");
 		find({ no_chdir => 1, wanted => sub {
 			my @s = lstat;
@@ -74,7 +74,7 @@ stored() {
 			my $chunks = $got > 0 ? substr $value, 0, $got : 0;
 			return if $chunks > 1 == $s[7] > $average && $chunks || $chunks == 1 && $whole ne "" && m{$whole};
 			print "$_: $s[7] bytes, $chunks chunks\n";
-		} }, grep { -e } map { "$root/$_" } ".layers", ".flat")' "$R" "$1" "${whole-}"
+		} }, grep { -e } map { "$root/$_" } ".layers", ".flat")' "$top/t/syscalls.pl" "$R" "$1" "${whole-}"
 }
 trees_of() { # ROOT: which layers and flat trees it has, and names of images
 	(cd "$1/" && find .layers .flat -mindepth 2 -maxdepth 2 -type d | sort && find localhost -type l -printf '%p %l\n' | sort)
