@@ -79,14 +79,20 @@ image() {
 
 # layers NAME [CONFIG [MANIFEST [DESCRIPTOR]]]: an image of the layers on standard input, as compress prints them.
 layers() {
-	cat >"$corpus/part/layers"
-	jq -s '{architecture: "amd64", os: "linux", config: {Cmd: ["/bin/sh"]}, rootfs: {type: "layers", diff_ids: map(.[1])}} |
-		'"${2:-.}" "$corpus/part/layers" >"$corpus/part/config"
-	blob "$corpus/part/config" config.v1+json >"$corpus/part/descriptor"
-	jq -s --slurpfile c "$corpus/part/descriptor" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
-		config: $c[0], layers: map(.[0])} | '"${3:-.}" "$corpus/part/layers" >"$corpus/part/manifest"
+	_layers='' _diff_ids=''
+	while read -r _pair; do
+		_pair=${_pair#?} _pair=${_pair%?}
+		_layers="$_layers, ${_pair%, *}" _diff_ids="$_diff_ids, ${_pair##*, }"
+	done
+	printf '{"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": [%s]}}\n' \
+		"${_diff_ids#, }" | changed "${2:-.}" >"$corpus/part/config"
+	printf '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": %s, "layers": [%s]}\n' \
+		"$(blob "$corpus/part/config" config.v1+json)" "${_layers#, }" | changed "${3:-.}" >"$corpus/part/manifest"
 	manifest "$1" "$corpus/part/manifest" "${4:-.}"
 }
+
+# changed FILTER: the JSON on standard input, changed by jq, which takes long to start.
+changed() { if [ "$1" = . ]; then cat; else jq "$1"; fi }
 
 judge() { cat "$corpus/$1.judge" 2>/dev/null || echo "$1"; }
 

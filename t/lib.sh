@@ -136,16 +136,21 @@ diag() { # standard input, as comments
 	sed -n '1,60s/^/# /p'
 }
 
-# secrets: the registry's password, what Basic authentication makes of it, the identity token that stands
-# for it, and how every signed token begins, one a line.
-secrets() {
+# The secrets: the registry's password, what Basic authentication makes of it, the identity token that stands for it, and
+# how every signed token begins, one a line.
+registry_user=user
+registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
+identity_token=identity-${tmp##*.}
+secrets_file=$tmp/.secrets
+{
 	printf '%s\n' "$registry_password" "$identity_token" eyJ0eXAiOiJKV1Qi
 	printf %s "$registry_user:$registry_password" | base64 -w 0
-}
+} >"$secrets_file"
 
 # no_secret: none of them is in $out.
 no_secret() {
-	! secrets | grep -qF -f - "$out"
+	grep -qFf "$secrets_file" "$out"
+	[ $? = 1 ] # neither found, nor trouble
 }
 
 # ok TITLE COMMAND...: the command succeeds, and tells no secret.
@@ -201,10 +206,9 @@ skip_all() {
 # where_secrets_are: the files in $tmp that hold one, but for those that must: users' own, and what servers
 # keep and write down.
 where_secrets_are() {
-	secrets >"$tmp/.secrets"
 	find "$tmp" -xdev -type f -size -16M ! -name .secrets ! -name auth.json ! -name config.json ! -name 'env-*' \
 		! -path "$tmp/helpers/*" ! -path "$tmp/tokens*" ! -name access.log ! -name 'tls-*.log' \
-		-exec grep -slFf "$tmp/.secrets" {} +
+		-exec grep -slFf "$secrets_file" {} +
 }
 
 done_testing() {
@@ -380,9 +384,6 @@ requests() {
 	read_log "$nginx_log"
 }
 
-registry_user=user
-registry_password="s3cret: \$word\"${tmp##*.}" # unlike any other, and quoting mistakes spoil it
-identity_token=identity-${tmp##*.}
 token_repositories='public/app private/app'
 
 # start_registry [open|htpasswd|token|tokens]: a registry that sets $registry to HOST:PORT, and $registry_log.
@@ -574,7 +575,8 @@ manifest_of() {
 
 # digest_of FILE: sha256:HEX
 digest_of() {
-	echo "sha256:$(sha256sum <"$1" | cut -d' ' -f1)"
+	digest_of=$(sha256sum <"$1")
+	echo "sha256:${digest_of%% *}"
 }
 
 # digest_at HOST:PORT/REPOSITORY:TAG: the digest of the manifest that the registry gives, which is left in $tmp/manifest.
