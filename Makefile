@@ -65,7 +65,8 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 TOOL_OBJECTS = $B/cmd/tool.o $B/cmd/each.o $B/cmd/progress.o $B/cmd/moves.o
 LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*/*.c))
 FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
-UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(FUZZERS:%=$B/t/fuzz-%)
+# Random inputs are for the sanitizers, but for those of ISA-L; scripts/soak tries all of them without, too.
+UNIT_TESTS = $(patsubst t/%.c,$B/t/%,$(wildcard t/unit-*.c)) $(patsubst %,$B/t/fuzz-%,$(if $(SAN)$(SOAK),$(FUZZERS),gunzip))
 # What tests need to call functions of the library that no tool offers.
 DRIVERS = $(patsubst t/%.c,$B/t/%,$(wildcard t/drive-*.c))
 # What tests preload into the tools.
