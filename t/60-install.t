@@ -60,9 +60,10 @@ fi
 
 # Services, examples
 is "units start what is installed" "$(grep -ho '^ExecStart=[^ ]*' "$root"/usr/lib/systemd/system/*.service | sort -u)" \
-	"ExecStart=/usr/bin/ducc-convert
+	"ExecStart=/usr/bin/ducc-check
+ExecStart=/usr/bin/ducc-convert
 ExecStart=/usr/bin/ducc-gc"
-for unit in clean convert; do
+for unit in check clean convert; do
 	ok "... and have their timer: ducc-$unit" test -s "$root/usr/lib/systemd/system/ducc-$unit@.timer"
 done
 ok "the receiver of notifications is installed" test -x "$root/usr/lib/ducc/hook.cgi"

@@ -69,6 +69,7 @@ set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 export PATH HOME LC_ALL
 dpkg -i /debs/[dl]*.deb >/dev/null
+[ "$(stat -c %a /etc/ducc /var/log/ducc /var/spool/ducc | xargs)" = "755 755 700" ]
 ducc-fetch -q oci:/oci:app | ducc-unpack -q | ducc-publish -q -r /repo/images
 [ "$(cat /repo/images/localhost/app:latest/app/name)" = app ]
 [ -e /var/spool/ducc/index.json ]
@@ -123,6 +124,10 @@ is "... which leaves only the list of the administrator" \
 
 # Enterprise Linux
 ok "make rpm" make -s -C "$src" rpm
+is "... with its directories" "$(rpm -qplv "$src"/build/rpm/RPMS/*/ducc-[0-9]*.rpm | awk '$1 ~ /^d/ && $NF ~ /^\/(etc|var)/ { print $1, $NF }' | sort -k 2)" \
+	"drwxr-xr-x /etc/ducc
+drwxr-xr-x /var/log/ducc
+drwx------ /var/spool/ducc"
 rm -r "$src" # it contains the secrets of other tests
 
 done_testing

@@ -291,12 +291,12 @@ examples=$top/scripts/examples
 if command -v systemd-analyze >/dev/null; then
 	mkdir "$tmp/units"
 	for unit in "$examples"/*.service "$examples"/*.timer; do
-		sed "s,/usr/local/bin/ducc-convert,$convert,; s,/usr/local/bin/ducc-gc,$(command -v ducc-gc)," "$unit" >"$tmp/units/$(basename "$unit" | sed 's/@/@x/')"
+		sed "s,/usr/local/bin/ducc-convert,$convert,; s,/usr/local/bin/ducc-\(gc\|check\),${bin}/ducc-\1," "$unit" >"$tmp/units/$(basename "$unit" | sed 's/@/@x/')"
 	done
 	ok "systemd understands the units" systemd-analyze verify --man=no "$tmp/units"/*
 	is "... without a complaint" "$(cat "$out")" ""
 	cat "$tmp/units/ducc-convert@x.service" "$examples/directory.conf" >"$tmp/units/directory.service"
-	for unit in "ducc-convert@x.service 60" "ducc-loop@x.service 60" "ducc-clean@x.service 60" "directory.service 35"; do
+	for unit in "ducc-convert@x.service 60" "ducc-loop@x.service 60" "ducc-check@x.service 60" "ducc-clean@x.service 60" "directory.service 35"; do
 		ok "... which confine what they start: ${unit% *}" \
 			systemd-analyze security --offline=yes --threshold="${unit#* }" "$tmp/units/${unit% *}"
 	done
@@ -309,6 +309,12 @@ find "$tmp/clean-store" -type f -exec touch -d '2 days ago' {} +
 ok "what cleans the store does" env DUCC_STORE="$tmp/clean-store" sh -e "$tmp/clean" </dev/null
 is "... without the layers that are published" "$(ls "$tmp/clean-store/layers")" ""
 is "... and removes nothing from the repository" "$(cd "$tmp/cleaned" && find . | sort)" "$before"
+sed -n 's,^ExecStart=/usr/local/bin/,,p' "$examples/ducc-check@.service" | sed "s,%I,$tmp/cleaned," >"$tmp/check"
+ok "what checks the repository" sh -e "$tmp/check"
+is "... finds nothing" "$(cat "$out")" ""
+chmod 700 "$tmp/cleaned/$registry/app:one/app"
+fails "... but what is wrong" sh -e "$tmp/check"
+is "... each time" "$(cut -f 1 "$out")" mode
 if command -v logrotate >/dev/null; then
 	mkdir "$tmp/log"
 	sed "s,/var/log/ducc,$tmp/log," "$examples/logrotate" >"$tmp/logrotate"
