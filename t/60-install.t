@@ -93,6 +93,34 @@ done
 is "... and is the one that was" "$(command -v ducc-fetch)" "$root/usr/bin/ducc-fetch"
 ok "the installed tools do the main job" main_job "$tmp/store" "$tmp/repo" "oci:$tmp/oci:app"
 is "... completely" "$(cat "$tmp/repo/localhost/app:latest/app/name")" app
+# completes TOOL LINE: what bash makes of the last word of the line
+completes() {
+	bash -c '
+		. "$1/bash-completion/completions/$2"
+		COMP_LINE=$3 COMP_POINT=${#3}
+		line=${3//:/ : }
+		line=${line//=/ = }
+		COMP_WORDS=($line) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		[[ $3 != *[\ :=] ]] || COMP_WORDS[++COMP_CWORD]=
+		_ducc "$2"
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$share" "$1" "$1 $2" | xargs
+}
+make_image "$tmp/oci" other
+ok "two images" main_job "$tmp/store" "$tmp/repo" "oci:$tmp/oci:other"
+is "bash completes published images" "$(completes ducc-gc "-r $tmp/repo --remove local")" "localhost/app:latest localhost/other:latest"
+is "... after a colon, which begins a word" "$(completes ducc-check "--repository=$tmp/repo localhost/app:l")" latest
+is "... none that is not there" "$(completes ducc-ls "-r $tmp/repo localhost/n")" ""
+is "... not as the value of an option" "$(completes ducc-gc "-r $tmp/repo -N ")" ""
+is "... from the environment" "$(DUCC_REPO=$tmp/repo completes ducc-ls "localhost/o")" localhost/other:latest
+is "... without a repository, none" "$(completes ducc-ls "localhost/o")" ""
+if command -v zsh >/dev/null; then
+	is "zsh completes them, too" "$(zsh -fc '
+		compadd() { print -r -- "$@" }
+		_arguments() { opt_args=(-r $repo); print -r -- "$@[-1]"; _ducc_images }
+		service=ducc-gc repo=$2
+		. "$1"' zsh "$share/zsh/site-functions/_ducc" "$tmp/repo" | xargs)" \
+		"*:image:_ducc_images -- localhost/app:latest localhost/other:latest"
+fi
 unset LD_LIBRARY_PATH
 
 ok "make uninstall" make -C "$top" uninstall DESTDIR="$root" PREFIX=/usr
