@@ -271,6 +271,13 @@ ok "... is not open any more" test ! -e "$spool/in_transaction.lock"
 is "... and has brought the image" "$(cat "$R/$registry/slow:1/app/name")" slow
 ok "the next one pushes its thin image" run 0 "$(counts 0 0 4 0 0)" "$list"
 ok "... which was missing" manifest_of "$registry/thin/slow:1"
+sed -i '/slow:1/d' "$list"
+CVMFS_STANDIN_PAUSE=8 "$convert" -g 0 -m 100 "$list" >"$tmp/interrupted" 2>&1 &
+pid=$!
+wait_for test -e "$spool/paused"
+kill -s TERM $pid
+ok "ducc-gc is waited for, too" convert_died 143
+ok "... and has ended its transaction" test ! -e "$spool/in_transaction.lock"
 "$convert" -G --loop -i 0 "$list" >"$tmp/loop" 2>&1 &
 pid=$!
 two_rounds() {
