@@ -29,6 +29,9 @@ convert() {
 	sed "s,$registry,REGISTRY,; s/ 404.*unknown/ 404/" "$tmp/errors" >"$tmp/err"
 	[ $status = "$want" ] || { cat "$tmp/said" "$tmp/errors"; return 1; }
 }
+no_failures() { # LIST
+	list=$1 convert 0 -G -r "$R.back"
+}
 no_repository() { # LIST
 	list=$1 convert 2
 }
@@ -118,6 +121,12 @@ is "... are one line, others their own" "$(sed "s,$registry,REGISTRY,g; s/: ducc
 ducc-convert: http://REGISTRY/wild:*: (cause)
 ducc-convert: http://127.0.0.1:1/other:1: (cause)"
 is "... which are remembered one by one" "$(grep -c failing= "$S"/wishes/*)" 16
+printf '%s\n' 'not /an image' 'nor /this' 'nor /that' 'nor /these' >>"$list"
+ok "many lines that are wrong" convert 1
+is "... are a line each" "$(sed 's/: not.*//; s/.*: line/line/' "$tmp/err" | cut -d : -f 1 | xargs)" "line 17 line 18 line 19 line 20"
+sed -i '/ /d' "$list"
+ok "... which is also said of their end" convert 1
+is "..." "$(grep -c 'ducc-wish: .*: line [0-9]*: .*: no longer fails (it failed since [^ ]*)$' "$tmp/err") $(wc -l <"$tmp/err")" "4 4"
 ok "... and each named with -v" convert 1 -v --remind 0
 is "..." "$(grep -c "^ducc-convert: http://.*[Cc]onnect" "$tmp/err")" 16
 head -n 2 "$list" >"$list.short"
@@ -131,6 +140,16 @@ mv "$S/wishes.away" "$S/wishes"
 
 # A dry run
 start_registry open
+for i in a b c d e; do push "$L:one" "$registry/back:$i"; done
+for i in a b c d e; do echo "http://$registry/back:$i"; done >"$list.back"
+sed "s/\(back:.\)/\1-/" "$list.back" >"$list.gone"
+list=$list.gone convert 1 -G -r "$R.back"
+mv "$list.back" "$list.gone"
+sed -i 's/-\t/\t/' "$S"/wishes/*
+ok "many images that work again" no_failures "$list.gone"
+like "... are one line, too" "$(cat "$tmp/err")" \
+	"^ducc-convert: 5 of REGISTRY: works again \\(it failed since [^ ]*\\): (http://[^ ]*/back:[a-d], ){4}http://[^ ]*/back:e$"
+rm "$list.gone"
 for i in one two three; do push "$L:$i" "$registry/app:$i"; done
 push "$L:one" "$registry/app:four"
 unset DUCC_CLOCK
