@@ -25,7 +25,8 @@ struct job {
 	size_t n, capacity;
 	size_t n_news; /* the first items are news */
 	bool only_news;
-	size_t *exclusions; /* indices of items */
+	struct strmap excluded; /* to wishes: the names that lists exclude, see exclusion_key() */
+	size_t *exclusions;     /* indices of items: the patterns that they exclude */
 	size_t n_exclusions, exclusions_capacity;
 	size_t next; /* to be passed to wanted() */
 	struct survey survey;
@@ -68,6 +69,24 @@ static void add_news(struct job *job, const struct wish_list *list, struct wish 
 		item->news = reference_name(&item->reference);
 }
 
+static char *exclusion_key(const struct wish_list *list, const char *name)
+{
+	return format("%p %s", (const void *)list, name);
+}
+
+static void add_exclusion(struct job *job, struct item *item)
+{
+	AUTO_FREE char *name = reference_name(&item->reference);
+	AUTO_FREE char *key = exclusion_key(item->list, name);
+
+	if (reference_is_pattern(&item->reference)) {
+		GROW(job->exclusions, job->n_exclusions, job->exclusions_capacity);
+		job->exclusions[job->n_exclusions++] = (size_t)(item - job->items);
+	} else {
+		strmap_put(&job->excluded, key, item->wish);
+	}
+}
+
 static void add_wish(struct job *job, const struct wish_list *list, struct wish *wish)
 {
 	struct item *item = add_item(job, list, wish, reference_parse_pattern);
@@ -75,8 +94,7 @@ static void add_wish(struct job *job, const struct wish_list *list, struct wish 
 	if (item->error)
 		return;
 	if (wish->excludes) {
-		GROW(job->exclusions, job->n_exclusions, job->exclusions_capacity);
-		job->exclusions[job->n_exclusions++] = job->n - 1;
+		add_exclusion(job, item);
 		return;
 	}
 	if (job->only_news || !reference_is_pattern(&item->reference))
@@ -201,6 +219,11 @@ static ducc_record *make_record(const struct job *job, const struct item *item,
 static const struct wish *find_exclusion(const struct job *job, const struct item *wanted,
 					 const char *name)
 {
+	AUTO_FREE char *key = exclusion_key(wanted->list, name);
+	const struct wish *exact = strmap_get(&job->excluded, key);
+
+	if (exact)
+		return exact;
 	for (size_t i = 0; i < job->n_exclusions; i++) {
 		const struct item *item = &job->items[job->exclusions[i]];
 
@@ -314,6 +337,7 @@ static void end(struct job *job)
 		free(job->items[i].news);
 	}
 	free(job->items);
+	strmap_free(&job->excluded);
 	free(job->exclusions);
 	strset_free(&job->printed);
 	survey_free(&job->survey);
