@@ -38,6 +38,7 @@ ssize_t file_read_all(int fd, void *data, size_t len, uint64_t offset)
 struct pieces pieces_of(int fd, uint64_t offset, uint64_t size)
 {
 	return (struct pieces){.data = xmalloc(size < PIECE_SIZE ? (size_t)size : PIECE_SIZE),
+			       .most = PIECE_SIZE,
 			       .fd = fd,
 			       .offset = offset,
 			       .left = size};
@@ -45,7 +46,7 @@ struct pieces pieces_of(int fd, uint64_t offset, uint64_t size)
 
 bool pieces_next(struct pieces *pieces)
 {
-	size_t want = pieces->left < PIECE_SIZE ? (size_t)pieces->left : PIECE_SIZE;
+	size_t want = pieces->left < pieces->most ? (size_t)pieces->left : pieces->most;
 	ssize_t n = file_read(pieces->fd, pieces->data, want, (int64_t)pieces->offset);
 
 	if (n < 0)

@@ -29,8 +29,9 @@ ssize_t file_read_all(int fd, void *data, size_t len, uint64_t offset);
  *		return error_errno(err, pieces.error, ...);
  */
 struct pieces {
-	char *data; /* a piece of the file, at most PIECE_SIZE bytes */
+	char *data; /* a piece of the file, at most `most' bytes */
 	size_t len;
+	size_t most; /* PIECE_SIZE, or less if the caller sets it */
 	int fd;
 	uint64_t offset; /* of the next piece */
 	uint64_t left;

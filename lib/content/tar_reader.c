@@ -9,6 +9,8 @@
 #include "content/tar_sparse.h"
 
 #define BLOCK TAR_HEADER_SIZE
+/* Read of a file after content is left out: most likely, only a header is wanted there, too. */
+#define PIECE_MIN ((size_t)4 << 10)
 
 struct tar_reader {
 	struct tar_source source;
@@ -128,6 +130,7 @@ static uint64_t leave_out(struct tar_reader *reader, uint64_t n)
 	    n > INT64_MAX - pieces->offset)
 		return 0;
 	pieces->offset += n;
+	pieces->most = PIECE_MIN;
 	reader->offset += n;
 	return n;
 }
@@ -616,6 +619,8 @@ static int read_piece(void *ctx, const void **data, size_t *len, ducc_error **er
 
 	if (!pieces_next(pieces))
 		return pieces->error ? error_errno(err, pieces->error, "read") : 0;
+	if (pieces->most < PIECE_SIZE)
+		pieces->most *= 2;
 	*data = pieces->data;
 	*len = pieces->len;
 	return 1;
