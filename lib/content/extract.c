@@ -374,12 +374,27 @@ static int extract_entry(struct extraction *x, struct layer_tar *tar, struct wan
 	return link_others(x, first, err);
 }
 
-/*
- * A helper leaves known files to the thread that links or clones them: it comes here if it cannot.
- */
-static int extract_tar(struct extraction *x, const struct digest *layer,
-		       const struct extract_source *source, bool helps, ducc_error **err)
+/* True if nothing from *next on is to be taken from the tar; *next becomes the first that is. */
+static bool is_complete(const struct extraction *x, const struct part *part, struct want **next)
 {
+	struct want *want = *next;
+
+	while (want < part->end && (atomic_load(&want->done) || !S_ISREG(want->node->file->mode) ||
+				    (want > part->first && same_file(x, want, want - 1))))
+		want++;
+	*next = want;
+	return want == part->end;
+}
+
+/*
+ * Reads no further than necessary.  A helper leaves known files to the thread that links or clones
+ * them: it comes here if it cannot.
+ */
+static int extract_tar(struct extraction *x, struct part *part, const struct extract_source *source,
+		       bool helps, ducc_error **err)
+{
+	const struct digest *layer = part->first->node->file->layer;
+	struct want *next = part->first;
 	AUTO_LAYER_TAR tar;
 	const char *path;
 	int result = 1;
@@ -387,7 +402,8 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 	layer_tar_open(&tar, source->fd, layer);
 	if (source->context)
 		layer_tar_report(&tar, source->context, source->activity);
-	while (result > 0 && (result = layer_tar_next(&tar, &path, err)) > 0) {
+	while (result > 0 && (source->whole || !is_complete(x, part, &next)) &&
+	       (result = layer_tar_next(&tar, &path, err)) > 0) {
 		struct want *want = tar.has_content ? find_want(x, layer, path) : NULL;
 		struct node *node;
 
@@ -399,7 +415,9 @@ static int extract_tar(struct extraction *x, const struct digest *layer,
 		if (atomic_load(x->failed))
 			return result < 0 ? -1 : 0;
 	}
-	return result || !source->whole ? result : layer_tar_check_end(x->tree, err);
+	if (!result && source->whole)
+		return layer_tar_check_end(x->tree, err);
+	return result < 0 ? -1 : 0;
 }
 
 /* Creates whatever does not need the tar. */
@@ -516,7 +534,7 @@ static int extract_from(struct extraction *x, struct part *part,
 	}
 	if (!helps && make_others(x, part, err) < 0)
 		return -1;
-	return extract_tar(x, part->first->node->file->layer, source, helps, err);
+	return extract_tar(x, part, source, helps, err);
 }
 
 static int extract_part(struct extraction *x, struct part *part, bool helps, ducc_error **err)

@@ -199,13 +199,47 @@ int stages_check(const struct staging *staging, ducc_error **err)
 	return 0;
 }
 
-static int find_tar(void *ctx, const struct digest *layer, struct extract_source *source,
-		    ducc_error **err)
-{
-	const struct staging *staging = ctx;
+/* A tree that is written into the open transaction. */
+struct writing {
+	const struct staging *staging;
+	int mount;
+	struct tree *tree;
+};
 
+/* True if all that the tree has of the layer is part of what the layer's stage has written before. */
+static bool is_written(const struct writing *writing, const struct digest *layer,
+		       const struct staged_tree *from)
+{
+	struct node *root = tree_root(writing->tree);
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		const struct file *file = node->file, *there;
+
+		if (!file || !file->layer || file->target || !digest_equal(file->layer, layer))
+			continue;
+		there = staged_file_at(from->stages[0], file->origin);
+		if (!there || there->target)
+			return false;
+	}
+	return true;
+}
+
+/* Where the files of a layer are: for a flat tree, perhaps where those of the layer are written. */
+static int find_source(void *ctx, const struct digest *layer, struct extract_source *source,
+		       ducc_error **err)
+{
+	const struct writing *writing = ctx;
+	AUTO_FREE char *directory = layer_directory(layer);
+	const struct staged_tree *from = staging_find(writing->staging, directory);
+
+	if (from && from->stages[0] && from->stages[0] != writing->tree &&
+	    is_written(writing, layer, from)) {
+		source->how = EXTRACT_COPY;
+		source->fd = path_open(writing->mount, from->root, O_RDONLY | O_DIRECTORY, 0);
+		return source->fd < 0 ? error_errno(err, errno, "%s", from->root) : 0;
+	}
 	source->how = EXTRACT_TAR;
-	source->fd = unpacked_open_tar(staging->store, layer, err);
+	source->fd = unpacked_open_tar(writing->staging->store, layer, err);
 	return source->fd < 0 ? -1 : 0;
 }
 
@@ -231,10 +265,11 @@ static int write_tree(const struct staging *staging, int mount, const struct sta
 		      struct tree *tree, ducc_error **err)
 {
 	struct extract_report report = {0};
+	struct writing writing = {staging, mount, tree};
 	AUTO_CLOSE int root = make_root(mount, staged->root, err);
 
 	if (root < 0 || staged_resolve(tree, staging->repository, err) < 0 ||
-	    extract(root, tree, find_tar, (void *)staging, 1, &report, err) < 0)
+	    extract(root, tree, find_source, &writing, 1, &report, err) < 0)
 		return error_wrap(err, "%s", staged->directory);
 	return 0;
 }
