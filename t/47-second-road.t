@@ -476,4 +476,27 @@ tap_note=
 
 no_differences "$D" $n
 
+# Content that is not what the repository says, as if a future cvmfs_server made other files of grafts
+
+new_repository
+image probe:1 <<-'E'
+	layer
+	dir ./
+	file large size=1100000 data=probe. mtime=1600000001
+E
+image probe:2 <<-'E'
+	layer
+	dir ./
+	file large size=1100000 data=probe. mtime=1600000002
+	file larger size=2200000 data=new.
+E
+for tag in 1 2; do
+	ready probe:$tag >"$tmp/probe.$tag"
+done
+ok "a large file" publish "$tmp/probe.1"
+find "$spool/content" -type f -size +64k -exec sh -c 'for f; do printf X | dd of="$f" conv=notrunc 2>/dev/null; done' sh {} +
+ok "an image with a graft of it, when its content has changed" publish "$tmp/probe.2"
+is "... takes three transactions" "$(log)" "$three"
+like "... which is read back" "$(cat "$out")" "warning: .flat/[^ ]*/large: cannot be read back"
+
 done_testing

@@ -233,7 +233,7 @@ int cvmfs_add_tree(struct transaction *transaction, const char *directory, const
 		cvmfs->layers[cvmfs->n_layers++] = *own;
 		probes_add_layer(&cvmfs->probes, root, tree);
 	} else {
-		probes_add_flat(&cvmfs->probes, directory, tree);
+		probes_add_flat(&cvmfs->probes, directory, tree, staged);
 	}
 	return payload_add_catalogs(&cvmfs->payload, directory, root, tree,
 				    own ? REPO_TREE_LAYER : REPO_TREE_FLAT, err);

@@ -10,9 +10,8 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
-/* Sizes of files that CernVM-FS may split into chunks, or always does: by default 4 to 16 MB. */
+/* Smaller files are stored whole, by any version of CernVM-FS. */
 #define LARGE ((uint64_t)1 << 20)
-#define LARGE_ENOUGH ((uint64_t)32 << 20)
 
 static void add_probe(struct probes *probes, struct probe probe)
 {
@@ -34,34 +33,46 @@ void probes_add_layer(struct probes *probes, const char *at, struct tree *tree)
 	add_probe(probes, (struct probe){.path = format("%s/%s", at, path.data)});
 }
 
-/*
- * Takes the smallest file that CernVM-FS always splits into chunks, else the largest that it
- * may split.
- */
-void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree)
+/* The better one of two files of that kind, NULL allowed: the smallest graft, the largest link. */
+static const struct node *better(const struct node *a, const struct node *b, bool graft)
 {
-	struct node *root = tree_root(tree);
-	const struct node *best = NULL;
+	if (!a || !b)
+		return a ? a : b;
+	return (a->file->size < b->file->size) == graft ? a : b;
+}
+
+static void add_file(struct probes *probes, const char *directory, const struct node *node)
+{
 	AUTO_BUFFER path = {0};
 	struct probe probe = {.is_file = true};
 
+	if (!node)
+		return;
+	node_path(node, &path);
+	probe.path = format("%s/%s", directory, path.data);
+	memcpy(probe.sha256, node->file->sha256, sizeof(probe.sha256));
+	add_probe(probes, probe);
+}
+
+void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree,
+		     const struct staged_tree *staged)
+{
+	struct node *root = tree_root(tree);
+	const struct node *best[2] = {NULL, NULL};
+	AUTO_BUFFER path = {0};
+
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		const struct file *file = node->file;
+		bool graft;
 
 		if (!S_ISREG(file->mode) || !file->layer || file->size < LARGE)
 			continue;
-		if (!best ||
-		    (best->file->size < LARGE_ENOUGH
-			     ? file->size > best->file->size
-			     : file->size >= LARGE_ENOUGH && file->size < best->file->size))
-			best = node;
+		node_path(node, &path);
+		graft = staged_special(staged, path.data) != NULL;
+		best[graft] = better(best[graft], node, graft);
 	}
-	if (!best)
-		return;
-	node_path(best, &path);
-	probe.path = format("%s/%s", directory, path.data);
-	memcpy(probe.sha256, best->file->sha256, sizeof(probe.sha256));
-	add_probe(probes, probe);
+	add_file(probes, directory, best[false]);
+	add_file(probes, directory, best[true]);
 }
 
 static bool is_readable(int fd, const struct probe *probe)

@@ -7,6 +7,7 @@
 
 #include "base/context.h"
 #include "content/tree.h"
+#include "cvmfs/staged_tree.h"
 #include "repo/repository.h"
 
 struct probe {
@@ -25,10 +26,12 @@ struct probes {
 void probes_add_layer(struct probes *probes, const char *at, struct tree *tree);
 
 /*
- * Selects the file in a flat tree that CernVM-FS most likely splits into chunks, to which
- * hard links cannot be made: the smallest that is large enough.
+ * Selects two files in a flat tree: of those that are hard links, the largest, which CernVM-FS most
+ * likely splits into chunks, so that hard links cannot be made to it; and the smallest of those that
+ * are staged.
  */
-void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree);
+void probes_add_flat(struct probes *probes, const char *directory, struct tree *tree,
+		     const struct staged_tree *staged);
 
 /*
  * Checks each, if the mount already has it, and warns about a missing whiteout, and about a file
