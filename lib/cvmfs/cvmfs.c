@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "base/process.h"
 #include "cvmfs/additions.h"
 #include "cvmfs/catalogs.h"
@@ -292,6 +293,52 @@ static void look_back(const struct cvmfs *cvmfs, unsigned long long before)
 		complete_note(&cvmfs->staging.complete, cvmfs->layers, cvmfs->n_layers);
 }
 
+/* Feeding an ingest: first the payload, then each layer. */
+struct feeding {
+	struct cvmfs *cvmfs;
+	uint64_t size;           /* of the payload */
+	size_t step;             /* 0: the payload; i: layer i, from 1 */
+	struct tree *now, *next; /* listings of the layer of this step and of the next */
+};
+
+static int feed(struct feeding *feeding, ducc_error **err)
+{
+	struct cvmfs *cvmfs = feeding->cvmfs;
+
+	if (!feeding->step)
+		return ingest_copy(cvmfs->ingest, cvmfs->payload.fd, feeding->size, err);
+	return layer_send(cvmfs->ingest, &cvmfs->staging, &cvmfs->layers[feeding->step - 1],
+			  feeding->now, err);
+}
+
+/* One half of a step: the ingest is fed while the listing for the next step is read. */
+static int feed_half(void *ctx, size_t half, ducc_error **err)
+{
+	struct feeding *feeding = ctx;
+	const struct cvmfs *cvmfs = feeding->cvmfs;
+
+	if (!half)
+		return feed(feeding, err);
+	if (feeding->step == cvmfs->n_layers)
+		return 0;
+	feeding->next = layer_send_listing(&cvmfs->staging, &cvmfs->layers[feeding->step], err);
+	return feeding->next ? 0 : -1;
+}
+
+static int feed_all(struct cvmfs *cvmfs, uint64_t size, ducc_error **err)
+{
+	struct feeding feeding = {.cvmfs = cvmfs, .size = size};
+	int result = 0;
+
+	for (; !result && feeding.step <= cvmfs->n_layers; feeding.step++) {
+		result = parallel_run(2, 2, feed_half, &feeding, NULL, err);
+		tree_free(feeding.now);
+		feeding.now = STEAL(feeding.next);
+	}
+	tree_free(feeding.now);
+	return result;
+}
+
 static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *transaction = &cvmfs->base;
@@ -301,12 +348,8 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 
 	if (payload_finish(&cvmfs->payload, &size, err) < 0 ||
 	    log_print_tail(&tail, cvmfs->log, cvmfs->payload.now, &transaction->added, err) < 0 ||
-	    ingest_copy(cvmfs->ingest, cvmfs->payload.fd, size, err) < 0)
-		return -1;
-	for (size_t i = 0; i < cvmfs->n_layers; i++)
-		if (layer_send(cvmfs->ingest, &cvmfs->staging, &cvmfs->layers[i], err) < 0)
-			return -1;
-	if (ingest_write(cvmfs->ingest, tail.data, tail.len, err) < 0 ||
+	    feed_all(cvmfs, size, err) < 0 ||
+	    ingest_write(cvmfs->ingest, tail.data, tail.len, err) < 0 ||
 	    ingest_finish(cvmfs->ingest, err) < 0)
 		return -1;
 	forget_staged(cvmfs);

@@ -88,28 +88,33 @@ static int send_tar(struct sender *sender, int fd, const struct digest *layer, s
 	return tarball_flush(sender->to, err);
 }
 
-int layer_send(struct ingest *ingest, struct staging *staging, const struct digest *layer,
-	       ducc_error **err)
+struct tree *layer_send_listing(const struct staging *staging, const struct digest *layer,
+				ducc_error **err)
 {
-	const struct store *store = staging->store;
+	AUTO_FREE char *name = store_layer_listing_name(layer);
+	struct listing_head head;
+	struct tree *tree = unpacked_read_listing(staging->store, name, &head, err);
+
+	if (!tree)
+		error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+	return tree;
+}
+
+int layer_send(struct ingest *ingest, struct staging *staging, const struct digest *layer,
+	       struct tree *tree, ducc_error **err)
+{
 	AUTO_FREE char *directory = layer_directory(layer);
 	const struct staged_tree *staged = staging_find(staging, directory);
-	AUTO_FREE char *listing_name = store_layer_listing_name(layer);
 	AUTO_FREE char *root =
 		staged ? xstrdup(staged->root) : repository_layer_root(staging->repository, layer);
 	AUTO_CLOSE int fd = -1;
-	AUTO_TREE *tree = NULL;
 	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};
-	struct listing_head head;
 	int result;
 
 	if (!root)
 		return error_errno(err, errno, "%s", directory);
-	fd = unpacked_open_tar(store, layer, err);
+	fd = unpacked_open_tar(staging->store, layer, err);
 	if (fd < 0)
-		return -1;
-	tree = unpacked_read_listing(store, listing_name, &head, err);
-	if (!tree)
 		return -1;
 	sender.to = tarball_to(write_to_ingest, ingest, root);
 	result = send_tar(&sender, fd, layer, tree, err);
