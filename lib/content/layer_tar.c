@@ -59,15 +59,15 @@ static bool is_device(mode_t mode)
 }
 
 /*
- * True if that is the time of the file.  A fraction is in the tar only if the entry needs a pax
- * header for something else.
+ * True if that is the time of the file.  Earlier versions wrote the fraction only if the entry needed
+ * a pax header for something else.
  */
 static bool is_time(const struct file *file, int64_t mtime, uint32_t nsec)
 {
 	return mtime == file->mtime && (!nsec || nsec == file->mtime_nsec);
 }
 
-/* libarchive writes -2.75 for two seconds before 1970 and 0.75 s forward; new versions do not. */
+/* Earlier versions wrote -2.75 for two seconds before 1970 and 0.75 s forward, as some libarchives. */
 static bool has_time(const struct tar_entry *entry, const struct file *file)
 {
 	return is_time(file, entry->mtime, entry->mtime_nsec) ||
