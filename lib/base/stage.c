@@ -25,13 +25,20 @@ struct detached {
 	bool ended; /* the last piece is in the ring, or is not wanted any more */
 };
 
+/*
+ * A thread that finds the ring full, or empty, waits until it is half empty, or half full: being woken
+ * for each piece would cost more than the piece.
+ */
+#define HALF (STAGE_AHEAD / 2)
+
 /* Waits for room; false: nothing more is wanted. */
 static bool wait_for_room(struct detached *detached)
 {
-	bool room;
+	bool full, room;
 
 	pthread_mutex_lock(&detached->mutex);
-	while (detached->n == STAGE_AHEAD && !detached->ended)
+	full = detached->n == STAGE_AHEAD;
+	while (full && detached->n > HALF && !detached->ended)
 		pthread_cond_wait(&detached->changed, &detached->mutex);
 	room = !detached->ended;
 	pthread_mutex_unlock(&detached->mutex);
@@ -43,7 +50,8 @@ static void put(struct detached *detached, const struct piece *piece)
 	pthread_mutex_lock(&detached->mutex);
 	detached->pieces[(detached->first + detached->n++) % STAGE_AHEAD] = *piece;
 	detached->ended |= piece->result <= 0;
-	pthread_cond_signal(&detached->changed);
+	if (detached->n == HALF || detached->ended)
+		pthread_cond_signal(&detached->changed);
 	pthread_mutex_unlock(&detached->mutex);
 }
 
@@ -64,14 +72,17 @@ static void *run(void *data)
 static struct piece take(struct detached *detached)
 {
 	struct piece piece;
+	bool empty;
 
 	pthread_mutex_lock(&detached->mutex);
-	while (!detached->n)
+	empty = !detached->n;
+	while (empty && detached->n < HALF && !detached->ended)
 		pthread_cond_wait(&detached->changed, &detached->mutex);
 	piece = detached->pieces[detached->first];
 	detached->first = (detached->first + 1) % STAGE_AHEAD;
 	detached->n--;
-	pthread_cond_signal(&detached->changed);
+	if (detached->n == HALF)
+		pthread_cond_signal(&detached->changed);
 	pthread_mutex_unlock(&detached->mutex);
 	return piece;
 }

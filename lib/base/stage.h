@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 
-#define STAGE_AHEAD 4
+#define STAGE_AHEAD 8
 
 /*
  * Gets the next piece: 1, 0 at the end, or -1 with *err set; it is not called again after the
