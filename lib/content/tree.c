@@ -1,6 +1,8 @@
 /* A tree of files in memory: see tree.h. */
 #include "content/tree.h"
 
+#include <endian.h>
+
 #include "base/mem.h"
 #include "base/siphash.h"
 #include "base/strmap.h"
@@ -217,7 +219,7 @@ struct node *tree_child(const struct tree *tree, const struct node *parent, cons
 
 static void grow(struct tree *tree)
 {
-	size_t n = tree->n_buckets * 2;
+	size_t n = tree->n_buckets * 4;
 	struct node **buckets = xcalloc(n, sizeof(*buckets));
 
 	for (size_t i = 0; i < tree->n_buckets; i++) {
@@ -401,72 +403,84 @@ static bool precedes(const struct node *x, const struct node *y)
 	return order ? order < 0 : x->name_len < y->name_len;
 }
 
-/* Takes the siblings at the beginning of *list that are in order, or in reverse, and sorts them. */
-static struct node *take_run(struct node **list)
+static struct node *reverse(struct node *list)
 {
-	struct node *first = *list, *last = first, *next = first->next;
+	struct node *first = NULL;
 
-	if (next && precedes(next, first)) {
-		for (last->next = NULL; next && precedes(next, first); next = *list) {
-			*list = next->next;
-			next->next = first;
-			first = next;
-		}
-		*list = next;
-		return first;
+	while (list) {
+		struct node *next = list->next;
+
+		list->next = first;
+		first = list;
+		list = next;
 	}
-	while (next && precedes(last, next)) {
-		last = next;
-		next = next->next;
-	}
-	last->next = NULL;
-	*list = next;
 	return first;
 }
 
-static struct node *join(struct node *x, struct node *y)
+static bool in_order(const struct node *list)
 {
-	struct node *first = NULL, **end = &first;
+	while (list->next && precedes(list, list->next))
+		list = list->next;
+	return !list->next;
+}
 
-	while (x && y) {
-		struct node **least = precedes(x, y) ? &x : &y;
+/* To sort many nodes without looking at each again and again: they are all over the memory. */
+struct sibling {
+	uint64_t beginning; /* of its name, as a number that is in the order of names */
+	struct node *node;
+};
 
-		*end = *least;
-		end = &(*end)->next;
-		*least = *end;
+static int by_name(const void *a, const void *b)
+{
+	const struct sibling *x = a, *y = b;
+
+	if (x->beginning != y->beginning)
+		return x->beginning < y->beginning ? -1 : 1;
+	return precedes(x->node, y->node) ? -1 : precedes(y->node, x->node);
+}
+
+static uint64_t beginning(const struct node *node)
+{
+	uint64_t text = 0;
+
+	memcpy(&text, node->name, node->name_len < sizeof(text) ? node->name_len : sizeof(text));
+	return be64toh(text);
+}
+
+static struct node *sort_siblings(struct node *list)
+{
+	AUTO_FREE struct sibling *siblings = NULL;
+	struct node *first = NULL;
+	size_t n = 0;
+
+	for (const struct node *node = list; node; node = node->next)
+		n++;
+	siblings = xcalloc(n, sizeof(*siblings));
+	n = 0;
+	for (struct node *node = list; node; node = node->next)
+		siblings[n++] = (struct sibling){beginning(node), node};
+	qsort(siblings, n, sizeof(*siblings), by_name);
+	while (n--) {
+		siblings[n].node->next = first;
+		first = siblings[n].node;
 	}
-	*end = x ? x : y;
 	return first;
 }
 
 /*
- * Sorts siblings, linked by `next`.  Many are in order before, or in reverse: those of an archive
- * whose entries are, and of a copied tree.
+ * Most are in order, or in reverse: those of an archive whose entries are in order, and of a copied
+ * tree.
  */
-static struct node *sort_siblings(struct node *list)
-{
-	struct node *sorted[SIZE_WIDTH] = {NULL}; /* at i: of 2^i runs, or NULL */
-	struct node *all = NULL;
-
-	while (list) {
-		struct node *run = take_run(&list);
-		size_t i = 0;
-
-		for (; sorted[i]; i++)
-			run = join(STEAL(sorted[i]), run);
-		sorted[i] = run;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
-		all = join(sorted[i], all);
-	return all;
-}
-
 static void sort_children(struct node *directory)
 {
-	struct node *previous = NULL;
+	struct node *list = directory->children, *previous = NULL;
 
-	directory->children = sort_siblings(directory->children);
-	for (struct node *child = directory->children; child; child = child->next) {
+	if (list->next && precedes(list->next, list))
+		list = reverse(list);
+	if (!in_order(list))
+		list = sort_siblings(list);
+	directory->children = list;
+	for (struct node *child = list; child; child = child->next) {
 		child->previous = previous;
 		previous = child;
 	}
