@@ -4,6 +4,14 @@
 
 #include "tool.h"
 
+/*
+ * Images to work on at once, if layers are unpacked in parallel; the library bounds the rest.
+ *
+ * A layer may have hard links to files of the first image that was unpacked with it, which is then to
+ * be published first.  So records are printed in order.
+ */
+#define AT_ONCE 16
+
 static struct tool tool;
 static const char *directory; /* -x */
 
@@ -33,6 +41,7 @@ static struct tool tool = {
 	.usage = "[option ...] [image ...]",
 	.own = own,
 	.option = option,
+	.in_order = true,
 };
 
 /* Each new layer keeps two files open until it is merged, and an image may have many layers. */
@@ -66,5 +75,6 @@ int main(int argc, char **argv)
 
 	raise_files();
 	tool.prepare = confine;
+	tool.at_once = tool.options.jobs == 1 || directory ? 1 : AT_ONCE;
 	return tool_each(&tool, argv + first, argc - first, unpack);
 }

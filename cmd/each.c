@@ -5,31 +5,84 @@
 #include "progress.h"
 #include "tool.h"
 
+/* A record that is being worked on, or that waits to be printed after those before it. */
+struct job {
+	ducc_record *record; /* NULL: it is not to be printed */
+	size_t number;
+	struct job *next;
+};
+
 struct loop {
 	struct tool *tool;
 	ducc_session *session;
 	tool_work *work;
+	size_t begun, ended; /* how many; ended only counts if they are printed in order */
+	struct job *waiting; /* to be printed, by number */
+
+	pthread_mutex_t printing; /* of ended and waiting */
 
 	/* Threads that work on images, if several are worked on at once. */
 	pthread_mutex_t mutex;
 	pthread_cond_t offered, taken; /* a record; offered also: the end */
 	pthread_t *threads;
 	unsigned n, busy;
-	ducc_record *next; /* for the first thread that is free, or NULL */
+	struct job *next; /* for the first thread that is free, or NULL */
 	bool end;
 };
 
-/* Works on the image of the record, and frees the record. */
-static void work_on(struct loop *loop, ducc_record *record)
+static struct job *new_job(struct loop *loop, ducc_record *record)
+{
+	struct job *job = tool_allocated(calloc(1, sizeof(*job)));
+
+	job->record = record;
+	job->number = loop->begun++;
+	return job;
+}
+
+/* Prints the record of a job, if there is one, and frees the job. */
+static void end(struct loop *loop, struct job *job)
+{
+	if (job->record)
+		tool_done(loop->tool, job->record);
+	ducc_record_free(job->record);
+	free(job);
+}
+
+/* Ends the job, and those after it that only waited for it, when all before it are. */
+static void end_in_order(struct loop *loop, struct job *job)
+{
+	struct job **place = &loop->waiting;
+
+	pthread_mutex_lock(&loop->printing);
+	while (*place && (*place)->number < job->number)
+		place = &(*place)->next;
+	job->next = *place;
+	*place = job;
+	while (loop->waiting && loop->waiting->number == loop->ended) {
+		job = loop->waiting;
+		loop->waiting = job->next;
+		loop->ended++;
+		end(loop, job);
+	}
+	pthread_mutex_unlock(&loop->printing);
+}
+
+/* Works on the image of the job, and ends it. */
+static void work_on(struct loop *loop, struct job *job)
 {
 	ducc_error *err = NULL;
-	int result = loop->work(loop->session, record, &err);
+	int result = loop->work(loop->session, job->record, &err);
 
 	if (result < 0)
-		tool_fail_record(loop->tool, record, err);
-	else if (!result)
-		tool_done(loop->tool, record);
-	ducc_record_free(record);
+		tool_fail_record(loop->tool, job->record, err);
+	if (result) {
+		ducc_record_free(job->record);
+		job->record = NULL;
+	}
+	if (loop->tool->in_order)
+		end_in_order(loop, job);
+	else
+		end(loop, job);
 }
 
 static void *work_thread(void *data)
@@ -38,14 +91,14 @@ static void *work_thread(void *data)
 
 	pthread_mutex_lock(&loop->mutex);
 	for (;;) {
-		ducc_record *record = loop->next;
+		struct job *job = loop->next;
 
-		if (record) {
+		if (job) {
 			loop->next = NULL;
 			loop->busy++;
 			pthread_cond_signal(&loop->taken);
 			pthread_mutex_unlock(&loop->mutex);
-			work_on(loop, record);
+			work_on(loop, job);
 			pthread_mutex_lock(&loop->mutex);
 			loop->busy--;
 		} else if (loop->end) {
@@ -58,8 +111,8 @@ static void *work_thread(void *data)
 	return NULL;
 }
 
-/* Hands the record to a thread; starts one if all are busy, or works on it here if it cannot. */
-static void hand_over(struct loop *loop, ducc_record *record)
+/* Hands the job to a thread; starts one if all are busy, or works on it here if it cannot. */
+static void hand_over(struct loop *loop, struct job *job)
 {
 	pthread_mutex_lock(&loop->mutex);
 	while (loop->next)
@@ -68,13 +121,13 @@ static void hand_over(struct loop *loop, ducc_record *record)
 	    !pthread_create(&loop->threads[loop->n], NULL, work_thread, loop))
 		loop->n++;
 	if (loop->n) {
-		loop->next = record;
-		record = NULL;
+		loop->next = job;
+		job = NULL;
 		pthread_cond_signal(&loop->offered);
 	}
 	pthread_mutex_unlock(&loop->mutex);
-	if (record)
-		work_on(loop, record);
+	if (job)
+		work_on(loop, job);
 }
 
 static void join_threads(struct loop *loop)
@@ -109,9 +162,9 @@ static void work_on_all(struct loop *loop, struct input *input)
 		}
 		progress_start();
 		if (loop->tool->at_once > 1 && !ducc_record_is_local(record))
-			hand_over(loop, record);
+			hand_over(loop, new_job(loop, record));
 		else
-			work_on(loop, record);
+			work_on(loop, new_job(loop, record));
 	}
 }
 
@@ -122,6 +175,7 @@ int tool_each(struct tool *tool, char **operands, int n, tool_work *work)
 		.session = tool_session(tool),
 		.work = work,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
+		.printing = PTHREAD_MUTEX_INITIALIZER,
 		.offered = PTHREAD_COND_INITIALIZER,
 		.taken = PTHREAD_COND_INITIALIZER,
 		.threads = tool_allocated(calloc(tool->at_once + 1, sizeof(*loop.threads))),

@@ -48,6 +48,7 @@ struct tool {
 	 * and directories, and all if it is 0 or 1, are worked on one after the other.
 	 */
 	unsigned at_once;
+	bool in_order; /* records are printed in the order in which they were read */
 	/* Called before each work(), in the main thread; -1 with *err set: the image fails.  Or NULL. */
 	int (*prepare)(ducc_session *session, ducc_error **err);
 	struct ducc_limits limits;

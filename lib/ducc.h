@@ -16,8 +16,8 @@
  * SIGCHLD: the library waits for its child processes.
  *
  * Threads: two threads must not use the same session, record or error at the same time, except
- * that several may call ducc_fetch() and ducc_platforms() on one session, each with a record of
- * its own.
+ * that several may call ducc_fetch() and ducc_platforms(), or ducc_unpack(), on one session, each
+ * with a record of its own.
  * Sessions are independent, even on the same store and repository, which are locked as
  * needed.  Callbacks may run in threads that the library has started, but only one at a time
  * for each session; they must not call functions on that session.  The library has no

@@ -14,22 +14,7 @@ struct crew {
 	void *ctx;
 	const struct subject *subject;
 	ducc_error **errors; /* one for each item */
-	atomic_uint *spare;
 };
-
-bool spare_take(atomic_uint *spare)
-{
-	unsigned n = atomic_load(spare);
-
-	while (n && !atomic_compare_exchange_weak(spare, &n, n - 1))
-		;
-	return n > 0;
-}
-
-void spare_give(atomic_uint *spare)
-{
-	atomic_fetch_add(spare, 1);
-}
 
 static void *worker(void *data)
 {
@@ -42,11 +27,8 @@ static void *worker(void *data)
 		pthread_mutex_lock(&crew->mutex);
 		i = crew->next++;
 		pthread_mutex_unlock(&crew->mutex);
-		if (i >= crew->n) {
-			if (crew->spare)
-				spare_give(crew->spare);
+		if (i >= crew->n)
 			return NULL;
-		}
 		if (crew->work(crew->ctx, i, &crew->errors[i]) < 0 && !crew->errors[i])
 			error_set(&crew->errors[i], "failed");
 	}
@@ -62,14 +44,13 @@ unsigned parallel_jobs(unsigned jobs)
 }
 
 int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_error **err),
-		 void *ctx, atomic_uint *spare, ducc_error **err)
+		 void *ctx, ducc_error **err)
 {
 	struct crew crew = {.mutex = PTHREAD_MUTEX_INITIALIZER,
 			    .n = n,
 			    .work = work,
 			    .ctx = ctx,
-			    .subject = context_subject(),
-			    .spare = spare};
+			    .subject = context_subject()};
 	AUTO_FREE ducc_error **errors = xcalloc(n, sizeof(*errors));
 	AUTO_FREE pthread_t *threads = NULL;
 	size_t started = 0;
@@ -77,8 +58,6 @@ int parallel_run(size_t n, unsigned jobs, int (*work)(void *ctx, size_t i, ducc_
 
 	crew.errors = errors;
 	jobs = parallel_jobs(jobs);
-	if (spare)
-		atomic_store(spare, jobs > n ? jobs - (unsigned)n : 0);
 	if (jobs > n)
 		jobs = (unsigned)n;
 	threads = xcalloc(jobs, sizeof(*threads));

@@ -625,7 +625,7 @@ static int extract_files(struct extraction *x, int root, unsigned jobs, ducc_err
 
 	work.parts = parts;
 	jobs = parallel_jobs(jobs);
-	if (parallel_run(work.n * jobs, jobs, extract_item, &work, NULL, err) < 0)
+	if (parallel_run(work.n * jobs, jobs, extract_item, &work, err) < 0)
 		return -1;
 	return check_all_done(x, err);
 }

@@ -109,7 +109,7 @@ static int read_layer(struct layer_reader *reader, const struct layer_source *so
 		      ducc_error **err)
 {
 	/* The root has a line even if the layer does not list it. */
-	if (layer_stream_open(&reader->stream, source->fd, source->spare, source->progress,
+	if (layer_stream_open(&reader->stream, source->fd, source->slots, source->progress,
 			      source->ctx, err) < 0 ||
 	    layer_charge_listing(reader, LISTING_LINE, err) < 0 ||
 	    layer_read_entries(reader, err) < 0 || drain(reader, err) < 0 ||

@@ -15,7 +15,7 @@
 #ifndef DUCC_LAYER_H
 #define DUCC_LAYER_H
 
-#include "base/parallel.h"
+#include "base/slots.h"
 #include "content/listing.h"
 #include "content/quota.h"
 #include "content/tree.h"
@@ -26,7 +26,7 @@ struct layer_source {
 	const struct ducc_limits *limits;    /* for this layer */
 	struct quota *image, *image_listing; /* shared by all layers of the image */
 	struct tree *below;                  /* the merged layers below; or NULL */
-	atomic_uint *spare;                  /* jobs it may use (parallel.h); or NULL */
+	struct slots *slots;                 /* spare ones may be used; or NULL */
 	/* Of compressed bytes; returns -1 with *err set to stop; may be NULL. */
 	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;

@@ -5,14 +5,14 @@
 
 #define PIECE ((size_t)256 << 10)
 
-/* Lets the stage run ahead if there is a job for it. */
+/* Lets the stage run ahead if there is a slot for it. */
 static void detach(struct layer_stream *stream, struct stage *stage)
 {
-	if (stage->detached || stage->ended || !stream->spare || !spare_take(stream->spare))
+	if (stage->detached || stage->ended || !stream->slots || !slots_try(stream->slots))
 		return;
 	stream->ahead = true;
 	if (!stage_detach(stage))
-		spare_give(stream->spare);
+		slots_give(stream->slots);
 }
 
 static int inflate_piece(void *ctx, const void **data, size_t *len, ducc_error **err)
@@ -55,14 +55,14 @@ static void hash_up_to(struct layer_stream *stream, const char *to)
 	stream->unhashed = to;
 }
 
-int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
+int layer_stream_open(struct layer_stream *stream, int blob, struct slots *slots,
 		      int (*progress)(void *ctx, uint64_t done, ducc_error **err), void *ctx,
 		      ducc_error **err)
 {
 	*stream = (struct layer_stream){.hasher = hasher_new(),
 					.inflate = {.get = inflate_piece, .ctx = stream},
 					.hash = {.get = hash_piece, .ctx = stream},
-					.spare = spare,
+					.slots = slots,
 					.progress = progress,
 					.ctx = ctx};
 	return inflation_open(&stream->blob, blob, 0, err);
@@ -106,7 +106,7 @@ void layer_stream_end(struct layer_stream *stream)
 		if (!stages[i]->detached)
 			continue;
 		stage_end(stages[i]);
-		spare_give(stream->spare);
+		slots_give(stream->slots);
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
  * The tar of a layer: its blob, decompressed, and hashed for the diff ID.  Both are stages
- * (base/stage.h), which run in threads of their own if there are jobs with nothing to do.
+ * (base/stage.h), which run in threads of their own if there are slots to spare.
  *
  * But if two hashes of the same data take as long as one (format/digest), a piece is hashed while
  * it is used: its contents of files are hashed twice, and both times at once.  Contents begin at
@@ -9,7 +9,7 @@
 #ifndef DUCC_LAYER_STREAM_H
 #define DUCC_LAYER_STREAM_H
 
-#include "base/parallel.h"
+#include "base/slots.h"
 #include "base/stage.h"
 #include "content/compression.h"
 #include "format/digest.h"
@@ -25,7 +25,7 @@ struct layer_stream {
 	struct hasher *hasher;
 	struct stage inflate, hash;
 	const char *unhashed, *end; /* what is left of the current piece; NULL: it is hashed */
-	atomic_uint *spare;         /* jobs to use; may be NULL */
+	struct slots *slots;        /* spare ones are used; may be NULL */
 	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;
 };
@@ -34,7 +34,7 @@ struct layer_stream {
  * Opens the blob; the caller closes it after layer_stream_end().  progress, which may be NULL, is
  * called with the bytes of it that are decompressed, by one thread at a time.
  */
-int layer_stream_open(struct layer_stream *stream, int blob, atomic_uint *spare,
+int layer_stream_open(struct layer_stream *stream, int blob, struct slots *slots,
 		      int (*progress)(void *ctx, uint64_t done, ducc_error **err), void *ctx,
 		      ducc_error **err);
 

@@ -331,7 +331,7 @@ static int feed_all(struct cvmfs *cvmfs, uint64_t size, ducc_error **err)
 	int result = 0;
 
 	for (; !result && feeding.step <= cvmfs->n_layers; feeding.step++) {
-		result = parallel_run(2, 2, feed_half, &feeding, NULL, err);
+		result = parallel_run(2, 2, feed_half, &feeding, err);
 		tree_free(feeding.now);
 		feeding.now = STEAL(feeding.next);
 	}

@@ -222,7 +222,7 @@ int staged_resolve(struct tree *tree, const struct repository *repository, ducc_
 
 	list_grafts(&grafts, tree);
 	/* Each is a question to the client of the mount, which answers several at once. */
-	result = parallel_run(grafts.n, RESOLVERS, resolve, &grafts, NULL, err);
+	result = parallel_run(grafts.n, RESOLVERS, resolve, &grafts, err);
 	free(grafts.list);
 	return result;
 }

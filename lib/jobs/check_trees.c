@@ -373,7 +373,7 @@ int check_trees(struct check *check, ducc_error **err)
 	struct batch layers = {check, &check->layers, true}, flats = {check, &check->flats, false};
 	unsigned jobs = check->session->jobs;
 
-	if (parallel_run(check->layers.keys.n, jobs, check_one, &layers, NULL, err) < 0)
+	if (parallel_run(check->layers.keys.n, jobs, check_one, &layers, err) < 0)
 		return -1;
-	return parallel_run(check->flats.keys.n, jobs, check_one, &flats, NULL, err);
+	return parallel_run(check->flats.keys.n, jobs, check_one, &flats, err);
 }

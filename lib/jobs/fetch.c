@@ -155,8 +155,7 @@ static int fetch_parts(struct fetch *fetch, ducc_error **err)
 
 		progress_wait(&progress);
 	}
-	return parallel_run(1 + fetch->n_wanted, transfers(fetch->session), fetch_part, fetch, NULL,
-			    err);
+	return parallel_run(1 + fetch->n_wanted, transfers(fetch->session), fetch_part, fetch, err);
 }
 
 /* True if the repository has the layer, and it need not be published again. */
@@ -344,18 +343,6 @@ static int check_amount(struct fetch *fetch, ducc_error **err)
 	return 0;
 }
 
-/* Sweeps the store, once in a session, before anything is written to it. */
-static void sweep(struct fetch *fetch)
-{
-	ducc_session *session = fetch->session;
-
-	pthread_mutex_lock(&session->mutex);
-	if (!session->swept)
-		store_sweep(&fetch->store);
-	session->swept = true;
-	pthread_mutex_unlock(&session->mutex);
-}
-
 /* Opens the source, the store and, if the record has one, the repository. */
 static int open_all(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
@@ -370,7 +357,7 @@ static int open_all(struct fetch *fetch, const ducc_record *record, ducc_error *
 	if (found < 0)
 		return -1;
 	if (found && !session->dry_run)
-		sweep(fetch);
+		session_sweep(session, &fetch->store);
 	return repository ? targets_open(&fetch->repository, repository, session->store_path, err)
 			  : 0;
 }

@@ -136,7 +136,7 @@ static int for_each(struct list *list, int (*work)(void *ctx, size_t i, ducc_err
 {
 	unsigned jobs = list->session->jobs;
 
-	return parallel_run(list->n, jobs ? jobs : DEFAULT_JOBS, work, list, NULL, err);
+	return parallel_run(list->n, jobs ? jobs : DEFAULT_JOBS, work, list, err);
 }
 
 static int by_name(const void *a, const void *b)

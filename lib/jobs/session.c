@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/home.h"
 #include "base/mem.h"
+#include "base/parallel.h"
 #include "base/path.h"
 #include "base/place.h"
 #include "base/text.h"
@@ -11,6 +12,7 @@
 #include "jobs/events.h"
 #include "store/fetched.h"
 #include "store/index.h"
+#include "store/staged.h"
 
 static const char *environment(const char *name)
 {
@@ -111,6 +113,8 @@ static ducc_session *open_session(const struct ducc_options *given, ducc_error *
 	context_init(&session->context, options);
 	pthread_mutex_init(&session->mutex, NULL);
 	gate_init(&session->gate);
+	slots_init(&session->slots, parallel_jobs(session->jobs));
+	claims_init(&session->claims);
 	session->index = store_index_new();
 	session->input = -1;
 	session->network = network_new(&session->context);
@@ -138,6 +142,8 @@ void ducc_close(ducc_session *session)
 	strset_free(&session->repaired);
 	strset_free(&session->local);
 	pthread_mutex_destroy(&session->mutex);
+	claims_destroy(&session->claims);
+	slots_destroy(&session->slots);
 	gate_destroy(&session->gate);
 	store_index_free(session->index);
 	network_free(session->network);
@@ -170,6 +176,15 @@ int session_open_store(ducc_session *session, struct store *store, bool create, 
 		return -1;
 	atomic_store(&session->store_made, true);
 	return 1;
+}
+
+void session_sweep(ducc_session *session, struct store *store)
+{
+	pthread_mutex_lock(&session->mutex);
+	if (!session->swept)
+		store_sweep(store);
+	session->swept = true;
+	pthread_mutex_unlock(&session->mutex);
 }
 
 void session_advise(const ducc_session *session, ducc_error **err)

@@ -8,9 +8,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/claims.h"
 #include "base/context.h"
 #include "base/error.h"
 #include "base/gate.h"
+#include "base/slots.h"
 #include "base/strmap.h"
 #include "net/network.h"
 #include "store/store.h"
@@ -30,7 +32,12 @@ struct ducc_session {
 	pthread_mutex_t mutex; /* for pushed, swept and local */
 	struct strmap pushed;  /* pushed blobs: "REGISTRY HEX" to a repository that has the blob */
 	struct strset local;   /* URLs of directories that a warning has named */
-	struct gate gate;      /* for what threads do at the same time: see fetch.c */
+	struct gate gate;      /* for what threads do at the same time: see fetch.c and unpack.c */
+	struct slots slots;    /* as many as jobs, for work that keeps a processor busy */
+	struct claims claims;  /* of layers: see unpack.c */
+	atomic_uint begun;     /* images that were begun to be unpacked */
+	_Atomic uint64_t kept; /* bytes of trees of layers in memory */
+	atomic_bool kept_one;  /* ... and one beyond the limit */
 	struct network *network;
 	struct store_index *index;
 	struct strset repaired; /* "HEX REPOSITORY", trees that were published again */
@@ -54,6 +61,9 @@ int options_take(void *to, size_t size, const void *from, ducc_error **err);
 int session_open_store(ducc_session *session, struct store *store, bool create, ducc_error **err);
 /* The same for a store that must exist: returns 0, or -1. */
 int session_need_store(ducc_session *session, struct store *store, ducc_error **err);
+
+/* Sweeps the store (store_sweep()), once in a session, before the caller writes to it. */
+void session_sweep(ducc_session *session, struct store *store);
 
 /* For an error of a job that writes to the store: if it is full, adds how to free space. */
 void session_advise(const ducc_session *session, ducc_error **err);

@@ -442,7 +442,7 @@ static int run(struct store_check *check, ducc_error **err)
 	if (list_files(check, "blobs/sha256", list_file, err) < 0 ||
 	    list_files(check, "layers", list_file, err) < 0 ||
 	    list_files(check, "images", list_file, err) < 0 ||
-	    parallel_run(check->n, session->jobs, run_task, check, NULL, err) < 0)
+	    parallel_run(check->n, session->jobs, run_task, check, err) < 0)
 		return -1;
 	return check->stopped ? 1 : 0;
 }

@@ -109,6 +109,17 @@ int unpack_open(struct unpack *unpack, const ducc_record *record, ducc_error **e
 	return list_layers(unpack, err);
 }
 
+/* Gives back what the session has only so much of. */
+static void give_back(struct unpack *unpack)
+{
+	ducc_session *session = unpack->session;
+
+	claims_drop(&session->claims, &unpack->claim);
+	atomic_fetch_sub(&session->kept, unpack->kept);
+	if (unpack->kept_one)
+		atomic_store(&session->kept_one, false);
+}
+
 void unpack_end(struct unpack *unpack)
 {
 	for (size_t i = 0; i < unpack->n; i++) {
@@ -120,6 +131,7 @@ void unpack_end(struct unpack *unpack)
 	free(unpack->layers);
 	free(unpack->sorted);
 	tree_free(unpack->image);
+	give_back(unpack);
 	stored_image_free(&unpack->stored);
 	reference_free(&unpack->reference);
 	repository_close(&unpack->repository);
@@ -163,20 +175,23 @@ struct digest unpack_layers_id(const struct unpack *unpack)
 	return image_layers_id(ids, unpack->n);
 }
 
-int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
+int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, bool *in_store,
+		     ducc_error **err)
 {
 	const struct digest *digest = &layer->head.layer;
 	ducc_error *error = NULL;
-	bool in_store;
-	AUTO_CLOSE int listing = unpack_open_listing(unpack, digest, &in_store, &error);
+	AUTO_CLOSE int listing = unpack_open_listing(unpack, digest, in_store, &error);
 	int found;
 
 	if (listing < 0)
 		return error_pass_failure(err, error);
 	if (!unpack_note_id(layer, listing))
 		return error_errno(err, errno, "listing of layer " PRI_DIGEST, digest->hex);
-	found = in_store ? unpacked_has_tar(&unpack->store, digest, listing, err) : 0;
-	return found ? found : is_published(unpack, digest);
+	found = *in_store ? unpacked_has_tar(&unpack->store, digest, listing, err) : 0;
+	if (found)
+		return found;
+	*in_store = false;
+	return is_published(unpack, digest);
 }
 
 /* True if nothing is to do: the image was merged from these listings of its layers, which are there. */
@@ -193,35 +208,84 @@ static bool is_complete(const struct unpack *unpack, size_t missing)
 	return listing_image_of(listing, &recorded) && digest_equal(&recorded.layers, &now);
 }
 
-/* --- the job ---------------------------------------------------------- */
+/* --- images at the same time ------------------------------------------ */
 
-static int unpack_image(struct unpack *unpack, const ducc_record *record, ducc_error **err)
+/*
+ * Threads may unpack several images at once (ducc.h).  The gate of the session bounds how many; and
+ * its slots, how many layers are read and images merged, those of the first image first.
+ *
+ * An image locks the files of its fresh layers until it is merged, and then those of others to which
+ * it adds entries.  So that no two images wait for each other, each first claims all layers that it
+ * may lock: those that are not in the store.  Images share a claim to a layer that the same
+ * repository has, which is fresh for none of them.
+ */
+#define IMAGES "unpack" /* the key of the gate; the others are fetch.c's */
+#define MOST_IMAGES 16u
+
+static unsigned most_images(const ducc_session *session)
 {
-	size_t missing = 0;
+	unsigned jobs = parallel_jobs(session->jobs);
 
-	if (unpack_open(unpack, record, err) < 0)
-		return -1;
+	return jobs < MOST_IMAGES ? jobs + 1 : MOST_IMAGES;
+}
+
+/* Counts the missing layers.  *claim, unless NULL, becomes that of the image. */
+static int count_missing(struct unpack *unpack, struct claim *claim, size_t *missing,
+			 ducc_error **err)
+{
+	static char alone[] = "";
+
+	*missing = 0;
 	for (size_t i = 0; i < unpack->n; i++) {
 		struct unpack_layer *layer = &unpack->layers[i];
-		int found = layer->first == layer ? unpack_has_layer(unpack, layer, err) : 1;
+		bool in_store = true;
+		int found = 1;
 
+		if (layer->first == layer)
+			found = unpack_has_layer(unpack, layer, &in_store, err);
 		if (found < 0)
 			return -1;
-		missing += !found;
+		*missing += !found;
+		if (claim && (!found || !in_store))
+			strmap_put(&claim->names, layer->head.layer.hex,
+				   found ? unpack->repository.path : alone);
 	}
+	return 0;
+}
+
+/* Claims the layers, and counts the missing ones. */
+static int claim_layers(struct unpack *unpack, size_t *missing, ducc_error **err)
+{
+	ducc_session *session = unpack->session;
+
+	if (count_missing(unpack, &unpack->claim, missing, err) < 0)
+		return -1;
+	if (session->dry_run || !claims_take(&session->claims, &unpack->claim))
+		return 0;
+	return count_missing(unpack, NULL, missing, err);
+}
+
+/* --- the job ---------------------------------------------------------- */
+
+static int unpack_image(struct unpack *unpack, struct subject *subject, ducc_error **err)
+{
+	size_t missing;
+
+	if (unpack_open(unpack, unpack->record, err) < 0 || claim_layers(unpack, &missing, err) < 0)
+		return -1;
+	subject_limit(subject, limits_get(&unpack->session->limits, LIMIT_TIME, 0));
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layer%s",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n,
 		       text_plural(unpack->n));
 	if (unpack->session->dry_run)
 		return 0;
-	store_sweep(&unpack->store);
+	session_sweep(unpack->session, &unpack->store);
 	if (is_complete(unpack, missing))
 		return 0;
 	if (store_complete(&unpack->store, err) < 0)
 		return -1;
 	if (unpack_read(unpack, err) < 0)
 		return -1;
-	spare_take(&unpack->spare); /* for this thread */
 	return unpack_merge(unpack, err);
 }
 
@@ -241,10 +305,11 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	struct span span;
 	int result;
 
+	gate_enter(&session->gate, IMAGES, most_images(session));
+	unpack.rank = atomic_fetch_add(&session->begun, 1);
 	context_set_subject(&subject);
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
-	subject_limit(&subject, limits_get(&session->limits, LIMIT_TIME, 0));
-	result = unpack_image(&unpack, record, &error);
+	result = unpack_image(&unpack, &subject, &error);
 	session_advise(session, &error);
 	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
 		verify_blobs(&unpack);
@@ -252,6 +317,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 		result = 0;
 	span_end(&span, result, 0, &error);
 	unpack_end(&unpack);
+	gate_leave(&session->gate, IMAGES);
 	context_set_subject(NULL);
 	return result < 0 ? error_give(err, error) : 0;
 }

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/claims.h"
 #include "content/layer.h"
 #include "content/listing.h"
 #include "content/quota.h"
@@ -43,9 +44,11 @@ struct unpack {
 	size_t n;
 	struct tree *image;
 
+	unsigned rank;                /* among images that are unpacked at the same time */
+	struct claim claim;           /* of layers */
 	atomic_bool failed;           /* a layer could not be read */
-	atomic_uint spare;            /* jobs without a layer, which help others with theirs */
-	_Atomic uint64_t kept;        /* bytes of trees of fresh layers in memory */
+	_Atomic uint64_t kept;        /* bytes of trees of fresh layers in memory ... */
+	atomic_bool kept_one;         /* ... and one beyond the limit */
 	struct quota bytes;           /* of new layers, unpacked */
 	struct quota written, merged; /* bytes of listings, new and merged */
 };
@@ -62,7 +65,8 @@ int unpack_open_listing(const struct unpack *unpack, const struct digest *layer,
 			ducc_error **err);
 
 /* 1 if the layer need not be read: its content is in the store or published; 0 if it must; or -1. */
-int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, ducc_error **err);
+int unpack_has_layer(const struct unpack *unpack, struct unpack_layer *layer, bool *in_store,
+		     ducc_error **err);
 
 /* Notes the digest of the listing of a layer; false with errno set if it cannot be read. */
 bool unpack_note_id(struct unpack_layer *layer, int listing);

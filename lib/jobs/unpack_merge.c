@@ -49,6 +49,22 @@ static int commit_fresh(struct unpack_layer *layer, ducc_error **err)
 	return staged_commit(&layer->listing, err);
 }
 
+/* Who has the lock of a layer may need a slot to release it: waits for the lock without one. */
+static int lock_layer(struct unpack *unpack, const struct unpack_layer *layer, struct staged *tar,
+		      struct staged *listing, ducc_error **err)
+{
+	AUTO_FREE char *tar_name = store_layer_tar_name(&layer->head.layer);
+	AUTO_FREE char *listing_name = store_layer_listing_name(&layer->head.layer);
+	int result;
+
+	slots_give(&unpack->session->slots);
+	result = staged_begin(tar, &unpack->store, tar_name, false, err);
+	if (!result)
+		result = staged_begin(listing, &unpack->store, listing_name, false, err);
+	slots_take(&unpack->session->slots, unpack->rank);
+	return result;
+}
+
 /*
  * Adds the entries that this image needs to a layer that was unpacked before.  A new tar
  * replaces the old one; a layer that is only published just gets a listing, for
@@ -57,8 +73,6 @@ static int commit_fresh(struct unpack_layer *layer, ducc_error **err)
 static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
 {
 	const struct digest *digest = &layer->head.layer;
-	AUTO_FREE char *tar_name = store_layer_tar_name(digest);
-	AUTO_FREE char *listing_name = store_layer_listing_name(digest);
 	AUTO_STAGED tar = STAGED_NONE;
 	AUTO_STAGED listing = STAGED_NONE;
 	AUTO_TREE *tree = NULL;
@@ -66,8 +80,7 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	ducc_error *error = NULL;
 	bool in_store;
 
-	if (staged_begin(&tar, &unpack->store, tar_name, false, err) < 0 ||
-	    staged_begin(&listing, &unpack->store, listing_name, false, err) < 0)
+	if (lock_layer(unpack, layer, &tar, &listing, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
 	AUTO_CLOSE int old_listing = unpack_open_listing(unpack, digest, &in_store, err);
@@ -245,7 +258,7 @@ static int merge_one(struct unpack *unpack, struct unpack_layer *layer, ducc_err
 	return settle(unpack, layer->first, &tree, err);
 }
 
-int unpack_merge(struct unpack *unpack, ducc_error **err)
+static int merge_all(struct unpack *unpack, ducc_error **err)
 {
 	AUTO_FREE char *name = store_image_listing_name(&unpack->stored.digest);
 	AUTO_STAGED listing = STAGED_NONE;
@@ -263,4 +276,14 @@ int unpack_merge(struct unpack *unpack, ducc_error **err)
 	if (listing_write_image(listing.fd, &head, unpack->image) < 0)
 		return error_errno(err, errno, "%s", name);
 	return staged_commit(&listing, err);
+}
+
+int unpack_merge(struct unpack *unpack, ducc_error **err)
+{
+	int result;
+
+	slots_take(&unpack->session->slots, unpack->rank);
+	result = merge_all(unpack, err);
+	slots_give(&unpack->session->slots);
+	return result;
 }

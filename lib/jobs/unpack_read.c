@@ -15,7 +15,7 @@
 #include "jobs/events.h"
 #include "jobs/unpack.h"
 
-/* Bytes of trees, counted as in listing_size.h: enough for about 300,000 files. */
+/* Bytes of trees in a session, counted as in listing_size.h: enough for about 300,000 files. */
 #define KEEP_LIMIT ((uint64_t)128 << 20)
 
 /* --- the layers to be read -------------------------------------------- */
@@ -47,16 +47,17 @@ static int stage_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_e
 	AUTO_FREE char *tar = store_layer_tar_name(digest);
 	AUTO_FREE char *listing = store_layer_listing_name(digest);
 
+	bool in_store;
 	int found;
 
 	check_listing(unpack, digest);
-	found = unpack_has_layer(unpack, layer, err);
+	found = unpack_has_layer(unpack, layer, &in_store, err);
 	if (found)
 		return found < 0 ? -1 : 0;
 	if (staged_begin(&layer->tar, &unpack->store, tar, false, err) < 0 ||
 	    staged_begin(&layer->listing, &unpack->store, listing, false, err) < 0)
 		return -1;
-	found = unpack_has_layer(unpack, layer, err); /* while we waited for the locks */
+	found = unpack_has_layer(unpack, layer, &in_store, err); /* while we waited for the locks */
 	if (found < 0)
 		return -1;
 	layer->fresh = !found;
@@ -125,13 +126,24 @@ static bool is_next(const struct unpack *unpack, const struct unpack_layer *laye
 	return true;
 }
 
-/* Reserves memory for a tree of so many bytes; false if there is not enough. */
-static bool keep_tree(struct unpack *unpack, uint64_t size)
+/*
+ * Reserves memory for the tree of a layer; false if there is not enough.  One that is merged next may
+ * be larger than the limit, if no other such tree is kept.
+ */
+static bool keep_tree(struct unpack *unpack, const struct unpack_layer *layer)
 {
-	if (atomic_fetch_add(&unpack->kept, size) + size <= KEEP_LIMIT)
+	ducc_session *session = unpack->session;
+	uint64_t size = layer->outcome.listing;
+
+	if (atomic_fetch_add(&session->kept, size) + size <= KEEP_LIMIT) {
+		atomic_fetch_add(&unpack->kept, size);
 		return true;
-	atomic_fetch_sub(&unpack->kept, size);
-	return false;
+	}
+	atomic_fetch_sub(&session->kept, size);
+	if (!is_next(unpack, layer) || atomic_exchange(&session->kept_one, true))
+		return false;
+	unpack->kept_one = true;
+	return true;
 }
 
 struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer, struct tree *below,
@@ -146,7 +158,7 @@ struct tree *unpack_read_blob(struct unpack *unpack, struct unpack_layer *layer,
 				      .image = &unpack->bytes,
 				      .image_listing = &unpack->written,
 				      .below = below,
-				      .spare = &unpack->spare,
+				      .slots = &unpack->session->slots,
 				      .progress = progress_move,
 				      .ctx = &progress};
 	struct tree *tree;
@@ -174,7 +186,7 @@ static int read_layer(struct unpack *unpack, struct unpack_layer *layer, ducc_er
 
 	if (!tree)
 		return layer->outcome.links ? 0 : -1;
-	if (is_next(unpack, layer) || keep_tree(unpack, layer->outcome.listing))
+	if (keep_tree(unpack, layer))
 		layer->tree = STEAL(tree);
 	else if (unpack_write_listing(&layer->listing, &layer->head, tree, err) < 0)
 		return -1;
@@ -200,15 +212,13 @@ static void blame_blob(struct unpack *unpack, const struct unpack_layer *layer, 
 	*err = damage;
 }
 
-static int read_one(void *ctx, size_t i, ducc_error **err)
+static int read_in_turn(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
 {
-	struct unpack *unpack = ctx;
-	struct unpack_layer *layer = &unpack->layers[i];
 	AUTO_FREE char *reference = reference_format(&unpack->reference);
 	struct span span;
 	int result;
 
-	if (!layer->fresh || atomic_load(&unpack->failed))
+	if (atomic_load(&unpack->failed))
 		return 0;
 	span_begin(&span, unpack->session->events, "layer_conversion", reference,
 		   &layer->head.layer);
@@ -224,6 +234,22 @@ static int read_one(void *ctx, size_t i, ducc_error **err)
 	return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
 }
 
+/* Reads a layer when its turn comes. */
+static int read_one(void *ctx, size_t i, ducc_error **err)
+{
+	struct unpack *unpack = ctx;
+	struct slots *slots = &unpack->session->slots;
+	int result;
+
+	if (!unpack->layers[i].fresh)
+		return 0;
+	slots_take(slots, unpack->rank);
+	slots_unwant(slots, 1);
+	result = read_in_turn(unpack, &unpack->layers[i], err);
+	slots_give(slots);
+	return result;
+}
+
 static void announce_layers(const struct unpack *unpack)
 {
 	for (size_t i = 0; i < unpack->n; i++) {
@@ -231,8 +257,10 @@ static void announce_layers(const struct unpack *unpack)
 		AUTO_FREE char *name = format(PRI_DIGEST, layer->head.layer.hex);
 		struct progress progress = layer_progress(unpack, layer, name);
 
-		if (layer->fresh)
-			progress_wait(&progress);
+		if (!layer->fresh)
+			continue;
+		slots_want(&unpack->session->slots, 1);
+		progress_wait(&progress);
 	}
 }
 
@@ -241,6 +269,5 @@ int unpack_read(struct unpack *unpack, ducc_error **err)
 	if (stage_layers(unpack, err) < 0)
 		return -1;
 	announce_layers(unpack);
-	return parallel_run(unpack->n, unpack->session->jobs, read_one, unpack, &unpack->spare,
-			    err);
+	return parallel_run(unpack->n, unpack->session->jobs, read_one, unpack, err);
 }

@@ -130,7 +130,7 @@ void survey_run(struct survey *survey, struct network *network, unsigned jobs,
 	if (!survey->n)
 		return;
 	make_groups(survey, &round);
-	parallel_run(round.n, jobs, fetch_group, &round, NULL, NULL);
+	parallel_run(round.n, jobs, fetch_group, &round, NULL);
 	pthread_mutex_destroy(&round.mutex);
 	free(round.groups);
 }
