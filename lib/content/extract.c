@@ -74,7 +74,8 @@ static int create(struct extraction *x, const struct node *node)
 
 	if (parent < 0)
 		return -1;
-	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		      node->file->mode & 0777);
 }
 
 static int fail_whiteout(struct extraction *x, const struct node *node, ducc_error **err)

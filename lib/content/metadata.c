@@ -45,18 +45,35 @@ static mode_t permitted_mode(struct extract_report *report, const struct file *f
 	return mode & ~(mode_t)(S_ISUID | S_ISGID);
 }
 
-/* Owner, mode, xattrs and time, in this order: setting one may clear later ones. */
+/* Sets the owner, if it is another one: 0, or -1. */
+static int set_owner(int fd, const struct file *file, const struct stat *st)
+{
+	return st->st_uid == file->uid && st->st_gid == file->gid
+		       ? 0
+		       : fchown(fd, file->uid, file->gid);
+}
+
+/*
+ * Owner, mode, xattrs and time, in this order: setting one may clear later ones.  Most files are
+ * created with the right owner and mode: setting them again would take longer than looking.
+ */
 int set_metadata(int fd, const struct file *file, struct extract_report *report)
 {
 	struct timespec times[2] = {
 		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
 		{.tv_sec = file->mtime, .tv_nsec = file->mtime_nsec},
 	};
-	bool owner_failed = fchown(fd, file->uid, file->gid) < 0;
+	bool owner_failed;
+	struct stat st;
+	mode_t mode;
 
+	if (fstat(fd, &st) < 0)
+		return -1;
+	owner_failed = set_owner(fd, file, &st) < 0;
 	if (owner_failed && !not_permitted(errno))
 		return -1;
-	if (fchmod(fd, permitted_mode(report, file, owner_failed)) < 0 ||
+	mode = permitted_mode(report, file, owner_failed);
+	if (((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0) ||
 	    set_xattrs(report, file, fd, NULL) < 0 || futimens(fd, times) < 0)
 		return -1;
 	return 0;
