@@ -100,6 +100,30 @@ static int count_found(int first)
 	return found;
 }
 
+/* True if index.json is what its JSON would be if it were printed now. */
+static bool is_printed(void)
+{
+	cJSON *manifests;
+	AUTO_JSON *index = store_index_read(&store, &manifests, NULL);
+	AUTO_FREE char *text = json_print(index, true), *path = format("%s/index.json", root);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	return fd >= 0 && !read_file(fd, 1000000, &data, &len, NULL) && len == strlen(text) &&
+	       !memcmp(data, text, len);
+}
+
+/* Lists image 1 with another digest. */
+static void replace(void)
+{
+	AUTO_FREE char *digest = format(NO_DIGEST, THREADS + 1);
+	AUTO_JSON *descriptor = json_object();
+
+	json_set_string(descriptor, "digest", digest);
+	store_tag(&store, "registry/image:1", descriptor, NULL);
+}
+
 int main(void)
 {
 	AUTO_CLOSE int parent = -1;
@@ -117,6 +141,12 @@ int main(void)
 	ok(failed == THREADS, "an error is that of each");
 	fails = false;
 	ok(!count_found(THREADS + 1) && count_found(1) == THREADS, "then nothing is added");
+	add_at_once(2 * THREADS + 1);
+	ok(count_found(1) == THREADS && count_found(2 * THREADS + 1) == THREADS,
+	   "more can be added");
+	ok(is_printed(), "... whose text is as if all was printed");
+	replace();
+	ok(count_found(1) == THREADS - 1 && is_printed(), "... and if one is replaced");
 	store_index_free(store.index);
 	store_close(&store);
 	parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

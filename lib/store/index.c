@@ -54,6 +54,7 @@ struct named {
 struct list {
 	cJSON *json, *manifests;
 	struct strmap names; /* struct named */
+	struct buffer text;  /* what json_print() makes of it; or empty, before it has to */
 };
 
 static void named_free(void *value)
@@ -67,6 +68,7 @@ static void named_free(void *value)
 static void list_free(struct list *list)
 {
 	strmap_free_values(&list->names, named_free);
+	buffer_free(&list->text);
 	cJSON_Delete(list->json);
 	*list = (struct list){.json = NULL};
 }
@@ -111,6 +113,34 @@ static bool list_has(const struct list *list, const cJSON *entry, const char *na
 	return false;
 }
 
+/*
+ * Adds an entry to the text, before it is added to the list.  To print all again for each entry would
+ * take most of the time in which many images are fetched.
+ */
+static void add_text(struct list *list, const cJSON *entry)
+{
+	static const char end[] = "]\n}", indent[] = "\n\t\t";
+	AUTO_FREE char *text = NULL;
+
+	if (list->json->child->prev != list->manifests) /* the last member is another one */
+		buffer_reset(&list->text);
+	if (!list->text.len)
+		return;
+	buffer_truncate(&list->text, list->text.len - strlen(end));
+	if (list->manifests->child)
+		buffer_adds(&list->text, ", ");
+	text = json_print(entry, true);
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		buffer_add(&list->text, line, len);
+		line += len + (line[len] == '\n');
+		if (*line)
+			buffer_adds(&list->text, indent);
+	}
+	buffer_adds(&list->text, end);
+}
+
 /* Adds the entry, which it takes over, in the place of those of the same name and platform. */
 static void list_put(struct list *list, cJSON *entry, const char *name)
 {
@@ -125,8 +155,10 @@ static void list_put(struct list *list, cJSON *entry, const char *name)
 			continue;
 		}
 		cJSON_Delete(cJSON_DetachItemViaPointer(list->manifests, named->entries[i]));
+		buffer_reset(&list->text);
 		named->entries[i] = named->entries[--named->n];
 	}
+	add_text(list, entry);
 	json_append(list->manifests, entry);
 	name_entry(list, entry);
 }
@@ -198,11 +230,14 @@ static void keep_list(struct store_index *index, const struct store *store, stru
 	index->mtime = st.st_mtim;
 }
 
-static int write_index(const struct store *store, const cJSON *index, ducc_error **err)
+static int write_index(const struct store *store, struct list *list, ducc_error **err)
 {
-	AUTO_FREE char *text = json_print(index, true);
+	if (!list->text.len) {
+		AUTO_FREE char *text = json_print(list->json, true);
 
-	return store_replace(store, "index.json", text, strlen(text), err);
+		buffer_adds(&list->text, text);
+	}
+	return store_replace(store, "index.json", list->text.data, list->text.len, err);
 }
 
 static void set_name(cJSON *entry, const char *name)
@@ -270,7 +305,7 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 			       "store %s: %s: recovered with %d image%s", store->path,
 			       ducc_error_message(error), n, text_plural((uint64_t)n));
 	ducc_error_free(error);
-	return write_index(store, list->json, err);
+	return write_index(store, list, err);
 }
 
 cJSON *store_index_view(const struct store *store, cJSON **manifests, ducc_error **err)
@@ -360,7 +395,7 @@ static int add_all(const struct store *store, struct store_index *index, struct 
 	} else if (read_list(store, &list, err) < 0) {
 		return error_wrap(err, "store %s", store->path);
 	}
-	if (put_all(&list, additions) && write_index(store, list.json, err) < 0)
+	if (put_all(&list, additions) && write_index(store, &list, err) < 0)
 		return -1;
 	keep_list(index, store, &list);
 	return 0;
@@ -506,7 +541,8 @@ int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error
 		if (kept)
 			continue;
 		cJSON_Delete(cJSON_DetachItemViaPointer(list.manifests, entry));
+		buffer_reset(&list.text);
 		changed = true;
 	}
-	return changed ? write_index(store, list.json, err) : 0;
+	return changed ? write_index(store, &list, err) : 0;
 }
