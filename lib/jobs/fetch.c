@@ -385,19 +385,15 @@ static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **
 	return choose_layers(fetch, record, err) < 0 ? -1 : check_foreign(fetch, err);
 }
 
-static int fetch_image(struct fetch *fetch, ducc_record *record, ducc_error **err)
+static int fetch_image(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
 	subject_limit(&fetch->subject, limits_get(&fetch->session->limits, LIMIT_TIME, 0));
 	if (examine(fetch, record, err) < 0)
 		return -1;
 	if (check_amount(fetch, err) < 0)
 		return -1;
-	if (fetch->session->dry_run)
-		return plan(fetch, record, err);
-	if (fetch_content(fetch, wanted_platform(fetch, record), err) < 0 ||
-	    list_image(fetch, err) < 0)
-		return -1;
-	return pin(fetch, record, err);
+	return fetch->session->dry_run ? 0
+				       : fetch_content(fetch, wanted_platform(fetch, record), err);
 }
 
 /* Fetches the image when its registry's turn comes. */
@@ -413,7 +409,11 @@ static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **
 	gate_enter(gate, registry, PER_REGISTRY);
 	result = fetch_image(fetch, record, err);
 	gate_leave(gate, registry);
-	return result;
+	if (result < 0)
+		return -1;
+	if (fetch->session->dry_run)
+		return plan(fetch, record, err);
+	return list_image(fetch, err) < 0 ? -1 : pin(fetch, record, err);
 }
 
 static void fetch_end(struct fetch *fetch)

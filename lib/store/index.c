@@ -20,6 +20,8 @@
 /* The store's index.json has some hundred bytes per image. */
 #define INDEX_LIMIT ((size_t)1 << 30)
 
+#define NANOSECONDS 1000000000
+
 cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err)
 {
 	AUTO_CLOSE int fd = -1;
@@ -173,11 +175,22 @@ struct addition {
 	struct addition *next;
 };
 
+/*
+ * The whole file is written each time, so the time for many images would grow with the square of
+ * their number.  A thread that is about to write it first waits for more images: for PAUSE times as
+ * long as the last writing kept a processor busy, which is nothing for a short list, or until so many
+ * wait that there may be no others to come.
+ */
+#define PAUSE 3
+#define TOGETHER 32
+
 struct store_index {
-	pthread_mutex_t mutex; /* of the next four */
-	pthread_cond_t written;
-	struct addition *first, **last; /* that nobody has taken yet */
+	pthread_mutex_t mutex; /* of the next six */
+	pthread_cond_t written, enough;
+	struct addition *first, **last; /* that nobody has taken yet ... */
+	size_t waiting;                 /* ... and how many */
 	bool writing;                   /* a thread adds those that it took: it has the rest */
+	struct timespec next;           /* when the file may be written again; CLOCK_MONOTONIC */
 	struct list list;               /* of the file with these attributes; json NULL: none */
 	dev_t dev;
 	ino_t ino;
@@ -187,9 +200,14 @@ struct store_index {
 struct store_index *store_index_new(void)
 {
 	struct store_index *index = xcalloc(1, sizeof(*index));
+	pthread_condattr_t monotonic;
 
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&index->mutex, NULL);
 	pthread_cond_init(&index->written, NULL);
+	pthread_cond_init(&index->enough, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	index->last = &index->first;
 	return index;
 }
@@ -199,6 +217,7 @@ void store_index_free(struct store_index *index)
 	if (!index)
 		return;
 	list_free(&index->list);
+	pthread_cond_destroy(&index->enough);
 	pthread_cond_destroy(&index->written);
 	pthread_mutex_destroy(&index->mutex);
 	free(index);
@@ -401,19 +420,50 @@ static int add_all(const struct store *store, struct store_index *index, struct 
 	return 0;
 }
 
-/* Adds all entries that threads wait for now; the caller holds the mutex. */
-static void add_waiting(const struct store *store, struct store_index *index)
+static struct addition *take_waiting(struct store_index *index)
 {
-	struct addition *additions = index->first, *next;
-	ducc_error *error = NULL;
-	int result;
+	struct addition *additions;
 
+	while (index->waiting < TOGETHER &&
+	       !pthread_cond_timedwait(&index->enough, &index->mutex, &index->next))
+		;
+	additions = index->first;
 	index->first = NULL;
 	index->last = &index->first;
+	index->waiting = 0;
+	return additions;
+}
+
+/* When the file may be written again, after a thread was busy from then on. */
+static struct timespec next_time(const struct timespec *from)
+{
+	struct timespec to, next;
+	int64_t pause;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	pause = PAUSE *
+		((int64_t)(to.tv_sec - from->tv_sec) * NANOSECONDS + to.tv_nsec - from->tv_nsec);
+	pause += next.tv_nsec;
+	return (struct timespec){next.tv_sec + pause / NANOSECONDS, pause % NANOSECONDS};
+}
+
+/* Adds all entries that threads wait for; the caller holds the mutex. */
+static void add_waiting(const struct store *store, struct store_index *index)
+{
+	struct addition *additions, *next;
+	ducc_error *error = NULL;
+	struct timespec begun, next_write;
+	int result;
+
 	index->writing = true;
+	additions = take_waiting(index);
 	pthread_mutex_unlock(&index->mutex);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
 	result = add_all(store, index, additions, &error);
+	next_write = next_time(&begun);
 	pthread_mutex_lock(&index->mutex);
+	index->next = next_write;
 	index->writing = false;
 	for (; additions; additions = next) {
 		next = additions->next;
@@ -439,6 +489,8 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 	pthread_mutex_lock(&index->mutex);
 	*index->last = &addition;
 	index->last = &addition.next;
+	if (++index->waiting == TOGETHER)
+		pthread_cond_signal(&index->enough);
 	while (!addition.done) {
 		if (index->writing)
 			pthread_cond_wait(&index->written, &index->mutex);
