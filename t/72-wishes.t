@@ -354,6 +354,15 @@ ok "so is ducc-wish" killed wish KILL
 is "..." "$(cat "$tmp/err")" "ducc-convert: ducc-wish: killed by SIGKILL"
 like "... and nothing is removed" "$(cat "$tmp/said")" " 0 unchanged, 2 failed, 0 removed"
 
+# Directories cannot be locked in each file system
+printf '#!/bin/sh\nfor fd; do :; done\n[ ! -d "/proc/self/fd/$fd" ] || exit 65\nexec %s "$@"\n' "$(command -v flock)" >"$tmp/killed/flock"
+chmod +x "$tmp/killed/flock"
+unlocked() {
+	PATH=$tmp/killed:$PATH convert 0 -r "$R" -m 100
+}
+ok "temporary files where nothing can be locked" unlocked
+is "... are removed" "$(grep -v "works again" "$tmp/errors" || :)$(ls "$TMPDIR")" ""
+
 # A directory whose file system is not mounted
 list=$tmp/mounted
 mnt=$tmp/'mount point'
