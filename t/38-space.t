@@ -69,12 +69,15 @@ unscheduled() {
 }
 ok "... and not that anything was scheduled" unscheduled
 
-# Nor does an image that must be taken down.
+# Nor does an image that must be taken down; others stay whole until there is space.
 make_image "$L" other
 ducc-fetch -q -s "$S" "oci:$L:other" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/repo" >"$tmp/other-record"
 small 20m
 cp -a "$tmp/repo" "$F"
 fill
+fails "what is only unwanted is not removed" ducc-gc -m 100 -g 0 -r "$F/repo" --keep localhost/other
+ok "... nor damaged" ducc-check -r "$F/repo"
+is "..." "$(cat "$out")" ""
 ok "an image can be removed from a full repository" ducc-gc -r "$F/repo" --remove localhost/app
 is "... with all paths" "$(sed 's/[0-9a-f]\{64\}/HEX/; s,/[0-9a-f][0-9a-f]/,/,' "$out" | sort | uniq -c | tr -s ' ')" " 1 .flat/HEX
  2 .layers/HEX

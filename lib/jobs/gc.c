@@ -430,7 +430,9 @@ static int remove_unwanted(struct gc *gc, ducc_error **err)
 
 	if (!remove_first(gc, &error))
 		return 0;
-	if (ducc_error_kind(error) != DUCC_NO_SPACE || !gc->repository.target->discard)
+	/* Others can wait for space; until then, their names lead to all files. */
+	if (!gc->images.find || ducc_error_kind(error) != DUCC_NO_SPACE ||
+	    !gc->repository.target->discard)
 		return error_give(err, error);
 	ducc_error_free(error);
 	return remove_from_full(gc, err);
