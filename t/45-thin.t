@@ -156,6 +156,27 @@ ok "a layout holds the OCI form of it" thin "$tmp/docker" -o "$tmp/docker-thin"
 ok "... that umoci can read" umoci raw unpack --image "$tmp/docker-thin:$open/docker/app_thin:1" "$tmp/docker-unpacked"
 is "... with the name of the registry that it is from" "$(jq -r .origin "$tmp/docker-unpacked/thin.json")" "http://$open/docker/app:1"
 
+# What clients make of it: they fetch the thin image, and stack the layers as it says
+skopeo copy -q --src-tls-verify=false "docker://$open/docker/app_thin:1" "oci:$tmp/fetched-thin:thin"
+umoci raw unpack --image "$tmp/fetched-thin:thin" "$tmp/fetched-unpacked" 2>/dev/null
+umoci raw unpack --image "$L:app" "$tmp/app-unpacked" 2>/dev/null
+stack_thin() { # THIN.JSON WANT
+	mkdir "$tmp/stack" "$tmp/lower" "$tmp/lower/e"
+	lower=e
+	for url in $(jq -r '.layers[].url' "$1"); do
+		name=$(basename "${url%/layerfs}" | cut -c1-12)
+		ln -s "$tmp/sys/cvmfs/${url#cvmfs://}" "$tmp/lower/$name"
+		lower=$name:$lower
+	done
+	unshare -m sh -ec 'cd "$1/lower" && mount -t overlay -o "ro,lowerdir=$2" overlay ../stack && "$3" -c "$4" ../stack' \
+		sh "$tmp" "$lower" "$top/t/treecmp" "$2"
+}
+if unshare -m true 2>/dev/null; then
+	ok "... its layers, stacked in its order, are the image" stack_thin "$tmp/fetched-unpacked/thin.json" "$tmp/app-unpacked"
+else
+	skip "no mount namespaces" "... its layers, stacked in its order, are the image"
+fi
+
 # The tag moves
 mkdir "$tmp/more"
 echo more >"$tmp/more/more"
