@@ -327,6 +327,17 @@ ready "oci:$L:variant" >"$tmp/variant.record"
 ok "a symbolic link with a variable of CernVM-FS" publish "$tmp/variant.record"
 like "... is warned of" "$(cat "$out")" 'warning: .*link: symbolic link to \$\(HOME\)'
 
+image capable <<-'E'
+	layer
+	dir ./
+	file ping data=x mode=755 xattr.security.capability=\001\000\000\002\000\040\000\000\000\000\000\000\000\000\000\000\000\000\000\000
+	file other data=x xattr.user.k=v
+	file ping6 data=y mode=755 xattr.security.capability=\001\000\000\002\000\040\000\000\000\000\000\000\000\000\000\000\000\000\000\000
+E
+ready "oci:$tmp/corpus:capable" >"$tmp/capable.record"
+ok "files with capabilities" publish "$tmp/capable.record"
+is "... are warned of, once" "$(grep -c 'warning: .*layer sha256:[0-9a-f]*: ping and 1 more: CernVM-FS drops file capabilities$' "$out")" 1
+
 # Chunked files
 new_repository
 umoci new --image "$L:large"

@@ -229,6 +229,7 @@ int cvmfs_add_tree(struct transaction *transaction, const char *directory, const
 	if (add_nodes(cvmfs, root, tree, own, staged, err) < 0)
 		return -1;
 	if (own) {
+		names_warn_of_capabilities(transaction->context, own, tree);
 		GROW(cvmfs->layers, cvmfs->n_layers, cvmfs->layers_capacity);
 		cvmfs->layers[cvmfs->n_layers++] = *own;
 		probes_add_layer(&cvmfs->probes, root, tree);

@@ -28,6 +28,38 @@ static int check_name(const struct node *node, const struct buffer *path, size_t
 	return 0;
 }
 
+/* True for a file that has capabilities, such as ping, which does not work without. */
+static bool has_capabilities(const struct file *file)
+{
+	for (size_t i = 0; i < file->n_xattrs; i++)
+		if (!strcmp(file->xattrs[i].name, "security.capability"))
+			return true;
+	return false;
+}
+
+void names_warn_of_capabilities(struct context *context, const struct digest *layer,
+				struct tree *tree)
+{
+	struct node *root = tree_root(tree), *first = NULL;
+	AUTO_BUFFER what = {0};
+	size_t n = 0;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node->file || !has_capabilities(node->file))
+			continue;
+		first = first ? first : node;
+		n++;
+	}
+	if (!first)
+		return;
+	node_path(first, &what);
+	if (n > 1)
+		buffer_addf(&what, " and %zu more", n - 1);
+	context_notice(context, DUCC_WARNING,
+		       "layer " PRI_DIGEST ": %s: CernVM-FS drops file capabilities", layer->hex,
+		       what.data);
+}
+
 int names_accepted(struct context *context, const struct repository *repository, const char *where,
 		   struct tree *tree, ducc_error **err)
 {

@@ -1,5 +1,6 @@
 /*
- * Names in an image, and targets of symbolic links, that CernVM-FS does not take as they are.
+ * What is in an image that CernVM-FS does not take as it is: names, targets of symbolic links, file
+ * capabilities.
  */
 #ifndef DUCC_CVMFS_NAMES_H
 #define DUCC_CVMFS_NAMES_H
@@ -14,5 +15,9 @@
  */
 int names_accepted(struct context *context, const struct repository *repository, const char *where,
 		   struct tree *tree, ducc_error **err);
+
+/* Warns once if files of a layer have capabilities, which an ingest drops. */
+void names_warn_of_capabilities(struct context *context, const struct digest *layer,
+				struct tree *tree);
 
 #endif
