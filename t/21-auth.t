@@ -196,6 +196,12 @@ fails "a helper that fails is one" helped '{"credsStore":"broken"}' "$registry/p
 like "... that says so" "$(cat "$out")" 'private/app:1: .*docker-credential-broken: exit status 1'
 fails "one that isn't there, too" helped '{"credsStore":"nowhere"}' "$registry/private/app:1"
 like "... that says so" "$(cat "$out")" 'docker-credential-nowhere: No such file'
+is "... which does not mean that the image does not exist" "$(grep -c 'app:1: does not exist' "$out")" 0
+env "DUCC_AUTH_REGISTRIES=r" "DUCC_r_IDENT=$registry" "DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" \
+	ducc-fetch -q -s "$tmp/kept" "$registry/private/app:1" >"$tmp/out"
+fails "... is not gone if its registry cannot be asked" env "REGISTRY_AUTH_FILE=$tmp/auth.json" \
+	ducc-ls -S -s "$tmp/kept" --remote "$registry/private/app:1"
+like "... but unknown" "$(cat "$out")" '	current=unknown'
 fails "a helper is no path" helped '{"credsStore":"/../../bin/sh"}' "$registry/private/app:1"
 like "... which is said" "$(cat "$out")" 'invalid credential helper name'
 

@@ -67,6 +67,8 @@ ok "the authority in certs.d is trusted" fetch "https://$tls/app:1"
 is "HTTP/2 is spoken" "$(read_log "$tls_log" | cut -d' ' -f1 | sort -u)" HTTP/2.0
 ok "... over TLS 1.2 or later" test "$(read_log "$tls_log" | cut -d' ' -f2 | sort -u | grep -cv 'TLSv1\.[23]')" = 0
 fails "... for that registry alone" fetch "https://localhost:$tls_port/app:1"
+fails "another authority that does not exist is reported" env SSL_CERT_FILE="$tmp/none.crt" ducc-fetch -s "$tmp/new" "https://$tls/app:1"
+like "... and is not taken for the image" "$(cat "$out")" "app:1: manifest: .*none.crt: No such file"
 rm -r "$certs"
 SSL_CERT_FILE=$tmp/ca.crt
 export SSL_CERT_FILE

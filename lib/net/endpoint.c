@@ -129,7 +129,18 @@ static int perform(struct endpoint *endpoint, struct http *http, struct http_req
 	return result;
 }
 
-/* One attempt: the request, repeated with credentials if they are required. */
+/* A file of this machine, or a token server, that does not exist says nothing about what is requested. */
+static int unanswered(ducc_error **err)
+{
+	if (err && ducc_error_kind(*err) == DUCC_NOT_FOUND)
+		error_reclassify(err, DUCC_OTHER);
+	return -1;
+}
+
+/*
+ * One attempt: the request, repeated with credentials if they are required.  An error is of the
+ * kind DUCC_NOT_FOUND only if that is the response to the request itself.
+ */
 static int try(struct endpoint *endpoint, struct http *http, struct http_request *request,
 	       struct http_response *response, bool *transient, ducc_error **err)
 {
@@ -140,10 +151,10 @@ static int try(struct endpoint *endpoint, struct http *http, struct http_request
 		unsigned generation = 0;
 
 		if (perform(endpoint, http, request, response, &generation, transient, err) < 0)
-			return -1;
+			return unanswered(err);
 		again = respond(endpoint, http, response, tries, generation, transient, err);
 		if (again < 0)
-			return -1;
+			return unanswered(err);
 	}
 	if (response->rate_remaining)
 		context_notice(http_context(http), DUCC_INFO, "rate limit: %s, remaining %s",
