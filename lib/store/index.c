@@ -179,7 +179,7 @@ struct addition {
  * The whole file is written each time, so the time for many images would grow with the square of
  * their number.  A thread that is about to write it first waits for more images: for PAUSE times as
  * long as the last writing kept a processor busy, which is nothing for a short list, or until so many
- * wait that there may be no others to come.
+ * wait that there may be no others to come.  But it does not if it was alone the last time.
  */
 #define PAUSE 3
 #define TOGETHER 32
@@ -463,7 +463,7 @@ static void add_waiting(const struct store *store, struct store_index *index)
 	result = add_all(store, index, additions, &error);
 	next_write = next_time(&begun);
 	pthread_mutex_lock(&index->mutex);
-	index->next = next_write;
+	index->next = additions->next ? next_write : (struct timespec){0};
 	index->writing = false;
 	for (; additions; additions = next) {
 		next = additions->next;
