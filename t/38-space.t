@@ -96,6 +96,28 @@ ok "... and if that is interrupted, again" ducc-gc -q -r "$F/repo" --remove loca
 ok "... as well" ducc-check -r "$F/repo"
 is "..." "$(cat "$out")" ""
 
+# However full the repository is, only what is new fails, not what is there already and shares its transaction.
+make_image "$L" fresh
+ducc-fetch -q -s "$S" "oci:$L:fresh" | ducc-unpack -q -s "$S" | cat "$tmp/records" "$tmp/other-record" - >"$tmp/three"
+failed_at=
+only_the_fresh_one() { # PAGES: that are free
+	small 20m
+	cp -a "$tmp/repo" "$F"
+	fill
+	truncate -s "-$(($1 * 4096))" "$F/filler"
+	status=0
+	ducc-publish -q -s "$S" -r "$F/repo" <"$tmp/three" >"$tmp/published" 2>"$tmp/err" || status=$?
+	failed_at="$failed_at $(sed -n 's,^ducc-publish: http://localhost/fresh:[^ ]*: \([.a-z]*\).*: No space left.*,\1,p' "$tmp/err")"
+	case $status:$(grep -vc /fresh: "$tmp/published"):$(wc -l <"$tmp/published"):$(grep -c '^ducc-publish: http' "$tmp/err") in
+	0:2:3:0 | 1:2:2:1) ;;
+	*) cat "$tmp/published" "$tmp/err"; return 1 ;;
+	esac
+}
+for pages in $(seq 0 3 60); do
+	ok "a repository with $((pages * 4)) KiB free" only_the_fresh_one "$pages"
+done
+like "... is too small for a layer, or for documents" "$failed_at" "layer .*[.]metadata"
+
 # The remedy needs no space itself.
 small 20m "$S"
 find "$F/store" -exec touch -h -d 2020-01-01 {} +

@@ -141,6 +141,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 			break;
 		}
 	}
+	publish->together = true;
 	return publish_names(publish, err);
 }
 
@@ -179,12 +180,11 @@ static int commit(struct publish *publish, ducc_error **err)
 		return 0;
 	if (transaction_open(publish->transaction, prepare_again, publish, &error) < 0) {
 		/* What comes before the last step may fail because of one image. */
-		publish->committing = ducc_error_kind(error) != DUCC_BUSY;
+		publish->together = ducc_error_kind(error) != DUCC_BUSY;
 		return error_give(err, error);
 	}
 	if (transaction_is_empty(publish->transaction))
 		return 0;
-	publish->committing = true;
 	if (commit_transaction(publish, err) < 0)
 		return -1;
 	known_published(publish->known);
@@ -299,7 +299,7 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 	/* Before the repository is created. */
 	if (dry_run_check(session, records[0], &error) < 0)
 		n = 1;
-	*shared = !error && publish_batch(&publish, n, &error) < 0 && publish.committing;
+	*shared = !error && publish_batch(&publish, n, &error) < 0 && publish.together;
 	done = publish.n ? publish.n : n;
 	for (size_t i = 0; error && i < done; i++)
 		if (!errors[i])

@@ -40,7 +40,7 @@ struct publish {
 	struct publish_image *images; /* one for each record processed */
 	size_t n;
 	ducc_error **errors;
-	bool committing; /* all of them, in one commit */
+	bool together; /* all of them: names, documents and the commit are one step */
 };
 
 /* Reads the manifest and config of an image from the store; ends with publish_image_end(). */
