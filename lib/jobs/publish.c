@@ -260,11 +260,20 @@ static int publish_batch(struct publish *publish, size_t n, ducc_error **err)
 
 /* --- the job ---------------------------------------------------------- */
 
+/* The record may name another repository than the one of the session, which takes precedence. */
+static void name_repository(const ducc_session *session, ducc_record *record)
+{
+	if (session->repository && ducc_record_get(record, "repo"))
+		ducc_record_set(record, "repo", session->repository, NULL);
+}
+
 static void end_image(struct publish *publish, size_t i)
 {
 	ducc_error **error = &publish->errors[i];
 
 	targets_advise(&publish->repository, publish->session, error);
+	if (!*error)
+		name_repository(publish->session, publish->records[i]);
 	if (i < publish->n && !*error && !publish->session->dry_run)
 		publish_report(publish, i);
 	if (i >= publish->n) /* there is no repository or store: its span was not begun */
