@@ -105,8 +105,8 @@ publish_record() {
 ok "repo= in a record names the repository" publish_record
 like "... and fields are carried through" "$(cat "$out")" "^http://localhost/one:latest@sha256:.*${tab}x=y"
 ok "... that has the image" test -x "$tmp/repo2/localhost/one:latest/bin/busybox"
-ok "-r takes precedence" ducc-publish -s "$S" -r "$tmp/repo6" <"$tmp/record"
-is "... and is what the record then names" "$(tr '\t' '\n' <"$out" | grep ^repo=)" "repo=$tmp/repo6"
+ok "-r takes precedence" ducc-publish -s "$S" -r "$tmp/precedent" <"$tmp/record"
+is "... and is what the record then names" "$(tr '\t' '\n' <"$out" | grep ^repo=)" "repo=$tmp/precedent"
 ok "DUCC_REPO and DUCC_STORE are the defaults" env DUCC_REPO="$tmp/repo3/" DUCC_STORE="$S" ducc-publish "${record%%"$tab"*}"
 ok "... as -r would have it" test -x "$tmp/repo3/localhost/one:latest/bin/busybox"
 status=0
