@@ -135,8 +135,18 @@ says "publishing among other files" 'repository ./web: not a repository: .* \(a 
 is "... changes nothing" "$(find web -mindepth 1 | sort | xargs)" "web/.well-known web/index.html"
 ok "a file system of its own" publish_in ./new
 ok "... is a repository with other files, too" sh -c 'touch new/index.html && ducc-check -r ./new'
-ok "an empty directory" ducc-check -r ./nothing
-like "... is noticed" "$(cat "$out")" 'repository ./nothing: nothing is published in it'
+for tool in "check -q" "ls -q" "gc -q -a" "gc -q --remove"; do
+	# shellcheck disable=SC2086
+	says "ducc-$tool of an empty directory, as of one that is not mounted" \
+		'repository ./nothing: nothing is published in it: is its file system mounted\?$' ducc-$tool -r ./nothing </dev/null
+	is "... fails" "$tap_status" 1
+done
+is "... and writes nothing there" "$(find nothing -mindepth 1)" ""
+mkdir nothing/.metadata
+for tool in check ls "gc -a"; do
+	# shellcheck disable=SC2086
+	ok "... ducc-$tool of an empty repository does not" ducc-$tool -q -r ./nothing
+done
 if [ "$(id -u)" = 0 ]; then
 	chmod 755 "$tmp"
 	mkdir -m 755 closed

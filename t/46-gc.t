@@ -189,6 +189,8 @@ ingest-ok"
 	fails "... a far leap forward" gc 1000 <"$tmp/three"
 	like "... removes no more than a share" "$(cat "$out")" "^ducc-gc: repository $repo: 2 of 5 images would be removed, more than 10 percent: "
 	ok "... all is wanted" gc 0 -a
+	is "... which is said" "$(sort "$out")" "ducc-gc: warning: localhost/five:latest: wanted again
+ducc-gc: warning: localhost/four:latest: wanted again"
 	is "... nothing is scheduled" "$(scheduled)" ""
 	ok "... one, when the clock is fast" gc 999 <"$tmp/four"
 	ok "... that is right again" gc 1 <"$tmp/four"
@@ -252,6 +254,11 @@ ingest-ok"
 	fails "too many to remove" gc 1 --remove <"$tmp/three"
 	is "... are refused, by name" "$(cat "$out")" \
 		"ducc-gc: repository $repo: 3 of 5 images would be removed, more than 10 percent: localhost/one:latest, localhost/three:latest, localhost/two:latest; nothing is changed (if that is intended, use -m 60)"
+	fails "... in a dry run, too" gc 1 -n --remove <"$tmp/three"
+	is "... which names them before" "$(sed -n 's/: would be removed, not wanted.*//p' "$out" | grep -v ' \.')" \
+		"$(printf 'ducc-gc: localhost/%s:latest\n' one three two)"
+	like "... and that it would be refused" "$(tail -n 1 "$out")" \
+		" more than 10 percent: .*; nothing would be changed \(if that is intended, use -m 60\)$"
 	ok "with a grace period, one to remove" gc 1 -g 7 --remove localhost/three:latest
 	is "... is scheduled" "$(scheduled)" "$(names five three)"
 	is "... and stays" "$(content)" "$(cat "$tmp/before")"

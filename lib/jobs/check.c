@@ -190,6 +190,8 @@ static int open_repository(struct check *check, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	if (!found || check->repository.metadata_only)
 		return targets_unmounted(name, err);
+	if (targets_need_published(&check->repository, err) < 0)
+		return -1;
 	root = repository_root(&check->repository);
 	if (root < 0)
 		return error_errno(err, errno, "repository %s", name);
@@ -198,9 +200,6 @@ static int open_repository(struct check *check, ducc_error **err)
 		check->owner = st.st_uid;
 	else if (!is_absence(errno))
 		return error_errno(err, errno, "repository %s: %s", name, REPO_LAYERS);
-	else if (path_is_absent(root, REPO_METADATA))
-		context_notice(&check->session->context, DUCC_WARNING,
-			       "repository %s: nothing is published in it", name);
 	return 0;
 }
 

@@ -161,13 +161,15 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 		if (new ? plan->items[i].is_new : plan->items[i].remove)
 			strset_add(&names, plan->items[i].path);
 	list = gc_images_list(&names);
-	return error_set(
-		err,
-		"repository %s: %zu of %zu image%s %s, more than %u percent: %s; nothing is "
-		"changed (if that is intended, use -m %zu)",
-		gc->repository.name, n, plan->n_names, text_plural(plan->n_names),
-		new && !gc->images.some ? "are not among those to keep" : "would be removed",
-		gc->options.share, list, (n * 100 + plan->n_names - 1) / plan->n_names);
+	return error_set(err,
+			 "repository %s: %zu of %zu image%s %s, more than %u percent: %s; %s "
+			 "(if that is intended, use -m %zu)",
+			 gc->repository.name, n, plan->n_names, text_plural(plan->n_names),
+			 new && !gc->images.some ? "are not among those to keep"
+						 : "would be removed",
+			 gc->options.share, list,
+			 gc->session->dry_run ? "nothing would be changed" : "nothing is changed",
+			 (n * 100 + plan->n_names - 1) / plan->n_names);
 }
 
 /* After everything else: images to remove that are not published. */
@@ -473,6 +475,9 @@ static int open_repository(struct gc *gc, ducc_error **err)
 		return -1;
 	if (!found && gc->repository.target->created)
 		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
+	/* Before anything is written there.  From a new CernVM-FS repository there is nothing to remove. */
+	if (gc->repository.target->created && targets_need_published(&gc->repository, err) < 0)
+		return -1;
 	if (!gc->session->dry_run && begin(gc, err) < 0)
 		return -1;
 	if (!gc->repository.path || gc->repository.metadata_only)
@@ -496,15 +501,19 @@ static int check_records(const struct gc *gc, ducc_error **err)
 static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = &gc->options;
+	bool refused;
 
 	if (check_records(gc, err) < 0 || gc_images_read(&gc->images, options, err) < 0)
 		return -1;
-	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
+	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
+		return -1;
+	refused = check_plan(gc, err) < 0;
+	if (refused && !gc->session->dry_run)
 		return -1;
 	gc_report_plan(gc);
 	gc_warn_of_lists(gc);
 	if (gc->session->dry_run)
-		return check_missing(gc, err);
+		return refused ? -1 : check_missing(gc, err);
 	if (remove_unwanted(gc, err) < 0)
 		return -1;
 	if (gc->plan.n_removed && remove_marked(gc, err) < 0)

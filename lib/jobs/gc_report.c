@@ -69,6 +69,10 @@ static void say_item(const struct gc *gc, const struct gc_item *item, uint64_t s
 			       item->path, since, day);
 }
 
+/*
+ * Whoever keeps all images takes names off the schedule that are there because another list, that of
+ * ducc-convert, does not have them.
+ */
 static void say_wanted_again(const struct gc *gc)
 {
 	for (size_t i = 0; i < gc->schedule.n; i++) {
@@ -78,7 +82,9 @@ static void say_wanted_again(const struct gc *gc)
 		    !gc_plan_find(&gc->plan, GC_FLAT, path) &&
 		    !gc_plan_find(&gc->plan, GC_LAYER, path) &&
 		    repository_has(&gc->repository, path))
-			context_notice(&gc->session->context, DUCC_INFO, "%s: wanted again", path);
+			context_notice(&gc->session->context,
+				       gc->options.all && *path != '.' ? DUCC_WARNING : DUCC_INFO,
+				       "%s: wanted again", path);
 	}
 }
 

@@ -294,12 +294,12 @@ static int report_unused(struct list *list, const struct pattern *patterns)
 	return 0;
 }
 
-/* Without the schedule, images that ducc-gc is to remove look like all others. */
-static int report_unscheduled(struct list *list)
+/* Without the schedule, images that ducc-gc is to remove look like all others; without a mount, none is there. */
+static int report_trouble(struct list *list)
 {
 	const struct ducc_list_options *options = &list->options;
 
-	return list->unscheduled && !options->image(options->ctx, NULL, STEAL(list->unscheduled));
+	return list->trouble && !options->image(options->ctx, NULL, STEAL(list->trouble));
 }
 
 /* --- the job ---------------------------------------------------------- */
@@ -356,7 +356,7 @@ static int run(struct list *list, struct pattern *patterns, struct strmap *wishe
 	result = report(list, wishes, err);
 	if (!result)
 		result = report_unused(list, patterns);
-	return result ? result : report_unscheduled(list);
+	return result ? result : report_trouble(list);
 }
 
 int ducc_list(ducc_session *session, const struct ducc_list_options *options, ducc_error **err)
@@ -376,7 +376,7 @@ int ducc_list(ducc_session *session, const struct ducc_list_options *options, du
 		free_image(&list.images[i]);
 	free(list.images);
 	wishes_free(&wishes);
-	ducc_error_free(list.unscheduled);
+	ducc_error_free(list.trouble);
 	schedule_free(&list.schedule);
 	inventory_free(&list.inventory);
 	repository_close(&list.repository);

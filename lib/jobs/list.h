@@ -51,7 +51,7 @@ struct list {
 	struct repository repository;
 	struct inventory inventory;
 	struct schedule schedule;
-	ducc_error *unscheduled; /* why the schedule is not known */
+	ducc_error *trouble; /* reported at the end: why the list is, or may be, incomplete */
 	struct store store;
 };
 

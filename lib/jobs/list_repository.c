@@ -142,7 +142,7 @@ static int open_repository(struct list *list, ducc_error **err)
 /* An error is reported after the images: those to be removed look like all others. */
 static void read_schedule(struct list *list)
 {
-	ducc_error **error = &list->unscheduled;
+	ducc_error **error = &list->trouble;
 	int damaged = schedule_read(&list->schedule, &list->repository, error);
 
 	if (damaged > 0)
@@ -158,7 +158,9 @@ int list_repository(struct list *list, ducc_error **err)
 	if (open_repository(list, err) < 0 ||
 	    inventory_read_names(&list->inventory, &list->repository, err) < 0)
 		return -1;
-	read_schedule(list);
+	if (list->repository.metadata_only ||
+	    !targets_need_published(&list->repository, &list->trouble))
+		read_schedule(list);
 	list->read = read_image;
 	for (size_t i = 0; i < inventory->n_images; i++)
 		list_add(list, inventory->images[i].name)->published = &inventory->images[i];

@@ -1,9 +1,13 @@
 /* The kinds of repositories: see targets.h. */
 #include "jobs/targets.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/place.h"
 #include "cvmfs/cvmfs.h"
+#include "format/repo_paths.h"
 #include "repo/directory.h"
 
 /* The first one whose is_name() is true; a directory is any name with a slash. */
@@ -87,6 +91,21 @@ void targets_advise(const struct repository *repository, const ducc_session *ses
 			     "free space there, or remove an image with ducc-gc --remove");
 	}
 	session_advise(session, err);
+}
+
+int targets_need_published(const struct repository *repository, ducc_error **err)
+{
+	static const char *const parts[] = {REPO_METADATA, REPO_LAYERS, REPO_FLAT};
+	AUTO_CLOSE int root = repository_root(repository);
+
+	if (root < 0)
+		return error_errno(err, errno, "repository %s", repository->name);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (!path_is_absent(root, parts[i]))
+			return 0;
+	return error_set_kind(err, DUCC_NOT_FOUND, "repository %s: nothing is published in it%s",
+			      repository->name,
+			      repository->target->created ? ": is its file system mounted?" : "");
 }
 
 int targets_unmounted(const char *name, ducc_error **err)

@@ -22,6 +22,12 @@ int targets_open(struct repository *repository, const char *name, const char *st
 void targets_advise(const struct repository *repository, const ducc_session *session,
 		    ducc_error **err);
 
+/*
+ * Fails with DUCC_NOT_FOUND if nothing has ever been published in the open repository: a file system that is
+ * not mounted leaves an empty directory, in which all is well and nothing is to be removed.
+ */
+int targets_need_published(const struct repository *repository, ducc_error **err);
+
 /* The error of a CernVM-FS repository that cannot be read here, and may be meant as a directory. */
 int targets_unmounted(const char *name, ducc_error **err);
 
