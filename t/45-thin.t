@@ -105,6 +105,9 @@ clear_log "$open_log"
 ok "-n asks the registry" thin "$tmp/records" -n
 like "... says what would be pushed" "$(cat "$out")" "localhost/app:latest: would push $target"
 is "... and sends nothing" "$(reads_and_writes "$open_log")" "1 0"
+to http://localhost/app:latest "$tmp/app" >"$tmp/itself"
+fails "a thin image in place of the image itself" thin "$tmp/itself" -n
+like "... is refused" "$(cat "$out")" "the thin image would replace the image"
 ok "a thin image is pushed" thin "$tmp/records"
 is "... and its record passed on" "$(cat "$out")" "$(cat "$tmp/records")"
 ok "... byte by byte what is built" test \

@@ -373,6 +373,9 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 				      "thin=%s: the digest cannot be known in advance", thin);
 	push->name = reference_name(&push->reference);
 	push->target_name = thin ? reference_name(&push->target) : xstrdup(push->name);
+	if (thin && !strcmp(push->target_name, push->name))
+		return error_set_kind(err, DUCC_USAGE,
+				      "thin=%s: the thin image would replace the image", thin);
 	switch (targets_open(&push->repository, repository, push->session->store_path, err)) {
 	case 1:
 		return 0;
@@ -382,6 +385,14 @@ static int open_all(struct push *push, const ducc_record *record, ducc_error **e
 	default:
 		return -1;
 	}
+}
+
+/* An image that a dry run has not fetched: its thin image is not known, but where it would be pushed. */
+static bool is_excused(const struct push *push, const ducc_record *record, ducc_error **error)
+{
+	AUTO_FREE char *would = format("push %s", push->target_name ? push->target_name : "");
+
+	return dry_run_excuses(push->session, record, would, error);
 }
 
 static void push_end(struct push *push)
@@ -425,7 +436,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	if (!result)
 		result = layout ? write_layout(&push, layout, &error)
 				: push_image(&push, record, &error);
-	if (result < 0 && dry_run_excuses(session, record, "push its thin image", &error))
+	if (result < 0 && is_excused(&push, record, &error))
 		result = 0;
 	if (layout)
 		place_advise(&error, "image layout", layout, "use one with more space");
