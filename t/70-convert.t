@@ -50,6 +50,10 @@ done
 
 # What it says
 recipe "http://$registry/app:one" "http://$registry/app:t*" >"$list"
+ok "a dry run" run 0 "$(counts 3 0 0 0 0) (dry run)" -n "$list"
+is "... names each thin image" "$(sed -n 's/^would be pushed: //p' "$tmp/said" | sort)" "$(printf "$registry/thin/app:%s\n" one three two)"
+ok "... unless none are wanted" run 0 "$(counts 3 0 0 0 0) (dry run)" -n -T "$list"
+is "..." "$(grep -c pushed "$tmp/said")" 0
 ok "what is wanted is published" run 0 "$(counts 3 0 0 0 0)" "$list"
 for i in one two three; do
 	is "... $i" "$(cat "$R/$registry/app:$i/app/name")" $i
@@ -106,7 +110,8 @@ printf 'http://%s\n' "$registry/app@$digest" "$registry/app:one@$digest" >"$tmp/
 ok "an image without a tag" run 0 "$tmp/plain: 2 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
 	-r "$tmp/repo5" -s "$tmp/store2" "$tmp/plain"
 is "... is named by its digest, another by its tag" "$(head -n -1 "$tmp/said" | sort)" "added: http://$registry/app:one
-added: http://$registry/app@$digest"
+added: http://$registry/app@$digest
+created: repository $tmp/repo5"
 push "$L:one" "$registry/mixed:1"
 manifest_of "$registry/mixed:1" | jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"
 put_manifest "$registry" mixed 2 application/vnd.oci.image.manifest.v1+json "$tmp/chart"

@@ -102,9 +102,13 @@ ok "a failure before the list" convert 1
 mv "$list" "$list.away"
 ok "... cannot be read" convert 1
 like "... which is a failure" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: "
+: >"$list"
+ok "... and is empty then" convert 1
+like "... which is another failure" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: empty list"
+is "... in place of the former" "$(cat "$S"/wishes/* | grep -c '^ducc-wish: ')" 1
 mv "$list.away" "$list"
 ok "... is not forgotten" convert 1
-like "... and only the list is read again" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: .*: works again"
+like "... and only the list is read again" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: works again"
 is "... nothing else" "$(wc -l <"$tmp/err")" 1
 ok "a registry that is down" convert 1 --remind 0
 stop_server
@@ -162,12 +166,14 @@ ok "a dry run of all" convert 0 -n
 is "... names each image" "$(said)" "would be added: http://REGISTRY/app:four
 would be added: http://REGISTRY/app:one
 would be added: http://REGISTRY/app:two
+would be created: repository $R
 ~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled (dry run)"
 is "... and does nothing" "$(cat "$tmp/err")$(ls -d "$S" "$R" 2>/dev/null)" ""
 ok "the real run" convert 0
 is "... is the same" "$(said)" "added: http://REGISTRY/app:four
 added: http://REGISTRY/app:one
 added: http://REGISTRY/app:two
+created: repository $R
 ~3 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled"
 push "$L:three" "$registry/app:two"
 printf '%s\n' "http://$registry/app:two" "http://$registry/app:one" "http://$registry/app:none" >"$list"
@@ -274,12 +280,18 @@ printf '%s\n' "http://$registry/app:one" "http://$registry/app:six" >"$list"
 ok "one of them is wanted again, by a dry run" convert 0 -n
 like "... which is told" "$(said)" "^would be wanted again: REGISTRY/app:six
 "
-ok "... and in truth" convert 0
-like "... as well" "$(said)" "^wanted again: REGISTRY/app:six
-"
+ok "... and in truth" convert 0 -q
+is "... also with -q" "$(said)" "wanted again: REGISTRY/app:six"
 ok "... once" convert 0
 is "..." "$(said)" "~0 added, 0 updated, 2 unchanged, 0 failed, 0 removed, 0 scheduled"
+cp "$list" "$list.more"
 mv "$list.before" "$list"
+ok "... and not any more" convert 0 -q -m 40
+like "... is said with -q, too" "$(said)" "^unwanted: REGISTRY/app:six \\(to be removed on [0-9-]*\\)$"
+mv "$list.more" "$list"
+ok "... but not" convert 0 -qq
+is "... with another" "$(said)" ""
+printf '%s\n' "http://$registry/app:one" >"$list"
 convert 0 -m 40
 success=$(head -n 1 "$S"/wishes/*)
 printf 'version: 1\nuser: me\ncvmfs_repo: %s\noutput_format: ""\ninput: []\n' "$R" >"$list"
@@ -354,6 +366,28 @@ ok "so is ducc-wish" killed wish KILL
 is "..." "$(cat "$tmp/err")" "ducc-convert: ducc-wish: killed by SIGKILL"
 like "... and nothing is removed" "$(cat "$tmp/said")" " 0 unchanged, 2 failed, 0 removed"
 
+# Which file does not fit into a repository that is full does not matter.
+list=$tmp/full
+for i in a b c d e; do echo "http://$registry/full:$i"; done >"$list"
+full() { # DIRECTORY: each image fails with another file there
+	cat >"$tmp/killed/ducc-fetch" <<-END
+		#!/bin/sh
+		while [ "\$1" != --failed ]; do shift; done
+		while IFS= read -r record; do
+			printf '%s\\ttool=ducc-publish\\terror=$1/%s: write: No space left on device (repository)\\n' "\$record" "\$((n = n + 1))" >>"\$2"
+		done
+		exit 1
+	END
+	chmod +x "$tmp/killed/ducc-fetch"
+	PATH=$tmp/killed:$PATH convert 1 -G -r "$R"
+	rm "$tmp/killed/ducc-fetch"
+}
+ok "a repository is full" full .flat
+is "... which is said once" "$(sed "s,$registry,REGISTRY,g" "$tmp/errors")" "ducc-convert: 5 of REGISTRY: ducc-publish: No space left on device (repository): $(printf 'http://REGISTRY/full:%s, ' a b c d)http://REGISTRY/full:e"
+ok "... also if other files do not fit later" full .layers
+is "... which is nothing new" "$(cat "$tmp/err")" ""
+list=$tmp/killing
+
 # Directories cannot be locked in each file system
 printf '#!/bin/sh\nfor fd; do :; done\n[ ! -d "/proc/self/fd/$fd" ] || exit 65\nexec %s "$@"\n' "$(command -v flock)" >"$tmp/killed/flock"
 chmod +x "$tmp/killed/flock"
@@ -378,7 +412,10 @@ mnt=$tmp/'mount point'
 disk=$mnt/sub/repo
 mkdir "$mnt"
 echo "http://$registry/app:one" >"$list"
+ok "a dry run of a new directory" convert 0 -n -r "$disk"
+is "... names it" "$(grep -c -x "would be created: repository $disk" "$tmp/said")" 1
 ok "a new directory" convert 0 -r "$disk"
+is "... is named" "$(grep -c -x "created: repository $disk" "$tmp/said")" 1
 mv "$mnt" "$mnt.away"
 mkdir "$mnt"
 for option in -q -n; do
