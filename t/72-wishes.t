@@ -424,7 +424,14 @@ for option in -q -n; do
 		"^ducc-convert: repository $disk: has disappeared: .* file system of $(stat -c %m "$tmp"), so nothing is done \\(to begin anew: mkdir -p "
 done
 is "... and nothing is done" "$(find "$mnt" -mindepth 1)$(cat "$tmp/said")" ""
+ducc-fetch -q "http://$registry/app:one" | ducc-unpack -q >"$tmp/unpacked"
+for option in -q -n; do
+	fails "... nor by ducc-publish ($option)" ducc-publish $option -r "$disk/" "$(cut -f 1 "$tmp/unpacked")"
+	like "... which says so, too" "$(cat "$out")" "repository $disk/: has disappeared: is its file system mounted\\? "
+done
+is "... and does nothing" "$(find "$mnt" -mindepth 1)" ""
 mkdir -p "$disk/lost+found"
+fails "... nor in an empty directory" ducc-publish -q -r "$disk" <"$tmp/unpacked"
 ok "... as if it is empty" convert 1 -r "$disk"
 echo 'not an image' >"$list"
 ok "... and if no image of the list is known" convert 1 -r "$disk"

@@ -10,9 +10,11 @@
 #include "base/mem.h"
 #include "base/progress.h"
 #include "content/unpacked.h"
+#include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/repair.h"
 #include "jobs/targets.h"
+#include "jobs/wishes.h"
 #include "repo/target.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
@@ -192,6 +194,28 @@ static int commit(struct publish *publish, ducc_error **err)
 	return 0;
 }
 
+/*
+ * Where the file system of a directory is not mounted, images would fill another one: one that was a
+ * repository is not begun anew.
+ */
+static int check_disappeared(const struct publish *publish, ducc_error **err)
+{
+	const struct repository *repository = &publish->repository;
+	ducc_error *empty = NULL;
+
+	if (!repository->target->created || !targets_need_published(repository, &empty) ||
+	    ducc_error_kind(empty) != DUCC_NOT_FOUND ||
+	    !wishes_know_repository(publish->session->store_path, repository->name)) {
+		ducc_error_free(empty);
+		return 0;
+	}
+	ducc_error_free(empty);
+	return error_set_kind(err, DUCC_NOT_FOUND,
+			      "repository %s: has disappeared: is its file system mounted? (to "
+			      "begin anew: mkdir -p %s/" REPO_METADATA ")",
+			      repository->name, repository->name);
+}
+
 static int open_all(struct publish *publish, ducc_error **err)
 {
 	const char *name = ducc_repository(publish->session, publish->records[0]);
@@ -210,6 +234,8 @@ static int open_all(struct publish *publish, ducc_error **err)
 			error_advise(err, "a new repository needs an empty directory");
 		return -1;
 	}
+	if (check_disappeared(publish, err) < 0)
+		return -1;
 	publish->repository.chunk_bytes = publish->session->chunk_bytes;
 	return 0;
 }

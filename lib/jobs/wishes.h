@@ -36,6 +36,12 @@ void wish_free(void *wish);
  */
 void wishes_add(struct strmap *wishes, char *records, const char *repository);
 
+/*
+ * True if ducc-convert has noted in the store that the directory, which need not exist any more, was a
+ * repository.
+ */
+bool wishes_know_repository(const char *store, const char *directory);
+
 /* Adds the published failures of images of which nothing is known so far.  Fails if they cannot be read. */
 int wishes_read_published(struct strmap *wishes, const struct repository *repository,
 			  ducc_error **err);
