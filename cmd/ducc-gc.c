@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tool.h"
 
@@ -201,6 +202,7 @@ int main(int argc, char **argv)
 
 	check_usage(argv + first, argc - first);
 	set_defaults(argv + first, argc - first);
+	umask(S_IWGRP | S_IWOTH); /* a repository is for all users */
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
 	if (clean)

@@ -1,6 +1,7 @@
 /* ducc-publish: publish unpacked images, all ready ones in one transaction. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "progress.h"
 #include "tool.h"
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
 	struct batch batch = {NULL};
 	ducc_record *next;
 
+	umask(S_IWGRP | S_IWOTH); /* a repository is for all users */
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
 	input = tool_input(&tool, argv + first, argc - first);

@@ -111,6 +111,11 @@ ok "DUCC_REPO and DUCC_STORE are the defaults" env DUCC_REPO="$tmp/repo3/" DUCC_
 ok "... as -r would have it" test -x "$tmp/repo3/localhost/one:latest/bin/busybox"
 status=0
 ducc-publish -s "$S" "${record%%"$tab"*}" >"$out" 2>&1 || status=$?
+# A umask for private files
+(umask 077 && ducc-publish -q -s "$S" -r "$tmp/masked" "$(cut -f 1 "$tmp/published")" >/dev/null)
+is "all users can enter a repository, whatever the umask" \
+	"$(find "$tmp/masked" -type d ! -path '*/layerfs/*' ! -path '*/.flat/*/*/*' ! -path '*/podmanStore/*' ! -perm -055)" ""
+
 ok "without any repository nothing is published" test $status -gt 0 -a $status -lt 128
 ok "-n succeeds" ducc-publish -n -s "$S" -r "$tmp/repo4" "${record%%"$tab"*}"
 ok "... and writes nothing" test ! -e "$tmp/repo4"
