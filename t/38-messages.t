@@ -135,13 +135,14 @@ says "publishing among other files" 'repository ./web: not a repository: .* \(a 
 is "... changes nothing" "$(find web -mindepth 1 | sort | xargs)" "web/.well-known web/index.html"
 ok "a file system of its own" publish_in ./new
 ok "... is a repository with other files, too" sh -c 'touch new/index.html && ducc-check -r ./new'
-for tool in "check -q" "ls -q" "gc -q -a" "gc -q --remove"; do
+for tool in "check -q" "ls -q" "gc -q -a" "gc -q --remove" "gc -q -S -g 0 -s $S"; do
 	# shellcheck disable=SC2086
 	says "ducc-$tool of an empty directory, as of one that is not mounted" \
 		'repository ./nothing: nothing is published in it: is its file system mounted\?$' ducc-$tool -r ./nothing </dev/null
 	is "... fails" "$tap_status" 1
 done
 is "... and writes nothing there" "$(find nothing -mindepth 1)" ""
+says "cleaning the store after a repository that does not exist" 'repository ./typo does not exist$' ducc-gc -q -S -g 0 -s "$S" -r ./typo
 mkdir nothing/.metadata
 for tool in check ls "gc -a"; do
 	# shellcheck disable=SC2086

@@ -393,7 +393,8 @@ is "... there are layers" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc
 ok "a store that is too large" clean 1 -M 1K
 is "... loses them" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 0
 like "... and says what is left" "$(cat "$out")" "warning: .*still [0-9]+ bytes"
-rm -rf "$repo"
+rm -rf "${repo:?}"
+mkdir -p "$repo/.metadata" # on purpose
 ok "what is not published goes when it is old" clean 400 -g 365
 is "... all of it" "$(stored)" ""
 ok "... from index.json too" jq -e '.manifests == []' "$S/index.json"

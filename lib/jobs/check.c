@@ -186,9 +186,7 @@ static int open_repository(struct check *check, ducc_error **err)
 	found = targets_open(&check->repository, name, check->session->store_path, err);
 	if (found < 0)
 		return -1;
-	if (!found && check->repository.target->created)
-		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
-	if (!found || check->repository.metadata_only)
+	if ((!found && !check->repository.target->created) || check->repository.metadata_only)
 		return targets_unmounted(name, err);
 	if (targets_need_published(&check->repository, err) < 0)
 		return -1;

@@ -473,8 +473,6 @@ static int open_repository(struct gc *gc, ducc_error **err)
 	found = targets_open(&gc->repository, name, gc->session->store_path, err);
 	if (found < 0)
 		return -1;
-	if (!found && gc->repository.target->created)
-		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
 	/* Before anything is written there.  From a new CernVM-FS repository there is nothing to remove. */
 	if (gc->repository.target->created && targets_need_published(&gc->repository, err) < 0)
 		return -1;

@@ -133,7 +133,7 @@ static int open_repository(struct list *list, ducc_error **err)
 	if (found < 0)
 		return -1;
 	if (!found && list->repository.target->created)
-		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist", name);
+		return targets_need_published(&list->repository, err);
 	if (!found)
 		return targets_unmounted(name, err);
 	return 0;

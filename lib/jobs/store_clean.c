@@ -22,6 +22,7 @@
 #include "format/repo_paths.h"
 #include "jobs/session.h"
 #include "jobs/targets.h"
+#include "repo/target.h"
 #include "repo/public_names.h"
 #include "repo/repository.h"
 #include "store/index.h"
@@ -266,6 +267,17 @@ static int remove_images(struct clean *clean, bool *full, ducc_error **err)
 	return 0;
 }
 
+/* In a directory that is not there, or not mounted, all images would seem to be published no longer. */
+static int open_repository(struct clean *clean, const char *name, ducc_error **err)
+{
+	struct repository *repository = &clean->repository;
+	int found = targets_open(repository, name, clean->session->store_path, err);
+
+	if (found < 0)
+		return -1;
+	return repository->target->created ? targets_need_published(repository, err) : 0;
+}
+
 static int run(struct clean *clean, ducc_error **err)
 {
 	bool full = false;
@@ -278,7 +290,7 @@ static int run(struct clean *clean, ducc_error **err)
 		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist", path);
 	if (store_check(&clean->store, err) < 0)
 		return -1;
-	if (name && targets_open(&clean->repository, name, path, err) < 0)
+	if (name && open_repository(clean, name, err) < 0)
 		return -1;
 	if (remove_images(clean, &full, err) < 0)
 		return -1;

@@ -96,8 +96,12 @@ void targets_advise(const struct repository *repository, const ducc_session *ses
 int targets_need_published(const struct repository *repository, ducc_error **err)
 {
 	static const char *const parts[] = {REPO_METADATA, REPO_LAYERS, REPO_FLAT};
-	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_CLOSE int root = -1;
 
+	if (!repository->path && repository->target->created)
+		return error_set_kind(err, DUCC_NOT_FOUND, "repository %s does not exist",
+				      repository->name);
+	root = repository_root(repository);
 	if (root < 0)
 		return error_errno(err, errno, "repository %s", repository->name);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)

@@ -23,8 +23,8 @@ void targets_advise(const struct repository *repository, const ducc_session *ses
 		    ducc_error **err);
 
 /*
- * Fails with DUCC_NOT_FOUND if nothing has ever been published in the open repository: a file system that is
- * not mounted leaves an empty directory, in which all is well and nothing is to be removed.
+ * Fails with DUCC_NOT_FOUND if a directory does not exist, or nothing has ever been published in the repository: where its
+ * file system is not mounted, nothing would differ, and nothing be wanted.
  */
 int targets_need_published(const struct repository *repository, ducc_error **err);
 
