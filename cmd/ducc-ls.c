@@ -162,7 +162,9 @@ static void remark_state(const ducc_record *record)
 	const char *current = ducc_record_get(record, "current");
 	const char *damaged = ducc_record_get(record, "damaged");
 
-	if (state)
+	if (state && strchr(ducc_record_reference(record), '*')) /* a wildcard is no image */
+		remark("", "not expanded");
+	else if (state)
 		remark("", state);
 	for (size_t i = 0; current && i < sizeof(words) / sizeof(words[0]); i++)
 		if (!strcmp(current, words[i][0]))

@@ -73,7 +73,7 @@ done | jq -rs 'add as $all | .[] | [.[0].name, (map(.size) | add),
 is "sizes are those of the layers, each once, in all and alone" "$(cat "$tmp/sizes")" "$(cat "$tmp/expected")"
 is "JSON is an array of objects, with numbers" "$(jq -r 'type, (.[0] | .size, .layers | type)' "$tmp/json" | xargs)" \
 	"array number number"
-is "... also of none" "$(mkdir "$tmp/empty" && ducc-ls -r "$tmp/empty" --json | jq -c .)" "[]"
+is "... also of none" "$(mkdir -p "$tmp/empty/.metadata" && ducc-ls -r "$tmp/empty" --json | jq -c .)" "[]"
 is "... a line for each" "$(grep -c '^{' "$tmp/json")" 3
 is "... with what the records say" "$(jq -r '.[].reference' "$tmp/json")" "$(cut -f1 "$tmp/records")"
 is "the size that others share is in -l" "$(ducc-ls -l -r "$R" "$registry/app:1" | tr '\t' '\n' | sed -n 's/^own=//p')" \
@@ -268,5 +268,8 @@ like "... is not there" "$(cat "$out")" "^ducc-ls: $registry/new:1: not in repos
 like "... but listed" "$(cat "$out")" '	state=missing	'
 ok "... but not by a wildcard, or in a list of everything" sh -c "ducc-ls -s '$S' -r '$R' '*new:1' && ducc-ls -s '$S' -r '$R'"
 is "... not that of another repository" "$(names | grep -c x:1)" 0
+printf '%s\trepo=%s\tlist=c.yaml\tfailing=2027-01-14T00:00:00Z\terror=x\n' "http://$registry/wild:*" "$R" >"$S/wishes/c"
+like "a wildcard is no image that is missing" "$(ducc-ls -c -s "$S" -r "$R")" 'wild:\*  \(not expanded; failing since '
+rm "$S/wishes/c"
 
 done_testing
