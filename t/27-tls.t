@@ -176,7 +176,7 @@ make_htpasswd
 start_tls server <<END
 auth_basic test; auth_basic_user_file $tmp/htpasswd;
 location = /v2/ { return 401; }
-location / { return 404; }
+location / { return 404 '{"errors":[{"code":"NAME_UNKNOWN","message":"unknown name"}]}'; }
 END
 conf "$tls" insecure
 export DRIVE_USER="$registry_user" DRIVE_PASSWORD="$registry_password"

@@ -233,7 +233,8 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext 's
 new_port
 tls=127.0.0.1:$port
 start_nginx <<END
-server { listen $tls ssl; ssl_certificate $tmp/tls.crt; ssl_certificate_key $tmp/tls.key; location /v2/ { return 404; } }
+server { listen $tls ssl; ssl_certificate $tmp/tls.crt; ssl_certificate_key $tmp/tls.key;
+	location /v2/ { return 404 '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'; } }
 server { @LISTEN@ location /v2/ { return 404; } }
 END
 says "https for a registry without TLS" "the server does not use TLS: write http://$nginx" ducc-fetch -q -s "$S" "https://$nginx/a"

@@ -153,6 +153,14 @@ skopeo delete --tls-verify=false "docker://$untagged"
 is "... as long as the registry has it" "$(current "$untagged")" gone
 ok "... and removed" ducc-gc -r "$R" --remove "$untagged"
 stop_server
+start_nginx <<END
+server { @LISTEN@ }
+END
+umoci tag --image "$L:one" "$nginx/app:1"
+ducc-fetch -q -s "$tmp/moved" "oci:$L:$nginx/app:1" >"$tmp/record"
+fails "a web server that is no registry" ducc-ls -S -s "$tmp/moved" --remote
+like "... does not know what exists" "$(cat "$out")" '	current=unknown'
+like "... which is reported" "$(cat "$out")" "^ducc-ls: .*$nginx/app:1: .*404"
 fails "without the registry" ducc-ls -r "$R" --remote "$registry/app:1"
 like "... the cause" "$(cat "$out")" "^ducc-ls: $registry/app:1: manifest: Failed to connect"
 like "... the image is listed" "$(cat "$out")" 'current=unknown'

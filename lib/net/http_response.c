@@ -132,7 +132,11 @@ static char *registry_message(const struct buffer *body)
 	return text ? xstrndup(text, 200) : NULL;
 }
 
-static enum ducc_error_kind status_kind(long status)
+/*
+ * A 404 means that content does not exist only if a registry says so, in its format of errors: any
+ * web server that has taken its address sends one.
+ */
+static enum ducc_error_kind status_kind(long status, bool by_registry)
 {
 	switch (status) {
 	case 401:
@@ -141,7 +145,7 @@ static enum ducc_error_kind status_kind(long status)
 		return DUCC_DENIED;
 	case 404:
 	case 410:
-		return DUCC_NOT_FOUND;
+		return by_registry ? DUCC_NOT_FOUND : DUCC_OTHER;
 	default:
 		return http_status_is_transient(status) ? DUCC_TRANSIENT : DUCC_OTHER;
 	}
@@ -175,5 +179,5 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 		buffer_addf(&text, "; try again in %" PRIu64 " second%s", response->retry_after,
 			    text_plural(response->retry_after));
 	error_set(err, "%s", text.data);
-	return error_kind(err, status_kind(response->status));
+	return error_kind(err, status_kind(response->status, message != NULL));
 }
