@@ -181,6 +181,12 @@ chmod 600 "$tmp/list"
 fails "a list" nobody ducc-wish "$tmp/list"
 like "... is named once" "$(cat "$out")" "^ducc-wish: $tmp/list: Permission denied\$"
 
+small 20m "$tmp/repo"
+mount -o remount,ro "$F"
+says "publishing on a read-only file system" "Read-only file system \\(the file system at $F is mounted read-only\\)\$" \
+	ducc-publish -s "$S" -r "$F/repo"
+umount "$F"
+
 # Permissions of a repository: who may not, where, and who may
 mkdir "$tmp/theirs"
 cp -R "$S" "$tmp/nobody"

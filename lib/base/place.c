@@ -1,6 +1,7 @@
 /* Places that jobs write to: see place.h. */
 #include "base/place.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -62,6 +63,14 @@ static char *user_name(uid_t id)
 	return format("%ju", (uintmax_t)id);
 }
 
+static void advise_read_only(ducc_error **err, const char *path)
+{
+	AUTO_FREE char *mounted = mount_point(path);
+
+	error_advise(err, "the file system%s%s is mounted read-only", mounted ? " at " : "",
+		     mounted ? mounted : "");
+}
+
 void place_advise_denied(ducc_error **err, const char *directory, bool write)
 {
 	AUTO_FREE char *path = xstrdup(directory), *user = NULL, *owner = NULL;
@@ -75,6 +84,10 @@ void place_advise_denied(ducc_error **err, const char *directory, bool write)
 			return;
 	if (!faccessat(AT_FDCWD, path, wanted, AT_EACCESS))
 		return;
+	if (errno == EROFS) {
+		advise_read_only(err, path);
+		return;
+	}
 	user = user_name(geteuid());
 	owner = user_name(st.st_uid);
 	error_advise(err, "user %s may not %s %s, which belongs to %s and has mode %04o: run as %s",
