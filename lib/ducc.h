@@ -328,8 +328,8 @@ DUCC_PUBLIC int ducc_confine(ducc_session *session, enum ducc_confinement jobs, 
  * records, in the same ways as `lists`: with it, wildcards are not expanded either, and only
  * those wanted images are passed on that have a record there without event=delete.
  * wanted() returns true to continue.
- * Returns 0, 1 if wanted() stopped it, or -1 if a list could not be read: then more images
- * may be wanted.
+ * Returns 0, 1 if wanted() stopped it, or -1 if a list, or a line of one, could not be read:
+ * then more images may be wanted.
  */
 DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_t n,
 			  const char *news,

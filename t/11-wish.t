@@ -209,7 +209,7 @@ input:
     - oci:/some/dir
     - quay.io/b
 END
-is "bad lines fail by themselves" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" "1 $hub/library/alpine:latest https://quay.io/b:latest "
+is "bad lines fail by themselves" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" "1 $hub/library/alpine:latest https://quay.io/b:latest ? "
 is "... each with its line and cause" "$(cat "$tmp/said")" "\
 ducc-wish: standard input: line 4: quay.io/../x:1: not a repository: ../x
 ducc-wish: standard input: line 5: not a string
@@ -228,7 +228,8 @@ $hub/library/debian:12
 https://quay.io/a/b:1 platform=linux/arm64 repo=mine
 $hub/library/alpine@sha256:$hex
 $hub/library/ubuntu:22.04
-$hub/library/last:latest"
+$hub/library/last:latest
+? incomplete=yes"
 is "... its errors name file and line" "$status $(cat "$tmp/said")" "1 \
 ducc-wish: $tmp/list: line 7: quay.io/Bad:1: not a repository: Bad (must be lower case)
 ducc-wish: $tmp/list: line 9: nonsense: field: field is not key=value"
@@ -347,7 +348,7 @@ wish -m "$tmp/pushed" "$tmp/without"
 is "... nor when they are pushed" "$status $(cat "$tmp/records")" "0 "
 printf '%s\n' alpine '!' '!quay.io/Bad:1' >"$tmp/list"
 wish "$tmp/list"
-is "an exclusion that means nothing is an error" "$status $(tags) $(sed 's/.*: line/line/' "$tmp/said" | cut -d : -f 1 | xargs)" "1 latest line 2 line 3"
+is "an exclusion that means nothing is an error" "$status $(tags) $(sed 's/.*: line/line/' "$tmp/said" | cut -d : -f 1 | xargs)" "1 latest ? line 2 line 3"
 printf 'version: 1\ninput:\n    - !quay.io/a:1\n' >"$tmp/list"
 wish "$tmp/list"
 like "... as without quotes in a recipe" "$status $(cat "$tmp/said")" '^1 .*line 3: not a string$'

@@ -78,6 +78,7 @@ is "the lists that want an image are noted" "$(wish list)" "$list
 $list"
 printf '%s\n' "http://$registry/app:one" "http://$registry/none:*" 'not an image' >"$list"
 ok "wildcards and lines fail likewise" convert 1
+like "... and nothing is scheduled, for a line may mean any image" "$(cat "$tmp/said")" ", 0 removed, 0 scheduled"
 is "... each once" "$(wc -l <"$tmp/err")" 2
 like "... the wildcard" "$(cat "$tmp/err")" "^ducc-convert: http://REGISTRY/none:\\*: ducc-wish: "
 like "... the line" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: line 3: "
@@ -94,9 +95,9 @@ printf '%s\n' "http://$registry/app:one" "http://$registry/none:*" 'not an image
 convert 1 --remind 0
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... until they end" convert 0
-is "... or are no longer wanted" "$(sed 's/: line.*: no longer/: no longer/' "$tmp/err" | sort)" \
+is "... or are no longer wanted, by lists that can be read" "$(sed 's/: line.*: no longer/: no longer/' "$tmp/err" | sort)" \
 	"$(printf "ducc-convert: %s: no longer fails (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))\n" \
-		"ducc-wish: $list" "http://REGISTRY/none:*")"
+		"ducc-wish: $list" "http://REGISTRY/none:*" "http://REGISTRY/none:1*")"
 printf '%s\n' "http://$registry/app:one" "http://$registry/app:other" >"$list"
 ok "a failure before the list" convert 1
 mv "$list" "$list.away"

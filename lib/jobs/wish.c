@@ -32,7 +32,8 @@ struct job {
 	struct survey survey;
 	struct strset printed; /* records already passed to wanted(), as text */
 	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
-	bool stopped; /* by wanted() */
+	bool stopped;    /* by wanted() */
+	bool incomplete; /* a line of a list could not be read, which may want, or exclude, images */
 	void *ctx;
 };
 
@@ -171,6 +172,7 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 		ducc_error_free(error);
 		return;
 	}
+	job->incomplete |= !record && (size_t)(item - job->items) >= job->n_news;
 	pthread_mutex_lock(&job->session->context.mutex);
 	job->stopped = !job->wanted(job->ctx, record, error);
 	pthread_mutex_unlock(&job->session->context.mutex);
@@ -364,5 +366,5 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 	for (size_t i = 0; i < n; i++)
 		wish_list_free(&wishes[i]);
 	wish_list_free(&records);
-	return job.stopped ? 1 : result;
+	return job.stopped ? 1 : job.incomplete ? -1 : result;
 }
