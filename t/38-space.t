@@ -39,7 +39,7 @@ of_store="No space left on device \\(store $F/[a-z]*, $here: free space with .du
 
 for size in 40k 1m; do
 	small $size
-	says "ducc-fetch into a store of $size" "layer sha256:[0-9a-f]*: .*$of_store" ducc-fetch -s "$F/store" "oci:$L:app"
+	says "ducc-fetch into a store of $size" "(layer|config) sha256:[0-9a-f]*: .*$of_store" ducc-fetch -s "$F/store" "oci:$L:app"
 	small $size
 	says "ducc-unpack into a directory of $size" \
 		": $F/new: layer sha256:[0-9a-f]*: .*: No space left on device \\(directory $F/new, $here: use one with more" \

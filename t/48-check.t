@@ -264,7 +264,7 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 	fault "a file for a public name" link localhost/one:latest "rm localhost/one:latest; echo >localhost/one:latest"
 	fault "a file for a flat tree" type "$one" "rm -r $one; echo >$one"
 	fault "a link for a flat tree" type "$one" "rm -r $one; ln -s nowhere $one"
-	fault "a file for all flat trees" missing "$one" "rm -r ${one%/*}; echo >${one%/*}"
+	fault "a file for all flat trees" missing "${one%/*}/.*" "rm -r ${one%/*}; echo >${one%/*}"
 	fault "a file for a layer" unlisted "$base" "rm -r $base; echo >$base"
 	fault "a file for the files of a layer" type "$base/layerfs" "rm -r $base/layerfs; echo >$base/layerfs"
 	fault "a directory for the listing of a layer" type "$base/.metadata/layer.mtree" \
