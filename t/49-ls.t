@@ -252,12 +252,15 @@ for i in none begun; do
 	is "a store that has nothing yet: $i" "$(ducc-ls -S -s "$tmp/$i" 2>&1 && ls "$tmp/$i")" "$(ls "$tmp/$i")"
 done
 rmdir "$tmp/none"
-for tool in "ls -S" "gc -S" "unpack x"; do
+mkdir "$tmp/one/tmp"
+: >"$tmp/one/tmp/file"
+PATH=$PATH:$top/scripts
+for tool in "ls -S" "gc -S" "unpack x" "fetch oci:$L:one" "convert $tmp/records"; do
 	# shellcheck disable=SC2086 # a tool and its options
 	fails "ducc-${tool%% *} of a directory that is none" ducc-$tool -s "$tmp/one"
-	like "... says so" "$(cat "$out")" "^ducc-${tool%% *}: .*$tmp/one is not a store\$"
+	like "... says so" "$(cat "$out")" "^ducc-${tool%% *}: .*$tmp/one is not a store: contains other files"
 done
-is "... and leaves it as it is" "$(ls "$tmp/one")" name
+is "... and leaves it as it is" "$(cd "$tmp/one" && find . | sort | xargs)" ". ./name ./tmp ./tmp/file"
 fails "a store that is not there" ducc-ls -S -s "$tmp/none"
 
 # What ducc-convert has noted

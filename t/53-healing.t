@@ -123,7 +123,7 @@ fails "images cannot be given" ducc-check --check-store -s "$S" one
 
 # A thing in the way in tmp
 rm -rf "$S"
-mkdir -p "$S/tmp/blobs-sha256-$(layer_of one 0)/x" "$S/tmp/layers-$(layer_of one 0).tar"
+mkdir -p "$S/blobs" "$S/tmp/blobs-sha256-$(layer_of one 0)/x" "$S/tmp/layers-$(layer_of one 0).tar"
 ln -s nowhere "$S/tmp/layers-$(layer_of one 0).mtree"
 ok "directories and links in the place of files being written" ready one
 is "... go away" "$(ls "$S/tmp")" ""

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
@@ -65,4 +66,19 @@ bool directory_is_empty(int root, const char *path)
 	AUTO_ENTRIES entries = entries_open(root, path);
 
 	return !entries_next(&entries) && !entries.error;
+}
+
+char *directory_find_foreign(int root, const char *const *ours, size_t n)
+{
+	AUTO_ENTRIES entries = {.fd = -1};
+	const char *name;
+
+	for (size_t i = 0; i < n; i++)
+		if (!path_is_absent(root, ours[i]))
+			return NULL;
+	entries = entries_open(root, "");
+	while ((name = entries_next(&entries)))
+		if (name[0] != '.' && strcmp(name, "lost+found") != 0)
+			return xstrdup(name);
+	return NULL;
 }

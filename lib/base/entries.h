@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/mem.h"
 
@@ -40,6 +41,13 @@ void entries_close(struct entries *entries);
 
 /* True if the directory `path` beneath root is empty; false on error. */
 bool directory_is_empty(int root, const char *path);
+
+/*
+ * The name of a file, allocated, in a directory of somebody else; NULL for one that contains any of
+ * the n names, which are ours, and for one that can become ours: it is empty but for hidden files,
+ * and what mkfs(8) makes.
+ */
+char *directory_find_foreign(int root, const char *const *ours, size_t n);
 
 #define AUTO_ENTRIES CLEANUP(entries_close) struct entries
 

@@ -204,7 +204,7 @@ int session_need_store(ducc_session *session, struct store *store, ducc_error **
 		return error_set_kind(err, DUCC_NOT_FOUND,
 				      "store %s does not exist (run ducc-fetch first)",
 				      session->store_path);
-	return found < 0 ? -1 : store_check(store, err);
+	return found < 0 ? -1 : 0;
 }
 
 int session_no_repository(ducc_error **err)

@@ -288,8 +288,6 @@ static int run(struct clean *clean, ducc_error **err)
 		return -1;
 	if (!found)
 		return error_set_kind(err, DUCC_NOT_FOUND, "store %s does not exist", path);
-	if (store_check(&clean->store, err) < 0)
-		return -1;
 	if (name && open_repository(clean, name, err) < 0)
 		return -1;
 	if (remove_images(clean, &full, err) < 0)

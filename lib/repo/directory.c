@@ -575,26 +575,13 @@ static bool is_name(const char *name)
 	return strchr(name, '/') != NULL;
 }
 
-/*
- * The name of a file, allocated, in a directory that is no repository, but something else: the
- * public names of images would be mixed with its files.  NULL for a repository, and for a directory
- * that can become one: it is empty but for hidden files, and what mkfs(8) makes.
- */
+/* Among the files of something else, the public names of images would be lost. */
 static char *find_foreign(int root)
 {
 	static const char *const ours[] = {REPO_LAYERS, REPO_FLAT, REPO_METADATA,
 					   DIRECTORY_TRANSACTION};
-	AUTO_ENTRIES entries = {.fd = -1};
-	const char *name;
 
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (!path_is_absent(root, ours[i]))
-			return NULL;
-	entries = entries_open(root, "");
-	while ((name = entries_next(&entries)))
-		if (name[0] != '.' && strcmp(name, "lost+found") != 0)
-			return xstrdup(name);
-	return NULL;
+	return directory_find_foreign(root, ours, ARRAY_LEN(ours));
 }
 
 static int find(struct repository *repository, const char *store, ducc_error **err)

@@ -101,11 +101,27 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	return write_layout(store) < 0 ? error_errno(err, errno, "%s/oci-layout", store->path) : 0;
 }
 
+/* Files in tmp are removed, for example: nobody else's directory must be taken for a store. */
+static int check_is_ours(const struct store *store, const char *path, ducc_error **err)
+{
+	static const char *const ours[] = {"oci-layout", "blobs", "layers", "wishes", "locks"};
+	AUTO_FREE char *foreign = directory_find_foreign(store->fd, ours, ARRAY_LEN(ours));
+
+	return foreign ? error_set_kind(err, DUCC_NOT_FOUND,
+					"%s is not %s: contains other files, such as %s", path,
+					store->keep ? "an image layout" : "a store", foreign)
+		       : 0;
+}
+
 static int open_existing(struct store *store, const char *path, ducc_error **err)
 {
 	store->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
+	if (check_is_ours(store, path, err) < 0) {
+		cleanup_close(&store->fd);
+		return -1;
+	}
 	store->path = xstrdup(path);
 	return 1;
 }
@@ -133,19 +149,6 @@ int store_open(struct store *store, const char *path, ducc_error **err)
 	/* It also contains private images, whose files have the modes of any file. */
 	return make(store, path, 0700, ARRAY_LEN(directories), err) < 0 ? error_wrap(err, "store")
 									: 0;
-}
-
-int store_check(const struct store *store, ducc_error **err)
-{
-	static const char *const ours[] = {"oci-layout", "index.json", "blobs",
-					   "layers",     "images",     "tmp"};
-
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (!path_is_absent(store->fd, ours[i]))
-			return 0;
-	return directory_is_empty(store->fd, "")
-		       ? 0
-		       : error_set_kind(err, DUCC_NOT_FOUND, "%s is not a store", store->path);
 }
 
 int store_complete(struct store *store, ducc_error **err)

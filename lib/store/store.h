@@ -27,11 +27,11 @@ int store_open(struct store *store, const char *path, ducc_error **err);
 /* The same for a plain OCI image layout: only blobs and image names, no additions. */
 int store_open_layout(struct store *store, const char *path, ducc_error **err);
 
-/* Opens an existing store; returns 1, 0 if it does not exist, or -1 on error. */
+/*
+ * Opens an existing store; returns 1, 0 if it does not exist, or -1 on error.  As with the others, a
+ * directory that contains other files, but nothing of a store, is an error.
+ */
 int store_open_existing(struct store *store, const char *path, ducc_error **err);
-
-/* Fails for a directory that is neither a store, or part of one, nor empty. */
-int store_check(const struct store *store, ducc_error **err);
 
 /* Creates missing files and directories: users may remove any of them while no tool runs. */
 int store_complete(struct store *store, ducc_error **err);
