@@ -141,6 +141,25 @@ publish_again() {
 	[ ! -e "$R/.transaction" ] || { find "$R/.transaction"; return 1; }
 	repository "$R" | same "$tmp/repository" -
 }
+# The commit takes milliseconds, which random moments hardly ever hit; its order matters at each of its renames.
+faulty() { # FAULT [COUNTS]: publish with that
+	FAULT=$1 FAULT_COUNTS=${2-} LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		ducc-publish -q -s "$S" -r "$R" "$moving" "$new"
+}
+publish_killed_at_each_step() {
+	base_repository
+	faulty '' "$tmp/counts" >"$tmp/out"
+	steps=$(sed -n 's/^rename //p' "$tmp/counts")
+	for step in $(seq "$steps"); do
+		base_repository
+		status=0
+		{ faulty "rename $step -9 1"; } >"$tmp/out" 2>&1 || status=$?
+		[ $status = 137 ] || echo "step $step: status $status"
+		published_is_whole || echo "step $step: that is not whole"
+		publish_again || echo "step $step: not mended"
+	done >"$tmp/wrong.steps" 2>&1
+	[ "$steps" -gt 10 ] || echo "$steps steps are too few" >>"$tmp/wrong.steps"
+}
 tree "$tmp/base/localhost/moving:latest/" >"$tmp/tree.old"
 for base in none older; do
 	[ $base = none ] || mv "$tmp/base" "$tmp/base.now"
@@ -153,6 +172,8 @@ for base in none older; do
 	wrecks "$seconds" $count base_repository published_is_whole publish_again \
 		ducc-publish -q -s "$S" -r "$R" "$moving" "$new"
 	is "ducc-publish, $base there before: killed, run again, $killed times: whole images only, no debris" "$(cat "$wrong")" ""
+	publish_killed_at_each_step
+	is "... before each of its $steps steps in which something appears" "$(cat "$tmp/wrong.steps")" ""
 done
 
 leave_something "$R/.transaction" base_repository "$seconds" ducc-publish -q -s "$S" -r "$R" "$moving" "$new"

@@ -2,7 +2,7 @@
  * What objects preloaded into a tool have in common that make calls fail.  $FAULT is
  * `KIND N CODE COUNT': of the calls of that kind that the process makes, the N-th (from 1) and the
  * COUNT - 1 after it fail with the errno value CODE; with CODE -1, they read or write only one
- * byte.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
+ * byte; with CODE -9, the process is killed instead of making the call.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
  *
  * The including file defines KINDS(each), the names of its kinds.
  */
@@ -10,11 +10,13 @@
 #define INJECT_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind {
 #define ENUM(name) KIND_##name,
@@ -29,6 +31,7 @@ static const char *const names[] = {
 };
 
 #define SHORT (-1) /* instead of an errno value */
+#define KILL (-SIGKILL)
 
 static atomic_ulong calls[N_KINDS];
 static const char *wanted = "";
@@ -72,7 +75,11 @@ static int inject(enum kind kind)
 	if (!active)
 		return 0;
 	n = atomic_fetch_add(&calls[kind], 1) + 1;
-	return n >= first && n <= last && !strcmp(names[kind], wanted) ? fault : 0;
+	if (n < first || n > last || strcmp(names[kind], wanted) != 0)
+		return 0;
+	if (fault == KILL)
+		kill(getpid(), SIGKILL);
+	return fault;
 }
 
 #endif

@@ -37,7 +37,10 @@
 #include "repo/directory_run.h"
 #include "repo/transaction.h"
 
-/* The order of steps: modes that would hinder others, names after their targets, removals. */
+/*
+ * The order of steps: all that is not one of the others; modes, which would hinder those; names,
+ * after their targets; removals.  Within each, the order of the calls.
+ */
 enum order { FIRST, MODES, NAMES, LAST, N_ORDERS };
 
 struct directory {
