@@ -21,8 +21,10 @@ static int option(int letter, const char *value)
 	case 'S':
 		check_store = true;
 		return 0;
-	default:
+	case 'j':
 		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
+	default:
+		return -1;
 	}
 }
 

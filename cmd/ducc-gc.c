@@ -58,8 +58,10 @@ static int option(int letter, const char *value)
 	case 'S':
 		clean = true;
 		break;
-	default:
+	case 'w':
 		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
+	default:
+		return -1;
 	}
 	return 0;
 }

@@ -29,8 +29,10 @@ static int option(int letter, const char *value)
 		return 0;
 	case 'b':
 		return tool_parse_number(value, 100000, &batch_images) ? 0 : -1;
-	default:
+	case 'w':
 		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
+	default:
+		return -1;
 	}
 }
 

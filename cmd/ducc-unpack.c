@@ -23,8 +23,10 @@ static int option(int letter, const char *value)
 		return 0;
 	case 'l':
 		return tool_parse_limits(&tool, value) ? 0 : -1;
-	default:
+	case 'j':
 		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
+	default:
+		return -1;
 	}
 }
 
