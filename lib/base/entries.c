@@ -70,15 +70,15 @@ bool directory_is_empty(int root, const char *path)
 
 char *directory_find_foreign(int root, const char *const *ours, size_t n)
 {
-	AUTO_ENTRIES entries = {.fd = -1};
+	AUTO_ENTRIES entries = entries_open(root, "");
 	const char *name;
 
-	for (size_t i = 0; i < n; i++)
+	do
+		name = entries_next(&entries);
+	while (name && (name[0] == '.' || !strcmp(name, "lost+found")));
+	/* Afterwards: somebody who is just making one has begun with a name of ours. */
+	for (size_t i = 0; name && i < n; i++)
 		if (!path_is_absent(root, ours[i]))
 			return NULL;
-	entries = entries_open(root, "");
-	while ((name = entries_next(&entries)))
-		if (name[0] != '.' && strcmp(name, "lost+found") != 0)
-			return xstrdup(name);
-	return NULL;
+	return name ? xstrdup(name) : NULL;
 }
