@@ -17,7 +17,8 @@ void place_advise(ducc_error **err, const char *place, const char *directory, co
 
 /*
  * If the error means that permission was denied, and the user may not read the directory, or with
- * `write` not change it, appends who may, or that its file system is read-only.  If it does not exist, the nearest one above it counts.
+ * `write` not change it, appends who may, or that its file system is read-only.  If it does not
+ * exist, the nearest one above it counts.
  */
 void place_advise_denied(ducc_error **err, const char *directory, bool write);
 

@@ -33,7 +33,7 @@ struct job {
 	struct strset printed; /* records already passed to wanted(), as text */
 	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
 	bool stopped;    /* by wanted() */
-	bool incomplete; /* a line of a list could not be read, which may want, or exclude, images */
+	bool incomplete; /* what could not be read may want, or exclude, images */
 	void *ctx;
 };
 
@@ -351,14 +351,13 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 	struct job job = {.session = session, .wanted = wanted, .ctx = ctx, .only_news = news};
 	AUTO_FREE struct wish_list *wishes = xcalloc(n, sizeof(*wishes));
 	struct wish_list records = {.name = NULL};
-	int result = 0;
 
 	if (news && read_list(&job, &records, news, add_news) < 0)
-		result = -1;
+		job.incomplete = true;
 	job.n_news = job.n;
 	for (size_t i = 0; i < n; i++)
 		if (read_wishes(&job, &wishes[i], lists[i]) < 0)
-			result = -1;
+			job.incomplete = true;
 	if (on_ready(&job))
 		survey_run(&job.survey, session->network,
 			   session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
@@ -366,5 +365,5 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 	for (size_t i = 0; i < n; i++)
 		wish_list_free(&wishes[i]);
 	wish_list_free(&records);
-	return job.stopped ? 1 : job.incomplete ? -1 : result;
+	return job.stopped ? 1 : job.incomplete ? -1 : 0;
 }
