@@ -2,7 +2,7 @@
  * What objects preloaded into a tool have in common that make calls fail.  $FAULT is
  * `KIND N CODE COUNT': of the calls of that kind that the process makes, the N-th (from 1) and the
  * COUNT - 1 after it fail with the errno value CODE; with CODE -1, they read or write only one
- * byte; with CODE -9, the process is killed instead of making the call.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
+ * byte; with CODE -9, the process is killed instead of making the call, and with -19 stopped before that.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
  *
  * The including file defines KINDS(each), the names of its kinds.
  */
@@ -31,7 +31,6 @@ static const char *const names[] = {
 };
 
 #define SHORT (-1) /* instead of an errno value */
-#define KILL (-SIGKILL)
 
 static atomic_ulong calls[N_KINDS];
 static const char *wanted = "";
@@ -77,9 +76,10 @@ static int inject(enum kind kind)
 	n = atomic_fetch_add(&calls[kind], 1) + 1;
 	if (n < first || n > last || strcmp(names[kind], wanted) != 0)
 		return 0;
-	if (fault == KILL)
-		kill(getpid(), SIGKILL);
-	return fault;
+	if (fault >= SHORT)
+		return fault;
+	kill(getpid(), -fault);
+	return 0;
 }
 
 #endif

@@ -7,11 +7,12 @@
 
 #define TICK 50 /* milliseconds */
 
-int lock_wait(struct context *context, int fd, const char *what, ducc_error **err)
+static int wait_for(struct context *context, int fd, int operation, const char *what,
+		    ducc_error **err)
 {
 	bool told = false;
 
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(fd, operation | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_errno(err, errno, "lock");
 		if (context_check(context, err) < 0)
@@ -23,4 +24,14 @@ int lock_wait(struct context *context, int fd, const char *what, ducc_error **er
 		poll(NULL, 0, TICK);
 	}
 	return 0;
+}
+
+int lock_wait(struct context *context, int fd, const char *what, ducc_error **err)
+{
+	return wait_for(context, fd, LOCK_EX, what, err);
+}
+
+int lock_wait_shared(struct context *context, int fd, const char *what, ducc_error **err)
+{
+	return wait_for(context, fd, LOCK_SH, what, err);
 }

@@ -12,4 +12,7 @@
  */
 int lock_wait(struct context *context, int fd, const char *what, ducc_error **err);
 
+/* The same with a shared lock, which any number of readers may hold, but no writer. */
+int lock_wait_shared(struct context *context, int fd, const char *what, ducc_error **err);
+
 #endif

@@ -14,7 +14,9 @@
 char *newest_mounted(const struct repository *repository)
 {
 	char value[256];
-	ssize_t n = getxattr(repository->path, "user.root_hash", value, sizeof(value));
+	ssize_t n = repository->path
+			    ? getxattr(repository->path, "user.root_hash", value, sizeof(value))
+			    : -1;
 
 	return n < 0 ? NULL : xstrndup(value, (size_t)n);
 }

@@ -203,6 +203,16 @@ int runner_lock(struct context *context, const struct repository *repository, du
 	return result < 0 ? -1 : steal_fd(&lock);
 }
 
+int runner_hold(const struct repository *repository, struct context *context, ducc_error **err)
+{
+	AUTO_FREE char *spool = mount_spool(repository, "");
+	AUTO_CLOSE int lock = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (lock < 0)
+		return error_errno(err, errno, "%s", spool);
+	return lock_wait_shared(context, lock, repository->name, err) < 0 ? -1 : steal_fd(&lock);
+}
+
 /* --- running ---------------------------------------------------------- */
 
 bool runner_is_busy(const struct process *process)

@@ -21,6 +21,9 @@
  */
 int runner_lock(struct context *context, const struct repository *repository, ducc_error **err);
 
+/* A lock that keeps ducc's publishers on this machine waiting, for a reader; see target.h. */
+int runner_hold(const struct repository *repository, struct context *context, ducc_error **err);
+
 /*
  * Aborts the transaction of the note, if it is still open, and removes the note.  Leaves any
  * other transaction alone.

@@ -21,6 +21,9 @@
 #include "jobs/targets.h"
 #include "repo/target.h"
 
+/* How often a repository that others change is looked at. */
+#define LOOKS 10
+
 /* --- the images to check ---------------------------------------------- */
 
 static int parse_patterns(const struct ducc_check_options *options, struct reference *patterns,
@@ -145,7 +148,7 @@ static int report_broken(struct check *check, ducc_error **err)
 		AUTO_FREE char *repair = what_to_repair(check, &check->images[i]);
 		ducc_record *record;
 
-		if (!repair || (check->failures.first && !check->images[i].readable))
+		if (!repair || (check->failures.n && !check->images[i].readable))
 			continue;
 		record = make_record(check, &check->images[i], repair, err);
 		if (!record)
@@ -201,20 +204,40 @@ static int open_repository(struct check *check, ducc_error **err)
 	return 0;
 }
 
-static int run(struct check *check, ducc_error **err)
+/* What readers see now; NULL: unknown. */
+static char *revision(const struct check *check)
+{
+	const struct target *target = check->repository.target;
+
+	return target && target->revision ? target->revision(&check->repository) : NULL;
+}
+
+static int look_at_all(struct check *check, ducc_error **err)
 {
 	bool all = !check->options.n_images;
 
-	if (open_repository(check, err) < 0 ||
-	    inventory_read(&check->inventory, &check->repository, err) < 0 ||
+	if (inventory_read(&check->inventory, &check->repository, err) < 0 ||
 	    select_images(check, err) < 0 || check_images(check, err) < 0 ||
 	    check_names(check, err) < 0 || check_trees(check, err) < 0)
 		return -1;
 	check_podman(check);
-	report_original(check);
 	if (all && (check_schedule(check, err) < 0 || check_orphans(check, err) < 0))
 		return -1;
-	return report_broken(check, err);
+	return 0;
+}
+
+/* Sets *changed to 1 if the repository has changed meanwhile, to 0 if not, and to -1 if that is unknown. */
+static int look(struct check *check, int *changed, ducc_error **err)
+{
+	AUTO_FREE char *before = NULL, *after = NULL;
+	int result = open_repository(check, err);
+
+	before = revision(check);
+	if (!result)
+		result = look_at_all(check, err);
+	after = revision(check);
+	*changed = before && after ? strcmp(before, after) != 0 : -1;
+	return result;
 }
 
 static void free_tree(void *value)
@@ -226,24 +249,97 @@ static void free_tree(void *value)
 	free(tree);
 }
 
+static struct check *new_check(ducc_session *session, const struct ducc_check_options *options,
+			       const struct check *before)
+{
+	struct check *check = xcalloc(1, sizeof(*check));
+
+	*check = (struct check){.session = session,
+				.options = *options,
+				.before = before,
+				.failures = FAILURES(&session->context)};
+	pthread_mutex_init(&check->mutex, NULL);
+	return check;
+}
+
+static void free_check(struct check *check)
+{
+	if (!check)
+		return;
+	for (size_t i = 0; i < check->n; i++)
+		stored_image_free(&check->images[i].stored);
+	free(check->images);
+	strmap_free_values(&check->layers, free_tree);
+	strmap_free_values(&check->flats, free_tree);
+	schedule_free(&check->schedule);
+	inventory_free(&check->inventory);
+	repository_close(&check->repository);
+	buffer_free(&check->found);
+	strset_free(&check->suspects);
+	failures_free(&check->failures);
+	pthread_mutex_destroy(&check->mutex);
+	free(check);
+}
+
+/* True if what the look has found, or its error, is the truth. */
+static bool is_true(const struct check *check, int changed, const ducc_error *error)
+{
+	if (check->settled || !changed || !check->repository.target)
+		return true;
+	return error ? ducc_error_kind(error) == DUCC_USAGE
+		     : !check->doubtful && !check->failures.n;
+}
+
+/*
+ * Keeps publishers on this machine waiting, if possible.  Others may still change the repository,
+ * which its revision shows.
+ */
+static int hold(const struct check *check)
+{
+	return check->repository.target->hold(&check->repository, &check->session->context, NULL);
+}
+
+/* Reports what the last look has found, if that is not done, and its records. */
+static int report_all(struct check *check, int result, ducc_error **err)
+{
+	if (!result || !context_cancelled(&check->session->context))
+		check_settle(check);
+	if (!result) {
+		report_original(check);
+		result = report_broken(check, err);
+	}
+	if (failures_end(&check->failures, err) < 0)
+		result = error_wrap(err, "repository %s", check->repository.name);
+	return result < 0 ? -1 : check->stopped;
+}
+
 int ducc_check(ducc_session *session, const struct ducc_check_options *options, ducc_error **err)
 {
-	struct check check = {.session = session, .failures = FAILURES(&session->context)};
-	int result = options_take(&check.options, sizeof(check.options), options, err);
+	struct ducc_check_options taken;
+	struct check *check = NULL;
+	AUTO_CLOSE int lock = -1;
+	int result = options_take(&taken, sizeof(taken), options, err), changed = 1;
 
-	pthread_mutex_init(&check.mutex, NULL);
-	if (!result)
-		result = run(&check, err);
-	if (failures_end(&check.failures, err) < 0)
-		result = error_wrap(err, "repository %s", check.repository.name);
-	for (size_t i = 0; i < check.n; i++)
-		stored_image_free(&check.images[i].stored);
-	free(check.images);
-	strmap_free_values(&check.layers, free_tree);
-	strmap_free_values(&check.flats, free_tree);
-	schedule_free(&check.schedule);
-	inventory_free(&check.inventory);
-	repository_close(&check.repository);
-	pthread_mutex_destroy(&check.mutex);
-	return result < 0 ? -1 : check.stopped;
+	if (result < 0)
+		return -1;
+	for (unsigned looks = 1;; looks++) {
+		struct check *before = check;
+		ducc_error *error = NULL;
+
+		check = new_check(session, &taken, before);
+		check->settled = changed < 0 || looks == LOOKS;
+		result = look(check, &changed, &error);
+		free_check(before);
+		check->before = NULL;
+		if (context_cancelled(&session->context) || is_true(check, changed, error)) {
+			error_hand_over(err, error);
+			break;
+		}
+		ducc_error_free(error);
+		if (lock < 0)
+			lock = hold(check);
+	}
+	result = report_all(check, result, err);
+	free_check(check);
+	return result;
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/buffer.h"
 #include "base/strmap.h"
 #include "content/compare.h"
 #include "jobs/failures.h"
@@ -23,6 +24,7 @@ struct checked_tree {
 	const struct published *image; /* the first one that needs it */
 	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
+	bool compared;        /* to the end */
 	bool original;        /* it is one of the original DUCC, without a listing, but complete */
 	struct strset owners; /* of such a layer: paths whose owner was reported */
 	struct strmap wrong;  /* of a layer: struct wrong_content, by the path of the file */
@@ -43,9 +45,19 @@ struct checked_image {
 	struct digest manifest; /* to publish again; hex "": unknown */
 };
 
+/*
+ * A look at the repository.  Others may change it meanwhile, so what is found is kept, and if
+ * that is not the truth, because there is another revision, or may be another one, the next look
+ * takes the place of this one.
+ */
 struct check {
 	ducc_session *session;
 	struct ducc_check_options options;
+	const struct check *before; /* the look before: its sound trees are not compared again */
+	bool settled;               /* the last look: differences are reported at once */
+	struct buffer found;        /* otherwise: differences, see check_report.c */
+	bool doubtful;              /* something differs */
+	struct strset suspects;     /* the objects that differ, or could not be read */
 	struct repository repository;
 	uid_t owner; /* see struct comparison */
 	struct inventory inventory;
@@ -73,8 +85,14 @@ void check_differs(struct check *check, bool *broken, const char *kind, const ch
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
 		  const char *expected);
 
+/* Reports the differences that were kept; from now on, others are reported at once. */
+void check_settle(struct check *check);
+
 /* Reports an existing file whose mode or owner is not what a publisher sets. */
 void check_attributes(struct check *check, bool *broken, const char *object, const char *path);
+
+/* Adds a failure to read something of an object; takes ownership of the error. */
+void check_unread(struct check *check, const char *object, ducc_error *error);
 
 /* Like check_absent() for something that exists, with the errno value ... */
 void check_failed(struct check *check, const char *object, const char *path, int code);

@@ -6,19 +6,99 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "jobs/check.h"
+
+/* So many differences are not those of a commit, and need not all be kept. */
+#define FOUND_LIMIT ((size_t)16 << 20) /* bytes */
+
+/* --- differences that are kept ---------------------------------------- */
+
+/* Each of the texts follows a byte of its own; an empty string is NULL. */
+static void keep(struct buffer *found, const struct ducc_difference *difference)
+{
+	const char *const texts[] = {difference->kind, difference->object, difference->path,
+				     difference->expected, difference->found};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (texts[i])
+			buffer_addf(found, "=%s", texts[i]);
+		buffer_addc(found, '\0');
+	}
+}
+
+static const char *kept(const char **at)
+{
+	const char *text = *at;
+
+	*at += strlen(text) + 1;
+	return *text ? text + 1 : NULL;
+}
+
+static void report(struct check *check, const struct ducc_difference *difference)
+{
+	const struct ducc_check_options *options = &check->options;
+
+	if (!check->stopped && options->difference)
+		check->stopped = !options->difference(options->ctx, difference);
+}
+
+static void settle(struct check *check)
+{
+	const char *at = check->found.data, *end = at + check->found.len;
+
+	while (at < end) {
+		struct ducc_difference difference;
+
+		difference.kind = kept(&at);
+		difference.object = kept(&at);
+		difference.path = kept(&at);
+		difference.expected = kept(&at);
+		difference.found = kept(&at);
+		report(check, &difference);
+	}
+	buffer_free(&check->found);
+	check->settled = true;
+}
+
+void check_settle(struct check *check)
+{
+	pthread_mutex_lock(&check->mutex);
+	settle(check);
+	pthread_mutex_unlock(&check->mutex);
+}
+
+/* --- differences and failures ----------------------------------------- */
+
+static void suspect(struct check *check, const char *object)
+{
+	if (object && !check->settled)
+		strset_add(&check->suspects, object);
+}
 
 void check_differs(struct check *check, bool *broken, const char *kind, const char *object,
 		   const char *path, const char *expected, const char *found)
 {
 	const struct ducc_difference difference = {kind, object, path, expected, found};
-	const struct ducc_check_options *options = &check->options;
 
 	pthread_mutex_lock(&check->mutex);
-	*broken = true;
-	if (!check->stopped && options->difference)
-		check->stopped = !options->difference(options->ctx, &difference);
+	*broken = check->doubtful = true;
+	suspect(check, object);
+	if (check->settled)
+		report(check, &difference);
+	else
+		keep(&check->found, &difference);
+	if (check->found.len > FOUND_LIMIT)
+		settle(check);
 	pthread_mutex_unlock(&check->mutex);
+}
+
+void check_unread(struct check *check, const char *object, ducc_error *error)
+{
+	pthread_mutex_lock(&check->mutex);
+	suspect(check, object);
+	pthread_mutex_unlock(&check->mutex);
+	failures_add(&check->failures, error);
 }
 
 void check_absent(struct check *check, bool *broken, const char *object, const char *path,
@@ -68,10 +148,14 @@ static void unreadable(struct check *check, const char *object, const char *path
 
 void check_failed(struct check *check, const char *object, const char *path, int code)
 {
-	if (differs_kind(code))
+	ducc_error *error = NULL;
+
+	if (differs_kind(code)) {
 		unreadable(check, object, path, strerror(code));
-	else
-		failures_add_errno(&check->failures, code, path);
+		return;
+	}
+	error_errno(&error, code, "%s", *path ? path : ".");
+	check_unread(check, object, error);
 }
 
 void check_error(struct check *check, bool *broken, const char *object, const char *path,
@@ -80,7 +164,7 @@ void check_error(struct check *check, bool *broken, const char *object, const ch
 	const char *kind = differs_kind_of(error);
 
 	if (!kind) {
-		failures_add(&check->failures, error);
+		check_unread(check, object, error);
 		return;
 	}
 	if (!strcmp(kind, DIFFERS_UNREADABLE))

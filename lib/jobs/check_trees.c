@@ -109,7 +109,7 @@ static int check_stored(const struct job *job, const char *path, const struct fi
 	    !repository->target->check_file(repository, whole, file->size, &error))
 		return 0;
 	if (error_is_failure(error)) {
-		failures_add(&job->check->failures, error);
+		check_unread(job->check, job->object, error);
 		return 0;
 	}
 	*kind = DIFFERS_UNREADABLE;
@@ -345,10 +345,33 @@ struct batch {
 	bool layers;
 };
 
+/* What names the tree in reports; the caller frees it. */
+static char *object_of(const struct batch *batch, const char *hex, const struct checked_tree *tree)
+{
+	return batch->layers ? format(PRI_DIGEST, hex) : xstrdup(tree->image->label);
+}
+
+/* True if the look before has found nothing in the tree. */
+static bool was_sound(const struct batch *batch, const char *hex, struct checked_tree *tree)
+{
+	const struct check *before = batch->check->before;
+	const struct checked_tree *then = NULL;
+	AUTO_FREE char *object = NULL;
+
+	if (before)
+		then = strmap_get(batch->layers ? &before->layers : &before->flats, hex);
+	if (!then || !then->compared)
+		return false;
+	object = object_of(batch, hex, then);
+	tree->original = then->original;
+	return !strset_has(&before->suspects, object);
+}
+
 static int check_one(void *ctx, size_t i, ducc_error **err)
 {
 	const struct batch *batch = ctx;
 	struct checked_tree *tree = batch->trees->values[i];
+	const char *hex = batch->trees->keys.list[i];
 	struct digest digest;
 	AUTO_FREE char *object = NULL;
 	struct job job = {.check = batch->check, .tree = tree, .layer = BENEATH(-1)};
@@ -357,13 +380,16 @@ static int check_one(void *ctx, size_t i, ducc_error **err)
 		return context_interrupted(err);
 	if (check_is_stopped(batch->check))
 		return 0;
-	memcpy(digest.hex, batch->trees->keys.list[i], sizeof(digest.hex));
-	object = batch->layers ? format(PRI_DIGEST, digest.hex) : xstrdup(tree->image->label);
+	memcpy(digest.hex, hex, sizeof(digest.hex));
+	object = object_of(batch, hex, tree);
 	job.object = object;
-	if (batch->layers)
+	if (was_sound(batch, hex, tree))
+		;
+	else if (batch->layers)
 		check_layer(&job, &digest);
 	else
 		check_flat(&job, &digest);
+	tree->compared = !context_cancelled(&batch->check->session->context);
 	return 0;
 }
 

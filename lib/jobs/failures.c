@@ -1,20 +1,31 @@
 /* What a check could not look at: see failures.h. */
 #include "jobs/failures.h"
 
-void failures_add(struct failures *failures, ducc_error *error)
-{
-	bool first;
+#include "base/mem.h"
 
-	pthread_mutex_lock(&failures->mutex);
-	first = !failures->first;
-	if (first)
-		failures->first = error;
-	pthread_mutex_unlock(&failures->mutex);
-	if (first)
-		return;
+#define KEPT ((size_t)1000)
+
+/* Frees the error. */
+static void warn(const struct failures *failures, ducc_error *error)
+{
 	context_notice(failures->context, DUCC_WARNING, "not checked: %s",
 		       ducc_error_message(error));
 	ducc_error_free(error);
+}
+
+void failures_add(struct failures *failures, ducc_error *error)
+{
+	bool kept;
+
+	pthread_mutex_lock(&failures->mutex);
+	kept = failures->n < KEPT;
+	if (kept) {
+		GROW(failures->errors, failures->n, failures->capacity);
+		failures->errors[failures->n++] = error;
+	}
+	pthread_mutex_unlock(&failures->mutex);
+	if (!kept)
+		warn(failures, error);
 }
 
 void failures_add_errno(struct failures *failures, int code, const char *path)
@@ -27,9 +38,21 @@ void failures_add_errno(struct failures *failures, int code, const char *path)
 
 int failures_end(struct failures *failures, ducc_error **err)
 {
-	ducc_error *first = failures->first;
+	size_t n = failures->n;
 
-	failures->first = NULL;
-	pthread_mutex_destroy(&failures->mutex);
-	return first ? error_give(err, first) : 0;
+	for (size_t i = 1; i < n; i++)
+		warn(failures, STEAL(failures->errors[i]));
+	if (n)
+		error_give(err, STEAL(failures->errors[0]));
+	failures_free(failures);
+	return n ? -1 : 0;
+}
+
+void failures_free(struct failures *failures)
+{
+	for (size_t i = 0; i < failures->n; i++)
+		ducc_error_free(failures->errors[i]);
+	free(failures->errors);
+	failures->errors = NULL;
+	failures->n = failures->capacity = 0;
 }

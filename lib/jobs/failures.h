@@ -15,7 +15,8 @@
 struct failures {
 	struct context *context;
 	pthread_mutex_t mutex;
-	ducc_error *first;
+	ducc_error **errors; /* the first ones */
+	size_t n, capacity;
 };
 
 #define FAILURES(context_)                                                                         \
@@ -29,7 +30,9 @@ void failures_add(struct failures *failures, ducc_error *error);
 /* The same for the errno value of a call that failed for a path. */
 void failures_add_errno(struct failures *failures, int code, const char *path);
 
-/* Passes the first failure to *err and returns -1; 0 if there is none.  Releases the rest. */
+/* Passes the first failure to *err and returns -1; 0 if there is none.  Warns of the rest; releases all. */
 int failures_end(struct failures *failures, ducc_error **err);
+/* Releases all that is kept, without a word. */
+void failures_free(struct failures *failures);
 
 #endif

@@ -621,11 +621,27 @@ static char *root(const struct repository *repository)
 	return NULL;
 }
 
+static int hold(const struct repository *repository, struct context *context, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	if (root < 0)
+		return error_errno(err, errno, "%s", repository->path);
+	if (lock_wait_shared(context, root, repository->name, err) < 0)
+		return -1;
+	if (directory_has_plan(root))
+		context_notice(context, DUCC_WARNING,
+			       "%s: a transaction was interrupted, which the next one completes",
+			       repository->name);
+	return steal_fd(&root);
+}
+
 const struct target directory_target = {
 	.is_name = is_name,
 	.find = find,
 	.url = url,
 	.root = root,
+	.hold = hold,
 	.created = true,
 	.begin = begin,
 	.tree = add_tree,

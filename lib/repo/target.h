@@ -41,6 +41,16 @@ struct target {
 	 */
 	int (*collect)(const struct repository *repository, struct context *context,
 		       ducc_error **err);
+	/*
+	 * For a reader: waits for the transaction of this machine that is under way.  There is none
+	 * until the descriptor that is returned is closed; -1 with *err set if that is impossible.
+	 */
+	int (*hold)(const struct repository *repository, struct context *context, ducc_error **err);
+	/*
+	 * Identifies the revision that a reader sees, which is constant as long as that stays the same;
+	 * allocated; NULL: unknown.  Or NULL: there are none.
+	 */
+	char *(*revision)(const struct repository *repository);
 	/* The first transaction creates the repository. */
 	bool created;
 	/* Symbolic links may contain $(VARIABLE), which the reader's host expands. */
