@@ -388,7 +388,7 @@ DUCC_PUBLIC int ducc_extract(ducc_session *session, const ducc_record *record, c
  * Publishes unpacked images in the repository: the first of the records, as many as fit
  * into one transaction (batch_bytes).  Sets errors[i] if image i could not be published;
  * it stays NULL if the image is now published (or already was), and the record gets the
- * field state=, which is added, updated or unchanged.  What the field repair= lists (see
+ * field state=, which is added, updated, restored or unchanged.  What the field repair= lists (see
  * ducc_check()) is published again even if it is.  A failed image does not hold up the
  * others: if the transaction as a whole fails, each image is retried in one of its own.
  * Returns the number of records processed, at least one if n is.  All must have the same

@@ -96,6 +96,29 @@ is "... the flat image it pointed to stays" "$(cat "$old/app/name")" three
 is "... the metadata is the new image's" "$(digest_of "$R/.metadata/localhost/three:latest/manifest.json")" \
 	"sha256:$(pinned "$(cat "$tmp/published")")"
 
+# What is lost is restored, which is no update.
+state() { # of the last publish
+	sed 's/.*state=//' "$tmp/published" | xargs
+}
+podman_drop() { # JQ: edit Podman's list of images
+	jq -c "$1" "$R/podmanStore/overlay-images/images.json" >"$tmp/images.json"
+	cat "$tmp/images.json" >"$R/podmanStore/overlay-images/images.json"
+}
+for lost in 'rm "$R/localhost/one:latest"' 'ln -sfn ../.flat "$R/localhost/one:latest"' \
+	'podman_drop "map(.names -= [\"localhost/one:latest\"])"' 'podman_drop "map(select(.names | index(\"localhost/one:latest\") | not))"' \
+	'rm "$R/.metadata/localhost/one:latest/config.json"' 'rm "$R/.metadata/localhost/one:latest/rootfs.mtree"' \
+	'rm -r "$(readlink -f "$R/localhost/one:latest")"'; do
+	eval "$lost"
+	ok "after $lost" publish "oci:$L:one" "oci:$L:two"
+	is "... the image is restored" "$(state)" "restored unchanged"
+	ok "... again" publish "oci:$L:one" "oci:$L:two"
+	is "... there is nothing to do" "$(state)" "unchanged unchanged"
+done
+publish "oci:$L:quay.io/org/sub/app:1"
+is "... for each name of an image" "$(state)" restored
+no_differences "$R"
+publish "oci:$L:three"
+
 # Records
 record=$(ducc-fetch -q -s "$S" "oci:$L:one" | ducc-unpack -q -s "$S")
 printf '%s\trepo=%s\tx=y\n' "$record" "$tmp/repo2/" >"$tmp/record"

@@ -74,6 +74,7 @@ for kind in directory cvmfs; do
 	before=$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)
 	[ ! -e "$spool/log" ] || : >"$spool/log"
 	ok "both again, in another order" publish amd64 arm64
+	is "... are unchanged" "$(grep -o 'state=.*' "$out" | xargs)" "state=unchanged state=unchanged"
 	is "... nothing changes" "$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)" "$before"
 	[ $kind != cvmfs ] || is "... and no transaction is opened" "$(cat "$spool/log")" ""
 
@@ -82,7 +83,8 @@ for kind in directory cvmfs; do
 	is "... are all there" "$(for a in amd64 aarch64 i386 i686; do arch .multiarch/$a/$name; done | tr '\n' ' ')" "amd64 arm64 386 386 "
 	[ $kind != cvmfs ] || is "... in one transaction" "$(cat "$spool/log")" ingest-ok
 	[ $kind != cvmfs ] || ok "... the repository is sound" cvmfs_server check $n
-	ok "a fourth" publish riscv64
+	ok "a fourth" publish riscv64 amd64
+	is "... restores nothing" "$(grep -o 'state=.*' "$out" | xargs)" "state=added state=unchanged"
 	is "... too" "$(arch .multiarch/riscv64/$name)" riscv64
 	is "Podman has the first by that name" \
 		"$(jq -r '.[] | select(.names) | .names[]' "$R/podmanStore/overlay-images/images.json")" "$name"

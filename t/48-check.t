@@ -447,16 +447,16 @@ rm -r "$S/layers" "$S/images"
 rm -r "${D:?}/$one" "${D:?}/$base"
 ducc-fetch -q -s "$S" -r "$D" "oci:$L:one" | ducc-unpack -q -s "$S" -r "$D" >"$tmp/records"
 ok "a publish notices missing trees" ducc-publish -s "$S" -r "$D" <"$tmp/records"
-like "... and says so" "$(cat "$out")" state=updated
+like "... and says so" "$(cat "$out")" state=restored
 ok "... which are there again" check -d
 fails "a publish by force needs the layers in the store" ducc-publish -f -s "$S" -r "$D" <"$tmp/records"
 like "... and says so" "$(cat "$out")" 'layer sha256:[0-9a-f]*: .*run ducc-unpack first'
 sed "s/\$/$(printf '\t')repair=all/" "$tmp/records" | ducc-fetch -q -s "$S" -r "$D" | ducc-unpack -q -s "$S" -r "$D" |
 	ducc-publish -s "$S" -r "$D" >"$tmp/again"
-like "all of an image is published again" "$(cat "$tmp/again")" state=updated
+like "all of an image is published again" "$(cat "$tmp/again")" state=restored
 ok "... and is sound" check -d
 ok "a publish by force" ducc-publish -f -s "$S" -r "$D" <"$tmp/records"
-like "... changes everything" "$(cat "$out")" state=updated
+like "... changes everything" "$(cat "$out")" state=restored
 ok "... and nothing" check -d
 is "... for readers" "$(content | diff "$tmp/content-directory" -)" ""
 

@@ -103,6 +103,11 @@ ok "a plain list into a directory" run 0 "$tmp/plain: 1 added, 0 updated, 0 unch
 	-N "$tmp/events" -r "$tmp/repo" -s "$tmp/store2" "$tmp/plain"
 is "... with a store for its owner" "$(stat -c %a "$tmp/store2")" 700
 is "... is there" "$(cat "$tmp/repo/$registry/app:one/app/name")" one
+rm "$tmp/repo/$registry/app:one"
+ok "a lost name" run 0 "$tmp/plain: 0 added, 0 updated, 1 restored, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
+	-r "$tmp/repo" -s "$tmp/store2" --metrics "$tmp/restored.prom" "$tmp/plain"
+is "... is restored" "$(head -n 1 "$tmp/said") $(cat "$tmp/repo/$registry/app:one/app/name")" "restored: http://$registry/app:one one"
+like "... and counted" "$(cat "$tmp/restored.prom")" 'images.*state="restored".* 1$'
 is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
 	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "
 digest=$(manifest_of "$registry/app:one" >"$tmp/manifest"; digest_of "$tmp/manifest")

@@ -24,8 +24,10 @@ struct publish_image {
 	struct amount amounts[N_WAYS];
 	const ducc_record *record;
 	bool again;   /* it is published again, or parts of it */
-	bool changed; /* the transaction adds something for it */
+	bool changed; /* the transaction adds something for it, apart from names */
+	bool renamed; /* its public names, or what Podman knows of it, are restored */
 	bool known;   /* its name, for that platform, was published before */
+	bool same;    /* ... with this manifest */
 	bool rescued; /* it was on the removal schedule */
 	struct span span;
 };

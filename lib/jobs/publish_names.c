@@ -113,8 +113,8 @@ int publish_has_image(struct publish *publish, struct publish_image *image, ducc
 	return result;
 }
 
-/* Lists an image for Podman, under its name if it is the first of its platforms. */
-static void add_to_podman(struct publish *publish, struct podman *podman,
+/* Lists an image for Podman, under its name if it is the first of its platforms; false: it was. */
+static bool add_to_podman(struct publish *publish, struct podman *podman,
 			  const struct publish_image *image, bool named)
 {
 	struct podman_image entry = {.manifest = &image->stored.manifest,
@@ -127,7 +127,7 @@ static void add_to_podman(struct publish *publish, struct podman *podman,
 				     .unpacked = image->unpacked,
 				     .again = image->again};
 
-	podman_add(&publish->session->context, podman, image->name, named, &entry);
+	return podman_add(&publish->session->context, podman, image->name, named, &entry);
 }
 
 /* True if an image is published again: what concerns no single image is repaired as well. */
@@ -158,6 +158,62 @@ static struct podman *open_podman(struct publish *publish, ducc_error **err)
 	return podman_new(&publish->repository);
 }
 
+/* True if exactly this manifest is published under the label. */
+static bool has_manifest(const struct publish *publish, const struct publish_image *image,
+			 const char *label)
+{
+	AUTO_FREE char *path = image_metadata(label, "manifest.json");
+
+	return strset_has(&image->there, label) ||
+	       repository_has_file(&publish->repository, path, image->stored.manifest_json,
+				   image->stored.manifest_len);
+}
+
+/* Adds the metadata of an image, and lists it for Podman. */
+static int prepare_name(struct publish *publish, struct publish_image *image,
+			const struct naming *naming, struct podman *podman, ducc_error **err)
+{
+	size_t before = publish->transaction->steps;
+	const char *label = naming->label;
+	int result = 0;
+
+	image->known = image->same = image->renamed = false;
+	if (label) {
+		AUTO_FREE char *there = image_metadata(label, "manifest.json");
+
+		image->known = repository_has(&publish->repository, there);
+		image->same = image->known && has_manifest(publish, image, label);
+		result = prepare_metadata(publish, image, label, err);
+	}
+	if (label && !result)
+		image->renamed =
+			add_to_podman(publish, podman, image, !strcmp(label, naming->name));
+	image->changed |= publish->transaction->steps != before;
+	return result;
+}
+
+/* False if another image gets the name as well: then the links were not missing. */
+static bool is_same_group(struct publish_image *const *images, size_t n,
+			  const struct publish_image *image)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!images[i]->same && !strcmp(images[i]->name, image->name))
+			return false;
+	return true;
+}
+
+/* What an image that is published again has lost in Podman's store shows only now. */
+static int save_podman(struct publish *publish, struct podman *podman, ducc_error **err)
+{
+	size_t before = publish->transaction->steps;
+	int result = podman_save(podman, publish->transaction, err);
+
+	for (size_t i = 0; i < publish->n; i++)
+		publish->images[i].renamed |=
+			publish->images[i].again && publish->transaction->steps != before;
+	return result;
+}
+
 /* Adds the names and the metadata of the prepared images. */
 static int prepare_names(struct publish *publish, ducc_error **err)
 {
@@ -179,23 +235,14 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 	/* Names that are in the way of other images have made these fail before. */
 	publish->transaction->replaces = repairs(publish);
 	result = names_add(publish->transaction, namings, n, err);
+	for (size_t i = 0; !result && i < n; i++)
+		result = prepare_name(publish, images[i], &namings[i], podman, err);
 	for (size_t i = 0; !result && i < n; i++) {
-		size_t before = publish->transaction->steps;
-
-		if (namings[i].label) {
-			AUTO_FREE char *there = image_metadata(namings[i].label, "manifest.json");
-
-			images[i]->known = repository_has(&publish->repository, there);
-			result = prepare_metadata(publish, images[i], namings[i].label, err);
-		}
-		if (!result && namings[i].label)
-			add_to_podman(publish, podman, images[i],
-				      !strcmp(namings[i].label, namings[i].name));
-		images[i]->changed |= publish->transaction->steps != before;
+		images[i]->renamed |= namings[i].linked && is_same_group(images, n, images[i]);
 		publish_report_plan(publish, images[i]);
 	}
 	if (!result)
-		result = podman_save(podman, publish->transaction, err);
+		result = save_podman(publish, podman, err);
 	podman_free(podman);
 	for (size_t i = 0; i < n; i++) {
 		free(namings[i].platform);

@@ -33,7 +33,9 @@ void publish_report_plan(struct publish *publish, const struct publish_image *im
 	const char *unit = " files";
 	AUTO_BUFFER text = {0};
 
-	buffer_adds(&text, image->changed ? "publishing" : "unchanged");
+	buffer_adds(&text, image->changed   ? "publishing"
+			   : image->renamed ? "restoring"
+					    : "unchanged");
 	for (size_t i = 0; i < N_WAYS; i++) {
 		const struct amount *amount = &image->amounts[i];
 
@@ -99,16 +101,21 @@ static void report_flat(struct publish *publish, const struct publish_image *ima
 	event_send(publish->session->events, "publish_flat_image", pairs);
 }
 
+static const char *state_of(const struct publish_image *image)
+{
+	if (!image->changed && !image->renamed)
+		return "unchanged";
+	if (image->same)
+		return "restored";
+	return image->known ? "updated" : "added";
+}
+
 void publish_report(struct publish *publish, size_t i)
 {
 	struct publish_image *image = &publish->images[i];
 	const char *request = ducc_record_reference(publish->records[i]);
 
-	ducc_record_set(publish->records[i], "state",
-			!image->changed ? "unchanged"
-			: image->known  ? "updated"
-					: "added",
-			NULL);
+	ducc_record_set(publish->records[i], "state", state_of(image), NULL);
 	record_unset(publish->records[i], "wanted");
 	if (image->rescued)
 		ducc_record_set(publish->records[i], "wanted", "again", NULL);

@@ -220,7 +220,7 @@ static void drop_image(struct podman *podman, const struct podman_image *image)
 		podman_detach_image(podman, listed->entry);
 }
 
-void podman_add(struct context *context, struct podman *podman, const char *name, bool named,
+static void add(struct context *context, struct podman *podman, const char *name, bool named,
 		const struct podman_image *image)
 {
 	AUTO_FREE char *other = podman_name_to_podman(name);
@@ -245,4 +245,17 @@ void podman_add(struct context *context, struct podman *podman, const char *name
 			"%s: available in Podman only by digest: Podman does not accept this name",
 			name);
 	}
+}
+
+bool podman_add(struct context *context, struct podman *podman, const char *name, bool named,
+		const struct podman_image *image)
+{
+	bool images = podman->images.changed, layers = podman->layers.changed, changed;
+
+	podman->images.changed = podman->layers.changed = false;
+	add(context, podman, name, named, image);
+	changed = podman->images.changed || podman->layers.changed;
+	podman->images.changed |= images;
+	podman->layers.changed |= layers;
+	return changed;
 }

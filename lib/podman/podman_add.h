@@ -14,8 +14,10 @@
  * or config that Go cannot decode (go_json.h), with which `podman images` would fail.  Such
  * an image is not listed; if it is named, no image keeps its names or its ID.  Also warns
  * about a name that Podman cannot parse; the image is then listed without it.
+ *
+ * Returns whether that changes the lists.
  */
-void podman_add(struct context *context, struct podman *podman, const char *name, bool named,
+bool podman_add(struct context *context, struct podman *podman, const char *name, bool named,
 		const struct podman_image *image);
 
 #endif

@@ -195,6 +195,7 @@ int names_each(const struct names *names, struct naming *namings, size_t n, ducc
 
 	for (size_t i = 0; i < n; i++) {
 		struct group group = {names, &namings[i], members, 0};
+		size_t before = names->steps ? *names->steps : 0;
 
 		if (came_before(namings, i))
 			continue;
@@ -204,6 +205,8 @@ int names_each(const struct names *names, struct naming *namings, size_t n, ducc
 				members[group.n++] = &namings[k];
 		if (add_group(&group, added, err) < 0)
 			return error_wrap(err, "%s", group.first->name);
+		for (size_t k = 0; k < group.n; k++)
+			members[k]->linked = names->steps && *names->steps != before;
 	}
 	return 0;
 }
@@ -215,7 +218,8 @@ static int add_link(void *ctx, const char *path, const char *target, ducc_error 
 
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
 {
-	const struct names names = {transaction->repository, add_link, transaction};
+	const struct names names = {transaction->repository, add_link, transaction,
+				    &transaction->steps};
 
 	return names_each(&names, namings, n, err);
 }

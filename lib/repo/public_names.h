@@ -23,6 +23,7 @@ struct naming {
 	 * `name` for the one that had it first, else .multiarch/PLATFORM/NAME.
 	 */
 	char *label;
+	bool linked; /* set by names_add(): a link of this name was missing, or led elsewhere */
 };
 
 /* ARCH[:VARIANT], in one form for each platform; the caller frees it. */
@@ -36,6 +37,7 @@ struct names {
 	const struct repository *repository;
 	int (*link)(void *ctx, const char *path, const char *target, ducc_error **err);
 	void *ctx;
+	const size_t *steps; /* increases if link() has changed something; or NULL */
 };
 
 /*
