@@ -460,6 +460,23 @@ like "... changes everything" "$(cat "$out")" state=restored
 ok "... and nothing" check -d
 is "... for readers" "$(content | diff "$tmp/content-directory" -)" ""
 
+# Directories that other users cannot search, as an earlier version made them with a umask for private files
+kind=directory repo=$D R=$D
+restore
+one=$(flat one:latest) base=$(layer one:latest 0)
+set -- "${one%/*}" .flat .layers .metadata .metadata/localhost "$base" "$base/.metadata" localhost podmanStore/overlay-images
+(cd "$D" && chmod 700 "$@")
+fails "directories that are closed to others" check
+is "... are found, each once" "$(cut -f 1,3,4,5 "$out" | sort)" "$(printf 'mode\t%s\t0755\t0700\n' "$@" | sort)"
+ok "... are repaired" repair
+like "... which the record says" "$(cat "$tmp/repaired")" 'repair=names.*state=restored'
+ok "... so that nothing is left" check
+is "... for anybody" "$(cd "$D" && find "$@" -maxdepth 0 ! -perm 755)" ""
+chmod 700 "$D/localhost"
+fails "one above a name" check localhost/two:latest
+is "... concerns its images only" "$(cut -f 1-3 "$out")" "mode	-	localhost"
+restore
+
 # Killed while it publishes again: at every moment readers have a whole tree, the old or the new one.
 quiet() {
 	check -d

@@ -223,7 +223,7 @@ static int look_at_all(struct check *check, ducc_error **err)
 	check_podman(check);
 	if (all && (check_schedule(check, err) < 0 || check_orphans(check, err) < 0))
 		return -1;
-	return 0;
+	return check_structure(check, err);
 }
 
 /* Sets *changed to 1 if the repository has changed meanwhile, to 0 if not, and to -1 if that is unknown. */

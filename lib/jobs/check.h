@@ -126,8 +126,9 @@ bool check_original_layer(struct check *check, struct checked_tree *tree,
 bool check_original_flat(struct check *check, struct checked_tree *tree,
 			 const struct digest *config, const char *object);
 
-/* Checks the schedule, and finds what no image needs (check_rest.c). */
+/* Checks the schedule and the directories, and finds what no image needs (check_rest.c). */
 int check_schedule(struct check *check, ducc_error **err);
+int check_structure(struct check *check, ducc_error **err);
 int check_orphans(struct check *check, ducc_error **err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "format/repo_paths.h"
 #include "jobs/check.h"
+#include "repo/structure.h"
 
 static void differs(struct check *check, const char *kind, const char *path, const char *found)
 {
@@ -63,7 +64,7 @@ static void check_scheduled(struct check *check, const struct scheduled *schedul
 		differs(check, DIFFERS_SCHEDULE, scheduled->path, fault);
 }
 
-/* Whatever image is published again mends the schedule. */
+/* Whatever image is published again mends the schedule, and directories that all share. */
 static bool *any_image(struct check *check, bool *none)
 {
 	return check->n ? &check->images[0].broken : none;
@@ -86,6 +87,53 @@ int check_schedule(struct check *check, ducc_error **err)
 		check_attributes(check, any_image(check, &broken), NULL, REPO_SCHEDULE);
 	for (size_t i = 0; i < check->schedule.n; i++)
 		check_scheduled(check, &check->schedule.entries[i]);
+	return 0;
+}
+
+/* --- directories ------------------------------------------------------ */
+
+/* Those above a public name: of an image.  Each is looked at once. */
+struct parents {
+	struct check *check;
+	bool *broken;
+	struct strset *seen;
+};
+
+static int report_closed(void *ctx, const char *path, mode_t mode, ducc_error **err)
+{
+	const struct parents *parents = ctx;
+	AUTO_FREE char *expected = format("%04o", REPO_DIRECTORY_MODE);
+	AUTO_FREE char *found = format("%04o", (unsigned)mode);
+
+	(void)err;
+	if (strset_add(parents->seen, path))
+		check_differs(parents->check, parents->broken, DIFFERS_MODE, NULL, path, expected,
+			      found);
+	return 0;
+}
+
+static void report_failed(void *ctx, const char *path)
+{
+	const struct parents *parents = ctx;
+
+	check_failed(parents->check, NULL, path, errno);
+}
+
+int check_structure(struct check *check, ducc_error **err)
+{
+	bool none;
+	AUTO_STRSET seen = {NULL};
+	struct parents parents = {check, any_image(check, &none), &seen};
+	const struct structure structure = {&check->repository, report_closed, report_failed,
+					    &parents};
+
+	if (!check->options.n_images && structure_walk(&structure, err) < 0)
+		return -1;
+	for (size_t i = 0; i < check->n; i++) {
+		parents.broken = &check->images[i].broken;
+		if (structure_parents(&structure, check->images[i].published->name, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -3,10 +3,12 @@
 #include "base/path.h"
 #include "format/repo_paths.h"
 #include "jobs/publish.h"
+#include "jobs/repair.h"
 #include "jobs/wishes.h"
 #include "podman/podman_add.h"
 #include "repo/public_names.h"
 #include "repo/schedule.h"
+#include "repo/structure.h"
 
 /* --- metadata --------------------------------------------------------- */
 
@@ -329,10 +331,30 @@ static bool is_published(void *ctx, const char *name)
 	return false;
 }
 
+/* --- directories ------------------------------------------------------ */
+
+/* Opens those that ducc-check has found closed: it does not say which. */
+static int prepare_structure(struct publish *publish, ducc_error **err)
+{
+	AUTO_FREE const char **names = xcalloc(publish->n, sizeof(*names));
+	size_t before = publish->transaction->steps, n = 0;
+
+	for (size_t i = 0; i < publish->n; i++)
+		if (!publish->errors[i] && ducc_record_get(publish->images[i].record, REPAIR_FIELD))
+			names[n++] = publish->images[i].name;
+	if (n && structure_open(publish->transaction, names, n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < publish->n; i++)
+		publish->images[i].renamed |=
+			publish->transaction->steps != before && publish->images[i].again;
+	return 0;
+}
+
 /* The failures come last: they alone are no reason for a transaction. */
 int publish_names(struct publish *publish, ducc_error **err)
 {
-	if (prepare_names(publish, err) < 0 || prepare_schedule(publish, err) < 0)
+	if (prepare_names(publish, err) < 0 || prepare_structure(publish, err) < 0 ||
+	    prepare_schedule(publish, err) < 0)
 		return -1;
 	return wishes_publish(publish->session, publish->transaction, is_published, publish, err);
 }

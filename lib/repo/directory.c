@@ -397,6 +397,26 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 	return 0;
 }
 
+static int open_directory_to_all(struct transaction *transaction, const char *path, mode_t mode,
+				 ducc_error **err)
+{
+	struct directory *directory = directory_of(transaction);
+	AUTO_FREE char *digits = format("%04o", (unsigned)mode);
+	struct stat st;
+
+	if (geteuid() != 0 && !repository_stat(transaction->repository, path, &st) &&
+	    st.st_uid != geteuid()) {
+		context_notice(transaction->context, DUCC_WARNING,
+			       "%s: belongs to another user, and stays closed", path);
+		return 0;
+	}
+	if (staging(directory, err) < 0)
+		return -1;
+	add_step(directory, PLAN_CHMOD, FIRST, digits, path);
+	transaction->steps++;
+	return 0;
+}
+
 static int remove_path(struct transaction *transaction, const char *path, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
@@ -647,6 +667,7 @@ const struct target directory_target = {
 	.tree = add_tree,
 	.complete = complete_layer,
 	.entry = add_entry,
+	.open_directory = open_directory_to_all,
 	.remove = remove_path,
 	.discard = discard,
 	.clear = clear,

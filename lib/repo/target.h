@@ -95,6 +95,9 @@ struct target {
 	 */
 	int (*entry)(struct transaction *transaction, const char *path, const struct file *file,
 		     const struct content *content, ducc_error **err);
+	/* See transaction_open_directory(); counts as a step if it is one.  NULL: there is no way. */
+	int (*open_directory)(struct transaction *transaction, const char *path, mode_t mode,
+			      ducc_error **err);
 	int (*remove)(struct transaction *transaction, const char *path, ducc_error **err);
 	/* See transaction_discard().  NULL: removals need no space in the repository. */
 	int (*discard)(struct transaction *transaction, const struct strset *paths,

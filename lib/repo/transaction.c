@@ -174,6 +174,14 @@ int transaction_add_symlink(struct transaction *transaction, const char *path, c
 	return transaction->target->entry(transaction, path, &file, &none, err);
 }
 
+int transaction_open_directory(struct transaction *transaction, const char *path, mode_t mode,
+			       ducc_error **err)
+{
+	if (!transaction->target->open_directory)
+		return 0;
+	return transaction->target->open_directory(transaction, path, mode, err);
+}
+
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err)
 {
 	/* The path may come from an untrusted file. */

@@ -101,6 +101,10 @@ int transaction_add_hardlink(struct transaction *transaction, const char *path, 
 int transaction_add_symlink(struct transaction *transaction, const char *path, const char *target,
 			    ducc_error **err);
 
+/* Gives a directory of the repository's structure (structure.h) this mode, if possible. */
+int transaction_open_directory(struct transaction *transaction, const char *path, mode_t mode,
+			       ducc_error **err);
+
 /*
  * Removes `path`, and its parent directories that are then empty.  Removals happen in the
  * order of these calls, in the same commit as additions.  A transaction with removals adds no

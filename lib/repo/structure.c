@@ -1,0 +1,100 @@
+/* The directories of a repository's own structure: see structure.h. */
+#include "repo/structure.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/entries.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "format/repo_paths.h"
+
+#define OTHERS (S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH)
+
+static void fail(const struct structure *structure, const char *path)
+{
+	if (structure->failed && !is_absence(errno))
+		structure->failed(structure->ctx, path);
+}
+
+static int look_at(const struct structure *structure, const char *path, ducc_error **err)
+{
+	struct stat st;
+
+	if (repository_stat(structure->repository, path, &st) < 0)
+		fail(structure, path);
+	else if (S_ISDIR(st.st_mode) && (st.st_mode & OTHERS) != OTHERS)
+		return structure->closed(structure->ctx, path, st.st_mode & 07777, err);
+	return 0;
+}
+
+/* True if the directory `name` in `path` belongs to an image, or to nobody. */
+static bool is_foreign(const char *path, const char *name)
+{
+	AUTO_FREE char *whole = format("%s/%s", path, name);
+	struct digest digest;
+
+	return repo_tree_at(whole, &digest) == REPO_TREE_FLAT || !strcmp(name, "diff") ||
+	       (repo_tree_at(path, &digest) == REPO_TREE_LAYER && strcmp(name, ".metadata") != 0);
+}
+
+static int walk(const struct structure *structure, int root, const char *path, ducc_error **err)
+{
+	AUTO_ENTRIES entries = entries_open(root, path);
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *whole = format("%s/%s", path, name);
+
+		if (entries_type(&entries, name) == DT_DIR && !is_foreign(path, name) &&
+		    (look_at(structure, whole, err) < 0 || walk(structure, root, whole, err) < 0))
+			return -1;
+	}
+	errno = entries.error;
+	if (errno)
+		fail(structure, path);
+	return 0;
+}
+
+int structure_walk(const struct structure *structure, ducc_error **err)
+{
+	static const char *const tops[] = {REPO_FLAT, REPO_LAYERS, REPO_METADATA, REPO_MULTIARCH,
+					   REPO_PODMAN};
+	AUTO_CLOSE int root = repository_root(structure->repository);
+
+	for (size_t i = 0; i < ARRAY_LEN(tops); i++)
+		if (look_at(structure, tops[i], err) < 0 || walk(structure, root, tops[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int structure_parents(const struct structure *structure, const char *name, ducc_error **err)
+{
+	for (const char *slash = name; (slash = strchr(slash, '/')); slash++) {
+		AUTO_FREE char *parent = xstrndup(name, (size_t)(slash - name));
+
+		if (look_at(structure, parent, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int open_directory(void *ctx, const char *path, mode_t mode, ducc_error **err)
+{
+	return transaction_open_directory(ctx, path, mode | REPO_DIRECTORY_MODE, err);
+}
+
+int structure_open(struct transaction *transaction, const char *const *names, size_t n,
+		   ducc_error **err)
+{
+	const struct structure structure = {transaction->repository, open_directory, NULL,
+					    transaction};
+
+	if (structure_walk(&structure, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (structure_parents(&structure, names[i], err) < 0)
+			return -1;
+	return 0;
+}
