@@ -41,6 +41,11 @@ jq -r '.manifests[].annotations["org.opencontainers.image.ref.name"]' "$corpus/i
 sed "s|^|oci:$corpus:|" "$tmp/names" | ducc-fetch -q -s "$F" >"$tmp/all"
 grep -v liar "$tmp/all" >"$tmp/good"
 
+layer_of() { # IMAGE NUMBER: print its digest, in hexadecimal
+	layer_manifest=$(jq -r --arg n "$1" \
+		'.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $n).digest[7:]' "$corpus/index.json")
+	jq -r --argjson n "$2" '.layers[$n].digest[7:]' "$corpus/blobs/sha256/$layer_manifest"
+}
 listings() { # STORE: of layers and images, once it is complete
 	ducc-unpack -q -j1 -s "$1" <"$tmp/good" >"$out"
 	(cd "$1" && sha256sum layers/*.mtree images/*.mtree)
@@ -100,10 +105,7 @@ is 'each record is printed before the next one is read' "$answers" ''
 # While an image waits for another process, others are unpacked.
 rm -rf "$S"
 cp -R "$F" "$S"
-layer=$(jq -r --arg n app-1 '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $n).digest' \
-	"$corpus/index.json")
-layer=$(jq -r '.layers[0].digest' "$corpus/blobs/sha256/${layer#sha256:}")
-exec 9>"$S/tmp/layers-${layer#sha256:}.tar"
+exec 9>"$S/tmp/layers-$(layer_of app-1 0).tar"
 flock 9
 sort "$tmp/all" | grep -e /app-1: -e /other: | ducc-unpack -q -j2 -s "$S" >"$tmp/unpacked" 9>&- &
 other=$S/images/$(sed -n 's/.*other:.*@sha256:\([0-9a-f]*\).*/\1/p' "$tmp/good").mtree
@@ -119,4 +121,36 @@ sed 2q "$tmp/good" >"$tmp/two"
 fails 'extracting two images into one directory' ducc-unpack -s "$S" -x "$tmp/x" <"$tmp/two"
 like '... refuses the second' "$(cat "$out")" "is not empty: each image needs a directory of its own"
 is '... and only that' "$(grep -c ducc-unpack: "$out") $(grep -cFx "$(sed 1q "$tmp/two")" "$out")" '1 1'
+# Two processes may publish into different repositories, of which each has a layer that the other one is unpacking: whoever
+# waits for a layer to complete it holds no other one.
+hides='layer
+dir d
+file d/.wh..wh..opq'
+image published <<END
+layer
+file d/1
+$hides
+END
+image next <<END
+layer
+file d/2
+$hides
+layer
+file e
+END
+mkdir "$tmp/repo"
+echo "oci:$corpus:published" | ducc-fetch -q -s "$F" | ducc-unpack -q -s "$F" | ducc-publish -q -s "$F" -r "$tmp/repo" >"$out"
+rm -rf "$S"
+echo "oci:$corpus:next" | ducc-fetch -q -s "$S" >"$tmp/next"
+hidden=$(layer_of next 1)
+exec 9>"$S/tmp/layers-$hidden.tar"
+flock 9
+ducc-unpack -v -s "$S" -r "$tmp/repo" <"$tmp/next" >"$tmp/unpacked" 2>"$tmp/log" 9>&- &
+ok 'a layer is complete while the process waits for another one, which is published' \
+	wait_for test -e "$S/layers/$(layer_of next 2).mtree"
+ok '... for which it waits' wait_for grep "tmp/layers-$hidden.tar: waiting for another process" "$tmp/log"
+flock -u 9
+wait $!
+is '... which gets what this image hides' "$(cat "$tmp/unpacked") $(grep -c '^\./d/[12] .*type=char' "$S/layers/$hidden.mtree")" \
+	"$(cat "$tmp/next") 2"
 done_testing

@@ -131,9 +131,11 @@ static int charge_layer(struct unpack *unpack, struct unpack_layer *layer, struc
 	return quota_take(&unpack->merged, layer->charged, err);
 }
 
-/* Settles a layer on those below it, and commits it if it does not occur again. */
-static int settle(struct unpack *unpack, struct unpack_layer *layer, struct tree **tree,
-		  ducc_error **err)
+/*
+ * Settles a layer on those below it.  A fresh one is committed if it does not occur again; what others
+ * need is collected, see complete_others().
+ */
+static int settle(struct unpack_layer *layer, struct tree **tree, ducc_error **err)
 {
 	layer->left--;
 	if (layer->fresh) {
@@ -141,17 +143,30 @@ static int settle(struct unpack *unpack, struct unpack_layer *layer, struct tree
 			return -1;
 		return layer->left ? 0 : commit_fresh(layer, err);
 	}
-	if (settle_has_additions(*tree)) {
-		if (layer->additions)
-			settle_add_missing(layer->additions, *tree);
-		else
-			layer->additions = STEAL(*tree);
-	}
-	if (layer->left || !layer->additions)
+	if (!settle_has_additions(*tree))
 		return 0;
-	if (settle_again(unpack, layer, err) < 0)
-		return -1;
-	tree_free(STEAL(layer->additions));
+	if (layer->additions)
+		settle_add_missing(layer->additions, *tree);
+	else
+		layer->additions = STEAL(*tree);
+	return 0;
+}
+
+/*
+ * Completes the layers that were unpacked before, once all fresh ones are committed: another process
+ * may hold the lock of one of these, and wait for a fresh one, which is no news for its repository.
+ */
+static int complete_others(struct unpack *unpack, ducc_error **err)
+{
+	for (size_t i = 0; i < unpack->n; i++) {
+		struct unpack_layer *layer = &unpack->layers[i];
+
+		if (!layer->additions)
+			continue;
+		if (settle_again(unpack, layer, err) < 0)
+			return error_wrap(err, "layer " PRI_DIGEST, layer->head.layer.hex);
+		tree_free(STEAL(layer->additions));
+	}
 	return 0;
 }
 
@@ -255,7 +270,7 @@ static int merge_one(struct unpack *unpack, struct unpack_layer *layer, ducc_err
 		return -1;
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
-	return settle(unpack, layer->first, &tree, err);
+	return settle(layer->first, &tree, err);
 }
 
 static int merge_all(struct unpack *unpack, ducc_error **err)
@@ -270,6 +285,8 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 			return error_wrap(err, "layer " PRI_DIGEST,
 					  unpack->layers[i].head.layer.hex);
 	merge_finish(unpack->image);
+	if (complete_others(unpack, err) < 0)
+		return -1;
 	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
 		return -1;
 	head.layers = unpack_layers_id(unpack);
