@@ -73,10 +73,18 @@ ok "ducc-fetch fetches it" ducc-fetch -q -s "$S" <"$tmp/dry"
 is "... and says so" "$(tr '\t' ' ' <"$out")" "$(cut -f1 "$tmp/dry") thin=x platform=linux/amd64"
 
 # Each message names its image
-ducc-fetch -v -s "$tmp/S2" "$registry/app:one" 2>"$tmp/err" | ducc-unpack -v -s "$tmp/S2" 2>>"$tmp/err" | ducc-publish -v -s "$tmp/S2" -r "$tmp/R2" \
-	2>>"$tmp/err" | ducc-thin -v -s "$tmp/S2" -r "$tmp/R2" -o "$tmp/thin" 2>>"$tmp/err" >"$tmp/records"
-is "with -v, each message names its image" "$(grep -v ": confined\|$registry/app:one[@:]" "$tmp/err")" ""
-like "... of each tool" "$(sed 's/:.*//' "$tmp/err" | sort -u | xargs)" "ducc-fetch ducc-publish ducc-thin ducc-unpack"
+for v in -v -vv; do
+	rm -rf "$tmp/S2" "$tmp/R2"
+	ducc-wish $v - <<-END 2>"$tmp/err" | ducc-fetch $v -s "$tmp/S2" 2>>"$tmp/err" | ducc-unpack $v -s "$tmp/S2" 2>>"$tmp/err" |
+		http://$registry/app:on*
+	END
+		ducc-publish $v -s "$tmp/S2" -r "$tmp/R2" 2>>"$tmp/err" | ducc-thin $v -s "$tmp/S2" -r "$tmp/R2" -o "$tmp/thin" 2>>"$tmp/err" >"$tmp/records"
+	ducc-ls $v -r "$tmp/R2" --remote 2>>"$tmp/err" >"$tmp/records"
+	is "with $v, each message names its image" "$(grep -v ": confined\|$registry/app\(:one\|: [<>] \)" "$tmp/err")" ""
+	is "... of each tool" "$(sed 's/:.*//' "$tmp/err" | grep -vx 'ducc-ls\|ducc-wish' | sort -u | xargs)" "ducc-fetch ducc-publish ducc-thin ducc-unpack"
+done
+is "... also of those that only ask registries" "$(grep -o '^ducc-\(ls\|wish\): [^ ]*: >' "$tmp/err" | sort -u)" "ducc-ls: $registry/app:one: >
+ducc-wish: http://$registry/app: >"
 
 # For several platforms
 for p in amd64 arm64; do

@@ -56,7 +56,13 @@ static int ask(struct list *list, struct listed *image, ducc_error **err)
 
 void list_ask_registry(struct list *list, struct listed *image)
 {
-	if (ask(list, image, &image->error) == 0)
+	const struct subject subject = {.name = image->name};
+	int result;
+
+	context_set_subject(&subject);
+	result = ask(list, image, &image->error);
+	context_set_subject(NULL);
+	if (!result)
 		return;
 	image->current = "unknown";
 	if (ducc_error_kind(image->error) != DUCC_NOT_FOUND)

@@ -99,7 +99,9 @@ static void prepare(struct publish *publish, size_t i)
 {
 	size_t before = publish->transaction->steps;
 	struct publish_image *image = &publish->images[i];
+	const struct subject subject = {.name = image->name};
 
+	context_set_subject(&subject);
 	transaction_save(publish->transaction);
 	known_save(publish->known);
 	publish->transaction->replaces = image->again;
@@ -109,6 +111,7 @@ static void prepare(struct publish *publish, size_t i)
 	}
 	publish_set_amounts(image, publish->transaction);
 	image->changed = publish->transaction->steps != before;
+	context_set_subject(NULL);
 }
 
 /* The image prepared last is left to the next transaction. */

@@ -137,19 +137,15 @@ static int read_layer(struct publish *publish, const struct digest *layer, bool 
 }
 
 /* The transaction writes the layer now, or when it is committed, then for no image in particular. */
-static void announce_layer(const struct publish *publish, const struct publish_image *image,
-			   const struct listing_head *head)
+static void announce_layer(const struct publish *publish, const struct listing_head *head)
 {
 	AUTO_FREE char *name = format(PRI_DIGEST, head->layer.hex);
-	const struct subject subject = {.name = image->name};
 	struct progress progress = {.context = &publish->session->context,
 				    .activity = DUCC_PUBLISHING,
 				    .what = name,
 				    .total = head->unpacked};
 
-	context_set_subject(&subject);
 	progress_wait(&progress);
-	context_set_subject(NULL);
 }
 
 static int prepare_layer(struct publish *publish, struct publish_image *image, size_t i,
@@ -180,7 +176,7 @@ static int prepare_layer(struct publish *publish, struct publish_image *image, s
 	image->added[i] = true;
 	known_consider(publish->known, image->name);
 	known_match(publish->known, layer, tree);
-	announce_layer(publish, image, &head);
+	announce_layer(publish, &head);
 	return transaction_add_layer(publish->transaction, &head, tree, json, err);
 }
 

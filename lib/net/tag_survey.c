@@ -51,9 +51,16 @@ static int fetch_list(struct network *network, struct tagset *list, struct http 
 		      ducc_error **err)
 {
 	static const struct login login = {.push = false};
-	struct registry *registry = network_registry(network, &list->repository, &login, err);
+	AUTO_FREE char *name = reference_format(&list->repository);
+	const struct subject subject = {.name = name};
+	struct registry *registry;
+	int result;
 
-	if (!registry || registry_list_tags(registry, http, &list->tags, err) < 0)
+	context_set_subject(&subject);
+	registry = network_registry(network, &list->repository, &login, err);
+	result = registry ? registry_list_tags(registry, http, &list->tags, err) : -1;
+	context_set_subject(NULL);
+	if (result < 0)
 		return -1;
 	/* Registries list them in any order, though they should in this one. */
 	strset_sort(&list->tags);
