@@ -62,6 +62,10 @@ like "... which is said" "$(cat "$out")" "app:1: manifest: .*certificate"
 is "... at once" "$(read_log "$tls_log")" ""
 trust "$tls" other
 fails "... also if another authority is trusted for the registry" fetch "https://$tls/app:1"
+like "... which is not the one that is missing" "$(cat "$out")" ": no certificate in $certs/$tls/\*.crt verifies it\$"
+rm "$certs/$tls"/*
+fails "... or none" fetch "https://$tls/app:1"
+like "... where its certificate belongs" "$(cat "$out")" "add the certificate as $certs/$tls/ca.crt\$"
 trust "$tls" ca
 ok "the authority in certs.d is trusted" fetch "https://$tls/app:1"
 is "HTTP/2 is spoken" "$(read_log "$tls_log" | cut -d' ' -f1 | sort -u)" HTTP/2.0
@@ -81,6 +85,7 @@ $pass
 END
 fails "a certificate for another host is refused" fetch "https://$tls/app:1"
 like "... which is said" "$(cat "$out")" "app:1: manifest: .*(subject|name|match)"
+is "... without advice on its authority, which is known" "$(grep -c 'authority\|crt' "$out")" 0
 
 # Client certificates
 start_tls server <<END

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <strings.h>
 
@@ -340,6 +341,34 @@ static int connect_error(CURL *curl, const char *reason, ducc_error **err)
 	return error_set(err, "%.*s: %s", (int)(after - reason), reason, strerror((int)code));
 }
 
+/* A certificate that OpenSSL could not verify; with advice if its authority is unknown. */
+static int certificate_error(const struct http *http, const char *host, const char *reason,
+			     ducc_error **err)
+{
+	long result = X509_V_OK; /* stays so if the certificate is valid, but for another host */
+
+	curl_easy_getinfo(http->libcurl.handle, CURLINFO_SSL_VERIFYRESULT, &result);
+	switch (result) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		break;
+	default:
+		return error_set(err, "%s", reason);
+	}
+	if (http->tls.authorities.len)
+		return error_set(err, "%s: no certificate in %s/*.crt verifies it", reason,
+				 http->tls.directory);
+	return error_set(err,
+			 "%s: if you trust its certificate authority, add the certificate as "
+			 "%s%s/ca.crt",
+			 reason,
+			 http->tls.directory ? http->tls.directory : "/etc/containers/certs.d/",
+			 http->tls.directory ? "" : host);
+}
+
 /* The error of a transfer that libcurl gave up, with advice on TLS. */
 static int transfer_error(const struct transfer *transfer, CURLcode code, const char *reason,
 			  ducc_error **err)
@@ -353,10 +382,7 @@ static int transfer_error(const struct transfer *transfer, CURLcode code, const 
 				 "insecure in registries.conf (%s)",
 				 host ? host : "", reason);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return error_set(err,
-				 "%s: if you trust its certificate authority, add the certificate "
-				 "as /etc/containers/certs.d/%s/ca.crt",
-				 reason, host ? host : "");
+		return certificate_error(transfer->http, host ? host : "", reason, err);
 	if (code == CURLE_COULDNT_CONNECT)
 		return connect_error(transfer->http->libcurl.handle, reason, err);
 	return error_set(err, "%s", reason);

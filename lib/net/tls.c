@@ -80,19 +80,21 @@ static int take_file(struct tls *tls, const char *directory, const char *name, d
 
 int tls_find(struct tls *tls, const char *authority, const char *system, ducc_error **err)
 {
-	AUTO_FREE char *directory = find_directory(authority);
 	struct dirent **names;
 	int n, result = 0;
 
-	*tls = (struct tls){0};
-	if (!directory)
+	*tls = (struct tls){.directory = find_directory(authority)};
+	if (!tls->directory)
 		return 0;
-	n = scandir(directory, &names, NULL, alphasort);
-	if (n < 0)
-		return error_errno(err, errno, "%s", directory);
+	n = scandir(tls->directory, &names, NULL, alphasort);
+	if (n < 0) {
+		error_errno(err, errno, "%s", tls->directory);
+		tls_free(tls);
+		return -1;
+	}
 	for (int i = 0; i < n; i++) {
 		if (!result)
-			result = take_file(tls, directory, names[i]->d_name, err);
+			result = take_file(tls, tls->directory, names[i]->d_name, err);
 		free(names[i]);
 	}
 	free(names);
@@ -106,6 +108,7 @@ int tls_find(struct tls *tls, const char *authority, const char *system, ducc_er
 void tls_free(struct tls *tls)
 {
 	buffer_free(&tls->authorities);
+	free(tls->directory);
 	free(tls->certificate);
 	free(tls->key);
 	*tls = (struct tls){0};

@@ -14,6 +14,7 @@
 
 struct tls {
 	struct buffer authorities; /* PEM, including the system's; empty: the system's only */
+	char *directory;           /* where certificates were looked for; NULL: nowhere */
 	char *certificate, *key;   /* paths; NULL: none */
 };
 
