@@ -144,8 +144,14 @@ for tool in ducc-convert $(cd "$top/cmd" && echo ducc-*.c | sed 's/\.c//g'); do
 		"$(sed -nE 's/^  (-(.),)? +--([a-z-]+)(=[^ ]+)?( .*|$)/\2 \3 \4/p' "$out" | sed 's/=.*/=/' | sort)" \
 		"$(sed -nE 's/^\.It (Fl (.) , )?Fl -([a-z-]+)( .*)?$/\2 \3 \4/p' "$top/man/$tool.1" | sed 's/  .*/ =/' | sort)"
 	is "... in lines that fit on a terminal" "$(grep -cE '.{81}' "$out")" 0
+	sed -nE 's/^  (-(.),)? +--([a-z-]+).*/\3 \2/p' "$out" >>"$tmp/options"
 	is "... as --version says what it is" "$("$tool" --version | sed 's/ [0-9].*//')" "$tool"
+	fails "$tool with another option" "$tool" --nonsense
+	like "... names it" "$(cat "$out")" "^$tool: .*option '--nonsense'"
+	fails "... that has a letter only" "$tool" -Z
+	like "... names it, too" "$(cat "$out")" "^$tool: .*option -- 'Z'"
 done
+is "an option has the same letter in all tools" "$(sort -u "$tmp/options" | cut -d' ' -f1 | uniq -d)" ""
 is "nothing was made outside of store and repository" "$(find "$tmp" -name x)" ""
 
 done_testing

@@ -203,6 +203,21 @@ is "... lists the files that were read" "$(sed -n "s|^ducc-fetch: $image: creden
 	"$HOME/run/containers/auth.json: no such file $HOME/.config/containers/auth.json: no such file $HOME/.docker/config.json: found "
 auth "$registry_password" >"$HOME/.docker/config.json"
 ok "the right one" ducc-fetch -s "$S" "$image"
+cat >"$tmp/registries.conf" <<END
+[[registry]]
+prefix = "docker.io"
+location = "$registry"
+insecure = true
+END
+hub() { # IMAGE: of Docker Hub, which this registry is now
+	CONTAINERS_REGISTRIES_CONF=$tmp/registries.conf ducc-fetch -s "$S" "$1"
+}
+says "an image ID as tools show it, if there is no such image" 'for an image ID, use `podman save ID \| ducc-fetch docker-archive:-=NAME.: ' \
+	hub 3f5ef9003cef
+touch images
+says "the name of a list, too" 'for a list or recipe, use `ducc-wish images \| ducc-fetch.: ' hub images
+rm images
+says "... but not of no file" '^ducc-fetch: images: (there is no|manifest: )' hub images
 says "no such tag" "there is no http://$registry/team/app:latest: .*404" ducc-fetch -s "$S" "$registry/team/app"
 says "... that was given" "^ducc-fetch: $registry/team/app:2: does not exist: manifest: .*404" \
 	ducc-fetch -s "$S" "$registry/team/app:2"

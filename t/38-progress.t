@@ -103,11 +103,14 @@ paused=$tmp/sys/var/spool/cvmfs/$n/paused
 # shellcheck disable=SC2086
 ducc-unpack -q -s "$tmp/fetched" $images >"$tmp/records"
 : >"$tmp/raw"
-(wait_for grep -q "committing $n  [1-9]" "$tmp/raw" && wait_for rm "$paused") &
-on_terminal 80 "CVMFS_STANDIN_PAUSE=60 ducc-publish -s $tmp/fetched -r $n <$tmp/records"
+(wait_for grep -q "committing $n  [1-9]" "$tmp/raw" && : >"$tmp/narrower" &&
+	{ wait_for grep -q 'of 3 images[^,]' "$tmp/raw" || :; } && wait_for rm "$paused") &
+on_terminal 80 "CVMFS_STANDIN_PAUSE=60 ducc-publish -s $tmp/fetched -r $n <$tmp/records &
+	until [ -e $tmp/narrower ] || ! kill -0 \$!; do sleep 0.1; done; stty cols 30; wait \$!"
 wait $!
 is "three images are published" "$status" 0
 like "... a line for the whole" "$(cat "$tmp/shown")" '^ducc-publish: 0 of 3 images, ([0-9]+) of \1 layers, ([0-9.]+) of \2 MB'
+like "... which changes its size with the window" "$(cat "$tmp/shown")" '^ducc-publish: 0 of 3 images$'
 like "... one for the commit, with its time" "$(cat "$tmp/shown")" "^  committing $n +[0-9]+ s$"
 is "... none of which reaches the last column" "$(long_lines 80)" 0
 is "... and at the end the records" "$(sed -n 's/ *state=added$//p' "$tmp/screen" | xargs)" "$images"

@@ -206,6 +206,10 @@ function bad() { print "line " NR ": " $0; wrong = 1 }
 END
 echo 'END { exit wrong || samples < 10 }' >>"$tmp/syntax"
 ok "... have the form of Prometheus" awk -f "$tmp/syntax" "$tmp/ducc.prom"
+if command -v promtool >/dev/null; then
+	ok "... as Prometheus finds" promtool check metrics <"$tmp/ducc.prom"
+	is "... without a remark" "$(cat "$out")" ""
+fi
 metric() { # NAME-AND-LABELS
 	sed "s/list=\"[^\"]*\",*//; s/{}//" "$tmp/ducc.prom" | sed -n "s/^ducc_$1 //p"
 }
@@ -230,6 +234,9 @@ list=$tmp/'a "quoted\ list'
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... of a list with an odd name" convert 0 -G --metrics "$tmp/ducc.prom"
 ok "... have the form of Prometheus" awk -f "$tmp/syntax" "$tmp/ducc.prom"
+if command -v promtool >/dev/null; then
+	ok "... as it finds" promtool check metrics <"$tmp/ducc.prom"
+fi
 ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
 is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written"
 for file in "$tmp/no/file" /dev/full; do
