@@ -162,9 +162,9 @@ install: installed
 	install -m 644 $B/completion.bash $(DESTDIR)$(BASHDIR)/ducc
 	for t in $(COMMANDS); do ln -sf ducc $(DESTDIR)$(BASHDIR)/$$t; done
 	install -m 644 $B/completion.zsh $(DESTDIR)$(ZSHDIR)/_ducc
-	for u in $(UNITS); do sed 's,/usr/local/bin/,$(BINDIR)/,' scripts/examples/$$u \
+	for u in $(UNITS); do sed 's,/usr/local/bin/,$(BINDIR)/,; s,/usr/local/lib/,$(PREFIX)/lib/,' scripts/examples/$$u \
 		>$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit 1; done
-	install -m 755 scripts/hook.cgi $(DESTDIR)$(PREFIX)/lib/ducc
+	install -m 755 scripts/hook.cgi scripts/hook-publish $(DESTDIR)$(PREFIX)/lib/ducc
 	install -m 644 $(EXAMPLES:%=scripts/examples/%) $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:

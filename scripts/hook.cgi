@@ -3,7 +3,7 @@
 #
 # Environment, from the configuration of the web server:
 #   DUCC_HOOK_SECRET    the file that contains the secret
-#   DUCC_HOOK_SPOOL     the directory for the file `records`, and for its lock file, `lock`
+#   DUCC_HOOK_SPOOL     the directory for the files `records.TIME`, and for the lock file, `lock`
 #   DUCC_HOOK_REGISTRY  the name of the registry, as for ducc-hook -H; optional
 
 set -eu
@@ -34,13 +34,14 @@ same() { # TEXT TEXT
 	[ "$(printf %s "$nonce$1" | sha256sum)" = "$(printf %s "$nonce$2" | sha256sum)" ]
 }
 
-# Append the records: one writer at a time, all of its records or none.
+# Keep the records in a file of their own, whose name sorts after those of earlier ones: all of them or none, and after the answer
+# even if the machine crashes.
 keep() { # RECORDS
 	(
 		flock 9 || exit 1
-		size=$(stat -c %s "$spool/records" 2>/dev/null || echo 0)
-		printf '%s\n' "$1" >>"$spool/records" || {
-			truncate -s "$size" "$spool/records"
+		printf '%s\n' "$1" >"$spool/writing" && sync "$spool/writing" &&
+			mv "$spool/writing" "$spool/records.$(date +%s.%N)" && sync "$spool" || {
+			rm -f "$spool/writing"
 			exit 1
 		}
 	) 9>>"$spool/lock"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# ducc-hook: what registries' notifications mean, and hook.cgi, which takes them for a web server.
+# ducc-hook: what registries' notifications mean, hook.cgi, which takes them for a web server, and hook-publish.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need busybox curl docker-registry lighttpd openssl skopeo umoci
@@ -173,7 +173,7 @@ start_lighttpd() {
 			server.breakagelog = "$tmp/lighttpd/stderr"
 			alias.url = ("/.id" => "$tmp/lighttpd/id")
 			$(example 2 | sed "s|/usr/local/lib/ducc|$top/scripts|; s|/etc/ducc/hook.secret|$tmp/secret|
-				s|/var/spool/ducc-hook|$spool|; s|\"DUCC_HOOK_SECRET\"|\"PATH\" => \"$PATH\", \"DUCC_HOOK_ANY\" => \"1\", &|")
+				s|/var/spool/ducc-hook/NAME|$spool|; s|\"DUCC_HOOK_SECRET\"|\"PATH\" => \"$PATH\", \"DUCC_HOOK_ANY\" => \"1\", &|")
 		END
 	}
 	start_server "$tmp/lighttpd/log" /.id lighttpd -D -f "$tmp/lighttpd/conf"
@@ -188,7 +188,10 @@ post() { # FILE PATH [CURL-OPTION...]: the status
 }
 auth="Authorization: Bearer $secret"
 spooled() {
-	cat "$spool/records" 2>/dev/null || :
+	cat "$spool"/records.* 2>/dev/null || :
+}
+forget_spooled() {
+	rm "$spool"/records.*
 }
 is "hook.cgi: without the secret" "$(post "$tmp/push" /hook) $(spooled)" "403 "
 is "hook.cgi: with another" "$(post "$tmp/push" /hook -H "Authorization: Bearer ${secret%?}x") $(spooled)" "403 "
@@ -200,7 +203,7 @@ is "hook.cgi: ... as Harbor sends it" "$(post "$tmp/push" /hook -H "Authorizatio
 is "hook.cgi: ... in the URL" "$(post "$tmp/push" "/hook?x=y&token=$secret")" 204
 is "... the records are kept in order" "$(spooled | tr '\n' ' ')" \
 	"https://internal/a/b:1 https://internal/a/b:1 https://internal/a/b:1 "
-rm "$spool/records"
+forget_spooled
 is "hook.cgi: GET" "$(curl -s -o "$tmp/answer" -w '%{http_code}' -H "$auth" "http://$web/hook")" 405
 echo '{"events": [' >"$tmp/n"
 is "hook.cgi: what is no notification" "$(post "$tmp/n" /hook -H "$auth")" 400
@@ -228,10 +231,10 @@ for p in $pids; do
 	wait "$p"
 done
 is "hook.cgi: twenty at a time" "$(cat "$tmp"/status* | sed 's/204/./g')" ....................
-is "... lose no record, and spoil none" "$(grep -c '^https://h.org/image[0-9]*:[0-9]*$' "$spool/records") $(wc -l <"$spool/records")" \
+is "... lose no record, and spoil none" "$(spooled | grep -c '^https://h.org/image[0-9]*:[0-9]*$') $(spooled | wc -l)" \
 	"10000 10000"
-is "... and each comes as one piece" "$(cut -d: -f3 "$spool/records" | uniq | wc -l)" 20
-rm "$spool/records"
+is "... and each comes as one piece" "$(spooled | cut -d: -f3 | uniq | wc -l)" 20
+forget_spooled
 
 # What does not depend on the web server
 cgi() { # FILE
@@ -245,26 +248,29 @@ cat >"$tmp/n" <<-END
 END
 is "hook.cgi: one bad event of three" "$(cgi "$tmp/n")" 204
 is "... and a deletion by nobody knows which registry" "$(spooled)" "https://h.org/a/b:3"
-rm "$spool/records"
+forget_spooled
 is "... which counts if the registry is told" "$(export DUCC_HOOK_REGISTRY=r.org; cgi "$tmp/n") $(spooled | head -n 1)" \
 	"204 https://r.org/a/b:1	event=delete"
-rm "$spool/records"
+forget_spooled
 
 # A registry that notifies it
+has_spooled() { # IMAGE
+	spooled | grep -q "/$1$"
+}
 registry_settings=$(example 3 | sed "s|https://publisher.example.org|http://$web|; s/SECRET/$secret/")
 make_image "$tmp/oci" app
 start_registry open
 push "$tmp/oci:app" "$registry/team/app:1.0"
-ok "a push to a registry arrives" wait_for test -s "$spool/records"
+ok "a push to a registry arrives" wait_for has_spooled team/app:1.0
 is "... as one record" "$(spooled)" "http://$registry/team/app:1.0"
 manifest_of "$registry/team/app:1.0" >"$tmp/manifest"
 digest=$(digest_of "$tmp/manifest")
 curl -fsS -X DELETE "http://$registry/v2/team/app/manifests/$digest"
 deletions_arrive() {
-	[ "$(grep -c "${tab}event=delete" "$spool/records")" = 2 ]
+	[ "$(spooled | grep -c "${tab}event=delete")" = 2 ]
 }
 ok "a deletion arrives" wait_for deletions_arrive
-is "... as one of the digest, and one of the tag" "$(sed 1d "$spool/records" | sort)" \
+is "... as one of the digest, and one of the tag" "$(spooled | sed 1d | sort)" \
 	"http://$registry/team/app:1.0${tab}event=delete
 http://$registry/team/app@$digest${tab}event=delete"
 
@@ -276,30 +282,165 @@ input: ['http://$registry/team/app:2.*', 'http://$registry/team/other:1']
 END
 push "$tmp/oci:app" "$registry/team/app:2.0"
 push "$tmp/oci:app" "$registry/unwanted/app:2.0"
-ok "all pushes arrive" wait_for grep -q /unwanted/app:2.0 "$spool/records"
-example 4 | sed "s|/var/spool/ducc-hook|$spool|; s|recipe.yaml|$tmp/&|; s|ducc-[fup][a-z]*|& -q -s $tmp/store|g" >"$tmp/job"
-ok "the job in the manual runs" sh -e "$tmp/job"
+ok "all pushes arrive" wait_for has_spooled unwanted/app:2.0
+state=$tmp/state
+PATH=$PATH:$top/scripts
+example 5 | sed "s|^# /usr/local/lib/ducc|$top/scripts|; s|/var/spool/ducc-hook/NAME|$spool|; s|/var/lib/ducc-hook/NAME|$state|
+	s|/etc/ducc/NAME.yaml|$tmp/recipe.yaml|; s|\\\\e|\\\\|" >"$tmp/job"
+DUCC_OPTIONS="-T --metrics $tmp/metrics" DUCC_STORE=$tmp/store
+export DUCC_OPTIONS DUCC_STORE
+cat "$spool"/records.* >"$tmp/records"
+ok "the command in the manual runs" sh -e "$tmp/job"
 is "... publishes what is wanted of what was pushed" "$(cd "$tmp/repo/$registry" && echo */*)" team/app:2.0
-is "... remembers what was deleted" "$(sort "$spool/deleted")" "http://$registry/team/app:1.0${tab}event=delete
+is "... remembers what was deleted" "$(sort "$state/deleted")" "http://$registry/team/app:1.0${tab}event=delete
 http://$registry/team/app@$digest${tab}event=delete"
-is "... and leaves nothing else behind" "$(cd "$spool" && echo *)" "deleted lock"
+is "... and leaves nothing else behind" "$(cd "$spool" && echo *) $(cd "$state" && echo *)" "lock deleted lock"
 ok "... nor minds if nothing was pushed" sh -e "$tmp/job"
+is "... whose metrics are not those of all images" "$(ls "$tmp/metrics" 2>&1)" "ls: cannot access '$tmp/metrics': No such file or directory"
+example 6 | sed "s|^\\$ ||; s|recipe.yaml|$tmp/&|; s| records| $tmp/records|; s|ducc-[fup][a-z]*|& -q|g" >"$tmp/pipeline"
+ok "so does the pipeline" sh -e "$tmp/pipeline"
+like "... with the same images" "$(cat "$out")" "^http://$registry/team/app:2[.]0@.*state=unchanged"
+is "... and no others" "$(wc -l <"$out")" 1
 collect() {
-	example 5 | sed "s|^\\$ ||; s|/var/spool/ducc-hook|$spool|; s|recipe.yaml|$tmp/&|; s|ducc-gc|& -q -s $tmp/store -g 0 -f|" >"$tmp/collect"
+	example 7 | sed "s|^\\$ ||; s|recipe.yaml|$tmp/&|; s|cat deleted|cat $state/deleted|; s|ducc-gc|& -q -g 0 -f|" >"$tmp/collect"
 	sh -e "$tmp/collect"
 }
 ok "ducc-gc knows of no name that was deleted" collect
 is "... and removes none" "$(cd "$tmp/repo/$registry" && echo */*)" team/app:2.0
-deletion() { # TAG ACTION
-	printf '{"events": [{"action": "%s", "target": {"repository": "team/app", "tag": "%s"}, "request": {"host": "%s"}}]}' \
-		"$2" "$1" "$registry" >"$tmp/n"
+tell() { # TAG ACTION [REPOSITORY]
+	printf '{"events": [{"action": "%s", "target": {"repository": "%s", "tag": "%s"}, "request": {"host": "%s"}}]}' \
+		"$2" "${3-team/app}" "$1" "$registry" >"$tmp/n"
 	post "$tmp/n" /hook -H "$auth"
 }
-is "another registry tells the tag" "$(deletion 2.0 delete) $(deletion 2.1 delete) $(deletion 2.1 push)" "204 204 204"
-ok "... the job runs" sh "$tmp/job"
-is "... what was pushed again isn't deleted any more" "$(grep -c /app:2 "$spool/deleted") $(grep -c "/app:2[.]0" "$spool/deleted")" "1 1"
+
+# Images that fail stay until they do not.
+pending() {
+	cut -f 1 "$state/pending" | sed 's,.*/,,' | xargs
+}
+is "a push of what is not there, and of what is" "$(tell 2.9 push) $(tell 2.0 push) $(tell 1 push team/other)" "204 204 204"
+fails "... fails" sh "$tmp/job"
+like "... says so" "$(cat "$out")" "^ducc-convert: http://$registry/team/other:1: ducc-fetch: "
+is "... and keeps it" "$(pending) $(cd "$spool" && echo *)" "app:2.9 app:2.0 other:1 lock"
+fails "... and tries again" sh "$tmp/job"
+is "... about which everything was said" "$(grep -c '^ducc-convert: ' "$out")" 0
+is "... a deletion is news" "$(tell 2.9 delete)" 204
+push "$tmp/oci:app" "$registry/team/other:1"
+ok "... what is left is published" wait_for has_spooled team/other:1
+mv "$tmp/recipe.yaml" "$tmp/recipe.not"
+fails "... unless the list cannot be read" sh "$tmp/job"
+is "... when all is kept" "$(pending)" "app:2.0 other:1"
+mv "$tmp/recipe.not" "$tmp/recipe.yaml"
+ok "... then it is" sh "$tmp/job"
+is "... all" "$(cd "$tmp/repo/$registry" && echo */*) $(cd "$state" && echo *)" "team/app:2.0 team/other:1 deleted lock"
+
+is "another registry tells the tag" "$(tell 2.0 delete) $(tell 2.1 delete) $(tell 2.1 push)" "204 204 204"
+fails "... what was pushed is not there" sh "$tmp/job"
+is "... what was pushed again isn't deleted any more" "$(grep -c /app:2 "$state/deleted") $(grep -c "/app:2[.][09]" "$state/deleted")" "2 2"
 ok "... and what was is removed" collect
 is "... although it is wanted" "$(find "$tmp/repo" -name 'app:*' -type l)" ""
+
+# As a service
+"$top/scripts/hook-publish" --loop "$spool" "$state" "$tmp/recipe.yaml" >"$tmp/loop" 2>&1 &
+pid=$!
+push "$tmp/oci:app" "$registry/team/app:2.2"
+ok "a service publishes what is pushed" wait_for test -e "$tmp/repo/$registry/team/app:2.2"
+status=0
+sh "$tmp/job" >"$out" 2>&1 || status=$?
+is "... it is the only one" "$status $(cat "$out")" "75 hook-publish: $state: locked by another hook-publish, or by what it has started"
+kill "$pid"
+status=0
+wait "$pid" 2>/dev/null || status=$?
+is "... and ends with its signal" $status 143
+for arguments in '' "$spool" "$spool $state" "-x $spool $state list"; do
+	status=0
+	# shellcheck disable=SC2086
+	"$top/scripts/hook-publish" $arguments >"$out" 2>&1 || status=$?
+	is "wrong usage: hook-publish $arguments" "$status $(cut -c 1-19 "$out")" "2 usage: hook-publish"
+done
+mkdir "$tmp/evil"
+ln -s "$tmp/secret" "$tmp/evil/records.1"
+: >"$tmp/evil/lock"
+ok "links in the spool directory" "$top/scripts/hook-publish" "$tmp/evil" "$tmp/evil-state" "$tmp/recipe.yaml"
+is "... are not followed" "$(cd "$tmp/evil-state" && echo *)" lock
+
+# Killed at any command that they run
+mkdir "$tmp/killers" "$tmp/calm"
+cat >"$tmp/killers/killer" <<'END'
+#!/bin/sh
+# Do as the program of this name, but kill the process group before or after that, when it is the turn.
+PATH=${PATH#*:}
+n=$({ flock 9; n=$(($(cat "$KILL_COUNT") + 1)); echo $n >"$KILL_COUNT"; echo $n; } 9>>"$KILL_COUNT.lock")
+[ "$n" != "$KILL_BEFORE" ] || kill -s KILL 0
+status=0
+"${0##*/}" "$@" || status=$?
+[ "$n" != "$KILL_AFTER" ] || kill -s KILL 0
+exit $status
+END
+chmod +x "$tmp/killers/killer"
+for program in awk cat cp cut date find flock mkdir mv rm sed sort sync touch xargs ducc-convert ducc-hook ducc-wish; do
+	ln -s killer "$tmp/killers/$program"
+done
+# Of ducc-convert only that counts which it is asked for.
+printf '#!/bin/sh\nfor list; do :; done\ncut -f 1 "$list" >>"%s/asked"\n' "$tmp" >"$tmp/calm/ducc-convert"
+chmod +x "$tmp/calm/ducc-convert"
+# killed BEFORE AFTER COMMAND...: run it, killed there; true if it was not
+killed() {
+	echo 0 >"$tmp/count"
+	kill_before=$1 kill_after=$2
+	shift 2
+	env KILL_COUNT="$tmp/count" KILL_BEFORE="$kill_before" KILL_AFTER="$kill_after" PATH="$tmp/killers:$tmp/calm:$PATH" \
+		setsid -w "$@" >"$tmp/said" 2>&1
+}
+# Before and after every other command is every point; with $SOAK, they are tried twice.
+at_each_command() { # WHEN FUNCTION: call it with what killed() takes, until it was not
+	for turn in $(seq 1 "$(amount 2 1)" 200); do
+		if [ "$1" = before ]; then set -- before "$2" "$turn" 0; else set -- after "$2" 0 "$turn"; fi
+		if "$2" "$3" "$4"; then
+			[ "$turn" -gt 5 ] && return
+		fi
+	done
+	return 1
+}
+pushes() { # TAG...: of team/app, and a deletion, in the spool directory
+	for tag; do printf 'https://h.org/team/app:%s\n' "$tag"; done >"$tmp/spool2/records.1"
+	printf 'https://h.org/team/app:%s\tevent=delete\n' gone >"$tmp/spool2/records.2"
+}
+printf 'h.org/team/app:*\n' >"$tmp/list"
+publish_killed() { # BEFORE AFTER
+	rm -rf "$tmp/spool2" "$tmp/state2" "$tmp/asked"
+	mkdir "$tmp/spool2"
+	pushes 1 2 gone
+	unhurt=0
+	killed "$1" "$2" "$top/scripts/hook-publish" "$tmp/spool2" "$tmp/state2" "$tmp/list" || unhurt=$?
+	! [ -e "$tmp/state2/lock" ] || flock "$tmp/state2/lock" true # it may just be dying
+	printf 'https://h.org/team/app:3\n' >"$tmp/spool2/records.3"
+	PATH=$tmp/calm:$PATH "$top/scripts/hook-publish" "$tmp/spool2" "$tmp/state2" "$tmp/list" >"$tmp/said" 2>&1 &&
+		[ "$(sort -u "$tmp/asked" | sed 's/.*://' | xargs)" = "1 2 3" ] &&
+		[ "$(cat "$tmp/state2/deleted")" = "https://h.org/team/app:gone${tab}event=delete" ] &&
+		[ "$(cd "$tmp/state2" && echo *)" = "deleted lock" ] || echo "killed $1 $2: $(cat "$tmp/asked" "$tmp/said")" >>"$tmp/lost"
+	return $unhurt
+}
+cgi_killed() { # BEFORE AFTER
+	rm -rf "$tmp/spool2"
+	mkdir "$tmp/spool2"
+	unhurt=0
+	killed "$1" "$2" env REQUEST_METHOD=POST CONTENT_LENGTH="$(wc -c <"$tmp/push")" HTTP_AUTHORIZATION="Bearer $secret" \
+		DUCC_HOOK_SECRET="$tmp/secret" DUCC_HOOK_SPOOL="$tmp/spool2" "$top/scripts/hook.cgi" <"$tmp/push" || unhurt=$?
+	kept=$(cat "$tmp/spool2"/records.* 2>/dev/null || :)
+	case $(sed -n 's/^Status: \([0-9]*\).*/\1/p' "$tmp/said")/$kept in
+	204/https://internal/a/b:1 | */) ;;
+	/https://internal/a/b:1) ;; # kept, but not answered: it is sent again
+	*) echo "killed $1 $2: $kept $(cat "$tmp/said")" >>"$tmp/lost" ;;
+	esac
+	case $(sed -n 's/^Status: //p' "$tmp/said")/$kept in 204*/) echo "killed $1 $2: lost" >>"$tmp/lost" ;; esac
+	return $unhurt
+}
+: >"$tmp/lost"
+for when in before after; do
+	ok "hook-publish, killed $when each command" at_each_command $when publish_killed
+	ok "hook.cgi, killed $when each command" at_each_command $when cgi_killed
+done
+is "... forget nothing" "$(cat "$tmp/lost")" ""
 like "the example in the manual is what is printed" "$(example 1 | sed -n '$p')" \
 	"^https://[a-z./]*:[0-9.]*${tab}event=delete$"
 

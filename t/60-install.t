@@ -62,11 +62,14 @@ fi
 is "units start what is installed" "$(grep -ho '^ExecStart=[^ ]*' "$root"/usr/lib/systemd/system/*.service | sort -u)" \
 	"ExecStart=/usr/bin/ducc-check
 ExecStart=/usr/bin/ducc-convert
-ExecStart=/usr/bin/ducc-gc"
+ExecStart=/usr/bin/ducc-gc
+ExecStart=/usr/lib/ducc/hook-publish"
 for unit in check clean convert; do
 	ok "... and have their timer: ducc-$unit" test -s "$root/usr/lib/systemd/system/ducc-$unit@.timer"
 done
-ok "the receiver of notifications is installed" test -x "$root/usr/lib/ducc/hook.cgi"
+for program in hook.cgi hook-publish; do
+	ok "for notifications, $program is installed" test -x "$root/usr/lib/ducc/$program"
+done
 ok "examples are installed" test -s "$share/doc/ducc/examples/logrotate"
 ok "ducc(7) is installed" test -s "$root/usr/share/man/man7/ducc.7"
 for page in "$root"/usr/share/man/man?/*; do

@@ -308,12 +308,13 @@ examples=$top/scripts/examples
 if command -v systemd-analyze >/dev/null; then
 	mkdir "$tmp/units"
 	for unit in "$examples"/*.service "$examples"/*.timer; do
-		sed "s,/usr/local/bin/ducc-convert,$convert,; s,/usr/local/bin/ducc-\(gc\|check\),${bin}/ducc-\1," "$unit" >"$tmp/units/$(basename "$unit" | sed 's/@/@x/')"
+		sed "s,/usr/local/bin/ducc-convert,$convert,; s,/usr/local/bin/ducc-\(gc\|check\),${bin}/ducc-\1,
+			s,/usr/local/lib/ducc,$top/scripts," "$unit" >"$tmp/units/$(basename "$unit" | sed 's/@/@x/')"
 	done
 	ok "systemd understands the units" systemd-analyze verify --man=no "$tmp/units"/*
 	is "... without a complaint" "$(cat "$out")" ""
 	cat "$tmp/units/ducc-convert@x.service" "$examples/directory.conf" >"$tmp/units/directory.service"
-	for unit in "ducc-convert@x.service 60" "ducc-loop@x.service 60" "ducc-check@x.service 60" "ducc-clean@x.service 60" "directory.service 35"; do
+	for unit in "ducc-convert@x.service 60" "ducc-hook@x.service 60" "ducc-loop@x.service 60" "ducc-check@x.service 60" "ducc-clean@x.service 60" "directory.service 35"; do
 		ok "... which confine what they start: ${unit% *}" \
 			systemd-analyze security --offline=yes --threshold="${unit#* }" "$tmp/units/${unit% *}"
 	done
