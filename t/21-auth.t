@@ -61,6 +61,19 @@ fails "... but not for another port of the same host" fetch DUCC_AUTH_REGISTRIES
 fails "... nor for a host whose name only begins the same" fetch DUCC_AUTH_REGISTRIES=r \
 	"DUCC_r_IDENT=${basic%?}" "DUCC_r_USER=$registry_user" "DUCC_r_PASS=$registry_password" -- "$image"
 
+# A login that stays
+if command -v podman >/dev/null; then
+	mkdir "$tmp/etc"
+	sed -n 's/^# \(podman login\|echo REGISTRY_AUTH\)/\1/p' "$top/man/ducc-fetch.1" | sed "s,/etc/ducc,$tmp/etc,g; s,registry[.]example[.]org,$basic,
+		s,login,& --tls-verify=false -u $registry_user --password-stdin," >"$tmp/login"
+	ok "a login in a file of its own" sh -e "$tmp/login" <<-END
+		$registry_password
+	END
+	ok "... is that of services" env -i PATH="$PATH" HOME="$tmp/home" "$(cat "$tmp/etc/environment")" \
+		ducc-fetch -s "$tmp/store-login" "$image"
+	is "... all of which read it" "$(grep -L '^EnvironmentFile=-/etc/ducc/environment$' "$top"/scripts/examples/*.service)" ""
+fi
+
 auths "$basic" "$creds" >"$tmp/auth.json"
 ok "REGISTRY_AUTH_FILE is read" fetch "REGISTRY_AUTH_FILE=$tmp/auth.json" -- "$image"
 mkdir -p "$tmp/run/containers" "$tmp/docker" "$HOME/.docker"
