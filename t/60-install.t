@@ -2,7 +2,7 @@
 # make install and uninstall: what is installed works from where it is, and a program can be linked to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox make mandoc pkg-config umoci
+need bash busybox curl docker-registry flock make mandoc pkg-config skopeo umoci
 
 [ $sanitized = 0 ] || only_in_soak "it installs the build without the sanitizers"
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
@@ -180,6 +180,22 @@ int main() { ducc_record_free(ducc_record_parse("x", nullptr)); }' >"$tmp/progra
 	# shellcheck disable=SC2046
 	ok "the header is C++ too" c++ -Wall -Werror -o "$tmp/cxx" "$tmp/program.cc" $(pkg-config --cflags --libs libducc)
 fi
+# Another version is installed while ducc-convert runs: it is waiting for a list.
+start_registry open
+push "$tmp/oci:app" "$registry/app:1"
+mkfifo "$tmp/list"
+PATH=$prefix/bin:$PATH "$prefix/bin/ducc-convert" -s "$tmp/store4" -r "$tmp/repo4" "$tmp/list" >"$tmp/converted" 2>&1 &
+pid=$!
+exec 7>"$tmp/list"
+before=$(stat -c %i "$prefix/bin/ducc-convert" "$prefix/bin/ducc-fetch" "$libdir/libducc.so.1")
+ok "make install while ducc-convert is running" make -C "$top" install PREFIX="$prefix"
+is "... replaces the files" "$(stat -c %i "$prefix/bin/ducc-convert" "$prefix/bin/ducc-fetch" "$libdir/libducc.so.1" |
+	grep -c -xF "$before")" 0
+echo "http://$registry/app:1" >&7
+exec 7>&-
+ok "... which goes on" wait $pid
+is "... and publishes its list" "$(tail -n 1 "$tmp/converted")" \
+	"$tmp/list: 1 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled"
 ok "make uninstall with PREFIX only" make -C "$top" uninstall PREFIX="$prefix"
 is "... removes all that was installed" "$(find "$prefix" ! -type d)" ""
 
