@@ -282,6 +282,8 @@ struct ducc_options {
 	 * A file with records of all images that somebody wants; of those that fail, with the fields
 	 * failing=, the time since when (RFC 3339, UTC), and error=, the cause.  ducc_publish() and
 	 * ducc_gc() publish these failures, if they change something else; see ducc-repository(5).
+	 * ducc_gc() spares what other lists want, according to the store, but not those that the file
+	 * names in lines `# name=LIST' at its beginning.
 	 */
 	const char *wishes;
 };

@@ -107,7 +107,7 @@ for kind in directory cvmfs; do
 	names one two three >"$tmp/three"
 	fails "two of five are not wanted" gc 0 -g 0 <"$tmp/three"
 	like "... is refused, by name" "$(cat "$out")" \
-		"^ducc-gc: repository $repo: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed \(if that is intended, use -m 40\)$"
+		"^ducc-gc: repository $repo: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed \(if no other list wants them, use -m 40\)$"
 	fails "images that are neither to be kept nor to be removed" gc 0 -f -g 0 localhost/one:latest
 	like "... could be either" "$(cat "$out")" "localhost/one:latest: use --remove to remove it, or --keep"
 	{ names one two three four five; echo 'not a reference'; } >"$tmp/bad"

@@ -271,7 +271,7 @@ ok "more images" convert 0
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "most are not wanted any more" convert 1 --metrics "$tmp/refused.prom"
 refused="ducc-convert: ducc-gc: repository $R: 2 of 5 images are not among those to keep, more than 10 percent: "
-refused="${refused}REGISTRY/app:five, $registry/app:six; nothing is changed (if that is intended, use -m 40)"
+refused="${refused}REGISTRY/app:five, $registry/app:six; nothing is changed (if no other list wants them, use -m 40)"
 is "... which is refused" "$(cat "$tmp/err")" "$refused"
 is "... counted" "$(said)" "~0 added, 0 updated, 1 unchanged, 1 failed, 0 removed, 0 scheduled"
 is "... and measured" "$(sed -n 's/^ducc_removal_failed.* //p' "$tmp/refused.prom")" 1
@@ -344,8 +344,10 @@ is "... which name images" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t
 $list.gone"
 rm "$list.gone"
 convert 1
-is "a list that is gone is forgotten" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
-is "... and its file" "$(ls "$S/wishes" | wc -l)" 1
+is "a list that is gone is not forgotten" "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p' | tr -d , | xargs -n 1 | sort)" "$list
+$list.gone"
+ok "... unless told to" "$top/scripts/ducc-convert" --forget "$list.gone"
+is "..." "$(ducc-ls "$registry/app:lost" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^list=//p')" "$list"
 
 # Tools that are killed
 list=$tmp/killing

@@ -22,7 +22,6 @@
 #include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/targets.h"
-#include "jobs/wishes.h"
 #include "podman/podman_remove.h"
 #include "repo/public_names.h"
 #include "repo/target.h"
@@ -59,12 +58,34 @@ static bool is_incomplete(void *ctx, enum repo_tree kind, const struct digest *t
 	return gc->repository.shared && repository_lacks(&gc->repository, listing);
 }
 
+const struct wish *gc_wish_of_others(const struct gc *gc, const char *name, bool *expanded)
+{
+	if (gc_images_wanted(&gc->images, name) != GC_UNWANTED ||
+	    strset_has(&gc->images.unwanted, name))
+		return NULL;
+	return wishes_find(&gc->others, name, expanded);
+}
+
 /* Once the names are gone, every image that remains needs what it has. */
 static enum gc_wanted is_wanted(void *ctx, const char *name)
 {
 	struct gc *gc = ctx;
+	bool expanded;
 
-	return gc->marked ? GC_KEPT : gc_images_wanted(&gc->images, name);
+	if (gc->marked)
+		return GC_KEPT;
+	if (gc_wish_of_others(gc, name, &expanded))
+		return expanded ? GC_WANTED : GC_KEPT;
+	return gc_images_wanted(&gc->images, name);
+}
+
+/* Only who says what to keep needs to know what else is to be kept. */
+static int read_others(struct gc *gc, ducc_error **err)
+{
+	wishes_of_others_free(&gc->others);
+	if (gc->marked || gc->images.some || gc->images.all)
+		return 0;
+	return wishes_read_others(&gc->others, gc->session, gc->repository.name, err);
 }
 
 /* The time at which the youngest image was published, and its name in *name. */
@@ -115,6 +136,8 @@ static int make_plan(struct gc *gc, ducc_error **err)
 	int result;
 
 	forget_plan(gc);
+	if (read_others(gc, err) < 0)
+		return error_wrap(err, "repository %s", gc->repository.name);
 	if (inventory_read(&gc->inventory, &gc->repository, err) < 0)
 		return -1;
 	if (gc->inventory.unread) {
@@ -163,12 +186,13 @@ static int check_plan(const struct gc *gc, ducc_error **err)
 	list = gc_images_list(&names);
 	return error_set(err,
 			 "repository %s: %zu of %zu image%s %s, more than %u percent: %s; %s "
-			 "(if that is intended, use -m %zu)",
+			 "(if %s, use -m %zu)",
 			 gc->repository.name, n, plan->n_names, text_plural(plan->n_names),
 			 new && !gc->images.some ? "are not among those to keep"
 						 : "would be removed",
 			 gc->options.share, list,
 			 gc->session->dry_run ? "nothing would be changed" : "nothing is changed",
+			 new && !gc->images.some ? "no other list wants them" : "that is intended",
 			 (n * 100 + plan->n_names - 1) / plan->n_names);
 }
 
@@ -307,9 +331,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 
 static bool is_unwanted(void *ctx, const char *name)
 {
-	struct gc *gc = ctx;
-
-	return gc_images_wanted(&gc->images, name) == GC_UNWANTED;
+	return is_wanted(ctx, name) == GC_UNWANTED;
 }
 
 /* The first transaction, or the only one. */
@@ -534,6 +556,7 @@ int ducc_gc(ducc_session *session, const struct ducc_gc_options *options, ducc_e
 	transaction_end(gc.transaction);
 	forget_plan(&gc);
 	gc_images_free(&gc.images);
+	wishes_of_others_free(&gc.others);
 	repository_close(&gc.repository);
 	store_close(&gc.store);
 	return result;

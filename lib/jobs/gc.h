@@ -7,12 +7,14 @@
 #include "jobs/gc_images.h"
 #include "jobs/gc_plan.h"
 #include "jobs/session.h"
+#include "jobs/wishes.h"
 #include "repo/transaction.h"
 
 struct gc {
 	ducc_session *session;
 	struct ducc_gc_options options;
 	struct gc_images images;
+	struct wishes_of_others others; /* that the store knows */
 	struct store store;
 	struct repository repository;
 	struct transaction *transaction;
@@ -24,6 +26,12 @@ struct gc {
 	bool marked; /* the names are gone, and the trees are marked */
 	time_t now;  /* no earlier than the last publication */
 };
+
+/*
+ * The wish of another list for an image that the given list does not have, which it spares; or NULL.
+ * *expanded is false if only a pattern matches it.
+ */
+const struct wish *gc_wish_of_others(const struct gc *gc, const char *name, bool *expanded);
 
 /*
  * Notices about the plan: each item, and how much is removed (gc_report.c).  What is put on the

@@ -90,10 +90,8 @@ void gc_images_find(struct gc_images *images, const struct inventory *inventory)
 }
 
 /* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
-enum gc_wanted gc_images_wanted(void *ctx, const char *name)
+enum gc_wanted gc_images_wanted(const struct gc_images *images, const char *name)
 {
-	const struct gc_images *images = ctx;
-
 	if (strset_has(&images->unwanted, name))
 		return GC_UNWANTED;
 	if (images->all || strset_has(&images->wanted, name))

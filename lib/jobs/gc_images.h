@@ -29,8 +29,8 @@ void gc_images_free(struct gc_images *images);
 /* Finds the images to remove in the repository, again after it has changed. */
 void gc_images_find(struct gc_images *images, const struct inventory *inventory);
 
-/* Whether the published image with that name is wanted; `images` is a struct gc_images. */
-enum gc_wanted gc_images_wanted(void *images, const char *name);
+/* Whether the published image with that name is wanted. */
+enum gc_wanted gc_images_wanted(const struct gc_images *images, const char *name);
 
 /* The first names as text, "a, b, c and 9 others", which the caller frees. */
 char *gc_images_list(const struct strset *names);

@@ -9,7 +9,6 @@
 #include "format/repo_paths.h"
 #include "jobs/events.h"
 #include "jobs/gc.h"
-#include "jobs/wishes.h"
 
 /* The unpacked size of a layer, from its published metadata; 0: unknown. */
 static uint64_t layer_size(const struct gc *gc, const struct digest *layer)
@@ -88,6 +87,22 @@ static void say_wanted_again(const struct gc *gc)
 	}
 }
 
+static void say_spared(const struct gc *gc)
+{
+	AUTO_STRSET said = {NULL};
+	bool expanded;
+
+	for (size_t i = 0; i < gc->inventory.n_images; i++) {
+		const char *name = gc->inventory.images[i].name;
+		const struct wish *wish = gc_wish_of_others(gc, name, &expanded);
+
+		if (wish && strset_add(&said, name))
+			context_notice(&gc->session->context, DUCC_INFO,
+				       "%s: not among those to keep, but wanted by %s", name,
+				       wish->lists);
+	}
+}
+
 void gc_report_plan(const struct gc *gc)
 {
 	size_t count[GC_LAYER + 1] = {0};
@@ -105,6 +120,7 @@ void gc_report_plan(const struct gc *gc)
 	if (gc->session->dry_run)
 		gc_report_scheduled(gc);
 	say_wanted_again(gc);
+	say_spared(gc);
 	context_notice(
 		&gc->session->context, DUCC_INFO,
 		"%s: %zu of %zu image%s, %zu flat root file system%s and %zu layer%s of %" PRIu64

@@ -78,58 +78,6 @@ void wishes_add(struct strmap *wishes, char *records, const char *repository)
 	}
 }
 
-/* What `readlink -m' prints: a path that need not exist, allocated; NULL if nothing is known of it. */
-static char *resolve(const char *path)
-{
-	AUTO_FREE char *whole = xstrdup(path), *above = NULL, *real = NULL;
-	size_t end = strlen(path);
-
-	while (end > 1 && whole[end - 1] == '/')
-		whole[--end] = '\0';
-	above = xstrdup(whole);
-	real = realpath(above, NULL);
-	while (!real && end) {
-		while (end && above[end - 1] == '/')
-			end--;
-		while (end && above[end - 1] != '/')
-			end--;
-		above[end] = '\0';
-		real = realpath(end ? above : ".", NULL);
-	}
-	if (!real || !whole[end])
-		return STEAL(real);
-	return format("%s/%s", strcmp(real, "/") ? real : "", whole + end);
-}
-
-/* Whatever cannot be read names nothing. */
-static bool names_repository(int directory, const char *name, const char *path)
-{
-	AUTO_FREE char *wanted = format("# repository=%s", path), *data = NULL;
-	char *rest, *line;
-	size_t len;
-
-	if (path_read(directory, name, WISHES_LIMIT, &data, &len, NULL) < 0)
-		return false;
-	rest = data;
-	while ((line = strsep(&rest, "\n")) && *line == '#')
-		if (!strcmp(line, wanted))
-			return true;
-	return false;
-}
-
-bool wishes_know_repository(const char *store, const char *directory)
-{
-	AUTO_FREE char *path = resolve(directory);
-	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_ENTRIES entries = entries_open(root, "wishes");
-	const char *name;
-
-	while (path && (name = entries_next(&entries)))
-		if (names_repository(entries.fd, name, path))
-			return true;
-	return false;
-}
-
 static void read_list(struct strmap *wishes, int directory, const char *name,
 		      const char *repository)
 {
@@ -154,6 +102,8 @@ void wishes_read(struct strmap *wishes, const char *store, const char *repositor
 	const char *name;
 
 	while ((name = entries_next(&entries))) {
+		if (strchr(name, '.')) /* left behind by an earlier ducc-convert */
+			continue;
 		GROW(names, n, capacity);
 		names[n++] = xstrdup(name);
 	}

@@ -55,4 +55,22 @@ int wishes_read_published(struct strmap *wishes, const struct repository *reposi
 int wishes_publish(ducc_session *session, struct transaction *transaction,
 		   bool (*done)(void *ctx, const char *name), void *ctx, ducc_error **err);
 
+/* Images in a repository that are wanted by lists other than those at hand, and patterns that were not expanded. */
+struct wishes_of_others {
+	struct strmap images, patterns; /* from names to struct wish */
+};
+
+/*
+ * Reads, from the store, what lists want in the repository, except for those that the session's file of
+ * wishes names: what is at hand replaces their older state.  Fails if it is unknown which images
+ * another list wants; the error says how to end that.
+ */
+int wishes_read_others(struct wishes_of_others *others, const ducc_session *session,
+		       const char *repository, ducc_error **err);
+void wishes_of_others_free(struct wishes_of_others *others);
+
+/* The wish for a published image, or NULL; *expanded is false if only a pattern matches it. */
+const struct wish *wishes_find(const struct wishes_of_others *others, const char *name,
+			       bool *expanded);
+
 #endif

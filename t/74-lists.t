@@ -1,0 +1,176 @@
+#!/bin/sh
+# Several lists for one repository, each with a ducc-convert of its own: none removes what another wants, whatever is known of it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "${0%/*}/lib.sh"
+need bash busybox docker-registry flock jq skopeo umoci
+
+S=$tmp/store
+L=$tmp/layout
+R=$tmp/repo
+TMPDIR=$tmp/work DUCC_STORE=$S DUCC_REPO=$R
+export TMPDIR DUCC_STORE DUCC_REPO
+mkdir "$TMPDIR"
+start_registry open
+make_image "$L" one
+for i in one two three four five six; do push "$L:one" "$registry/app:$i"; done
+a=$tmp/a b=$tmp/b c=$tmp/c
+list() { # FILE TAG...
+	file=$1
+	shift
+	for tag; do echo "http://$registry/app:$tag"; done >"$file"
+}
+# convert STATUS ARGUMENT...: leaves its output without the last line in $tmp/said, and its errors in $tmp/err.
+convert() {
+	want=$1
+	shift
+	status=0
+	timeout 100 "$top/scripts/ducc-convert" -T -m 100 "$@" >"$tmp/output" 2>"$tmp/errors" || status=$?
+	sed "s,$registry/app,REGISTRY,; s, on 20[0-9-]*,," "$tmp/output" | sed '$d' >"$tmp/said"
+	sed "s,$registry/app,REGISTRY,g" "$tmp/errors" >"$tmp/err"
+	[ $status = "$want" ] || { cat "$tmp/output" "$tmp/errors"; return 1; }
+}
+state_of() { # LIST...
+	for list; do readlink -m "$list"; done | head -c -1 | sha256sum | sed "s,^\(.\{16\}\).*,$S/wishes/\1,"
+}
+scheduled() {
+	ducc-ls -r "$R" 2>/dev/null | sed -n 's/.*\tname=[^\t]*:\([a-z]*\)\t.*\tunwanted=.*/\1/p' | sort | xargs
+}
+
+# One image each, and one that both want
+list "$a" one two
+list "$b" two three
+ok "a list" convert 0 "$a"
+ok "... and another one for the repository" convert 0 "$b"
+is "... unschedules nothing" "$(grep -v ^added "$tmp/said")$(cat "$tmp/err")" ""
+ok "... the first one again" convert 0 "$a"
+is "... neither" "$(cat "$tmp/said" "$tmp/err")" ""
+is "... nothing is scheduled" "$(scheduled)" ""
+ok "... as ducc-gc says" convert 0 -v "$a"
+like "..." "$(cat "$tmp/err")" "^ducc-gc: REGISTRY:three: not among those to keep, but wanted by $b$"
+list "$a" one
+ok "one leaves a list, says a dry run" convert 0 -n "$a"
+is "... but not the other" "$(cat "$tmp/said")" "would be kept: REGISTRY:two (wanted by $b)"
+ok "... and so it is" convert 0 "$a"
+is "..." "$(cat "$tmp/said")" "kept: REGISTRY:two (wanted by $b)"
+ok "... which is said" convert 0 "$a"
+is "... once" "$(cat "$tmp/said")" ""
+list "$b" three
+ok "... when it leaves the other, too" convert 0 "$b"
+is "... it is not wanted" "$(cat "$tmp/said")" "unwanted: REGISTRY:two (to be removed)"
+ok "... by nobody" convert 0 "$a"
+is "..." "$(cat "$tmp/said") $(scheduled)" " two"
+list "$b" two three
+ok "... until it is again" convert 0 "$b"
+is "... by one of them" "$(cat "$tmp/said")" "wanted again: REGISTRY:two"
+ducc-wish "$a" | ducc-gc -m 100 -v >"$tmp/out" 2>&1
+like "without ducc-convert, it is the same" "$(cat "$tmp/out")" "app:two: not among those to keep, but wanted by $b$"
+is "..." "$(scheduled)" ""
+ok "other names of the repository are the same" convert 0 -r "$tmp/../${tmp##*/}/repo/" "$a"
+is "..." "$(scheduled)" ""
+list "$c" four
+ok "... a relative one" sh -c 'cd "$1" && shift && exec "$@"' - "$tmp" "$top/scripts/ducc-convert" -q -T -m 100 -r ./repo "$c"
+is "... is spared" "$(scheduled)" ""
+ok "... and spares" convert 0 "$a"
+is "..." "$(scheduled)" ""
+rm "$(state_of "$c")"
+list "$c" five
+ok "another repository" convert 0 -r "$tmp/other" "$c"
+ducc-fetch -q "http://$registry/app:five" | ducc-unpack -q | ducc-publish -q >"$tmp/out"
+ok "... does not matter" convert 0 "$a"
+is "... to this one" "$(scheduled)" "five four"
+
+# Before the first round is over
+mkdir "$tmp/slow"
+cat >"$tmp/slow/ducc-fetch" <<END
+#!/bin/sh
+cp "$S"/wishes/* "$tmp/seen"
+exec "$bin/ducc-fetch" "\$@"
+END
+chmod +x "$tmp/slow/ducc-fetch"
+mkdir "$tmp/seen"
+list "$c" six
+ok "a list that is new" env PATH="$tmp/slow:$PATH" "$top/scripts/ducc-convert" -q -T -G "$c"
+like "... is known before anything is published" "$(cat "$tmp/seen/$(basename "$(state_of "$c")")")" \
+	"^http://$registry/app:six	repo=$R	list=$c$"
+ok "... by all" convert 0 "$a"
+is "..." "$(scheduled)" "five four"
+
+# What is not known of another list
+refused() { # WHAT PATTERN COMMAND: it spoils $state, and nothing is scheduled.
+	ducc-gc --remove -q "$registry/app:five" "$registry/app:four" >"$out" 2>&1 || :
+	list "$a" one
+	convert 0 "$a"
+	list "$a" one five
+	convert 0 "$a"
+	list "$a" one
+	mv "$state" "$tmp/state"
+	eval "$3"
+	ok "$1" convert 1 --remind 0 "$a"
+	like "... is the reason" "$(cat "$tmp/err")" \
+		"^ducc-convert: ducc-gc: repository $R: nothing is removed or scheduled, because it is unknown which images other lists want: $2"
+	is "... why nothing is scheduled" "$(scheduled)" ""
+	rm -rf "$state"
+	mv "$tmp/state" "$state"
+}
+state=$(state_of "$b")
+refused "a state that cannot be read" "$S/wishes: $(basename "$state"): " 'mkdir "$state"'
+refused "an empty one" "$state is damaged .*: not a state of ducc-convert" ': >"$state"'
+refused "a damaged one" "$state is damaged .*ducc-convert --forget $b\): " \
+	'{ cat "$tmp/state"; printf "App\trepo=%s\n" "$R"; } >"$state"'
+ok "then it goes on" convert 0 "$a"
+is "..." "$(scheduled)" five
+list "$b" two
+echo 'not an image' >>"$b"
+ok "a list with a line that cannot be read" convert 1 "$b"
+ducc-gc --remove -q "$registry/app:six"
+list "$a" one six
+convert 0 -G "$a"
+list "$a" one
+ok "... may want any image" convert 1 "$a"
+like "..." "$(cat "$tmp/err")" "another list could not be read, .* \(if it is no longer used: ducc-convert --forget $b\)$"
+is "..." "$(scheduled)" five
+mv "$b" "$b.away"
+ok "... as one that cannot be read" convert 1 "$b"
+ok "... at all" convert 1 --remind 0 "$a"
+is "..." "$(scheduled)" five
+mv "$b.away" "$b"
+list "$b" two
+convert 0 "$b"
+ok "... until it can be" convert 0 "$a"
+is "..." "$(scheduled)" "five three"
+ok "a list that never could be read" convert 1 "$tmp/never"
+ok "... wants nothing" convert 0 "$a"
+touch "$state.new"
+ok "what an earlier version left behind neither" convert 0 "$a"
+
+: >"$S/tmp/wishes-0123456789abcdef"
+ok "... nor a killed one, whose file" convert 0 "$a"
+is "... is removed" "$(ls "$S/tmp")" ""
+
+# Lists that are retired
+rm "$b"
+ok "a list that is gone" convert 0 "$a"
+is "... protects its images" "$(scheduled)" "five three"
+fails "a list that is not known cannot be forgotten" "$top/scripts/ducc-convert" --forget "$tmp/unknown"
+like "... the others are named" "$(cat "$out")" "^$b$"
+ok "... which can" sh -c 'cd "$1" && exec "$2" --forget ./b' - "$tmp" "$top/scripts/ducc-convert"
+ok "... then" convert 0 "$a"
+is "... it does not" "$(cat "$tmp/said") $(scheduled)" "unwanted: REGISTRY:two (to be removed) five three two"
+list "$b" two three
+convert 0 "$b"
+ok "lists together" convert 0 "$a" "$b" "$c"
+is "... take the place of each" "$(ls "$S/wishes" | grep -v '[.]')" \
+	"$(for s in "$(state_of "$a" "$b" "$c")" "$(state_of "$tmp/never")"; do basename "$s"; done | sort)"
+list "$b" two
+ok "... and of their wishes" convert 0 "$a" "$b" "$c"
+is "..." "$(cat "$tmp/said")" "unwanted: REGISTRY:three (to be removed)"
+list "$b" three
+convert 0 "$b"
+ok "sets that overlap" convert 0 "$a" "$b" "$c"
+is "... are known anew" "$(cat "$tmp/said")" "unwanted: REGISTRY:two (to be removed)"
+fails "one of a set is not forgotten" "$top/scripts/ducc-convert" --forget "$b"
+like "... only all" "$(cat "$out")" "^$a $b $c$"
+ok "... are" "$top/scripts/ducc-convert" --forget "$c" "$b" "$a"
+is "... leaving no trace" "$(ls "$S/tmp" "$S/wishes" | grep -v '[.:]' | xargs)" "$(basename "$(state_of "$tmp/never")")"
+
+done_testing
