@@ -92,7 +92,7 @@ done
 wish - <<'END'
 %YAML 1.1
 ---
-{version: 1, "cvmfs_repo": &r r, user: ~, input: [&a quay.io/a, quay.io/b, *a, ! 'quay.io/c:1'], comment: *r}
+{version: 1, "cvmfs_repo": &r r, user: ~, input: [&a quay.io/a, quay.io/b, *a, 'quay.io/c:1'], comment: *r}
 ...
 END
 is "YAML in another style, with anchors" "$(cut -f1,2 "$tmp/records")" "https://quay.io/a:latest${tab}repo=r
@@ -346,12 +346,149 @@ is "... but in another list" "$status $(tags)" "0 2.0 1.1"
 sed "s,^\([^!]\),http://\1," "$tmp/other" >"$tmp/pushed"
 wish -m "$tmp/pushed" "$tmp/without"
 is "... nor when they are pushed" "$status $(cat "$tmp/records")" "0 "
-printf '%s\n' alpine '!' '!quay.io/Bad:1' >"$tmp/list"
-wish "$tmp/list"
-is "an exclusion that means nothing is an error" "$status $(tags) $(sed 's/.*: line/line/' "$tmp/said" | cut -d : -f 1 | xargs)" "1 latest ? line 2 line 3"
+
+# Each exclusion excludes just what it says, or nothing of the list is wanted: an image that was taken down must not come back.
+# excludes WANTED WHAT: of three images, by $tmp/list; none: the list is refused.
+excludes() {
+	wish "$tmp/list"
+	if [ "$1" = none ]; then
+		is "refused: $2" "$status $(cut -f 1 "$tmp/records")" "1 ?"
+		like "... which names the line" "$(cat "$tmp/said")" "^ducc-wish: $tmp/list: (line|byte) [0-9]+: "
+		is "... only that" "$(wc -l <"$tmp/said")" 1
+	else
+		is "obeyed: $2" "$status $(tags)" "0 $1"
+	fi
+}
+three() { # BEFORE
+	printf "$1%s\n" quay.io/a/b:1 quay.io/a/b:2 alpine
+}
+# shellcheck disable=SC2059 # escapes
+while IFS='|' read -r wanted what; do
+	{ three '' && printf "$what\n"; } >"$tmp/list"
+	excludes "$wanted" "$what"
+	sed -i 's/$/\r/' "$tmp/list"
+	excludes "$wanted" "$what, with CRLF"
+	{ printf "\357\273\277$what\n" && three ''; } >"$tmp/list"
+	excludes "$wanted" "$what, after a byte order mark"
+done <<'END'
+2 latest|!quay.io/a/b:1
+2 latest|! quay.io/a/b:1
+2 latest|!\tquay.io/a/b:1
+2 latest|  !quay.io/a/b:1 \t
+2 latest|!quay.io/a/b:1  # taken down
+2 latest|!docker://quay.io/a/b:1
+2 latest|!https://quay.io/a/b:1
+2 latest|!http://quay.io/a/b:1
+2 latest|!QUAY.IO/a/b:1
+2 latest|!quay.io/a/b:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+2 latest|!quay.io/a/b:1\tplatform=linux/arm64
+latest|!quay.io/a/b:*
+latest|!quay.io/a/b:*\n!quay.io/a/b:1
+1 2 latest|!quay.io/a/b:3*
+1 2 latest|!quay.io/a/b
+1 2|!alpine
+1 2|!docker.io/library/alpine:latest
+1 2|!index.docker.io/library/alpine
+1 2 latest|# !quay.io/a/b:1
+none|!
+none|! \t
+none|!#quay.io/a/b:1
+none|! # quay.io/a/b:1
+none|!!quay.io/a/b:1
+none|! !quay.io/a/b:1
+none|!!str quay.io/a/b:1
+none|x !quay.io/a/b:1
+none|x!quay.io/a/b:1
+none|(!quay.io/a/b:1)
+none|!'quay.io/a/b:1'
+none|quay.io/a/b:1!
+none|not quay.io/a/b:1!
+none|!quay.io/a/B:1
+none|!quay.io/A/b:1
+none|!quay.io/*/b:1
+none|!quay.io/a/*
+none|!quay.io/a/*:1
+none|!*
+none|!*:1
+none|!quay.io/a/b:1:2
+none|!quay.io/a/b:1,2
+none|!quay.io/a/b:[12]
+none|!quay.io/a/b:1?
+none|!quay.io/a/b:1 quay.io/a/b:2
+none|!quay.io/a/b:1;
+none|!quay.io/a/b@sha256:0123
+none|!quay.io/a/b/
+none|!quay.io/
+none|!quay.io/a/b:1\tfield
+none|!docker:quay.io/a/b:1
+none|!oci:/some/dir
+none|!quay.io/a/b:1\r!quay.io/a/b:2
+none|quay.io/a/c\r!quay.io/a/b:1
+none|\302\240!quay.io/a/b:1
+none|!\302\240quay.io/a/b:1
+END
+# shellcheck disable=SC2059
+while IFS='|' read -r wanted what; do
+	{ printf 'version: 1\ninput:\n' && three '  - ' && printf "  - $what\n"; } >"$tmp/list"
+	excludes "$wanted" "$what"
+	sed -i 's/$/\r/' "$tmp/list"
+	excludes "$wanted" "$what, with CRLF"
+	{ printf '\357\273\277version: 1\ninput:\n' && printf "  - $what\n" && three '  - '; } >"$tmp/list"
+	excludes "$wanted" "$what, at the beginning"
+done <<'END'
+2 latest|'!quay.io/a/b:1'
+2 latest|"!quay.io/a/b:1"
+2 latest|"! quay.io/a/b:1"
+2 latest|'!quay.io/a/b:1'  # taken down
+2 latest|"\\x21quay.io/a/b:1"
+2 latest|'!quay.io/a/b:1' \t
+2 latest|>-\n    !quay.io/a/b:1
+2 latest|"!quay.io/\\\n    a/b:1"
+latest|'!quay.io/a/b:*'
+1 2 latest|quay.io/a/b:1 #!quay.io/a/b:1
+none|!quay.io/a/b:1
+none|! quay.io/a/b:1
+none|! 'quay.io/a/b:1'
+none|!'quay.io/a/b:1'
+none|!
+none|!x quay.io/a/b:1
+none|!!str quay.io/a/b:1
+none|!!str '!quay.io/a/b:1'
+none|!<x> quay.io/a/b:1
+none|!quay.io/a/b:*
+none|!quay.io/a/b:1 # taken down
+none|[!quay.io/a/b:1]
+none|['!quay.io/a/b:1']
+none|{!quay.io/a/b:1}
+none|{'!quay.io/a/b:1'}
+none|'!quay.io/a/b:1':
+none|'!quay.io/a/b:1': taken down
+none|!quay.io/a/b:1: taken down
+none|&a !quay.io/a/b:1
+none|!x &a quay.io/a/b:1
+none|- '!quay.io/a/b:1'
+none|quay.io/a/c\n    !quay.io/a/b:1
+none|"quay.io/a/c !quay.io/a/b:1"
+none|' !quay.io/a/b:1'
+none|'!quay.io/a/b:1 '
+none|"!quay.io/a/b:1\\n"
+none|"!quay.io/a/b:1\\t"
+none|"\\t!quay.io/a/b:1"
+none|"!quay.io/a/b:1\\0"
+none|"\\0!quay.io/a/b:1"
+none|'!'
+none|'! '
+none|'!!quay.io/a/b:1'
+none|'!quay.io/a/B:1'
+none|'!quay.io/*:1'
+none|'!docker:quay.io/a/b:1'
+none|'!quay.io/a/b:1' '!quay.io/a/b:2'
+none|'!quay.io/a/b:1
+END
 printf 'version: 1\ninput:\n    - !quay.io/a:1\n' >"$tmp/list"
 wish "$tmp/list"
-like "... as without quotes in a recipe" "$status $(cat "$tmp/said")" '^1 .*line 3: not a string$'
+is "a tag in a recipe, with the remedy" "$(cat "$tmp/said")" \
+	"ducc-wish: $tmp/list: line 3: !quay.io/a:1 is a tag: to exclude an image, quote it: '!NAME'"
 
 # What lies beside images is not selected, unless it is spelled out; what is no image is skipped.
 aside="sha256-$hex sha256-$hex.sig sha256-$hex.att sha256-$hex.sbom 1.1.sig"

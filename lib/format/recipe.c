@@ -8,6 +8,7 @@
 
 #define MAX_DEPTH 16
 #define MAX_ANCHORS 1000
+#define DEPTH_OF_IMAGES 2 /* in the list of the document */
 
 /* Statistics of the document, from its events, before it is loaded. */
 struct shape {
@@ -100,6 +101,10 @@ static int read_images(struct reader *reader, const yaml_node_t *value, ducc_err
 	     item < value->data.sequence.items.top; item++) {
 		const yaml_node_t *image = yaml_document_get_node(&reader->document, *item);
 
+		if (image->type == YAML_SCALAR_NODE && !is_text(image) &&
+		    memchr(value_of(image), '!', image->data.scalar.length))
+			return error_set(err, "line %u: an exclusion with a control character",
+					 line_of(image));
 		add(&reader->recipe->images, is_text(image) ? xstrdup(value_of(image)) : NULL,
 		    line_of(image));
 	}
@@ -157,6 +162,44 @@ static int syntax_error(const yaml_parser_t *parser, ducc_error **err)
 			 parser->problem ? parser->problem : "syntax error");
 }
 
+static const yaml_char_t *tag_of(const yaml_event_t *event)
+{
+	switch (event->type) {
+	case YAML_SEQUENCE_START_EVENT:
+		return event->data.sequence_start.tag;
+	case YAML_MAPPING_START_EVENT:
+		return event->data.mapping_start.tag;
+	case YAML_SCALAR_EVENT:
+		return event->data.scalar.tag;
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * Refuses what would not be an exclusion, though it was meant to be one: without quotes, it is a tag; with a
+ * colon behind it, the key of a mapping.
+ */
+static int check_exclusion(const yaml_event_t *event, const struct shape *shape, ducc_error **err)
+{
+	size_t line = event->start_mark.line + 1;
+	const char *tag = (const char *)tag_of(event), *value;
+
+	if (shape->depth < DEPTH_OF_IMAGES)
+		return 0;
+	if (tag)
+		return error_set(err,
+				 "line %zu: %s is a tag: to exclude an image, quote it: '!NAME'",
+				 line, tag);
+	if (event->type != YAML_SCALAR_EVENT || shape->depth == DEPTH_OF_IMAGES)
+		return 0;
+	value = (const char *)event->data.scalar.value;
+	if (value[strspn(value, " \t")] == '!')
+		return error_set(err, "line %zu: an exclusion within something else: %s", line,
+				 value);
+	return 0;
+}
+
 /*
  * Checks one event.  libyaml's time is quadratic in the depth and the number of anchors, of
  * which a recipe needs few.  A second document is refused: its images would be ignored
@@ -192,7 +235,7 @@ static int check_event(const yaml_event_t *event, struct shape *shape, ducc_erro
 		return error_set(err, "line %zu: nested too deeply", line);
 	if (shape->anchors > MAX_ANCHORS)
 		return error_set(err, "line %zu: too many anchors", line);
-	return 0;
+	return check_exclusion(event, shape, err);
 }
 
 static int check(yaml_parser_t *parser, ducc_error **err)

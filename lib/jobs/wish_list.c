@@ -74,9 +74,32 @@ static int read_data(const char *where, struct network *network, struct buffer *
 
 /* --- content ---------------------------------------------------------- */
 
-/* Adds a wish; NULL: something that is not text. */
-static void add(struct wish_list *list, unsigned line, const char *text)
+/*
+ * Fails for text with a `!', which no image has in its name, that does not name images to exclude: some of
+ * those that would be wanted without it may be excluded.
+ */
+static int check_exclusion(const struct wish *wish, const char *text, ducc_error **err)
 {
+	AUTO_REFERENCE reference = {NULL};
+	ducc_error *error = NULL;
+
+	if (!memchr(text, '!', strcspn(text, "\t")))
+		return 0;
+	if (!wish->record)
+		error = error_copy(wish->error);
+	else if (!reference_parse_pattern(&reference, ducc_record_reference(wish->record), &error))
+		return 0;
+	error_give(err, error);
+	return error_wrap(err,
+			  "line %u: nothing of the list is used, because it is unclear what to "
+			  "exclude: %s",
+			  wish->line, text);
+}
+
+/* Adds a wish; NULL: something that is not text. */
+static int add(struct wish_list *list, unsigned line, const char *text, ducc_error **err)
+{
+	const char *whole = text;
 	struct wish wish = {.line = line, .excludes = text && *text == '!'};
 
 	if (wish.excludes) {
@@ -89,6 +112,7 @@ static void add(struct wish_list *list, unsigned line, const char *text)
 		error_set(&wish.error, "not a string");
 	GROW(list->wishes, list->n, list->capacity);
 	list->wishes[list->n++] = wish;
+	return whole ? check_exclusion(&wish, whole, err) : 0;
 }
 
 /* Removes surrounding white space and a comment from the line. */
@@ -125,7 +149,7 @@ static bool is_recipe(const char *data)
 	return false;
 }
 
-static void read_plain(struct wish_list *list, char *data)
+static int read_plain(struct wish_list *list, char *data, ducc_error **err)
 {
 	char *next = data;
 
@@ -133,9 +157,10 @@ static void read_plain(struct wish_list *list, char *data)
 		char *text = strsep(&next, "\n");
 
 		trim(&text);
-		if (*text)
-			add(list, line, text);
+		if (*text && add(list, line, text, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 static void warn_of_keys(const struct wish_list *list, struct context *context,
@@ -165,7 +190,8 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 	for (size_t i = 0; i < recipe.images.n; i++) {
 		const struct recipe_text *image = &recipe.images.items[i];
 
-		add(list, image->line, image->text);
+		if (add(list, image->line, image->text, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -182,8 +208,21 @@ static int read_list(struct wish_list *list, struct context *context, const stru
 		return read_recipe(list, context, data, err);
 	if (memchr(data->data, '\0', data->len))
 		return error_set(err, "neither a recipe nor a list");
-	read_plain(list, text);
-	return 0;
+	return read_plain(list, text, err);
+}
+
+/* Removes all but the name. */
+static void clear(struct wish_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		ducc_record_free(list->wishes[i].record);
+		ducc_error_free(list->wishes[i].error);
+	}
+	free(list->wishes);
+	free(list->user);
+	free(list->repository);
+	free(list->output_format);
+	*list = (struct wish_list){.name = list->name};
 }
 
 int wish_list_read(struct wish_list *list, const char *where, struct network *network,
@@ -197,19 +236,15 @@ int wish_list_read(struct wish_list *list, const char *where, struct network *ne
 	result = read_data(where, network, &data, err);
 	if (!result)
 		result = read_list(list, network_context(network), &data, err);
-	return result < 0 ? error_wrap(err, "%s", list->name) : 0;
+	if (!result)
+		return 0;
+	clear(list);
+	return error_wrap(err, "%s", list->name);
 }
 
 void wish_list_free(struct wish_list *list)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		ducc_record_free(list->wishes[i].record);
-		ducc_error_free(list->wishes[i].error);
-	}
-	free(list->wishes);
+	clear(list);
 	free(list->name);
-	free(list->user);
-	free(list->repository);
-	free(list->output_format);
 	*list = (struct wish_list){.name = NULL};
 }
