@@ -224,7 +224,7 @@ is "... are right" "$(cat "$out")" ""
 ok "... what differs" runs ducc-check.1 3
 is "... is nothing" "$(cat "$out")" ""
 ok "... an image again" runs ducc-check.1 4
-like "... is published" "$(cat "$out")" "/org/app:1@.*state=updated"
+like "... is published" "$(cat "$out")" "/org/app:1@.*state=restored"
 
 id=$(ducc-fetch -q "$registry/podman/hello" | ducc-unpack -q | sed 's/.*@sha256:\([0-9a-f]*\).*/\1/')
 export id
