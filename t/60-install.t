@@ -2,7 +2,7 @@
 # make install and uninstall: what is installed works from where it is, and a program can be linked to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox curl docker-registry flock make mandoc pkg-config skopeo umoci
+need bash busybox curl docker-registry flock make mandoc pkg-config setpriv skopeo umoci
 
 [ $sanitized = 0 ] || only_in_soak "it installs the build without the sanitizers"
 unset MAKEFLAGS MFLAGS MAKELEVEL SAN
@@ -29,6 +29,25 @@ for script in bench check install-deps lint quickstart soak; do
 	is "... is wrong usage" "$(grep -c "^usage: $script" "$tmp/errors") $(wc -c <"$tmp/printed")" "1 0"
 done
 is "scripts/check with an operand is wrong usage, too" "$(status_of "$tmp/tree/scripts/check" all)" 2
+
+# A user who has no user namespaces
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$tmp"
+	mkdir "$tmp/user" "$tmp/none" "$tmp/tree/t" "$tmp/tree/build"
+	chown 65534 "$tmp/user"
+	cp "$top/t/lib.sh" "$tmp/tree/t"
+	cp "$top/scripts/quickstart" "$tmp/tree/scripts"
+	printf '#!/bin/sh\n' >"$tmp/tree/scripts/install-deps"
+	printf '#!/bin/sh\nexit 1\n' >"$tmp/none/unshare"
+	chmod +x "$tmp/none/unshare"
+	echo 'all:' >"$tmp/tree/Makefile"
+	cp "$bin"/ducc-* "$bin"/libducc.so.* "$tmp/tree/build"
+	ok "scripts/quickstart without user namespaces" setpriv --reuid 65534 --regid 65534 --clear-groups \
+		env PATH="$tmp/none:$PATH" HOME="$tmp/user" TMPDIR="$tmp/user" "$tmp/tree/scripts/quickstart"
+	like "... publishes an image, for root to run" "$(cat "$out")" "^# unshare -m sh -c .*/demo/hello:1.0. /.singularity.d/actions/run\$"
+	like "... and ends as always" "$(tail -n 1 "$out")" "to remove these files: rm -r $tmp/user/ducc"
+	rm -r "$tmp/tree/t" # it says how secrets begin
+fi
 
 # Below DESTDIR, for a package
 ok "make install with DESTDIR and PREFIX=/usr" make -C "$top" install DESTDIR="$root" PREFIX=/usr
