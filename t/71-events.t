@@ -62,7 +62,22 @@ pipeline "oci:$L:quay.io/org/app:1" >"$out"
 is "without DUCC_NOTIFY nothing is written" "$(cat "$E" 2>/dev/null)" ""
 ok "-N names the file" ducc-publish -N "$E" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 is "... and what is published already is not told again" "$(events '.[].action')" \
-	"start_ducc start_image_publish end_image_publish end_ducc "
+	"start_ducc unchanged_image end_ducc "
+is "... but once, by its name" "$(events '.[] | select(.action == "unchanged_image") | .repository + "/" + .image')" "$R/quay.io/org/app:1 "
+: >"$E"
+export DUCC_NOTIFY="$E"
+pipeline "oci:$L:quay.io/org/app:1" >"$out"
+is "an unchanged image is one event of the whole pipeline" "$(events 'map(.action | select(test("_ducc") | not))[]')" "unchanged_image "
+: >"$E"
+pipeline "oci:$L:quay.io/org/app:1=quay.io/org/app:2" >"$out"
+is "another name of it is something to do for each" "$(events 'map(.action | select(test("_ducc") | not)) | sort | unique[]')" \
+	"end_image_fetch end_image_publish end_thin_image publish_flat_image publish_thin_image start_image_fetch start_image_publish start_thin_image "
+unset DUCC_NOTIFY
+ok "... which begins, and ends" paired "$E"
+: >"$E"
+rm "$R/quay.io/org/app:2"
+ok "a lost name" ducc-publish -N "$E" -s "$S" -r "$R" "$(sed 's/:1@/:2@/' "$tmp/records" | cut -f1)"
+is "... is something to do, too" "$(events '.[].action')" "start_ducc start_image_publish end_image_publish end_ducc "
 : >"$E"
 ok "-n" ducc-publish -n -N "$E" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 is "... tells nobody" "$(cat "$E")" ""
@@ -117,7 +132,7 @@ for i in 1 2 3 4 5 6 7 8; do
 done
 for pid in $pids; do wait "$pid" || :; done
 is "of many writers none fails" "$(cat "$tmp"/err.*)" ""
-is "... and no event is lost or torn" "$(events 'length')" "$((8 * 102)) "
+is "... and no event is lost or torn" "$(events 'length')" "$((8 * 52)) "
 ok "... each has its own" paired "$E"
 mkfifo "$tmp/fifo"
 ok "a FIFO that no program reads" timeout 60 ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
@@ -135,6 +150,6 @@ exec 9<&-
 ok "somebody may listen" ducc-publish -N "$tmp/fifo" -s "$S" -r "$R" "$(cut -f1 "$tmp/records")"
 exec 8>&-
 wait $pid
-is "... and hears" "$(jq -rs '.[].action' "$tmp/heard" | tr '\n' ' ')" "start_ducc start_image_publish end_image_publish end_ducc "
+is "... and hears" "$(jq -rs '.[].action' "$tmp/heard" | tr '\n' ' ')" "start_ducc unchanged_image end_ducc "
 
 done_testing

@@ -44,10 +44,11 @@ static void set(cJSON *json, const char *key, const char *value)
 	json_set_string(json, key, text.data ? text.data : "");
 }
 
-static int write_event(const struct events *events, const char *action, const char *const *pairs)
+static int write_event(const struct events *events, const char *action, time_t when,
+		       const char *const *pairs)
 {
 	AUTO_JSON *json = json_object();
-	AUTO_FREE char *time = clock_format(clock_now().tv_sec), *text = NULL;
+	AUTO_FREE char *time = clock_format(when), *text = NULL;
 	AUTO_BUFFER line = {0};
 
 	set(json, "action", action);
@@ -70,7 +71,7 @@ static int write_own(const struct events *events, const char *action, const char
 		"program", program_invocation_short_name, "pid", pid, "time_elapsed_s", seconds,
 		NULL};
 
-	return write_event(events, action, pairs);
+	return write_event(events, action, clock_now().tv_sec, pairs);
 }
 
 /* Events are not worth failing for. */
@@ -125,14 +126,12 @@ void events_close(struct events *events)
 	free(events);
 }
 
-void event_send(struct events *events, const char *action, const char *const *pairs)
+static void send(struct events *events, const char *action, time_t when, const char *const *pairs)
 {
 	int failed = 0;
 
-	if (!events)
-		return;
 	pthread_mutex_lock(&events->mutex);
-	if (!events->failed && write_event(events, action, pairs) < 0) {
+	if (!events->failed && write_event(events, action, when, pairs) < 0) {
 		failed = errno;
 		events->failed = true;
 	}
@@ -140,6 +139,12 @@ void event_send(struct events *events, const char *action, const char *const *pa
 	if (failed)
 		context_notice(events->context, DUCC_WARNING,
 			       "events: %s; no more events will be written", strerror(failed));
+}
+
+void event_send(struct events *events, const char *action, const char *const *pairs)
+{
+	if (events)
+		send(events, action, clock_now().tv_sec, pairs);
 }
 
 /* --- spans ------------------------------------------------------------ */
@@ -160,7 +165,6 @@ void span_begin(struct span *span, struct events *events, const char *what, cons
 		const struct digest *layer)
 {
 	AUTO_REFERENCE parsed = {NULL};
-	AUTO_FREE char *action = NULL;
 
 	*span = (struct span){.events = events};
 	if (!span->events)
@@ -172,9 +176,20 @@ void span_begin(struct span *span, struct events *events, const char *what, cons
 	span->layer = layer ? xstrdup(layer->hex) : NULL;
 	make_id(span->id);
 	span->start = clock_monotonic();
-	action = format("start_%s", what);
-	event(events, action, "image_request", span->request, "image", span->image, "layer",
-	      span->layer, "id", span->id);
+	span->begun = clock_now().tv_sec;
+}
+
+void span_tell(struct span *span)
+{
+	AUTO_FREE char *action = NULL;
+
+	if (!span->events || span->told)
+		return;
+	span->told = true;
+	action = format("start_%s", span->what);
+	send(span->events, action, span->begun,
+	     (const char *const[]){"image_request", span->request, "image", span->image, "layer",
+				   span->layer, "id", span->id, NULL});
 }
 
 void span_name(struct span *span, const struct reference *reference)
@@ -195,8 +210,12 @@ void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *
 {
 	AUTO_FREE char *action = NULL, *seconds = NULL, *size = NULL;
 
-	if (!span->events)
+	if (result < 0)
+		span_tell(span);
+	if (!span->told) {
+		span_drop(span);
 		return;
+	}
 	action = format("end_%s", span->what);
 	seconds = seconds_since(span->start);
 	size = bytes ? format("%" PRIu64, bytes) : NULL;

@@ -37,24 +37,29 @@ struct span {
 	char *request, *image, *layer;
 	char id[37];  /* the same for beginning and end */
 	double start; /* on the monotonic clock */
+	time_t begun;
+	bool told; /* the event of its beginning is written */
 };
 
 /*
- * Writes the event of its beginning: action start_`what`, with an image's reference as in
- * the record, and a layer or NULL.
+ * Begins an operation, with an image's reference as in the record, and a layer or NULL.  It has
+ * no events if it turns out that there is nothing to do.
  */
 void span_begin(struct span *span, struct events *events, const char *what, const char *reference,
 		const struct digest *layer);
+
+/* There is something to do: writes the event of its beginning, action start_`what`, unless it is written. */
+void span_tell(struct span *span);
 
 /* Sets the name of the image, which is not known at the beginning for a local source. */
 void span_name(struct span *span, const struct reference *reference);
 
 /*
- * Writes the event of its end: action end_`what`, with the elapsed time, the size in bytes
- * (0: unknown), and the error if result is negative.
+ * If it has failed, or there was something to do, writes the event of its end: action end_`what`,
+ * with the elapsed time, the size in bytes (0: unknown), and the error if result is negative.
  */
 void span_end(struct span *span, int result, uint64_t bytes, ducc_error *const *err);
-/* Forgets a span that will begin again. */
+/* Forgets a span of which nothing is told yet. */
 void span_drop(struct span *span);
 
 #endif

@@ -36,6 +36,7 @@
 struct fetch {
 	ducc_session *session;
 	struct subject subject; /* the image */
+	struct span span;
 	struct source source;
 	struct store store;           /* fd -1: a dry run, and there is none */
 	struct repository repository; /* path NULL: none, or it does not exist yet */
@@ -109,6 +110,7 @@ static int fetch_layer(struct fetch *fetch, size_t i, ducc_error **err)
 
 	gate_enter(&fetch->session->gate, TRANSFERS, transfers(fetch->session));
 	span_begin(&span, fetch->session->events, "layer_fetch", reference, &descriptor->digest);
+	span_tell(&span);
 	result = fetch_blob(fetch, descriptor, &progress, err);
 	progress_end(&progress);
 	span_end(&span, result, descriptor->size, err);
@@ -254,6 +256,13 @@ static int write_document(struct store *store, const struct document *document, 
 		       : store_write_blob(store, document->data, document->len, &digest, err);
 }
 
+/* There is something to do: tells that, with the name of the image, which is known now. */
+static void tell(struct fetch *fetch)
+{
+	span_name(&fetch->span, &fetch->source.reference);
+	span_tell(&fetch->span);
+}
+
 /* Writes the documents and lists the image in index.json; its blobs are in the store. */
 static int list_image(struct fetch *fetch, ducc_error **err)
 {
@@ -263,6 +272,7 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
 	AUTO_JSON *entry = NULL;
 	struct digest digest;
+	int added;
 
 	for (size_t i = 0; i < fetch->resolution.n_indexes; i++) {
 		const struct document *index = &fetch->resolution.indexes[i];
@@ -275,7 +285,12 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	if (oci && store_write_blob(store, oci, strlen(oci), &digest, err) < 0)
 		return -1;
 	entry = index_entry(&manifest->digest, manifest->len, oci, &fetch->image.config.platform);
-	return note_name(fetch, err) < 0 ? -1 : store_tag(store, name, entry, err);
+	if (note_name(fetch, err) < 0)
+		return -1;
+	added = store_tag(store, name, entry, err);
+	if (added > 0)
+		tell(fetch);
+	return added < 0 ? -1 : 0;
 }
 
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
@@ -392,6 +407,8 @@ static int fetch_image(struct fetch *fetch, const ducc_record *record, ducc_erro
 		return -1;
 	if (check_amount(fetch, err) < 0)
 		return -1;
+	if (fetch->n_wanted)
+		tell(fetch);
 	return fetch->session->dry_run ? 0
 				       : fetch_content(fetch, wanted_platform(fetch, record), err);
 }
@@ -450,18 +467,18 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	AUTO_FREE char *name = xstrdup(ducc_record_reference(record));
 	ducc_error *error = NULL;
 	struct fetch fetch;
-	struct span span;
 	int result;
 
 	fetch_begin(&fetch, session);
 	fetch.subject.name = name;
 	context_set_subject(&fetch.subject);
-	span_begin(&span, session->events, "image_fetch", ducc_record_reference(record), NULL);
+	span_begin(&fetch.span, session->events, "image_fetch", ducc_record_reference(record),
+		   NULL);
 	result = fetch_in_turn(&fetch, record, &error);
 	session_advise(session, &error);
 	if (fetch.source.reference.registry)
-		span_name(&span, &fetch.source.reference);
-	span_end(&span, result, 0, &error);
+		span_name(&fetch.span, &fetch.source.reference);
+	span_end(&fetch.span, result, 0, &error);
 	fetch_end(&fetch);
 	if (result < 0 && may_skip(record, error)) {
 		context_notice(&session->context, DUCC_WARNING, "skipped: %s",

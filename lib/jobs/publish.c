@@ -145,6 +145,8 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 			leave_last(publish);
 			break;
 		}
+		if (publish->images[i].changed)
+			span_tell(&publish->images[i].span);
 	}
 	publish->together = true;
 	return publish_names(publish, err);

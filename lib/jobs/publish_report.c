@@ -125,6 +125,11 @@ void publish_report(struct publish *publish, size_t i)
 			      publish->repository.name, "image_request", request, "image",
 			      image->name, "layer_digest",
 			      image->stored.manifest.layers[k].digest.hex);
+	if (image->changed || image->renamed)
+		span_tell(&image->span);
+	else
+		event(publish->session->events, "unchanged_image", "repository",
+		      publish->repository.name, "image_request", request, "image", image->name);
 	if (image->changed)
 		report_flat(publish, image, request);
 }

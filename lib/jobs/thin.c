@@ -40,6 +40,7 @@ struct push {
 	size_t n, capacity;
 	struct thin *thins;     /* of these images */
 	struct thin_part index; /* if there are several */
+	struct span span;
 };
 
 /* --- published images ------------------------------------------------- */
@@ -203,7 +204,7 @@ static int write_all_parts(const struct push *push, struct store *layout, ducc_e
 	if (push->n > 1 && write_part(layout, part, err) < 0)
 		return -1;
 	descriptor = descriptor_to_json(media_type, &part->digest, part->len);
-	return store_tag(layout, push->target_name, descriptor, err);
+	return store_tag(layout, push->target_name, descriptor, err) < 0 ? -1 : 0;
 }
 
 static int write_layout(const struct push *push, const char *path, ducc_error **err)
@@ -312,7 +313,7 @@ static int warn_of_directory(const struct push *push, ducc_error **err)
 	return 0;
 }
 
-static int push_to(const struct push *push, const struct upload *upload, ducc_error **err)
+static int push_to(struct push *push, const struct upload *upload, ducc_error **err)
 {
 	AUTO_FREE char *root = push->repository.target->root(&push->repository);
 	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
@@ -324,6 +325,8 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 		       push->target_name);
 	if (dry_run)
 		return 0;
+	if (!there)
+		span_tell(&push->span);
 	if (!there && !root && warn_of_directory(push, err) < 0)
 		return -1;
 	if (!there && upload_all(push, upload, err) < 0)
@@ -338,7 +341,7 @@ static int push_to(const struct push *push, const struct upload *upload, ducc_er
 	return 0;
 }
 
-static int push_image(const struct push *push, const ducc_record *record, ducc_error **err)
+static int push_image(struct push *push, const ducc_record *record, ducc_error **err)
 {
 	struct upload upload = {.session = push->session,
 				.target = &push->target,
@@ -418,13 +421,14 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	struct push push = {.session = session};
 	struct subject subject = {.name = ducc_record_reference(record)};
 	ducc_error *error = NULL;
-	struct span span;
 	int result;
 
 	if (!layout && !ducc_record_get(record, "thin"))
 		return 0;
 	context_set_subject(&subject);
-	span_begin(&span, session->events, "thin_image", ducc_record_reference(record), NULL);
+	span_begin(&push.span, session->events, "thin_image", ducc_record_reference(record), NULL);
+	if (layout)
+		span_tell(&push.span);
 	result = open_all(&push, record, &error);
 	if (!result) {
 		subject.name = push.name;
@@ -440,7 +444,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 		result = 0;
 	if (layout)
 		place_advise(&error, "image layout", layout, "use one with more space");
-	span_end(&span, result, 0, &error);
+	span_end(&push.span, result, 0, &error);
 	context_set_subject(NULL);
 	push_end(&push);
 	return result < 0 ? error_give(err, error) : 0;

@@ -267,7 +267,8 @@ static int claim_layers(struct unpack *unpack, size_t *missing, ducc_error **err
 
 /* --- the job ---------------------------------------------------------- */
 
-static int unpack_image(struct unpack *unpack, struct subject *subject, ducc_error **err)
+static int unpack_image(struct unpack *unpack, struct subject *subject, struct span *span,
+			ducc_error **err)
 {
 	size_t missing;
 
@@ -282,6 +283,7 @@ static int unpack_image(struct unpack *unpack, struct subject *subject, ducc_err
 	session_sweep(unpack->session, &unpack->store);
 	if (is_complete(unpack, missing))
 		return 0;
+	span_tell(span);
 	if (store_complete(&unpack->store, err) < 0)
 		return -1;
 	if (unpack_read(unpack, err) < 0)
@@ -309,7 +311,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	unpack.rank = atomic_fetch_add(&session->begun, 1);
 	context_set_subject(&subject);
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
-	result = unpack_image(&unpack, &subject, &error);
+	result = unpack_image(&unpack, &subject, &span, &error);
 	session_advise(session, &error);
 	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
 		verify_blobs(&unpack);

@@ -222,6 +222,7 @@ static int read_in_turn(struct unpack *unpack, struct unpack_layer *layer, ducc_
 		return 0;
 	span_begin(&span, unpack->session->events, "layer_conversion", reference,
 		   &layer->head.layer);
+	span_tell(&span);
 	result = read_layer(unpack, layer, err);
 	if (result < 0)
 		blame_blob(unpack, layer, err);

@@ -484,6 +484,7 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 	struct store_index *own = store->index ? NULL : store_index_new();
 	struct store_index *index = own ? own : store->index;
 	struct addition addition = {.entry = json_copy(descriptor), .name = name};
+	bool added;
 
 	set_name(addition.entry, name);
 	pthread_mutex_lock(&index->mutex);
@@ -498,9 +499,10 @@ int store_tag(struct store *store, const char *name, const cJSON *descriptor, du
 			add_waiting(store, index);
 	}
 	pthread_mutex_unlock(&index->mutex);
+	added = !addition.entry;
 	cJSON_Delete(addition.entry);
 	store_index_free(own);
-	return addition.result < 0 ? error_give(err, addition.error) : 0;
+	return addition.result < 0 ? error_give(err, addition.error) : added;
 }
 
 bool index_digests(const cJSON *entry, struct digest *listed, struct digest *manifest)

@@ -35,6 +35,7 @@ bool index_digests(const cJSON *entry, struct digest *listed, struct digest *man
 /*
  * Adds an image to index.json under `name`, replacing an earlier one of the same
  * name and platform.  `descriptor` is the JSON descriptor without the name.
+ * Returns 1, 0 if it was there already, or -1.
  */
 int store_tag(struct store *store, const char *name, const cJSON *descriptor, ducc_error **err);
 
