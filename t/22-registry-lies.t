@@ -71,6 +71,12 @@ server {
 		add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/v2/good/manifests/tag",service="test"' always;
 		return 401;
 	}
+	location = /login { default_type text/html; return 200 '\n<!DOCTYPE html><title>log in</title>'; }
+	location ^~ /v2/login/ { return 302 /login?password=x; }
+	location ^~ /v2/pagetoken/ {
+		add_header WWW-Authenticate 'Bearer realm="http://@ADDRESS@/login",service="test"' always;
+		return 401;
+	}
 	location ^~ /v2/realmfile/ {
 		add_header WWW-Authenticate 'Bearer realm="file://$tmp/token",service="test"' always;
 		return 401;
@@ -116,8 +122,14 @@ ok "a manifest that isn't the one asked for" refuses swapped 'digest' ":tag@$man
 lie html
 lie html200
 echo '<html><body>log in here</body></html>' | tee "$www/html/manifests/tag" >"$www/html200/manifests/tag"
-ok "HTML for a manifest" refuses html '(JSON|html)'
-ok "HTML that says it is a manifest" refuses html200 'manifest|JSON'
+page='this is not a registry: a web page answered, '
+ok "HTML for a manifest" refuses html "${page}http://$nginx/v2/html/manifests/tag \(text/html\)\$"
+ok "HTML that says it is a manifest" refuses html200 "${page}http://$nginx/v2/html200/manifests/tag \(application/vnd.oci.*json\)\$"
+ok "a redirect to a page to log in" refuses login "${page}http://$nginx/login\?\(hidden\) \(text/html\)\$"
+ok "a page for a token" refuses pagetoken "token.*: ${page}http://$nginx/login(\?\(hidden\))? \(text/html\)\$"
+echo "$nginx/login:*" >"$tmp/tags"
+fails "a page for a list of tags" ducc-wish -r r "$tmp/tags"
+like "... is named" "$(cat "$out")" "${page}http://$nginx/login\?\(hidden\) \(text/html\)\$"
 lie big
 perl -pe 's/^\{/"{\"padding\":\"" . "x" x (5 << 20) . "\","/e' "$www/good/manifests/tag" >"$www/big/manifests/tag"
 ok "a manifest of 5 MiB" refuses big 'large|big|limit|more than|long'

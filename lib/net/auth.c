@@ -229,6 +229,8 @@ static int ask(struct http *http, const struct http_request *request, struct tok
 		result = http_status_error(&response, err);
 	}
 	if (!result)
+		result = http_refuse_page(&response, err);
+	if (!result)
 		result = read_token(token, &response.body, err);
 	if (response.body.data)
 		explicit_bzero(response.body.data, response.body.len);

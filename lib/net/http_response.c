@@ -13,9 +13,9 @@
 
 void http_response_reset(struct http_response *response)
 {
-	char **headers[] = {&response->content_type,  &response->challenge, &response->digest,
-			    &response->location,      &response->next,      &response->rate_limit,
-			    &response->rate_remaining};
+	char **headers[] = {&response->url,        &response->content_type,  &response->challenge,
+			    &response->digest,     &response->location,      &response->next,
+			    &response->rate_limit, &response->rate_remaining};
 
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
 		free(*headers[i]);
@@ -61,6 +61,7 @@ static void read_headers(struct libcurl *libcurl, const char *url, struct http_r
 {
 	const char *location = libcurl_last_header(libcurl, "Location");
 
+	response->url = xstrdup(url);
 	response->content_type = copy_header(libcurl, "Content-Type");
 	response->digest = copy_header(libcurl, "Docker-Content-Digest");
 	response->rate_limit = copy_header(libcurl, "RateLimit-Limit");
@@ -180,4 +181,16 @@ int http_status_error(const struct http_response *response, ducc_error **err)
 			    text_plural(response->retry_after));
 	error_set(err, "%s", text.data);
 	return error_kind(err, status_kind(response->status, message != NULL));
+}
+
+int http_refuse_page(const struct http_response *response, ducc_error **err)
+{
+	const char *body = response->body.len ? response->body.data : "";
+	AUTO_FREE char *url = NULL;
+
+	if (body[strspn(body, "\xef\xbb\xbf \t\r\n")] != '<')
+		return 0;
+	url = url_hide_secrets(response->url);
+	return error_set(err, "this is not a registry: a web page answered, %s (%s)", url,
+			 response->content_type ? response->content_type : "of no type");
 }

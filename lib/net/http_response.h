@@ -12,6 +12,7 @@
 
 struct http_response {
 	long status;
+	char *url;          /* that has answered, after redirects */
 	char *content_type; /* this and the following: NULL if the header is missing */
 	char *challenge;    /* WWW-Authenticate; see challenge.h */
 	char *digest;       /* Docker-Content-Digest */
@@ -35,6 +36,12 @@ void http_response_read(struct http_response *response, struct libcurl *libcurl,
 
 /* Sets an error for an unexpected status, with the registry's message if it sent one. */
 int http_status_error(const struct http_response *response, ducc_error **err);
+
+/*
+ * Fails if the body is a web page, where a registry would send JSON: a proxy has answered, a page to
+ * log in, or any other web server.
+ */
+int http_refuse_page(const struct http_response *response, ducc_error **err);
 
 /* The meaning of the status, for a message, with a leading ", "; or "". */
 const char *http_status_text(long status);

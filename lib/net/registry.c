@@ -226,12 +226,14 @@ int registry_head_manifest(struct registry *registry, struct http *http, const c
 	return result < 0 ? error_wrap(err, "manifest") : result;
 }
 
-/* Checks the content against the requested digest and the one that the registry reports. */
+/* Checks that it is no web page, and the content against the requested digest and the one that the registry reports. */
 static int check_digest(const struct manifest_task *manifest, const struct http_response *response,
 			ducc_error **err)
 {
 	struct digest actual = digest_of(response->body.data, response->body.len), said;
 
+	if (http_refuse_page(response, err) < 0)
+		return -1;
 	if (manifest->expected && !digest_equal(&actual, manifest->expected))
 		return error_set_kind(err, DUCC_CORRUPT,
 				      "digest mismatch: requested " PRI_DIGEST ", got " PRI_DIGEST,

@@ -63,6 +63,8 @@ static int get_page(struct taglist *list, const char *url, ducc_error **err)
 	if (!result && response.bad_link)
 		result = error_set(err, "malformed Link header: the list may be truncated");
 	if (!result)
+		result = http_refuse_page(&response, err);
+	if (!result)
 		result = read_page(list, &response.body, err);
 	if (!result) {
 		free(list->next);
