@@ -147,7 +147,7 @@ for size in $(seq 8 "$(amount 12 4 20)" 68) 1000; do
 	convert "$F" || status=$?
 	case $status:$(tail -n 1 "$tmp/said"):$(tail -n 1 "$tmp/err") in
 	0:*' 60 unchanged, 0 failed, 0 removed, 0 scheduled:') echo whole >>"$tmp/results" ;;
-	1:*"ducc-convert: $F/ducc-convert."*': cannot be written, so nothing is remembered or removed (TMPDIR names another directory)')
+	1:*"ducc-convert: $F/ducc-convert."*': cannot be written'*', so nothing is remembered or removed (TMPDIR names another directory)')
 		echo void >>"$tmp/results"
 		;;
 	*) { echo "${size}k: status $status"; cat "$tmp/said" "$tmp/err"; } >>"$tmp/wrong" ;;

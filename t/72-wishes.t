@@ -238,7 +238,7 @@ if command -v promtool >/dev/null; then
 	ok "... as it finds" promtool check metrics <"$tmp/ducc.prom"
 fi
 ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
-is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written"
+is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written: No such file or directory"
 for file in "$tmp/no/file" /dev/full; do
 	ok "events that cannot be written: $file" convert 0 -q -G -N "$file"
 	is "... are reported" "$(cat "$tmp/err")" "ducc-convert: warning: $file: not written, so events are lost"
@@ -249,7 +249,7 @@ nowhere() {
 	[ $status = 1 ]
 }
 ok "a summary that cannot be written" nowhere
-is "... is reported" "$(cat "$tmp/errors")" "ducc-convert: standard output: cannot be written"
+is "... is reported" "$(cat "$tmp/errors")" "ducc-convert: standard output: No space left on device"
 
 # What cannot be removed
 unset DUCC_CLOCK
