@@ -49,6 +49,14 @@ for size in 40k 1m; do
 		": layer sha256:[0-9a-f]*: .*: No space left on device \\(repository $F/repo, $here: free space there" \
 		ducc-publish -s "$S" -r "$F/repo"
 done
+# Space, but no inodes for files
+few='on the file system mounted at '$F', [0-9]+ of whose'
+small "20m,nr_inodes=8"
+says "ducc-fetch into a store without inodes" "No space left on device \\(store $F/store, $few 8 inodes are free: free space" \
+	ducc-fetch -s "$F/store" "oci:$L:app"
+small "20m,nr_inodes=40"
+says "ducc-publish into a repository without inodes" "No space left on device \\(repository $F/repo, $few 40 inodes are free: free space" \
+	ducc-publish -s "$S" -r "$F/repo"
 small 5m "$tmp/fetched"
 says "ducc-unpack into a full store" "layer sha256:[0-9a-f]*: .*$of_store" ducc-unpack -s "$F/fetched"
 small 8k

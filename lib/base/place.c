@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -40,16 +41,33 @@ static char *mount_point(const char *directory)
 	return STEAL(top);
 }
 
+/*
+ * Says that the file system is short of inodes rather than of space, allocated; "" otherwise.  Not
+ * all need be in use any more: what has failed may be cleaned up.
+ */
+static char *inodes(const char *directory)
+{
+	struct statvfs fs;
+
+	if (statvfs(directory, &fs) < 0 || !fs.f_files || fs.f_favail > fs.f_files / 10 ||
+	    (double)fs.f_favail / (double)fs.f_files >=
+		    (double)fs.f_bavail / (double)(fs.f_blocks ? fs.f_blocks : 1))
+		return xstrdup("");
+	return format(", %ju of whose %ju inodes are free", (uintmax_t)fs.f_favail,
+		      (uintmax_t)fs.f_files);
+}
+
 void place_advise(ducc_error **err, const char *place, const char *directory, const char *remedy)
 {
-	AUTO_FREE char *mounted = NULL;
+	AUTO_FREE char *mounted = NULL, *scarce = NULL;
 
 	if (!err || !*err || ducc_error_kind(*err) != DUCC_NO_SPACE)
 		return;
 	mounted = mount_point(directory);
-	error_advise(err, "%s %s%s%s: %s", place, directory,
+	scarce = inodes(mounted ? mounted : directory);
+	error_advise(err, "%s %s%s%s%s: %s", place, directory,
 		     mounted ? ", on the file system mounted at " : "", mounted ? mounted : "",
-		     remedy);
+		     scarce, remedy);
 }
 
 /* The name of a user, or the number of one without a name; allocated. */

@@ -84,6 +84,8 @@ int ducc_confine(ducc_session *session, enum ducc_confinement jobs, const char *
 	if (session->confined)
 		return 0;
 	result = open_store(session, jobs, &store, err);
+	if (result < 0)
+		session_advise(session, err);
 	if (!result)
 		result = open_other(session, jobs, dir, &other, err);
 	if (!result)

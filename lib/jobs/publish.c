@@ -106,6 +106,8 @@ static void prepare(struct publish *publish, size_t i)
 	known_save(publish->known);
 	publish->transaction->replaces = image->again;
 	if (prepare_content(publish, image, &publish->errors[i]) < 0) {
+		/* Before what fills the file system is removed. */
+		targets_advise(&publish->repository, publish->session, &publish->errors[i]);
 		transaction_restore(publish->transaction);
 		known_restore(publish->known);
 	}
