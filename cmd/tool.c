@@ -310,7 +310,8 @@ struct input {
 	char *data; /* read, but not yet consumed */
 	size_t len, capacity;
 	bool end;
-	bool checked; /* that it is a list of records */
+	bool checked;  /* that it is a list of records */
+	unsigned line; /* the number of the last one */
 };
 
 void tool_read_input(const struct tool *tool)
@@ -449,6 +450,16 @@ static void check_input(struct input *input)
 	input->checked = input->end = true;
 }
 
+/* Reports the last line, which is no record; frees the error. */
+static void fail_line(const struct input *input, ducc_error *err, const char *message)
+{
+	char where[sizeof(STANDARD_INPUT) + 32];
+
+	snprintf(where, sizeof(where), STANDARD_INPUT ": line %u", input->line);
+	report(input->tool, where, err ? ducc_error_message(err) : message);
+	ducc_error_free(err);
+}
+
 /* The next line without its newline, allocated; NULL at the end, or if none is complete yet. */
 static char *next_line(struct input *input, bool wait)
 {
@@ -465,8 +476,9 @@ static char *next_line(struct input *input, bool wait)
 				return NULL;
 			continue;
 		}
+		input->line++;
 		if (memchr(input->data, '\0', len)) { /* not a record */
-			report(input->tool, STANDARD_INPUT, "record contains a NUL byte");
+			fail_line(input, NULL, "record contains a NUL byte");
 			len += newline != NULL;
 			memmove(input->data, input->data + len, input->len - len);
 			input->len -= len;
@@ -529,7 +541,10 @@ ducc_record *input_next(struct input *input, bool wait)
 			free(text);
 			return record;
 		}
-		tool_fail(input->tool, NULL, err);
+		if (input->operands)
+			tool_fail(input->tool, NULL, err);
+		else
+			fail_line(input, err, NULL);
 		free(text);
 	}
 }

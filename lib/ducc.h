@@ -532,8 +532,8 @@ DUCC_PUBLIC int ducc_clean(ducc_session *session, const struct ducc_clean_option
  * Builds the thin image of the published image named by the record, and pushes it to the
  * reference in the field thin=, unless the registry already has it: as an index if images
  * for several platforms are published under that name.  If `layout` is not NULL, writes it
- * into that OCI image layout instead, which is created if necessary.  Does nothing if there
- * is neither.  User and password: the field user=, else $DUCC_OUTPUT_REGISTRY_USER, with
+ * into that OCI image layout instead, which is created if necessary.  If there is
+ * neither, it only checks the reference.  User and password: the field user=, else $DUCC_OUTPUT_REGISTRY_USER, with
  * $DUCC_OUTPUT_REGISTRY_PASS; else as in ducc_fetch().  Returns 0, or -1 with *err set.
  */
 DUCC_PUBLIC int ducc_thin(ducc_session *session, const ducc_record *record, const char *layout,

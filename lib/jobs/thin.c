@@ -415,6 +415,14 @@ static void push_end(struct push *push)
 	repository_close(&push->repository);
 }
 
+/* A record that only passes is not a malformed one. */
+static int check_reference(const ducc_record *record, ducc_error **err)
+{
+	AUTO_REFERENCE reference = {NULL};
+
+	return reference_parse(&reference, ducc_record_reference(record), err);
+}
+
 int ducc_thin(ducc_session *session, const ducc_record *record, const char *layout,
 	      ducc_error **err)
 {
@@ -424,7 +432,7 @@ int ducc_thin(ducc_session *session, const ducc_record *record, const char *layo
 	int result;
 
 	if (!layout && !ducc_record_get(record, "thin"))
-		return 0;
+		return check_reference(record, err);
 	context_set_subject(&subject);
 	span_begin(&push.span, session->events, "thin_image", ducc_record_reference(record), NULL);
 	if (layout)
