@@ -8,6 +8,7 @@
 
 set -eu
 umask 027
+PATH=$PATH:$(dirname "$(readlink -f "$0")")/../../bin
 limit=4194304
 
 answer() { # STATUS: send it and exit

@@ -199,6 +199,17 @@ int main() { ducc_record_free(ducc_record_parse("x", nullptr)); }' >"$tmp/progra
 	# shellcheck disable=SC2046
 	ok "the header is C++ too" c++ -Wall -Werror -o "$tmp/cxx" "$tmp/program.cc" $(pkg-config --cflags --libs libducc)
 fi
+# Web servers and services do not know where the tools are.
+mkdir "$tmp/spool"
+echo secret >"$tmp/hook.secret"
+echo '{"events": [{"action": "push", "target": {"repository": "app", "tag": "1"}, "request": {"host": "h.org"}}]}' >"$tmp/push"
+ok "the receiver of notifications finds the tools" env -i PATH=/usr/bin:/bin DUCC_HOOK_SECRET="$tmp/hook.secret" DUCC_HOOK_SPOOL="$tmp/spool" \
+	REQUEST_METHOD=POST HTTP_AUTHORIZATION=secret CONTENT_LENGTH="$(wc -c <"$tmp/push")" "$prefix/lib/ducc/hook.cgi" <"$tmp/push"
+is "... and keeps a record" "$(cat "$tmp/spool"/records.*)" https://h.org/app:1
+echo h.org/other:1 >"$tmp/others"
+ok "its counterpart finds them" env -i PATH=/usr/bin:/bin DUCC_STORE="$tmp/store5" "$prefix/lib/ducc/hook-publish" "$tmp/spool" "$tmp/hooked" "$tmp/others"
+is "... and has taken the record" "$(ls "$tmp/spool")" lock
+
 # Another version is installed while ducc-convert runs: it is waiting for a list.
 start_registry open
 push "$tmp/oci:app" "$registry/app:1"
