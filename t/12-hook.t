@@ -295,6 +295,7 @@ is "... publishes what is wanted of what was pushed" "$(cd "$tmp/repo/$registry"
 is "... remembers what was deleted" "$(sort "$state/deleted")" "http://$registry/team/app:1.0${tab}event=delete
 http://$registry/team/app@$digest${tab}event=delete"
 is "... and leaves nothing else behind" "$(cd "$spool" && echo *) $(cd "$state" && echo *)" "lock deleted lock"
+is "... nor wishes, which would outlast those of the list" "$(ls "$tmp/store/wishes")" ""
 ok "... nor minds if nothing was pushed" sh -e "$tmp/job"
 is "... whose metrics are not those of all images" "$(ls "$tmp/metrics" 2>&1)" "ls: cannot access '$tmp/metrics': No such file or directory"
 example 6 | sed "s|^\\$ ||; s|recipe.yaml|$tmp/&|; s| records| $tmp/records|; s|ducc-[fup][a-z]*|& -q|g" >"$tmp/pipeline"
@@ -321,6 +322,7 @@ is "a push of what is not there, and of what is" "$(tell 2.9 push) $(tell 2.0 pu
 fails "... fails" sh "$tmp/job"
 like "... says so" "$(cat "$out")" "^ducc-convert: http://$registry/team/other:1: ducc-fetch: "
 is "... and keeps it" "$(pending) $(cd "$spool" && echo *)" "app:2.9 app:2.0 other:1 lock"
+is "... with its wishes" "$(sed -n 's/^# name=//p' "$tmp/store/wishes"/*)" "$state/wanted"
 fails "... and tries again" sh "$tmp/job"
 is "... about which everything was said" "$(grep -c '^ducc-convert: ' "$out")" 0
 is "... a deletion is news" "$(tell 2.9 delete)" 204
@@ -331,7 +333,23 @@ fails "... unless the list cannot be read" sh "$tmp/job"
 is "... when all is kept" "$(pending)" "app:2.0 other:1"
 mv "$tmp/recipe.not" "$tmp/recipe.yaml"
 ok "... then it is" sh "$tmp/job"
-is "... all" "$(cd "$tmp/repo/$registry" && echo */*) $(cd "$state" && echo *)" "team/app:2.0 team/other:1 deleted lock"
+is "... all" "$(cd "$tmp/repo/$registry" && echo */*) $(cd "$state" && echo *) $(ls "$tmp/store/wishes")" \
+	"team/app:2.0 team/other:1 deleted lock "
+
+# An image that failed may no longer be on the list when it is to be tried again.
+is "a push of what is not there" "$(tell 2.8 push)" 204
+fails "... fails" sh "$tmp/job"
+sed "s/2[.][*]/3.*/" "$tmp/recipe.yaml" >"$tmp/recipe.3"
+cp "$tmp/recipe.yaml" "$tmp/recipe.2"
+cp "$tmp/recipe.3" "$tmp/recipe.yaml"
+ok "... which no list names any more" sh "$tmp/job"
+is "... is forgotten" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
+: >"$state/converted"
+: >"$state/forgetting"
+cp "$tmp/records" "$spool/records.1"
+ok "... even by one who was killed after that" sh "$tmp/job"
+is "... who leaves nothing else behind" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
+cp "$tmp/recipe.2" "$tmp/recipe.yaml"
 
 is "another registry tells the tag" "$(tell 2.0 delete) $(tell 2.1 delete) $(tell 2.1 push)" "204 204 204"
 fails "... what was pushed is not there" sh "$tmp/job"
