@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# faults.pl SCENARIOS SEED COUNT [ONLY]: make system calls of the tools fail, one run each, and see that the result is right, or
-# an error that names what failed; that nothing half-done is visible; and that the next run sets all right.
+# faults.pl SCENARIOS SEED COUNT [ONLY]: make system calls of the tools fail, or kill the tools at them, one run each, and see
+# that the result is right, or an error that names what failed; that nothing half-done is visible, not in Podman's lists either;
+# and that the next run sets all right.
 #
 # SCENARIOS is a directory with one for each scenario, in which `before' is what the tool finds, copied to
 # SCENARIOS/work, and `command' its arguments, one a line; `input' may be its standard input, `between' may have what is
@@ -11,12 +12,15 @@ use warnings;
 use Digest::MD5;
 use Errno qw(:POSIX);
 use File::Find;
+use FindBin;
 use POSIX qw(:sys_wait_h);
+require "$FindBin::Bin/usable.pl";
 
 $| = 1;
 my ($dir, $seed, $count, $only) = (@ARGV, '');
 my $work = "$dir/work";
 my $SHORT = -1;
+my $KILL = -9;
 my $TIME = 60;    # seconds, after which a run hangs
 
 # What each kind of call can fail with.
@@ -51,7 +55,20 @@ my %codes = (
 	confine => [ENOSYS, EPERM, E2BIG],
 	memory => [ENOMEM],
 );
-my %passing = map { $_ => 1 } EINTR, $SHORT;
+my %passing = map { $_ => 1 } EINTR, $SHORT, $KILL;
+
+# What changes something: before such a call, a tool is killed. What stands in for CernVM-FS would survive it.
+my %changing = map { $_ => 1 } qw(write fsync truncate rename link symlink mkdir mknod unlink attributes);
+sub codes {
+	my ($name, $kind) = @_;
+	return (@{$codes{$kind} or die "$kind?\n"}, $changing{$kind} && $name !~ /^cvmfs/ ? $KILL : ());
+}
+
+sub title {
+	my ($code) = @_;
+	local $! = abs $code;
+	return $code == $SHORT ? 'fails with one byte' : $code == $KILL ? 'kills it' : "fails with $!";
+}
 
 sub command {
 	open my $file, '<', "$_[0]/command" or die "$_[0]/command: $!\n";
@@ -197,7 +214,7 @@ sub untrue {
 
 # What is wrong after a run with a fault.
 sub judge {
-	my ($status, $reference, $before, $between, $after, $memory) = @_;
+	my ($status, $reference, $before, $between, $after, $unusable, $memory) = @_;
 	my ($error, $said) = (complaints(), said());
 	my @untrue = untrue($said, $reference->{said}, $error);
 	my $all = !grep { !$said->{$_} } keys %{$reference->{said}};
@@ -211,11 +228,12 @@ sub judge {
 	@different = grep { !m{^/root/} } @different if $error =~ /: warning: [^\n]* left out, not permitted: /;
 	return "leaves a wrong result with status 0: @different ($error)" if @different;
 	return "says what is not so: @untrue ($error)" if @untrue;
-	return "does not say what is so" unless $all || $error ne '' || $unreadable;
+	my $killed = ($status & 127) == 9;
+	return "does not say what is so" unless $all || $error ne '' || $unreadable || $killed;
 	return "has status 0 in spite of differences" if $status == 0 && ($reference->{status} || $unreadable);
 	if ($memory && ($status & 127) == 6) {
 		return "aborts without a message: $error" unless $error =~ /: out of memory$/m;
-	} elsif ($status != 0 && !$unreadable && !($all && $status == $reference->{status})) {
+	} elsif ($status != 0 && !$killed && !$unreadable && !($all && $status == $reference->{status})) {
 		return sprintf 'ends with status 0x%x: %s', $status, $error if $status != 0x100;
 		return "has an unclear message: $error" unless $error =~ m{^ducc-[a-z]+: (?!warning)(?:$object): [^\n:]+$}m;
 	}
@@ -226,16 +244,20 @@ sub judge {
 	} sort keys %$now;
 	return "leaves what is neither old nor new: @wrong ($error)" if @wrong;
 	my @bad = incomplete($now, $before, $after);
+	# Only its publisher sees an open transaction.
+	my %before = map { $_ => 1 } @$unusable;
+	push @bad, grep { !$before{$_} } unusable("$work/repo") unless glob "$work/sys/var/spool/cvmfs/*/in_transaction.lock";
 	return "shows half of something: @bad ($error)" if @bad;
 	return '';
 }
 
 # The faults of each kind of call in each scenario: how often it is made, and how each can fail.
-my (%before, %between, %after, %reference, @groups);
+my (%before, %between, %after, %unusable, %reference, @groups);
 opendir my $entries, $dir or die "$dir: $!\n";
 for my $name (sort grep { -e "$dir/$_/command" && /$only/ } readdir $entries) {
 	restore("$dir/$name");
 	$before{$name} = look($work);
+	$unusable{$name} = [unusable("$work/repo")];
 	$between{$name} = -e "$dir/$name/between" ? look("$dir/$name/between") : {};
 	for my $preload (split / /, $ENV{PRELOADS}) {
 		restore("$dir/$name");
@@ -245,7 +267,7 @@ for my $name (sort grep { -e "$dir/$_/command" && /$only/ } readdir $entries) {
 		die "$name: status $status: " . slurp("$dir/err") . "\n" if complaints() ne '' || ($status && !%{said()});
 		for (split /\n/, slurp("$dir/counts")) {
 			my ($kind, $calls) = split;
-			my @how = map { $passing{$_} ? [$_, 1] : ([$_, 1], [$_, 1000000]) } @{$codes{$kind} or die "$kind?\n"};
+			my @how = map { $passing{$_} ? [$_, 1] : ([$_, 1], [$_, 1000000]) } codes($name, $kind);
 			push @groups, [$name, $preload, $kind, $calls, \@how] if $calls && @how;
 		}
 	}
@@ -255,13 +277,13 @@ for my $name (sort grep { -e "$dir/$_/command" && /$only/ } readdir $entries) {
 my ($tried, $failed) = (0, 0);
 sub try {
 	my ($name, $preload, $kind, $n, $code, $times) = @_;
-	my $title = sprintf '%s: %s call %d fails with %s%s', $name, $kind, $n,
-		$code == $SHORT ? 'one byte' : do { local $! = $code; "$!" }, $times > 1 ? ', and all after it' : '';
+	my $title = sprintf '%s: %s call %d %s%s', $name, $kind, $n, title($code), $times > 1 ? ', and all after it' : '';
 	restore("$dir/$name");
 	my $status = run($name, {FAULT => "$kind $n $code $times", LD_PRELOAD => $preload});
 	$tried++;
 	$failed++ if $status != $reference{$name}{status};
-	my $wrong = judge($status, $reference{$name}, $before{$name}, $between{$name}, $after{$name}, $kind =~ /^(?:memory|locale)$/);
+	my $wrong = judge($status, $reference{$name}, $before{$name}, $between{$name}, $after{$name},
+		$unusable{$name}, $kind =~ /^(?:memory|locale)$/);
 	print "$title: it $wrong\n" if $wrong;
 	return if $wrong =~ /^hangs/;
 	# A file in the store that cannot be read is thrown away: earlier tools have to make it again.

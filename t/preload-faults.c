@@ -178,6 +178,8 @@ WRAP(stat, int, statx, (int dir, const char *path, int flags, unsigned mask, str
 WRAP(stat, int, statvfs, (const char *path, struct statvfs *st), path, st)
 WRAP(stat, int, access, (const char *path, int mode), path, mode)
 WRAP(rename, int, renameat, (int from, const char *a, int to, const char *b), from, a, to, b)
+WRAP(rename, int, renameat2, (int from, const char *a, int to, const char *b, unsigned flags), from,
+     a, to, b, flags)
 WRAP(link, int, linkat, (int from, const char *a, int to, const char *b, int flags), from, a, to, b,
      flags)
 WRAP(symlink, int, symlinkat, (const char *target, int dir, const char *path), target, dir, path)

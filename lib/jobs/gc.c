@@ -228,13 +228,17 @@ static int remove_metadata(struct gc *gc, const struct published *image, ducc_er
 	return remove_path(gc, format(REPO_METADATA "/%s", image->label), err);
 }
 
-/* Removes the public names, and the metadata of their images. */
 static int remove_names(struct gc *gc, ducc_error **err)
 {
 	for (size_t i = 0; i < gc->plan.first[GC_FLAT]; i++)
 		if (gc->plan.items[i].remove &&
 		    names_remove(gc->transaction, gc->plan.items[i].path, err) < 0)
 			return -1;
+	return 0;
+}
+
+static int remove_documents(struct gc *gc, ducc_error **err)
+{
 	for (size_t i = 0; i < gc->inventory.n_images; i++)
 		if (gc->plan.removed[i] && remove_metadata(gc, &gc->inventory.images[i], err) < 0)
 			return -1;
@@ -334,7 +338,11 @@ static bool is_unwanted(void *ctx, const char *name)
 	return is_wanted(ctx, name) == GC_UNWANTED;
 }
 
-/* The first transaction, or the only one. */
+/*
+ * The first transaction, or the only one.  If it cannot be completed or taken back, no image may
+ * keep a name without its files: first the public names go, then those in Podman's lists, then what
+ * they led to.
+ */
 static int add_steps(struct gc *gc, ducc_error **err)
 {
 	struct podman_gone gone = {name_goes, config_goes, gc};
@@ -344,7 +352,7 @@ static int add_steps(struct gc *gc, ducc_error **err)
 		return -1;
 	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
 		return -1;
-	if (remove_trees(gc, err) < 0)
+	if (remove_documents(gc, err) < 0 || remove_trees(gc, err) < 0)
 		return -1;
 	return wishes_publish(gc->session, gc->transaction, is_unwanted, gc, err);
 }

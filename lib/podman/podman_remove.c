@@ -19,6 +19,7 @@ struct removal {
 	const struct podman_gone *gone;
 	struct transaction *transaction;
 	struct podman *podman;
+	struct strset paths; /* to be removed after the lists are saved */
 };
 
 /* --- images ----------------------------------------------------------- */
@@ -76,7 +77,9 @@ static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
 	}
 	mark_top(removal, image, CANDIDATE);
 	podman_detach_image(removal->podman, image);
-	return ours ? transaction_remove(removal->transaction, directory, err) : 0;
+	if (ours)
+		strset_add(&removal->paths, directory);
+	return 0;
 }
 
 /* --- layers ----------------------------------------------------------- */
@@ -110,8 +113,8 @@ static void mark_below(const struct strmap *layers, unsigned as)
 	}
 }
 
-static int remove_short_name(const struct removal *removal, const char *name,
-			     const struct strset *ids, ducc_error **err)
+static int remove_short_name(struct removal *removal, const char *name, const struct strset *ids,
+			     ducc_error **err)
 {
 	AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name), *id = NULL;
 	AUTO_FREE char *target = repository_read_link(removal->transaction->repository, path);
@@ -119,12 +122,13 @@ static int remove_short_name(const struct removal *removal, const char *name,
 	if (!target && errno != ENOENT && errno != EINVAL)
 		return error_errno(err, errno, "%s", path);
 	id = podman_layer_of_link(target);
-	return strset_has(ids, id) ? transaction_remove(removal->transaction, path, err) : 0;
+	if (strset_has(ids, id))
+		strset_add(&removal->paths, path);
+	return 0;
 }
 
 /* Removes the short names of removed layers.  The original ducc gives a layer several of them. */
-static int remove_short_names(const struct removal *removal, const struct strset *ids,
-			      ducc_error **err)
+static int remove_short_names(struct removal *removal, const struct strset *ids, ducc_error **err)
 {
 	const struct repository *repository = removal->transaction->repository;
 	AUTO_CLOSE int root = repository_root(repository);
@@ -140,7 +144,7 @@ static int remove_short_names(const struct removal *removal, const struct strset
 }
 
 /* Removes the layers of removed images that no remaining image uses. */
-static int remove_layers(const struct removal *removal, ducc_error **err)
+static int remove_layers(struct removal *removal, ducc_error **err)
 {
 	const struct strmap *layers = &removal->podman->layers.by_id;
 	AUTO_STRSET removed = {NULL};
@@ -154,12 +158,29 @@ static int remove_layers(const struct removal *removal, ducc_error **err)
 
 		if (layer->marks != CANDIDATE || !digest_is_hex(id))
 			continue;
-		if (transaction_remove(removal->transaction, directory, err) < 0)
-			return -1;
+		strset_add(&removal->paths, directory);
 		strset_add(&removed, id);
 		podman_detach_layer(removal->podman, layer);
 	}
 	return remove_short_names(removal, &removed, err);
+}
+
+/* An image leaves its list before the layers that it needs leave theirs, and the files follow. */
+static int save(const struct removal *removal, ducc_error **err)
+{
+	const struct podman *podman = removal->podman;
+	struct transaction *transaction = removal->transaction;
+
+	if (podman->images.changed &&
+	    podman_list_save_images(podman->images.entries, transaction, err) < 0)
+		return -1;
+	if (podman->layers.changed &&
+	    podman_list_save_layers(podman->layers.entries, transaction, err) < 0)
+		return -1;
+	for (size_t i = 0; i < removal->paths.n; i++)
+		if (transaction_remove(transaction, removal->paths.list[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int remove_all(struct removal *removal, ducc_error **err)
@@ -173,7 +194,7 @@ static int remove_all(struct removal *removal, ducc_error **err)
 	}
 	if (removal->podman->images.changed && remove_layers(removal, err) < 0)
 		return -1;
-	return podman_save(removal->podman, removal->transaction, err);
+	return save(removal, err);
 }
 
 int podman_remove(const struct podman_gone *gone, struct transaction *transaction, ducc_error **err)
@@ -186,5 +207,6 @@ int podman_remove(const struct podman_gone *gone, struct transaction *transactio
 		return error_wrap(err, PODMAN_UNREADABLE);
 	result = remove_all(&removal, err);
 	podman_free(removal.podman);
+	strset_free(&removal.paths);
 	return result < 0 ? error_wrap(err, "podmanStore") : 0;
 }

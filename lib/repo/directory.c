@@ -39,7 +39,8 @@
 
 /*
  * The order of steps: all that is not one of the others; modes, which would hinder those; names,
- * after their targets; removals.  Within each, the order of the calls.
+ * after their targets; removals, with all that is added after the first of them, so that it can
+ * follow the removal of a name and precede that of its files.  Within each, the order of the calls.
  */
 enum order { FIRST, MODES, NAMES, LAST, N_ORDERS };
 
@@ -87,8 +88,10 @@ static int staging(struct directory *directory, ducc_error **err)
 static void add_step(struct directory *directory, enum plan_verb verb, enum order order,
 		     const char *name, const char *path)
 {
-	GROW(directory->orders, directory->plan.n, directory->orders_capacity);
-	directory->orders[directory->plan.n] = order;
+	size_t n = directory->plan.n;
+
+	GROW(directory->orders, n, directory->orders_capacity);
+	directory->orders[n] = n && directory->orders[n - 1] == LAST ? LAST : order;
 	plan_add(&directory->plan, verb, name, path);
 }
 

@@ -117,7 +117,8 @@ struct target {
 	int (*open)(struct transaction *transaction, ducc_error **err);
 	/*
 	 * See transaction_commit().  If readers can see a partial commit, symbolic links outside
-	 * podmanStore must appear after all other additions, and removals last.
+	 * podmanStore must appear after all other additions, and removals last; additions after a
+	 * removal, and removals, in the order of the calls.
 	 */
 	int (*commit)(struct transaction *transaction, ducc_error **err);
 	/* Releases the transaction, undoing what is not committed. */

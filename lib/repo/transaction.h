@@ -106,9 +106,9 @@ int transaction_open_directory(struct transaction *transaction, const char *path
 			       ducc_error **err);
 
 /*
- * Removes `path`, and its parent directories that are then empty.  Removals happen in the
- * order of these calls, in the same commit as additions.  A transaction with removals adds no
- * layers or flat trees.
+ * Removes `path`, and its parent directories that are then empty, in the same commit as additions.
+ * What is removed, and what is added after the first removal, changes in the order of the calls.  A
+ * transaction with removals adds no layers or flat trees.
  */
 int transaction_remove(struct transaction *transaction, const char *path, ducc_error **err);
 
