@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
-need jq zstd
+need jq perl zstd
 [ "$(id -u)" = 0 ] && need setpriv
 
 # user COMMAND...: run it as somebody who is not root.
@@ -225,6 +225,63 @@ if [ "$(id -u)" = 0 ]; then
 	chown 65534 "$R/localhost"
 	ok '... and is published when it can be' publish "$R" nothing
 fi
+
+# Two publish into one repository: who cannot remove what belongs to the other leaves everything as it is.
+two_publishers() {
+	mkdir "$tmp/u/shared"
+	chown 65534 "$tmp/u/shared"
+	R=$tmp/u/shared
+	ok 'a repository' publish "$R" good root
+	ok '... into which root publishes, too' main_job "$tmp/store" "$R" "oci:$corpus:read-only-two"
+	content >"$tmp/both"
+	cp -a "$R" "$tmp/u/base"
+	fails 'who cannot remove an image of root' user ducc-gc -q -r "$R" --remove localhost/read-only-two
+	like '... gets an error' "$(cat "$out")" '^ducc-gc: repository [^:]*: [^:]*/[^:]*: Permission denied$'
+	is "... and leaves all as it was" "$(content | diff "$tmp/both" -)" ""
+	no_differences "$R"
+	ok '... can remove one of theirs' user ducc-gc -q -r "$R" --remove localhost/root
+	no_differences "$R"
+	ok '... root can remove any' ducc-gc -q -r "$R" --remove localhost/good localhost/read-only-two
+	again
+	ducc-gc -q -r "$R" --remove localhost/read-only-two >"$out"
+	content >"$tmp/one"
+	again
+	user touch "$tmp/u/counts"
+	remove_with '' >"$out" 2>&1 || :
+	steps=$(sed -n 's/^rename //p' "$tmp/u/counts")
+	for step in $(seq "$steps"); do
+		for how in '-9 1' '5 1' '5 1000000'; do
+			! my_turn || broken_off "rename $step $how"
+		done
+	done >"$tmp/wrong" 2>&1
+	is "... killed before each of $steps steps, or if that fails: whatever is visible is whole, and root can complete it" \
+		"$(cat "$tmp/wrong")" ""
+	ok '... there are steps forward and back' test "$steps" -gt 10
+}
+again() {
+	rm -rf "$R"
+	cp -a "$tmp/u/base" "$R"
+}
+content() { # of the repository, but not its history
+	(
+		cd "$R"
+		find . ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json -printf '%p %y %m %l\n' | sort
+		find . -type f ! -path './.metadata/.log*' ! -path ./.metadata/remove-schedule.json -exec sha256sum {} + | sort
+	)
+}
+remove_with() { # FAULT
+	FAULT=$1 FAULT_COUNTS=$tmp/u/counts LD_PRELOAD=$bin/t/preload-faults.so \
+		ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS user ducc-gc -q -r "$R" --remove localhost/read-only-two
+}
+broken_off() { # FAULT
+	again
+	! (remove_with "$1") >"$tmp/said" 2>&1 || echo "$1: no error"
+	perl "$top/t/usable.pl" "$R" | sed "s/^/$1: /"
+	# What was begun is completed by whatever comes next.
+	ducc-gc -q -r "$R" --remove localhost/read-only-two >"$tmp/said" 2>&1 || grep -v 'not published' "$tmp/said" || :
+	content | diff "$tmp/one" - || echo "$1: not completed"
+}
+[ "$(id -u)" != 0 ] || two_publishers
 
 for name in root read-only unsearchable unreadable nothing; do
 	R=$tmp/u/$name

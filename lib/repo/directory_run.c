@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
@@ -30,17 +33,64 @@ static int make_parent(int repository, const char *path, const char **name)
 	return path_open_parent(repository, path, name);
 }
 
-/* Moves an entry; a directory only if its owner can write in it, which others than root need. */
+/* Moves an entry; a directory must be writable meanwhile, for others than root. */
 static int move(int from, const char *name, int to, const char *new_name)
 {
 	struct stat st;
+	int code;
 
 	if (!renameat(from, name, to, new_name))
 		return 0;
-	if (errno != EACCES || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISDIR(st.st_mode) || fchmodat(from, name, (st.st_mode & 07777) | S_IRWXU, 0) < 0)
+	code = errno;
+	if (code == EACCES && !fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISDIR(st.st_mode) && !fchmodat(from, name, (st.st_mode & 07777) | S_IRWXU, 0)) {
+		if (!renameat(from, name, to, new_name))
+			return fchmodat(to, new_name, st.st_mode & 07777, 0);
+		code = errno;
+		fchmodat(from, name, st.st_mode & 07777, 0);
+	}
+	errno = code; /* of the rename: that it is somebody else's says less */
+	return -1;
+}
+
+/* Copies a regular file to a path that appears only when the copy is complete and on disk. */
+static int copy_file(int parent, const char *name, int repository, const char *to)
+{
+	AUTO_FREE char *draft = format("%s.new", to);
+	AUTO_CLOSE int in = path_open_file(parent, name);
+	AUTO_CLOSE int out =
+		in < 0 ? -1 : path_open(repository, draft, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	struct stat st;
+
+	if (out < 0 || fstat(in, &st) < 0 || file_copy(in, out, TO_THE_END) < 0 ||
+	    fchmod(out, st.st_mode & 07777) < 0 || fsync(out) < 0)
 		return -1;
-	return renameat(from, name, to, new_name);
+	return renameat(repository, draft, repository, to);
+}
+
+/*
+ * Gives an entry that is about to be replaced a second path, by a copy if somebody else owns it and
+ * no hard link is permitted.  Returns 1 for a directory, which must be moved.
+ */
+static int keep(int parent, const char *name, int repository, const char *to)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (!linkat(parent, name, repository, to, 0) || errno == EEXIST)
+		return 0;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	if (S_ISDIR(st.st_mode))
+		return 1;
+	if (!S_ISLNK(st.st_mode))
+		return copy_file(parent, name, repository, to);
+	len = readlinkat(parent, name, target, sizeof(target) - 1);
+	if (len < 0)
+		return -1;
+	target[len] = '\0';
+	return symlinkat(target, repository, to);
 }
 
 /* The same for two directories that change places. */
@@ -95,8 +145,7 @@ static int run_rename(int repository, const char *from_name, const char *to)
 		return 0; /* done before */
 	/* What is replaced can be put back. */
 	if (!path_is_absent(parent, name) &&
-	    (path_mkdirs(repository, REPLACED) < 0 ||
-	     (linkat(parent, name, repository, aside, 0) < 0 && errno != EEXIST && errno != EPERM)))
+	    (path_mkdirs(repository, REPLACED) < 0 || keep(parent, name, repository, aside) < 0))
 		return -1;
 	if (!move(repository, from, parent, name))
 		return 0;
@@ -203,9 +252,10 @@ static int unput(int repository, const char *path, const char *staged, bool repl
 		return -1;
 	if (found)
 		return is_tree(staged, parent, name) ? swap(repository, staged, parent, name) : 0;
-	if (replaced && !linkat(parent, name, repository, staged, 0))
-		return 0;
-	return move(parent, name, repository, staged) < 0 && errno != ENOENT ? -1 : 0;
+	found = replaced ? keep(parent, name, repository, staged) : 1;
+	if (found > 0)
+		found = move(parent, name, repository, staged);
+	return found < 0 && errno != ENOENT ? -1 : 0;
 }
 
 static int put_back(int repository, const char *aside, const char *path)
