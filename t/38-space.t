@@ -2,7 +2,7 @@
 # Full disks and refused permissions: the message says where, on which file system, and what to do.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox docker-registry flock jq setpriv skopeo umoci
+need bash busybox docker-registry flock jq perl setpriv skopeo umoci
 [ "$(id -u)" = 0 ] || skip_all "mounting small file systems requires root"
 mount -t tmpfs -o size=1m tmpfs "$tmp/home" 2>/dev/null || skip_all "mounting file systems is not permitted"
 umount "$tmp/home"
@@ -103,6 +103,41 @@ rm -r "$flat" "$F/repo/$(cat "$tmp/layer")"
 ok "... and if that is interrupted, again" ducc-gc -q -r "$F/repo" --remove localhost/app
 ok "... as well" ducc-check -r "$F/repo"
 is "..." "$(cat "$out")" ""
+
+small 20m
+cp -a "$tmp/repo" "$F"
+flat=$(readlink -f "$F/repo/localhost/app:latest")
+rm -r "$flat" "$F/repo/.metadata/.flat"
+fill
+ok "... and if its root file system frees no space" ducc-gc -v -r "$F/repo" --remove localhost/app
+like "... after its layers" "$(cat "$out")" "full: layers are removed first"
+is "... all of it" "$(ducc-ls -r "$F/repo" | cut -f 1 | cut -d @ -f 1)" http://localhost/other:latest
+
+# Killed meanwhile, whatever has a name has its files.
+removed_from_full() { # FAULT [COUNTS]
+	small 20m
+	cp -a "$tmp/repo" "$F"
+	fill
+	FAULT=$1 FAULT_COUNTS=${2-} LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		ducc-gc -q -r "$F/repo" --remove localhost/app >"$tmp/said" 2>&1
+}
+killed_in_full() { # KIND NUMBER
+	! (removed_from_full "$1 $2 -9 1") 2>"$tmp/err" || echo "$1 $2: not killed"
+	perl "$top/t/usable.pl" "$F/repo" | sed "s/^/$1 $2: /"
+	[ ! -L "$F/repo/localhost/app:latest" ] ||
+		diff -r --no-dereference "$tmp/repo/localhost/app:latest/" "$F/repo/localhost/app:latest/" || :
+	ducc-gc -q -r "$F/repo" --remove localhost/app >"$tmp/said" 2>&1 || grep -v 'not published' "$tmp/said" || :
+	[ ! -e "$F/repo/localhost/app:latest" ] && ducc-check -r "$F/repo" || echo "$1 $2: not completed"
+}
+ok "an image is removed from a full repository" removed_from_full '' "$tmp/counts"
+for kind in unlink rename; do
+	step=$(amount 9 1 20)
+	[ $kind = unlink ] || step=1
+	for i in $(seq 1 "$step" "$(sed -n "s/^$kind //p" "$tmp/counts")"); do
+		killed_in_full $kind "$i"
+	done
+done >"$tmp/wrong" 2>&1
+is "... killed at any step: what has a name is whole, and the next run completes it" "$(cat "$tmp/wrong")" ""
 
 # However full the repository is, only what is new fails, not what is there already and shares its transaction.
 make_image "$L" fresh

@@ -417,18 +417,37 @@ static int remove_first(struct gc *gc, ducc_error **err)
 	return commit(gc, plan_again, err);
 }
 
+/* Removes the public links of images at once; their metadata lets the next run find them. */
+static int discard_names(struct gc *gc, ducc_error **err)
+{
+	AUTO_STRSET links = {NULL};
+
+	for (size_t i = 0; i < gc->inventory.n_images; i++) {
+		const struct published *image = &gc->inventory.images[i];
+		const char *const paths[] = {image->name, image->label};
+
+		for (size_t k = 0; gc->plan.removed[i] && k < ARRAY_LEN(paths); k++) {
+			AUTO_FREE char *link = repository_read_link(&gc->repository, paths[k]);
+
+			if (link && *image->manifest.hex)
+				strset_add(&links, paths[k]);
+		}
+	}
+	return transaction_discard(gc->transaction, &links, err);
+}
+
 /*
- * Removes the flat trees and layers before the names that use them.  Their listings go first: if
- * this is interrupted, they are incomplete, and nobody relies on them.
+ * Removes flat trees, or layers, at once.  Their listings go first: if this is interrupted, they are
+ * incomplete, and nobody relies on them.
  */
-static int make_room(struct gc *gc, ducc_error **err)
+static int discard_trees(struct gc *gc, enum gc_kind kind, ducc_error **err)
 {
 	AUTO_STRSET listings = {NULL}, trees = {NULL};
 
-	for (size_t i = gc->plan.first[GC_FLAT]; i < gc->plan.n; i++) {
+	for (size_t i = gc->plan.first[kind]; i < gc->plan.first[kind + 1]; i++) {
 		const struct gc_item *item = &gc->plan.items[i];
-		AUTO_FREE char *listing = item->kind == GC_FLAT ? flat_listing(&item->digest)
-								: layer_listing(&item->digest);
+		AUTO_FREE char *listing = kind == GC_FLAT ? flat_listing(&item->digest)
+							  : layer_listing(&item->digest);
 
 		if (!item->remove)
 			continue;
@@ -443,31 +462,44 @@ static int make_room(struct gc *gc, ducc_error **err)
 	return 0;
 }
 
-/* Where the file system is full, there is no space even for the transaction that removes images. */
-static int remove_from_full(struct gc *gc, ducc_error **err)
+/*
+ * Where the file system is full, there is no space even for the transaction that removes images.
+ * Without their names, nobody needs flat trees.  Layers go early only if that is not enough: Podman
+ * has its own names for them until its lists can be written.
+ */
+static int remove_from_full(struct gc *gc, enum gc_kind last, ducc_error **err)
 {
 	transaction_end(STEAL(gc->transaction));
 	if (begin(gc, err) < 0 || make_plan(gc, err) < 0 || check_plan(gc, err) < 0)
 		return -1;
-	context_notice(&gc->session->context, DUCC_INFO, "%s: full: files are removed before names",
-		       gc->repository.name);
-	if (make_room(gc, err) < 0 || make_plan(gc, err) < 0)
+	context_notice(&gc->session->context, DUCC_INFO, "%s: full: %s are removed first",
+		       gc->repository.name, last == GC_FLAT ? "flat root file systems" : "layers");
+	if (discard_names(gc, err) < 0)
 		return -1;
-	return remove_first(gc, err);
+	for (enum gc_kind kind = GC_FLAT; kind <= last; kind++)
+		if (discard_trees(gc, kind, err) < 0)
+			return -1;
+	return make_plan(gc, err) < 0 ? -1 : remove_first(gc, err);
+}
+
+/* Whether to go on without space: others can wait for it; until then, their names lead to all files. */
+static bool is_full(const struct gc *gc, const ducc_error *error)
+{
+	return gc->images.find && gc->repository.target->discard &&
+	       ducc_error_kind(error) == DUCC_NO_SPACE;
 }
 
 static int remove_unwanted(struct gc *gc, ducc_error **err)
 {
 	ducc_error *error = NULL;
+	int result = remove_first(gc, &error);
 
-	if (!remove_first(gc, &error))
-		return 0;
-	/* Others can wait for space; until then, their names lead to all files. */
-	if (!gc->images.find || ducc_error_kind(error) != DUCC_NO_SPACE ||
-	    !gc->repository.target->discard)
-		return error_give(err, error);
-	ducc_error_free(error);
-	return remove_from_full(gc, err);
+	for (enum gc_kind last = GC_FLAT; result < 0 && last <= GC_LAYER && is_full(gc, error);
+	     last++) {
+		ducc_error_free(STEAL(error));
+		result = remove_from_full(gc, last, &error);
+	}
+	return result < 0 ? error_give(err, error) : 0;
 }
 
 /* Removes the marked trees, in as many transactions as necessary. */
