@@ -296,6 +296,55 @@ three:latest"
 	like "... keeps all layers" "$(cat "$out")" "no layer is removed"
 	is "... indeed" "$(grep -c '^\.layers' "$out")" 0
 
+	# What is left in Podman's store
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+	base=$(readlink -f "$R")
+	orphans() {
+		ducc-check -r "$repo" | grep '^orphan' | cut -f 3 | sort
+	}
+	in_store() {
+		(cd "$R" && ls -d podmanStore/overlay-images/* podmanStore/overlay/* podmanStore/overlay/l/* | sort)
+	}
+	rm "$base/podmanStore/overlay-images/images.json" "$base/podmanStore/overlay-layers/layers.json"
+	in_store >"$tmp/before"
+	ok "Podman's lists are lost" gc 0 -a
+	is "... nothing goes" "$(in_store)" "$(cat "$tmp/before")"
+	publish "$tmp/moved" >"$tmp/record"
+	is "... they are begun anew" "$(podman_names)" "$(names one)"
+	ok "an image that is not there any longer is removed" gc 0 --remove localhost/two:latest
+	# Podman makes directories before it lists them.
+	base=$(readlink -f "$R")
+	other=overlay/$(printf %064d 7)
+	mkdir -p "$base/podmanStore/$other/diff" "$base/podmanStore/overlay-images/other"
+	ln -s "../${other#*/}/diff" "$base/podmanStore/overlay/l/OTHER"
+	orphans >"$tmp/orphans"
+	grep -v '/other$\|/OTHER$\|/0*7$' "$tmp/orphans" >"$tmp/remains"
+	in_store | comm -23 - "$tmp/remains" >"$tmp/stay"
+	like "... what is left of it is reported" "$(cat "$tmp/orphans")" "^podmanStore/overlay-images/[0-9a-f]{64}$"
+	is "... once" "$(uniq -d "$tmp/orphans")" ""
+	gc 0 --remove localhost/none:latest >"$out" 2>&1 || :
+	is "... and stays when others are to be removed" "$(orphans)" "$(cat "$tmp/orphans")"
+	ok "... -n says that it would go" gc 0 -n -a -v
+	like "... how much" "$(cat "$out")" "ducc-gc: $repo: [0-9]+ paths in podmanStore that are in no list would be removed"
+	ok "... it goes" gc 0 -a -v
+	like "... as is said" "$(cat "$out")" "ducc-gc: $repo: removing [0-9]+ paths in podmanStore that are in no list"
+	is "... but nothing else: what is published, and not listed again yet; another program's" "$(in_store)" "$(cat "$tmp/stay")"
+	base=$(readlink -f "$R")
+	rm -r "$base/podmanStore/$other" "$base/podmanStore/overlay-images/other" "$base/podmanStore/overlay/l/OTHER"
+	grep -v '/one:\|/two:' "$tmp/all" | cat "$tmp/moved" - >"$tmp/now"
+	ok "... which is repaired" ducc-publish -q -f -s "$S" -r "$repo" <"$tmp/now"
+	(
+		cd "$(readlink -f "$R")"
+		flat=$(readlink localhost/five:latest | sed 's,.*[.]flat/,,')
+		rm -r localhost/five:latest .metadata/localhost/five:latest ".flat/$flat" ".metadata/.flat/$flat.mtree"
+	)
+	ok "an image whose files and documents are lost" gc 0 -a -g 0
+	is "... leaves the list" "$(podman_names)" "$(names four one three)"
+	is "... and no remains" "$(orphans)" ""
+	grep -v '/five:' "$tmp/now" >"$tmp/records"
+	ok "... at all" as_published "$tmp/records"
+
 	# Broken off
 	new_repository
 	publish "$tmp/all" >"$tmp/record"

@@ -22,6 +22,7 @@
 #include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/targets.h"
+#include "podman/podman_remains.h"
 #include "podman/podman_remove.h"
 #include "repo/public_names.h"
 #include "repo/target.h"
@@ -338,6 +339,25 @@ static bool is_unwanted(void *ctx, const char *name)
 	return is_wanted(ctx, name) == GC_UNWANTED;
 }
 
+/* Whoever removes only some images leaves everything else as it is. */
+static bool removes_remains(const struct gc *gc)
+{
+	return !gc->images.some && !gc->inventory.unclear;
+}
+
+static int remove_from_podman(struct gc *gc, ducc_error **err)
+{
+	struct podman_gone gone = {name_goes, config_goes, gc,
+				   removes_remains(gc) ? &gc->inventory : NULL};
+	ducc_error *error = NULL;
+
+	if ((!gc->plan.n_removed && !gone.inventory) ||
+	    !podman_remove(&gone, gc->transaction, &error))
+		return 0;
+	/* Without need, damaged lists are no obstacle. */
+	return gc->plan.n_removed ? error_give(err, error) : error_pass_failure(err, error);
+}
+
 /*
  * The first transaction, or the only one.  If it cannot be completed or taken back, no image may
  * keep a name without its files: first the public names go, then those in Podman's lists, then what
@@ -345,12 +365,9 @@ static bool is_unwanted(void *ctx, const char *name)
  */
 static int add_steps(struct gc *gc, ducc_error **err)
 {
-	struct podman_gone gone = {name_goes, config_goes, gc};
-
 	gc->end = gc->repository.target->removes_later ? gc->plan.first[GC_FLAT] : gc->plan.n;
-	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0)
-		return -1;
-	if (gc->plan.n_removed && podman_remove(&gone, gc->transaction, err) < 0)
+	if (add_schedule(gc, err) < 0 || remove_names(gc, err) < 0 ||
+	    remove_from_podman(gc, err) < 0)
 		return -1;
 	if (remove_documents(gc, err) < 0 || remove_trees(gc, err) < 0)
 		return -1;
@@ -558,6 +575,21 @@ static int check_records(const struct gc *gc, ducc_error **err)
 	return 0;
 }
 
+/* What a run would remove that has no name. */
+static int report_remains(const struct gc *gc, ducc_error **err)
+{
+	size_t n = 0;
+
+	if (removes_remains(gc) &&
+	    podman_count_remains(&n, &gc->repository, &gc->inventory, err) < 0)
+		return -1;
+	if (n)
+		context_notice(&gc->session->context, DUCC_INFO,
+			       "%s: %zu path%s in podmanStore that are in no list would be removed",
+			       gc->repository.name, n, text_plural(n));
+	return 0;
+}
+
 static int run(struct gc *gc, ducc_error **err)
 {
 	const struct ducc_gc_options *options = &gc->options;
@@ -573,7 +605,7 @@ static int run(struct gc *gc, ducc_error **err)
 	gc_report_plan(gc);
 	gc_warn_of_lists(gc);
 	if (gc->session->dry_run)
-		return refused ? -1 : check_missing(gc, err);
+		return refused || report_remains(gc, err) < 0 ? -1 : check_missing(gc, err);
 	if (remove_unwanted(gc, err) < 0)
 		return -1;
 	if (gc->plan.n_removed && remove_marked(gc, err) < 0)

@@ -4,13 +4,12 @@
 #include <errno.h>
 
 #include "base/buffer.h"
-#include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "content/compare.h"
 #include "podman/podman_add.h"
 #include "podman/podman_links.h"
-#include "podman/podman_name.h"
+#include "podman/podman_remains.h"
 
 struct checking {
 	const struct podman_check *check;
@@ -149,26 +148,6 @@ static void check_count(const struct checking *checking)
 
 /* --- the rest --------------------------------------------------------- */
 
-/* Collects what published images need of the lists. */
-static void collect_wanted(struct checking *checking, const struct inventory *inventory)
-{
-	for (size_t i = 0; i < inventory->n_images; i++) {
-		const struct published *image = &inventory->images[i];
-		AUTO_FREE char *other = podman_name_to_podman(image->name);
-
-		strset_add(&checking->wanted, image->name);
-		if (other)
-			strset_add(&checking->wanted, other);
-		strset_add(&checking->wanted,
-			   *image->flat.hex ? image->flat.hex : image->linked.hex);
-		for (size_t k = 0; k < image->n_layers; k++)
-			strset_add(&checking->wanted, image->layers[k].hex);
-	}
-	/* An image may have lost its name, until its flat tree is removed. */
-	for (size_t i = 0; i < inventory->flats.n; i++)
-		strset_add(&checking->wanted, inventory->flats.digests[i].hex);
-}
-
 static void check_listed(const struct checking *checking, const cJSON *entry)
 {
 	const cJSON *name;
@@ -204,55 +183,18 @@ static void check_layer(const struct checking *checking, const cJSON *entry)
 		differs(checking, checking->n, DIFFERS_LINK, path, NULL, target);
 }
 
-/* Reports a directory whose entries could not be read. */
-static void check_read(const struct checking *checking, const char *path,
-		       const struct entries *entries)
+static void on_unlisted(void *ctx, const char *path, const char *target)
 {
-	errno = entries->error;
-	if (errno && !is_absence(errno))
-		absent(checking, checking->n, path, NULL);
+	const struct checking *checking = ctx;
+
+	differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
 }
 
-/* Reports the directories in `path` that are not in the map, except `other`. */
-static void check_directory(const struct checking *checking, const char *path,
-			    const struct strmap *listed, const char *other)
+static void on_unread(void *ctx, const char *path)
 {
-	AUTO_CLOSE int root = repository_root(checking->check->repository);
-	AUTO_ENTRIES entries = entries_open(root, path);
-	const char *name;
+	const struct checking *checking = ctx;
 
-	while ((name = entries_next(&entries))) {
-		AUTO_FREE char *entry = format("%s/%s", path, name);
-
-		if (entries_type(&entries, name) == DT_DIR && !strmap_get(listed, name) &&
-		    strcmp(name, other) != 0)
-			differs(checking, checking->n, DIFFERS_ORPHAN, entry, NULL, NULL);
-	}
-	check_read(checking, path, &entries);
-}
-
-/* A short name must lead to a listed layer: ../ID/diff */
-static void check_short_names(const struct checking *checking)
-{
-	const struct repository *repository = checking->check->repository;
-	AUTO_CLOSE int root = repository_root(repository);
-	AUTO_ENTRIES entries = entries_open(root, PODMAN_OVERLAY "/l");
-	const char *name;
-
-	while ((name = entries_next(&entries))) {
-		AUTO_FREE char *path = format(PODMAN_OVERLAY "/l/%s", name);
-		AUTO_FREE char *target = repository_read_link(repository, path);
-		AUTO_FREE char *layer = NULL;
-
-		if (!target && errno != EINVAL) {
-			absent(checking, checking->n, path, NULL);
-			continue;
-		}
-		layer = podman_layer_of_link(target);
-		if (!strmap_get(&checking->podman->layers.by_id, layer))
-			differs(checking, checking->n, DIFFERS_ORPHAN, path, NULL, target);
-	}
-	check_read(checking, PODMAN_OVERLAY "/l", &entries);
+	absent(checking, checking->n, path, NULL);
 }
 
 /* The lists and their locks; any image that is published again writes them. */
@@ -269,14 +211,13 @@ static void check_lists(const struct checking *checking)
 static void check_rest(struct checking *checking, const struct inventory *inventory)
 {
 	const struct podman *podman = checking->podman;
+	struct podman_visit visit = {on_unlisted, on_unread, checking};
 	const cJSON *entry;
 
-	collect_wanted(checking, inventory);
+	podman_add_wanted(&checking->wanted, inventory);
 	cJSON_ArrayForEach(entry, podman->images.entries) check_listed(checking, entry);
 	cJSON_ArrayForEach(entry, podman->layers.entries) check_layer(checking, entry);
-	check_directory(checking, PODMAN_IMAGE_DIRECTORY, &podman->images.by_id, "");
-	check_directory(checking, PODMAN_OVERLAY, &podman->layers.by_id, "l");
-	check_short_names(checking);
+	podman_each_unlisted(podman, &visit);
 }
 
 void podman_check(const struct podman_check *check, struct podman_checked *images, size_t n,

@@ -6,8 +6,10 @@
 #include "base/buffer.h"
 #include "base/entries.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "podman/podman.h"
 #include "podman/podman_name.h"
+#include "podman/podman_remains.h"
 
 /* Marks of layers. */
 enum {
@@ -19,7 +21,9 @@ struct removal {
 	const struct podman_gone *gone;
 	struct transaction *transaction;
 	struct podman *podman;
-	struct strset paths; /* to be removed after the lists are saved */
+	bool remains;         /* they are removed, too */
+	struct strset wanted; /* by published images, if they are */
+	struct strset paths;  /* to be removed after the lists are saved */
 };
 
 /* --- images ----------------------------------------------------------- */
@@ -64,7 +68,9 @@ static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
 	const char *id = podman_list_text(image, "id");
 	AUTO_FREE char *directory = format(PODMAN_IMAGE_DIRECTORY "/%s", id);
 	bool ours = digest_is_hex(id);
-	bool all = ours && removal->gone->config(removal->gone->ctx, podman_list_config(image));
+	bool left = removal->remains && podman_is_left(removal->podman, image, &removal->wanted);
+	bool all = ours &&
+		   (left || removal->gone->config(removal->gone->ctx, podman_list_config(image)));
 
 	if (!all && !remove_names(removal, image)) {
 		mark_top(removal, image, USED);
@@ -183,16 +189,36 @@ static int save(const struct removal *removal, ducc_error **err)
 	return 0;
 }
 
+static int find_remains(struct removal *removal, ducc_error **err)
+{
+	const struct transaction *transaction = removal->transaction;
+	size_t before = removal->paths.n, n;
+
+	if (podman_find_remains(&removal->paths, removal->podman, removal->gone->inventory, err) <
+	    0)
+		return -1;
+	n = removal->paths.n - before;
+	if (n)
+		context_notice(transaction->context, DUCC_INFO,
+			       "%s: removing %zu path%s in podmanStore that are in no list",
+			       transaction->repository->name, n, text_plural(n));
+	return 0;
+}
+
 static int remove_all(struct removal *removal, ducc_error **err)
 {
 	cJSON *next;
 
+	if (removal->remains)
+		podman_add_wanted(&removal->wanted, removal->gone->inventory);
 	for (cJSON *image = removal->podman->images.entries->child; image; image = next) {
 		next = image->next;
 		if (remove_image(removal, image, err) < 0)
 			return -1;
 	}
 	if (removal->podman->images.changed && remove_layers(removal, err) < 0)
+		return -1;
+	if (removal->remains && find_remains(removal, err) < 0)
 		return -1;
 	return save(removal, err);
 }
@@ -205,8 +231,10 @@ int podman_remove(const struct podman_gone *gone, struct transaction *transactio
 	removal.podman = podman_read(transaction->repository, err);
 	if (!removal.podman)
 		return error_wrap(err, PODMAN_UNREADABLE);
+	removal.remains = gone->inventory && podman_has_lists(transaction->repository);
 	result = remove_all(&removal, err);
 	podman_free(removal.podman);
+	strset_free(&removal.wanted);
 	strset_free(&removal.paths);
 	return result < 0 ? error_wrap(err, "podmanStore") : 0;
 }

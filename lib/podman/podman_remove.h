@@ -4,6 +4,7 @@
 #ifndef DUCC_PODMAN_REMOVE_H
 #define DUCC_PODMAN_REMOVE_H
 
+#include "repo/inventory.h"
 #include "repo/transaction.h"
 
 /* What to remove: names, and images, identified by the digest of their config. */
@@ -11,6 +12,8 @@ struct podman_gone {
 	bool (*name)(void *ctx, const char *name);
 	bool (*config)(void *ctx, const char *hex);
 	void *ctx;
+	/* All images that are published: remains (podman_remains.h) are removed, too; or NULL. */
+	const struct inventory *inventory;
 };
 
 /*
