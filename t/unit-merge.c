@@ -67,7 +67,7 @@ static bool hides(struct tree *tree, const char *path)
 static void whiteouts(void)
 {
 	AUTO_TREE *image = tree_new(), *lower = LAYER(1, "d/", "d/a", "d/b");
-	AUTO_TREE *upper = LAYER(2, "-d/a", "-none/x");
+	AUTO_TREE *upper = LAYER(2, "-d/a", "-none/x"), *bare = tree_new();
 
 	on_top(image, lower);
 	on_top(image, upper);
@@ -78,6 +78,8 @@ static void whiteouts(void)
 	ok(hides(upper, "d/a"), "a whiteout stays one");
 	ok(!has(image, "none") && !hides(upper, "none/x"),
 	   "a whiteout in a directory that nobody has makes no directory");
+	on_top(bare, upper);
+	ok(!tree_find(upper, "d")->peer, "nodes that a merge does not get to forget the one before");
 }
 
 static void opaque(void)

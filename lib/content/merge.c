@@ -14,13 +14,18 @@ struct merge {
 	ducc_error **err;
 };
 
-/* Sets `used`, except of unlisted directories with only whiteouts: they need not exist. */
-static void mark_used(struct tree *layer)
+/*
+ * Sets `used`, except of unlisted directories with only whiteouts: they need not exist.  Clears `peer`,
+ * which is set only where the merge gets to, and may be of another one.
+ */
+static void prepare_nodes(struct tree *layer)
 {
 	struct node *root = tree_root(layer);
 
-	for (struct node *node = root; node; node = tree_next(root, node))
+	for (struct node *node = root; node; node = tree_next(root, node)) {
 		node->used = false;
+		node->peer = NULL;
+	}
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool said = node->lower_link || (node->file && !(node->flags & NODE_IMPLIED));
 
@@ -273,7 +278,7 @@ int merge_layer(struct tree *image, struct tree *layer, struct differences *diff
 	int result = resolve_links(&merge, err);
 
 	if (!result) {
-		mark_used(layer);
+		prepare_nodes(layer);
 		merge_root(&merge);
 		for (struct node *node = tree_next(root, root); node && !error;)
 			node = merge_node(&merge, node) ? tree_next(root, node)
