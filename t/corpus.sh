@@ -284,6 +284,19 @@ corpus_images() {
 		dir d mode=700
 		file d/.wh..wh..opq
 	E
+	image opaque-and-removed <<-'E'
+		layer
+		dir ./
+		dir d uid=2
+		file d/a data=x
+		dir e uid=2
+		file e/a data=x
+		layer
+		file .wh.d
+		file d/.wh..wh..opq
+		file e/.wh..wh..opq
+		file .wh.e
+	E
 	image opaque-children-added-again <<-'E'
 		layer
 		dir ./

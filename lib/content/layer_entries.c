@@ -277,11 +277,11 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 
 	mark_used(reader->tree);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT) ||
-		    !node->children)
+		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT))
 			continue;
 		if (!node->used) {
 			tree_remove_children(reader->tree, node);
+			node->flags &= (uint8_t)~NODE_OPAQUE;
 			continue;
 		}
 		node_path(node, &path);
