@@ -120,8 +120,31 @@ static void damaged(const char *text, const char *title)
 	says(&err, "listing is damaged", "... is damage");
 }
 
+static void images(void)
+{
+	AUTO_CLOSE int fd = memfd_create("listing", MFD_CLOEXEC);
+	struct listing_image image = {.manifest = {LAYER}, .layers = {DIFF}}, again;
+	AUTO_TREE *tree = tree_new();
+	const off_t word =
+		(off_t)(LISTING_START + strlen("# manifest= layers=") + 2 * DIGEST_HEX_LEN);
+
+	node_set_file(tree_root(tree), file_new(S_IFDIR | 0755));
+	for (int exact = 0; exact < 2; exact++) {
+		image.exact = exact;
+		ok(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+			   listing_write_image(fd, &image, tree) == 0 &&
+			   listing_image_of(fd, &again) && again.exact == image.exact &&
+			   digest_equal(&again.manifest, &image.manifest) &&
+			   digest_equal(&again.layers, &image.layers),
+		   "the header of an image is read%s", exact ? ", also that it is exact" : "");
+	}
+	ok(pwrite(fd, " exacT", 6, word) == 6 && !listing_image_of(fd, &again),
+	   "... but no other word");
+}
+
 int main(void)
 {
+	images();
 	round_trip();
 	damaged("#mtree\n. type=dir\n", "no head");
 	damaged(HEAD "/etc" DIRECTORY "\n", "an absolute name");

@@ -3,11 +3,13 @@
 
 #include "base/mem.h"
 #include "content/merge.h"
+#include "content/settle.h"
 #include "tap.h"
 
 /* Adds a path to a tree: a directory (name/), a whiteout (-name) or an empty file. */
 static struct node *put(struct tree *tree, const char *spec, unsigned uid)
 {
+	struct digest layer = {"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
 	bool whiteout = spec[0] == '-';
 	struct node *node = tree_root(tree);
 
@@ -25,6 +27,9 @@ static struct node *put(struct tree *tree, const char *spec, unsigned uid)
 		}
 		node_set_file(node, file_new((p[-1] == '/' ? S_IFDIR : S_IFREG) | 0700));
 		node->file->uid = uid;
+		layer.hex[0] = (char)('0' + uid);
+		if (S_ISREG(node->file->mode))
+			file_set_origin(node->file, tree_intern(tree, &layer), spec);
 	}
 	return node;
 }
@@ -45,7 +50,7 @@ static void on_top(struct tree *image, struct tree *upper)
 {
 	ducc_error *err = NULL;
 
-	if (merge_layer(image, upper, NULL, &err) < 0)
+	if (merge_layer(image, upper, &err) < 0)
 		printf("# %s\n", ducc_error_message(err));
 	ducc_error_free(err);
 }
@@ -79,7 +84,8 @@ static void whiteouts(void)
 	ok(!has(image, "none") && !hides(upper, "none/x"),
 	   "a whiteout in a directory that nobody has makes no directory");
 	on_top(bare, upper);
-	ok(!tree_find(upper, "d")->peer, "nodes that a merge does not get to forget the one before");
+	ok(!tree_find(upper, "d")->peer,
+	   "nodes that a merge does not get to forget the one before");
 }
 
 static void opaque(void)
@@ -126,6 +132,33 @@ static void restacked(void)
 	ok(!has(second, "d/b"), "... and the image is right there too");
 }
 
+static void settled(void)
+{
+	AUTO_TREE *first = tree_new(), *second = tree_new(), *third = tree_new();
+	AUTO_TREE *base = LAYER(1, "d/", "d/a", "f"), *other = LAYER(3, "d/", "d/b", "f");
+	AUTO_TREE *upper = LAYER(2, "d/x");
+	struct node *link = put(upper, "-l", 0);
+
+	tree_find(upper, "d")->flags |= NODE_OPAQUE;
+	link->flags = 0;
+	link->lower_link = xstrdup("f");
+	on_top(first, base);
+	on_top(first, upper);
+	ok(settle_is_exact(upper), "a layer has exactly what it needs");
+	on_top(second, other);
+	on_top(second, upper);
+	ok(!settle_is_exact(upper) && hides(upper, "d/a") && link->file->uid == 1,
+	   "... but not on another base");
+	ok(tree_find(second, "l")->file->uid == 3, "... where the image is right nevertheless");
+	settle_clear(upper);
+	on_top(third, other);
+	on_top(third, upper);
+	ok(settle_is_exact(upper) && !tree_find(upper, "d/a") && hides(upper, "d/b"),
+	   "cleared before, it has what it needs there");
+	ok(link->file->uid == 3 && tree_find(upper, "d")->file->uid == 3,
+	   "... and the files and metadata of that base");
+}
+
 static void refusals(void)
 {
 	AUTO_TREE *image = tree_new(), *lower = LAYER(1, "s");
@@ -136,9 +169,9 @@ static void refusals(void)
 	link->flags = 0;
 	link->lower_link = xstrdup("nowhere");
 	on_top(image, lower);
-	ok(merge_layer(image, through, NULL, &err) < 0, "a file as parent is refused");
+	ok(merge_layer(image, through, &err) < 0, "a file as parent is refused");
 	says(&err, "s is a parent", "... by name");
-	ok(merge_layer(image, dangling, NULL, &err) < 0, "a hard link to nothing is refused");
+	ok(merge_layer(image, dangling, &err) < 0, "a hard link to nothing is refused");
 	says(&err, "l: hard link to nowhere", "... by name");
 }
 
@@ -148,6 +181,7 @@ int main(void)
 	opaque();
 	types();
 	restacked();
+	settled();
 	refusals();
 	return done_testing();
 }

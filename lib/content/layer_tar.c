@@ -98,6 +98,12 @@ static bool may_be_added(const struct tar_entry *entry)
 	       (S_ISDIR(entry->mode) || (S_ISCHR(entry->mode) && agrees(entry, &whiteout)));
 }
 
+/* True for what depends on the layers below, which the tar may have for another image. */
+static bool is_added(const struct node *node)
+{
+	return node->flags & NODE_IMPLIED || node->lower_link;
+}
+
 int layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path, struct node **node,
 		   ducc_error **err)
 {
@@ -109,7 +115,7 @@ int layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path, s
 			       ? 0
 			       : error_set_kind(err, DUCC_CORRUPT,
 						"not in the layer's listing: the store is damaged");
-	if (!agrees(tar->entry, (*node)->file ? (*node)->file : &whiteout))
+	if (!is_added(*node) && !agrees(tar->entry, (*node)->file ? (*node)->file : &whiteout))
 		return error_set_kind(
 			err, DUCC_CORRUPT,
 			"does not agree with the layer's listing: the store is damaged");

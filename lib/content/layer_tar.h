@@ -41,8 +41,8 @@ int layer_tar_next(struct layer_tar *tar, const char **path, ducc_error **err);
  * if another image has added the entry since the listing was read; -1 if it must be in the
  * listing, but is not, or with other metadata.
  *
- * Whatever images add to a layer (settle.h) comes from the listing: the tar may have more of it, or
- * less, if the other one is of another time.
+ * Whatever images add to a layer (settle.h), hard links into lower layers included, comes from the
+ * listing: the tar may have more of it, or less, or other, for other images.
  */
 int layer_tar_node(struct layer_tar *tar, struct tree *tree, const char *path, struct node **node,
 		   ducc_error **err);

@@ -202,7 +202,8 @@ int listing_write(int fd, const struct listing_head *head, struct tree *tree)
 
 int listing_write_image(int fd, const struct listing_image *image, struct tree *tree)
 {
-	AUTO_FREE char *text = format(LISTING_IMAGE "\n", image->manifest.hex, image->layers.hex);
+	AUTO_FREE char *text = format(LISTING_IMAGE "\n", image->manifest.hex, image->layers.hex,
+				      image->exact ? LISTING_EXACT : "");
 
 	return write_listing(fd, text, tree);
 }

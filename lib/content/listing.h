@@ -33,7 +33,8 @@ struct listing_head {
 /* The header of an image's listing in a store. */
 struct listing_image {
 	struct digest manifest;
-	struct digest layers; /* a digest of the listings that were merged (image_layers.h) */
+	struct digest layers; /* a digest of the listings that were merged (image_layers.h) ... */
+	bool exact;           /* ... which have exactly what the image needs in its layers */
 };
 
 /*
@@ -55,6 +56,9 @@ int listing_print(const struct listing_head *head, struct tree *tree, char **tex
  * digest is read as well.
  */
 struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err);
+
+/* The same from memory, of a text that listing_print() made. */
+struct tree *listing_parse(const char *text, struct listing_head *head, ducc_error **err);
 
 /* Reads the digest in the second line; false if there is none, or with errno set to other than 0. */
 bool listing_id(int fd, struct digest *id);
@@ -80,7 +84,8 @@ bool listing_subject(int fd, struct digest *subject);
 #define LISTING_START (sizeof(LISTING_MAGIC "\n" LISTING_DIGEST "\n") - 1 + DIGEST_HEX_LEN)
 #define LISTING_DAMAGED "listing is damaged: " /* messages of damage begin with it */
 #define LISTING_HEAD "# layer=%s diff-id=%s size=%" PRIu64 " unpacked=%" PRIu64
-#define LISTING_IMAGE "# manifest=%s layers=%s"
+#define LISTING_IMAGE "# manifest=%s layers=%s%s"
+#define LISTING_EXACT " exact"
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */
 

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "base/base64.h"
 #include "base/mem.h"
@@ -448,8 +449,12 @@ static bool parse_image(const char *line, struct listing_image *image)
 		   image->layers.hex) != 2 ||
 	    !digest_is_hex(image->manifest.hex) || !digest_is_hex(image->layers.hex))
 		return false;
-	again = format(LISTING_IMAGE, image->manifest.hex, image->layers.hex);
-	return !strcmp(again, line);
+	again = format(LISTING_IMAGE, image->manifest.hex, image->layers.hex, "");
+	if (strncmp(again, line, strlen(again)) != 0)
+		return false;
+	line += strlen(again);
+	image->exact = !strcmp(line, LISTING_EXACT);
+	return image->exact || !*line;
 }
 
 static bool parse_head(const char *line, struct listing_head *head)
@@ -659,4 +664,14 @@ struct tree *listing_read(int fd, struct listing_head *head, ducc_error **err)
 	if (head)
 		*head = reader.head;
 	return STEAL(tree);
+}
+
+struct tree *listing_parse(const char *text, struct listing_head *head, ducc_error **err)
+{
+	AUTO_CLOSE int fd = memfd_create("listing", MFD_CLOEXEC);
+
+	if (fd >= 0 && !write_all(fd, text, strlen(text)))
+		return listing_read(fd, head, err);
+	error_errno(err, errno, "listing");
+	return NULL;
 }

@@ -8,23 +8,22 @@
 
 struct merge {
 	struct tree *image, *layer;
-	struct differences *differences; /* or NULL */
-	struct node *detached;           /* hidden by opaque directories; linked by ->next */
+	struct node *detached; /* hidden by opaque directories; linked by ->next */
 	struct buffer path;
 	ducc_error **err;
 };
 
 /*
- * Sets `used`, except of unlisted directories with only whiteouts: they need not exist.  Clears `peer`,
- * which is set only where the merge gets to, and may be of another one.
+ * Sets `used`, except of unlisted directories with only whiteouts: they need not exist.  Clears what is
+ * set only where the merge gets to, and may be from another one.
  */
 static void prepare_nodes(struct tree *layer)
 {
 	struct node *root = tree_root(layer);
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		node->used = false;
 		node->peer = NULL;
+		node->used = node->alone = node->needed = node->differs = false;
 	}
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool said = node->lower_link || (node->file && !(node->flags & NODE_IMPLIED));
@@ -50,26 +49,19 @@ static struct file *share(struct merge *merge, struct file *file)
 	return file_ref(file);
 }
 
-static void add_difference(struct merge *merge, const struct node *node, enum difference kind)
-{
-	node_path(node, &merge->path);
-	differences_add(merge->differences, kind, merge->path.data);
-}
-
 static bool same_file(const struct file *a, const struct file *b)
 {
 	return digest_equal(a->layer, b->layer) && !strcmp(a->origin, b->origin);
 }
 
 /* Resolves a hard link; in a layer that was settled before, it stays as it was. */
-static void resolve_link(struct merge *merge, struct node *node, struct file *file)
+static void resolve_link(struct node *node, struct file *file)
 {
 	struct file *other = NULL;
 
-	if (node->file && !same_file(node->file, file)) {
-		add_difference(merge, node, DIFFERENT_FILE);
+	node->differs = node->file && !same_file(node->file, file);
+	if (node->differs)
 		other = file_ref(file);
-	}
 	if (!node->file)
 		node_set_file(node, file_ref(file));
 	if (other || node->detour) {
@@ -78,28 +70,29 @@ static void resolve_link(struct merge *merge, struct node *node, struct file *fi
 	}
 }
 
-/* Resolves hard links into lower layers, before the layer changes anything. */
-static int resolve_links(struct merge *merge, ducc_error **err)
+/* Call it before the layer changes anything. */
+int merge_resolve_links(struct tree *image, struct tree *layer, ducc_error **err)
 {
-	const struct view view = {.below = merge->image, .depth = UINT64_MAX};
-	struct node *root = tree_root(merge->layer);
+	const struct view view = {.below = image, .depth = UINT64_MAX};
+	struct node *root = tree_root(layer);
+	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		const struct node *target;
 
 		if (!node->lower_link)
 			continue;
-		node_path(node, &merge->path);
+		node_path(node, &path);
 		target = follow_to_below(&view, node->lower_link);
 		if (!target || !target->file)
 			return error_set_kind(err, DUCC_CORRUPT,
 					      "%s: hard link to %s, which does not exist",
-					      merge->path.data, node->lower_link);
+					      path.data, node->lower_link);
 		if (node_is_dir(target))
 			return error_set_kind(err, DUCC_CORRUPT,
-					      "%s: hard link to the directory %s", merge->path.data,
+					      "%s: hard link to the directory %s", path.data,
 					      node->lower_link);
-		resolve_link(merge, node, target->file);
+		resolve_link(node, target->file);
 	}
 	return 0;
 }
@@ -134,8 +127,7 @@ static struct file *directory_file(struct merge *merge, struct node *node, const
 	if (node->file && !(node->flags & NODE_IMPLIED))
 		return share(merge, node->file);
 	file = below ? file_ref(below->file) : file_new(DEFAULT_DIRECTORY);
-	if (node->file && !file_same_metadata(node->file, file))
-		add_difference(merge, node, DIFFERENT_METADATA);
+	node->differs = node->file && !file_same_metadata(node->file, file);
 	if (!node->file)
 		node_set_file(node, file_ref(file));
 	node->flags |= NODE_IMPLIED;
@@ -169,10 +161,9 @@ static void leave_out(struct merge *merge, struct node *node, const struct node 
 		node->needed = true;
 		return;
 	}
-	if (node->file) { /* settled on other layers, where it was needed */
-		add_difference(merge, node, DIFFERENT_METADATA);
+	node->differs = node->file != NULL; /* settled on other layers, where it was needed */
+	if (node->differs)
 		return;
-	}
 	for (struct node *n = tree_next(node, node); n; n = tree_next(node, n))
 		if (node_is_whiteout(n))
 			n->flags |= NODE_VOID;
@@ -268,17 +259,16 @@ static void merge_root(struct merge *merge)
 	node_set_file(image, directory_file(merge, root, image->file ? image : NULL));
 }
 
-int merge_layer(struct tree *image, struct tree *layer, struct differences *differences,
-		ducc_error **err)
+int merge_layer(struct tree *image, struct tree *layer, ducc_error **err)
 {
 	ducc_error *error = NULL;
-	struct merge merge = {
-		.image = image, .layer = layer, .differences = differences, .err = &error};
+	struct merge merge = {.image = image, .layer = layer, .err = &error};
 	struct node *root = tree_root(layer);
-	int result = resolve_links(&merge, err);
+	int result;
 
+	prepare_nodes(layer);
+	result = merge_resolve_links(image, layer, err);
 	if (!result) {
-		prepare_nodes(layer);
 		merge_root(&merge);
 		for (struct node *node = tree_next(root, root); node && !error;)
 			node = merge_node(&merge, node) ? tree_next(root, node)

@@ -11,7 +11,6 @@
 #define DUCC_MERGE_H
 
 #include "base/error.h"
-#include "content/differences.h"
 #include "content/tree.h"
 
 /*
@@ -20,15 +19,17 @@
  * Afterwards every node of the layer that needs a file has one, and nodes added
  * by the merge have NODE_IMPLIED.  If the layer was settled before, on other
  * layers, an implied directory that would have different metadata on these, and a hard
- * link that would resolve to a different file, are added to `differences` (may be NULL);
+ * link that would resolve to a different file, stay as they are and are marked as `differs';
  * the image gets the correct ones.
  *
  * The entries of the layer must be where symbolic links lead them (placement.h).
  *
  * The trees then share files; image interns the digests that it needs.
  */
-int merge_layer(struct tree *image, struct tree *layer, struct differences *differences,
-		ducc_error **err);
+int merge_layer(struct tree *image, struct tree *layer, ducc_error **err);
+
+/* Only resolves the layer's hard links into the layers below. */
+int merge_resolve_links(struct tree *image, struct tree *layer, ducc_error **err);
 
 /* Finishes a merge: adds a root directory if no layer has one, sorts, counts links. */
 void merge_finish(struct tree *image);

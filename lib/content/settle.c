@@ -90,9 +90,56 @@ void settle_add_missing(struct tree *tree, struct tree *ours)
 			parent = slash ? tree_find(tree, path.data) : tree_root(tree);
 			there = tree_add(tree, parent, node->name, node->name_len);
 		}
+		if (node_is_whiteout(node))
+			tree_remove_children(tree, there);
 		there->flags = node->flags;
 		if (node->file)
 			node_set_file(there, file_ref(node->file));
 	}
 	tree_sort(tree);
+}
+
+void settle_clear_links(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (struct node *node = root; node; node = tree_next(root, node))
+		if (node->lower_link)
+			node_set_file(node, NULL);
+}
+
+void settle_clear(struct tree *tree)
+{
+	struct node *root = tree_root(tree), *next;
+
+	settle_clear_links(tree);
+	for (struct node *node = root; node; node = next) {
+		bool added = node->flags & NODE_IMPLIED;
+
+		next = tree_next(root, node);
+		if (added && node_is_whiteout(node) && !node->detour) {
+			tree_remove(tree, node);
+			continue;
+		}
+		if (added && node_is_whiteout(node))
+			node->flags = 0;
+		if (added)
+			node_set_file(node, NULL);
+		node->flags &= (uint8_t) ~(NODE_IMPLIED | NODE_VOID);
+	}
+}
+
+bool settle_is_exact(struct tree *tree)
+{
+	struct node *root = tree_root(tree);
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		bool added = node->flags & NODE_IMPLIED;
+
+		if (node->differs || (added && !node->needed && node_is_entry(node)))
+			return false;
+		if (node_is_whiteout(node) && node_is_entry(node) && node->parent->alone)
+			return false;
+	}
+	return true;
 }

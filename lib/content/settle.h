@@ -23,4 +23,15 @@ int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_e
 /* Adds to `tree` the additions of `ours`, another tree of the same layer. */
 void settle_add_missing(struct tree *tree, struct tree *ours);
 
+/*
+ * Makes the tree that of the layer alone, as if it had never been merged: without whatever was added
+ * to it, and without the files of its hard links into lower layers.
+ */
+void settle_clear(struct tree *tree);
+/* Removes only those files. */
+void settle_clear_links(struct tree *tree);
+
+/* After merging: true if everything that was added is what the layer needs in this image. */
+bool settle_is_exact(struct tree *tree);
+
 #endif

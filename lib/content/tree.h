@@ -155,7 +155,8 @@ struct node {
 	bool used : 1;   /* for merging: contains more than whiteouts */
 	bool alone : 1;  /* for merging: a directory where the layers below have none */
 	bool needed : 1; /* merged: implied by the layers below in this image, not only in others */
-	bool stored : 1; /* for unpacking: present in the layer's tar */
+	bool differs : 1; /* merged: the node, set before, has other metadata or another file here */
+	bool stored : 1;  /* for unpacking: present in the layer's tar */
 	uint8_t name_len;
 	char name[];
 };

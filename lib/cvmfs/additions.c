@@ -119,7 +119,7 @@ static int add_published(struct cvmfs *cvmfs, const char *path, const struct fil
 /*
  * Adds one entry of a tree, unless it is staged.  The tar of a layer contains its files; but it may
  * have directories after their content, which ingest would create with made-up metadata, and more
- * whiteouts than the listing that is published.
+ * whiteouts than the listing that is published, or the hard links of another image into lower layers.
  */
 static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *node,
 		    const struct digest *own, const struct file *special, ducc_error **err)
@@ -132,7 +132,9 @@ static int add_node(struct cvmfs *cvmfs, const char *path, const struct node *no
 			       ? tarball_entry(cvmfs->payload.tarball, path, file, special->target,
 					       err)
 			       : 0;
-	if (own && !node_is_dir(node))
+	if (node->lower_link && S_ISREG(file->mode))
+		return add_published(cvmfs, path, file, err);
+	if (own && !node_is_dir(node) && !node->lower_link)
 		return node_is_whiteout(node) && node_is_entry(node)
 			       ? tarball_whiteout(cvmfs->payload.tarball, path, err)
 			       : 0;

@@ -15,7 +15,6 @@ struct sender {
 	struct layer_tar tar;
 	struct tarball *to;
 	struct staging *staging;
-	const struct digest *layer;
 	const char *root; /* of the layer in the repository */
 	const struct staged_tree *staged;
 };
@@ -25,32 +24,13 @@ static int write_to_ingest(void *ctx, const void *data, size_t len, ducc_error *
 	return ingest_write(ctx, data, len, err);
 }
 
-/*
- * The path of the file that a hard link in the tar leads to, in this layer or in one below; NULL
- * with *err set if that is unknown.
- */
-static char *link_target(const struct sender *sender, const struct file *file, ducc_error **err)
-{
-	struct location location;
-
-	if (digest_equal(file->layer, sender->layer))
-		return format("%s/%s", sender->root, file->origin);
-	location = staging_locate(sender->staging, file->layer, file->origin, 0);
-	if (!location.path)
-		error_errno(err, location.error, "layer " PRI_DIGEST, file->layer->hex);
-	return location.path;
-}
-
 static int send_entry(struct sender *sender, const char *path, const struct file *file,
 		      ducc_error **err)
 {
 	AUTO_FREE char *link = NULL;
 
-	if (sender->tar.entry->is_hard_link) {
-		link = link_target(sender, file, err);
-		if (!link)
-			return -1;
-	}
+	if (sender->tar.entry->is_hard_link)
+		link = format("%s/%s", sender->root, file->origin);
 	if (tarball_entry(sender->to, path, file, link, err) < 0)
 		return -1;
 	if (!sender->tar.has_content)
@@ -69,7 +49,7 @@ static int send_entries(struct sender *sender, struct tree *tree, ducc_error **e
 
 		if (found < 0)
 			return error_wrap(err, "%s", path);
-		if (!found || !node->file || node_is_dir(node) ||
+		if (!found || !node->file || node_is_dir(node) || node->lower_link ||
 		    staged_special(sender->staged, path))
 			continue;
 		if (send_entry(sender, path, node->file, err) < 0)
@@ -108,7 +88,7 @@ int layer_send(struct ingest *ingest, struct staging *staging, const struct dige
 	AUTO_FREE char *root =
 		staged ? xstrdup(staged->root) : repository_layer_root(staging->repository, layer);
 	AUTO_CLOSE int fd = -1;
-	struct sender sender = {.staging = staging, .layer = layer, .root = root, .staged = staged};
+	struct sender sender = {.staging = staging, .root = root, .staged = staged};
 	int result;
 
 	if (!root)

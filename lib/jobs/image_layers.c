@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "content/merge.h"
+#include "content/placement.h"
 #include "content/settle.h"
 #include "content/unpacked.h"
 
@@ -52,16 +53,15 @@ struct digest image_layers_id(const struct digest *ids, size_t n)
 	return id;
 }
 
-/* True if these are the listings with which that of the image was made. */
-static bool are_known(const struct image_layers *layers, const struct manifest *manifest,
-		      const char *name)
+bool image_layers_are_exact(const struct image_layers *layers, const struct manifest *manifest,
+			    const char *name)
 {
 	AUTO_FREE struct digest *ids = xcalloc(manifest->n, sizeof(*ids));
 	AUTO_CLOSE int image = unpacked_open_listing(layers->store, name, NULL);
 	struct listing_image recorded;
 	struct digest now;
 
-	if (image < 0 || !listing_image_of(image, &recorded))
+	if (image < 0 || !listing_image_of(image, &recorded) || !recorded.exact)
 		return false;
 	for (size_t i = 0; i < manifest->n; i++) {
 		bool in_store;
@@ -75,44 +75,77 @@ static bool are_known(const struct image_layers *layers, const struct manifest *
 	return digest_equal(&recorded.layers, &now);
 }
 
-/* Merges a layer; fails if it would need more entries. */
-static int try_layer(const struct image_layers *layers, struct tree *image,
-		     const struct digest *layer, ducc_error **err)
+int image_layers_read(const struct image_layers *layers, const struct digest *layer,
+		      struct listing_head *head, struct tree **tree, ducc_error **err)
 {
-	bool in_store;
+	AUTO_FREE char *name = store_layer_listing_name(layer);
 	ducc_error *error = NULL;
-	AUTO_CLOSE int fd = image_layers_open(layers, layer, &in_store, &error);
-	AUTO_TREE *tree = NULL;
-	struct listing_head head;
 
-	if (fd < 0 && error_pass_failure(err, error) < 0)
-		return -1;
-	if (fd < 0)
-		return error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
-	tree = listing_read(fd, &head, err);
-	if (!tree)
-		return in_store ? -1 : repository_blame(layers->repository, layer, err);
-	if (in_store)
-		image_layers_keep(layers, &head, tree);
-	settle_mark(tree, false);
-	if (merge_layer(image, tree, NULL, err) < 0)
-		return -1;
-	return settle_has_additions(tree)
-		       ? error_set_kind(err, DUCC_NOT_FOUND,
-					"made anew for another image (run ducc-unpack again)")
-		       : 0;
+	*tree = unpacked_read_listing(layers->store, name, head, &error);
+	if (*tree)
+		return 1;
+	if (ducc_error_kind(error) != DUCC_NOT_FOUND)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
 }
 
-int image_layers_check(const struct image_layers *layers, const struct manifest *manifest,
-		       const char *name, ducc_error **err)
+/* Reads the listing in the store, else that in the repository. */
+static struct tree *read_any(const struct image_layers *layers, const struct digest *layer,
+			     struct listing_head *head, ducc_error **err)
 {
-	AUTO_TREE *image = NULL;
+	struct tree *tree;
+	int found = image_layers_read(layers, layer, head, &tree, err);
+	AUTO_CLOSE int fd = found ? -1 : repository_open_listing(layers->repository, layer);
 
-	if (are_known(layers, manifest, name))
+	if (found)
+		return tree;
+	if (fd < 0) {
+		error_set_kind(err, DUCC_NOT_FOUND, "not unpacked (run ducc-unpack first)");
+		return NULL;
+	}
+	tree = listing_read(fd, head, err);
+	if (!tree)
+		repository_blame(layers->repository, layer, err);
+	return tree;
+}
+
+/*
+ * Another tree of the layer to be merged, if its own must stay as it was unpacked; NULL: there is none,
+ * or -1.
+ */
+static int other_tree(const struct image_layers *layers, struct tree *below, struct tree *tree,
+		      const struct digest *layer, bool repeated, struct tree **other,
+		      ducc_error **err)
+{
+	struct listing_head head;
+
+	if (!placement_holds(below, tree, false))
+		*other = placement_anew(below, tree, NULL, err);
+	else if (repeated)
+		*other = read_any(layers, layer, &head, err);
+	else
 		return 0;
-	image = tree_new();
-	for (size_t i = 0; i < manifest->n; i++)
-		if (try_layer(layers, image, &manifest->layers[i].digest, err) < 0)
-			return error_wrap(err, "layer " PRI_DIGEST, manifest->layers[i].digest.hex);
+	if (!*other)
+		return -1;
+	settle_clear(*other);
 	return 0;
+}
+
+struct tree *image_layers_settle(const struct image_layers *layers, struct tree *below,
+				 const struct digest *layer, bool repeated,
+				 struct listing_head *head, ducc_error **err)
+{
+	AUTO_TREE *tree = read_any(layers, layer, head, err), *other = NULL;
+
+	if (!tree || other_tree(layers, below, tree, layer, repeated, &other, err) < 0)
+		return NULL;
+	if (!other) {
+		settle_clear(tree);
+	} else {
+		settle_clear_links(tree);
+		if (merge_resolve_links(below, tree, err) < 0)
+			return NULL;
+	}
+	return merge_layer(below, other ? other : tree, err) < 0 ? NULL : STEAL(tree);
 }

@@ -2,10 +2,9 @@
  * The listings of the layers of an image as they are now: those in the store, else those in the
  * repository.
  *
- * The listing of an image is valid for these listings of its layers, which have the entries that
- * the image needs in them.  Later others may have been added, for other images; but if a listing
- * was lost and made anew, some may be missing.  If the layer is published, those are in the
- * published listing, whose additions are kept when it is replaced.
+ * The listing of a layer has what the images unpacked with it need in it, or had: if it was lost and
+ * made anew, some of that may be missing.  What one image needs follows from the layers below it, and
+ * is exactly what the listing has if that of the image says so, of the same listings of its layers.
  */
 #ifndef DUCC_IMAGE_LAYERS_H
 #define DUCC_IMAGE_LAYERS_H
@@ -24,6 +23,10 @@ struct image_layers {
 int image_layers_open(const struct image_layers *layers, const struct digest *layer, bool *in_store,
 		      ducc_error **err);
 
+/* Reads the listing of a layer in the store.  1; 0 if there is none; -1 with *err set. */
+int image_layers_read(const struct image_layers *layers, const struct digest *layer,
+		      struct listing_head *head, struct tree **tree, ducc_error **err);
+
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
  * that other images need, which the published listing has.
@@ -35,10 +38,21 @@ void image_layers_keep(const struct image_layers *layers, const struct listing_h
 struct digest image_layers_id(const struct digest *ids, size_t n);
 
 /*
- * Checks that the layers have all entries that the image needs in them, or keep them, which the
- * listing of the image in the store, `name`, shows if they are those with which it was made.
+ * True if the listings of the layers have exactly what the image needs in them, which its listing in
+ * the store, `name`, shows if they are those with which it was made.
  */
-int image_layers_check(const struct image_layers *layers, const struct manifest *manifest,
-		       const char *name, ducc_error **err);
+bool image_layers_are_exact(const struct image_layers *layers, const struct manifest *manifest,
+			    const char *name);
+
+/*
+ * Reads the listing of a layer, and merges the layer on top of those below it in the image, `below`.
+ * The tree returned is the layer as the image needs it, and must not outlive `below`; but if symbolic
+ * links lead its entries elsewhere than in its tar, or if it is `repeated` in the image, it is as it
+ * was unpacked, and only its hard links into lower layers are those of the image.  NULL with *err
+ * set on failure.
+ */
+struct tree *image_layers_settle(const struct image_layers *layers, struct tree *below,
+				 const struct digest *layer, bool repeated,
+				 struct listing_head *head, ducc_error **err);
 
 #endif

@@ -120,6 +120,7 @@ static void prepare(struct publish *publish, size_t i)
 static void leave_last(struct publish *publish)
 {
 	publish->n--;
+	publish->leaves = false;
 	transaction_restore(publish->transaction);
 	known_restore(publish->known);
 	ducc_error_free(publish->errors[publish->n]);
@@ -143,7 +144,7 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 				       &publish->errors[i]) < 0)
 			continue;
 		prepare(publish, i);
-		if (i && publish->transaction->crowded) {
+		if (i && (publish->transaction->crowded || publish->leaves)) {
 			leave_last(publish);
 			break;
 		}
@@ -152,6 +153,19 @@ static int prepare_all(struct publish *publish, size_t n, ducc_error **err)
 	}
 	publish->together = true;
 	return publish_names(publish, err);
+}
+
+/* Prepares an image again, which now cannot be left to the next transaction. */
+static void prepare_this_time(struct publish *publish, size_t i)
+{
+	prepare(publish, i);
+	if (!publish->leaves)
+		return;
+	publish->leaves = false;
+	transaction_restore(publish->transaction);
+	known_restore(publish->known);
+	error_set_kind(&publish->errors[i], DUCC_BUSY,
+		       "others have changed the repository meanwhile; try again");
 }
 
 /* Repeats this for a repository that others have changed in the meantime. */
@@ -164,7 +178,7 @@ static int prepare_again(void *ctx, ducc_error **err)
 		known_new(&publish->session->context, &publish->store, &publish->repository);
 	for (size_t i = 0; i < publish->n; i++)
 		if (!publish->errors[i])
-			prepare(publish, i);
+			prepare_this_time(publish, i);
 	return publish_names(publish, err);
 }
 
@@ -352,6 +366,7 @@ static size_t publish_some(ducc_session *session, ducc_record *const *records, s
 	for (size_t i = 0; i < done; i++)
 		end_image(&publish, i);
 	known_free(publish.known);
+	strmap_free_values(&publish.layers, free);
 	transaction_end(publish.transaction);
 	for (size_t i = 0; i < publish.n; i++)
 		publish_image_end(&publish.images[i]);

@@ -42,7 +42,10 @@ struct publish {
 	struct publish_image *images; /* one for each record processed */
 	size_t n;
 	ducc_error **errors;
-	bool together; /* all of them: names, documents and the commit are one step */
+	struct strmap layers; /* listings of those that the transaction adds or completes, see
+				 publish_layers.c */
+	bool leaves;          /* the image prepared last is left to the next transaction */
+	bool together;        /* all of them: names, documents and the commit are one step */
 };
 
 /* Reads the manifest and config of an image from the store; ends with publish_image_end(). */

@@ -15,6 +15,16 @@
 #include "jobs/image_layers.h"
 #include "jobs/publish.h"
 
+/* A layer for an image. */
+struct layer_job {
+	const char *media_type;
+	struct tree *below; /* the layers below, merged; NULL: the listing in the store is exact */
+	bool repeated;      /* in the image */
+	struct listing_head head;
+	struct tree *tree;    /* the layer as the image needs it */
+	struct strmap *moved; /* see struct publish_image */
+};
+
 static char *layer_json(const struct listing_head *head, const char *media_type)
 {
 	AUTO_JSON *json = json_object();
@@ -45,7 +55,16 @@ static bool has_more(struct tree *tree, const struct tree *published)
 	return false;
 }
 
-/* Warns of implied directories that are published with the metadata of another image. */
+static bool same_content(const struct file *a, const struct file *b)
+{
+	return file_same_metadata(a, b) && a->size == b->size &&
+	       !memcmp(a->sha256, b->sha256, sizeof(a->sha256));
+}
+
+/*
+ * Warns of implied directories, and of hard links into lower layers, that are published as another
+ * image has them.
+ */
 static void report_differences(struct publish *publish, const struct digest *layer,
 			       struct tree *tree, const struct tree *published)
 {
@@ -57,11 +76,15 @@ static void report_differences(struct publish *publish, const struct digest *lay
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		const struct node *there;
 
-		if (!(node->flags & NODE_IMPLIED) || !node_is_dir(node))
+		if (!node->lower_link && !(node->flags & NODE_IMPLIED && node_is_dir(node)))
 			continue;
 		node_path(node, &path);
 		there = tree_find(published, path.data);
-		if (node_is_dir(there) && !file_same_metadata(node->file, there->file))
+		if (node->lower_link && there && there->file &&
+		    !same_content(node->file, there->file))
+			differences_add(&differences, DIFFERENT_FILE, path.data);
+		if (!node->lower_link && node_is_dir(there) &&
+		    !file_same_metadata(node->file, there->file))
 			differences_add(&differences, DIFFERENT_METADATA, path.data);
 	}
 	differences_report(&differences, &publish->session->context, name, true);
@@ -83,57 +106,62 @@ static int find_moved(struct publish *publish, const struct digest *layer, struc
 	return placement_map(tree, published, moved, err) < 0 ? -1 : 1;
 }
 
-/* Completes a published layer, which may need more whiteouts for this image. */
-static int complete_layer(struct publish *publish, const struct listing_head *head,
-			  struct tree *tree, struct strmap *moved, ducc_error **err)
+/*
+ * What the transaction adds of a layer for an image that needs not all that its listing in the store
+ * has, or other: for the images that follow.
+ */
+static int keep_added(struct publish *publish, const struct listing_head *head, struct tree *tree,
+		      ducc_error **err)
 {
-	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, &head->layer);
-	AUTO_TREE *published = NULL, *complete = NULL;
-	struct listing_head published_head;
+	char *text;
+	size_t len;
+
+	tree_count_links(tree);
+	if (listing_print(head, tree, &text, &len, err) < 0)
+		return -1;
+	free(strmap_put(&publish->layers, head->layer.hex, text));
+	return 0;
+}
+
+/*
+ * Completes a published layer, which may need more whiteouts and directories for this image.  It is
+ * not as one image needs it anyway, so that it gets those of all others that are unpacked, too.
+ */
+static int complete_layer(struct publish *publish, struct layer_job *job, ducc_error **err)
+{
+	const struct digest *layer = &job->head.layer;
+	const struct image_layers layers = {&publish->store, &publish->repository};
+	AUTO_CLOSE int fd = repository_open_listing(&publish->repository, layer);
+	AUTO_TREE *published = NULL, *complete = NULL, *stored = NULL;
+	struct listing_head head, stored_head;
 	int result;
 
 	if (fd < 0)
 		return error_errno(err, errno, "published listing");
-	published = listing_read(fd, &published_head, err);
+	published = listing_read(fd, &head, err);
 	if (!published)
-		return repository_blame(&publish->repository, &head->layer, err);
-	result = find_moved(publish, &head->layer, tree, published, moved, err);
+		return repository_blame(&publish->repository, layer, err);
+	result = find_moved(publish, layer, job->tree, published, job->moved, err);
 	if (result)
 		return result < 0 ? -1 : 0;
-	report_differences(publish, &head->layer, tree, published);
-	if (!has_more(tree, published))
+	report_differences(publish, layer, job->tree, published);
+	if (!has_more(job->tree, published))
 		return 0;
 	/* Published entries stay as they are, whatever the store's listing has now. */
 	if (lseek(fd, 0, SEEK_SET) == 0)
-		complete = listing_read(fd, &published_head, err);
+		complete = listing_read(fd, &head, err);
 	if (!complete)
-		return repository_blame(&publish->repository, &head->layer, err);
-	settle_add_missing(complete, tree);
+		return repository_blame(&publish->repository, layer, err);
+	settle_add_missing(complete, job->tree);
+	if (job->below && image_layers_read(&layers, layer, &stored_head, &stored, err) < 0)
+		return -1;
+	if (stored)
+		settle_add_missing(complete, stored);
 	tree_count_links(complete);
+	if (job->below && keep_added(publish, &head, complete, err) < 0)
+		return -1;
 	/* So does the head of the listing, with which layers.json agrees. */
-	return transaction_complete_layer(publish->transaction, &published_head, complete,
-					  published, err);
-}
-
-/*
- * Reads a layer's listing in the store.  1, 0 if there is none and the layer is published, which
- * then needs nothing more, or -1.
- */
-static int read_layer(struct publish *publish, const struct digest *layer, bool published,
-		      struct listing_head *head, struct tree **tree, ducc_error **err)
-{
-	AUTO_FREE char *name = store_layer_listing_name(layer);
-	ducc_error *error = NULL;
-
-	*tree = unpacked_read_listing(&publish->store, name, head, &error);
-	if (*tree)
-		return 1;
-	if (ducc_error_kind(error) != DUCC_NOT_FOUND)
-		return error_give(err, error);
-	ducc_error_free(error);
-	return published ? 0
-			 : error_set_kind(err, DUCC_NOT_FOUND,
-					  "not unpacked (run ducc-unpack first)");
+	return transaction_complete_layer(publish->transaction, &head, complete, published, err);
 }
 
 /* The transaction writes the layer now, or when it is committed, then for no image in particular. */
@@ -148,54 +176,139 @@ static void announce_layer(const struct publish *publish, const struct listing_h
 	progress_wait(&progress);
 }
 
-static int prepare_layer(struct publish *publish, struct publish_image *image, size_t i,
-			 ducc_error **err)
+/*
+ * The layer is in the transaction, for another image.  If this one needs more entries in it, it is left
+ * to the next transaction, in which the layer is published.
+ */
+static int check_added(struct publish *publish, const struct layer_job *job, ducc_error **err)
 {
-	const struct descriptor *descriptor = &image->stored.manifest.layers[i];
-	const struct digest *layer = &descriptor->digest;
+	const struct digest *layer = &job->head.layer;
 	const struct image_layers layers = {&publish->store, &publish->repository};
+	const char *text = strmap_get(&publish->layers, layer->hex);
+	AUTO_TREE *added = NULL;
+	struct listing_head head;
+
+	if (text)
+		added = listing_parse(text, &head, err);
+	if (text ? !added : image_layers_read(&layers, layer, &head, &added, err) < 0)
+		return -1;
+	if (!added)
+		return 0;
+	report_differences(publish, layer, job->tree, added);
+	publish->leaves |= has_more(job->tree, added);
+	return 0;
+}
+
+static int add_layer(struct publish *publish, struct publish_image *image, struct layer_job *job,
+		     ducc_error **err)
+{
+	const struct image_layers layers = {&publish->store, &publish->repository};
+	const struct listing_head *head = &job->head;
+	AUTO_FREE char *json = layer_json(head, job->media_type);
+
+	image_layers_keep(&layers, head, job->tree);
+	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST,
+		       head->layer.hex);
+	known_consider(publish->known, image->name);
+	known_match(publish->known, &head->layer, job->tree);
+	announce_layer(publish, head);
+	if ((job->below || strmap_get(&publish->layers, head->layer.hex)) &&
+	    keep_added(publish, head, job->tree, err) < 0)
+		return -1;
+	return transaction_add_layer(publish->transaction, head, job->tree, json, err);
+}
+
+/* The layer as this image needs it: 1; 0 if it is published and needs nothing more; or -1. */
+static int read_layer(struct publish *publish, struct layer_job *job, const struct digest *layer,
+		      bool published, ducc_error **err)
+{
+	const struct repository none = {.path = NULL};
+	const struct image_layers layers = {&publish->store,
+					    published ? &publish->repository : &none};
+	int found;
+
+	if (job->below) {
+		job->tree = image_layers_settle(&layers, job->below, layer, job->repeated,
+						&job->head, err);
+		return job->tree ? 1 : -1;
+	}
+	found = image_layers_read(&layers, layer, &job->head, &job->tree, err);
+	return found || published ? found
+				  : error_set_kind(err, DUCC_NOT_FOUND,
+						   "not unpacked (run ducc-unpack first)");
+}
+
+static int prepare_layer(struct publish *publish, struct publish_image *image, size_t i,
+			 struct layer_job *job, bool first, ducc_error **err)
+{
+	const struct digest *layer = &image->stored.manifest.layers[i].digest;
+	AUTO_FREE char *directory = layer_directory(layer);
+	bool added = transaction_adds(publish->transaction, directory);
 	int published = publish_wants_again(publish, image, layer)
 				? 0
 				: repository_find_layer(&publish->repository, layer, err);
-	AUTO_FREE char *directory = layer_directory(layer), *json = NULL;
-	AUTO_TREE *tree = NULL;
-	struct listing_head head;
 	int found;
 
-	if (published < 0 || transaction_adds(publish->transaction, directory))
-		return published < 0 ? -1 : 0;
-	found = read_layer(publish, layer, published, &head, &tree, err);
-	if (found <= 0)
-		return found;
-	image->unpacked[i] = head.unpacked;
+	if (published < 0)
+		return -1;
+	/* Of two images that need all that is in the store, the second needs nothing more. */
+	if (added && !job->below && !strmap_get(&publish->layers, layer->hex))
+		return 0;
+	found = read_layer(publish, job, layer, published, err);
+	if (found <= 0 || !first)
+		return found < 0 ? -1 : 0;
+	if (added)
+		return check_added(publish, job, err);
+	image->unpacked[i] = job->head.unpacked;
 	if (published)
-		return complete_layer(publish, &head, tree, &image->moved[i], err);
-	image_layers_keep(&layers, &head, tree);
-	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST, layer->hex);
-	json = layer_json(&head, descriptor->media_type);
+		return complete_layer(publish, job, err);
 	image->added[i] = true;
-	known_consider(publish->known, image->name);
-	known_match(publish->known, layer, tree);
-	announce_layer(publish, &head);
-	return transaction_add_layer(publish->transaction, &head, tree, json, err);
+	return add_layer(publish, image, job, err);
+}
+
+/* Unless the store's listings of all layers are exactly what the image needs, merges them for it. */
+static int prepare_layers(struct publish *publish, struct publish_image *image, struct tree *below,
+			  const struct strset *repeated, ducc_error **err)
+{
+	AUTO_STRSET seen = {NULL};
+
+	for (size_t i = 0; i < image->stored.manifest.n; i++) {
+		const struct descriptor *descriptor = &image->stored.manifest.layers[i];
+		const char *hex = descriptor->digest.hex;
+		bool first = strset_add(&seen, hex);
+		struct layer_job job = {.media_type = descriptor->media_type,
+					.below = below,
+					.repeated = strset_has(repeated, hex),
+					.moved = &image->moved[i]};
+		int result = 0;
+
+		if (context_cancelled(&publish->session->context))
+			return context_interrupted(err);
+		if (first || below)
+			result = prepare_layer(publish, image, i, &job, first, err);
+		tree_free(job.tree);
+		if (result < 0)
+			return error_wrap(err, "layer " PRI_DIGEST, hex);
+	}
+	return 0;
 }
 
 int publish_layers(struct publish *publish, struct publish_image *image, ducc_error **err)
 {
 	const struct image_layers layers = {&publish->store, &publish->repository};
+	const struct manifest *manifest = &image->stored.manifest;
 	AUTO_FREE char *name = store_image_listing_name(&image->stored.digest);
-	AUTO_STRSET seen = {NULL};
+	bool exact = image_layers_are_exact(&layers, manifest, name);
+	AUTO_TREE *below = exact ? NULL : tree_new();
+	AUTO_STRSET seen = {NULL}, repeated = {NULL};
 
-	for (size_t i = 0; i < image->stored.manifest.n; i++)
-		if (publish_wants_again(publish, image, &image->stored.manifest.layers[i].digest))
-			known_exclude(publish->known, &image->stored.manifest.layers[i].digest);
-	for (size_t i = 0; i < image->stored.manifest.n; i++) {
-		const struct digest *layer = &image->stored.manifest.layers[i].digest;
+	for (size_t i = 0; i < manifest->n; i++) {
+		const struct digest *layer = &manifest->layers[i].digest;
 
-		if (context_cancelled(&publish->session->context))
-			return context_interrupted(err);
-		if (strset_add(&seen, layer->hex) && prepare_layer(publish, image, i, err) < 0)
-			return error_wrap(err, "layer " PRI_DIGEST, layer->hex);
+		if (publish_wants_again(publish, image, layer))
+			known_exclude(publish->known, layer);
+		if (!strset_add(&seen, layer->hex))
+			strset_add(&repeated, layer->hex);
 	}
-	return image_layers_check(&layers, &image->stored.manifest, name, err);
+	return prepare_layers(publish, image, below, &repeated, err);
 }

@@ -43,6 +43,7 @@ struct unpack {
 	struct unpack_layer **sorted; /* by digest, the lowest of equal ones first */
 	size_t n;
 	struct tree *image;
+	bool exact; /* so far, the listings of the layers have exactly what the image needs */
 
 	unsigned rank;                /* among images that are unpacked at the same time */
 	struct claim claim;           /* of layers */

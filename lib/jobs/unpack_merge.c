@@ -264,10 +264,11 @@ static int merge_one(struct unpack *unpack, struct unpack_layer *layer, ducc_err
 	if (!tree)
 		return -1;
 	settle_mark(tree, layer->first->fresh && !layer->first->settled);
-	result = merge_layer(unpack->image, merged, &differences, err);
+	result = merge_layer(unpack->image, merged, err);
 	report_differences(unpack, &layer->head.layer, &differences);
 	if (result < 0 || charge_layer(unpack, layer->first, merged, err) < 0)
 		return -1;
+	unpack->exact &= !placed && settle_is_exact(tree);
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
 	return settle(layer->first, &tree, err);
@@ -280,6 +281,7 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 	struct listing_image head = {.manifest = unpack->stored.digest};
 
 	unpack->image = tree_new();
+	unpack->exact = true;
 	for (size_t i = 0; i < unpack->n; i++)
 		if (merge_one(unpack, &unpack->layers[i], err) < 0)
 			return error_wrap(err, "layer " PRI_DIGEST,
@@ -290,6 +292,7 @@ static int merge_all(struct unpack *unpack, ducc_error **err)
 	if (staged_begin(&listing, &unpack->store, name, false, err) < 0)
 		return -1;
 	head.layers = unpack_layers_id(unpack);
+	head.exact = unpack->exact;
 	if (listing_write_image(listing.fd, &head, unpack->image) < 0)
 		return error_errno(err, errno, "%s", name);
 	return staged_commit(&listing, err);
