@@ -88,6 +88,45 @@ for bad in '$(nonsense)' '$(tag' '$()'; do
 		"^1 ducc-wish: $tmp/thin.yaml: line 2: output_format: .*variable"
 done
 
+# Thin images of a repository that is a directory, which means nothing on other hosts
+printf 'version: 1\ncvmfs_repo: /srv/images\nuser: me\ninput: [quay.io/a/b:1]\n' >"$tmp/directory.yaml"
+wish "$tmp/directory.yaml"
+is "in a directory, there are no thin images" "$status $(wished)" "0 https://quay.io/a/b:1 repo=/srv/images"
+wish -r unpacked.example.org "$tmp/directory.yaml"
+is "... but in CernVM-FS" "$(wished)" "https://quay.io/a/b:1 repo=unpacked.example.org thin=https://quay.io/a/b_thin:1 user=me"
+echo 'output_format: "http://thin.org/$(image)"' >>"$tmp/directory.yaml"
+wish "$tmp/directory.yaml"
+is "... unless the recipe has a name for them" "$(wished)" "https://quay.io/a/b:1 repo=/srv/images thin=http://thin.org/a/b:1 user=me"
+
+# Two thin images of one name
+cat >"$tmp/same.yaml" <<'END'
+version: 1
+output_format: 'https://thin.org/$(repository)'
+input: [quay.io/a:2, quay.io/b:1, quay.io/a:1, quay.io/c:1, ghcr.io/b:1, quay.io/a:2, quay.io/a:1, 'http://quay.io/c:1']
+END
+wish "$tmp/same.yaml"
+is "of images with the same name for their thin images, the first has one" "$status $(wished)" "1 \
+https://quay.io/a:2 thin=https://thin.org/a:latest
+https://quay.io/b:1 thin=https://thin.org/b:latest
+https://quay.io/a:1
+https://quay.io/c:1 thin=https://thin.org/c:latest
+https://ghcr.io/b:1
+http://quay.io/c:1 thin=https://thin.org/c:latest"
+is "... the others are named, with it" "$(cat "$tmp/said")" "\
+ducc-wish: $tmp/same.yaml: line 3: quay.io/a:1: no thin image: its name, thin.org/a:latest, is that of quay.io/a:2
+ducc-wish: $tmp/same.yaml: line 3: ghcr.io/b:1: no thin image: its name, thin.org/b:latest, is that of quay.io/b:1
+ducc-wish: $tmp/same.yaml: line 3: quay.io/a:1: no thin image: its name, thin.org/a:latest, is that of quay.io/a:2"
+printf 'version: 1\ncvmfs_repo: %s\ninput: [quay.io/a:1]\n' one >"$tmp/one.yaml"
+sed s/one/two/ "$tmp/one.yaml" >"$tmp/two.yaml"
+wish "$tmp/one.yaml" "$tmp/two.yaml"
+is "... as of one image in two repositories" "$status $(wished)" "1 https://quay.io/a:1 repo=one thin=https://quay.io/a_thin:1
+https://quay.io/a:1 repo=two"
+like "..." "$(cat "$tmp/said")" "quay.io/a:1 in two: no thin image: its name, quay.io/a_thin:1, is that of quay.io/a:1 in one$"
+printf '%s\n' "quay.io/a:1${tab}thin=thin.org/x" "quay.io/a:2${tab}thin=https://thin.org/x:latest" >"$tmp/list"
+wish "$tmp/list"
+is "... and on a plain list" "$status $(wished)" "1 https://quay.io/a:1 thin=thin.org/x
+https://quay.io/a:2"
+
 # YAML
 wish - <<'END'
 %YAML 1.1
@@ -511,6 +550,25 @@ is "what is no image among the tags of a wildcard is skipped" "$status $(sed 's/
 is "... with a warning" "$(cat "$tmp/said")" \
 	"ducc-fetch: warning: http://$registry/$app:1.1-chart: skipped: manifest: an artifact, not a container image (config is application/vnd.cncf.helm.config.v1+json)"
 fails "... by itself it is an error" ducc-fetch -s "$tmp/store" "$registry/$app:1.1-chart"
+
+# Thin images beside their images
+app=team/beside
+push "$tmp/oci:app" "$registry/$app:1"
+for t in 2 thin-1 thin-2 thin-thin-1 thin-3 x-7; do
+	put_manifest "$registry" $app $t application/vnd.oci.image.manifest.v1+json "$tmp/manifest"
+done
+beside() { # FORMAT IMAGE...: the tags that are selected
+	printf "version: 1\noutput_format: 'http://$registry/%s'\ninput:\n" "$1" >"$tmp/beside.yaml"
+	shift
+	printf "    - '%s'\n" "$@" >>"$tmp/beside.yaml"
+	wish "$tmp/beside.yaml"
+	echo "$status $(tags)"
+}
+is "thin images that the recipe names are not selected" "$(beside '$(repository):thin-$(tag)' "$registry/$app:*")" "0 1 2 thin-3 x-7"
+is "... nor those of excluded images" "$(beside '$(repository):thin-$(tag)' "$registry/$app:*" "!$registry/$app:1")" "0 2 thin-3 x-7"
+is "... or of images on another line" "$(beside 'team/beside:x-$(tag)' "$registry/$app:*-*" "$registry/other:7")" "0 thin-1 thin-2 thin-3 thin-thin-1 7"
+is "... but those that are named" "$(beside '$(repository):thin-$(tag)' "$registry/$app:thin-1")" "0 thin-1"
+is "a thin image that has the name of its image does not hide it" "$(beside '$(image)' "$registry/$app:*")" "0 1 2 thin-1 thin-2 thin-3 thin-thin-1 x-7"
 
 # News: only images that records tell of
 printf '%s\n' "http://$registry/team/app:1.7" "https://$registry/team/app:latest${tab}from=hook" "http://$registry/team/app:1.8${tab}event=delete" \

@@ -298,6 +298,11 @@ fails "without a repository" ducc-thin -s "$S" "$(cat "$tmp/records")"
 like "... there is nothing to go by" "$(cat "$out")" 'no repository: use -r'
 fails "one that is not there is an error" ducc-thin -s "$S" -r "$tmp/nowhere" "$(cat "$tmp/records")"
 
+# Where a wildcard finds it
+ok "a thin image that a wildcard selects" sh -c 'printf "%s\twildcard=yes\n" "$1" | ducc-fetch -s "$2"' - "http://$open/org/directory_thin:1" "$S"
+is "... is none to fetch" "$(grep -v '^#' "$out")" "ducc-fetch: warning: http://$open/org/directory_thin:1: skipped: a thin image"
+ok "... but one that is named" ducc-fetch -q -s "$S" "http://$open/org/directory_thin:1"
+
 no_differences "$tmp/repo" $n
 
 done_testing

@@ -17,6 +17,7 @@
 #include "jobs/resolve.h"
 #include "jobs/session.h"
 #include "jobs/stored_image.h"
+#include "jobs/thin_image.h"
 #include "jobs/targets.h"
 #include "repo/repository.h"
 #include "source/source.h"
@@ -413,6 +414,25 @@ static int fetch_image(struct fetch *fetch, const ducc_record *record, ducc_erro
 				       : fetch_content(fetch, wanted_platform(fetch, record), err);
 }
 
+/* True for an image that a wildcard has selected, among whose tags there may be artifacts. */
+static bool is_selected(const ducc_record *record)
+{
+	const char *wildcard = ducc_record_get(record, "wildcard");
+
+	return wildcard && !strcmp(wildcard, "yes");
+}
+
+/* Thin images may have been pushed where a wildcard finds them. */
+static int check_is_no_thin_image(const struct fetch *fetch, const ducc_record *record,
+				  ducc_error **err)
+{
+	const struct stored_image *image = &fetch->image;
+
+	if (!is_selected(record) || !is_thin_image(&image->manifest, &image->config))
+		return 0;
+	return error_set_kind(err, DUCC_ARTIFACT, "a thin image");
+}
+
 /* Fetches the image when its registry's turn comes. */
 static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **err)
 {
@@ -426,7 +446,7 @@ static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **
 	gate_enter(gate, registry, PER_REGISTRY);
 	result = fetch_image(fetch, record, err);
 	gate_leave(gate, registry);
-	if (result < 0)
+	if (result < 0 || check_is_no_thin_image(fetch, record, err) < 0)
 		return -1;
 	if (fetch->session->dry_run)
 		return plan(fetch, record, err);
@@ -447,14 +467,6 @@ static void fetch_begin(struct fetch *fetch, ducc_session *session)
 {
 	*fetch = (struct fetch){.session = session, .store = {.fd = -1}};
 	fetch->resolution = (struct resolution){.source = &fetch->source, .store = &fetch->store};
-}
-
-/* Among the tags that a wildcard selects there may be artifacts. */
-static bool may_skip(const ducc_record *record, const ducc_error *error)
-{
-	const char *wildcard = ducc_record_get(record, "wildcard");
-
-	return wildcard && !strcmp(wildcard, "yes") && ducc_error_kind(error) == DUCC_ARTIFACT;
 }
 
 bool ducc_record_is_local(const ducc_record *record)
@@ -480,7 +492,7 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 		span_name(&fetch.span, &fetch.source.reference);
 	span_end(&fetch.span, result, 0, &error);
 	fetch_end(&fetch);
-	if (result < 0 && may_skip(record, error)) {
+	if (result < 0 && is_selected(record) && ducc_error_kind(error) == DUCC_ARTIFACT) {
 		context_notice(&session->context, DUCC_WARNING, "skipped: %s",
 			       ducc_error_message(error));
 		ducc_error_free(error);

@@ -153,6 +153,14 @@ static void mark_environment(cJSON *run)
 	json_set(run, "Env", env);
 }
 
+bool is_thin_image(const struct manifest *manifest, const struct config *config)
+{
+	for (size_t i = 0; manifest->n == 1 && config->env && config->env[i]; i++)
+		if (!strcmp(config->env[i], MARK "true"))
+			return true;
+	return false;
+}
+
 static void set_rootfs(cJSON *config, const struct digest *diff_id)
 {
 	AUTO_FREE char *text = format(PRI_DIGEST, diff_id->hex);

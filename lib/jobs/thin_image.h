@@ -44,6 +44,9 @@ struct thin_source {
 int thin_build(struct thin *thin, const struct thin_source *source, bool oci, ducc_error **err);
 void thin_free(struct thin *thin);
 
+/* True for an image that is a thin one, by its environment and its only layer. */
+bool is_thin_image(const struct manifest *manifest, const struct config *config);
+
 /* The media type of its manifest, and of an index of such manifests. */
 const char *thin_manifest_type(const struct thin *thin);
 const char *thin_index_type(const struct thin *thin);

@@ -31,6 +31,10 @@ struct job {
 	size_t next; /* to be passed to wanted() */
 	struct survey survey;
 	struct strset printed; /* records already passed to wanted(), as text */
+	struct strmap thins;   /* names of thin images in these records: to those of their images */
+	struct strset
+		thin_names; /* of all wishes, and of tags that they select: these are no images to select */
+	bool knows_thin_names; /* those of wishes without wildcards are among them */
 	bool (*wanted)(void *ctx, ducc_record *record, ducc_error *error);
 	bool stopped;    /* by wanted() */
 	bool incomplete; /* what could not be read may want, or exclude, images */
@@ -128,7 +132,7 @@ static int read_wishes(struct job *job, struct wish_list *list, const char *wher
 	if (read_list(job, list, where, add_wish) < 0)
 		return -1;
 	/* A truncated file must not mean that no image is wanted. */
-	if (list->n || list->output_format)
+	if (list->n || list->is_recipe)
 		return 0;
 	error_set(&error, "%s: empty list", list->name);
 	new_item(job, list)->error = error;
@@ -156,6 +160,8 @@ static bool is_expanded(const struct item *item, const ducc_record *record)
 static void hand_over(struct job *job, const struct item *item, ducc_record *record,
 		      ducc_error *error)
 {
+	bool unknown = !record; /* which image is wanted */
+
 	if (error && item->wish) {
 		if (item->wish->record)
 			error_wrap(&error, "%s", ducc_record_reference(item->wish->record));
@@ -172,7 +178,7 @@ static void hand_over(struct job *job, const struct item *item, ducc_record *rec
 		ducc_error_free(error);
 		return;
 	}
-	job->incomplete |= !record && (size_t)(item - job->items) >= job->n_news;
+	job->incomplete |= unknown && (size_t)(item - job->items) >= job->n_news;
 	pthread_mutex_lock(&job->session->context.mutex);
 	job->stopped = !job->wanted(job->ctx, record, error);
 	pthread_mutex_unlock(&job->session->context.mutex);
@@ -189,17 +195,60 @@ static int set_repository(const struct job *job, const struct wish_list *list, d
 	return repository ? ducc_record_set(record, "repo", repository, err) : 0;
 }
 
+/* The format of the thin images' names; NULL: they have none. */
+static const char *thin_format(const struct wish_list *list, const ducc_record *record)
+{
+	const char *repository = ducc_record_get(record, "repo");
+
+	if (list->output_format || !list->is_recipe)
+		return list->output_format;
+	/* The path of a directory means nothing on other hosts. */
+	return repository && strchr(repository, '/') ? NULL : THIN_NAME_DEFAULT;
+}
+
 static int set_thin(const struct wish_list *list, const struct reference *reference,
 		    ducc_record *record, ducc_error **err)
 {
+	const char *form = thin_format(list, record);
 	AUTO_FREE char *thin = NULL;
 
-	if (!list->output_format || reference_is_pattern(reference))
+	if (!form || reference_is_pattern(reference))
 		return 0;
-	thin = thin_name_format(list->output_format, reference, err);
+	thin = thin_name_format(form, reference, err);
 	if (!thin || ducc_record_set(record, "thin", thin, err) < 0)
 		return -1;
 	return list->user ? ducc_record_set(record, "user", list->user, err) : 0;
+}
+
+/* The name of the record's thin image, without the scheme, which the caller frees; NULL: none. */
+static char *thin_name(const ducc_record *record)
+{
+	const char *thin = ducc_record_get(record, "thin");
+	AUTO_REFERENCE reference = {NULL};
+
+	return thin && !reference_parse(&reference, thin, NULL) ? reference_name(&reference) : NULL;
+}
+
+/*
+ * The thin images of two images, or of one in two repositories, would overwrite each other: only the first in the
+ * order of the lists has one.
+ */
+static int claim_thin(struct job *job, const char *name, ducc_record *record, ducc_error **err)
+{
+	const char *repository = ducc_record_get(record, "repo");
+	AUTO_FREE char *thin = thin_name(record), *image = NULL;
+	const char *first;
+
+	if (!thin)
+		return 0;
+	image = repository ? format("%s in %s", name, repository) : xstrdup(name);
+	first = strmap_get(&job->thins, thin);
+	if (!first)
+		strmap_put(&job->thins, thin, STEAL(image));
+	if (!first || !strcmp(first, image))
+		return 0;
+	record_unset(record, "thin");
+	return error_set(err, "%s: no thin image: its name, %s, is that of %s", image, thin, first);
 }
 
 /* NULL with *err set: no record.  A record with *err set: an image that is wanted anyway. */
@@ -249,6 +298,8 @@ static void hand_over_image(struct job *job, const struct item *item,
 		return;
 	}
 	record = make_record(job, item, reference, &error);
+	if (record && !error)
+		claim_thin(job, name, record, &error);
 	hand_over(job, item, record, error);
 }
 
@@ -263,19 +314,67 @@ static void hand_over_pattern(struct job *job, const struct item *item)
 	hand_over(job, item, record, error);
 }
 
+static void add_thin_name(struct job *job, const struct item *item,
+			  const struct reference *reference)
+{
+	ducc_record *record = make_record(job, item, reference, NULL);
+	AUTO_FREE char *thin = record ? thin_name(record) : NULL, *name = reference_name(reference);
+
+	/* ducc-thin refuses a name that is the image's own. */
+	if (thin && strcmp(thin, name) != 0)
+		strset_add(&job->thin_names, thin);
+	ducc_record_free(record);
+}
+
+static bool is_image(const struct item *item)
+{
+	return item->wish && !item->error && !item->news && !item->wish->excludes &&
+	       !reference_is_pattern(&item->reference);
+}
+
+/* Thin images are pushed where a wildcard may find them, also those of images that are excluded or thin ones. */
+static void find_thin_names(struct job *job, const struct item *item, struct strset *tags)
+{
+	struct reference image = item->reference;
+
+	for (size_t i = 0; i < job->n && !job->knows_thin_names; i++)
+		if (is_image(&job->items[i]))
+			add_thin_name(job, &job->items[i], &job->items[i].reference);
+	job->knows_thin_names = true;
+	for (size_t i = 0; i < tags->n; i++) {
+		image.tag = tags->list[i];
+		add_thin_name(job, item, &image);
+	}
+}
+
+static bool names_thin_image(const struct job *job, const struct item *item,
+			  const struct reference *image)
+{
+	AUTO_FREE char *name = reference_name(image);
+	bool thin = strset_has(&job->thin_names, name);
+
+	if (thin)
+		context_notice(&job->session->context, DUCC_INFO,
+			       "%s: line %u: %s is a thin image, not selected", item->list->name,
+			       item->wish->line, name);
+	return thin;
+}
+
 static void expand(struct job *job, const struct item *item)
 {
 	struct reference image = item->reference;
-	size_t matches = 0;
+	AUTO_STRSET tags = {NULL};
 
-	for (size_t i = 0; i < item->tags->tags.n; i++) {
-		image.tag = item->tags->tags.list[i];
-		if (!tag_matches(item->reference.tag, image.tag))
-			continue;
-		matches++;
-		hand_over_image(job, item, &image);
+	for (size_t i = 0; i < item->tags->tags.n; i++)
+		if (tag_matches(image.tag, item->tags->tags.list[i]))
+			strset_add(&tags, item->tags->tags.list[i]);
+	find_thin_names(job, item, &tags);
+	for (size_t i = 0; i < tags.n; i++) {
+		image.tag = tags.list[i];
+		if (!names_thin_image(job, item, &image))
+			hand_over_image(job, item, &image);
 	}
-	if (!matches)
+	if (!tags.n)
 		context_notice(&job->session->context, DUCC_WARNING,
 			       "%s: line %u: %s: no tag matches", item->list->name,
 			       item->wish->line, ducc_record_reference(item->wish->record));
@@ -342,6 +441,8 @@ static void end(struct job *job)
 	strmap_free(&job->excluded);
 	free(job->exclusions);
 	strset_free(&job->printed);
+	strmap_free_values(&job->thins, free);
+	strset_free(&job->thin_names);
 	survey_free(&job->survey);
 }
 

@@ -175,18 +175,17 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 		       ducc_error **err)
 {
 	AUTO_RECIPE recipe = {.images = {NULL}};
-	const char *output;
 	int result = recipe_parse(&recipe, data->data, data->len, err);
 
 	warn_of_keys(list, context, &recipe.unknown);
 	if (result < 0)
 		return -1;
-	output = recipe.output_format.text ? recipe.output_format.text : THIN_NAME_DEFAULT;
-	if (thin_name_check(output, err) < 0)
+	if (recipe.output_format.text && thin_name_check(recipe.output_format.text, err) < 0)
 		return error_wrap(err, "line %u: output_format", recipe.output_format.line);
+	list->is_recipe = true;
 	list->user = STEAL(recipe.user.text);
 	list->repository = STEAL(recipe.repository.text);
-	list->output_format = xstrdup(output);
+	list->output_format = STEAL(recipe.output_format.text);
 	for (size_t i = 0; i < recipe.images.n; i++) {
 		const struct recipe_text *image = &recipe.images.items[i];
 

@@ -17,8 +17,8 @@ struct wish {
 
 struct wish_list {
 	char *name; /* for messages */
-	/* Of a recipe; NULL: not given.  A plain list has no output_format. */
-	char *user, *repository, *output_format;
+	bool is_recipe;
+	char *user, *repository, *output_format; /* of a recipe; NULL: not given */
 	struct wish *wishes;
 	size_t n, capacity;
 };
