@@ -316,8 +316,10 @@ struct input {
 
 void tool_read_input(const struct tool *tool)
 {
-	if (isatty(STDIN_FILENO))
-		tool_usage(tool);
+	if (!isatty(STDIN_FILENO))
+		return;
+	fprintf(stderr, "%s: no operands, and standard input is a terminal\n", tool->name);
+	tool_usage(tool);
 }
 
 struct input *tool_input(struct tool *tool, char **operands, int n)

@@ -15,6 +15,7 @@ S=$tmp/store
 for tool in "fetch" "unpack" "publish -r $tmp/r" "thin -r $tmp/r" "wish" "hook" "gc -r $tmp/r" "gc -r $tmp/r --keep"; do
 	on_terminal "timeout 60 ducc-$tool -s $S"
 	is "ducc-$tool does not wait for records" "$status" 2
+	like "... but says why" "$(head -n 1 "$tmp/said")" "^ducc-${tool%% *}: no operands, and standard input is a terminal"
 	like "... and prints its usage" "$(cat "$tmp/said")" "^usage: ducc-${tool%% *} "
 done
 ok "... and has created nothing" test ! -e "$S" -a ! -e "$tmp/r"
