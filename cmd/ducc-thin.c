@@ -7,6 +7,7 @@
 static struct tool tool;
 static const char *layout; /* -o */
 static bool operands;
+static bool passed, named; /* records without a thin image, and with one */
 
 static int option(int letter, const char *value)
 {
@@ -31,7 +32,11 @@ static struct tool tool = {
 /* In a pipeline, images without a thin one pass; who names an image wants one. */
 static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
 {
-	if (operands && !layout && !ducc_record_get(record, "thin")) {
+	bool has_name = layout || ducc_record_get(record, "thin");
+
+	passed |= !has_name;
+	named |= has_name;
+	if (operands && !has_name) {
 		fprintf(stderr, "%s: %s: nowhere to push it: use -o, or a record with thin=\n",
 			tool.name, ducc_record_reference(record));
 		tool.failed++;
@@ -42,9 +47,14 @@ static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
 
 int main(int argc, char **argv)
 {
-	int first = tool_options(&tool, argc, argv);
+	int first = tool_options(&tool, argc, argv), status;
 
 	operands = first < argc;
 	tool_keep_secrets();
-	return tool_each(&tool, argv + first, argc - first, thin);
+	status = tool_each(&tool, argv + first, argc - first, thin);
+	if (passed && !named && !operands && tool.verbosity >= 0)
+		fprintf(stderr,
+			"%s: warning: no record names a thin image (thin=), so none was pushed\n",
+			tool.name);
+	return status;
 }

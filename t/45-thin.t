@@ -134,7 +134,15 @@ ok "... and are there" skopeo copy -q --insecure-policy --src-tls-verify=false "
 clear_log "$open_log"
 sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"
 ok "without thin= there is nothing to push" thin "$tmp/records"
+is "... which is said" "$(cat "$out")" "$(cat "$tmp/records")
+ducc-thin: warning: no record names a thin image (thin=), so none was pushed"
+ok "... but not with -q" thin "$tmp/records" -q
 is "... the record is passed on" "$(cat "$out")" "$(cat "$tmp/records")"
+{ cat "$tmp/records"; to "$target" "$tmp/app"; } >"$tmp/both"
+ok "... nor if another one names one" thin "$tmp/both"
+is "... both are passed on" "$(grep -c '^http' "$out") $(grep -c 'names a thin' "$out")" "2 0"
+clear_log "$open_log"
+ok "... alone again" thin "$tmp/records" -q
 is "... and no registry asked" "$(read_log "$open_log")" ""
 fails "... but an operand names an image that is wanted" ducc-thin -s "$S" -r $n "$(cat "$tmp/records")"
 like "... which is the error" "$(cat "$out")" '^ducc-thin: .*app:.*: nowhere to push it: use -o, or a record with thin=$'

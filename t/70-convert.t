@@ -110,7 +110,7 @@ ok "a lost name" run 0 "$tmp/plain: 0 added, 0 updated, 1 restored, 0 unchanged,
 is "... is restored" "$(head -n 1 "$tmp/said") $(cat "$tmp/repo/$registry/app:one/app/name")" "restored: http://$registry/app:one one"
 like "... and counted" "$(cat "$tmp/restored.prom")" 'images.*state="restored".* 1$'
 is "... and told to who listens" "$(jq -r 'select(.action == "end_ducc").program' "$tmp/events" | sort | tr '\n' ' ')" \
-	"ducc-fetch ducc-gc ducc-publish ducc-thin ducc-unpack ducc-wish "
+	"ducc-fetch ducc-gc ducc-publish ducc-unpack ducc-wish "
 digest=$(manifest_of "$registry/app:one" >"$tmp/manifest"; digest_of "$tmp/manifest")
 printf 'http://%s\n' "$registry/app@$digest" "$registry/app:one@$digest" >"$tmp/plain"
 ok "an image without a tag" run 0 "$tmp/plain: 2 added, 0 updated, 0 unchanged, 0 failed, 0 removed, 0 scheduled" \
