@@ -48,15 +48,17 @@ static struct tool tool = {
 static bool on_difference(void *ctx, const struct ducc_difference *difference)
 {
 	char *line = ducc_difference_format(difference);
+	bool more = true;
 
 	(void)ctx;
 	tool.failed++;
-	if (!repair)
+	if (!repair) {
 		puts(line);
-	else if (tool.verbosity >= 0)
+		more = tool_printed(&tool);
+	} else if (tool.verbosity >= 0)
 		fprintf(stderr, "%s: %s\n", tool.name, line);
 	free(line);
-	return true;
+	return more;
 }
 
 static bool on_broken(void *ctx, ducc_record *record)

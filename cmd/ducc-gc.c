@@ -94,6 +94,7 @@ static void on_removed(void *ctx, const char *path)
 	(void)ctx;
 	n_removed++;
 	puts(path);
+	tool_printed(&tool);
 }
 
 /* Reads all records: without all of them, it is unknown what is to be kept. */

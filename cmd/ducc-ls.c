@@ -253,7 +253,7 @@ static bool on_image(void *ctx, ducc_record *record, ducc_error *error)
 		tool_done(&tool, record);
 	n_images++;
 	ducc_record_free(record);
-	return true;
+	return tool_printed(&tool);
 }
 
 int main(int argc, char **argv)
@@ -277,6 +277,5 @@ int main(int argc, char **argv)
 	else if (json)
 		puts(n_images ? "\n]" : "[]");
 	ducc_close(session);
-	tool_flush(&tool);
 	return tool_status(&tool);
 }

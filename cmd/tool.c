@@ -22,6 +22,8 @@
 /* Held while something is printed or counted: several threads may work on images. */
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
+static bool pipe_ignored; /* SIGPIPE, by whoever has started the program */
+
 /* The signal by which the program is to terminate after cleaning up. */
 static volatile sig_atomic_t caught;
 
@@ -283,7 +285,7 @@ int tool_options(struct tool *tool, int argc, char **argv)
 		tool->options.progress = progress_report;
 	tool->options.ctx = tool;
 	/* A closed pipe or a file size limit is an error like any other. */
-	signal(SIGPIPE, SIG_IGN);
+	pipe_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
 	signal(SIGXFSZ, SIG_IGN);
 	/* With SIGCHLD ignored, waitpid() loses exit statuses. */
 	signal(SIGCHLD, SIG_DFL);
@@ -497,11 +499,27 @@ static char *next_line(struct input *input, bool wait)
 /* Other threads are not waited for. */
 void tool_flush(const struct tool *tool)
 {
-	if (fflush(stdout) == 0)
+	int code = fflush(stdout) ? errno : 0;
+
+	if (!code && !ferror(stdout))
 		return;
+	if (tool->unwritten)
+		code = tool->unwritten;
+	if (code == EPIPE && !pipe_ignored) {
+		progress_stop();
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	fprintf(stderr, "%s%s: standard output: %s\n", progress_pause(stderr), tool->name,
-		strerror(errno));
+		strerror(code ? code : EIO));
 	_exit(EXIT_FAILED);
+}
+
+bool tool_printed(struct tool *tool)
+{
+	if (ferror(stdout) && !tool->unwritten)
+		tool->unwritten = errno;
+	return !tool->unwritten;
 }
 
 /* Prints a line on standard output, at once. */
@@ -663,6 +681,7 @@ int tool_status(const struct tool *tool)
 		signal(caught, SIG_DFL);
 		raise(caught);
 	}
+	tool_flush(tool);
 	if (tool->misused)
 		return EXIT_USAGE;
 	return tool->failed ? EXIT_FAILED : EXIT_SUCCESS;

@@ -56,6 +56,7 @@ struct tool {
 	int failed;     /* images */
 	bool misused;   /* the request was invalid */
 	FILE *failures; /* records of failed images are written there; NULL: they are reported */
+	int unwritten;  /* the errno value with which standard output could not be written */
 };
 
 /*
@@ -106,8 +107,14 @@ ducc_record *input_next(struct input *input, bool wait);
 /* Prints the record of a processed image; exits if standard output cannot be written. */
 void tool_done(struct tool *tool, const ducc_record *record);
 
-/* Flushes standard output; exits if it cannot be written. */
+/*
+ * Flushes standard output; exits if it cannot be written.  If nobody reads it any more, that is by
+ * SIGPIPE, without a message, unless the signal is ignored.
+ */
 void tool_flush(const struct tool *tool);
+
+/* False if standard output could not be written, so that there is no use in printing more. */
+bool tool_printed(struct tool *tool);
 
 /* Prints a comment for what was skipped because it is not an image. */
 void tool_skip(struct tool *tool, const ducc_record *record);
