@@ -277,6 +277,14 @@ ok "a compressed archive that is cut short names itself" refuses "$tmp/cut.tar.g
 gzip -c "$tmp/layout.tar.gz" >"$tmp/layout.twice"
 ok "one that is compressed twice is refused" refuses "not a tar archive" "oci-archive:$tmp/layout.twice:two"
 
+# Names of files are no URLs.
+for form in oci oci-archive docker-archive; do
+	for path in nowhere/image /nowhere/image; do
+		fails "$form://$path" ducc-fetch -s "$S" "$form://$path"
+		like "... is told how to write it" "$(cat "$out")" "No such file or directory \\(this is not a URL: write $form:$path\\)\$"
+	done
+done
+
 ok "in the end the stores are sound" sound "$S"
 ok "... all of them" sound "$tmp/store"
 

@@ -38,6 +38,14 @@ static int open_local(struct source *source, const char *text, ducc_error **err)
 	return result;
 }
 
+/* Other tools write oci://DIR, or mean it: the names of files are no URLs. */
+static void advise_of_url(const struct source_kind *kind, const char *rest, ducc_error **err)
+{
+	if (*kind->prefix && !strncmp(rest, "//", 2) && err && *err &&
+	    ducc_error_kind(*err) == DUCC_NOT_FOUND)
+		error_advise(err, "this is not a URL: write %s%s", kind->prefix, rest + 2);
+}
+
 static int open_kind(struct source *source, const char *text, ducc_error **err)
 {
 	return *source->kind->prefix ? open_local(source, text, err)
@@ -64,6 +72,7 @@ int source_open(struct source *source, struct network *network, int *input, cons
 	*source = (struct source){.kind = kind_of(text), .network = network, .input = input};
 	if (!open_kind(source, text + strlen(source->kind->prefix), err))
 		return 0;
+	advise_of_url(source->kind, text + strlen(source->kind->prefix), err);
 	source_close(source);
 	return -1;
 }
