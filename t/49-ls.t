@@ -123,6 +123,15 @@ chmod 755 "$R/.layers" "$R/.flat"
 
 # The registry
 is "what the registry has" "$(names --remote) $(ducc-ls -r "$R" --remote | grep -c '	current=yes')" "$images 3"
+# Names have no scheme, but what a list says has one.
+for scheme in http https; do
+	mkdir -p "$tmp/$scheme/wishes" "$tmp/$scheme/blobs"
+	printf '%s\t%s\t%s\n' "$scheme://$registry/app:1" "repo=$R" list=/list >"$tmp/$scheme/wishes/x"
+done
+is "the scheme of the image on a list is that of its registry" \
+	"$(for s in http https; do ducc-ls -s "$tmp/$s" -r "$R" --remote "$registry/app:1" 2>/dev/null | tr '\t' '\n' | sed -n 's/^current=//p'; done | xargs)" \
+	"yes unknown"
+is "... and in the record" "$(for s in http https; do ducc-ls -s "$tmp/$s" -r "$R" "$registry/app:1" | sed 's,/.*,,'; done | xargs)" "http: https:"
 push "$L:three" "$registry/app:2"
 skopeo delete --tls-verify=false "docker://$registry/other:3"
 current() {

@@ -39,6 +39,19 @@ void list_take(struct listed *image, const struct manifest *manifest)
 		list_add_layer(image, &manifest->layers[i].digest, manifest->layers[i].size);
 }
 
+int list_reference(const struct listed *image, struct reference *reference, ducc_error **err)
+{
+	AUTO_REFERENCE wanted = {NULL};
+
+	if (reference_parse(reference, image->name, err) < 0)
+		return -1;
+	if (image->wanted && !reference_parse(&wanted, image->wanted, NULL)) {
+		free(reference->scheme);
+		reference->scheme = STEAL(wanted.scheme);
+	}
+	return 0;
+}
+
 static void free_image(struct listed *image)
 {
 	free(image->name);
@@ -200,7 +213,7 @@ static ducc_record *make_record(const struct listed *image, ducc_error **err)
 {
 	AUTO_REFERENCE reference = {NULL};
 
-	if (reference_parse(&reference, image->name, NULL) < 0)
+	if (list_reference(image, &reference, NULL) < 0)
 		return ducc_record_new(image->name, err);
 	if (*image->manifest.hex)
 		reference.digest = image->manifest;
@@ -336,6 +349,11 @@ static int find_images(struct list *list, struct strmap *wishes, ducc_error **er
 	wishes_read(wishes, list->session->store_path, list->session->repository);
 	read_failures(list, wishes);
 	add_missing(list, wishes);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct wish *wish = strmap_get(wishes, list->images[i].name);
+
+		list->images[i].wanted = wish ? wish->reference : NULL;
+	}
 	return 0;
 }
 

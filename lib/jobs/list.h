@@ -24,6 +24,7 @@ struct listed_layer {
 struct listed {
 	char *name;                        /* REGISTRY/REPOSITORY:TAG */
 	const struct published *published; /* in a repository; NULL: it is not published */
+	const char *wanted;                /* the reference on a list; NULL: unknown */
 	bool selected;
 
 	/* Set by read(), or known before; the strings are NULL, and digests "", if unknown. */
@@ -56,6 +57,9 @@ struct list {
 };
 
 struct listed *list_add(struct list *list, const char *name);
+
+/* The reference of the image, with the scheme of the one on a list: names have none. */
+int list_reference(const struct listed *image, struct reference *reference, ducc_error **err);
 
 /* Adds a layer, unless it is there. */
 void list_add_layer(struct listed *image, const struct digest *digest, uint64_t size);

@@ -44,7 +44,7 @@ static int ask(struct list *list, struct listed *image, ducc_error **err)
 	struct source source = {NULL};
 	int input = -1, result;
 
-	if (reference_parse(&reference, image->name, err) < 0)
+	if (list_reference(image, &reference, err) < 0)
 		return -1;
 	text = reference_format(&reference);
 	if (source_open(&source, list->session->network, &input, text, err) < 0)
