@@ -97,6 +97,15 @@ static void on_removed(void *ctx, const char *path)
 	tool_printed(&tool);
 }
 
+/* Standard output is for what was removed. */
+static void on_scheduled(void *ctx, const char *path, const char *day)
+{
+	(void)ctx;
+	if (tool.verbosity >= 0)
+		fprintf(stderr, "%s: %s: no longer wanted, scheduled to be removed on %s\n",
+			tool.name, path, day);
+}
+
 /* Reads all records: without all of them, it is unknown what is to be kept. */
 static ducc_record **read_all(struct input *input, size_t *n)
 {
@@ -129,6 +138,8 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	options.n_images = n;
 	options.grace = (uint64_t)number_of_days * DAY;
 	options.removed = on_removed;
+	options.scheduled = on_scheduled;
+	options.check = n_operands > 0;
 	/* With a malformed record, the list of images is incomplete. */
 	if (!tool.failed && !tool_is_cancelled() && ducc_gc(session, &options, &err) < 0)
 		tool_fail_all(&tool, err);

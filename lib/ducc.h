@@ -422,6 +422,13 @@ struct ducc_gc_options {
 	 * is.  One that is not published is an error, after the others are removed.
 	 */
 	bool remove;
+	/* Warns of images to keep that are not published: somebody has named them. */
+	bool check;
+	/*
+	 * Called for each path that was put on the schedule, with the day on which it is to be removed;
+	 * NULL: that is a notice.
+	 */
+	void (*scheduled)(void *ctx, const char *path, const char *day);
 };
 
 /*

@@ -108,6 +108,8 @@ for kind in directory cvmfs; do
 	fails "two of five are not wanted" gc 0 -g 0 <"$tmp/three"
 	like "... is refused, by name" "$(cat "$out")" \
 		"^ducc-gc: repository $repo: 2 of 5 images are not among those to keep, more than 10 percent: localhost/five:latest, localhost/four:latest; nothing is changed \(if no other list wants them, use -m 40\)$"
+	fails "a typing error" gc 0 -g 0 -m 1 --keep localhost/one:latset 'localhost/two:l*' localhost/three:latest
+	is "... is reported" "$(grep warning: "$out")" "ducc-gc: warning: localhost/one:latset: not published"
 	fails "images that are neither to be kept nor to be removed" gc 0 -f -g 0 localhost/one:latest
 	like "... could be either" "$(cat "$out")" "localhost/one:latest: use --remove to remove it, or --keep"
 	{ names one two three four five; echo 'not a reference'; } >"$tmp/bad"
@@ -131,6 +133,9 @@ for kind in directory cvmfs; do
 
 	# The schedule
 	ok "two of five are scheduled with -f" gc 0 -f <"$tmp/three"
+	is "... which is said of each path" \
+		"$(sed -n 's/^ducc-gc: \(.*\): no longer wanted, scheduled to be removed on [-0-9]*$/\1/p' "$out" | sort)" \
+		"$(jq -r '.remove[].path' "$R/.metadata/remove-schedule.json" | sort)"
 	is "... they are on the schedule" "$(scheduled)" "$(names four five | sort)"
 	is "... and still there" "$(content)" "$(cat "$tmp/before")"
 	before=$(transactions)

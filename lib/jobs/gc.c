@@ -599,6 +599,7 @@ static int run(struct gc *gc, ducc_error **err)
 		return -1;
 	if (open_repository(gc, err) < 0 || make_plan(gc, err) < 0)
 		return -1;
+	gc_warn_of_unpublished(gc);
 	refused = check_plan(gc, err) < 0;
 	if (refused && !gc->session->dry_run)
 		return -1;

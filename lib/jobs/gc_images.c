@@ -89,6 +89,21 @@ void gc_images_find(struct gc_images *images, const struct inventory *inventory)
 	}
 }
 
+void gc_images_unpublished(const struct gc_images *images, const struct inventory *inventory,
+			   struct strset *unpublished)
+{
+	for (size_t i = 0; i < images->n; i++) {
+		AUTO_FREE char *name = reference_name(&images->references[i]);
+		bool found = strset_has(&images->unwanted, name);
+
+		for (size_t k = 0; !found && k < inventory->n_images; k++)
+			found = reference_matches(&images->references[i],
+						  inventory->images[k].name);
+		if (!found)
+			strset_add(unpublished, name);
+	}
+}
+
 /* For images that match an unexpanded pattern, it is unknown whether they are wanted. */
 enum gc_wanted gc_images_wanted(const struct gc_images *images, const char *name)
 {

@@ -29,6 +29,10 @@ void gc_images_free(struct gc_images *images);
 /* Finds the images to remove in the repository, again after it has changed. */
 void gc_images_find(struct gc_images *images, const struct inventory *inventory);
 
+/* Adds those to keep that mean no published image. */
+void gc_images_unpublished(const struct gc_images *images, const struct inventory *inventory,
+			   struct strset *unpublished);
+
 /* Whether the published image with that name is wanted. */
 enum gc_wanted gc_images_wanted(const struct gc_images *images, const char *name);
 

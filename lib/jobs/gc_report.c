@@ -38,6 +38,10 @@ static void say_scheduled(const struct gc *gc, const struct gc_item *item)
 {
 	AUTO_FREE char *day = removal_day(gc, item);
 
+	if (gc->options.scheduled && !gc->session->dry_run) {
+		gc->options.scheduled(gc->options.ctx, item->path, day);
+		return;
+	}
 	context_notice(&gc->session->context, DUCC_INFO,
 		       "%s: no longer wanted, %sscheduled to be removed on %s", item->path,
 		       gc->session->dry_run ? "would be " : "", day);
@@ -147,6 +151,18 @@ void gc_warn_of_lists(const struct gc *gc)
 				       wishes.keys.list[i], wish->lists);
 	}
 	wishes_free(&wishes);
+}
+
+void gc_warn_of_unpublished(const struct gc *gc)
+{
+	struct strset missing = {NULL};
+
+	if (gc->options.check && !gc->images.find)
+		gc_images_unpublished(&gc->images, &gc->inventory, &missing);
+	for (size_t i = 0; i < missing.n; i++)
+		context_notice(&gc->session->context, DUCC_WARNING, "%s: not published",
+			       missing.list[i]);
+	strset_free(&missing);
 }
 
 void gc_report_removed(const struct gc *gc, const char *path)
