@@ -26,9 +26,9 @@ struct job {
 	size_t n_news; /* the first items are news */
 	bool only_news;
 	struct strmap excluded; /* to wishes: the names that lists exclude, see exclusion_key() */
-	size_t *exclusions;     /* indices of items: the patterns that they exclude */
-	size_t n_exclusions, exclusions_capacity;
-	size_t next; /* to be passed to wanted() */
+	struct strmap
+		patterns; /* to struct patterns: those that they exclude, of each repository */
+	size_t next;      /* to be passed to wanted() */
 	struct survey survey;
 	struct strset printed; /* records already passed to wanted(), as text */
 	struct strmap thins;   /* names of thin images in these records: to those of their images */
@@ -40,6 +40,20 @@ struct job {
 	bool incomplete; /* what could not be read may want, or exclude, images */
 	void *ctx;
 };
+
+/* Patterns that a list excludes in one repository, in their order. */
+struct patterns {
+	size_t *items; /* their indices */
+	size_t n, capacity;
+};
+
+static void patterns_free(void *value)
+{
+	struct patterns *patterns = value;
+
+	free(patterns->items);
+	free(patterns);
+}
 
 /* --- reading lists ---------------------------------------------------- */
 
@@ -79,17 +93,36 @@ static char *exclusion_key(const struct wish_list *list, const char *name)
 	return format("%p %s", (const void *)list, name);
 }
 
+/* The same for the patterns in a repository. */
+static char *patterns_key(const struct wish_list *list, const struct reference *reference)
+{
+	return format("%p %s/%s", (const void *)list, reference->registry, reference->repository);
+}
+
+static void add_pattern(struct job *job, const struct item *item)
+{
+	AUTO_FREE char *key = patterns_key(item->list, &item->reference);
+	struct patterns *patterns = strmap_get(&job->patterns, key);
+
+	if (!patterns) {
+		patterns = xcalloc(1, sizeof(*patterns));
+		strmap_put(&job->patterns, key, patterns);
+	}
+	GROW(patterns->items, patterns->n, patterns->capacity);
+	patterns->items[patterns->n++] = (size_t)(item - job->items);
+}
+
 static void add_exclusion(struct job *job, struct item *item)
 {
-	AUTO_FREE char *name = reference_name(&item->reference);
-	AUTO_FREE char *key = exclusion_key(item->list, name);
+	AUTO_FREE char *name = NULL, *key = NULL;
 
 	if (reference_is_pattern(&item->reference)) {
-		GROW(job->exclusions, job->n_exclusions, job->exclusions_capacity);
-		job->exclusions[job->n_exclusions++] = (size_t)(item - job->items);
-	} else {
-		strmap_put(&job->excluded, key, item->wish);
+		add_pattern(job, item);
+		return;
 	}
+	name = reference_name(&item->reference);
+	key = exclusion_key(item->list, name);
+	strmap_put(&job->excluded, key, item->wish);
 }
 
 static void add_wish(struct job *job, const struct wish_list *list, struct wish *wish)
@@ -268,27 +301,27 @@ static ducc_record *make_record(const struct job *job, const struct item *item,
 
 /* The exclusion in the same list that the image matches; NULL: none. */
 static const struct wish *find_exclusion(const struct job *job, const struct item *wanted,
-					 const char *name)
+					 const struct reference *reference, const char *name)
 {
 	AUTO_FREE char *key = exclusion_key(wanted->list, name);
-	const struct wish *exact = strmap_get(&job->excluded, key);
+	AUTO_FREE char *repository = patterns_key(wanted->list, reference);
+	const struct wish *found = strmap_get(&job->excluded, key);
+	const struct patterns *patterns = strmap_get(&job->patterns, repository);
 
-	if (exact)
-		return exact;
-	for (size_t i = 0; i < job->n_exclusions; i++) {
-		const struct item *item = &job->items[job->exclusions[i]];
+	for (size_t i = 0; !found && patterns && i < patterns->n; i++) {
+		const struct item *item = &job->items[patterns->items[i]];
 
-		if (item->list == wanted->list && reference_matches(&item->reference, name))
-			return item->wish;
+		if (reference_matches(&item->reference, name))
+			found = item->wish;
 	}
-	return NULL;
+	return found;
 }
 
 static void hand_over_image(struct job *job, const struct item *item,
 			    const struct reference *reference)
 {
 	AUTO_FREE char *name = reference_name(reference);
-	const struct wish *exclusion = find_exclusion(job, item, name);
+	const struct wish *exclusion = find_exclusion(job, item, reference, name);
 	ducc_error *error = NULL;
 	ducc_record *record;
 
@@ -439,7 +472,7 @@ static void end(struct job *job)
 	}
 	free(job->items);
 	strmap_free(&job->excluded);
-	free(job->exclusions);
+	strmap_free_values(&job->patterns, patterns_free);
 	strset_free(&job->printed);
 	strmap_free_values(&job->thins, free);
 	strset_free(&job->thin_names);
