@@ -445,17 +445,17 @@ is "... as if it had been so from the beginning" "$(content | diff "$tmp/content
 restore
 rm -r "$S/layers" "$S/images"
 rm -r "${D:?}/$one" "${D:?}/$base"
-ducc-fetch -q -s "$S" -r "$D" "oci:$L:one" | ducc-unpack -q -s "$S" -r "$D" >"$tmp/records"
-ok "a publish notices missing trees" ducc-publish -s "$S" -r "$D" <"$tmp/records"
+ducc-fetch -q -s "$S" -r "$D" "oci:$L:one" | ducc-unpack -q -s "$S" -r "$D" >"$tmp/one"
+ok "a publish notices missing trees" ducc-publish -s "$S" -r "$D" <"$tmp/one"
 like "... and says so" "$(cat "$out")" state=restored
 ok "... which are there again" check -d
-fails "a publish by force needs the layers in the store" ducc-publish -f -s "$S" -r "$D" <"$tmp/records"
+fails "a publish by force needs the layers in the store" ducc-publish -f -s "$S" -r "$D" <"$tmp/one"
 like "... and says so" "$(cat "$out")" 'layer sha256:[0-9a-f]*: .*run ducc-unpack first'
-sed "s/\$/$(printf '\t')repair=all/" "$tmp/records" | ducc-fetch -q -s "$S" -r "$D" | ducc-unpack -q -s "$S" -r "$D" |
+sed "s/\$/$(printf '\t')repair=all/" "$tmp/one" | ducc-fetch -q -s "$S" -r "$D" | ducc-unpack -q -s "$S" -r "$D" |
 	ducc-publish -s "$S" -r "$D" >"$tmp/again"
 like "all of an image is published again" "$(cat "$tmp/again")" state=restored
 ok "... and is sound" check -d
-ok "a publish by force" ducc-publish -f -s "$S" -r "$D" <"$tmp/records"
+ok "a publish by force" ducc-publish -f -s "$S" -r "$D" <"$tmp/one"
 like "... changes everything" "$(cat "$out")" state=restored
 ok "... and nothing" check -d
 is "... for readers" "$(content | diff "$tmp/content-directory" -)" ""
@@ -485,13 +485,13 @@ finish() {
 	again && check -d && [ ! -e "$D/.transaction" ] && content | diff "$tmp/content-$kind" -
 }
 again() {
-	ducc-publish -q -f -s "$S" -r "$repo" <"$tmp/records"
+	ducc-publish -q -f -s "$S" -r "$repo" <"$tmp/one"
 }
 for kind in directory cvmfs; do
 	[ $kind = directory ] || repo=$n R=$tmp/sys/cvmfs/$n
 	restore
-	seconds=$(duration ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/records")")
-	wrecks "$seconds" "$kills" restore quiet finish ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/records")"
+	seconds=$(duration ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/one")")
+	wrecks "$seconds" "$kills" restore quiet finish ducc-publish -q -f -s "$S" -r "$repo" "$(cut -f1 "$tmp/one")"
 	is "$kind: killed $killed times while it publishes again, there is no moment without a tree" "$(cat "$wrong")" ""
 done
 
