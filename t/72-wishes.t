@@ -239,9 +239,9 @@ if command -v promtool >/dev/null; then
 fi
 ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
 is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written: No such file or directory"
-for file in "$tmp/no/file" /dev/full; do
-	ok "events that cannot be written: $file" convert 0 -q -G -N "$file"
-	is "... are reported" "$(cat "$tmp/err")" "ducc-convert: warning: $file: not written, so events are lost"
+for file in "$tmp/no/file: No such file or directory" /dev/full; do
+	ok "events that cannot be written: $file" convert 0 -q -G -N "${file%%: *}"
+	is "... are reported" "$(cat "$tmp/err")" "ducc-convert: warning: ${file%%: *}: not written${file#"${file%%: *}"}, so events are lost"
 done
 nowhere() {
 	status=0
