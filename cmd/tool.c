@@ -532,6 +532,15 @@ static void print_line(const struct tool *tool, const char *before, const char *
 	pthread_mutex_unlock(&output);
 }
 
+/* Lists may come from systems where lines end with CRLF. */
+static void cut_return(char *line)
+{
+	size_t len = strlen(line);
+
+	if (len && line[len - 1] == '\r')
+		line[len - 1] = '\0';
+}
+
 ducc_record *input_next(struct input *input, bool wait)
 {
 	for (;;) {
@@ -548,6 +557,7 @@ ducc_record *input_next(struct input *input, bool wait)
 			text = next_line(input, wait);
 			if (!text)
 				return NULL;
+			cut_return(text);
 			if (!*text || *text == '#') {
 				print_line(input->tool, "", text);
 				free(text);

@@ -313,6 +313,27 @@ tags='1.1 1.10 2.0 2.0-rc1 latest stable-1'
 for t in $tags; do
 	put_manifest "$registry" team/app "$t" application/vnd.oci.image.manifest.v1+json "$tmp/manifest"
 done
+# Line ends of other systems
+for list in "$registry/team/app:1.0" "$registry/team/app:1.1	platform=linux/amd64" "# both" ""; do
+	printf '%s\r\n' "$list"
+done >"$tmp/crlf"
+wish "$tmp/crlf"
+is "a list with CRLF" "$status $(wished)" "0 http://$registry/team/app:1.0
+http://$registry/team/app:1.1 platform=linux/amd64"
+wish -m "$tmp/crlf" "$tmp/crlf"
+is "... of news, too" "$status $(wished)" "0 http://$registry/team/app:1.0
+http://$registry/team/app:1.1 platform=linux/amd64"
+is "... and as records" "$(ducc-fetch -q -n -s "$tmp/no-store" <"$tmp/crlf" 2>"$tmp/said" | cut -f 1 | cut -d @ -f 1 | sort)" "
+# both
+http://$registry/team/app:1.0
+http://$registry/team/app:1.1"
+{ printf 'version: 1\r\nuser: |-\r\n  me\r\ncvmfs_repo: r\r\noutput_format: "https://thin.org/$(image)"\r\ninput:\r\n'; sed '3,$d; s/^/  - /; s/[	].*/\r/' "$tmp/crlf"; } >"$tmp/crlf.yaml"
+wish "$tmp/crlf.yaml"
+is "... a recipe" "$status $(wished | head -n 1)" "0 http://$registry/team/app:1.0 repo=r thin=https://thin.org/team/app:1.0 user=me"
+printf '%s\r' "$registry/team/app:1.0" "$registry/team/app:1.1" >"$tmp/cr"
+wish "$tmp/cr"
+like "... with nothing but carriage returns" "$status $(cat "$tmp/said")" "^1 ducc-wish: $tmp/cr: line 1: .*carriage return"
+
 app=team/app
 expands() { # PATTERN TAGS...: in the repository $app
 	pattern=$1
@@ -692,7 +713,7 @@ ducc-wish: $tmp/bad.yaml: line 8: $nginx/broken:1*
 ducc-wish: $tmp/bad.yaml: line 9: $nginx/empty:*
 ducc-wish: $tmp/bad.yaml: line 10: $nginx/null:v*
 ducc-wish: $tmp/bad.yaml: line 11: $nginx/html:v*"
-for cause in 'line 4: .*[Cc]onnect' 'line 6: .*(401|[Uu]nauthori[sz]ed)' 'line 7: .*404' 'line 8: .*500' 'line 9: .*no tags' 'line 11: .*JSON'; do
+for cause in 'line 4: .*[Cc]onnect' 'line 6: .*(401|[Uu]nauthori[sz]ed)' 'line 7: .*404' 'line 8: .*500' 'line 9: .*no tags' 'line 11: .*web page'; do
 	like "... and the cause: $cause" "$(cat "$tmp/said")" "$cause"
 done
 echo "$nginx/evil:v*" >"$tmp/list"

@@ -32,6 +32,9 @@ convert() {
 state_of() { # LIST...
 	for list; do readlink -m "$list"; done | head -c -1 | sha256sum | sed "s,^\(.\{16\}\).*,$S/wishes/\1,"
 }
+states() {
+	find "$S/wishes" -type f ! -name '*.*' -printf '%f\n' | sort
+}
 scheduled() {
 	ducc-ls -r "$R" 2>/dev/null | sed -n 's/.*\tname=[^\t]*:\([a-z]*\)\t.*\tunwanted=.*/\1/p' | sort | xargs
 }
@@ -159,7 +162,7 @@ is "... it does not" "$(cat "$tmp/said") $(scheduled)" "unwanted: REGISTRY:two (
 list "$b" two three
 convert 0 "$b"
 ok "lists together" convert 0 "$a" "$b" "$c"
-is "... take the place of each" "$(ls "$S/wishes" | grep -v '[.]')" \
+is "... take the place of each" "$(states)" \
 	"$(for s in "$(state_of "$a" "$b" "$c")" "$(state_of "$tmp/never")"; do basename "$s"; done | sort)"
 list "$b" two
 ok "... and of their wishes" convert 0 "$a" "$b" "$c"
@@ -171,6 +174,6 @@ is "... are known anew" "$(cat "$tmp/said")" "unwanted: REGISTRY:two (to be remo
 fails "one of a set is not forgotten" "$top/scripts/ducc-convert" --forget "$b"
 like "... only all" "$(cat "$out")" "^$a $b $c$"
 ok "... are" "$top/scripts/ducc-convert" --forget "$c" "$b" "$a"
-is "... leaving no trace" "$(ls "$S/tmp" "$S/wishes" | grep -v '[.:]' | xargs)" "$(basename "$(state_of "$tmp/never")")"
+is "... leaving no trace" "$(ls "$S/tmp")$(states)" "$(basename "$(state_of "$tmp/never")")"
 
 done_testing

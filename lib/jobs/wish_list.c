@@ -157,6 +157,12 @@ static int read_plain(struct wish_list *list, char *data, ducc_error **err)
 		char *text = strsep(&next, "\n");
 
 		trim(&text);
+		if (strchr(text, '\r'))
+			return error_set(
+				err,
+				"line %u: a carriage return within the line (lines end with "
+				"LF or CRLF)",
+				line);
 		if (*text && add(list, line, text, err) < 0)
 			return -1;
 	}
