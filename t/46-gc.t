@@ -353,7 +353,7 @@ three:latest"
 	# Broken off
 	new_repository
 	publish "$tmp/all" >"$tmp/record"
-	gc 0 -f <"$tmp/three"
+	gc 0 -q -f <"$tmp/three"
 	cp -a "$tmp/sys" "$tmp/base"
 	[ $kind = cvmfs ] || cp -a "$R" "$tmp/base.directory"
 	rewind() {
