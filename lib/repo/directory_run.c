@@ -47,7 +47,8 @@ static int move(int from, const char *name, int to, const char *new_name)
 		if (!renameat(from, name, to, new_name))
 			return fchmodat(to, new_name, st.st_mode & 07777, 0);
 		code = errno;
-		fchmodat(from, name, st.st_mode & 07777, 0);
+		if (fchmodat(from, name, st.st_mode & 07777, 0) < 0)
+			code = errno;
 	}
 	errno = code; /* of the rename: that it is somebody else's says less */
 	return -1;
