@@ -456,8 +456,8 @@ cgi_killed() { # BEFORE AFTER
 : >"$tmp/lost"
 # Nothing that sanitizers could check takes part.
 for when in $([ $sanitized = 1 ] || echo before after); do
-	ok "hook-publish, killed $when each command" at_each_command $when publish_killed
-	ok "hook.cgi, killed $when each command" at_each_command $when cgi_killed
+	ok "hook-publish, killed $when each command" at_each_command "$when" publish_killed
+	ok "hook.cgi, killed $when each command" at_each_command "$when" cgi_killed
 done
 is "... forget nothing" "$(cat "$tmp/lost")" ""
 like "the example in the manual is what is printed" "$(example 1 | sed -n '$p')" \
