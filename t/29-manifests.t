@@ -30,7 +30,10 @@ index() { # TAG: standard input, entries, as an index; prints the entry that lea
 		'{mediaType: $t, digest: $d, size: $s}'
 }
 picks() { # PLATFORM TAG: the tag of the image that is picked
-	picked=$(pinned "$(ducc-fetch -q -s "$tmp/store" -p "linux/$1" "$registry/multi:$2" 2>"$out")") || return 0
+	picked=$(pinned "$(ducc-fetch -q -s "$tmp/store" -p "linux/$1" "$registry/multi:$2" 2>"$out")") || {
+		grep -v 'no image for platform' "$out" || :
+		return 0
+	}
 	for p in $platforms; do
 		manifest_of "$registry/multi:$(echo "$p" | tr -d /)" >"$tmp/manifest"
 		[ "$(digest_of "$tmp/manifest")" != "sha256:$picked" ] || echo "$p"

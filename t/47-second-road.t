@@ -340,7 +340,7 @@ like "... silently" "$(grep -v '^http' "$out" || echo nothing)" '^nothing$'
 ready app:1 space:much space:1 >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "an image for which there is none, and others" publish "$tmp/records"
-like "... is published whole, with a warning" "$(cat "$out")" 'warning: layer sha256:[0-9a-f]*: [12] MB of large files are not split into chunks: '
+like "... is published whole, with a warning" "$(cat "$out")" 'warning: localhost/space:much: layer sha256:[0-9a-f]*: [12] MB of large files are not split into chunks: '
 is "... which concerns it alone" "$(grep -c '^http' "$out") $(grep warning: "$out" | sort -u | wc -l)" "3 1"
 whole='/(much|more)$'
 ok "... all is as it should be" agree
