@@ -220,6 +220,39 @@ layer_of many:3 1
 ok "... has it" cmp "$D/$layer/layerfs/usr/medium" "$R/$layer/layerfs/usr/medium"
 ok "... sound" sound_repository
 
+# It also counts the files in chunks: if those that should be are all of them, the others are not looked at.
+pieced_layer() {
+	many_layer
+	echo 'file usr/piece size=65536 data=piece.'
+	echo 'file usr/large size=300000 data=abcdefghijklm'
+}
+pieced_layer | image pieced:1
+{ pieced_layer; echo 'file added data=x'; } | image pieced:2
+{ pieced_layer | sed '/piece/s/$/ mtime=1700000001/'; echo 'file added data=y'; } | image pieced:3
+seemingly_chunked() { # beside the catalog
+	perl -e 'require(shift); my ($file, $key, $value) = (@ARGV, "user.chunks", "2"); exit(syscall(&SYS_setxattr, $file, $key, $value, 1, 0) != 0)' \
+		"$top/t/syscalls.pl" "$(first pieced:1 usr/piece)"
+}
+start_with pieced:1
+seemingly_chunked
+ready pieced:3 >"$tmp/records"
+ok "a rebuild of such a layer with a file in chunks" publish "$tmp/records"
+is "... grafts the one with another time, only once" "$(written | grep piece)" 'graft .layers/content/usr/piece'
+start_with pieced:1
+seemingly_chunked
+ready pieced:2 >"$tmp/records"
+ok "another rebuild" publish "$tmp/records"
+like "... does not look at those that are not in chunks" "$(cvmfs_server check $n 2>&1 || :)" '/usr/piece: a clone of a chunked file'
+layer_of pieced:1 1
+new_repository
+echo "$layer/content/usr/piece" >"$spool/chunked"
+publish "$tmp/first" >/dev/null
+publish_into_directory "$tmp/records"
+ok "the same, when a smaller file is in chunks" publish "$tmp/records"
+layer_of pieced:2 1
+ok "... has that" cmp "$D/$layer/layerfs/usr/piece" "$R/$layer/layerfs/usr/piece"
+ok "... without a link to it" sound_repository
+
 # Invisible until the end
 
 start_with little:1

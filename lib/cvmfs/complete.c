@@ -1,6 +1,7 @@
 /* Layers that are complete: see complete.h. */
 #include "cvmfs/complete.h"
 
+#include <stdlib.h>
 #include <sys/xattr.h>
 
 #include "base/buffer.h"
@@ -27,19 +28,33 @@ void complete_free(struct complete *complete)
 	*complete = (struct complete){NULL};
 }
 
-/* The value after "KEY: " at the beginning of a line, which the caller frees; NULL: there is none. */
+/*
+ * The value after the key, with its separator, at the beginning of a line, which the caller frees;
+ * NULL: there is none.
+ */
 static char *value_of(const char *text, const char *key)
 {
 	size_t len = strlen(key);
 
 	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line != '\0')
-		if (!strncmp(line, key, len) && !strncmp(line + len, ": ", 2))
-			return xstrndup(line + len + 2, strcspn(line + len + 2, "\n"));
+		if (!strncmp(line, key, len))
+			return xstrndup(line + len, strcspn(line + len, "\n"));
 	return NULL;
 }
 
-/* The line for the layer and its own catalog, which the caller frees; NULL: it has none. */
-static char *line_of(const struct repository *repository, const struct digest *layer)
+/* True if the catalog counts so many files in chunks, and no other catalog counts for it. */
+static bool counts(const char *counters, uint64_t chunks)
+{
+	AUTO_FREE char *chunked = value_of(counters, "chunked,");
+	AUTO_FREE char *nested = value_of(counters, "nested,");
+
+	return chunked && nested && !strcmp(nested, "0") && *chunked >= '0' && *chunked <= '9' &&
+	       strtoull(chunked, NULL, 10) == chunks;
+}
+
+/* "LAYER CATALOG" for the layer's own catalog, which the caller frees; NULL: it has none. */
+static char *read_catalog(const struct repository *repository, const struct digest *layer,
+			  struct buffer *counters)
 {
 	AUTO_FREE char *directory = layer_directory(layer);
 	AUTO_FREE char *path = format("%s/%s", repository->path, directory);
@@ -48,36 +63,51 @@ static char *line_of(const struct repository *repository, const struct digest *l
 	ssize_t n = lgetxattr(path, ATTRIBUTE, text, sizeof(text) - 1);
 
 	text[n > 0 ? n : 0] = '\0';
-	hash = value_of(text, "catalog_hash");
-	at = value_of(text, "catalog_mountpoint");
+	buffer_truncate(counters, 0);
+	buffer_adds(counters, text);
+	hash = value_of(text, "catalog_hash: ");
+	at = value_of(text, "catalog_mountpoint: ");
 	if (!hash || !at || *at != '/' || strcmp(at + 1, directory) != 0 || !*hash)
 		return NULL;
-	return format("%s %s\n", layer->hex, hash);
+	return format("%s %s", layer->hex, hash);
 }
 
-bool complete_has(struct complete *complete, const struct digest *layer)
+bool complete_has(struct complete *complete, const struct digest *layer, uint64_t *whole)
 {
-	AUTO_FREE char *line = line_of(complete->repository, layer);
+	AUTO_BUFFER counters = {0};
+	AUTO_FREE char *catalog = read_catalog(complete->repository, layer, &counters);
+	const char *line;
 	size_t len;
 
-	if (!line)
+	*whole = 0;
+	if (!catalog)
 		return false;
 	if (!complete->text && path_read(complete->store->fd, complete->path, FILE_MAX,
 					 &complete->text, &len, NULL) < 0)
 		complete->text = xstrdup("");
-	return strstr(complete->text, line);
+	len = strlen(catalog);
+	for (line = complete->text; (line = strstr(line, catalog)); line += len)
+		if (line[len] == '\n' || line[len] == ' ')
+			break;
+	if (line && line[len] == ' ')
+		*whole = strtoull(line + len, NULL, 10);
+	return line;
 }
 
-void complete_note(const struct complete *complete, const struct digest *layers, size_t n)
+void complete_note(const struct complete *complete, const struct digest *layers,
+		   const struct found_chunks *chunks, size_t n)
 {
-	AUTO_BUFFER lines = {0};
+	AUTO_BUFFER lines = {0}, counters = {0};
 	AUTO_CLOSE int fd = -1;
 
 	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE char *line = line_of(complete->repository, &layers[i]);
+		AUTO_FREE char *catalog = read_catalog(complete->repository, &layers[i], &counters);
 
-		if (line)
-			buffer_addf(&lines, "%s", line);
+		if (catalog && counts(counters.data, chunks[i].n))
+			buffer_addf(&lines, "%s %llu\n", catalog,
+				    (unsigned long long)chunks[i].smallest);
+		else if (catalog)
+			buffer_addf(&lines, "%s\n", catalog);
 	}
 	if (!lines.len || lines.len > FILE_MAX)
 		return;

@@ -290,7 +290,7 @@ static void look_back(const struct cvmfs *cvmfs, unsigned long long before)
 	if (newest_is_mounted(transaction->context, repository, NULL) == 1)
 		probes_look(&cvmfs->probes, transaction->context, repository);
 	if (before && newest_number(repository) == before + 1)
-		complete_note(&cvmfs->staging.complete, cvmfs->layers, cvmfs->n_layers);
+		staging_note_complete(&cvmfs->staging, cvmfs->layers, cvmfs->n_layers);
 }
 
 /* Feeding an ingest: first the payload, then each layer. */

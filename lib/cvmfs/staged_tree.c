@@ -106,7 +106,7 @@ void staged_add_graft(struct tree **to, const struct node *from, const char *pat
 	node_set_file(node, file_new(S_IFREG | 0644));
 }
 
-static bool is_file(const struct node *node)
+bool staged_is_file(const struct node *node)
 {
 	return node->file && S_ISREG(node->file->mode) && !staged_is_marker(node);
 }
@@ -117,7 +117,7 @@ static uint64_t bytes_of(struct tree *tree)
 	uint64_t bytes = 0;
 
 	for (struct node *node = root; node; node = tree_next(root, node))
-		bytes += is_file(node) ? node->file->size : 0;
+		bytes += staged_is_file(node) ? node->file->size : 0;
 	return bytes;
 }
 
@@ -131,7 +131,7 @@ void staged_write_second(struct staged_tree *staged)
 	struct node *root = tree_root(staged->stages[1]);
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (!is_file(node))
+		if (!staged_is_file(node))
 			continue;
 		staged_add_file(&staged->stages[0], node);
 		staged->bytes += node->file->size;
@@ -145,7 +145,7 @@ const struct file *staged_file_at(const struct tree *tree, const char *path)
 {
 	const struct node *node = tree ? tree_find(tree, path) : NULL;
 
-	return node && is_file(node) ? node->file : NULL;
+	return node && staged_is_file(node) ? node->file : NULL;
 }
 
 struct staged_tree *staged_tree_new(const char *directory, const struct digest *layer)

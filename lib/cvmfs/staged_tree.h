@@ -42,6 +42,8 @@ const struct file *staged_file_at(const struct tree *tree, const char *path);
 bool staged_is_marker(const struct node *node);
 /* True if a tree has such files: only an ingest can publish them. */
 bool staged_has_markers(struct tree *tree);
+/* True for a staged regular file, which is no marker. */
+bool staged_is_file(const struct node *node);
 /* True if the file can be a graft: there is a name for its marker. */
 bool staged_can_graft(const struct node *node);
 

@@ -47,6 +47,7 @@ struct layout {
 	char *root; /* NULL: unknown, because of ... */
 	int error;  /* ... this errno value */
 	bool complete;
+	uint64_t whole; /* smaller files are not in chunks */
 };
 
 static void layout_free(void *value)
@@ -127,7 +128,7 @@ static const struct layout *layout_of(struct staging *staging, const struct dige
 		layout = xcalloc(1, sizeof(*layout));
 		layout->root = repository_layer_root(staging->repository, layer);
 		layout->error = layout->root ? 0 : errno;
-		layout->complete = complete_has(&staging->complete, layer);
+		layout->complete = complete_has(&staging->complete, layer, &layout->whole);
 		strmap_put(&staging->layouts, layer->hex, layout);
 	}
 	return layout;
@@ -135,9 +136,10 @@ static const struct layout *layout_of(struct staging *staging, const struct dige
 
 /*
  * True if the published file is in chunks, found out once: the layer, the flat tree and its entry
- * need it, and each look is a request to the client of the mount.
+ * need it, and each look is a request to the client of the mount.  Files of its layer that are
+ * smaller than `whole` are not.
  */
-static bool is_in_chunks(struct staging *staging, const char *path, uint64_t size)
+static bool is_in_chunks(struct staging *staging, const char *path, uint64_t size, uint64_t whole)
 {
 	bool chunks;
 
@@ -145,7 +147,7 @@ static bool is_in_chunks(struct staging *staging, const char *path, uint64_t siz
 		return false;
 	if (strset_has(&staging->chunks, path))
 		return true;
-	chunks = chunking_is_in_chunks(staging->repository, path, size);
+	chunks = size >= whole && chunking_is_in_chunks(staging->repository, path, size);
 	strset_add(chunks ? &staging->chunks : &staging->wholes, path);
 	return chunks;
 }
@@ -170,7 +172,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.published = !is_new;
 		location.certain = layout->complete;
 		location.split = !strcmp(strrchr(layout->root, '/') + 1, LAYER_CONTENT);
-		if (location.published && is_in_chunks(staging, location.path, size))
+		if (location.published && is_in_chunks(staging, location.path, size, layout->whole))
 			location.kind = LOCATION_CHUNKS;
 		return location;
 	}
@@ -179,7 +181,7 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 		location.split = true;
 	} else if ((file = staged_file_at(staged->stages[0], path)) && file->target) {
 		location.split = true;
-		if (is_in_chunks(staging, file->target, size)) {
+		if (is_in_chunks(staging, file->target, size, 0)) {
 			location.path = xstrdup(file->target);
 			location.kind = LOCATION_CHUNKS;
 			location.published = true;
@@ -413,6 +415,44 @@ void staging_reset(struct staging *staging, struct staging_mark mark)
 	staging->bytes = mark.bytes;
 	staging->twice = mark.twice;
 	staging->crowded = false;
+}
+
+/* Looks at the files of a published layer that are to be in chunks. */
+static struct found_chunks find_chunks(const struct staging *staging, const struct digest *layer)
+{
+	AUTO_FREE char *directory = layer_directory(layer);
+	const struct staged_tree *staged = staging_find(staging, directory);
+	struct found_chunks found = {.smallest = UINT64_MAX};
+	AUTO_BUFFER path = {0};
+
+	for (int stage = 0; staged && stage < STAGES; stage++) {
+		struct tree *tree = staged->stages[stage];
+		struct node *root = tree ? tree_root(tree) : NULL;
+
+		for (struct node *node = root; node; node = tree_next(root, node)) {
+			AUTO_FREE char *name = NULL;
+
+			if (!staged_is_file(node) || node->file->size <= staging->limit)
+				continue;
+			node_path(node, &path);
+			name = format("%s/%s", staged->root, path.data);
+			if (!chunking_is_in_chunks(staging->repository, name, node->file->size))
+				continue;
+			found.n++;
+			if (node->file->size < found.smallest)
+				found.smallest = node->file->size;
+		}
+	}
+	return found;
+}
+
+void staging_note_complete(const struct staging *staging, const struct digest *layers, size_t n)
+{
+	AUTO_FREE struct found_chunks *chunks = xcalloc(n, sizeof(*chunks));
+
+	for (size_t i = 0; i < n; i++)
+		chunks[i] = find_chunks(staging, &layers[i]);
+	complete_note(&staging->complete, layers, chunks, n);
 }
 
 bool staging_is_pending(const struct staging *staging, int stage)

@@ -97,6 +97,9 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
  */
 const struct staged_tree *staging_add_whole(struct staging *staging, const char *directory);
 
+/* Notes new layers that are published, all of them as they were decided (complete.h). */
+void staging_note_complete(const struct staging *staging, const struct digest *layers, size_t n);
+
 /* True if something is still to be published in that stage. */
 bool staging_is_pending(const struct staging *staging, int stage);
 
