@@ -397,6 +397,7 @@ is "... which -v says" "$(sed -n "s,.*/without: line \\([0-9]*\\) excludes .*:,\
 1 stable-1
 3 1.1
 6 12"
+is "... and which exclusion does nothing" "$(sed -n "s,.*/without: line \\([0-9]*\\) excludes no .*,\\1,p" "$tmp/said")" 7
 printf 'version: 1\ninput:\n    - "!%s:1.*"\n    - "%s:*0"\n' "$registry/team/app" "$registry/team/app" >"$tmp/without.yaml"
 wish "$tmp/without.yaml"
 is "... nor in a recipe" "$status $(tags)" "0 2.0"

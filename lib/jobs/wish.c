@@ -300,12 +300,12 @@ static ducc_record *make_record(const struct job *job, const struct item *item,
 }
 
 /* The exclusion in the same list that the image matches; NULL: none. */
-static const struct wish *find_exclusion(const struct job *job, const struct item *wanted,
-					 const struct reference *reference, const char *name)
+static struct wish *find_exclusion(const struct job *job, const struct item *wanted,
+				   const struct reference *reference, const char *name)
 {
 	AUTO_FREE char *key = exclusion_key(wanted->list, name);
 	AUTO_FREE char *repository = patterns_key(wanted->list, reference);
-	const struct wish *found = strmap_get(&job->excluded, key);
+	struct wish *found = strmap_get(&job->excluded, key);
 	const struct patterns *patterns = strmap_get(&job->patterns, repository);
 
 	for (size_t i = 0; !found && patterns && i < patterns->n; i++) {
@@ -321,11 +321,12 @@ static void hand_over_image(struct job *job, const struct item *item,
 			    const struct reference *reference)
 {
 	AUTO_FREE char *name = reference_name(reference);
-	const struct wish *exclusion = find_exclusion(job, item, reference, name);
+	struct wish *exclusion = find_exclusion(job, item, reference, name);
 	ducc_error *error = NULL;
 	ducc_record *record;
 
 	if (exclusion) {
+		exclusion->has_excluded = true;
 		context_notice(&job->session->context, DUCC_INFO, "%s: line %u excludes %s",
 			       item->list->name, exclusion->line, name);
 		return;
@@ -381,7 +382,7 @@ static void find_thin_names(struct job *job, const struct item *item, struct str
 }
 
 static bool names_thin_image(const struct job *job, const struct item *item,
-			  const struct reference *image)
+			     const struct reference *image)
 {
 	AUTO_FREE char *name = reference_name(image);
 	bool thin = strset_has(&job->thin_names, name);
@@ -464,6 +465,19 @@ static bool on_ready(void *ctx)
 	return !job->stopped;
 }
 
+/* An exclusion may be mistyped, or its images may be gone, or excluded by another line. */
+static void report_idle_exclusions(struct job *job)
+{
+	for (size_t i = 0; i < job->n && !job->only_news && !job->stopped; i++) {
+		const struct item *item = &job->items[i];
+
+		if (item->wish && item->wish->excludes && !item->wish->has_excluded)
+			context_notice(&job->session->context, DUCC_INFO,
+				       "%s: line %u excludes no further image", item->list->name,
+				       item->wish->line);
+	}
+}
+
 static void end(struct job *job)
 {
 	for (size_t i = 0; i < job->n; i++) {
@@ -495,6 +509,7 @@ int ducc_wish(ducc_session *session, const char *const *lists, size_t n, const c
 	if (on_ready(&job))
 		survey_run(&job.survey, session->network,
 			   session->jobs ? session->jobs : DEFAULT_JOBS, on_ready, &job);
+	report_idle_exclusions(&job);
 	end(&job);
 	for (size_t i = 0; i < n; i++)
 		wish_list_free(&wishes[i]);

@@ -10,7 +10,8 @@
 
 struct wish {
 	unsigned line;
-	bool excludes;       /* it names images that are not wanted */
+	bool excludes;       /* it names images that are not wanted ... */
+	bool has_excluded;   /* ... and some were wanted otherwise */
 	ducc_record *record; /* with the reference as written; NULL: see error */
 	ducc_error *error;
 };
