@@ -118,6 +118,7 @@ is "... completely" "$(cat "$tmp/repo/localhost/app:latest/app/name")" app
 # completes TOOL LINE: what bash makes of the last word of the line
 completes() {
 	bash -c '
+		compopt() { :; }
 		. "$1/bash-completion/completions/$2"
 		COMP_LINE=$3 COMP_POINT=${#3}
 		line=${3//:/ : }
@@ -135,6 +136,8 @@ is "... none that is not there" "$(completes ducc-ls "-r $tmp/repo localhost/n")
 is "... not as the value of an option" "$(completes ducc-gc "-r $tmp/repo -N ")" ""
 is "... from the environment" "$(DUCC_REPO=$tmp/repo completes ducc-ls "localhost/o")" localhost/other:latest
 is "... without a repository, none" "$(completes ducc-ls "localhost/o")" ""
+is "... directories, which a repository can be" "$(completes ducc-publish "-r $tmp/rep")" "$tmp/repo"
+is "... and platforms" "$(completes ducc-fetch "-p linux/am")" linux/amd64
 if command -v zsh >/dev/null; then
 	is "zsh completes them, too" "$(zsh -fc '
 		compadd() { print -r -- "$@" }
