@@ -28,9 +28,8 @@ command_with() { # PROGRAM FROM TO
 files() { # DIRECTORY: how many there are, whatever the number of their names
 	find "$1" -type f -printf '%D:%i\n' | sort -u | wc -l
 }
-# rsync leaves the time of a link that is right to the second.
 listed() { # DIRECTORY
-	(cd "$1" && find . ! -type d ! -type l -printf '%p %y %m %U:%G %s %T@ %n\n' -o -printf '%p %m %U:%G %l\n') | sort
+	(cd "$1" && find . ! -type d -printf '%p %y %m %U:%G %s %T@ %n %l\n' -o -printf '%p %m %U:%G\n') | sort
 }
 for program in cp rsync; do
 	mkdir "$tmp/by-$program"
