@@ -37,7 +37,7 @@ for tool in ducc-fetch ducc-unpack ducc-publish ducc-thin; do
 	ok "$tool: malformed lines" input $tool
 	is "$tool: ... each by its number" "$(sed -n "s/^$tool: standard input: line \([0-9]*\): .*/\1/p" "$tmp/stderr" | xargs)" \
 		"4 5 6 7 8 13"
-	is "$tool: ... or its reference" "$(sed "/: line [0-9]*: /d; s/^$tool: //; s/: .*//" "$tmp/stderr" | sort | xargs)" "// https://"
+	is "$tool: ... or its reference" "$(sed "/: line [0-9]*: /d; /: warning: /d; s/^$tool: //; s/: .*//" "$tmp/stderr" | sort | xargs)" "// https://"
 	is "$tool: ... the others go on" "$(cut -f 1 "$tmp/stdout")" "# comment
 
 $good

@@ -73,7 +73,7 @@ extract() {
 }
 collect() {
 	# shellcheck disable=SC2086 # two references
-	ducc-gc --keep -s "$S" -r "$R" $refs
+	ducc-gc --keep -q -s "$S" -r "$R" $refs
 }
 clean() {
 	wait_for test -e "$S/oci-layout" # others make the store

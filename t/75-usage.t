@@ -34,10 +34,10 @@ unusable() { # PATH CAUSE COMMAND...
 	path=$1 cause=$2
 	shift 2
 	fails "$path cannot be used" "$@"
-	is "... for that reason" "$(cat "$out")" "ducc-convert: $path: $cause"
+	like "... for that reason" "$(cat "$out")" "^ducc-convert: (store: )?$path: $cause"
 }
 : >"$tmp/file"
-unusable "$tmp/file/store" 'Not a directory' "$top/scripts/ducc-convert" -r "$tmp/repo" -s "$tmp/file/store" "$list"
+unusable "$tmp/file" 'not a directory' "$top/scripts/ducc-convert" -r "$tmp/repo" -s "$tmp/file/store" "$list"
 for name in locks wishes; do
 	rm -rf "$S"
 	mkdir "$S"
