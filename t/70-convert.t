@@ -297,9 +297,9 @@ two_rounds() {
 ok "--loop goes on and on" wait_for two_rounds
 kill -s TERM $pid
 ok "... until there is a signal" convert_died 143
-"$convert" -G --loop -i 1000 "$list" >"$tmp/loop" 2>&1 &
+"$convert" -G --loop -i 1000 "$list" >"$tmp/pause" 2>&1 &
 pid=$!
-wait_for grep -q unchanged "$tmp/loop"
+wait_for grep -qs unchanged "$tmp/pause"
 kill -s TERM $pid
 ok "... also in the pause" convert_died 143
 ok "... with nothing left" is_free
