@@ -31,7 +31,7 @@ convert() {
 	[ $status = "$want" ] || { cat "$tmp/output" "$tmp/errors"; return 1; }
 }
 state_of() { # LIST...
-	for list; do readlink -m "$list"; done | head -c -1 | sha256sum | sed "s,^\(.\{16\}\).*,$S/wishes/\1,"
+	{ for list; do readlink -m "$list"; done; echo "repository://$(readlink -m "$R")"; } | head -c -1 | sha256sum | sed "s,^\(.\{16\}\).*,$S/wishes/\1,"
 }
 states() {
 	find "$S/wishes" -type f ! -name '*.*' -printf '%f\n' | sort
@@ -82,6 +82,14 @@ ok "another repository" convert 0 -r "$tmp/other" "$c"
 ducc-fetch -q "http://$registry/app:five" | ducc-unpack -q | ducc-publish -q >"$tmp/out"
 ok "... does not matter" convert 0 "$a"
 is "... to this one" "$(scheduled)" "five four"
+
+list "$c" six
+ok "one list for two repositories" convert 0 -r "$R" "$c"
+ok "... each of which has it" convert 0 -r "$tmp/other" "$c"
+ok "... is wanted in the first one, too" convert 0 "$a"
+is "..." "$(scheduled)" "five four"
+for r in "$R" "$tmp/other"; do ducc-gc --remove -q -r "$r" "$registry/app:six"; done
+"$top/scripts/ducc-convert" --forget "$c"
 
 # Before the first round is over
 mkdir "$tmp/slow"
