@@ -345,7 +345,6 @@ cp "$tmp/recipe.3" "$tmp/recipe.yaml"
 ok "... which no list names any more" sh "$tmp/job"
 is "... is forgotten" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
 : >"$state/converted"
-: >"$state/forgetting"
 cp "$tmp/records" "$spool/records.1"
 ok "... even by one who was killed after that" sh "$tmp/job"
 is "... who leaves nothing else behind" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
@@ -460,6 +459,13 @@ for when in $([ $sanitized = 1 ] || echo before after); do
 	ok "hook.cgi, killed $when each command" at_each_command "$when" cgi_killed
 done
 is "... forget nothing" "$(cat "$tmp/lost")" ""
+rm -rf "$tmp/spool2" "$tmp/state2"
+mkdir "$tmp/spool2"
+seq 2000 4999 | sed 's,.*,printf "https://h.org/team/other:&\\\\n" >records.1764000000.00000&0000000000000000,' | (cd "$tmp/spool2" && sh)
+printf 'https://h.org/team/app:1\nhttps://h.org/team/app:2\tevent=delete\n' >"$tmp/spool2/records.1"
+printf 'https://h.org/team/app:1\tevent=delete\nhttps://h.org/team/app:2\n' >"$tmp/spool2/records.9"
+ok "thousands of records" env PATH="$tmp/calm:$PATH" "$top/scripts/hook-publish" "$tmp/spool2" "$tmp/state2" "$tmp/list"
+is "... of which the last one of each image counts" "$(cat "$tmp/state2/deleted")" "https://h.org/team/app:1${tab}event=delete"
 like "the example in the manual is what is printed" "$(example 1 | sed -n '$p')" \
 	"^https://[a-z./]*:[0-9.]*${tab}event=delete$"
 
