@@ -284,7 +284,7 @@ static void free_check(struct check *check)
 /* True if what the look has found, or its error, is the truth. */
 static bool is_true(const struct check *check, int changed, const ducc_error *error)
 {
-	if (check->settled || !changed || !check->repository.target)
+	if (check->last || check->settled || !changed || !check->repository.target)
 		return true;
 	return error ? ducc_error_kind(error) == DUCC_USAGE
 		     : !check->doubtful && !check->failures.n;
@@ -327,7 +327,8 @@ int ducc_check(ducc_session *session, const struct ducc_check_options *options, 
 		ducc_error *error = NULL;
 
 		check = new_check(session, &taken, before);
-		check->settled = changed < 0 || looks == LOOKS;
+		check->last = changed < 0 || looks == LOOKS;
+		check->settled = check->last && lock < 0;
 		result = look(check, &changed, &error);
 		free_check(before);
 		check->before = NULL;
@@ -339,6 +340,9 @@ int ducc_check(ducc_session *session, const struct ducc_check_options *options, 
 		if (lock < 0)
 			lock = hold(check);
 	}
+	/* A publisher in the same pipeline may wait for the lock, and the pipe for the publisher. */
+	if (lock >= 0)
+		close(steal_fd(&lock));
 	result = report_all(check, result, err);
 	free_check(check);
 	return result;

@@ -54,7 +54,8 @@ struct check {
 	ducc_session *session;
 	struct ducc_check_options options;
 	const struct check *before; /* the look before: its sound trees are not compared again */
-	bool settled;               /* the last look: differences are reported at once */
+	bool last;                  /* what this look finds is the truth */
+	bool settled;               /* differences are reported at once */
 	struct buffer found;        /* otherwise: differences, see check_report.c */
 	bool doubtful;              /* something differs */
 	struct strset suspects;     /* the objects that differ, or could not be read */
