@@ -466,12 +466,15 @@ restore
 one=$(flat one:latest) base=$(layer one:latest 0)
 set -- "${one%/*}" .flat .layers .metadata .metadata/localhost "$base" "$base/.metadata" localhost podmanStore/overlay-images
 (cd "$D" && chmod 700 "$@")
+mkdir -m 700 "$D/podmanStore/volumes" # which Podman itself makes
 fails "directories that are closed to others" check
 is "... are found, each once" "$(cut -f 1,3,4,5 "$out" | sort)" "$(printf 'mode\t%s\t0755\t0700\n' "$@" | sort)"
 ok "... are repaired" repair
 like "... which the record says" "$(cat "$tmp/repaired")" 'repair=names.*state=restored'
 ok "... so that nothing is left" check
 is "... for anybody" "$(cd "$D" && find "$@" -maxdepth 0 ! -perm 755)" ""
+is "... except what is Podman's" "$(stat -c %a "$D/podmanStore/volumes")" 700
+rmdir "$D/podmanStore/volumes"
 chmod 700 "$D/localhost"
 fails "one above a name" check localhost/two:latest
 is "... concerns its images only" "$(cut -f 1-3 "$out")" "mode	-	localhost"

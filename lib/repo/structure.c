@@ -29,13 +29,26 @@ static int look_at(const struct structure *structure, const char *path, ducc_err
 	return 0;
 }
 
+/* True in Podman's store for what only Podman itself makes, if it is used as any other (podman.h). */
+static bool is_podmans(const char *path, const char *name)
+{
+	static const char *const ours[] = {"overlay", "overlay-images", "overlay-layers"};
+	static const char layers[] = REPO_PODMAN "/overlay/";
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (!strcmp(name, ours[i]))
+			return false;
+	return !strcmp(path, REPO_PODMAN) || !strncmp(path, layers, strlen(layers));
+}
+
 /* True if the directory `name` in `path` belongs to an image, or to nobody. */
 static bool is_foreign(const char *path, const char *name)
 {
 	AUTO_FREE char *whole = format("%s/%s", path, name);
 	struct digest digest;
 
-	return repo_tree_at(whole, &digest) == REPO_TREE_FLAT || !strcmp(name, "diff") ||
+	return is_podmans(path, name) || repo_tree_at(whole, &digest) == REPO_TREE_FLAT ||
+	       !strcmp(name, "diff") ||
 	       (repo_tree_at(path, &digest) == REPO_TREE_LAYER && strcmp(name, ".metadata") != 0);
 }
 
