@@ -33,6 +33,14 @@ static int make_parent(int repository, const char *path, const char **name)
 	return path_open_parent(repository, path, name);
 }
 
+/* Sets the mode of a directory, and of nothing to which somebody may have linked it meanwhile. */
+static int set_mode(int parent, const char *name, mode_t mode)
+{
+	AUTO_CLOSE int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fchmod(fd, mode);
+}
+
 /* Moves an entry; a directory must be writable meanwhile, for others than root. */
 static int move(int from, const char *name, int to, const char *new_name)
 {
@@ -64,7 +72,7 @@ static int copy_file(int parent, const char *name, int repository, const char *t
 	struct stat st;
 
 	if (out < 0 || fstat(in, &st) < 0 || file_copy(in, out, TO_THE_END) < 0 ||
-	    fchmod(out, st.st_mode & 07777) < 0 || fsync(out) < 0)
+	    fchmod(out, st.st_mode & 0777) < 0 || fsync(out) < 0)
 		return -1;
 	return renameat(repository, draft, repository, to);
 }
@@ -211,10 +219,10 @@ static int run_chmod(int repository, const char *mode, const char *path)
 	const char *name;
 	AUTO_CLOSE int parent = path_open_parent(repository, path, &name);
 
-	if (parent >= 0 && !fchmodat(parent, name, (mode_t)strtoul(mode, NULL, 8), 0))
+	if (parent >= 0 && !set_mode(parent, name, (mode_t)strtoul(mode, NULL, 8)))
 		return 0;
 	/* Done before: a directory comes before those above it; or it is gone. */
-	return errno == EACCES || errno == ENOENT ? 0 : -1;
+	return errno == EACCES || is_absence(errno) ? 0 : -1;
 }
 
 static int run_step(int repository, const struct plan_step *step, ducc_error **err)
