@@ -52,22 +52,61 @@ static bool is_foreign(const char *path, const char *name)
 	       (repo_tree_at(path, &digest) == REPO_TREE_LAYER && strcmp(name, ".metadata") != 0);
 }
 
-static int walk(const struct structure *structure, int root, const char *path, ducc_error **err)
+/* Directories that are still to be read. */
+struct unread {
+	char **paths;
+	size_t n, capacity;
+};
+
+static void push(struct unread *unread, char *path)
+{
+	GROW(unread->paths, unread->n, unread->capacity);
+	unread->paths[unread->n++] = path;
+}
+
+static void unread_free(struct unread *unread)
+{
+	while (unread->n)
+		free(unread->paths[--unread->n]);
+	free(unread->paths);
+}
+
+/* Looks at the directories in one, which are to be read as well. */
+static int read_one(const struct structure *structure, int root, const char *path,
+		    struct unread *unread, ducc_error **err)
 {
 	AUTO_ENTRIES entries = entries_open(root, path);
 	const char *name;
 
 	while ((name = entries_next(&entries))) {
-		AUTO_FREE char *whole = format("%s/%s", path, name);
+		char *whole;
 
-		if (entries_type(&entries, name) == DT_DIR && !is_foreign(path, name) &&
-		    (look_at(structure, whole, err) < 0 || walk(structure, root, whole, err) < 0))
+		if (entries_type(&entries, name) != DT_DIR || is_foreign(path, name))
+			continue;
+		whole = format("%s/%s", path, name);
+		push(unread, whole);
+		if (look_at(structure, whole, err) < 0)
 			return -1;
 	}
 	errno = entries.error;
 	if (errno)
 		fail(structure, path);
 	return 0;
+}
+
+static int walk(const struct structure *structure, int root, const char *top, ducc_error **err)
+{
+	struct unread unread = {NULL};
+	int result = look_at(structure, top, err);
+
+	push(&unread, xstrdup(top));
+	while (!result && unread.n) {
+		AUTO_FREE char *path = unread.paths[--unread.n];
+
+		result = read_one(structure, root, path, &unread, err);
+	}
+	unread_free(&unread);
+	return result;
 }
 
 int structure_walk(const struct structure *structure, ducc_error **err)
@@ -77,7 +116,7 @@ int structure_walk(const struct structure *structure, ducc_error **err)
 	AUTO_CLOSE int root = repository_root(structure->repository);
 
 	for (size_t i = 0; i < ARRAY_LEN(tops); i++)
-		if (look_at(structure, tops[i], err) < 0 || walk(structure, root, tops[i], err) < 0)
+		if (walk(structure, root, tops[i], err) < 0)
 			return -1;
 	return 0;
 }
