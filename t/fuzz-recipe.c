@@ -78,22 +78,30 @@ static void add_quoted(struct buffer *yaml, struct buffer *want, const uint8_t *
 	buffer_addc(yaml, '"');
 }
 
+static bool is_plain(const struct buffer *want)
+{
+	return strlen(want->data) == want->len && text_is_plain(want->data);
+}
+
 /* It is what went in, or there is none if that was not fit. */
 static bool is_fit(const char *text, const struct buffer *want)
 {
-	bool fit = strlen(want->data) == want->len && text_is_plain(want->data);
-
-	return fit ? text && !strcmp(text, want->data) : !text;
+	return is_plain(want) ? text && !strcmp(text, want->data) : !text;
 }
 
+/* What may be meant as an exclusion must not be lost. */
 static void try_image(const uint8_t *data, size_t len)
 {
 	AUTO_RECIPE recipe;
 	AUTO_BUFFER yaml = {0}, want = {0};
+	bool refused;
 
 	buffer_adds(&yaml, "version: 1\ninput:\n- ");
 	add_quoted(&yaml, &want, data, len);
-	FUZZ_CHECK(!recipe_parse(&recipe, yaml.data, yaml.len, NULL));
+	refused = !is_plain(&want) && memchr(want.data, '!', want.len);
+	FUZZ_CHECK((recipe_parse(&recipe, yaml.data, yaml.len, NULL) < 0) == refused);
+	if (refused)
+		return;
 	FUZZ_CHECK(recipe.images.n == 1 && recipe.images.items[0].line == 3);
 	FUZZ_CHECK(is_fit(recipe.images.items[0].text, &want));
 }

@@ -56,14 +56,14 @@ struct check {
 	const struct check *before; /* the look before: its sound trees are not compared again */
 	bool last;                  /* what this look finds is the truth */
 	bool settled;               /* differences are reported at once */
-	struct buffer found;        /* otherwise: differences, see check_report.c */
 	bool doubtful;              /* something differs */
+	bool unscheduled;           /* the schedule is damaged, or cannot be read */
+	uid_t owner;                /* see struct comparison */
+	struct buffer found;        /* unless settled: differences, see check_report.c */
 	struct strset suspects;     /* the objects that differ, or could not be read */
 	struct repository repository;
-	uid_t owner; /* see struct comparison */
 	struct inventory inventory;
 	struct schedule schedule;
-	bool unscheduled; /* it is damaged, or cannot be read */
 	struct checked_image *images;
 	size_t n;
 	struct strmap layers, flats; /* of struct checked_tree, by digest */
