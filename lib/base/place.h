@@ -10,7 +10,8 @@
 
 /*
  * If the error means that there is no space, appends the name of the place, its directory, the
- * file system that it is on, whether that lacks inodes, and how to free space.  Only the first call for an error has an
+ * file system that it is on, whether that lacks inodes, and how to free space.  Only the first
+ * call for an error has an
  * effect: the innermost caller knows best.
  */
 void place_advise(ducc_error **err, const char *place, const char *directory, const char *remedy);

@@ -9,8 +9,8 @@
 
 /*
  * Sends what is in the layer's tar, except directories, whiteouts, hard links into lower layers, and
- * what is staged or sent as a hard link.  Every entry must agree with the listing `tree', and the content of every file with
- * its digest: -1 with *err set if one does not, or if one is missing.
+ * what is staged or sent as a hard link.  Every entry must agree with the listing `tree', and the
+ * content of every file with its digest: -1 with *err set if one does not, or if one is missing.
  */
 int layer_send(struct ingest *ingest, struct staging *staging, const struct digest *layer,
 	       struct tree *tree, ducc_error **err);

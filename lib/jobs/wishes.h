@@ -9,6 +9,7 @@
 #define DUCC_WISHES_H
 
 #include "base/strmap.h"
+#include "format/reference.h"
 #include "jobs/session.h"
 #include "repo/transaction.h"
 
@@ -55,9 +56,19 @@ int wishes_read_published(struct strmap *wishes, const struct repository *reposi
 int wishes_publish(ducc_session *session, struct transaction *transaction,
 		   bool (*done)(void *ctx, const char *name), void *ctx, ducc_error **err);
 
-/* Images in a repository that are wanted by lists other than those at hand, and patterns that were not expanded. */
+struct wish_pattern {
+	struct reference reference;
+	struct wish *wish;
+};
+
+/*
+ * Images in a repository that are wanted by lists other than those at hand, and patterns that were
+ * not expanded.
+ */
 struct wishes_of_others {
-	struct strmap images, patterns; /* from names to struct wish */
+	struct strmap images; /* from names to struct wish */
+	struct wish_pattern *patterns;
+	size_t n_patterns, capacity;
 };
 
 /*

@@ -9,7 +9,6 @@
 #include "base/entries.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "format/reference.h"
 #include "jobs/wishes.h"
 
 #define FIRST "# success="
@@ -162,20 +161,33 @@ static bool is_same(struct place *place, const struct state *state, const char *
 	return place->same;
 }
 
+static struct wish *new_wish(const ducc_record *record)
+{
+	const char *lists = ducc_record_get(record, "list");
+	struct wish *wish = xcalloc(1, sizeof(*wish));
+
+	wish->reference = xstrdup(ducc_record_reference(record));
+	wish->lists = xstrdup(lists ? lists : "");
+	return wish;
+}
+
 static void add_image(struct wishes_of_others *others, const struct reference *reference,
 		      const ducc_record *record)
 {
-	struct strmap *map = reference_is_pattern(reference) ? &others->patterns : &others->images;
-	const char *lists = ducc_record_get(record, "list");
 	AUTO_FREE char *name = reference_name(reference);
-	struct wish *wish;
 
-	if (strmap_get(map, name))
-		return;
-	wish = xcalloc(1, sizeof(*wish));
-	wish->reference = xstrdup(ducc_record_reference(record));
-	wish->lists = xstrdup(lists ? lists : "");
-	strmap_put(map, name, wish);
+	if (!strmap_get(&others->images, name))
+		strmap_put(&others->images, name, new_wish(record));
+}
+
+/* Takes ownership of the reference. */
+static void add_pattern(struct wishes_of_others *others, struct reference *reference,
+			const ducc_record *record)
+{
+	GROW(others->patterns, others->n_patterns, others->capacity);
+	others->patterns[others->n_patterns++] =
+		(struct wish_pattern){*reference, new_wish(record)};
+	*reference = (struct reference){NULL};
 }
 
 static int add_record(struct wishes_of_others *others, struct state *state, struct place *place,
@@ -190,7 +202,10 @@ static int add_record(struct wishes_of_others *others, struct state *state, stru
 		return 0;
 	if (reference_parse_pattern(&reference, ducc_record_reference(record), err) < 0)
 		return -1;
-	add_image(others, &reference, record);
+	if (reference_is_pattern(&reference))
+		add_pattern(others, &reference, record);
+	else
+		add_image(others, &reference, record);
 	state->n++;
 	return 0;
 }
@@ -301,18 +316,19 @@ const struct wish *wishes_find(const struct wishes_of_others *others, const char
 	const struct wish *wish = strmap_get(&others->images, name);
 
 	*expanded = wish;
-	for (size_t i = 0; !wish && i < others->patterns.keys.n; i++) {
-		AUTO_REFERENCE pattern = {NULL};
-
-		if (!reference_parse_pattern(&pattern, others->patterns.keys.list[i], NULL) &&
-		    reference_matches(&pattern, name))
-			wish = others->patterns.values[i];
-	}
+	for (size_t i = 0; !wish && i < others->n_patterns; i++)
+		if (reference_matches(&others->patterns[i].reference, name))
+			wish = others->patterns[i].wish;
 	return wish;
 }
 
 void wishes_of_others_free(struct wishes_of_others *others)
 {
 	wishes_free(&others->images);
-	wishes_free(&others->patterns);
+	for (size_t i = 0; i < others->n_patterns; i++) {
+		reference_free(&others->patterns[i].reference);
+		wish_free(others->patterns[i].wish);
+	}
+	free(others->patterns);
+	*others = (struct wishes_of_others){.n_patterns = 0};
 }
