@@ -62,7 +62,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshado
 	-fvisibility=hidden -fPIC -fstack-protector-strong -pthread -Ilib \
 	$(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
 
-TOOL_OBJECTS = $B/cmd/tool.o $B/cmd/each.o $B/cmd/progress.o $B/cmd/moves.o
+TOOL_OBJECTS := $(patsubst %.c,$B/%.o,$(filter-out cmd/ducc-%,$(wildcard cmd/*.c)))
 LIB_OBJECTS = $(patsubst lib/%.c,$B/lib/%.o,$(wildcard lib/*/*.c))
 FUZZERS = $(patsubst t/fuzz-%.c,%,$(wildcard t/fuzz-*.c))
 # Random inputs are for the sanitizers, but for those of ISA-L; scripts/soak tries all of them without, too.

@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tool.h"
+#include "options.h"
+#include "output.h"
 
 static struct tool tool;
 static struct ducc_check_options options = {.size = sizeof(options)};

@@ -1,8 +1,10 @@
 /* ducc-fetch: download and verify images, and pin their references. */
 #include <stdlib.h>
 
+#include "each.h"
+#include "options.h"
+#include "output.h"
 #include "progress.h"
-#include "tool.h"
 
 /*
  * Images to work on at once.  Most of them wait for their registry, and few have anything to
@@ -96,12 +98,12 @@ static int confine(ducc_session *session, ducc_error **err)
 
 int main(int argc, char **argv)
 {
+	struct each each = {.work = fetch, .prepare = confine};
 	int first = tool_options(&tool, argc, argv);
 
 	if (all_platforms && tool.options.platform)
 		tool_usage(&tool);
 	tool_keep_secrets();
-	tool.prepare = confine;
-	tool.at_once = tool.options.jobs == 1 ? 1 : AT_ONCE;
-	return tool_each(&tool, argv + first, argc - first, fetch);
+	each.at_once = tool.options.jobs == 1 ? 1 : AT_ONCE;
+	return tool_each(&tool, &each, argv + first, argc - first);
 }

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tool.h"
+#include "input.h"
+#include "options.h"
+#include "output.h"
 
 #define DAY 86400u
 #define DEFAULT_DAYS 30u  /* unless images to remove are named */
@@ -129,7 +131,7 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	size_t n = 0;
 
 	if (!options.all || n_operands) {
-		struct input *input = tool_input(&tool, operands, n_operands);
+		struct input *input = input_new(&tool, operands, n_operands);
 
 		records = read_all(input, &n);
 		input_free(input);

@@ -1,7 +1,9 @@
 /* ducc-hook: read a notification of a registry, and print the images pushed or deleted. */
 #include <unistd.h>
 
-#include "tool.h"
+#include "input.h"
+#include "options.h"
+#include "output.h"
 
 static struct tool tool;
 static const char *registry; /* -H */
@@ -32,7 +34,7 @@ int main(int argc, char **argv)
 
 	if (tool_options(&tool, argc, argv) < argc)
 		tool_usage(&tool);
-	tool_read_input(&tool);
+	input_refuse_terminal(&tool);
 	session = tool_session(&tool);
 	if (ducc_hook(session, STDIN_FILENO, registry, tool_take, &tool, &err) < 0)
 		tool_fail(&tool, NULL, err);

@@ -5,7 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tool.h"
+#include "options.h"
+#include "output.h"
 
 #define DAY 86400u
 #define DEFAULT_DAYS 30u /* as in ducc-gc */

@@ -3,8 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "input.h"
+#include "options.h"
+#include "output.h"
 #include "progress.h"
-#include "tool.h"
 
 #define DEFAULT_BATCH 100 /* images */
 
@@ -110,7 +112,7 @@ int main(int argc, char **argv)
 	umask(S_IWGRP | S_IWOTH); /* a repository is for all users */
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
-	input = tool_input(&tool, argv + first, argc - first);
+	input = input_new(&tool, argv + first, argc - first);
 	next = input_next(input, true);
 	while (next && !tool_is_cancelled()) {
 		/* All records available now, up to one for another repository. */

@@ -2,7 +2,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "tool.h"
+#include "each.h"
+#include "options.h"
 
 static struct tool tool;
 static const char *layout; /* -o */
@@ -47,11 +48,12 @@ static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
 
 int main(int argc, char **argv)
 {
+	static const struct each each = {.work = thin};
 	int first = tool_options(&tool, argc, argv), status;
 
 	operands = first < argc;
 	tool_keep_secrets();
-	status = tool_each(&tool, argv + first, argc - first, thin);
+	status = tool_each(&tool, &each, argv + first, argc - first);
 	if (passed && !named && !operands && tool.verbosity >= 0)
 		fprintf(stderr,
 			"%s: warning: no record names a thin image (thin=), so none was pushed\n",

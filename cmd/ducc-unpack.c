@@ -2,7 +2,8 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-#include "tool.h"
+#include "each.h"
+#include "options.h"
 
 /*
  * Images to work on at once, if layers are unpacked in parallel; the library bounds the rest.
@@ -43,7 +44,6 @@ static struct tool tool = {
 	.usage = "[option ...] [image ...]",
 	.own = own,
 	.option = option,
-	.in_order = true,
 };
 
 /* Each new layer keeps two files open until it is merged, and an image may have many layers. */
@@ -73,10 +73,10 @@ static int confine(ducc_session *session, ducc_error **err)
 
 int main(int argc, char **argv)
 {
+	struct each each = {.work = unpack, .prepare = confine, .in_order = true};
 	int first = tool_options(&tool, argc, argv);
 
 	raise_files();
-	tool.prepare = confine;
-	tool.at_once = tool.options.jobs == 1 || directory ? 1 : AT_ONCE;
-	return tool_each(&tool, argv + first, argc - first, unpack);
+	each.at_once = tool.options.jobs == 1 || directory ? 1 : AT_ONCE;
+	return tool_each(&tool, &each, argv + first, argc - first);
 }

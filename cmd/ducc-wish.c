@@ -1,5 +1,7 @@
 /* ducc-wish: read wish lists, and print the wanted images. */
-#include "tool.h"
+#include "input.h"
+#include "options.h"
+#include "output.h"
 
 static struct tool tool;
 static const char *news; /* -m */
@@ -44,7 +46,7 @@ int main(int argc, char **argv)
 	const char *const *lists = n ? (const char *const *)(argv + first) : standard_input;
 
 	if (!n)
-		tool_read_input(&tool);
+		input_refuse_terminal(&tool);
 	tool_keep_secrets();
 	session = tool_session(&tool);
 	if (ducc_wish(session, lists, n ? n : 1, news, tool_take, &tool) < 0)

@@ -1,9 +1,12 @@
-/* The main loop of a tool: see tool_each() in tool.h. */
+/* The main loop of a tool: see each.h. */
+#include "each.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "input.h"
+#include "output.h"
 #include "progress.h"
-#include "tool.h"
 
 /* A record that is being worked on, or that waits to be printed after those before it. */
 struct job {
@@ -14,8 +17,8 @@ struct job {
 
 struct loop {
 	struct tool *tool;
+	const struct each *each;
 	ducc_session *session;
-	tool_work *work;
 	size_t begun, ended; /* how many; ended only counts if they are printed in order */
 	struct job *waiting; /* to be printed, by number */
 
@@ -71,7 +74,7 @@ static void end_in_order(struct loop *loop, struct job *job)
 static void work_on(struct loop *loop, struct job *job)
 {
 	ducc_error *err = NULL;
-	int result = loop->work(loop->session, job->record, &err);
+	int result = loop->each->work(loop->session, job->record, &err);
 
 	if (result < 0)
 		tool_fail_record(loop->tool, job->record, err);
@@ -79,7 +82,7 @@ static void work_on(struct loop *loop, struct job *job)
 		ducc_record_free(job->record);
 		job->record = NULL;
 	}
-	if (loop->tool->in_order)
+	if (loop->each->in_order)
 		end_in_order(loop, job);
 	else
 		end(loop, job);
@@ -117,7 +120,7 @@ static void hand_over(struct loop *loop, struct job *job)
 	pthread_mutex_lock(&loop->mutex);
 	while (loop->next)
 		pthread_cond_wait(&loop->taken, &loop->mutex);
-	if (loop->busy == loop->n && loop->n < loop->tool->at_once &&
+	if (loop->busy == loop->n && loop->n < loop->each->at_once &&
 	    !pthread_create(&loop->threads[loop->n], NULL, work_thread, loop))
 		loop->n++;
 	if (loop->n) {
@@ -145,7 +148,7 @@ static bool prepare(struct loop *loop, const ducc_record *record)
 {
 	ducc_error *err = NULL;
 
-	if (!loop->tool->prepare || !loop->tool->prepare(loop->session, &err))
+	if (!loop->each->prepare || !loop->each->prepare(loop->session, &err))
 		return true;
 	tool_fail_record(loop->tool, record, err);
 	return false;
@@ -161,26 +164,26 @@ static void work_on_all(struct loop *loop, struct input *input)
 			continue;
 		}
 		progress_start();
-		if (loop->tool->at_once > 1 && !ducc_record_is_local(record))
+		if (loop->each->at_once > 1 && !ducc_record_is_local(record))
 			hand_over(loop, new_job(loop, record));
 		else
 			work_on(loop, new_job(loop, record));
 	}
 }
 
-int tool_each(struct tool *tool, char **operands, int n, tool_work *work)
+int tool_each(struct tool *tool, const struct each *each, char **operands, int n)
 {
 	struct loop loop = {
 		.tool = tool,
+		.each = each,
 		.session = tool_session(tool),
-		.work = work,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
 		.printing = PTHREAD_MUTEX_INITIALIZER,
 		.offered = PTHREAD_COND_INITIALIZER,
 		.taken = PTHREAD_COND_INITIALIZER,
-		.threads = tool_allocated(calloc(tool->at_once + 1, sizeof(*loop.threads))),
+		.threads = tool_allocated(calloc(each->at_once + 1, sizeof(*loop.threads))),
 	};
-	struct input *input = tool_input(tool, operands, n);
+	struct input *input = input_new(tool, operands, n);
 
 	work_on_all(&loop, input);
 	join_threads(&loop);
