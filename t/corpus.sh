@@ -12,6 +12,8 @@
 #                                   be the judge: becomes an image NAME.want for it
 #     implied PATH                  a directory that no layer names: umoci gives it the time of the day
 # judge NAME                        the image whose tree as umoci unpacks it is what NAME is to be
+# layer_digest N                    the digest of the layer with the number N, from 0, of the last image, before the filters
+# forget                            take the last image out of the index
 # corpus_images                     all images that a container may be; their names are printed, one a line
 
 mktar=$top/t/mktar
@@ -20,15 +22,15 @@ corpus() {
 	corpus=$1
 	mkdir -p "$corpus/blobs/sha256" "$corpus/part"
 	printf '{"imageLayoutVersion": "1.0.0"}\n' >"$corpus/oci-layout"
-	printf '{"schemaVersion": 2, "manifests": []}\n' >"$corpus/index.json"
+	: >"$corpus/entries"
+	write_index
 }
 
 # Copy FILE among the blobs and print its descriptor.
 blob() {
 	_digest=$(digest_of "$1")
-	_size=$(wc -c <"$1")
 	cp "$1" "$corpus/blobs/sha256/${_digest#sha256:}"
-	printf '{"mediaType": "application/vnd.oci.image.%s", "digest": "%s", "size": %s}\n' "$2" "$_digest" "$_size"
+	descriptor "application/vnd.oci.image.$2" "$1" "$_digest"
 }
 
 # Compress standard input as a layer and print its descriptor and diff id as a JSON pair.
@@ -48,13 +50,29 @@ compress() {
 	printf '[%s, "%s"]\n' "$(blob "$corpus/blob" "$_type")" "$_diff_id"
 }
 
+# The index is written from its entries, one a line, without jq, which takes long to start. What others have done to it
+# since is read first.
+write_index() {
+	printf '{"schemaVersion": 2, "manifests": [%s]}\n' "$(paste -sd, "$corpus/entries")" >"$corpus/index.json"
+	cp "$corpus/index.json" "$corpus/index.written"
+}
+read_index() {
+	cmp -s "$corpus/index.json" "$corpus/index.written" || jq -c '.manifests[]' "$corpus/index.json" >"$corpus/entries"
+}
+
 # Add the manifest FILE to the index as NAME, its descriptor changed by FILTER.
 manifest() {
-	blob "$2" manifest.v1+json >"$corpus/descriptor"
-	jq --slurpfile d "$corpus/descriptor" --arg n "$1" \
-		'.manifests += [$d[0] | .annotations["org.opencontainers.image.ref.name"] = $n | '"${3:-.}"']' \
-		"$corpus/index.json" >"$corpus/index.new"
-	mv "$corpus/index.new" "$corpus/index.json"
+	read_index
+	_descriptor=$(blob "$2" manifest.v1+json)
+	printf '%s, "annotations": {"org.opencontainers.image.ref.name": "%s"}}\n' "${_descriptor%\}}" "$1" |
+		changed "${3:-.}" >>"$corpus/entries"
+	write_index
+}
+
+forget() {
+	read_index
+	sed -i '$d' "$corpus/entries"
+	write_index
 }
 
 image() {
@@ -79,11 +97,12 @@ image() {
 
 # layers NAME [CONFIG [MANIFEST [DESCRIPTOR]]]: an image of the layers on standard input, as compress prints them.
 layers() {
+	cat >"$corpus/part/layers"
 	_layers='' _diff_ids=''
 	while read -r _pair; do
 		_pair=${_pair#?} _pair=${_pair%?}
 		_layers="$_layers, ${_pair%, *}" _diff_ids="$_diff_ids, ${_pair##*, }"
-	done
+	done <"$corpus/part/layers"
 	printf '{"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": [%s]}}\n' \
 		"${_diff_ids#, }" | changed "${2:-.}" >"$corpus/part/config"
 	printf '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": %s, "layers": [%s]}\n' \
@@ -91,8 +110,10 @@ layers() {
 	manifest "$1" "$corpus/part/manifest" "${4:-.}"
 }
 
-# changed FILTER: the JSON on standard input, changed by jq, which takes long to start.
-changed() { if [ "$1" = . ]; then cat; else jq "$1"; fi }
+layer_digest() { sed -n "$(($1 + 1))s/.*\"digest\": \"\([^\"]*\)\".*/\1/p" "$corpus/part/layers"; }
+
+# changed FILTER: the JSON on standard input, changed by jq, in a line.
+changed() { if [ "$1" = . ]; then cat; else jq -c "$1"; fi }
 
 judge() { cat "$corpus/$1.judge" 2>/dev/null || echo "$1"; }
 
