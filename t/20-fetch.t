@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need busybox curl docker-registry jq skopeo umoci
+image_program=busybox
 
 # Three images that share two layers, and one in Docker's own format.
 make_image "$tmp/oci" one

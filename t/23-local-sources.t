@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need busybox jq skopeo umoci zstd
+image_program=busybox
 
 L=$tmp/layout
 S=$tmp/store

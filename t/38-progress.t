@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need docker-registry jq nginx perl script skopeo umoci
+image_program=busybox
 export TERM=xterm
 
 start_registry open

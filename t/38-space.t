@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need bash busybox docker-registry flock jq perl setpriv skopeo umoci
+image_program=busybox
 [ "$(id -u)" = 0 ] || skip_all "mounting small file systems requires root"
 mount -t tmpfs -o size=1m tmpfs "$tmp/home" 2>/dev/null || skip_all "mounting file systems is not permitted"
 umount "$tmp/home"

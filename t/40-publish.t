@@ -7,6 +7,7 @@
 # shellcheck source=corpus.sh
 . "${0%/*}/corpus.sh"
 need busybox flock jq umoci zstd
+image_program=busybox
 
 L=$tmp/layout
 S=$tmp/store

@@ -6,6 +6,7 @@
 . "${0%/*}/corpus.sh"
 . "${0%/*}/podman.sh"
 need busybox flock jq podman skopeo umoci zstd
+image_program=busybox
 need_podman
 
 L=$tmp/layout
@@ -37,12 +38,14 @@ ok "podman lists them" podman_on "$P" images --format '{{.Repository}}:{{.Tag}} 
 is "... by their names, read-only" "$(sort "$out")" "localhost/one:latest true
 localhost/two:latest true
 quay.io/org/sub/app:1 true"
-says "podman runs one" localhost/one:latest one /bin/busybox cat /app/name
-says "... what a layer removed is gone" localhost/one:latest "kept
-linked" /bin/busybox ls /doc
-says "... a setuid file is one" localhost/one:latest 4755 /bin/busybox stat -c %a /usr/bin/tool
-says "... owners are right" localhost/one:latest 1234:567 /bin/busybox stat -c %u:%g /owned/file
-says "... its environment is set" localhost/one:latest 'it'"'"'s "so"' /bin/sh -c 'echo "$QUOTES"'
+says "podman runs one: what a layer removed is gone, a setuid file is one, owners are right, the environment is set" \
+	localhost/one:latest "one
+kept
+linked
+4755
+1234:567
+it's \"so\"" /bin/sh -c 'busybox cat /app/name; busybox ls /doc; busybox stat -c %a /usr/bin/tool
+	busybox stat -c %u:%g /owned/file; echo "$QUOTES"'
 is "... entry point and command" "$(podman_on "$P" run --rm --pull never localhost/one:latest 2>&1)" "<it's>
 <two words>
 <"'"$HOME" \n `id`>'

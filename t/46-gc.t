@@ -7,6 +7,7 @@ KILLS=${KILLS:-$(amount 16 120 8)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
 need busybox jq umoci
+image_program=busybox
 
 stand_in
 S=$tmp/store

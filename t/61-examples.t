@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need bash busybox curl docker-registry jq nginx skopeo umoci unshare
+image_program=busybox
 [ $sanitized = 0 ] || only_in_soak "the tools have tests of their own"
 
 stand_in

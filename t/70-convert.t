@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
 need bash busybox curl docker-registry flock jq nginx skopeo umoci
+image_program=busybox
 [ $sanitized = 0 ] || only_in_soak "it is about a script, whose tools have tests of their own"
 
 stand_in

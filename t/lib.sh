@@ -219,7 +219,7 @@ done_testing() {
 }
 
 # need PROGRAM...: skip the whole test where one of them isn't there. Stands at its top: after the first ok it is too late.
-# What the functions here need is for the test to say, too: add_layer umoci; make_image umoci and busybox; push and
+# What the functions here need is for the test to say, too: add_layer umoci; make_image umoci, and its program; push and
 # manifest_of skopeo; servers curl, and themselves.
 need() {
 	[ "$tap_count" = 0 ] || { echo 'Bail out! need stands at the top'; exit 1; }
@@ -599,15 +599,16 @@ add_layer() {
 	rm "$tmp/layer.tar"
 }
 
-# make_image OCI-DIR NAME: a small image of three layers, different for each NAME, that can run
-# /bin/sh: with a whiteout, a setuid file, and an entry point, command and environment that
-# need careful quoting.
+# make_image OCI-DIR NAME: a small image of three layers, different for each NAME: with a whiteout, a setuid file, and an
+# entry point, command and environment that need careful quoting. Its only program is $image_program, as /bin/busybox and
+# /bin/sh: most tests need no more than a small file, those that run the image set it to busybox, of two megabytes.
+image_program='env'
 make_image() {
 	[ -e "$1/oci-layout" ] || umoci init --layout "$1"
 	umoci new --image "$1:$2"
 	mi=$tmp/make_image
 	mkdir -p "$mi/1/bin" "$mi/1/etc" "$mi/1/usr/bin" "$mi/1/doc" "$mi/2/doc" "$mi/2/data" "$mi/3/app"
-	cp "$(command -v busybox)" "$mi/1/bin/busybox"
+	cp "$(command -v "$image_program")" "$mi/1/bin/busybox"
 	ln -s busybox "$mi/1/bin/sh"
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$mi/1/etc/passwd"
 	echo gone >"$mi/1/doc/gone"
