@@ -194,13 +194,13 @@ ok "an index that leads nowhere" refuses nested 'index|manifest|platform|digest|
 
 # Seventy indexes in one, none of which says what it is for, nor has the image
 lie bomb
-for i in $(seq 70); do
-	jq -nc --arg i "$i" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", annotations: {i: $i}, manifests: [
-		{mediaType: "application/vnd.oci.image.manifest.v1+json", size: 1, digest: ("sha256:" + "0" * 64), platform: {os: "plan9", architecture: "mips"}}]}' >"$tmp/inner"
-	inner=$(digest_of "$tmp/inner")
-	cp "$tmp/inner" "$www/bomb/manifests/$inner"
-	jq -nc --arg d "$inner" --argjson s "$(wc -c <"$tmp/inner")" '{mediaType: "application/vnd.oci.image.index.v1+json", size: $s, digest: $d}'
-done | jq -sc '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' >"$www/bomb/manifests/tag"
+jq -nc --arg t $oci 'range(70) | {schemaVersion: 2, mediaType: "\($t).index.v1+json", annotations: {i: "\(.)"}, manifests: [
+	{mediaType: "\($t).manifest.v1+json", size: 1, digest: ("sha256:" + "0" * 64), platform: {os: "plan9", architecture: "mips"}}]}' |
+	while read -r inner; do
+		printf '%s\n' "$inner" >"$tmp/inner"
+		cp "$tmp/inner" "$www/bomb/manifests/$(digest_of "$tmp/inner")"
+		descriptor $oci.index.v1+json "$tmp/inner"
+	done | jq -sc --arg t $oci '{schemaVersion: 2, mediaType: "\($t).index.v1+json", manifests: .}' >"$www/bomb/manifests/tag"
 ok "an index of seventy indexes" refuses bomb 'more than 64 manifests to examine'
 is "... is not looked at to its end" "$(requests | grep -c 'GET /v2/bomb/manifests/sha256')" 64
 

@@ -19,6 +19,7 @@ for i in $(seq $images); do
 	done
 	push "$tmp/oci:$i" "$registry/app:$i"
 done
+jq -r '.manifests[] | "\(.annotations["org.opencontainers.image.ref.name"]) \(.digest[7:])"' "$tmp/oci/index.json" >"$tmp/digests"
 
 faults() { # SEED CUT STALL CORRUPT SPAN: start a proxy that has them; sets $proxy to its address
 	servers=$((servers + 1))
@@ -44,9 +45,8 @@ blob_bytes() { # STORE: of what was downloaded
 one_download() { # N DIR: into a store of its own; in DIR, what became of it
 	image=$proxy/app:$(($1 % images + 1)) store=$2/store-$1
 	if DUCC_TIMEOUT=8 ducc-fetch -q -s "$store" "$image" >"$2/record-$1" 2>"$2/err-$1"; then
-		sound "$store" && [ "$(pinned "$(cat "$2/record-$1")")" = "$(jq -r --arg n "$(($1 % images + 1))" \
-			'.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $n).digest[7:]' \
-			"$tmp/oci/index.json")" ] || echo "$image" >>"$2/wrong"
+		sound "$store" && grep -qx "$(($1 % images + 1)) $(pinned "$(cat "$2/record-$1")")" "$tmp/digests" ||
+			echo "$image" >>"$2/wrong"
 	else
 		cat "$2/err-$1" >>"$2/errors"
 		whole "$store" || echo "$image" >>"$2/wrong"

@@ -15,29 +15,25 @@ for p in $platforms; do
 	umoci tag --image "$tmp/oci:one" "$name"
 	umoci config --image "$tmp/oci:$name" --os linux --architecture "${p%/*}"
 	push "$tmp/oci:$name" "$registry/multi:$name"
+	manifest_of "$registry/multi:$name" >"$tmp/manifest-$name"
+	echo "$p $(digest_of "$tmp/manifest-$name")" >>"$tmp/digests"
 done
 
 entry() { # PLATFORM: its entry in an index
-	manifest_of "$registry/multi:$(echo "$1" | tr -d /)" >"$tmp/manifest"
-	jq -nc --arg t $type --arg d "$(digest_of "$tmp/manifest")" --argjson s "$(wc -c <"$tmp/manifest")" \
-		--arg a "${1%/*}" --arg v "$(echo "$1" | sed -n 's,.*/,,p')" '{mediaType: $t, digest: $d, size: $s}
-		+ {platform: ({os: "linux", architecture: $a} + if $v == "" then {} else {variant: $v} end)}'
+	descriptor $type "$tmp/manifest-$(echo "$1" | tr -d /)" |
+		jq -c --arg p "$1" '($p / "/") as [$a, $v] | .platform = {os: "linux", architecture: $a} + if $v then {variant: $v} else {} end'
 }
 index() { # TAG: standard input, entries, as an index; prints the entry that leads to it
 	jq -sc --arg t $index_type '{schemaVersion: 2, mediaType: $t, manifests: .}' >"$tmp/index"
 	put_manifest "$registry" multi "$1" $index_type "$tmp/index"
-	jq -nc --arg t $index_type --arg d "$(digest_of "$tmp/index")" --argjson s "$(wc -c <"$tmp/index")" \
-		'{mediaType: $t, digest: $d, size: $s}'
+	descriptor $index_type "$tmp/index"
 }
 picks() { # PLATFORM TAG: the tag of the image that is picked
 	picked=$(pinned "$(ducc-fetch -q -s "$tmp/store" -p "linux/$1" "$registry/multi:$2" 2>"$out")") || {
 		grep -v 'no image for platform' "$out" || :
 		return 0
 	}
-	for p in $platforms; do
-		manifest_of "$registry/multi:$(echo "$p" | tr -d /)" >"$tmp/manifest"
-		[ "$(digest_of "$tmp/manifest")" != "sha256:$picked" ] || echo "$p"
-	done
+	sed -n "s/ sha256:$picked\$//p" "$tmp/digests"
 }
 
 # Variants, as containerd has them

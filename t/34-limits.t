@@ -442,24 +442,27 @@ needs() { # IMAGE LAYER,...: of two layers, of which the upper one gets a direct
 }
 needs upper 1
 needs both 0,1,0,1
-least() { # the least limit that admits the image "both", in a store that has unpacked the images given
-	low=0 high=10000
-	while [ $((high - low)) -gt 1 ]; do
-		middle=$(((low + high) / 2))
-		rm -rf "$store"
-		for name in "$@" both; do
-			[ ! -e "$store" ] || unpack -q >"$tmp/out"
-			ducc-fetch -q -s "$store" "oci:$corpus:$name" >"$tmp/record"
-		done
-		rm -f "$store"/images/*.mtree
-		if unpack -l listing=$middle >"$tmp/out" 2>&1; then high=$middle; else low=$middle; fi
+admits() { # LIMIT [IMAGE...]: it admits the image "both", in a store that has unpacked the images given
+	limit=$1
+	shift
+	rm -rf "$store"
+	for name in "$@" both; do
+		[ ! -e "$store" ] || unpack -q >"$tmp/out"
+		ducc-fetch -q -s "$store" "oci:$corpus:$name" >"$tmp/record"
 	done
-	echo $high
+	rm -f "$store"/images/*.mtree
+	unpack -l "listing=$limit"
 }
-least=$(least)
+low=0 least=10000
+while [ $((least - low)) -gt 1 ]; do
+	middle=$(((low + least) / 2))
+	if admits $middle >"$tmp/out" 2>&1; then least=$middle; else low=$middle; fi
+done
 like 'there is a least limit for an image' "$least" '^[0-9]{4}$'
-is '... the same where another one has its layers' "$(least upper)" "$least"
-is '... and where it was unpacked before' "$(least both)" "$least"
+for name in upper both; do
+	ok "... which suffices where $name was unpacked before" admits "$least" $name
+	fails '... and one less does not' admits $low $name
+done
 
 # A wrong size would raise the defaults.
 printf 'layer\ndir ./\nfile lie data=x\n' | image honest

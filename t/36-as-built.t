@@ -15,11 +15,11 @@ blob() { # JQ-OPTION...: standard input, as a blob of the layout; prints its des
 	jq -c "$@" >"$tmp/blob"
 	blob_digest=$(digest_of "$tmp/blob")
 	cp "$tmp/blob" "$L/blobs/sha256/${blob_digest#*:}"
-	jq -nc --arg t "$type" --arg d "$blob_digest" --argjson s "$(wc -c <"$tmp/blob")" '{mediaType: $t, digest: $d, size: $s}'
+	descriptor "$type" "$tmp/blob" "$blob_digest"
 }
 tag() { # NAME: standard input, a descriptor, becomes NAME in the layout
-	jq -c --arg n "$1" '.annotations["org.opencontainers.image.ref.name"] = $n' >"$tmp/descriptor"
-	jq -c --slurpfile d "$tmp/descriptor" '.manifests += $d' "$L/index.json" >"$tmp/index"
+	jq -c --arg n "$1" --slurpfile d /dev/stdin \
+		'.manifests += ($d | map(.annotations["org.opencontainers.image.ref.name"] = $n))' "$L/index.json" >"$tmp/index"
 	cp "$tmp/index" "$L/index.json"
 }
 file_of() { # DIGEST
@@ -34,7 +34,7 @@ image() { # CONFIG-FILTER MANIFEST-FILTER: the first image with another config a
 	type=$oci.config.v1+json
 	image_config=$(blob "$1" <"$config")
 	type=$oci.manifest.v1+json
-	jq -c --argjson c "$image_config" '.config = $c' "$manifest" | blob "$2"
+	blob --argjson c "$image_config" ".config = \$c | $2" <"$manifest"
 }
 
 # all_steps NAME OPTION...: fetch with these options, unpack, publish; prints the last record
@@ -86,7 +86,7 @@ for i in $(seq "$(amount 6 100 3)"); do
 	type=$oci.config.v1+json
 	c=$(blob --argjson k "$keys" "$respell" <"$config")
 	type=$oci.manifest.v1+json
-	jq --argjson c "$c" '.config = $c' "$manifest" | blob --argjson k "$keys" "$respell" | tag "keys$i"
+	blob --argjson k "$keys" --argjson c "$c" ".config = \$c | $respell" <"$manifest" | tag "keys$i"
 	is "keys $i: skopeo reads them" "$(seen_by_skopeo "keys$i")" "$want"
 	like "keys $i: ... and so do we" "$(all_steps "keys$i")" '	platform=linux/arm64'
 	files_of "keys$i" >"$tmp/got"

@@ -56,7 +56,12 @@ content() {
 		! -path ./.metadata/remove-schedule.json ! -type d -printf '%p %y %m %U:%G %s %l\n' | sort
 		find . -type f ! -path './.metadata/.log*' ! -name '*.lock' ! -path './podmanStore/*s.json' \
 			! -path ./.metadata/remove-schedule.json -exec sha256sum {} + | sort
-		jq -S 'sort_by(.id)[]' podmanStore/*/*s.json)
+		podman_lists)
+}
+podman_lists() { # as read before, if they have these bytes: jq takes long to start
+	lists=$tmp/lists-$(cat podmanStore/*/*s.json | sha256sum | cut -c -64)
+	[ -e "$lists" ] || jq -S 'sort_by(.id)[]' podmanStore/*/*s.json >"$lists" || return
+	cat "$lists"
 }
 check() {
 	ducc-check -s "$S" -r "$repo" "$@"
