@@ -185,4 +185,36 @@ like "... only all" "$(cat "$out")" "^$a $b $c$"
 ok "... are" "$top/scripts/ducc-convert" --forget "$c" "$b" "$a"
 is "... leaving no trace" "$(ls "$S/tmp")$(states)" "$(basename "$(state_of "$tmp/never")")"
 
+# Standard input cannot be locked: one has written its state, and another one comes before that has its place.
+mkdir "$tmp/first" "$tmp/second"
+mkfifo "$tmp/written" "$tmp/go"
+cat >"$tmp/first/mv" <<END
+#!/bin/sh
+[ ! -p "$tmp/go" ] || { echo >"$tmp/written"; read -r _ <"$tmp/go"; rm "$tmp/go"; }
+exec "$(command -v mv)" "\$@"
+END
+cat >"$tmp/second/flock" <<END
+#!/bin/sh
+[ \$# != 1 ] || : >"$tmp/waiting"
+exec "$(command -v flock)" "\$@"
+END
+chmod +x "$tmp/first/mv" "$tmp/second/flock"
+list "$a" one
+from_stdin() { # DIRECTORY: of changed programs; in the background as $pid
+	PATH=$tmp/$1:$PATH "$top/scripts/ducc-convert" -q -T -G - <"$a" >"$tmp/$1.said" 2>&1 &
+	pid=$!
+}
+from_stdin first
+first=$pid
+read -r _ <"$tmp/written"
+from_stdin second
+ok "a list on standard input, and another one" wait_for test -e "$tmp/waiting"
+is "... which spoils no state" "$(cut -f 1 "$S/tmp"/wishes-*)" "# success=
+# name=-
+http://$registry/app:one"
+echo >"$tmp/go"
+ok "... both succeed" wait "$first"
+ok "..." wait "$pid"
+is "..." "$(cat "$tmp/first.said" "$tmp/second.said")" ""
+
 done_testing
