@@ -373,9 +373,25 @@ like "... silently" "$(grep -v '^http' "$out" || echo nothing)" '^nothing$'
 ready app:1 space:much space:1 >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "an image for which there is none, and others" publish "$tmp/records"
-like "... is published whole, with a warning" "$(cat "$out")" 'warning: localhost/space:much: layer sha256:[0-9a-f]*: [12] MB of large files are not split into chunks: '
+like "... is published whole, with a warning" "$(cat "$out")" 'warning: localhost/space:much: layer sha256:[0-9a-f]*: large files are not split into chunks, .*: that requires [23] MB in the scratch area'
 is "... which concerns it alone" "$(grep -c '^http' "$out") $(grep warning: "$out" | sort -u | wc -l)" "3 1"
 whole='/(much|more)$'
+ok "... all is as it should be" agree
+whole=
+for i in 1 2; do
+	{
+		printf '%s\n' layer 'dir ./' "file large size=300000 data=large$i."
+		seq 400 | sed "s/.*/file known-& size=17000 data=known-&. mtime=$i/"
+	} | image grafts:$i
+done
+ready grafts:1 grafts:2 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ready grafts:1 >"$tmp/one"
+ok "files whose content is known, but not their times" publish "$tmp/one"
+ready grafts:2 >"$tmp/one"
+ok "... of which there are more than the scratch area has blocks" publish "$tmp/one"
+like "... are sent, with a warning" "$(cat "$out")" ': large files are not split into chunks, nor is known content grafted: that requires 2 MB in '
+whole='/(much|more|large)$'
 ok "... all is as it should be" agree
 whole=
 umount "$spool/scratch"

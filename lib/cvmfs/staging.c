@@ -13,6 +13,8 @@
 /* A graft costs as much as sending so many bytes, and a transaction as so many more. */
 #define GRAFT_COST ((uint64_t)16 << 10)
 #define TRANSACTION_COST ((uint64_t)64 << 20)
+/* What a graft takes in the scratch space: one block, unless it has many chunks. */
+#define GRAFT_SPACE ((uint64_t)4 << 10)
 /* A second transaction for grafts costs more than to write so many of the smallest large files. */
 #define FILES_PER_TRANSACTION 8
 
@@ -209,6 +211,7 @@ static void stage(struct staged_tree *staged, const struct node *node, const str
 	if (known && staged_can_graft(node)) {
 		staged_add_graft(&staged->stages[known->kind == LOCATION_STAGED], node,
 				 known->path);
+		staged->bytes += GRAFT_SPACE;
 		return;
 	}
 	staged_add_file(&staged->stages[0], node);
@@ -286,9 +289,11 @@ static void decide(struct staging *staging, struct staged_tree *staged, const st
 	free(known.path);
 }
 
+/* Without room, nothing is staged but what must be. */
 static struct staged_tree *plan_layer(struct staging *staging, const char *directory,
-				      struct tree *tree, const struct digest *layer, uint64_t limit)
+				      struct tree *tree, const struct digest *layer, bool room)
 {
+	uint64_t limit = room && staging->possible ? staging->limit : CHUNKING_NEVER;
 	struct staged_tree *staged = staged_tree_new(directory, layer);
 	struct node *root = tree_root(tree);
 	struct candidates candidates = {NULL};
@@ -301,8 +306,8 @@ static struct staged_tree *plan_layer(struct staging *staging, const char *direc
 			 node->file->layer)
 			decide_link(staging, staged, node);
 	}
-	graft = staged->stages[0] || staging_is_pending(staging, 0) ||
-		staging_is_pending(staging, 1) || candidates.saved > TRANSACTION_COST;
+	graft = room && (staged->stages[0] || staging_is_pending(staging, 0) ||
+			 staging_is_pending(staging, 1) || candidates.saved > TRANSACTION_COST);
 	for (size_t i = 0; i < candidates.n; i++) {
 		if (graft)
 			stage(staged, candidates.list[i].node, &candidates.list[i].location);
@@ -338,20 +343,20 @@ const struct staged_tree *staging_add_layer(struct staging *staging, const char 
 		return staged;
 	if (!staging->possible)
 		say_impossible(staging, tree);
-	staged = plan_layer(staging, directory, tree, layer,
-			    staging->possible ? staging->limit : CHUNKING_NEVER);
+	staged = plan_layer(staging, directory, tree, layer, true);
 	if (staging->bytes + staged->bytes > staging->room) {
 		staging->crowded = true;
 		/* If other images are the reason, this one is left to the next transaction. */
 		if (!staging->before ||
 		    staging->bytes - staging->before + staged->bytes > staging->room)
-			context_notice(staging->context, DUCC_WARNING,
-				       "layer " PRI_DIGEST
-				       ": %llu MB of large files are not split into "
-				       "chunks: there is no space for them in the scratch area",
-				       layer->hex, (unsigned long long)staged->bytes / 1000000);
+			context_notice(
+				staging->context, DUCC_WARNING,
+				"layer " PRI_DIGEST
+				": large files are not split into chunks, nor is known content "
+				"grafted: that requires %llu MB in the scratch area",
+				layer->hex, (unsigned long long)staged->bytes / 1000000 + 1);
 		staged_tree_free(staged);
-		staged = plan_layer(staging, directory, tree, layer, CHUNKING_NEVER);
+		staged = plan_layer(staging, directory, tree, layer, false);
 	}
 	return keep(staging, staged);
 }
