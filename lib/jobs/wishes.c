@@ -1,11 +1,11 @@
 /* What is known about wanted images: see wishes.h. */
 #include "jobs/wishes.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "base/entries.h"
 #include "base/path.h"
 #include "format/reference.h"
 
@@ -78,41 +78,51 @@ void wishes_add(struct strmap *wishes, char *records, const char *repository)
 	}
 }
 
-static void read_list(struct strmap *wishes, int directory, const char *name,
-		      const char *repository)
+struct wish_files wish_files_open(const char *store)
 {
-	AUTO_FREE char *data = NULL;
-	size_t len;
+	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct wish_files files = {.entries = entries_open(root, "wishes")};
+	const char *name;
 
-	if (!path_read(directory, name, WISHES_LIMIT, &data, &len, NULL))
-		wishes_add(wishes, data, repository);
+	while ((name = entries_next(&files.entries)))
+		if (!strchr(name, '.')) /* left behind by an earlier ducc-convert */
+			strset_add(&files.names, name);
+	if (files.entries.error && files.entries.error != ENOENT)
+		error_errno(&files.error, files.entries.error, "%s/wishes", store);
+	strset_sort(&files.names);
+	return files;
 }
 
-static int compare_names(const void *a, const void *b)
+bool wish_files_next(struct wish_files *files)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	while (files->next < files->names.n) {
+		ducc_error *error = NULL;
+		size_t len;
+
+		files->name = files->names.list[files->next++];
+		free(STEAL(files->data));
+		if (!path_read(files->entries.fd, files->name, WISHES_LIMIT, &files->data, &len,
+			       &error))
+			return true;
+		error_give(&files->error, error);
+	}
+	return false;
+}
+
+void wish_files_close(struct wish_files *files)
+{
+	entries_close(&files->entries);
+	strset_free(&files->names);
+	free(files->data);
+	ducc_error_free(files->error);
 }
 
 void wishes_read(struct strmap *wishes, const char *store, const char *repository)
 {
-	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_ENTRIES entries = entries_open(root, "wishes");
-	AUTO_FREE char **names = NULL;
-	size_t n = 0, capacity = 0;
-	const char *name;
+	AUTO_WISH_FILES files = wish_files_open(store);
 
-	while ((name = entries_next(&entries))) {
-		if (strchr(name, '.')) /* left behind by an earlier ducc-convert */
-			continue;
-		GROW(names, n, capacity);
-		names[n++] = xstrdup(name);
-	}
-	if (n)
-		qsort(names, n, sizeof(*names), compare_names);
-	for (size_t i = 0; i < n; i++) {
-		read_list(wishes, entries.fd, names[i], repository);
-		free(names[i]);
-	}
+	while (wish_files_next(&files))
+		wishes_add(wishes, files.data, repository);
 }
 
 void wish_free(void *value)

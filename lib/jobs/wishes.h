@@ -8,7 +8,9 @@
 #ifndef DUCC_WISHES_H
 #define DUCC_WISHES_H
 
+#include "base/entries.h"
 #include "base/strmap.h"
+#include "base/strset.h"
 #include "format/reference.h"
 #include "jobs/session.h"
 #include "repo/transaction.h"
@@ -22,6 +24,31 @@ struct wish {
 	char *failing; /* the time since when, in the format of clock.h */
 	char *error;
 };
+
+/*
+ * The files in which ducc-convert notes the wishes in a store, in the order of their names:
+ *
+ *	AUTO_WISH_FILES files = wish_files_open(store);
+ *	while (wish_files_next(&files))
+ *		... files.name, files.data ...
+ *	if (files.error)
+ *		return error_give(err, STEAL(files.error));
+ *
+ * What cannot be read is left out.
+ */
+struct wish_files {
+	struct entries entries;
+	struct strset names;
+	size_t next; /* of the names */
+	const char *name;
+	char *data;        /* a string, which the caller may change and take */
+	ducc_error *error; /* the first one */
+};
+struct wish_files wish_files_open(const char *store);
+bool wish_files_next(struct wish_files *files);
+void wish_files_close(struct wish_files *files);
+
+#define AUTO_WISH_FILES CLEANUP(wish_files_close) struct wish_files
 
 /*
  * Reads what a store knows about the repository into a map from REGISTRY/REPOSITORY:TAG to struct

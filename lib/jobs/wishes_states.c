@@ -2,12 +2,10 @@
  * The states that ducc-convert keeps of sets of lists in a store, with their headers: see wishes.h, and
  * `Wishes' in ducc-store(5).
  */
-#include <errno.h>
 #include <fcntl.h>
 
 #include "base/buffer.h"
-#include "base/entries.h"
-#include "base/path.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "jobs/wishes.h"
 
@@ -87,29 +85,16 @@ static void read_header(struct state *state, char *data)
 		state->records = end;
 }
 
-static int read_state(struct state *state, int directory, const char *name, ducc_error **err)
-{
-	char *data;
-	size_t len;
-
-	if (path_read(directory, name, WISHES_LIMIT, &data, &len, err) < 0)
-		return -1;
-	read_header(state, data);
-	return 0;
-}
-
 bool wishes_know_repository(const char *store, const char *directory)
 {
 	AUTO_FREE char *path = resolve(directory);
-	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_ENTRIES entries = entries_open(root, "wishes");
-	const char *name;
+	AUTO_WISH_FILES files = wish_files_open(store);
 
-	while (path && (name = entries_next(&entries))) {
+	while (path && wish_files_next(&files)) {
 		AUTO_STATE state = {NULL};
 
-		if (!read_state(&state, entries.fd, name, NULL) &&
-		    strset_has(&state.directories, path))
+		read_header(&state, STEAL(files.data));
+		if (strset_has(&state.directories, path))
 			return true;
 	}
 	return false;
@@ -272,24 +257,20 @@ static int add_state(struct wishes_of_others *others, struct state *state, struc
 static int add_all(struct wishes_of_others *others, const struct state *own, struct place *place,
 		   const char *store, ducc_error **err)
 {
-	AUTO_CLOSE int root = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_ENTRIES entries = entries_open(root, "wishes");
-	const char *name;
+	AUTO_WISH_FILES files = wish_files_open(store);
 
-	while ((name = entries_next(&entries))) {
+	while (wish_files_next(&files)) {
 		AUTO_STATE state = {NULL};
 
-		if (strchr(name, '.')) /* left behind by an earlier ducc-convert */
-			continue;
-		if (read_state(&state, entries.fd, name, err) < 0)
-			return error_wrap(err, "%s/wishes", store);
+		read_header(&state, STEAL(files.data));
 		if (!is_replaced(&state, own) &&
-		    add_state(others, &state, place, store, name, err) < 0)
+		    add_state(others, &state, place, store, files.name, err) < 0)
 			return -1;
 	}
-	if (entries.error && entries.error != ENOENT)
-		return error_errno(err, entries.error, "%s/wishes", store);
-	return 0;
+	if (!files.error)
+		return 0;
+	error_give(err, STEAL(files.error));
+	return error_wrap(err, "%s/wishes", store);
 }
 
 int wishes_read_others(struct wishes_of_others *others, const ducc_session *session,
