@@ -134,9 +134,37 @@ static void digests(void)
 	   "... and each only once");
 }
 
+/* The paths in postorder, each followed by a space. */
+static void has_postorder(struct node *root, const char *want, const char *title)
+{
+	AUTO_BUFFER path = {0}, got = {0};
+
+	for (struct node *node = tree_bottom(root); node; node = tree_next_up(root, node)) {
+		node_path(node, &path);
+		buffer_addf(&got, "%s ", path.data);
+	}
+	is_string(got.data, want, title);
+}
+
+static void walking_up(void)
+{
+	AUTO_TREE *tree = tree_new();
+
+	has_postorder(tree_root(tree), " ", "bottom-up: an empty tree");
+	tree_make(tree, "a/b/c");
+	tree_make(tree, "a/d");
+	tree_make(tree, "e/f");
+	tree_sort(tree);
+	has_postorder(tree_root(tree), "a/b/c a/b a/d a e/f e  ",
+		      "... what is in a directory, then that");
+	has_postorder(tree_find(tree, "a"), "a/b/c a/b a/d a ", "... beneath a directory");
+	has_postorder(tree_find(tree, "a/d"), "a/d ", "... beneath none");
+}
+
 int main(void)
 {
 	detaching();
+	walking_up();
 	moving();
 	attributes();
 	digests();

@@ -172,19 +172,11 @@ static int keep_open(struct extract_report *report, int fd, const struct file *f
 static int finish_directories(struct extraction *x, ducc_error **err)
 {
 	struct node *root = tree_root(x->tree);
-	AUTO_FREE struct node **directories = NULL;
-	size_t n = 0, capacity = 0;
 
-	for (struct node *node = root; node; node = tree_next(root, node)) {
+	/* Bottom-up: without privileges, setting a mode may make a directory inaccessible. */
+	for (struct node *node = tree_bottom(root); node; node = tree_next_up(root, node)) {
 		if (!node_is_dir(node))
 			continue;
-		GROW(directories, n, capacity);
-		directories[n++] = node;
-	}
-	/* Bottom-up: without privileges, setting a mode may make a directory inaccessible. */
-	while (n) {
-		const struct node *node = directories[--n];
-
 		node_path(node, &x->path);
 		AUTO_CLOSE int fd = path_open(x->to.root, x->path.data, O_RDONLY | O_DIRECTORY, 0);
 		if (fd < 0 || set_metadata(fd, node->file, x->report) < 0 ||

@@ -508,6 +508,20 @@ struct node *tree_next(const struct node *root, const struct node *node)
 	return node->children ? node->children : tree_skip(root, node);
 }
 
+struct node *tree_bottom(struct node *root)
+{
+	while (root->children)
+		root = root->children;
+	return root;
+}
+
+struct node *tree_next_up(const struct node *root, const struct node *node)
+{
+	if (node == root)
+		return NULL;
+	return node->next ? tree_bottom(node->next) : node->parent;
+}
+
 void node_path(const struct node *node, struct buffer *path)
 {
 	size_t len = 0;

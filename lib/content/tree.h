@@ -236,6 +236,13 @@ struct node *tree_next(const struct node *root, const struct node *node);
 /* The same, skipping the descendants of `node`. */
 struct node *tree_skip(const struct node *root, const struct node *node);
 
+/*
+ * The nodes beneath and including root in postorder, the contents of a directory before it: start with
+ * tree_bottom(root), until NULL.
+ */
+struct node *tree_bottom(struct node *root);
+struct node *tree_next_up(const struct node *root, const struct node *node);
+
 /* The path of the node from the root of its tree; "" for the root. */
 void node_path(const struct node *node, struct buffer *path);
 

@@ -68,20 +68,12 @@ int64_t catalogs_place(struct tree *tree, int (*place)(void *ctx, const struct n
 		       void *ctx)
 {
 	struct node *root = tree_root(tree);
-	AUTO_FREE struct node **nodes = NULL;
 	struct candidates children = {NULL};
-	size_t n = 0, capacity = 0;
 	int64_t left = 0;
 
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		GROW(nodes, n, capacity);
-		nodes[n++] = node;
+	for (struct node *node = root; node; node = tree_next(root, node))
 		node->entries = is_entry(node);
-	}
-	/* In reverse preorder: the content of a directory is counted before the directory. */
-	while (n) {
-		struct node *node = nodes[--n];
-
+	for (struct node *node = tree_bottom(root); node; node = tree_next_up(root, node)) {
 		if (node->entries > CATALOG_MAX && divide(node, &children, place, ctx) < 0) {
 			free(children.list);
 			return -1;

@@ -34,20 +34,12 @@ static int open_directories(int layerfs, struct node *node)
 /* Sets the metadata of the directories that were used, their contents first. */
 static int close_directories(int layerfs, struct node *root)
 {
-	AUTO_FREE struct node **directories = NULL;
 	struct extract_report report = {0};
-	size_t n = 0, capacity = 0;
 	AUTO_BUFFER path = {0};
 
-	for (struct node *node = root; node; node = tree_next(root, node)) {
+	for (struct node *node = tree_bottom(root); node; node = tree_next_up(root, node)) {
 		if (!node->used || !node_is_dir(node))
 			continue;
-		GROW(directories, n, capacity);
-		directories[n++] = node;
-	}
-	while (n) {
-		const struct node *node = directories[--n];
-
 		node_path(node, &path);
 		AUTO_CLOSE int fd = path_open(layerfs, path.data, O_RDONLY | O_DIRECTORY, 0);
 		if (fd < 0 || set_metadata(fd, node->file, &report) < 0)

@@ -29,21 +29,14 @@ int directory_open(int at, const char *path)
 static void add_closed(struct plan *opened, const struct digest *layer, struct tree *tree)
 {
 	struct node *root = tree_root(tree);
-	AUTO_FREE struct node **directories = NULL;
-	size_t n = 0, capacity = 0;
 	AUTO_BUFFER path = {0};
 
-	for (struct node *node = root; node; node = tree_next(root, node)) {
+	for (struct node *node = tree_bottom(root); node; node = tree_next_up(root, node)) {
+		AUTO_FREE char *mode = NULL, *place = NULL;
+
 		if (!node_is_dir(node) || (node->file->mode & S_IRWXU) == S_IRWXU)
 			continue;
-		GROW(directories, n, capacity);
-		directories[n++] = node;
-	}
-	while (n) {
-		const struct node *node = directories[--n];
-		AUTO_FREE char *mode = format("%04o", (unsigned)node->file->mode & 07777);
-		AUTO_FREE char *place = NULL;
-
+		mode = format("%04o", (unsigned)node->file->mode & 07777);
 		node_path(node, &path);
 		place = layer_path(layer, path.data);
 		plan_add(opened, PLAN_CHMOD, mode, place);
