@@ -12,6 +12,7 @@ static bool repair, check_store;
 
 static int option(int letter, const char *value)
 {
+	(void)value;
 	switch (letter) {
 	case 'd':
 		options.contents = true;
@@ -22,8 +23,6 @@ static int option(int letter, const char *value)
 	case 'S':
 		check_store = true;
 		return 0;
-	case 'j':
-		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	default:
 		return -1;
 	}

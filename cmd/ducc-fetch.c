@@ -22,10 +22,10 @@ static int option(int letter, const char *value)
 	else if (letter == 'F')
 		tool.options.foreign = true;
 	else if (letter == 'l')
-		return tool_parse_limits(&tool, value) ? 0 : -1;
+		return tool_parse_limits(&tool, value);
 	else if (letter == 'p')
 		tool.options.platform = value;
-	else if (letter == 'j' && !tool_parse_number(value, 1000, &tool.options.jobs))
+	else
 		return -1;
 	return 0;
 }

@@ -28,7 +28,7 @@ static size_t n_removed;
 static int parse_number(const char *text, unsigned max, unsigned *number)
 {
 	*number = 0;
-	return !strcmp(text, "0") || tool_parse_number(text, max, number) ? 0 : -1;
+	return strcmp(text, "0") ? tool_parse_number(text, max, number) : 0;
 }
 
 static int option(int letter, const char *value)
@@ -56,12 +56,10 @@ static int option(int letter, const char *value)
 		options.remove = true;
 		break;
 	case 'M':
-		return tool_parse_size(value, &clean_options.limit) ? 0 : -1;
+		return tool_parse_size(value, &clean_options.limit);
 	case 'S':
 		clean = true;
 		break;
-	case 'w':
-		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
 	default:
 		return -1;
 	}

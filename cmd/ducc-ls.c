@@ -29,7 +29,7 @@ static int option(int letter, const char *value)
 		columns = true;
 		return 0;
 	case 'g':
-		return tool_parse_number(value, 36500, &days) ? 0 : -1;
+		return tool_parse_number(value, 36500, &days);
 	case 'l':
 		detailed = true;
 		return 0;
@@ -42,8 +42,6 @@ static int option(int letter, const char *value)
 	case REMOTE:
 		options.remote = true;
 		return 0;
-	case 'j':
-		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
 	default:
 		return -1;
 	}

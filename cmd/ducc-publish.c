@@ -17,22 +17,18 @@ static int option(int letter, const char *value)
 {
 	switch (letter) {
 	case 'B':
-		return tool_parse_size(value, &tool.options.batch_bytes) ? 0 : -1;
+		return tool_parse_size(value, &tool.options.batch_bytes);
 	case 'C':
 		tool.options.split = true;
 		return 0;
 	case 'c':
 		tool.options.chunk_bytes = UINT64_MAX;
-		return !strcmp(value, "off") || tool_parse_size(value, &tool.options.chunk_bytes)
-			       ? 0
-			       : -1;
+		return strcmp(value, "off") ? tool_parse_size(value, &tool.options.chunk_bytes) : 0;
 	case 'f':
 		tool.options.again = true;
 		return 0;
 	case 'b':
-		return tool_parse_number(value, 100000, &batch_images) ? 0 : -1;
-	case 'w':
-		return tool_parse_number(value, 31536000, &tool.options.wait) ? 0 : -1;
+		return tool_parse_number(value, 100000, &batch_images);
 	default:
 		return -1;
 	}

@@ -4,6 +4,7 @@
 
 #include "each.h"
 #include "options.h"
+#include "output.h"
 
 static struct tool tool;
 static const char *layout; /* -o */
@@ -38,9 +39,8 @@ static int thin(ducc_session *session, ducc_record *record, ducc_error **err)
 	passed |= !has_name;
 	named |= has_name;
 	if (operands && !has_name) {
-		fprintf(stderr, "%s: %s: nowhere to push it: use -o, or a record with thin=\n",
-			tool.name, ducc_record_reference(record));
-		tool.failed++;
+		tool_report(&tool, ducc_record_reference(record),
+			    "nowhere to push it: use -o, or a record with thin=");
 		return 1;
 	}
 	return ducc_thin(session, record, layout, err);

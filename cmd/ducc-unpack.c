@@ -23,9 +23,7 @@ static int option(int letter, const char *value)
 		directory = value;
 		return 0;
 	case 'l':
-		return tool_parse_limits(&tool, value) ? 0 : -1;
-	case 'j':
-		return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
+		return tool_parse_limits(&tool, value);
 	default:
 		return -1;
 	}

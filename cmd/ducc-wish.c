@@ -8,11 +8,9 @@ static const char *news; /* -m */
 
 static int option(int letter, const char *value)
 {
-	if (letter == 'm') {
-		news = value;
-		return 0;
-	}
-	return tool_parse_number(value, 1000, &tool.options.jobs) ? 0 : -1;
+	(void)letter;
+	news = value;
+	return 0;
 }
 
 static const struct tool_option own[] = {

@@ -85,7 +85,8 @@ static const char *option_name(const struct tool *tool, int letter)
 	return option->name;
 }
 
-static void option(struct tool *tool, int letter)
+/* Returns -1 for a bad value. */
+static int option(struct tool *tool, int letter)
 {
 	switch (letter) {
 	case 's':
@@ -108,6 +109,10 @@ static void option(struct tool *tool, int letter)
 	case 'v':
 		tool->verbosity++;
 		break;
+	case 'j':
+		return tool_parse_number(optarg, 1000, &tool->options.jobs);
+	case 'w':
+		return tool_parse_number(optarg, 31536000, &tool->options.wait);
 	case TOOL_FAILED:
 		tool_keep_failures(tool, optarg);
 		break;
@@ -121,13 +126,9 @@ static void option(struct tool *tool, int letter)
 		printf("%s %s\n", tool->name, DUCC_VERSION);
 		exit(EXIT_SUCCESS);
 	default:
-		if (letter == '?' || tool->option(letter, optarg) < 0) {
-			if (letter != '?')
-				fprintf(stderr, "%s: --%s: invalid argument: %s\n", tool->name,
-					option_name(tool, letter), optarg);
-			tool_usage(tool);
-		}
+		return tool->option(letter, optarg);
 	}
+	return 0;
 }
 
 int tool_options(struct tool *tool, int argc, char **argv)
@@ -137,15 +138,22 @@ int tool_options(struct tool *tool, int argc, char **argv)
 
 	add_forms(&forms, tool->own);
 	add_forms(&forms, common);
-	while ((letter = getopt_long(argc, argv, forms.letters, forms.names, NULL)) != -1)
-		option(tool, letter);
+	while ((letter = getopt_long(argc, argv, forms.letters, forms.names, NULL)) != -1) {
+		if (letter == '?')
+			tool_usage(tool);
+		if (option(tool, letter) == 0)
+			continue;
+		fprintf(stderr, "%s: --%s: invalid argument: %s\n", tool->name,
+			option_name(tool, letter), optarg);
+		tool_usage(tool);
+	}
 	tool->options.size = sizeof(tool->options);
 	return optind;
 }
 
 /* --- values ----------------------------------------------------------------- */
 
-bool tool_parse_number(const char *text, unsigned max, unsigned *number)
+int tool_parse_number(const char *text, unsigned max, unsigned *number)
 {
 	char *end;
 	long value;
@@ -153,12 +161,12 @@ bool tool_parse_number(const char *text, unsigned max, unsigned *number)
 	errno = 0;
 	value = strtol(text, &end, 10);
 	if (errno || end == text || *end || value < 1 || value > (long)max)
-		return false;
+		return -1;
 	*number = (unsigned)value;
-	return true;
+	return 0;
 }
 
-bool tool_parse_size(const char *text, uint64_t *bytes)
+int tool_parse_size(const char *text, uint64_t *bytes)
 {
 	static const char units[] = "KMGT";
 	const char *unit;
@@ -168,47 +176,47 @@ bool tool_parse_size(const char *text, uint64_t *bytes)
 	errno = 0;
 	*bytes = strtoull(text, &end, 10);
 	if (errno || end == text || *text == '-')
-		return false;
+		return -1;
 	unit = *end ? strchr(units, *end) : NULL;
 	if (unit) {
 		shift = 10 * (unsigned)(unit - units + 1);
 		end++;
 	}
 	if (*end || !*bytes || *bytes > (uint64_t)INT64_MAX >> shift)
-		return false;
+		return -1;
 	*bytes <<= shift;
-	return true;
+	return 0;
 }
 
 /* Parses [NAME=]VALUE of that length. */
-static bool parse_limit(struct ducc_limits *limits, const char *text, size_t len)
+static int parse_limit(struct ducc_limits *limits, const char *text, size_t len)
 {
 	char limit[64];
 	char *value;
 	uint64_t *member;
 
 	if (len >= sizeof(limit))
-		return false;
+		return -1;
 	memcpy(limit, text, len);
 	limit[len] = '\0';
 	value = strchr(limit, '=');
 	if (value)
 		*value++ = '\0';
 	member = ducc_limit(limits, value ? limit : "layer");
-	return member && tool_parse_size(value ? value : limit, member);
+	return member ? tool_parse_size(value ? value : limit, member) : -1;
 }
 
-bool tool_parse_limits(struct tool *tool, const char *text)
+int tool_parse_limits(struct tool *tool, const char *text)
 {
 	tool->limits.size = sizeof(tool->limits);
 	tool->options.limits = &tool->limits;
 	for (;; text++) {
 		size_t len = strcspn(text, ",");
 
-		if (!parse_limit(&tool->limits, text, len))
-			return false;
+		if (parse_limit(&tool->limits, text, len) < 0)
+			return -1;
 		text += len;
 		if (!*text)
-			return true;
+			return 0;
 	}
 }

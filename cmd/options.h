@@ -9,6 +9,8 @@
 /*
  * An option: -LETTER or --NAME; letters from TOOL_LONG on are those of options with a name only.
  * A table of them ends with {0}.
+ *
+ * The following are read here, too, if a tool has them: -j, -w, TOOL_FAILED and TOOL_WISHES.
  */
 #define TOOL_LONG 256
 #define TOOL_FAILED 512 /* --failed, of tools that process records */
@@ -39,11 +41,13 @@ int tool_options(struct tool *tool, int argc, char **argv);
 /* After a usage error: prints the synopsis and exits. */
 void tool_usage(const struct tool *tool) __attribute__((noreturn));
 
+/* These return -1 for a bad value. */
+
 /* Parses a number from 1 to `max`, or a size in bytes with an optional K, M, G or T. */
-bool tool_parse_number(const char *text, unsigned max, unsigned *number);
-bool tool_parse_size(const char *text, uint64_t *bytes);
+int tool_parse_number(const char *text, unsigned max, unsigned *number);
+int tool_parse_size(const char *text, uint64_t *bytes);
 
 /* Parses NAME=VALUE,... into the limits of the tool; without a name, the limit is `layer'. */
-bool tool_parse_limits(struct tool *tool, const char *text);
+int tool_parse_limits(struct tool *tool, const char *text);
 
 #endif
