@@ -102,6 +102,21 @@ for damage in 'rm "$S/index.json"' 'truncate -s -5 "$S/index.json"' ': >"$S/inde
 	entries >"$tmp/now"
 	is "... it is as it was" "$(diff "$tmp/entries" "$tmp/now")" ""
 done
+# A dry run knows what would be recovered, and leaves that to others.
+rm "$S/index.json"
+ok "a dry run without index.json: an image is found" ducc-unpack -n -s "$S" localhost/two:latest
+ok "... as what may be removed" ducc-gc --clean-store -n -g 0 -s "$S"
+is "... all that was fetched" "$(sed -n 's/^ducc-gc: \(localhost.*\): would be removed$/\1/p' "$out" | sort | tr '\n' ' ')" \
+	"localhost/one:latest localhost/three:latest localhost/two:latest "
+ok "... nothing is written" test ! -e "$S/index.json"
+ok "... and it is recovered later" ducc-unpack -s "$S" localhost/two:latest
+entries >"$tmp/now"
+is "... as it was" "$(diff "$tmp/entries" "$tmp/now")" ""
+mkdir "$tmp/empty"
+ok "an empty directory is a store of nothing" ducc-gc --clean-store -g 0 -s "$tmp/empty"
+is "... which is told" "$(cat "$out")" "ducc-gc: nothing in the store can be removed"
+ok "... and in a dry run" ducc-gc --clean-store -n -s "$tmp/empty"
+is "... as well" "$(cat "$out")" "ducc-gc: $tmp/empty: 0 of 0 bytes would be removed"
 printf x >"$S/oci-layout"
 ok "a damaged oci-layout" ready one
 ok "... is made anew" jq -e .imageLayoutVersion "$S/oci-layout"

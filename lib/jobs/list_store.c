@@ -61,9 +61,9 @@ int list_store(struct list *list, ducc_error **err)
 	if (session_need_store(list->session, store, err) < 0)
 		return -1;
 	store->keep = true;
-	index = store_index_view(store, &manifests, err);
+	index = store_index_get(store, &manifests, err);
 	if (!index)
-		return error_wrap(err, "store %s", store->path);
+		return -1;
 	list->read = read_image;
 	cJSON_ArrayForEach(entry, manifests)
 	{

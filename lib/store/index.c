@@ -270,13 +270,13 @@ static void set_name(cJSON *entry, const char *name)
 	json_set_string(annotations, ANNOTATION_NAME, name);
 }
 
-/* A list of what the store has: the newest image for each name and platform; or of nothing. */
-static int make_list(const struct store *store, bool empty, struct list *list, ducc_error **err)
+/* A list of what the store has: the newest image for each name and platform. */
+static int make_list(const struct store *store, struct list *list, ducc_error **err)
 {
 	AUTO_RECOVERY recovery = {NULL};
 	cJSON *json, *manifests;
 
-	if (!empty && index_recover(store, &recovery, err) < 0)
+	if (index_recover(store, &recovery, err) < 0)
 		return -1;
 	json = json_object();
 	manifests = json_array();
@@ -292,7 +292,7 @@ static int make_list(const struct store *store, bool empty, struct list *list, d
 	return 0;
 }
 
-/* True if the index can be recovered; if it is not that of our store, only if there is none. */
+/* True if the index can be recovered; if nothing damaged is to be replaced, only if there is none. */
 static bool is_recoverable(const struct store *store, const ducc_error *error)
 {
 	enum ducc_error_kind kind = ducc_error_kind(error);
@@ -301,11 +301,15 @@ static bool is_recoverable(const struct store *store, const ducc_error *error)
 	       ((kind == DUCC_CORRUPT || kind == DUCC_DAMAGED) && !store->keep);
 }
 
-/* Reads index.json under the lock of the store; recovers it if it is missing or damaged. */
+/*
+ * Reads index.json; recovers it if it is missing or damaged.  The caller has locked the store, unless that
+ * keeps what it has: then nothing is written.
+ */
 static int read_list(const struct store *store, struct list *list, ducc_error **err)
 {
 	ducc_error *error = NULL;
 	cJSON *manifests, *json = store_index_read(store, &manifests, &error);
+	bool write;
 	int n;
 
 	if (json) {
@@ -314,50 +318,31 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 	}
 	if (!is_recoverable(store, error))
 		return error_give(err, error);
-	if (make_list(store, store->keep, list, err) < 0) {
+	if (make_list(store, list, err) < 0) {
 		ducc_error_free(error);
 		return -1;
 	}
 	n = cJSON_GetArraySize(list->manifests);
-	if (store->context && (n || ducc_error_kind(error) != DUCC_NOT_FOUND))
+	write = !store->keep && (n || ducc_error_kind(error) != DUCC_NOT_FOUND);
+	if (write && store->context)
 		context_notice(store->context, DUCC_WARNING,
 			       "store %s: %s: recovered with %d image%s", store->path,
 			       ducc_error_message(error), n, text_plural((uint64_t)n));
 	ducc_error_free(error);
-	return write_index(store, list, err);
+	return write ? write_index(store, list, err) : 0;
 }
 
-cJSON *store_index_view(const struct store *store, cJSON **manifests, ducc_error **err)
+cJSON *store_index_get(const struct store *store, cJSON **manifests, ducc_error **err)
 {
 	ducc_error *error = NULL;
 	cJSON *index = store_index_read(store, manifests, &error);
 	AUTO_LIST list = {.json = NULL};
 
-	if (index)
-		return index;
-	if (ducc_error_kind(error) != DUCC_NOT_FOUND) {
-		error_give(err, error);
-		return NULL;
-	}
-	ducc_error_free(error);
-	if (make_list(store, false, &list, err) < 0)
-		return NULL;
-	*manifests = list.manifests;
-	return STEAL(list.json);
-}
-
-/* Like read_list() for a reader who has not locked the store, and does not always need to. */
-static cJSON *get_index(const struct store *store, cJSON **manifests, ducc_error **err)
-{
-	ducc_error *error = NULL;
-	cJSON *index = store_index_read(store, manifests, &error);
-	AUTO_LIST list = {.json = NULL};
-
-	if (!index && !store->keep && is_recoverable(store, error)) {
-		AUTO_CLOSE int lock = store_lock(store);
+	if (!index && is_recoverable(store, error)) {
+		AUTO_CLOSE int lock = store->keep ? -1 : store_lock(store);
 
 		ducc_error_free(STEAL(error));
-		if (lock < 0)
+		if (lock < 0 && !store->keep)
 			error_errno(&error, errno, "lock");
 		else if (!read_list(store, &list, &error))
 			index = STEAL(list.json);
@@ -524,7 +509,7 @@ int store_find(const struct store *store, const char *name, const char *platform
 	struct digest listed;
 	size_t found = 0;
 
-	index = get_index(store, &manifests, err);
+	index = store_index_get(store, &manifests, err);
 	if (!index)
 		return -1;
 	cJSON_ArrayForEach(entry, manifests)
@@ -563,7 +548,7 @@ bool store_lists(const struct store *store, const struct reference *reference,
 	cJSON *manifests, *entry;
 	struct digest listed, original;
 
-	index = get_index(store, &manifests, NULL);
+	index = store_index_get(store, &manifests, NULL);
 	if (!index)
 		return false;
 	cJSON_ArrayForEach(entry, manifests)

@@ -21,10 +21,10 @@ void store_index_free(struct store_index *index);
 cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error **err);
 
 /*
- * The same for a store that is not to be changed: if there is no index.json, what it would have if it
- * were recovered.
+ * The same, with index.json recovered if it is missing or damaged; in a store that keeps what it has, if
+ * it is missing, and without writing it.
  */
-cJSON *store_index_view(const struct store *store, cJSON **manifests, ducc_error **err);
+cJSON *store_index_get(const struct store *store, cJSON **manifests, ducc_error **err);
 
 /*
  * The digests of an entry: the listed one, and that of the registry's manifest, of which the former

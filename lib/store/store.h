@@ -18,7 +18,7 @@ struct store {
 	/* Set these before opening it; the rest is zero. */
 	struct store_index *index; /* index.h; may be NULL */
 	struct context *context;   /* for warnings and waiting; may be NULL */
-	bool keep;                 /* do not remove damaged files */
+	bool keep;                 /* write nothing to recover it, remove no damaged files */
 };
 
 /* Opens the store at `path`; creates it, accessible only for its owner, if it does not exist. */
