@@ -161,6 +161,8 @@ list c one
 echo "http://$registry/wild:*" >>"$list"
 hour 8
 convert -G "$list"
+like "a wildcard that cannot be expanded is reported, and named once" "$(cat "$tmp/errors")" \
+	"^ducc-convert: http://$registry/wild:[*]: ducc-wish: [^ ]*: line 2: not expanded: [^*]*$"
 push "$L:three" "$registry/app:last"
 list c one last
 echo "http://$registry/wild:*" >>"$list"
