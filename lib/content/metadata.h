@@ -49,7 +49,7 @@ void extract_report_free(struct extract_report *report);
 
 #define AUTO_EXTRACT_REPORT __attribute__((cleanup(extract_report_free))) struct extract_report
 
-/* "owner of 3 files, 1 device", or NULL if nothing was omitted; the caller frees it. */
+/* "3 owners, 1 device", or NULL if nothing was omitted; the caller frees it. */
 char *extract_report_text(const struct extract_report *report);
 
 #endif

@@ -56,6 +56,7 @@ struct directory {
 	size_t next_name;
 	size_t saved; /* steps of the plan ... */
 	size_t saved_cleared;
+	struct extract_report left_out, saved_left_out; /* of its trees: counts only */
 	size_t tree; /* the step that a tree was staged for last, from 1; 0: none */
 
 	pthread_t syncing; /* a thread that writes staged files to disk */
@@ -242,15 +243,15 @@ static int find_source(void *ctx, const struct digest *layer, struct extract_sou
 	return source->fd < 0 ? error_errno(err, errno, "%s", path) : 0;
 }
 
-/* Warns of entries that an unprivileged user could not create. */
-static void warn_of(struct directory *directory, const char *what,
-		    const struct extract_report *report)
+/* Tells what an unprivileged user could not create. */
+static void tell_left_out(const struct directory *directory, enum ducc_level level,
+			  const char *what, const struct extract_report *report)
 {
 	AUTO_FREE char *left_out = extract_report_text(report);
 
 	if (left_out)
-		context_notice(directory->base.context, DUCC_WARNING,
-			       "%s: left out, not permitted: %s", what, left_out);
+		context_notice(directory->base.context, level, "%s: left out, not permitted: %s",
+			       what, left_out);
 }
 
 /* Fills the directory `name` in the staging directory. */
@@ -295,7 +296,8 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 	if (!name || make_directory(at, inside, err) < 0 ||
 	    fill(directory, at, inside, tree, own, &report, err) < 0)
 		return -1;
-	warn_of(directory, to, &report);
+	tell_left_out(directory, DUCC_INFO, to, &report);
+	extract_report_add(&directory->left_out, &report);
 	add_modes(directory, root, &report);
 	add_step(directory, PLAN_RENAME, FIRST, name, to);
 	directory->tree = directory->plan.n;
@@ -464,14 +466,18 @@ static void save(struct transaction *transaction)
 
 	directory->saved = directory->plan.n;
 	directory->saved_cleared = directory->cleared.n;
+	directory->saved_left_out = directory->left_out;
 }
 
 static void restore(struct transaction *transaction, bool nothing)
 {
 	struct directory *directory = directory_of(transaction);
 
-	if (nothing)
+	if (nothing) {
 		directory->saved = directory->saved_cleared = 0;
+		directory->saved_left_out = (struct extract_report){.open = false};
+	}
+	directory->left_out = directory->saved_left_out;
 	directory->tree = 0;
 	strset_cut(&directory->cleared, directory->saved_cleared);
 	while (directory->plan.n > directory->saved) {
@@ -552,7 +558,11 @@ static int commit(struct transaction *transaction, ducc_error **err)
 		error_give(err, cause);
 		return error_wrap(err, "the next transaction will try again");
 	}
-	return cause ? error_give(err, cause) : 0;
+	if (cause)
+		return error_give(err, cause);
+	tell_left_out(directory, DUCC_WARNING, directory->base.repository->name,
+		      &directory->left_out);
+	return 0;
 }
 
 static void end(struct transaction *transaction)
