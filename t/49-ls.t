@@ -90,6 +90,9 @@ $registry/other:3"
 fails "what is not there" ducc-ls -r "$R" "$registry/app:1" "$registry/none:1"
 like "... is named" "$(cat "$out")" "^ducc-ls: $registry/none:1: not in repository $R\$"
 like "... and the others are listed" "$(cat "$out")" "name=$registry/app:1	"
+fails "a part of a name" ducc-ls -r "$R" other
+like "... which needs a pattern" "$(cat "$out")" \
+	"/library/other:latest: not in repository $R \\(for the names that contain it, use '\*other\*'\\)\$"
 fails "what is no reference" ducc-ls -r "$R" 'A b'
 fails "a repository that is not there" ducc-ls -r "$tmp/none"
 is "... is named" "$(cat "$out")" "ducc-ls: repository $tmp/none does not exist"

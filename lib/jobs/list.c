@@ -284,6 +284,16 @@ static int report(struct list *list, const struct strmap *wishes, ducc_error **e
 	return !more;
 }
 
+/* True if the text is a part of a name that it does not select. */
+static bool is_part(const struct list *list, const struct pattern *pattern)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strstr(list->images[i].name, pattern->text) &&
+		    !matches(pattern, list->images[i].name))
+			return true;
+	return false;
+}
+
 /* Reports the operands that match nothing, or name an image that is missing. */
 static int report_unused(struct list *list, const struct pattern *patterns)
 {
@@ -301,6 +311,9 @@ static int report_unused(struct list *list, const struct pattern *patterns)
 			&error, DUCC_NOT_FOUND, "%s: not in %s %s", name ? name : patterns[i].text,
 			options->store ? "store" : "repository",
 			options->store ? list->session->store_path : list->session->repository);
+		if (is_part(list, &patterns[i]))
+			error_advise(&error, "for the names that contain it, use '*%s*'",
+				     patterns[i].text);
 		if (!options->image(options->ctx, NULL, error))
 			return 1;
 	}
