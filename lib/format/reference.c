@@ -239,31 +239,23 @@ static int check_form(const char *text, ducc_error **err)
 	return 0;
 }
 
-static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
+/* Parses the scheme and the registry; *text becomes what follows them. */
+static int parse_registry(struct reference *reference, const char **text, ducc_error **err)
 {
-	const char *separator;
-	AUTO_FREE char *rest = NULL;
-	char *at, *colon;
+	const char *separator = strstr(*text, "://");
 
-	if (check_form(text, err) < 0)
-		return -1;
-	if (begins(text, TRANSPORT))
-		text += strlen(TRANSPORT);
-	separator = strstr(text, "://");
 	if (separator) {
-		reference->scheme = xstrndup(text, (size_t)(separator - text));
+		reference->scheme = xstrndup(*text, (size_t)(separator - *text));
 		if (strcmp(reference->scheme, "http") != 0 &&
 		    strcmp(reference->scheme, "https") != 0)
 			return error_set(err, "unknown scheme %s://", reference->scheme);
-		text = separator + 3;
+		*text = separator + 3;
 	}
-	reference->registry = take_registry(&text, separator != NULL);
-	if (!reference->registry) {
-		if (separator)
-			return error_set(err, "reference without a repository");
-		reference->registry = xstrdup(DOCKER_HUB);
-	} else if (!strcmp(reference->registry, DOCKER_HUB_SHORT) ||
-		   !strcmp(reference->registry, DOCKER_HUB_INDEX)) {
+	reference->registry = take_registry(text, separator != NULL);
+	if (!reference->registry && separator)
+		return error_set(err, "reference without a repository");
+	if (!reference->registry || !strcmp(reference->registry, DOCKER_HUB_SHORT) ||
+	    !strcmp(reference->registry, DOCKER_HUB_INDEX)) {
 		free(reference->registry);
 		reference->registry = xstrdup(DOCKER_HUB);
 	}
@@ -274,29 +266,55 @@ static int parse(struct reference *reference, const char *text, bool pattern, du
 	if (!reference->scheme)
 		reference->scheme =
 			xstrdup(registry_is_loopback(reference->registry) ? "http" : "https");
+	return 0;
+}
 
-	rest = xstrdup(text);
-	at = strchr(rest, '@');
+static int check_tag(const char *tag, bool pattern, bool pinned, ducc_error **err)
+{
+	if (!valid_tag(tag, true))
+		return error_set(err, "not a tag: %s", tag);
+	if (!valid_tag(tag, pattern))
+		return error_set(err, "tag %s is a wildcard: expand it with ducc-wish", tag);
+	if (pinned && strchr(tag, '*'))
+		return error_set(err, "wildcard tag %s cannot be combined with a digest", tag);
+	return 0;
+}
+
+/* Cuts the tag and the digest off, and parses them. */
+static int parse_version(struct reference *reference, char *text, bool pattern, ducc_error **err)
+{
+	char *at = strchr(text, '@'), *colon;
+
 	if (at) {
 		*at++ = '\0';
 		if (!digest_parse(&reference->digest, at))
 			return error_set(err, "not a sha256 digest: %s", at);
 	}
-	colon = strchr(rest, ':');
+	colon = strchr(text, ':');
 	if (colon) {
 		*colon++ = '\0';
-		if (!valid_tag(colon, true))
-			return error_set(err, "not a tag: %s", colon);
-		if (!valid_tag(colon, pattern))
-			return error_set(err, "tag %s is a wildcard: expand it with ducc-wish",
-					 colon);
-		if (at && strchr(colon, '*'))
-			return error_set(err, "wildcard tag %s cannot be combined with a digest",
-					 colon);
+		if (check_tag(colon, pattern, at != NULL, err) < 0)
+			return -1;
 		reference->tag = xstrdup(colon);
 	} else if (!at) {
 		reference->tag = xstrdup("latest");
 	}
+	return 0;
+}
+
+static int parse(struct reference *reference, const char *text, bool pattern, ducc_error **err)
+{
+	AUTO_FREE char *rest = NULL;
+
+	if (check_form(text, err) < 0)
+		return -1;
+	if (begins(text, TRANSPORT))
+		text += strlen(TRANSPORT);
+	if (parse_registry(reference, &text, err) < 0)
+		return -1;
+	rest = xstrdup(text);
+	if (parse_version(reference, rest, pattern, err) < 0)
+		return -1;
 	if (!strcmp(reference->registry, DOCKER_HUB) && !strchr(rest, '/'))
 		reference->repository = format("library/%s", rest);
 	else
