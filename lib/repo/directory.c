@@ -120,7 +120,7 @@ static int make_directory(int directory, const char *path, ducc_error **err)
 	AUTO_CLOSE int fd = path_open(directory, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0 || fchmod(fd, 0755) < 0)
 		return error_errno(err, errno, "%s", path);
-	return fd < 0 ? -1 : 0;
+	return 0;
 }
 
 /*

@@ -8,13 +8,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "base/buffer.h"
 #include "base/context.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "base/strmap.h"
 #include "base/text.h"
 #include "format/image.h"
+#include "store/index_list.h"
 #include "store/staged.h"
 
 /* The store's index.json has some hundred bytes per image. */
@@ -46,125 +45,6 @@ cJSON *store_index_read(const struct store *store, cJSON **manifests, ducc_error
 	return STEAL(index);
 }
 
-/* The entries of one name, for different platforms. */
-struct named {
-	cJSON **entries;
-	size_t n, capacity;
-};
-
-/* A list of images as JSON, and its entries by name. */
-struct list {
-	cJSON *json, *manifests;
-	struct strmap names; /* struct named */
-	struct buffer text;  /* what json_print() makes of it; or empty, before it has to */
-};
-
-static void named_free(void *value)
-{
-	struct named *named = value;
-
-	free(named->entries);
-	free(named);
-}
-
-static void list_free(struct list *list)
-{
-	strmap_free_values(&list->names, named_free);
-	buffer_free(&list->text);
-	cJSON_Delete(list->json);
-	*list = (struct list){.json = NULL};
-}
-
-#define AUTO_LIST CLEANUP(list_free) struct list
-
-static void name_entry(struct list *list, cJSON *entry)
-{
-	const char *name = json_annotation(entry, ANNOTATION_NAME);
-	struct named *named;
-
-	if (!name)
-		return;
-	named = strmap_get(&list->names, name);
-	if (!named) {
-		named = xcalloc(1, sizeof(*named));
-		strmap_put(&list->names, name, named);
-	}
-	GROW(named->entries, named->n, named->capacity);
-	named->entries[named->n++] = entry;
-}
-
-/* Takes over the JSON, of which `manifests` is a part. */
-static void list_take(struct list *list, cJSON *json, cJSON *manifests)
-{
-	cJSON *entry;
-
-	*list = (struct list){.json = json, .manifests = manifests};
-	cJSON_ArrayForEach(entry, manifests)
-	{
-		name_entry(list, entry);
-	}
-}
-
-static bool list_has(const struct list *list, const cJSON *entry, const char *name)
-{
-	const struct named *named = strmap_get(&list->names, name);
-
-	for (size_t i = 0; named && i < named->n; i++)
-		if (cJSON_Compare(named->entries[i], entry, true))
-			return true;
-	return false;
-}
-
-/*
- * Adds an entry to the text, before it is added to the list.  To print all again for each entry would
- * take most of the time in which many images are fetched.
- */
-static void add_text(struct list *list, const cJSON *entry)
-{
-	static const char end[] = "]\n}", indent[] = "\n\t\t";
-	AUTO_FREE char *text = NULL;
-
-	if (list->json->child->prev != list->manifests) /* the last member is another one */
-		buffer_reset(&list->text);
-	if (!list->text.len)
-		return;
-	buffer_truncate(&list->text, list->text.len - strlen(end));
-	if (list->manifests->child)
-		buffer_adds(&list->text, ", ");
-	text = json_print(entry, true);
-	for (const char *line = text; *line;) {
-		size_t len = strcspn(line, "\n");
-
-		buffer_add(&list->text, line, len);
-		line += len + (line[len] == '\n');
-		if (*line)
-			buffer_adds(&list->text, indent);
-	}
-	buffer_adds(&list->text, end);
-}
-
-/* Adds the entry, which it takes over, in the place of those of the same name and platform. */
-static void list_put(struct list *list, cJSON *entry, const char *name)
-{
-	struct named *named = strmap_get(&list->names, name);
-	AUTO_FREE char *platform = platform_of_descriptor(entry);
-
-	for (size_t i = 0; named && i < named->n;) {
-		AUTO_FREE char *other = platform_of_descriptor(named->entries[i]);
-
-		if (!text_equal(other, platform)) {
-			i++;
-			continue;
-		}
-		cJSON_Delete(cJSON_DetachItemViaPointer(list->manifests, named->entries[i]));
-		buffer_reset(&list->text);
-		named->entries[i] = named->entries[--named->n];
-	}
-	add_text(list, entry);
-	json_append(list->manifests, entry);
-	name_entry(list, entry);
-}
-
 /* An entry that a thread waits for. */
 struct addition {
 	cJSON *entry; /* until it is in a list */
@@ -191,7 +71,7 @@ struct store_index {
 	size_t waiting;                 /* ... and how many */
 	bool writing;                   /* a thread adds those that it took: it has the rest */
 	struct timespec next;           /* when the file may be written again; CLOCK_MONOTONIC */
-	struct list list;               /* of the file with these attributes; json NULL: none */
+	struct index_list list;         /* of the file with these attributes; json NULL: none */
 	dev_t dev;
 	ino_t ino;
 	struct timespec mtime;
@@ -216,7 +96,7 @@ void store_index_free(struct store_index *index)
 {
 	if (!index)
 		return;
-	list_free(&index->list);
+	index_list_free(&index->list);
 	pthread_cond_destroy(&index->enough);
 	pthread_cond_destroy(&index->written);
 	pthread_mutex_destroy(&index->mutex);
@@ -235,28 +115,25 @@ static bool is_current(const struct store_index *index, const struct store *stor
 }
 
 /* Has the cache forget its list, or keep the one that the file now has. */
-static void keep_list(struct store_index *index, const struct store *store, struct list *list)
+static void keep_list(struct store_index *index, const struct store *store, struct index_list *list)
 {
 	struct stat st;
 
-	list_free(&index->list);
+	index_list_free(&index->list);
 	if (fstatat(store->fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	index->list = *list;
-	*list = (struct list){.json = NULL};
+	*list = (struct index_list){.json = NULL};
 	index->dev = st.st_dev;
 	index->ino = st.st_ino;
 	index->mtime = st.st_mtim;
 }
 
-static int write_index(const struct store *store, struct list *list, ducc_error **err)
+static int write_index(const struct store *store, struct index_list *list, ducc_error **err)
 {
-	if (!list->text.len) {
-		AUTO_FREE char *text = json_print(list->json, true);
+	const struct buffer *text = index_list_text(list);
 
-		buffer_adds(&list->text, text);
-	}
-	return store_replace(store, "index.json", list->text.data, list->text.len, err);
+	return store_replace(store, "index.json", text->data, text->len, err);
 }
 
 static void set_name(cJSON *entry, const char *name)
@@ -271,7 +148,7 @@ static void set_name(cJSON *entry, const char *name)
 }
 
 /* A list of what the store has: the newest image for each name and platform. */
-static int make_list(const struct store *store, struct list *list, ducc_error **err)
+static int make_list(const struct store *store, struct index_list *list, ducc_error **err)
 {
 	AUTO_RECOVERY recovery = {NULL};
 	cJSON *json, *manifests;
@@ -282,12 +159,12 @@ static int make_list(const struct store *store, struct list *list, ducc_error **
 	manifests = json_array();
 	json_set_size(json, "schemaVersion", 2);
 	json_set(json, "manifests", manifests);
-	list_take(list, json, manifests);
+	index_list_take(list, json, manifests);
 	for (size_t i = 0; i < recovery.n; i++) {
 		cJSON *entry = json_copy(recovery.images[i].entry);
 
 		set_name(entry, recovery.images[i].name);
-		list_put(list, entry, recovery.images[i].name);
+		index_list_put(list, entry, recovery.images[i].name);
 	}
 	return 0;
 }
@@ -305,7 +182,7 @@ static bool is_recoverable(const struct store *store, const ducc_error *error)
  * Reads index.json; recovers it if it is missing or damaged.  The caller has locked the store, unless that
  * keeps what it has: then nothing is written.
  */
-static int read_list(const struct store *store, struct list *list, ducc_error **err)
+static int read_list(const struct store *store, struct index_list *list, ducc_error **err)
 {
 	ducc_error *error = NULL;
 	cJSON *manifests, *json = store_index_read(store, &manifests, &error);
@@ -313,7 +190,7 @@ static int read_list(const struct store *store, struct list *list, ducc_error **
 	int n;
 
 	if (json) {
-		list_take(list, json, manifests);
+		index_list_take(list, json, manifests);
 		return 0;
 	}
 	if (!is_recoverable(store, error))
@@ -336,7 +213,7 @@ cJSON *store_index_get(const struct store *store, cJSON **manifests, ducc_error 
 {
 	ducc_error *error = NULL;
 	cJSON *index = store_index_read(store, manifests, &error);
-	AUTO_LIST list = {.json = NULL};
+	AUTO_INDEX_LIST list = {.json = NULL};
 
 	if (!index && is_recoverable(store, error)) {
 		AUTO_CLOSE int lock = store->keep ? -1 : store_lock(store);
@@ -362,20 +239,20 @@ static bool has_all(const struct store_index *index, const struct store *store,
 	if (!is_current(index, store))
 		return false;
 	for (; additions; additions = additions->next)
-		if (!list_has(&index->list, additions->entry, additions->name))
+		if (!index_list_has(&index->list, additions->entry, additions->name))
 			return false;
 	return true;
 }
 
 /* Adds them to the list, if it does not have them: true if it has changed. */
-static bool put_all(struct list *list, struct addition *additions)
+static bool put_all(struct index_list *list, struct addition *additions)
 {
 	bool changed = false;
 
 	for (; additions; additions = additions->next) {
-		if (list_has(list, additions->entry, additions->name))
+		if (index_list_has(list, additions->entry, additions->name))
 			continue;
-		list_put(list, STEAL(additions->entry), additions->name);
+		index_list_put(list, STEAL(additions->entry), additions->name);
 		changed = true;
 	}
 	return changed;
@@ -386,7 +263,7 @@ static int add_all(const struct store *store, struct store_index *index, struct 
 		   ducc_error **err)
 {
 	AUTO_CLOSE int lock = -1;
-	AUTO_LIST list = {.json = NULL};
+	AUTO_INDEX_LIST list = {.json = NULL};
 
 	if (has_all(index, store, additions))
 		return 0;
@@ -395,7 +272,7 @@ static int add_all(const struct store *store, struct store_index *index, struct 
 		return error_errno(err, errno, "%s: lock", store->path);
 	if (is_current(index, store)) {
 		list = index->list;
-		index->list = (struct list){.json = NULL};
+		index->list = (struct index_list){.json = NULL};
 	} else if (read_list(store, &list, err) < 0) {
 		return error_wrap(err, "store %s", store->path);
 	}
@@ -563,7 +440,7 @@ bool store_lists(const struct store *store, const struct reference *reference,
 int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error **err)
 {
 	AUTO_CLOSE int lock = store_lock(store);
-	AUTO_LIST list = {.json = NULL};
+	AUTO_INDEX_LIST list = {.json = NULL};
 	bool changed = false;
 	cJSON *next;
 
@@ -579,8 +456,7 @@ int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error
 			return -1;
 		if (kept)
 			continue;
-		cJSON_Delete(cJSON_DetachItemViaPointer(list.manifests, entry));
-		buffer_reset(&list.text);
+		index_list_remove(&list, entry);
 		changed = true;
 	}
 	return changed ? write_index(store, &list, err) : 0;
