@@ -32,9 +32,10 @@ manifest=$(file_of "$(digest_named one)")
 config=$(file_of "$(jq -r .config.digest "$manifest")")
 image() { # CONFIG-FILTER MANIFEST-FILTER: the first image with another config and manifest; prints the descriptor
 	type=$oci.config.v1+json
-	image_config=$(blob "$1" <"$config")
+	image_config=
+	[ "$1" = . ] || image_config=$(blob "$1" <"$config")
 	type=$oci.manifest.v1+json
-	blob --argjson c "$image_config" ".config = \$c | $2" <"$manifest"
+	blob --argjson c "${image_config:-null}" ".config = (\$c // .config) | $2" <"$manifest"
 }
 
 # all_steps NAME OPTION...: fetch with these options, unpack, publish; prints the last record

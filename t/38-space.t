@@ -157,7 +157,7 @@ only_the_fresh_one() { # PAGES: that are free
 	*) cat "$tmp/published" "$tmp/err"; return 1 ;;
 	esac
 }
-for pages in $(seq 0 3 60); do
+for pages in $(seq 0 "$(amount 6 3)" 60); do
 	ok "a repository with $((pages * 4)) KiB free" only_the_fresh_one "$pages"
 done
 like "... is too small for a layer, or for documents" "$failed_at" "layer .*[.]metadata"
@@ -173,7 +173,8 @@ ok "... and used again" ducc-fetch -q -s "$F/store" "oci:$L:app"
 # The files that ducc-convert needs itself: a round is whole, or nothing is remembered and it fails.
 start_registry open
 push "$L:app" "$registry/app:1"
-for i in $(seq 60); do echo "http://$registry/app:t$i@$(digest_at "$registry/app:1")"; done >"$tmp/images"
+digest=$(digest_at "$registry/app:1")
+for i in $(seq 60); do echo "http://$registry/app:t$i@$digest"; done >"$tmp/images"
 convert() { # TMPDIR
 	TMPDIR=$1 "$top/scripts/ducc-convert" -T -s "$tmp/many" -r "$tmp/converted" "$tmp/images" >"$tmp/said" 2>"$tmp/err"
 }

@@ -63,8 +63,13 @@ metadata() { echo "$good/.metadata/localhost/$1:latest"; }
 at() { # KIND HEX
 	echo ".$1/${2%"${2#??}"}/$2"
 }
-layers_of() { jq -r '.layers[].digest[7:]' "$(metadata "$1")/manifest.json"; }
-config_of() { jq -r '.config.digest[7:]' "$(metadata "$1")/manifest.json"; }
+# The digests of what an image has: jq is asked once.
+for i in one two plain owned; do
+	jq -r '.layers[].digest[7:]' "$(metadata $i)/manifest.json" >"$tmp/layers-$i"
+	jq -r '.config.digest[7:]' "$(metadata $i)/manifest.json" >"$tmp/config-$i"
+done
+layers_of() { cat "$tmp/layers-$1"; }
+config_of() { cat "$tmp/config-$1"; }
 layer() { # IMAGE NUMBER
 	at layers "$(layers_of "$1" | sed -n "$2p")"
 }
@@ -72,9 +77,11 @@ flat() { at flat "$(config_of "$1")"; }
 short() { # ID
 	echo "$1" | tr 'a-f0-9' 'A-P' | cut -c1-26
 }
-append() { # FILE: the JSON on standard input, to the list in it
+append() { # FILE FILTER [OPTION...]: what the filter of jq, with these options, makes of nothing, to the list in the file
 	[ -e "$1" ] || echo '[]' >"$1"
-	jq -c --slurpfile new /dev/stdin '. + $new' "$1" >"$tmp/list" && mv "$tmp/list" "$1"
+	append_to=$1 append_filter=$2
+	shift 2
+	jq -c "$@" ". + [null | $append_filter]" "$append_to" >"$tmp/list" && mv "$tmp/list" "$append_to"
 }
 original_layer() { # HEX DIFF-ID
 	at=$(at layers "$1")
@@ -93,20 +100,19 @@ original_layer() { # HEX DIFF-ID
 original_podman() { # IMAGE
 	p=$O/podmanStore above='' lower=''
 	mkdir -p "$p/overlay/l" "$p/overlay-images/$(config_of "$1")" "$p/overlay-layers"
-	for id in $(jq -r '.rootfs.diff_ids[][7:]' "$(metadata "$1")/config.json"); do
-		hex=$(layers_of "$1" | sed -n "$(jq -r --arg i "sha256:$id" '.rootfs.diff_ids | index($i) + 1' "$(metadata "$1")/config.json")p")
-		jq -cn --arg i "$id" --arg p "$above" --arg d "sha256:$hex" '{id: $i, parent: $p, created: "2020-01-01T00:00:00Z",
-			"compressed-diff-digest": $d, "diff-digest": "sha256:\($i)"} | if .parent == "" then del(.parent) else . end' |
-			append "$p/overlay-layers/layers.json"
+	while read -r hex id; do
+		append "$p/overlay-layers/layers.json" '{id: $i, parent: $p, created: "2020-01-01T00:00:00Z",
+			"compressed-diff-digest": $d, "diff-digest": "sha256:\($i)"} | if .parent == "" then del(.parent) else . end' \
+			--arg i "$id" --arg p "$above" --arg d "sha256:$hex"
 		mkdir -p "$p/overlay/$id"
 		ln -sfn "../../../$(at layers "$hex")/layerfs" "$p/overlay/$id/diff"
 		short "$id" | tr -d '\n' >"$p/overlay/$id/link"
 		[ -z "$lower" ] || printf %s "$lower" >"$p/overlay/$id/lower"
 		ln -sfn "../$id/diff" "$p/overlay/l/$(short "$id")"
 		lower=l/$(short "$id")${lower:+:$lower} above=$id
-	done
-	jq -cn --arg i "$(config_of "$1")" --arg n "localhost/$1:latest" --arg l "$above" \
-		'{id: $i, names: [$n], layer: $l, created: "2020-01-01T00:00:00Z"}' | append "$p/overlay-images/images.json"
+	done <"$tmp/pairs"
+	append "$p/overlay-images/images.json" '{id: $i, names: [$n], layer: $l, created: "2020-01-01T00:00:00Z"}' \
+		--arg i "$(config_of "$1")" --arg n "localhost/$1:latest" --arg l "$above"
 	ln -s "../../../.metadata/localhost/$1:latest/manifest.json" "$p/overlay-images/$(config_of "$1")/manifest"
 	cp "$(metadata "$1")/config.json" "$p/overlay-images/$(config_of "$1")/=$(printf 'sha256:%s' "$(config_of "$1")" | base64 -w 0)"
 	touch "$p/overlay-images/images.lock" "$p/overlay-layers/layers.lock"

@@ -650,12 +650,19 @@ whole() {
 		awk '"./" $1 != $2 { print "wrong blob: " $2; bad = 1 } END { exit bad }'
 }
 
+# readable_index FILE: it is JSON with manifests. What has been found of its bytes is not asked again: jq takes long to start.
+readable_index() {
+	index_seen=$tmp/.index-$(sha256sum <"$1" | cut -c -64)
+	[ -e "$index_seen" ] || jq -e '.manifests | type == "array"' "$1" >/dev/null || return 1
+	: >"$index_seen"
+}
+
 # sound STORE: so is it, its index can be read, and nothing half-done is left, save downloads that can be
 # resumed.
 sound() {
 	[ -d "$1" ] || return 0
 	whole "$1" || return 1
-	[ ! -e "$1/index.json" ] || jq -e '.manifests | type == "array"' "$1/index.json" >/dev/null || return 1
+	[ ! -e "$1/index.json" ] || readable_index "$1/index.json" || return 1
 	[ -z "$(find "$1/tmp" -mindepth 1 ! -name 'blobs-*' 2>/dev/null)" ] || { find "$1/tmp"; return 1; }
 }
 
