@@ -111,8 +111,7 @@ has_content() { # IMAGE LAYER-NUMBER: true if some of the layer was staged
 	[ "$(readlink "$R/$layer/layerfs")" = content ]
 }
 layer_of() { # IMAGE NUMBER: sets $layer, a path
-	layer=$(jq -r ".layers[$2 - 1].digest" "$R/.metadata/localhost/$1/manifest.json")
-	layer=${layer#sha256:}
+	layer=$(perl -e 'local $/; print((<STDIN> =~ /sha256:(\w+)/g)[shift])' "$2" <"$R/.metadata/localhost/$1/manifest.json") # after the config
 	layer=.layers/${layer%"${layer#??}"}/$layer
 }
 # The log of a publish that stages in two transactions, and in one
@@ -235,11 +234,18 @@ little_layer() {
 }
 little_layer | image little:1
 
-start_with() { # IMAGE: a repository with it
+start_with() { # IMAGE: a repository with it, and a directory; its record is in $tmp/first
+	if [ -e "$tmp/start/$1" ]; then
+		rm -rf "${tmp:?}/sys" "$D"
+		cp -a "$tmp/start/$1"/* "$tmp"
+		return
+	fi
 	new_repository
 	ready "$1" >"$tmp/first"
 	publish_into_directory "$tmp/first"
 	publish "$tmp/first" >"$tmp/out" 2>&1 || cat "$tmp/out"
+	mkdir -p "$tmp/start/$1"
+	cp -a "$tmp/sys" "$D" "$tmp/first" "$tmp/start/$1"
 }
 visible() { # what is to be seen of images and of complete trees
 	(cd "$spool/rdonly/" && find . ! -type d ! -path './.flat/*' ! -path './.layers/*/*/content/*' ! -path '*/.log/*' | sort)
