@@ -32,6 +32,7 @@ sub json_again
 my (%image, %by_config);
 for my $entry (@{json("$tmp/layout/index.json")->{manifests}}) {
 	my $n = $entry->{annotations}{'org.opencontainers.image.ref.name'};
+	next if $n =~ /^base/;
 	my $digest = slurp("$storage/docker/registry/v2/repositories/all/_manifests/tags/$n/current/link") =~ s/\n\z//r;
 	my ($hex) = $digest =~ /sha256:(\w+)/;
 	my $manifest = json("$storage/docker/registry/v2/blobs/sha256/" . substr($hex, 0, 2) . "/$hex/data");
@@ -250,10 +251,11 @@ for my $r (1 .. 4) { set_tag("single/r$r", 'latest', 4 + $r); $lines{"single/r$r
 my %bad = (40 => 'registry', 41 => 'registry', 90 => 'kill', 91 => 'kill', 140 => 'full', 200 => 'kill', 201 => 'registry', 260 => 'full', 300 => 'kill', 301 => 'kill', 330 => 'registry');
 my $runs = 0;
 my $seconds = 0.5;
-for (my $day = 0; $day < $days; $day += $o{step}) {
+my @steps = split /,/, $o{steps};
+for (my $day = 0; $day < $days; $day += $steps[0], push @steps, shift @steps) {
 	happen();
 	write_recipe();
-	my ($kind) = map { $bad{$_} } grep { $bad{$_} } $day .. $day + $o{step} - 1;
+	my ($kind) = map { $bad{$_} } grep { $bad{$_} } $day .. $day + $steps[0] - 1;
 	$kind //= '';
 	my $status;
 	if ($kind eq 'registry') {

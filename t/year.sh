@@ -2,8 +2,8 @@
 # kind of repository. Tags appear, move and vanish in a real registry, lines come and go in the wish list, and each
 # day the cron jobs run with the clock moved on; some days the registry fails half of its requests, the disk is full,
 # or everything is killed. year.pl keeps the account of what there must be.
-# YEAR_SEED repeats a run's events, YEAR_STEP is the number of days from one run of the jobs to the next: some weeks, or
-# one day with $SOAK.
+# YEAR_SEED repeats a run's events, YEAR_STEPS are the numbers of days from one run of the jobs to the next, in turn: some
+# weeks, or one day with $SOAK. Twice two weeks are shorter than the grace period of 30 days, which is not to end too early.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # lib.sh sets what is not set here
 
@@ -27,29 +27,29 @@ live_through() {
 	year_layout=$tmp/layout
 	umoci init --layout "$year_layout"
 	# Twelve images on two base layers; each has one more layer of its own.
+	for i in 0 1; do
+		mkdir -p "$tmp/base.$i/bin"
+		cp "$(command -v busybox)" "$tmp/base.$i/bin/busybox"
+		echo "base $i" >"$tmp/base.$i/base"
+		umoci new --image "$year_layout:base.$i"
+		add_layer "$year_layout:base.$i" "$tmp/base.$i"
+		umoci config --image "$year_layout:base.$i" --config.cmd /bin/busybox
+	done
+	mkdir -p "$tmp/own/app"
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-		umoci new --image "$year_layout:$i"
-		base=$tmp/base.$((i % 2))
-		[ -d "$base" ] || {
-			mkdir -p "$base/bin"
-			cp "$(command -v busybox)" "$base/bin/busybox"
-			echo "base $((i % 2))" >"$base/base"
-		}
-		add_layer "$year_layout:$i" "$base"
-		mkdir -p "$tmp/own/app"
+		umoci tag --image "$year_layout:base.$((i % 2))" "$i"
 		echo "image $i" >"$tmp/own/app/name"
 		: >"$tmp/own/app/file.$i"
 		add_layer "$year_layout:$i" "$tmp/own"
-		rm -r "$tmp/own"
-		umoci config --image "$year_layout:$i" --config.cmd /bin/busybox
+		rm "$tmp/own/app/file.$i"
 		push "$year_layout:$i" "$behind/all:$i"
 	done
 	year_seed=$(random_seed "${YEAR_SEED-}")
-	year_step=${YEAR_STEP:-$(amount 14 1 28)}
-	note "YEAR_SEED=$year_seed YEAR_STEP=$year_step"
+	year_steps=${YEAR_STEPS:-$(amount 14,14,35 1 14,14,56)}
+	note "YEAR_SEED=$year_seed YEAR_STEPS=$year_steps"
 	DUCC_STORE=$tmp/store DUCC_NOTIFY=$tmp/events TMPDIR=$tmp
 	export DUCC_STORE DUCC_NOTIFY TMPDIR
-	perl "$top/t/year.pl" "seed=$year_seed" "step=$year_step" "tmp=$tmp" "repository=$1" "path=$2" \
+	perl "$top/t/year.pl" "seed=$year_seed" "steps=$year_steps" "tmp=$tmp" "repository=$1" "path=$2" \
 		"registry=$nginx" "storage=$behind_dir" "convert=${YEAR_CONVERT:-$top/scripts/ducc-convert}" >"$tmp/year.log" 2>&1 &
 	year_pid=$!
 	at_exit "kill $year_pid 2>/dev/null; wait $year_pid 2>/dev/null"
@@ -65,7 +65,7 @@ is_a_good_year() {
 		year_says=$(cat "$1/$nginx/$year_image/app/name")
 		is "$year_image runs in its flat tree" "$(chroot "$1/$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
 		# Podman's links lead to /cvmfs, where the stand-in is not.
-		[ -z "${DUCC_SYSROOT-}" ] || continue
+		[ -z "${DUCC_SYSROOT-}" ] && my_turn || continue
 		is "... and under podman" "$(podman_run "$1/podmanStore" "$nginx/$year_image" /bin/busybox cat /app/name 2>&1)" "$year_says"
 	done
 }
