@@ -1,7 +1,7 @@
 #!/bin/sh
 # System calls that fail, each in turn: full disks, broken ones, too many files, interruptions, short reads and
 # writes. The result is right or an error is reported, nothing half-done is visible, and the next run sets all right.
-# $FAULTS is the number of faults, by default 150, or 6000 with $SOAK; 0 is all. FAULT_SEED repeats a choice; FAULT_ONLY is
+# $FAULTS is the number of faults, by default 60, or 6000 with $SOAK; 0 is all. FAULT_SEED repeats a choice; FAULT_ONLY is
 # a pattern for the names of the scenarios to try.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
@@ -10,7 +10,7 @@
 need curl docker-registry jq perl skopeo umoci
 
 seed=$(random_seed "${FAULT_SEED-}")
-faults=${FAULTS:-$(amount 90 6000 50)}
+faults=${FAULTS:-$(amount 60 6000 40)}
 note "FAULT_SEED=$seed FAULTS=$faults"
 DUCC_CLOCK=$(($(date +%s) + 86400)) # the same for all, and later than all files
 ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS
@@ -143,7 +143,7 @@ fault() { # KIND NUMBER COMMAND...: that call fails with an I/O error
 }
 for i in records differences damage; do : >"$tmp/$i"; done
 for kind in open read stat directory readlink; do
-	for i in $(seq 1 "$(amount 7 1 20)" 90); do
+	for i in $(seq 1 "$(amount 13 1 20)" 90); do
 		(fault $kind "$i" ducc-check --repair -r "$R") >>"$tmp/records" 2>"$tmp/err" || :
 		grep "$(printf '\t')" "$tmp/err" | sed "s/^/$kind $i: /" >>"$tmp/differences" || :
 		(fault $kind "$i" ducc-gc -q --clean-store -g 9999 -s "$S") 2>"$tmp/err" || :
@@ -157,7 +157,7 @@ is "... and stays" "$(cd "$S" && find . -type f | sort)" "$(cd "$tmp/published/s
 cp -a "$S" "$tmp/sound"
 : >"$tmp/removed"
 for kind in open read stat; do
-	for i in $(seq 1 "$(amount 1 1 2)" 10); do
+	for i in $(seq 1 "$(amount 2 1 3)" 10); do
 		rm -r "$S"
 		cp -a "$tmp/sound" "$S"
 		(fault $kind "$i" ducc-gc -q --clean-store -g 0 -s "$S") >"$out" 2>"$tmp/err" || :

@@ -1,9 +1,9 @@
 # kill.sh: kill -9 at random moments. Sourced after lib.sh.
-# KILL_SEED repeats a run's moments, KILLS changes their number, 24, or 300 with $SOAK.
+# KILL_SEED repeats a run's moments, KILLS changes their number, 15, or 300 with $SOAK.
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034 # lib.sh sets what is not set here, tests use what is not used
 
-kills=${KILLS:-$(amount 24 300 12)}
+kills=${KILLS:-$(amount 15 300 12)}
 seed=$(random_seed "${KILL_SEED-}")
 note "KILL_SEED=$seed KILLS=$kills"
 wrong=$tmp/wrong
