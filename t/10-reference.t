@@ -2,7 +2,7 @@
 # Image references: what each form means, and which ones are refused before anybody is asked.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl nginx umoci
+need curl nginx umoci
 
 store=$tmp/store
 make_image "$tmp/oci" app

@@ -2,7 +2,7 @@
 # ducc-wish: what recipes and plain lists mean, wildcards, and what becomes of them on a registry's bad day.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 tab=$(printf '\t')
 hub=https://registry.hub.docker.com

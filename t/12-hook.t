@@ -2,7 +2,7 @@
 # ducc-hook: what registries' notifications mean, hook.cgi, which takes them for a web server, and hook-publish.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry lighttpd openssl skopeo umoci
+need curl docker-registry lighttpd openssl skopeo umoci
 
 tab=$(printf '\t')
 hex=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

@@ -2,7 +2,7 @@
 # Credentials: where they come from, whom they are shown to, and what happens without.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 make_image "$tmp/oci" app
 creds=$registry_user:$registry_password

@@ -2,7 +2,7 @@
 # Registries that lie, break or mislead: each gives one line of error, and nothing wrong is stored.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl htpasswd jq nginx umoci
+need curl htpasswd jq nginx umoci
 
 # A registry of plain files: $www/v2/NAME/{manifests,blobs}/..., the image always at the tag `tag`.
 www=$tmp/www/v2

@@ -2,7 +2,7 @@
 # What the tools above ducc-fetch want of a registry: its tags, and to push to it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 drive=$bin/t/drive-registry
 [ -x "$drive" ] || skip_all "no $drive"

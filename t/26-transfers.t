@@ -2,7 +2,7 @@
 # Transfers: what is resumed, tried again or given up, and how long that takes.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx skopeo umoci
+need curl docker-registry htpasswd jq nginx skopeo umoci
 
 make_image "$tmp/oci" app
 mkdir "$tmp/big"

@@ -2,7 +2,7 @@
 # TLS: whom ducc-fetch trusts, whom it shows a certificate, and when it does without.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd nginx openssl skopeo umoci
+need curl docker-registry htpasswd nginx openssl skopeo umoci
 
 make_image "$tmp/oci" app
 start_registry open

@@ -2,7 +2,7 @@
 # Mirrors and proxies: who is asked instead of the registry, and when.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry jq nginx openssl skopeo socat tinyproxy umoci
+need curl docker-registry jq nginx openssl skopeo socat tinyproxy umoci
 
 make_image "$tmp/oci" app
 start_registry open

@@ -2,7 +2,7 @@
 # Indexes in indexes, platforms and their variants, foreign layers, artifacts.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx skopeo umoci
+need curl docker-registry htpasswd jq nginx skopeo umoci
 
 index_type=application/vnd.oci.image.index.v1+json
 type=application/vnd.oci.image.manifest.v1+json

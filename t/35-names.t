@@ -2,7 +2,7 @@
 # Names: a manifest is unpacked and published under the names that it was fetched under, whatever a record says.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry jq skopeo umoci
+need curl docker-registry jq skopeo umoci
 
 tab=$(printf '\t')
 S=$tmp/store

@@ -2,7 +2,7 @@
 # Images as builders, archives and layouts really have them, read as Docker, Podman and containerd read them.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox jq skopeo umoci
+need jq skopeo umoci
 
 L=$tmp/layout
 S=$tmp/store

@@ -3,7 +3,7 @@
 # smuggle in could do nothing else.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox docker-registry jq skopeo umoci
+need docker-registry jq skopeo umoci
 
 S=$tmp/store
 make_image "$tmp/oci" app

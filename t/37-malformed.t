@@ -2,7 +2,7 @@
 # Lines that are no records: each tool reports each, with its number, and works on the others.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox jq umoci
+need jq umoci
 
 S=$tmp/store
 R=$tmp/repo

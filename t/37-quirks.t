@@ -2,7 +2,7 @@
 # Registries as they are: challenges, tokens, redirects and encodings in all the forms that clients put up with.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl jq nginx skopeo umoci
+need curl jq nginx skopeo umoci
 
 www=$tmp/www
 make_image "$tmp/oci" app

@@ -2,7 +2,7 @@
 # --failed: the records of the images that failed.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox docker-registry skopeo umoci
+need docker-registry skopeo umoci
 
 S=$tmp/store
 R=$tmp/repo

@@ -2,7 +2,7 @@
 # What users get wrong, and what they are told then; where credentials are found.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl setpriv skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl setpriv skopeo umoci
 
 S=$tmp/store
 creds=$registry_user:$registry_password

@@ -3,7 +3,7 @@
 # that signal is ignored, with an error.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry jq skopeo umoci
+need curl docker-registry jq skopeo umoci
 
 S=$tmp/store
 R=$tmp/repo

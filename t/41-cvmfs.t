@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/trees.sh"
-need busybox jq umoci zstd
+need jq umoci zstd
 
 stand_in
 L=$tmp/layout

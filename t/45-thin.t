@@ -2,7 +2,7 @@
 # ducc-thin: what is in a thin image, that it points at what is there, and how it gets to a registry.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl skopeo umoci
 
 stand_in
 L=$tmp/layout

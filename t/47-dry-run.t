@@ -2,7 +2,7 @@
 # Dry runs of a whole pipeline.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox docker-registry jq skopeo umoci
+need docker-registry jq skopeo umoci
 
 S=$tmp/store
 L=$tmp/layout

@@ -9,7 +9,7 @@
 KILLS=${KILLS:-$(amount 8 100 4)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need busybox jq setfattr setpriv umoci
+need jq setfattr setpriv umoci
 
 stand_in
 S=$tmp/store

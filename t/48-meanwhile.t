@@ -2,7 +2,7 @@
 # ducc-check while others change the repository: it reports what differs, and nothing that only a commit made it see.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox jq umoci
+need jq umoci
 
 stand_in
 S=$tmp/store

@@ -6,7 +6,7 @@
 [ "$(id -u)" = 0 ] || { echo '1..0 # SKIP owners need root'; exit 0; }
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
-need busybox jq umoci
+need jq umoci
 
 stand_in
 S=$tmp/store

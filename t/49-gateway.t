@@ -3,7 +3,7 @@
 # ducc-publish on the other needs, whatever each does between two steps of the other.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl jq nginx umoci
+need curl jq nginx umoci
 
 stand_in
 L=$tmp/layout

@@ -2,7 +2,7 @@
 # ducc-ls: what it says about the images in a repository and a store, and in which forms.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry jq script setpriv skopeo umoci
+need curl docker-registry jq script setpriv skopeo umoci
 
 S=$tmp/store
 L=$tmp/layout

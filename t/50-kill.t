@@ -4,7 +4,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need busybox curl docker-registry jq skopeo umoci
+need curl docker-registry jq skopeo umoci
 
 third=$((kills / 3))
 

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need busybox jq umoci
+need jq umoci
 
 stand_in
 S=$tmp/store

@@ -3,7 +3,7 @@
 # same as that of one after the other. $ROUNDS is how often, by default 3, or 150 with $SOAK.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox jq skopeo umoci
+need jq skopeo umoci
 
 rounds=${ROUNDS:-$(amount 3 150 2)}
 make_image "$tmp/oci" one

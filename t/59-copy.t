@@ -3,7 +3,7 @@
 # as good as the original, and no larger, and what happens without hard links.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox rsync umoci
+need rsync umoci
 
 make_image "$tmp/oci" one
 umoci tag --image "$tmp/oci:one" two

@@ -2,7 +2,7 @@
 # Events: what other programs are told, by which tool, and that writers do not disturb each other.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need busybox curl docker-registry jq skopeo umoci
+need curl docker-registry jq skopeo umoci
 
 L=$tmp/layout
 S=$tmp/store

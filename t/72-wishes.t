@@ -2,7 +2,7 @@
 # ducc-convert: what it reports about failures, remembers, and would do; and its metrics.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox docker-registry flock jq skopeo umoci
+need bash docker-registry flock jq skopeo umoci
 [ $sanitized = 0 ] || only_in_soak "it is about a script, whose tools have tests of their own"
 
 S=$tmp/store

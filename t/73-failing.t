@@ -2,7 +2,7 @@
 # The published failures: since when and why images are not updated, for users who have no store.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox docker-registry flock jq skopeo umoci
+need bash docker-registry flock jq skopeo umoci
 
 S=$tmp/store
 L=$tmp/layout

@@ -2,7 +2,7 @@
 # Several lists for one repository, each with a ducc-convert of its own: none removes what another wants, whatever is known of it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash busybox docker-registry flock jq skopeo umoci
+need bash docker-registry flock jq skopeo umoci
 [ $sanitized = 0 ] || only_in_soak "it runs a script a hundred times, whose tools have tests of their own"
 
 S=$tmp/store

@@ -219,8 +219,8 @@ done_testing() {
 }
 
 # need PROGRAM...: skip the whole test where one of them isn't there. Stands at its top: after the first ok it is too late.
-# What the functions here need is for the test to say, too: add_layer umoci; make_image umoci, and its program; push and
-# manifest_of skopeo; servers curl, and themselves.
+# What the functions here need is for the test to say, too: add_layer and make_image umoci, and busybox if that is
+# $image_program; push and manifest_of skopeo; servers curl, and themselves.
 need() {
 	[ "$tap_count" = 0 ] || { echo 'Bail out! need stands at the top'; exit 1; }
 	for p; do
