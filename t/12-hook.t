@@ -386,7 +386,9 @@ cat >"$tmp/killers/killer" <<'END'
 #!/bin/sh
 # Do as the program of this name, but kill the process group before or after that, when it is the turn.
 PATH=${PATH#*:}
-n=$({ flock 9; n=$(($(cat "$KILL_COUNT") + 1)); echo $n >"$KILL_COUNT"; echo $n; } 9>>"$KILL_COUNT.lock")
+set -C
+n=1
+until { true >"$KILL_TURNS/$n"; } 2>/dev/null; do n=$((n + 1)); done
 [ "$n" != "$KILL_BEFORE" ] || kill -s KILL 0
 status=0
 "${0##*/}" "$@" || status=$?
@@ -402,17 +404,21 @@ printf '#!/bin/sh\nfor list; do :; done\ncut -f 1 "$list" >>"%s/asked"\n' "$tmp"
 chmod +x "$tmp/calm/ducc-convert"
 # killed BEFORE AFTER COMMAND...: run it, killed there; true if it was not
 killed() {
-	echo 0 >"$tmp/count"
+	rm -rf "$tmp/turns"
+	mkdir "$tmp/turns"
 	kill_before=$1 kill_after=$2
 	shift 2
-	env KILL_COUNT="$tmp/count" KILL_BEFORE="$kill_before" KILL_AFTER="$kill_after" PATH="$tmp/killers:$tmp/calm:$PATH" \
+	env KILL_TURNS="$tmp/turns" KILL_BEFORE="$kill_before" KILL_AFTER="$kill_after" PATH="$tmp/killers:$tmp/calm:$PATH" \
 		setsid -w "$@" >"$tmp/said" 2>&1
 }
-# Before and after every other command is every point; with $SOAK, they are tried twice.
-at_each_command() { # WHEN FUNCTION: call it with what killed() takes, until it was not
-	for turn in $(seq 1 "$(amount 2 1)" 200); do
-		if [ "$1" = before ]; then set -- before "$2" "$turn" 0; else set -- after "$2" 0 "$turn"; fi
-		if "$2" "$3" "$4"; then
+# Before and after every other command is every point; before and after each fourth one, alternately, is every other point.
+# With $SOAK, each is tried twice.
+at_each_command() { # WHEN FUNCTION STEP: call it with what killed() takes, until it was not
+	first=1
+	[ "$1" = before ] || first=$((($3 + 1) / 2))
+	for turn in $(seq "$first" "$3" 200); do
+		if [ "$1" = before ]; then set -- before "$2" "$3" "$turn" 0; else set -- after "$2" "$3" 0 "$turn"; fi
+		if "$2" "$4" "$5"; then
 			[ "$turn" -gt 5 ] && return
 		fi
 	done
@@ -455,8 +461,8 @@ cgi_killed() { # BEFORE AFTER
 : >"$tmp/lost"
 # Nothing that sanitizers could check takes part.
 for when in $([ $sanitized = 1 ] || echo before after); do
-	ok "hook-publish, killed $when each command" at_each_command "$when" publish_killed
-	ok "hook.cgi, killed $when each command" at_each_command "$when" cgi_killed
+	ok "hook-publish, killed $when each command" at_each_command "$when" publish_killed "$(amount 4 1)"
+	ok "hook.cgi, killed $when each command" at_each_command "$when" cgi_killed "$(amount 2 1)"
 done
 is "... forget nothing" "$(cat "$tmp/lost")" ""
 rm -rf "$tmp/spool2" "$tmp/state2"
