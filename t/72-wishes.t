@@ -5,30 +5,17 @@
 need bash docker-registry flock jq skopeo umoci
 [ $sanitized = 0 ] || only_in_soak "it is about a script, whose tools have tests of their own"
 
-S=$tmp/store
-L=$tmp/layout
-R=$tmp/repo
-TMPDIR=$tmp/work DUCC_STORE=$S DUCC_REPO=$R
-export TMPDIR DUCC_STORE DUCC_REPO
-mkdir "$TMPDIR"
+# shellcheck source=convert.sh
+. "${0%/*}/convert.sh"
 list=$tmp/images
-start_registry open
 for i in one two three; do
 	make_image "$L" $i
 	push "$L:$i" "$registry/app:$i"
 done
-hour() { # NUMBER
-	DUCC_CLOCK=$((1800000000 + $1 * 3600))
-	export DUCC_CLOCK
-}
-# convert STATUS ARGUMENT...: its output is in $tmp/said and, without times, in $tmp/err.
+# convert STATUS ARGUMENT...: with the list; its errors are in $tmp/err, without times.
 convert() {
-	want=$1
-	shift
-	status=0
-	timeout 100 "$top/scripts/ducc-convert" -T "$@" "$list" >"$tmp/said" 2>"$tmp/errors" || status=$?
+	converts "$@" "$list" || return
 	sed "s,$registry,REGISTRY,; s/ 404.*unknown/ 404/" "$tmp/errors" >"$tmp/err"
-	[ $status = "$want" ] || { cat "$tmp/said" "$tmp/errors"; return 1; }
 }
 no_failures() { # LIST
 	list=$1 convert 0 -G -r "$R.back"
@@ -48,32 +35,32 @@ like "... is reported, with the cause" "$(cat "$tmp/err")" "^ducc-convert: http:
 is "... once" "$(wc -l <"$tmp/err")" 1
 first=$(cat "$tmp/err")
 hour 1
-ok "the same an hour later" convert 1
+ok "the same an hour later" convert 1 -G
 is "... is not" "$(cat "$tmp/err")" ""
 like "... but counted, as known" "$(cat "$tmp/said")" " 1 unchanged, 1 failed, .* \\(1 reported before; --remind 0 reports all\\)$"
 hour 23
-ok "... nor before a day" convert 1 -q
+ok "... nor before a day" convert 1 -q -G
 is "... has passed" "$(cat "$tmp/err" "$tmp/said")" ""
 hour 24
-ok "... but after it, also with -q" convert 1 -q
+ok "... but after it, also with -q" convert 1 -q -G
 is "... and since when" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
 hour 47
-ok "... then not for another" convert 1
+ok "... then not for another" convert 1 -G
 is "... day" "$(cat "$tmp/err")" ""
-ok "... unless --remind says so" convert 1 --remind 12
+ok "... unless --remind says so" convert 1 -G --remind 12
 is "... as before" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
 is "ducc-ls knows it" "$(ducc-ls "$registry/app:new" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^state=//p; s/^failing=//p; s/^list=//p' | xargs)" \
 	"missing $list 2027-01-15T08:00:00Z"
 put_manifest "$registry" app new application/vnd.oci.image.manifest.v1+json "$(manifest_of "$registry/app:one" |
 	jq -c '.artifactType = "application/x-chart"' >"$tmp/chart"; echo "$tmp/chart")"
 hour 48
-ok "another cause" convert 1
+ok "another cause" convert 1 -G
 like "... is reported" "$(cat "$tmp/err")" "app:new: ducc-fetch: .*artifact.* \(failing since 2027-01-15T08:00:00Z\)$"
 push "$L:two" "$registry/app:new"
-ok "a failure that ends" convert 0
+ok "a failure that ends" convert 0 -G
 is "... is reported" "$(cat "$tmp/err")" "ducc-convert: http://REGISTRY/app:new: works again (it failed since 2027-01-15T08:00:00Z)"
 is "... and forgotten" "$(wish failing)" ""
-ok "... for good" convert 0
+ok "... for good" convert 0 -G
 is "... then nothing is said" "$(cat "$tmp/err")" ""
 is "the lists that want an image are noted" "$(wish list)" "$list
 $list"
@@ -100,7 +87,7 @@ is "... or are no longer wanted, by lists that can be read" "$(sed 's/: line.*: 
 	"$(printf "ducc-convert: %s: no longer fails (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))\n" \
 		"ducc-wish: $list" "http://REGISTRY/none:*" "http://REGISTRY/none:1*")"
 printf '%s\n' "http://$registry/app:one" "http://$registry/app:other" >"$list"
-ok "a failure before the list" convert 1
+ok "a failure before the list" convert 1 -G
 mv "$list" "$list.away"
 ok "... cannot be read" convert 1
 like "... which is a failure" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: "
@@ -109,20 +96,21 @@ ok "... and is empty then" convert 1
 like "... which is another failure" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: empty list"
 is "... in place of the former" "$(cat "$S"/wishes/* | grep -c '^ducc-wish: ')" 1
 mv "$list.away" "$list"
-ok "... is not forgotten" convert 1
+ok "... is not forgotten" convert 1 -G
 like "... and only the list is read again" "$(cat "$tmp/err")" "^ducc-convert: ducc-wish: $list: works again"
 is "... nothing else" "$(wc -l <"$tmp/err")" 1
-ok "a registry that is down" convert 1 --remind 0
-stop_server
+dead_port
+down=127.0.0.1:$port
+printf '%s\n' "http://$down/app:one" "http://$down/app:other" >"$list"
 hour 60
-ok "... fails all its images" convert 1
+ok "a registry that is down fails all its images" convert 1 -G
 is "... each" "$(grep -c 'app:.*connect' "$tmp/err")" 2
-ok "... once, though the messages have times" convert 1
+ok "... once, though the messages have times" convert 1 -G
 is "... and ports" "$(cat "$tmp/err")" ""
-for i in a b c d e f g h i j k l; do echo "http://$registry/app:$i"; done >>"$list"
-printf '%s\n' "http://$registry/wild:*" 'http://127.0.0.1:1/other:1' >>"$list"
+for i in a b c d e f g h i j k l; do echo "http://$down/app:$i"; done >>"$list"
+printf '%s\n' "http://$down/wild:*" 'http://127.0.0.1:1/other:1' >>"$list"
 ok "many images with the same cause" convert 1
-is "... are one line, others their own" "$(sed "s,$registry,REGISTRY,g; s/: ducc-.*[Cc]onnect[^:]*: Connection refused/: (cause)/" "$tmp/err")" \
+is "... are one line, others their own" "$(sed "s,$down,REGISTRY,g; s/: ducc-.*[Cc]onnect[^:]*: Connection refused/: (cause)/" "$tmp/err")" \
 	"ducc-convert: 12 of REGISTRY: (cause): $(for i in a b c d e f g h i; do printf 'http://REGISTRY/app:%s, ' $i; done)http://REGISTRY/app:j and 2 more, which -v names
 ducc-convert: http://REGISTRY/wild:*: (cause)
 ducc-convert: http://127.0.0.1:1/other:1: (cause)"
@@ -145,7 +133,6 @@ rm "$S/wishes"
 mv "$S/wishes.away" "$S/wishes"
 
 # A dry run
-start_registry open
 for i in a b c d e; do push "$L:one" "$registry/back:$i"; done
 for i in a b c d e; do echo "http://$registry/back:$i"; done >"$list.back"
 sed "s/\(back:.\)/\1-/" "$list.back" >"$list.gone"
@@ -156,7 +143,6 @@ ok "many images that work again" no_failures "$list.gone"
 like "... are one line, too" "$(cat "$tmp/err")" \
 	"^ducc-convert: 5 of REGISTRY: works again \\(it failed since [^ ]*\\): (http://[^ ]*/back:[a-d], ){4}http://[^ ]*/back:e$"
 rm "$list.gone"
-for i in one two three; do push "$L:$i" "$registry/app:$i"; done
 push "$L:one" "$registry/app:four"
 unset DUCC_CLOCK
 rm -rf "$R" "$S"

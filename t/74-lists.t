@@ -5,13 +5,8 @@
 need bash docker-registry flock jq skopeo umoci
 [ $sanitized = 0 ] || only_in_soak "it runs a script a hundred times, whose tools have tests of their own"
 
-S=$tmp/store
-L=$tmp/layout
-R=$tmp/repo
-TMPDIR=$tmp/work DUCC_STORE=$S DUCC_REPO=$R
-export TMPDIR DUCC_STORE DUCC_REPO
-mkdir "$TMPDIR"
-start_registry open
+# shellcheck source=convert.sh
+. "${0%/*}/convert.sh"
 make_image "$L" one
 for i in one two three four five six; do push "$L:one" "$registry/app:$i"; done
 a=$tmp/a b=$tmp/b c=$tmp/c
@@ -20,15 +15,11 @@ list() { # FILE TAG...
 	shift
 	for tag; do echo "http://$registry/app:$tag"; done >"$file"
 }
-# convert STATUS ARGUMENT...: leaves its output without the last line in $tmp/said, and its errors in $tmp/err.
+# convert STATUS ARGUMENT...: its output is in $tmp/said, without the last line, and its errors are in $tmp/err.
 convert() {
-	want=$1
-	shift
-	status=0
-	timeout 100 "$top/scripts/ducc-convert" -T -m 100 "$@" >"$tmp/output" 2>"$tmp/errors" || status=$?
-	sed "s,$registry/app,REGISTRY,; s, on 20[0-9-]*,," "$tmp/output" | sed '$d' >"$tmp/said"
+	converts "$@" -m 100 || return
+	sed -i "\$d; s,$registry/app,REGISTRY,; s, on 20[0-9-]*,," "$tmp/said"
 	sed "s,$registry/app,REGISTRY,g" "$tmp/errors" >"$tmp/err"
-	[ $status = "$want" ] || { cat "$tmp/output" "$tmp/errors"; return 1; }
 }
 state_of() { # LIST...
 	{ for list; do readlink -m "$list"; done; echo "repository://$(readlink -m "$R")"; } | head -c -1 | sha256sum | sed "s,^\(.\{16\}\).*,$S/wishes/\1,"
@@ -108,13 +99,11 @@ ok "... by all" convert 0 "$a"
 is "..." "$(scheduled)" "five four"
 
 # What is not known of another list
+ducc-gc --remove -q "$registry/app:five" "$registry/app:four"
+list "$a" one five
+convert 0 "$a"
+list "$a" one
 refused() { # WHAT PATTERN COMMAND: it spoils $state, and nothing is scheduled.
-	ducc-gc --remove -q "$registry/app:five" "$registry/app:four" >"$out" 2>&1 || :
-	list "$a" one
-	convert 0 "$a"
-	list "$a" one five
-	convert 0 "$a"
-	list "$a" one
 	mv "$state" "$tmp/state"
 	eval "$3"
 	ok "$1" convert 1 --remind 0 "$a"
