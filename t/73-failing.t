@@ -4,26 +4,19 @@
 . "${0%/*}/lib.sh"
 need bash docker-registry flock jq skopeo umoci
 
-S=$tmp/store
-L=$tmp/layout
-TMPDIR=$tmp/work DUCC_STORE=$S
-export TMPDIR DUCC_STORE
-mkdir "$TMPDIR"
+# shellcheck source=convert.sh
+. "${0%/*}/convert.sh"
 stand_in
 make_image "$L" one
 make_image "$L" two
 make_image "$L" three
-hour() { # NUMBER
-	DUCC_CLOCK=$((1800000000 + $1 * 3600))
-	export DUCC_CLOCK
-}
 convert() { # ARGUMENT...: with the list of IMAGES
 	"$top/scripts/ducc-convert" -q -T -r "$r" "$@" >"$tmp/said" 2>"$tmp/errors" || :
 }
 list() { # FILE TAG...
 	list=$tmp/$1
 	shift
-	for tag; do echo "http://$registry/app:$tag"; done >"$list"
+	for tag; do echo "http://$app:$tag"; done >"$list"
 }
 # seen: what a user sees who has no store: the images that fail, with their state, and since when.
 seen() {
@@ -32,41 +25,40 @@ seen() {
 		for (i = 2; i <= NF; i++)
 			if ($i ~ /^(name|state|failing)=/) line = line " " substr($i, index($i, "=") + 1)
 		print substr(line, 2)
-	}' | sed "s,$registry/app:,,"
+	}' | sed "s,$app:,,"
 }
 revisions() {
 	find "$R/.metadata/.log" -name "*Z-*" 2>/dev/null | grep -c . || :
 }
 
-failures_of() { # REPOSITORY WHERE-IT-IS: sets $r and $R
-	r=$1 R=$2
+failures_of() { # REPOSITORY WHERE-IT-IS: sets $r and $R, and $app, where the images come from
+	r=$1 R=$2 app=$registry/${1##*/}/app
 	rm -rf "$S" "$S.other"
-	start_registry open
-	push "$L:one" "$registry/app:one"
+	push "$L:one" "$app:one"
 	hour 0
 	list a one new
 	convert "$list"
-	ok "$r: published with a failure" test -L "$R/$registry/app:one"
+	ok "$r: published with a failure" test -L "$R/$app:one"
 	is "... which is not known by then" "$(seen)" ""
 	hour 1
 	convert "$list"
 	is "... nor a reason for a transaction" "$(revisions) $(seen)" "$([ -e "$R/.metadata/.log" ] && echo 1 || echo 0) "
-	push "$L:two" "$registry/app:two"
+	push "$L:two" "$app:two"
 	list a one new two
 	hour 2
 	convert "$list"
 	is "... but goes with the next one" "$(seen)" "new missing 2027-01-15T08:00:00Z"
-	like "... with the cause" "$(cat "$R/.metadata/.failing")" "^http://$registry/app:new	failing=2027-01-15T08:00:00Z	error=ducc-fetch: .*404"
+	like "... with the cause" "$(cat "$R/.metadata/.failing")" "^http://$app:new	failing=2027-01-15T08:00:00Z	error=ducc-fetch: .*404"
 	like "... which columns show" "$(ducc-ls -c -s "$tmp/none" -r "$r" '*:new')" \
-		"$registry/app:new  \(missing; failing since 2027-01-15 .*: ducc-fetch: .*404"
-	fails "... also about an image alone, which is not there" ducc-ls -s "$tmp/none" -r "$r" "$registry/app:new"
+		"$app:new  \(missing; failing since 2027-01-15 .*: ducc-fetch: .*404"
+	fails "... also about an image alone, which is not there" ducc-ls -s "$tmp/none" -r "$r" "$app:new"
 	like "... it is listed" "$(cat "$out")" '	state=missing	.*failing='
 	ok "... and the repository is sound" ducc-check -r "$r"
 	is "... " "$(cat "$out")" ""
 
 	# Another publisher, with a store and images of its own
 	list b other
-	push "$L:three" "$registry/app:three"
+	push "$L:three" "$app:three"
 	hour 3
 	convert -G -s "$S.other" "$list"
 	list b other three
@@ -76,18 +68,18 @@ other missing 2027-01-15T11:00:00Z"
 	list b three
 	convert -G -s "$S.other" "$list"
 	list b three four
-	push "$L:one" "$registry/app:four"
+	push "$L:one" "$app:four"
 	convert -G -s "$S.other" "$list"
 	is "... and does not know who else wants what" "$(seen)" "new missing 2027-01-15T08:00:00Z
 other missing 2027-01-15T11:00:00Z"
 
 	# An image that is published, but no longer updated
-	skopeo delete --tls-verify=false "docker://$registry/app:two"
+	skopeo delete --tls-verify=false "docker://$app:two"
 	list a one new two three other four
 	hour 4
 	convert "$list"
 	list a one new two three other five
-	push "$L:one" "$registry/app:five"
+	push "$L:one" "$app:five"
 	hour 5
 	convert "$list"
 	is "a published image that fails" "$(seen)" "new missing 2027-01-15T08:00:00Z
@@ -95,16 +87,16 @@ other missing 2027-01-15T12:00:00Z
 two 2027-01-15T12:00:00Z"
 
 	# The end of failures
-	push "$L:two" "$registry/app:new"
+	push "$L:two" "$app:new"
 	hour 6
 	convert "$list"
 	is "what is published now does not fail" "$(seen)" "other missing 2027-01-15T12:00:00Z
 two 2027-01-15T12:00:00Z"
-	push "$L:two" "$registry/app:two"
+	push "$L:two" "$app:two"
 	convert "$list"
 	is "... what works again stays" "$(seen | sed -n 2p)" "two 2027-01-15T12:00:00Z"
 	list a one new two three five six
-	push "$L:one" "$registry/app:six"
+	push "$L:one" "$app:six"
 	convert "$list"
 	is "... until the next transaction" "$(seen)" "other missing 2027-01-15T12:00:00Z"
 	list a one new two three six
@@ -117,41 +109,41 @@ two 2027-01-15T12:00:00Z"
 	is "... " "$(cat "$out")" ""
 
 	# Damage
-	printf 'nonsense\n\tfailing=x\n%s\tfailing=never\terror=no\n' "http://$registry/app:three" >"$tmp/nonsense"
-	printf '%s\t%s\n' "http://$registry/app:seven" "failing=2027-01-15T12:00:00Z" >>"$tmp/nonsense"
+	printf 'nonsense\n\tfailing=x\n%s\tfailing=never\terror=no\n' "http://$app:three" >"$tmp/nonsense"
+	printf '%s\t%s\n' "http://$app:seven" "failing=2027-01-15T12:00:00Z" >>"$tmp/nonsense"
 	mkdir -p "$(dirname "$(readlink -f "$R/.metadata")")"
 	cp "$tmp/nonsense" "$(readlink -f "$R")/.metadata/.failing"
 	is "nonsense is skipped" "$(seen)" "seven missing 2027-01-15T12:00:00Z"
 	list a one new two three six eight
-	push "$L:one" "$registry/app:eight"
+	push "$L:one" "$app:eight"
 	convert -G "$list"
-	is "... and not published again" "$(cat "$R/.metadata/.failing")" "http://$registry/app:seven	failing=2027-01-15T12:00:00Z	error="
+	is "... and not published again" "$(cat "$R/.metadata/.failing")" "http://$app:seven	failing=2027-01-15T12:00:00Z	error="
 	rm -f "$(readlink -f "$R")/.metadata/.failing"
 	mkdir "$(readlink -f "$R")/.metadata/.failing"
 	list a one new two three six eight nine gone
-	push "$L:one" "$registry/app:nine"
+	push "$L:one" "$app:nine"
 	convert -G "$list"
-	push "$L:one" "$registry/app:ten"
+	push "$L:one" "$app:ten"
 	list a one new two three six eight nine ten gone
 	convert -G "$list"
 	is "a directory in its place" "$(seen | cut -d ' ' -f 1)" gone
-	ok "... is replaced, and does not hinder publishing" test -L "$R/$registry/app:nine" -a -L "$R/$registry/app:ten"
+	ok "... is replaced, and does not hinder publishing" test -L "$R/$app:nine" -a -L "$R/$app:ten"
 }
 failures_of "$tmp/repo" "$tmp/repo"
 
 # What is published is for everybody
-push "$L:two" "$registry/app:nine"
-printf '%s\tfailing=2027-01-15T12:00:00Z\terror=%s\n' "http://$registry/app:ten" \
+push "$L:two" "$app:nine"
+printf '%s\tfailing=2027-01-15T12:00:00Z\terror=%s\n' "http://$app:ten" \
 	"x: as user robot (credentials from /root/a.json): https://me:$identity_token@h/v2/x?sig=$identity_token: 403" \
-	"http://$registry/app:eleven" "x: as user robot (cred..." \
-	"http://$registry/app:twelve" "ducc-unpack: layer sha256:12: usr/bin/x: /srv/my store/layers/12.tar: Permission denied" >"$tmp/wishes"
-ducc-fetch -q "http://$registry/app:nine" | ducc-unpack -q >"$tmp/records"
+	"http://$app:eleven" "x: as user robot (cred..." \
+	"http://$app:twelve" "ducc-unpack: layer sha256:12: usr/bin/x: /srv/my store/layers/12.tar: Permission denied" >"$tmp/wishes"
+ducc-fetch -q "http://$app:nine" | ducc-unpack -q >"$tmp/records"
 ok "failures with secrets" ducc-publish --wishes "$tmp/wishes" -r "$r" <"$tmp/records"
 is "... are published without them" "$(sed -n 's/.*app:\(eleven\|ten\|twelve\).*error=/\1 /p' "$R/.metadata/.failing")" "eleven x: (hidden)
 ten x: https://h/v2/x?(hidden) 403
 twelve ducc-unpack: layer sha256:12: usr/bin/x: (path): Permission denied"
 rm "$tmp/wishes"
-ducc-gc -q -r "$r" --remove "http://$registry/app:nine"
+ducc-gc -q -r "$r" --remove "http://$app:nine"
 ok "wishes that cannot be read" ducc-publish --wishes "$tmp/no" -r "$r" <"$tmp/records"
 like "... are a warning" "$(cat "$out")" "^ducc-publish: warning: $tmp/no: "
 is "... and change nothing" "$(grep -c 'app:\(ten\|eleven\)' "$R/.metadata/.failing")" 2
@@ -163,7 +155,7 @@ hour 8
 convert -G "$list"
 like "a wildcard that cannot be expanded is reported, and named once" "$(cat "$tmp/errors")" \
 	"^ducc-convert: http://$registry/wild:[*]: ducc-wish: [^ ]*: line 2: not expanded: [^*]*$"
-push "$L:three" "$registry/app:last"
+push "$L:three" "$app:last"
 list c one last
 echo "http://$registry/wild:*" >>"$list"
 hour 9
