@@ -18,8 +18,6 @@
 #define GATE 3 /* descriptor */
 #define OUTPUT_LIMIT ((size_t)64 << 10)
 
-extern char **environ;
-
 void process_close(struct process *process)
 {
 	cleanup_close(&process->pidfd);

@@ -13,8 +13,6 @@
 
 #define ANSWER_LIMIT ((size_t)1 << 20)
 
-extern char **environ;
-
 /* The environment without our other passwords; the caller frees the array. */
 static char **helper_environment(void)
 {
