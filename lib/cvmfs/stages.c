@@ -102,7 +102,7 @@ static int find_leftover(const struct repository *repository, const char *direct
 		*path = xstrdup(directory);
 	if (found <= 0 || kind == REPO_TREE_FLAT)
 		return found < 0 ? -1 : !found;
-	content = layer_content(&digest, "");
+	content = layer_content(&digest);
 	layerfs = layer_path(&digest, "");
 	link = repository_read_link(repository, layerfs);
 	if (!link && errno != EINVAL && !is_absence(errno))

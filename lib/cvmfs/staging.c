@@ -114,7 +114,7 @@ static const struct staged_tree *keep(struct staging *staging, struct staged_tre
 		return NULL;
 	}
 	staged->root = !layer->hex[0] ? xstrdup(staged->directory)
-		       : in_stages    ? layer_content(layer, "")
+		       : in_stages    ? layer_content(layer)
 				      : layer_path(layer, "");
 	strmap_put(&staging->trees, staged->directory, staged);
 	staging->bytes += staged->bytes;

@@ -15,10 +15,9 @@ char *layer_path(const struct digest *layer, const char *path)
 		      path);
 }
 
-char *layer_content(const struct digest *layer, const char *path)
+char *layer_content(const struct digest *layer)
 {
-	return format(REPO_LAYERS "/%.2s/%s/" LAYER_CONTENT "%s%s", layer->hex, layer->hex,
-		      *path ? "/" : "", path);
+	return format(REPO_LAYERS "/%.2s/%s/" LAYER_CONTENT, layer->hex, layer->hex);
 }
 
 char *layer_metadata(const struct digest *layer, const char *file)

@@ -22,11 +22,11 @@ char *layer_directory(const struct digest *layer);
 /* ".layers/xx/HEX/layerfs[/PATH]": the layer's root directory, or an entry of it. */
 char *layer_path(const struct digest *layer, const char *path);
 /*
- * ".layers/xx/HEX/content[/PATH]": where a layer is whose "layerfs" is a symbolic link to it,
+ * ".layers/xx/HEX/content": where a layer is whose "layerfs" is a symbolic link to it,
  * so that a layer that is published in several steps appears with the last.
  */
 #define LAYER_CONTENT "content"
-char *layer_content(const struct digest *layer, const char *path);
+char *layer_content(const struct digest *layer);
 /* ".layers/xx/HEX/.metadata/FILE" */
 char *layer_metadata(const struct digest *layer, const char *file);
 /* The layer's listing; it marks the layer as complete and published by ducc. */

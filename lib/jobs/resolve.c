@@ -83,7 +83,7 @@ static int get_top(struct resolution *resolution, ducc_error **err)
 								   &reference->digest, reference)
 			       ? get_document(resolution, &reference->digest, document, err)
 			       : ask_source(resolution, &reference->digest, document, err);
-	if (source->kind->peek && source->kind->peek(source, &digest) > 0)
+	if (source->kind->peek && source->kind->peek(source, &digest))
 		return get_document(resolution, &digest, document, err);
 	return ask_source(resolution, NULL, document, err);
 }

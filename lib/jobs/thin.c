@@ -289,8 +289,7 @@ static bool is_up_to_date(const struct push *push, const struct upload *upload)
 	const char *media_type;
 	struct digest digest;
 
-	return registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest,
-				      NULL) == 1 &&
+	return registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest) &&
 	       digest_equal(&digest, &top(push, &media_type)->digest);
 }
 

@@ -210,8 +210,8 @@ static int ask_head(struct task *task, struct endpoint *endpoint, bool *missing,
 	return result;
 }
 
-int registry_head_manifest(struct registry *registry, struct http *http, const char *name,
-			   struct digest *digest, ducc_error **err)
+bool registry_head_manifest(struct registry *registry, struct http *http, const char *name,
+			    struct digest *digest)
 {
 	struct manifest_task manifest = {.name = name};
 	struct task task = {.http = http,
@@ -219,11 +219,11 @@ int registry_head_manifest(struct registry *registry, struct http *http, const c
 			    .once = true,
 			    .ask = ask_head,
 			    .ctx = &manifest};
-	int result = ask_all(registry, &task, err);
+	bool known = ask_all(registry, &task, NULL) > 0;
 
-	if (result > 0)
+	if (known)
 		*digest = manifest.digest;
-	return result < 0 ? error_wrap(err, "manifest") : result;
+	return known;
 }
 
 /* Checks that it is no web page, and the content against the requested digest and the one that the registry reports. */

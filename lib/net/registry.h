@@ -33,11 +33,11 @@ struct endpoint *registry_home(struct registry *registry, struct http *http);
 /* --- pulling ---------------------------------------------------------- */
 
 /*
- * Resolves `name` (a tag, or sha256:HEX) to a manifest digest.  Returns 1 with the
- * digest, 0 if the registry does not report it, -1 on error.
+ * Resolves `name` (a tag, or sha256:HEX) to a manifest digest.  False if the registry
+ * does not report it; on an error, getting or putting the manifest will report that.
  */
-int registry_head_manifest(struct registry *registry, struct http *http, const char *name,
-			   struct digest *digest, ducc_error **err);
+bool registry_head_manifest(struct registry *registry, struct http *http, const char *name,
+			    struct digest *digest);
 
 /*
  * Gets the unmodified bytes of a manifest or an index.  If `expected` is not NULL,

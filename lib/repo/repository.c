@@ -96,7 +96,7 @@ char *repository_layer_root(const struct repository *repository, const struct di
 
 	if (!target && !is_wrong_type(errno) && !is_absence(errno))
 		return NULL;
-	return text_equal(target, LAYER_CONTENT) ? layer_content(layer, "") : STEAL(path);
+	return text_equal(target, LAYER_CONTENT) ? layer_content(layer) : STEAL(path);
 }
 
 int repository_open_layerfs(const struct repository *repository, const struct digest *layer)

@@ -158,12 +158,12 @@ static void layout_close(struct source *source)
 	free(layout);
 }
 
-static int layout_peek(struct source *source, struct digest *digest)
+static bool layout_peek(struct source *source, struct digest *digest)
 {
 	const struct layout *layout = source->data;
 
 	*digest = layout->manifest.digest;
-	return 1;
+	return true;
 }
 
 static int layout_manifest(struct source *source, const struct digest *digest, char **data,

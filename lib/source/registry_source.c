@@ -106,16 +106,15 @@ static char *manifest_name(const struct source *source, const struct digest *dig
 	return format(PRI_DIGEST, digest ? digest->hex : reference->digest.hex);
 }
 
-static int remote_peek(struct source *source, struct digest *digest)
+static bool remote_peek(struct source *source, struct digest *digest)
 {
 	struct network *network = source->network;
 	struct http *http = network_take(network);
 	AUTO_FREE char *name = manifest_name(source, NULL);
-	/* On failure, getting the manifest reports the error. */
-	int known = registry_head_manifest(source->data, http, name, digest, NULL);
+	bool known = registry_head_manifest(source->data, http, name, digest);
 
 	network_give(network, http);
-	return known > 0;
+	return known;
 }
 
 /* True for a name without a registry that has the form of an image ID. */

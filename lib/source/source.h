@@ -37,8 +37,8 @@ struct source_kind {
 	int (*open)(struct source *source, const char *text, ducc_error **err);
 	void (*close)(struct source *source);
 
-	/* Digest of the top-level manifest or index: 1 if known without fetching it, else 0.  Or NULL. */
-	int (*peek)(struct source *source, struct digest *digest);
+	/* Digest of the top-level manifest or index: true if known without fetching it.  Or NULL. */
+	bool (*peek)(struct source *source, struct digest *digest);
 
 	/*
 	 * Gets the top-level manifest or index (digest NULL), or the one with that
