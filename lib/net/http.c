@@ -388,6 +388,29 @@ static int transfer_error(const struct transfer *transfer, CURLcode code, const 
 	return error_set(err, "%s", reason);
 }
 
+/* Why a transfer has failed, and whether another attempt may succeed. */
+static int fail(struct transfer *transfer, CURLcode code, const char *reason, bool *transient,
+		ducc_error **err)
+{
+	long refused;
+
+	*transient = false;
+	if (transfer->error)
+		return error_give(err, transfer->error);
+	if (code == CURLE_ABORTED_BY_CALLBACK && context_check(transfer->http->context, err) < 0)
+		return -1;
+	refused = proxy_status(transfer->http->libcurl.handle);
+	*transient = refused ? http_status_is_transient(refused)
+			     : is_transient(code) && !is_plain_http(code, reason);
+	if (refused)
+		error_set(err, "the proxy answered %ld%s", refused, http_status_text(refused));
+	else
+		transfer_error(transfer, code, reason, err);
+	return error_kind(err, *transient                               ? DUCC_TRANSIENT
+			       : code == CURLE_PEER_FAILED_VERIFICATION ? DUCC_DENIED
+									: DUCC_OTHER);
+}
+
 /* Some servers compress documents without being asked to; blobs are verified as sent. */
 static int decode_body(struct transfer *transfer, ducc_error **err)
 {
@@ -409,7 +432,6 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	struct curl_slist *headers;
 	char reason[CURL_ERROR_SIZE] = "";
 	CURLcode code;
-	long refused;
 
 	http_response_reset(transfer->response);
 	libcurl_reset(&transfer->http->libcurl); /* keeps the connections */
@@ -425,25 +447,7 @@ static int perform_once(struct transfer *transfer, bool *transient, ducc_error *
 	curl_slist_free_all(headers);
 	if (code == CURLE_OK || transfer->enough)
 		return decode_body(transfer, err);
-	if (transfer->error) {
-		*transient = false;
-		error_give(err, transfer->error);
-		return -1;
-	}
-	if (code == CURLE_ABORTED_BY_CALLBACK && context_check(transfer->http->context, err) < 0) {
-		*transient = false;
-		return -1;
-	}
-	refused = proxy_status(curl);
-	*transient = refused ? http_status_is_transient(refused)
-			     : is_transient(code) && !is_plain_http(code, reason);
-	if (refused)
-		error_set(err, "the proxy answered %ld%s", refused, http_status_text(refused));
-	else
-		transfer_error(transfer, code, reason, err);
-	return error_kind(err, *transient                               ? DUCC_TRANSIENT
-			       : code == CURLE_PEER_FAILED_VERIFICATION ? DUCC_DENIED
-									: DUCC_OTHER);
+	return fail(transfer, code, reason, transient, err);
 }
 
 static bool is_redirect(const struct http_request *request, const struct http_response *response)
