@@ -362,6 +362,15 @@ is "... which is a failure" "$(cat "$tmp/err")" "ducc-convert: ducc-gc: killed b
 ok "so is ducc-wish" killed wish KILL
 is "..." "$(cat "$tmp/err")" "ducc-convert: ducc-wish: killed by SIGKILL"
 like "... and nothing is removed" "$(cat "$tmp/said")" " 0 unchanged, 2 failed, 0 removed"
+printf '#!/bin/sh\nkill -s KILL $$\n' >"$tmp/killed/awk"
+chmod +x "$tmp/killed/awk"
+unassessed() {
+	PATH=$tmp/killed:$PATH convert 1 -r "$R"
+}
+before=$(cat "$S"/wishes/*)
+ok "so is awk" unassessed
+is "... and nothing is forgotten" "$(cat "$S"/wishes/*)" "$before"
+rm "$tmp/killed/awk"
 
 # Which file does not fit into a repository that is full does not matter.
 list=$tmp/full
