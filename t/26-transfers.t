@@ -153,7 +153,7 @@ is "... not at all" "$(requests | grep -c '^GET /v2/later/')" 1
 like "... and that is said" "$said" '429, too many requests \(limit 100;w=21600, remaining 0;w=21600\); try again in 100000 seconds'
 DUCC_PATIENCE=30 ducc-fetch -v -s "$tmp/busy" "$nginx/teapot:1" >"$tmp/patient" 2>&1 &
 pid=$!
-wait_for grep -q 'trying again' "$tmp/patient"
+wait_for grep -qs 'trying again' "$tmp/patient"
 kill $pid
 wait $pid 2>/dev/null || :
 like "503 without Retry-After is waited for, as long as users want" "$(cat "$tmp/patient")" 'the server answered 503; trying again in [12]\.[0-9] s \(1 of 4\)'
