@@ -7,6 +7,7 @@
 . "${0%/*}/podman.sh"
 need busybox flock jq podman skopeo umoci zstd
 image_program=busybox
+[ $sanitized = 0 ] || only_in_soak "podman takes most of the time"
 need_podman
 
 L=$tmp/layout

@@ -5,6 +5,7 @@
 . "${0%/*}/year.sh"
 
 need busybox curl docker-registry jq nginx pkill skopeo umoci
+[ $sanitized = 0 ] || only_in_soak "t/80-year-directory.t lives through the same year"
 
 stand_in
 cvmfs_server mkfs year.example.org

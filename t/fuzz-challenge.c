@@ -62,4 +62,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_value(text);
 }
 
-FUZZ_MAIN(seeds, words, 30000)
+FUZZ_MAIN(seeds, words, 15000)

@@ -170,4 +170,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	fuzz_message(&err);
 }
 
-FUZZ_MAIN(seeds, words, 20000)
+FUZZ_MAIN(seeds, words, 10000)

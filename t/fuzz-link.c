@@ -43,4 +43,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_before(text);
 }
 
-FUZZ_MAIN(seeds, words, 200000)
+FUZZ_MAIN(seeds, words, 100000)

@@ -384,4 +384,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	FUZZ_CHECK(!strcmp(before, after));
 }
 
-FUZZ_MAIN(seeds, words, 400)
+FUZZ_MAIN(seeds, words, 200)

@@ -97,4 +97,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_paths(text);
 }
 
-FUZZ_MAIN(seeds, words, 200000)
+FUZZ_MAIN(seeds, words, 100000)

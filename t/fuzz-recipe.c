@@ -126,4 +126,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_user(data, len);
 }
 
-FUZZ_MAIN(seeds, words, 10000)
+FUZZ_MAIN(seeds, words, 5000)

@@ -109,4 +109,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_paths(text, len);
 }
 
-FUZZ_MAIN(seeds, words, 50000)
+FUZZ_MAIN(seeds, words, 25000)

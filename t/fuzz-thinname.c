@@ -92,4 +92,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_image("t.org/x:$(tag)", &own);
 }
 
-FUZZ_MAIN(seeds, words, 50000)
+FUZZ_MAIN(seeds, words, 25000)

@@ -116,4 +116,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	FUZZ_CHECK(!strcmp(once.text.data, twice.text.data));
 }
 
-FUZZ_MAIN(seeds, words, 100000)
+FUZZ_MAIN(seeds, words, 50000)

@@ -4,7 +4,7 @@
  * words that are worth putting into it.
  *
  * Built as it is, the program is a test: it tries a fixed number of inputs, made from the
- * seeds in an order that is always the same, or with $SOAK ten times as many.  $FUZZ_ROUNDS and
+ * seeds in an order that is always the same, or with $SOAK twenty times as many.  $FUZZ_ROUNDS and
  * $FUZZ_SEED change that.  Built with -DLIBFUZZER it is a target of libFuzzer (make fuzz), for
  * which `-o DIRECTORY' writes down seeds and words.  Other operands are files to try.
  */
@@ -198,7 +198,7 @@ static inline int fuzz_run(const char *const *seeds, size_t n_seeds, const char 
 {
 	const char *more = getenv("FUZZ_ROUNDS"), *seed = getenv("FUZZ_SEED");
 
-	rounds = more ? strtoul(more, NULL, 10) : getenv("SOAK") ? rounds * 10 : rounds;
+	rounds = more ? strtoul(more, NULL, 10) : getenv("SOAK") ? rounds * 20 : rounds;
 	fuzz_state = seed ? strtoull(seed, NULL, 10) + 1 : 88172645463325252ULL;
 	for (unsigned long i = 0; i < rounds; i++) {
 		const char *from = seeds[i % n_seeds];
