@@ -131,7 +131,7 @@ $B/t/libfuzzer-%: t/fuzz-%.c $(LIB_OBJECTS)
 
 # Many tests wait for something most of the time. The slow ones are at the end of the list, and begin first.
 check: all $(UNIT_TESTS)
-	DUCC_BIN=$(CURDIR)/$B prove --timer --reverse -j $$((2 * $$(nproc))) t/*.t $(UNIT_TESTS:%=./%)
+	DUCC_BIN=$(CURDIR)/$B prove --timer --reverse -j $$((3 * $$(nproc))) t/*.t $(UNIT_TESTS:%=./%)
 
 # Everything at full length, which takes hours.
 soak:
