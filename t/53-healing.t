@@ -112,6 +112,20 @@ ok "... nothing is written" test ! -e "$S/index.json"
 ok "... and it is recovered later" ducc-unpack -s "$S" localhost/two:latest
 entries >"$tmp/now"
 is "... as it was" "$(diff "$tmp/entries" "$tmp/now")" ""
+docker=application/vnd.docker
+image docker . "
+	.mediaType = \"$docker.distribution.manifest.v2+json\" | .config.mediaType = \"$docker.container.image.v1+json\" |
+	.layers[].mediaType = \"$docker.image.rootfs.diff.tar\"" <<-'L'
+	layer
+	file docker data=docker
+L
+ready docker >"$out"
+converted=$(jq -r '.manifests[] | select(.annotations | tostring | test("docker")).digest[7:]' "$S/index.json")
+rm "$S/index.json" "$S/blobs/sha256/$converted"
+find "$S" | sort >"$tmp/before"
+ok "a dry run that would convert a manifest of Docker's" ducc-gc --clean-store -n -g 0 -s "$S"
+like "... lists the image" "$(cat "$out")" "localhost/docker:latest: would be removed"
+is "... and writes nothing, either" "$(find "$S" | sort | diff "$tmp/before" -)" ""
 mkdir "$tmp/empty"
 ok "an empty directory is a store of nothing" ducc-gc --clean-store -g 0 -s "$tmp/empty"
 is "... which is told" "$(cat "$out")" "ducc-gc: nothing in the store can be removed"

@@ -48,7 +48,7 @@ static cJSON *entry_of(const struct store *store, const struct digest *digest, d
 	    config_parse(&config, config_data, config_len, err) < 0)
 		return NULL;
 	oci = manifest_to_oci(data, len);
-	if (oci && store_write_blob(store, oci, strlen(oci), &listed, err) < 0)
+	if (oci && !store->keep && store_write_blob(store, oci, strlen(oci), &listed, err) < 0)
 		return NULL;
 	return index_entry(digest, len, oci, &config.platform);
 }
