@@ -362,15 +362,43 @@ is "... which is a failure" "$(cat "$tmp/err")" "ducc-convert: ducc-gc: killed b
 ok "so is ducc-wish" killed wish KILL
 is "..." "$(cat "$tmp/err")" "ducc-convert: ducc-wish: killed by SIGKILL"
 like "... and nothing is removed" "$(cat "$tmp/said")" " 0 unchanged, 2 failed, 0 removed"
-printf '#!/bin/sh\nkill -s KILL $$\n' >"$tmp/killed/awk"
+cat >"$tmp/killed/awk" <<-END
+	#!/bin/sh
+	echo >>"$tmp/calls"
+	[ "\$(wc -l <"$tmp/calls")" != \$AWK_KILLED ] || kill -s KILL \$\$
+	exec "$(command -v awk)" "\$@"
+END
 chmod +x "$tmp/killed/awk"
-unassessed() {
-	PATH=$tmp/killed:$PATH convert 1 -r "$R"
+assessed_without() { # NUMBER: of the awk that is killed
+	: >"$tmp/calls"
+	PATH=$tmp/killed:$PATH AWK_KILLED=$1 convert 1 -r "$R"
 }
-before=$(cat "$S"/wishes/*)
-ok "so is awk" unassessed
-is "... and nothing is forgotten" "$(cat "$S"/wishes/*)" "$before"
+remembered() { # without notes on what is unknown
+	grep -h -v '^?' "$S"/wishes/*
+}
+before=$(remembered)
+for i in 1 2 3; do
+	ok "so is awk $i" assessed_without $i
+	like "... which makes the round void" "$(cat "$tmp/err")" "nothing is remembered"
+	is "... nothing is forgotten" "$(remembered)" "$before"
+	is "... and nothing left" "$(ls "$TMPDIR")" ""
+done
 rm "$tmp/killed/awk"
+cat >"$tmp/killed/ducc-thin" <<-END
+	#!/bin/sh
+	trap 'sleep 1; : >"$tmp/thin-ended"; exit 1' TERM
+	: >"$tmp/thin-runs"
+	while :; do sleep 0.1; done
+END
+chmod +x "$tmp/killed/ducc-thin"
+printf 'http://%s/app:one\tthin=http://%s/thin/app:one\n' "$registry" "$registry" >"$tmp/thin"
+PATH=$tmp/killed:$PATH "$top/scripts/ducc-convert" -G -r "$R" "$tmp/thin" >"$tmp/said" 2>&1 &
+pid=$!
+wait_for test -e "$tmp/thin-runs"
+kill -s TERM $pid
+wait $pid 2>/dev/null || :
+ok "after a signal it waits for ducc-thin" test -e "$tmp/thin-ended"
+rm "$tmp/killed/ducc-thin"
 
 # Which file does not fit into a repository that is full does not matter.
 list=$tmp/full
