@@ -75,7 +75,8 @@ unpacked_2() {
 		useradd --prefix "$root" --create-home someone
 }
 unpacked_3() {
-	dpkg-deb --fsys-tarfile "$tmp/packages/less_"*.deb | tar -t | (cd "$root" && while read -r f; do [ -d "$f" ] || rm "$f" || exit; done)
+	dpkg-deb --fsys-tarfile "$tmp/packages/less_"*.deb | tar -t | (cd "$root" && while read -r f; do [ -d "$f" ] || rm "$f" || exit; done) &&
+		[ ! -e "$root/usr/bin/less" ]
 }
 
 first_layer() {
