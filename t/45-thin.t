@@ -185,7 +185,7 @@ stack_thin() { # THIN.JSON WANT
 if unshare -m true 2>/dev/null; then
 	ok "... its layers, stacked in its order, are the image" stack_thin "$tmp/fetched-unpacked/thin.json" "$tmp/app-unpacked"
 else
-	skip "no mount namespaces" "... its layers, stacked in its order, are the image"
+	echo "# no mount namespaces: the layers are not stacked"
 fi
 
 # The tag moves

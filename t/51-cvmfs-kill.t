@@ -162,8 +162,9 @@ without_client() { # COMMAND...: run it when that is so
 		close $fuse;
 		exec @command or exit 127' "$top/t/syscalls.pl" "$(readlink -f "$spool/rdonly")" "$@"
 }
-without_client true 2>"$out"
-if [ $? = 99 ] || ! unshare -m true 2>/dev/null; then
+probe=0
+without_client true 2>"$out" || probe=$?
+if [ $probe = 99 ] || ! unshare -m true 2>/dev/null; then
 	echo "# no dead mounts here: not root, or no FUSE"
 else
 	base_repository
