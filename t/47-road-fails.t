@@ -253,8 +253,7 @@ for moment in 2 0 4 1 3; do
 		<"$tmp/records" >"$tmp/out" 2>&1 &
 	pid=$!
 	ok "moment $moment of a publish" wait_times $moment
-	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid 2>/dev/null || :
+	kill_publish
 	rm -f "$spool/paused"
 	ok "... at which all is killed: nothing is to be seen" old_or_new
 	case $moment in

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
-need jq umoci
+need flock jq umoci
 
 stand_in
 S=$tmp/store
@@ -125,7 +125,7 @@ hold() { # NAME: a process of this name holds it
 	ln -sf "$(command -v sleep)" "$tmp/$1"
 	(
 		exec 9>>"$spool/is_publishing.lock"
-		flock -w 60 9 && exec "$tmp/$1" 300 # what was killed may have it yet
+		flock 9 && exec "$tmp/$1" 300
 	) &
 	holder=$!
 	# shellcheck disable=SC2016 # for the shell

@@ -547,10 +547,11 @@ publish_paused() {
 	pid=$!
 	wait_for test -e "$spool/paused"
 }
-# kill_publish: kill $pid and the server that it runs.
+# kill_publish: kill $pid and the server that it runs, and wait until that has let go of its lock.
 kill_publish() {
 	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
 	wait $pid 2>/dev/null || :
+	flock -w 60 "$spool/is_publishing.lock" true
 }
 
 # Images

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
 . "${0%/*}/trees.sh"
-need jq perl umoci zstd
+need flock jq perl umoci zstd
 
 stand_in
 corpus "$tmp/corpus"
