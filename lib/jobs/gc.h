@@ -33,6 +33,20 @@ struct gc {
  */
 const struct wish *gc_wish_of_others(const struct gc *gc, const char *name, bool *expanded);
 
+/* Whether an image is to be kept: for the struct gc in ctx. */
+enum gc_wanted gc_is_wanted(void *ctx, const char *name);
+/* Reads the repository, and plans what to remove. */
+int gc_make_plan(struct gc *gc, ducc_error **err);
+/* Fails if that is more than the options allow. */
+int gc_check_plan(const struct gc *gc, ducc_error **err);
+
+/* Begins a transaction (gc_remove.c). */
+int gc_begin(struct gc *gc, ducc_error **err);
+/* Removes what the plan says, and reports it. */
+int gc_remove(struct gc *gc, ducc_error **err);
+/* True if paths of Podman's that no image needs are removed with the rest. */
+bool gc_removes_remains(const struct gc *gc);
+
 /*
  * Notices about the plan: each item, and how much is removed (gc_report.c).  What is put on the
  * schedule is reported once that is committed, in a dry run with the plan.
