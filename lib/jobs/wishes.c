@@ -88,7 +88,7 @@ struct wish_files wish_files_open(const char *store)
 		if (!strchr(name, '.')) /* left behind by an earlier ducc-convert */
 			strset_add(&files.names, name);
 	if (files.entries.error && files.entries.error != ENOENT)
-		error_errno(&files.error, files.entries.error, "%s/wishes", store);
+		error_errno(&files.error, files.entries.error, "list");
 	strset_sort(&files.names);
 	return files;
 }
