@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "format/url.h"
+#include "net/http_error.h"
 #include "net/http_trace.h"
 #include "net/inflate.h"
 #include "net/libcurl.h"
@@ -264,34 +264,6 @@ static void set_options(CURL *curl, const struct http_request *request, struct c
 	set_body(curl, request);
 }
 
-static bool is_transient(CURLcode code)
-{
-	switch (code) {
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_OPERATION_TIMEDOUT:
-	case CURLE_GOT_NOTHING:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* True if the TLS handshake failed because the server answered in plain HTTP. */
-static bool is_plain_http(CURLcode code, const char *reason)
-{
-	return code == CURLE_SSL_CONNECT_ERROR &&
-	       (strstr(reason, "wrong version number") || strstr(reason, "unknown protocol") ||
-		strstr(reason, "unexpected TLS packet"));
-}
-
 static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
 				     const char *value)
 {
@@ -320,95 +292,23 @@ static struct curl_slist *make_headers(const struct transfer *transfer)
 	return xalloc(curl_slist_append(headers, "Expect:"));
 }
 
-/* The status with which a proxy refused to connect to the host, or 0. */
-static long proxy_status(CURL *curl)
-{
-	long status = 0;
-
-	curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
-	return status / 100 == 2 ? 0 : status;
-}
-
-/* "Failed to connect to HOST port N after N ms: Couldn't connect to server": with the cause instead. */
-static int connect_error(CURL *curl, const char *reason, ducc_error **err)
-{
-	const char *after = strstr(reason, " after ");
-	long code = 0;
-
-	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &code);
-	if (!after || !code)
-		return error_set(err, "%s", reason);
-	return error_set(err, "%.*s: %s", (int)(after - reason), reason, strerror((int)code));
-}
-
-/* A certificate that OpenSSL could not verify; with advice if its authority is unknown. */
-static int certificate_error(const struct http *http, const char *host, const char *reason,
-			     ducc_error **err)
-{
-	long result = X509_V_OK; /* stays so if the certificate is valid, but for another host */
-
-	curl_easy_getinfo(http->libcurl.handle, CURLINFO_SSL_VERIFYRESULT, &result);
-	switch (result) {
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		break;
-	default:
-		return error_set(err, "%s", reason);
-	}
-	if (http->tls.authorities.len)
-		return error_set(err, "%s: no certificate in %s/*.crt verifies it", reason,
-				 http->tls.directory);
-	return error_set(err,
-			 "%s: if you trust its certificate authority, add the certificate as "
-			 "%s%s/ca.crt",
-			 reason,
-			 http->tls.directory ? http->tls.directory : "/etc/containers/certs.d/",
-			 http->tls.directory ? "" : host);
-}
-
-/* The error of a transfer that libcurl gave up, with advice on TLS. */
-static int transfer_error(const struct transfer *transfer, CURLcode code, const char *reason,
-			  ducc_error **err)
-{
-	AUTO_FREE char *host = url_authority(transfer->url);
-
-	reason = *reason ? reason : curl_easy_strerror(code);
-	if (is_plain_http(code, reason))
-		return error_set(err,
-				 "the server does not use TLS: write http://%s, or mark it as "
-				 "insecure in registries.conf (%s)",
-				 host ? host : "", reason);
-	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return certificate_error(transfer->http, host ? host : "", reason, err);
-	if (code == CURLE_COULDNT_CONNECT)
-		return connect_error(transfer->http->libcurl.handle, reason, err);
-	return error_set(err, "%s", reason);
-}
-
 /* Why a transfer has failed, and whether another attempt may succeed. */
 static int fail(struct transfer *transfer, CURLcode code, const char *reason, bool *transient,
 		ducc_error **err)
 {
-	long refused;
+	const struct http *http = transfer->http;
+	const struct http_failure failure = {.curl = http->libcurl.handle,
+					     .code = code,
+					     .reason = *reason ? reason : curl_easy_strerror(code),
+					     .url = transfer->url,
+					     .tls = &http->tls};
 
 	*transient = false;
 	if (transfer->error)
 		return error_give(err, transfer->error);
-	if (code == CURLE_ABORTED_BY_CALLBACK && context_check(transfer->http->context, err) < 0)
+	if (code == CURLE_ABORTED_BY_CALLBACK && context_check(http->context, err) < 0)
 		return -1;
-	refused = proxy_status(transfer->http->libcurl.handle);
-	*transient = refused ? http_status_is_transient(refused)
-			     : is_transient(code) && !is_plain_http(code, reason);
-	if (refused)
-		error_set(err, "the proxy answered %ld%s", refused, http_status_text(refused));
-	else
-		transfer_error(transfer, code, reason, err);
-	return error_kind(err, *transient                               ? DUCC_TRANSIENT
-			       : code == CURLE_PEER_FAILED_VERIFICATION ? DUCC_DENIED
-									: DUCC_OTHER);
+	return http_error(&failure, transient, err);
 }
 
 /* Some servers compress documents without being asked to; blobs are verified as sent. */
