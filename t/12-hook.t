@@ -413,14 +413,16 @@ killed() {
 }
 # Before and after every other command is every point; before and after each fourth one, alternately, is every other point.
 # With $SOAK, each is tried twice.
-at_each_command() { # WHEN FUNCTION STEP: call it with what killed() takes, until it was not
-	first=1
+at_each_command() { # WHEN FUNCTION STEP: call it with what killed() takes, until it was not; true if it was, at least thrice
+	first=1 hurt=0
 	[ "$1" = before ] || first=$((($3 + 1) / 2))
 	for turn in $(seq "$first" "$3" 200); do
 		if [ "$1" = before ]; then set -- before "$2" "$3" "$turn" 0; else set -- after "$2" "$3" 0 "$turn"; fi
 		if "$2" "$4" "$5"; then
-			[ "$turn" -gt 5 ] && return
+			[ $hurt -ge 3 ]
+			return
 		fi
+		hurt=$((hurt + 1))
 	done
 	return 1
 }
