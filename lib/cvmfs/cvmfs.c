@@ -159,27 +159,6 @@ static bool lacks_catalogs(const struct cvmfs *cvmfs)
 		!repository_has(repository, REPO_FLAT "/" CATALOG_MARKER));
 }
 
-/* Publishes the catalogs of all layers and flat trees. */
-static int publish_catalogs(struct cvmfs *cvmfs, ducc_error **err)
-{
-	const struct transaction *base = &cvmfs->base;
-	struct payload payload = {.fd = -1};
-	struct edit *edit = NULL;
-	uint64_t size;
-	int result = -1;
-
-	if (!payload_open(&payload, base->context, base->store, base->repository, err) &&
-	    !payload_add_parents(&payload, REPO_LAYERS "/", err) &&
-	    !payload_add_parents(&payload, REPO_FLAT "/", err) &&
-	    !payload_finish(&payload, &size, err))
-		edit = edit_begin(base->context, base->repository, err);
-	if (edit && !edit_put(edit, payload.fd, err))
-		result = edit_finish(edit, err);
-	edit_free(edit);
-	payload_close(&payload);
-	return result;
-}
-
 /* Notes the current revision; true if it is not the one before. */
 static bool is_changed(struct cvmfs *cvmfs)
 {
@@ -207,18 +186,15 @@ static int mend(struct cvmfs *cvmfs, ducc_error **err)
 static int prepare_ingest(struct cvmfs *cvmfs, bool *changed, ducc_error **err)
 {
 	bool lacking = lacks_catalogs(cvmfs);
+	int result;
 
 	if (!lacking && !staging_is_pending(&cvmfs->staging, 0) &&
 	    !staging_is_pending(&cvmfs->staging, 1))
 		return 0;
 	ingest_free(STEAL(cvmfs->ingest));
-	if (lacking) {
-		if (publish_catalogs(cvmfs, err) < 0)
-			return -1;
-		is_changed(cvmfs);
-		return 1;
-	}
-	return stages_publish(&cvmfs->staging, &cvmfs->revision, changed, err);
+	result = stages_publish(&cvmfs->staging, lacking, &cvmfs->revision, changed, err);
+	*changed |= lacking; /* the additions have these catalogs, too */
+	return result;
 }
 
 /* Prepares the removal of trees that ducc has not published; 1: additions must be repeated. */

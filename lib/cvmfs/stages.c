@@ -16,6 +16,7 @@
 #include "cvmfs/edit.h"
 #include "cvmfs/mount.h"
 #include "cvmfs/newest.h"
+#include "cvmfs/payload.h"
 #include "format/repo_paths.h"
 
 #define JOURNAL "ducc.staged"
@@ -336,9 +337,25 @@ static void advise(const struct staging *staging, ducc_error **err)
 	place_advise(err, "scratch area", scratch, "free space there, or publish with -c off");
 }
 
+/* Puts the catalogs of all layers and of all flat trees into the open transaction. */
+static int put_catalogs(const struct staging *staging, struct edit *edit, ducc_error **err)
+{
+	struct payload payload = {.fd = -1};
+	uint64_t size;
+	int result = -1;
+
+	if (!payload_open(&payload, staging->context, staging->store, staging->repository, err) &&
+	    !payload_add_parents(&payload, REPO_LAYERS "/", err) &&
+	    !payload_add_parents(&payload, REPO_FLAT "/", err) &&
+	    !payload_finish(&payload, &size, err))
+		result = edit_put(edit, payload.fd, err);
+	payload_close(&payload);
+	return result;
+}
+
 /* Publishes one stage; 1: the first one, and others have changed the repository. */
-static int publish_stage(struct staging *staging, int stage, char **revision, bool *changed,
-			 ducc_error **err)
+static int publish_stage(struct staging *staging, int stage, bool catalogs, char **revision,
+			 bool *changed, ducc_error **err)
 {
 	struct edit *edit = edit_begin(staging->context, staging->repository, err);
 	AUTO_FREE char *now = NULL;
@@ -353,7 +370,8 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 		*changed = true;
 	if (*changed && !stage)
 		result = 1;
-	if (!result && write_stage(staging, edit, stage, err) < 0) {
+	if (!result && ((catalogs && put_catalogs(staging, edit, err) < 0) ||
+			write_stage(staging, edit, stage, err) < 0)) {
 		advise(staging, err);
 		unwrite_stage(staging, edit);
 		result = -1;
@@ -369,16 +387,20 @@ static int publish_stage(struct staging *staging, int stage, char **revision, bo
 	return result;
 }
 
-int stages_publish(struct staging *staging, char **revision, bool *changed, ducc_error **err)
+int stages_publish(struct staging *staging, bool catalogs, char **revision, bool *changed,
+		   ducc_error **err)
 {
 	int result = 0;
 
 	*changed = false;
 	if (note_trees(staging, err) < 0)
 		return -1;
-	for (int stage = 0; stage < STAGES && !result; stage++)
-		if (staging_is_pending(staging, stage))
-			result = publish_stage(staging, stage, revision, changed, err);
+	for (int stage = 0; stage < STAGES && !result; stage++) {
+		bool first = catalogs && !stage;
+
+		if (first || staging_is_pending(staging, stage))
+			result = publish_stage(staging, stage, first, revision, changed, err);
+	}
 	if (!result) {
 		staging->published = staging->trees.keys.n;
 		strset_free(&staging->splits);

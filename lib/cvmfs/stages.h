@@ -7,11 +7,13 @@
 #include "cvmfs/staging.h"
 
 /*
- * Publishes what is pending.  Returns 0; 1: others have changed the repository since
+ * Publishes what is pending and, if `catalogs` is set, those of all layers and of all flat trees with
+ * it or, if nothing is pending, alone.  Returns 0; 1: others have changed the repository since
  * *revision, and nothing is published; -1.  *revision becomes that of our last transaction;
  * *changed: others have changed the repository between ours.
  */
-int stages_publish(struct staging *staging, char **revision, bool *changed, ducc_error **err);
+int stages_publish(struct staging *staging, bool catalogs, char **revision, bool *changed,
+		   ducc_error **err);
 
 /* After others have changed the repository: fails if something of what we published is gone. */
 int stages_check(const struct staging *staging, ducc_error **err);
