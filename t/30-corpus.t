@@ -44,6 +44,12 @@ together() {
 	[ "$(wc -l <"$dir/published")" = "$(wc -l <"$tmp/names")" ]
 }
 
+# thin: each of them has a thin image.
+thin() {
+	ducc-thin -r "$dir/repo" -o "$dir/thin" <"$dir/published" >"$dir/thinned"
+	cmp "$dir/published" "$dir/thinned"
+}
+
 # same_bytes: one job makes the tars and listings that many make.
 same_bytes() {
 	ducc-unpack -q -s "$dir/one-job" -j 1 <"$dir/fetched" >/dev/null
@@ -66,6 +72,7 @@ done <"$tmp/names"
 
 ok 'all of them at once: go through' together
 ok '... and one job makes the same tars and listings' same_bytes
+ok '... they have thin images' thin
 while read -r image; do
 	[ -e "$tmp/want/$image" ] || continue
 	set --

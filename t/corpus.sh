@@ -146,6 +146,11 @@ corpus_images() {
 	done
 	echo gzip >"$corpus/zstd.judge"			# umoci does not read zstd
 	image no-layers </dev/null
+	# null is an empty string, as in Go
+	image null-strings '.config |= (.Env = [null, "A=1"] | .Cmd = [null] | .Entrypoint = [null])' <<-'E'
+		layer
+		file f data=null
+	E
 	image empty-layers <<-'E'
 		layer
 		layer

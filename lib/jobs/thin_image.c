@@ -146,7 +146,7 @@ static void mark_environment(cJSON *run)
 
 	cJSON_ArrayForEach(item, old)
 	{
-		if (strncmp(item->valuestring, MARK, strlen(MARK)) != 0)
+		if (!cJSON_IsString(item) || strncmp(item->valuestring, MARK, strlen(MARK)) != 0)
 			json_append(env, json_copy(item));
 	}
 	json_append(env, xalloc(cJSON_CreateString(MARK "true")));
