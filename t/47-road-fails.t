@@ -21,7 +21,7 @@ for strike in 'transaction 1 transaction' 'transaction 2 transaction' 'publish 1
 	status=0
 	strike_at "$1" "$2" "$3" "$tmp/records" >"$tmp/out" 2>&1 || status=$?
 	is "a failure ($strike)" $status 1
-	like "... is reported" "$(cat "$tmp/out")" "^ducc-publish: http://localhost/edges:1@.*: repository $n: cvmfs_server( ingest)?: "
+	like "... is reported" "$(cat "$tmp/out")" "^ducc-publish: http://localhost/edges:1@.*: repository $n: (layer sha256:[0-9a-f]*: )?cvmfs_server( ingest)?: "
 	is "... nothing of it is left" "$(existing)" "$(cat "$tmp/existing")"
 	ok "... the repository is sound" sound_repository
 done
