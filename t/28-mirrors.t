@@ -56,6 +56,44 @@ ok "Docker Hub can have one" fetch app:1
 is "... that is asked alone" "$(asked)" "home "
 unset DUCC_AUTH_REGISTRIES DUCC_x_IDENT DUCC_x_PROXY
 
+# One host that is a proxy for several registries, with other credentials for each
+start_nginx <<END
+map \$http_authorization \$stranger { "" 1; }
+server {
+	@LISTEN@
+	add_header WWW-Authenticate 'Basic realm="test"' always;
+	location /v2/hub/ {
+		if (\$stranger) { return 401; }
+		proxy_pass http://$home/v2/;
+	}
+	location /v2/quay/ {
+		if (\$stranger) { return 401; }
+		proxy_pass http://$home/v2/;
+	}
+}
+END
+export DUCC_AUTH_REGISTRIES=hub,quay,bare \
+	DUCC_hub_IDENT=docker.io DUCC_hub_PROXY="$nginx/hub" DUCC_hub_USER=hub DUCC_hub_PASS=of-hub \
+	DUCC_quay_IDENT=quay.io DUCC_quay_PROXY="$nginx/quay" DUCC_quay_USER=quay DUCC_quay_PASS=of-quay \
+	DUCC_bare_IDENT=bare.example.org DUCC_bare_PROXY="$nginx/hub"
+who() { # IMAGE: fetch it; print which credentials were sent for it
+	: >"$nginx_log"
+	fetch -q "$1" >"$out" 2>&1 || :
+	requests | sed -n 's/.*"Basic \([^"]*\)"$/\1/p' | sort -u | while read -r code; do
+		printf '%s\n' "$code" | base64 -d
+	done
+}
+is "of two registries with one proxy, the first has its credentials" "$(who app:1)" hub:of-hub
+is "... and the second has its own" "$(who quay.io/app:1)" quay:of-quay
+is "... and one without any has none" "$(who bare.example.org/app:1)" ""
+is "... and they are not those of the proxy's host" "$(who "$nginx/hub/app:1")" ""
+DUCC_AUTH_REGISTRIES=hub,quay,bare,own
+export DUCC_own_IDENT="$nginx" DUCC_own_USER=own DUCC_own_PASS=of-own
+is "... which may have some, too" "$(who "$nginx/hub/app:1")" own:of-own
+is "... that are for a proxy there without any" "$(who bare.example.org/app:1)" own:of-own
+is "... and not for one that has others" "$(who quay.io/app:1)" quay:of-quay
+unset DUCC_AUTH_REGISTRIES
+
 # registries.conf
 conf <<END
 # a comment

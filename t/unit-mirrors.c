@@ -39,15 +39,21 @@ static struct mirrors *load(const char *text, size_t len, ducc_error **err)
 	return mirrors_load(err);
 }
 
-/* SCHEME://HOST/REPOSITORY of each place, with ! if it is insecure and @ if it takes digests only. */
+/*
+ * SCHEME://HOST/REPOSITORY of each place, with ! if it is insecure, @ if it takes digests only, and the credentials of
+ * its proxy.
+ */
 static char *describe(const struct place *places, size_t n)
 {
 	struct buffer text = {0};
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		buffer_addf(&text, "%s%s://%s/%s%s%s", i ? " " : "", places[i].reference.scheme,
 			    places[i].reference.registry, places[i].reference.repository,
 			    places[i].insecure ? "!" : "", places[i].digests_only ? "@" : "");
+		if (places[i].user)
+			buffer_addf(&text, "(%s:%s)", places[i].user, places[i].password);
+	}
 	return buffer_steal(&text);
 }
 
@@ -303,8 +309,15 @@ static void proxies(void)
 	setenv("DUCC_c_IDENT", "docker.io", 1);
 	setenv("DUCC_c_PROXY", "http://p.org:1", 1);
 	asked(mirrors, "g.org/a/x:1", false, "https://p.org/cache/a/x");
+	setenv("DUCC_c_USER", "c", 1);
+	setenv("DUCC_c_PASS", "c1", 1);
+	asked(mirrors, "g.org/a/x:1", false, "https://p.org/cache/a/x");
+	setenv("DUCC_b_USER", "b", 1);
+	setenv("DUCC_b_PASS", "b1", 1);
+	asked(mirrors, "g.org/a/x:1", false, "https://p.org/cache/a/x(b:b1)");
+	asked(mirrors, "alpine", false, "http://p.org:1/library/alpine(c:c1)");
+	asked(mirrors, "p.org/a/x:1", false, "https://p.org/a/x");
 	asked(mirrors, "g.org/a/x:1", true, "https://g.org/a/x");
-	asked(mirrors, "alpine", false, "http://p.org:1/library/alpine");
 	asked(mirrors, "g.org:5000/x:1", false, "https://g.org:5000/x");
 	no_place(mirrors, "h.org/x:1", false, "blocked");
 	setenv("DUCC_b_PROXY", "", 1);

@@ -66,7 +66,8 @@ struct auth *auth_new(const struct reference *reference, const struct login *log
 	if (login->user && login->password) {
 		auth->credentials.user = xstrdup(login->user);
 		auth->credentials.password = xstrdup(login->password);
-		auth->credentials.origin = xstrdup("the environment");
+		auth->credentials.origin =
+			xstrdup(login->origin ? login->origin : "the environment");
 		auth->looked_up = true;
 	}
 	return auth;

@@ -19,6 +19,7 @@ struct auth;
 struct login {
 	bool push;                   /* request tokens that allow pushing as well */
 	const char *user, *password; /* NULL: use the keyring's for the repository */
+	const char *origin;          /* of these, for messages; NULL: the environment */
 };
 
 /* The keyring must outlive the struct auth. */

@@ -139,15 +139,12 @@ static bool from_environment(const struct reference *reference, struct credentia
 	for (size_t i = 0; i < n; i++) {
 		const struct own_registry *each = &own[i];
 
-		/* The registry's proxy receives the same credentials. */
-		if ((!each->ident || !registry_is_named(each->ident, reference->registry)) &&
-		    (!each->proxy || !registry_is_named(each->proxy, reference->registry)))
-			continue;
-		if (!each->user || !each->password)
+		if (!each->ident || !registry_is_named(each->ident, reference->registry) ||
+		    !each->user || !each->password)
 			continue;
 		found->user = xstrdup(each->user);
 		found->password = xstrdup(each->password);
-		found->origin = xstrdup("DUCC_AUTH_REGISTRIES");
+		found->origin = xstrdup(OWN_REGISTRIES);
 		return true;
 	}
 	return false;
@@ -371,8 +368,8 @@ static void warn_of_missing(struct keyring *keyring)
 
 	keyring->warned = true;
 	if (variable && keyring->context)
-		context_notice(keyring->context, DUCC_WARNING,
-			       "DUCC_AUTH_REGISTRIES: %s is not set", variable);
+		context_notice(keyring->context, DUCC_WARNING, OWN_REGISTRIES ": %s is not set",
+			       variable);
 }
 
 int keyring_find(struct keyring *keyring, const struct reference *reference,

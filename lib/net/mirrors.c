@@ -326,17 +326,36 @@ static int add_mirrors(const struct entry *entry, const struct reference *refere
 	return 0;
 }
 
-/* DUCC_x_PROXY of the x whose DUCC_x_IDENT is the registry, or NULL. */
-static const char *proxy_for(const char *registry)
+/* Finds the x with a DUCC_x_PROXY whose DUCC_x_IDENT is the registry. */
+static bool find_proxy(const char *registry, struct own_registry *found)
 {
 	size_t n;
 	AUTO_FREE struct own_registry *own = own_registries(&n);
 
-	for (size_t i = 0; i < n; i++)
-		if (own[i].ident && own[i].proxy && *own[i].proxy &&
-		    registry_is_named(own[i].ident, registry))
-			return own[i].proxy;
-	return NULL;
+	for (size_t i = 0; i < n; i++) {
+		*found = own[i];
+		if (found->ident && found->proxy && *found->proxy &&
+		    registry_is_named(found->ident, registry))
+			return true;
+	}
+	return false;
+}
+
+/* The proxy, which may be that of several registries: only this one's credentials are for it. */
+static int add_proxy(const struct own_registry *own, const struct reference *reference,
+		     struct place **places, size_t *n, ducc_error **err)
+{
+	AUTO_FREE char *name = NULL;
+	size_t len = strlen(own->proxy);
+
+	while (len && own->proxy[len - 1] == '/')
+		len--;
+	name = format("%.*s/%s", (int)len, own->proxy, reference->repository);
+	if (add_place(places, n, NULL, name, false, false, err) < 0)
+		return -1;
+	(*places)[0].user = own->user;
+	(*places)[0].password = own->password;
+	return 0;
 }
 
 static char *full_name(const char *registry, const struct reference *reference)
@@ -382,18 +401,12 @@ static int add_home(const struct entry *entry, const struct reference *reference
 static int find(const struct mirrors *mirrors, const struct reference *reference, bool push,
 		struct place **places, size_t *n, ducc_error **err)
 {
-	const char *proxy = push ? NULL : proxy_for(reference->registry);
 	AUTO_FREE char *rest = NULL, *rewritten = NULL;
 	const struct entry *entry;
+	struct own_registry own;
 
-	if (proxy) {
-		size_t len = strlen(proxy);
-
-		while (len && proxy[len - 1] == '/')
-			len--;
-		rewritten = format("%.*s/%s", (int)len, proxy, reference->repository);
-		return add_place(places, n, NULL, rewritten, false, false, err);
-	}
+	if (!push && find_proxy(reference->registry, &own))
+		return add_proxy(&own, reference, places, n, err);
 	if (find_allowed(mirrors, reference, &entry, &rest, err) < 0 ||
 	    (entry && !push && add_mirrors(entry, reference, rest, places, n, err) < 0))
 		return -1;

@@ -18,6 +18,8 @@ struct place {
 	bool insecure;              /* any certificate is accepted; with https, HTTP without
 				       TLS is tried too */
 	bool digests_only;          /* it must not be asked to resolve tags */
+	/* Of DUCC_x_USER and _PASS, in the environment, if it is DUCC_x_PROXY; or NULL. */
+	const char *user, *password;
 };
 
 /*

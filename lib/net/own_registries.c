@@ -24,7 +24,7 @@ static struct own_registry read_one(const char *name)
 /* A copy of the list of names, allocated. */
 static char *copy_names(void)
 {
-	const char *list = getenv("DUCC_AUTH_REGISTRIES");
+	const char *list = getenv(OWN_REGISTRIES);
 
 	return xstrdup(list ? list : "");
 }

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#define OWN_REGISTRIES "DUCC_AUTH_REGISTRIES" /* the variable with their names */
+
 /* Members point into the environment, or are NULL. */
 struct own_registry {
 	const char *ident, *proxy, *user, *password;

@@ -9,6 +9,7 @@
 #include "format/url.h"
 #include "net/endpoint.h"
 #include "net/mirrors.h"
+#include "net/own_registries.h"
 
 struct candidate {
 	struct endpoint endpoint;
@@ -59,8 +60,15 @@ struct registry *registry_open(const struct reference *reference, const struct l
 	registry = xcalloc(1, sizeof(*registry));
 	registry->places = xcalloc(n, sizeof(*registry->places));
 	registry->n = n;
-	for (size_t i = 0; i < n; i++)
-		candidate_init(&registry->places[i], &places[i], login, keyring);
+	for (size_t i = 0; i < n; i++) {
+		const struct login of_proxy = {.push = login->push,
+					       .user = places[i].user,
+					       .password = places[i].password,
+					       .origin = OWN_REGISTRIES};
+
+		candidate_init(&registry->places[i], &places[i],
+			       places[i].user && places[i].password ? &of_proxy : login, keyring);
+	}
 	places_free(places, n);
 	return registry;
 }
