@@ -25,13 +25,19 @@ layer=$(jq -r '.layers[1].digest' "$www/good/manifests/tag")
 oci=application/vnd.oci.image
 
 start_nginx <<END
-server { @LISTEN@ root $tmp/www; location / { default_type application/octet-stream; } }
+server {
+	@LISTEN@
+	root $tmp/www;
+	location / { default_type application/octet-stream; }
+	location = /back { return 307 http://\$arg_to; }
+}
 END
 elsewhere=$nginx elsewhere_log=$nginx_log
 
 make_htpasswd
 cat >"$tmp/lies.conf" <<END
 map "\$uri:\$http_authorization" \$challenge { "~^/v2/bearer/.*:Bearer t0ken\$" ""; "~^/v2/bearer/" 1; default ""; }
+map \$uri \$good { "~^/v2/back/(?<rest>.*)" /v2/good/\$rest; }
 server {
 	@LISTEN@
 	root $tmp/www;
@@ -58,6 +64,13 @@ server {
 		location ~ /blobs/ { try_files /nowhere @elsewhere; }
 		location ~ /manifests/ { default_type $oci.manifest.v1+json; }
 	}
+	location ^~ /v2/back/ {
+		auth_basic test;
+		auth_basic_user_file $tmp/htpasswd;
+		location ~ /blobs/ { try_files /nowhere @back; }
+		location ~ /manifests/ { default_type $oci.manifest.v1+json; }
+	}
+	location @back { return 307 http://$elsewhere/back?to=@ADDRESS@\$good; }
 	error_page 418 = @challenge;
 	if (\$challenge) { return 418; }
 	location ^~ /v2/bearer/blobs/ { return 307 http://$elsewhere\$request_uri; }
@@ -257,7 +270,10 @@ export DUCC_AUTH_REGISTRIES=r DUCC_r_IDENT="$nginx" DUCC_r_USER="$registry_user"
 ok "a redirect of a registry with a password is followed" ducc-fetch -s "$tmp/secret" "$nginx/secret:tag"
 lie bearer
 ok "a redirect of a registry with tokens is followed" ducc-fetch -s "$tmp/bearer" "$nginx/bearer:tag"
+lie back
+ok "a redirect that another server leads back is followed" ducc-fetch -s "$tmp/back" "$nginx/back:tag"
 unset DUCC_AUTH_REGISTRIES DUCC_r_IDENT DUCC_r_USER DUCC_r_PASS
+is "... without the password to the address that this one chose" "$(requests | sed -n 's;^GET /v2/good/blobs/.* 200 ;;p' | sort -u)" '"-"'
 like "... with the password" "$(requests)" 'GET /v2/secret/blobs/.* 307 "Basic '
 like "... with the token" "$(requests)" 'GET /v2/bearer/blobs/.* 307 "Bearer t0ken"'
 is "... but neither is shown to the other server" "$(read_log "$elsewhere_log" | grep -v '"-"$')" ""

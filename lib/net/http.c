@@ -35,7 +35,7 @@ struct transfer {
 	const struct http_request *request;
 	struct http_response *response;
 	const char *url;   /* of the request, or of its redirect */
-	bool ours;         /* the origin is that of the request: not one redirected to */
+	bool ours;         /* the URL is of the origin of the request, and was chosen there */
 	bool begun;        /* the body has begun */
 	bool enough;       /* the rest of the body is not needed */
 	ducc_error *error; /* from the sink */
@@ -373,7 +373,7 @@ int http_perform(struct http *http, const struct http_request *request,
 		 struct http_response *response, bool *transient, ducc_error **err)
 {
 	AUTO_FREE char *url = xstrdup(request->url);
-	bool unused = false;
+	bool unused = false, ours = true;
 
 	transient = transient ? transient : &unused;
 	*transient = false;
@@ -382,7 +382,7 @@ int http_perform(struct http *http, const struct http_request *request,
 					    .request = request,
 					    .response = response,
 					    .url = url,
-					    .ours = !hops || url_same_origin(url, request->url)};
+					    .ours = ours};
 
 		if (perform_once(&transfer, transient, err) < 0)
 			return -1;
@@ -396,6 +396,8 @@ int http_perform(struct http *http, const struct http_request *request,
 			return -1;
 		free(url);
 		url = STEAL(response->location);
+		/* What another origin has chosen here is not ours, either. */
+		ours = ours && url_same_origin(url, request->url);
 	}
 	return error_set(err, "more than %d redirects", MAX_REDIRECTS);
 }

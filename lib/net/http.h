@@ -3,7 +3,8 @@
  *
  * A client keeps its connections open for later requests; it belongs to one
  * thread at a time.  Redirects of GET and HEAD are followed, never from https to
- * http; credentials and client certificates are sent only to the request's host.
+ * http.  Credentials are sent only to the request's origin, and no longer once another origin has
+ * redirected the request, even if back there; a client certificate only to the host that it is for.
  *
  * $DUCC_TIMEOUT: seconds after which a stalled transfer is aborted.
  */
