@@ -157,6 +157,33 @@ ok 'the other way round' through split merged
 ok '... the first is what umoci unpacks' check split
 ok '... the flat tree of the second, too' check merged flat
 
+# A layer that is published again from a store in which its entries are elsewhere; its additions are for the old places.
+hides='layer
+dir bin/d
+file bin/d/.wh..wh..opq
+file bin/d/x data=x
+'
+printf 'layer\ndir usr/bin/d\nfile usr/bin/d/old data=x\n%s' "$hides" | merged hides
+echo "$hides" | split hides-too
+published_again() { # [OPTION]: of the last image, with the field repair= without an option
+	field=$(printf '\trepair=%s' "$(layer_digest 1 | sed 's/sha256://')")
+	[ $# = 0 ] || field=
+	rm -rf "$R"
+	ok 'a layer with additions beneath a link' through_other hides
+	rm -rf "$S"
+	ducc-fetch -q -s "$S" "oci:$corpus:hides-too" | ducc-unpack -q -s "$S" -r "$tmp/none" | sed "s/\$/$field/" >"$tmp/unpacked"
+	ok "... published again ${1-to be repaired}, with another image" \
+		sh -c 'in=$1 out=$2 err=$3; shift 3; ducc-publish "$@" <"$in" >"$out" 2>"$err"' sh \
+		"$tmp/unpacked" "$tmp/published" "$tmp/err" -s "$S" -r "$R" "$@"
+	like '... which is reported' "$(cat "$tmp/err")" \
+		'^ducc-publish: warning: localhost/hides-too:latest: layer sha256:[0-9a-f]*: published again with entries elsewhere'
+	ok '... is what umoci unpacks' check hides-too
+	is '... and the flat tree of the first stays' "$(cat "$R/localhost/hides:latest/bin/d/"*)" x
+	no_differences "$R"
+}
+published_again -f
+published_again
+
 # Random stacks, each on a second base too.
 first=${SEED:-1}
 last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))

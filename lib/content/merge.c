@@ -33,11 +33,6 @@ static void prepare_nodes(struct tree *layer)
 	}
 }
 
-static bool is_directory(const struct node *node)
-{
-	return node->file ? node_is_dir(node) : !node->lower_link && !node_is_whiteout(node);
-}
-
 /*
  * Shares a file with the image: the same object, but its layer digest may belong to
  * another tree and is interned in the image.
@@ -233,7 +228,7 @@ static bool merge_node(struct merge *merge, struct node *node)
 			tree_remove(merge->image, there);
 		return true;
 	}
-	if (is_directory(node))
+	if (node_is_possible_parent(node))
 		return merge_directory(merge, node, parent, there);
 	file = node->detour && node->detour->file ? node->detour->file : node->file;
 	if (file) /* always: hard links are resolved */

@@ -66,37 +66,56 @@ int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_e
 	return tarball_finish(tarball, err);
 }
 
-void settle_add_missing(struct tree *tree, struct tree *ours)
+/* The new node is beneath the directory where `node` is in its own tree. */
+static struct node *add_beneath(struct tree *tree, const struct node *node, struct buffer *path,
+				ducc_error **err)
+{
+	struct node *parent;
+
+	node_path(node->parent, path);
+	parent = tree_find(tree, path->data);
+	if (parent && node_is_possible_parent(parent))
+		return tree_add(tree, parent, node->name, node->name_len);
+	error_set_kind(err, DUCC_CORRUPT, "%s is not a directory in another listing of the layer",
+		       path->data);
+	return NULL;
+}
+
+static int add_missing(struct tree *tree, const struct node *node, struct buffer *path,
+		       ducc_error **err)
+{
+	struct node *there;
+
+	node_path(node, path);
+	there = tree_find(tree, path->data);
+	if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
+		there->flags &= (uint8_t)~NODE_VOID;
+		return 0;
+	}
+	if (!there)
+		there = add_beneath(tree, node, path, err);
+	if (!there)
+		return -1;
+	if (node_is_whiteout(node))
+		tree_remove_children(tree, there);
+	there->flags = node->flags;
+	if (node->file)
+		node_set_file(there, file_ref(node->file));
+	return 0;
+}
+
+int settle_add_missing(struct tree *tree, struct tree *ours, ducc_error **err)
 {
 	struct node *root = tree_root(ours);
 	AUTO_BUFFER path = {0};
+	int result = 0;
 
-	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
-		struct node *parent, *there;
-
-		if (!is_addition(node))
-			continue;
-		node_path(node, &path);
-		there = tree_find(tree, path.data);
-		if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
-			there->flags &= (uint8_t)~NODE_VOID;
-			continue;
-		}
-		if (!there) {
-			char *slash = strrchr(path.data, '/');
-
-			if (slash)
-				*slash = '\0';
-			parent = slash ? tree_find(tree, path.data) : tree_root(tree);
-			there = tree_add(tree, parent, node->name, node->name_len);
-		}
-		if (node_is_whiteout(node))
-			tree_remove_children(tree, there);
-		there->flags = node->flags;
-		if (node->file)
-			node_set_file(there, file_ref(node->file));
-	}
+	for (struct node *node = tree_next(root, root); node && !result;
+	     node = tree_next(root, node))
+		if (is_addition(node))
+			result = add_missing(tree, node, &path, err);
 	tree_sort(tree);
+	return result;
 }
 
 void settle_clear_links(struct tree *tree)

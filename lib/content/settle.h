@@ -20,8 +20,11 @@ bool settle_has_additions(struct tree *tree);
 /* Appends those nodes to the layer's tar, which ends with tarball_finish()'s trailer. */
 int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);
 
-/* Adds to `tree` the additions of `ours`, another tree of the same layer. */
-void settle_add_missing(struct tree *tree, struct tree *ours);
+/*
+ * Adds to `tree` the additions of `ours`, another tree of the same layer with its entries in the same
+ * places (placement.h).  Fails at the first that does not fit; `tree` then has those before it.
+ */
+int settle_add_missing(struct tree *tree, struct tree *ours, ducc_error **err);
 
 /*
  * Makes the tree that of the layer alone, as if it had never been merged: without whatever was added

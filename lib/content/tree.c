@@ -336,6 +336,11 @@ bool node_is_whiteout(const struct node *node)
 	       !node->lower_link && !node->children;
 }
 
+bool node_is_possible_parent(const struct node *node)
+{
+	return node->file ? node_is_dir(node) : !node->lower_link && !node_is_whiteout(node);
+}
+
 bool node_is_opaque(const struct node *node)
 {
 	return node->flags & (NODE_WHITEOUT | NODE_OPAQUE) && !node->lower_link &&

@@ -213,6 +213,8 @@ static inline bool node_is_entry(const struct node *node)
 }
 /* True if all that the node says is through which link of the layers below entries went. */
 bool node_is_passage(const struct node *node);
+/* True for a directory, also one that the layer does not list. */
+bool node_is_possible_parent(const struct node *node);
 /* True for a directory that hides the one below, by an opaque marker or a whiteout. */
 bool node_is_opaque(const struct node *node);
 

@@ -25,7 +25,7 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 	return fd < 0 ? error_errno(err, errno, "listing of layer " PRI_DIGEST, layer->hex) : fd;
 }
 
-void image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		       struct tree *tree)
 {
 	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
@@ -34,11 +34,15 @@ void image_layers_keep(const struct image_layers *layers, const struct listing_h
 	struct node *root;
 
 	if (!published || !digest_equal(&there.diff_id, &head->diff_id))
-		return;
+		return true;
+	if (placement_differs(tree, published, NULL))
+		return false;
 	root = tree_root(published);
 	for (struct node *node = root; node; node = tree_next(root, node))
 		node->stored = !node_is_whiteout(node) && !(node->flags & NODE_IMPLIED);
-	settle_add_missing(tree, published);
+	/* Listings that do not fit are of a damaged repository, which this repairs. */
+	settle_add_missing(tree, published, NULL);
+	return true;
 }
 
 struct digest image_layers_id(const struct digest *ids, size_t n)

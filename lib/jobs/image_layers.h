@@ -29,9 +29,10 @@ int image_layers_read(const struct image_layers *layers, const struct digest *la
 
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
- * that other images need, which the published listing has.
+ * that other images need, which the published listing has.  False, and nothing is added, if that has
+ * the layer's entries in other places (placement.h).
  */
-void image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		       struct tree *tree);
 
 /* A digest of the digests of listings, in their order; an empty one stands for none. */

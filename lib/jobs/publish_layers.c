@@ -152,11 +152,12 @@ static int complete_layer(struct publish *publish, struct layer_job *job, ducc_e
 		complete = listing_read(fd, &head, err);
 	if (!complete)
 		return repository_blame(&publish->repository, layer, err);
-	settle_add_missing(complete, job->tree);
+	if (settle_add_missing(complete, job->tree, err) < 0)
+		return -1;
 	if (job->below && image_layers_read(&layers, layer, &stored_head, &stored, err) < 0)
 		return -1;
-	if (stored)
-		settle_add_missing(complete, stored);
+	if (stored && settle_add_missing(complete, stored, err) < 0)
+		return -1;
 	tree_count_links(complete);
 	if (job->below && keep_added(publish, &head, complete, err) < 0)
 		return -1;
@@ -199,14 +200,27 @@ static int check_added(struct publish *publish, const struct layer_job *job, duc
 	return 0;
 }
 
+/* A layer that is published again keeps what other images need in it. */
+static void keep_published(struct publish *publish, struct layer_job *job)
+{
+	const struct image_layers layers = {&publish->store, &publish->repository};
+
+	if (!image_layers_keep(&layers, &job->head, job->tree))
+		context_notice(
+			&publish->session->context, DUCC_WARNING,
+			"layer " PRI_DIGEST ": published again with entries elsewhere, where "
+			"symbolic links of this image lead; other images that stack the layer "
+			"change",
+			job->head.layer.hex);
+}
+
 static int add_layer(struct publish *publish, struct publish_image *image, struct layer_job *job,
 		     ducc_error **err)
 {
-	const struct image_layers layers = {&publish->store, &publish->repository};
 	const struct listing_head *head = &job->head;
 	AUTO_FREE char *json = layer_json(head, job->media_type);
 
-	image_layers_keep(&layers, head, job->tree);
+	keep_published(publish, job);
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST,
 		       head->layer.hex);
 	known_consider(publish->known, image->name);

@@ -91,7 +91,8 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	if (!tree || context_check(&unpack->session->context, err) < 0)
 		return -1;
 	settle_mark(tree, false);
-	settle_add_missing(tree, layer->additions);
+	if (settle_add_missing(tree, layer->additions, err) < 0)
+		return -1;
 	if (old_tar >= 0) {
 		if (file_copy(old_tar, tar.fd, TO_THE_END) < 0)
 			return error_errno(err, errno, "copy");
@@ -146,9 +147,8 @@ static int settle(struct unpack_layer *layer, struct tree **tree, ducc_error **e
 	if (!settle_has_additions(*tree))
 		return 0;
 	if (layer->additions)
-		settle_add_missing(layer->additions, *tree);
-	else
-		layer->additions = STEAL(*tree);
+		return settle_add_missing(layer->additions, *tree, err);
+	layer->additions = STEAL(*tree);
 	return 0;
 }
 
