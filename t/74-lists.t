@@ -2,7 +2,7 @@
 # Several lists for one repository, each with a ducc-convert of its own: none removes what another wants, whatever is known of it.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash docker-registry flock jq skopeo umoci
+need bash curl docker-registry flock jq nginx skopeo umoci
 [ $sanitized = 0 ] || only_in_soak "it runs a script a hundred times, whose tools have tests of their own"
 
 # shellcheck source=convert.sh
@@ -205,5 +205,49 @@ echo >"$tmp/go"
 ok "... both succeed" wait "$first"
 ok "..." wait "$pid"
 is "..." "$(cat "$tmp/first.said" "$tmp/second.said")" ""
+
+# Secrets in URLs
+printf '%s\n' word-in-url token-in-url >>"$secrets_file"
+mkdir "$tmp/www"
+start_nginx <<END
+server { @LISTEN@ location = /list { root $tmp/www; try_files /\$arg_of =404; } }
+END
+url() {
+	echo "http://user:word-in-url@$nginx/list?of=$1&private_token=token-in-url"
+}
+title_of() { # LIST: from the last line of a run
+	tail -n 1 "$tmp/said" | sed -n "s|^\(http://$nginx/list?hidden=[0-9a-f]\{8\}\): $1\$|\1|p"
+}
+summary() {
+	echo "$1 added, 0 updated, $2 unchanged, $3 failed, 0 removed, 0 scheduled"
+}
+hidden() { # STATUS ARGUMENT...
+	converts "$@" --metrics "$tmp/hidden.prom" -r "$tmp/hidden" && ! grep -hFf "$secrets_file" "$tmp/said" "$tmp/errors"
+}
+list "$tmp/www/one" one
+list "$tmp/www/two" two
+ok "a list whose URL has secrets" hidden 0 "$(url one)"
+one=$(title_of "$(summary 1 0 0)")
+is "... is named without them" "${one%=*}" "http://$nginx/list?hidden"
+is "... in metrics, too" "$(sed -n 's/^ducc_round_seconds{\(.*\)}.*/\1/p' "$tmp/hidden.prom")" "list=\"$one\""
+is "... and files" "$(grep -rhF "$one" "$S/wishes" | wc -l) $(where_secrets_are)" "2 "
+ok "another one from there" hidden 0 "$(url two)"
+two=$(title_of "$(summary 1 0 0)")
+is "... is not the same" "$([ "$one" = "$two" ] || grep -rlF -e "$one" -e "$two" "$S/wishes" | wc -l)" 2
+rm "$tmp/www/one"
+ok "one that cannot be read" hidden 1 "$(url one)"
+is "... is reported" "$(cat "$tmp/errors")" "ducc-convert: ducc-wish: http://$nginx/list?(hidden): the server answered 404, not found"
+printf '\0' >"$tmp/www/one"
+ok "... for another reason" hidden 1 "$(url one)"
+is "... that takes the place of the former" "$(grep -rh '^ducc-wish: http' "$S/wishes" | cut -f 1)" \
+	"ducc-wish: http://$nginx/list?(hidden): neither a recipe nor a list"
+list "$tmp/www/one" one
+ok "... or no more" hidden 0 "$(url one)"
+grep -rlF "$one" "$S/wishes" | xargs sed "s|^# name=.*|# name=$(url one | sed 's/&/\\&/')|" >"$S/wishes/0123456789abcdef"
+ok "... once again" hidden 0 "$(url one)"
+is "... what an earlier version knew of it is gone" "$(where_secrets_are)" ""
+ok "... one is forgotten by its URL" "$top/scripts/ducc-convert" --forget "$(url one)"
+ok "... or by its name" "$top/scripts/ducc-convert" --forget "$two"
+is "... for good" "$(grep -rl hidden= "$S/wishes")" ""
 
 done_testing
