@@ -1,8 +1,9 @@
 #!/bin/sh
 # ducc-gc: what nobody wants goes after the grace period, all of it and nothing else, whatever happens meanwhile; in
 # directories and in CernVM-FS.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/corpus.sh"
 KILLS=${KILLS:-$(amount 16 120 8)}
 # shellcheck source=kill.sh
 . "${0%/*}/kill.sh"
@@ -53,6 +54,12 @@ scheduled() {
 }
 podman_names() {
 	jq -r '.[].names[]?' "$R/podmanStore/overlay-images/images.json" | sort
+}
+twin() { # NAME COMPRESSION [MANIFEST]: an image, its layers compressed in that way
+	printf 'layer %s\ndir ./\nfile twin data=same\n' "$2" | image "$1" . "${3-.}"
+}
+twins() {
+	jq -c '.[].names' "$R/podmanStore/overlay-images/images.json" | sort
 }
 transactions() {
 	[ ! -e "$spool/log" ] || cat "$spool/log"
@@ -350,6 +357,56 @@ three:latest"
 	is "... and no remains" "$(orphans)" ""
 	grep -v '/five:' "$tmp/now" >"$tmp/records"
 	ok "... at all" as_published "$tmp/records"
+
+	# Several manifests of one config
+	new_repository
+	corpus "$tmp/twins"
+	twin gzip gzip
+	twin zstd zstd
+	twin annotated gzip '.annotations = {a: "1"}'
+	ready "oci:$tmp/twins:gzip" "oci:$tmp/twins:zstd" "oci:$tmp/twins:annotated" >"$tmp/twins.records"
+	publish "$tmp/twins.records" >"$tmp/record"
+	is "manifests of one config are images of their own" "$(twins)" "[\"localhost/annotated:latest\"]
+[\"localhost/gzip:latest\"]
+[\"localhost/zstd:latest\"]"
+	ok "one goes, another has its layers" gc 0 --remove localhost/gzip:latest
+	is "... it leaves Podman's list" "$(twins)" "[\"localhost/annotated:latest\"]
+[\"localhost/zstd:latest\"]"
+	no_differences "$repo"
+	ok "the other one goes, with these layers" gc 0 --remove localhost/annotated:latest
+	is "... it leaves Podman's list" "$(twins)" '["localhost/zstd:latest"]'
+	no_differences "$repo"
+	corpus "$tmp/twins"
+	twin zstd gzip
+	ready "oci:$tmp/twins:zstd" | publish - >"$tmp/record"
+	ok "a tag is pushed again, compressed in another way" gc 0 -a
+	is "... what it was is there without a name" "$(twins)" '["localhost/zstd:latest"]
+[]'
+	no_differences "$repo"
+	base=$(readlink -f "$R")
+	lost=$(jq -r '.remove[].path' "$base/.metadata/remove-schedule.json")
+	cp -a "$base" "$tmp/earlier"
+	ok "... for its grace period" gc 30 -a
+	is "... then it goes" "$(cat "$out") $(twins)" "$lost [\"localhost/zstd:latest\"]"
+	no_differences "$repo"
+	# Earlier versions removed the layers only.
+	base=$(readlink -f "$R")
+	chmod -R u+w "$base" "$tmp/earlier"
+	rm -r "$base"
+	mv "$tmp/earlier" "$base"
+	rm -r "${base:?}/$lost"
+	ok "an image of Podman's without its layers" gc 1 -a
+	is "... goes, too" "$(twins)" '["localhost/zstd:latest"]'
+	no_differences "$repo"
+	publish "$tmp/twins.records" >"$tmp/record"
+	base=$(readlink -f "$R")/podmanStore
+	for list in overlay-images/images overlay-layers/layers; do
+		jq -c '.[-1:]' "$base/$list.json" >"$tmp/list"
+		cp "$tmp/list" "$base/$list.json"
+	done
+	(cd "$base" && find overlay | sort) >"$tmp/before"
+	ok "one is listed, others of its config are not" gc 1 -a
+	is "... what belongs to these stays" "$(cd "$R/podmanStore" && find overlay | sort)" "$(cat "$tmp/before")"
 
 	# Broken off
 	new_repository

@@ -98,6 +98,41 @@ static bool config_goes(void *ctx, const char *hex)
 	       (repository_lacks(&gc->repository, path) && images_go(gc, &digest));
 }
 
+/* Whoever removes only some images leaves everything else as it is. */
+bool gc_removes_remains(const struct gc *gc)
+{
+	return !gc->images.some && !gc->inventory.unclear;
+}
+
+/* Which images have a manifest is known only if all of them can be read. */
+static enum podman_fate fate_of_manifest(void *ctx, const struct digest *manifest)
+{
+	const struct gc *gc = ctx;
+	enum podman_fate fate = gc_removes_remains(gc) ? PODMAN_GOES : PODMAN_WAITS;
+
+	for (size_t i = 0; i < gc->inventory.n_images; i++) {
+		if (!digest_equal(&gc->inventory.images[i].manifest, manifest))
+			continue;
+		if (!gc->plan.removed[i])
+			return PODMAN_STAYS;
+		fate = PODMAN_GOES;
+	}
+	return gc->inventory.unclear ? PODMAN_STAYS : fate;
+}
+
+/* A layer that is missing is as one that goes; Podman does not need the flat tree. */
+static enum podman_fate fate_of_tree(void *ctx, enum repo_tree kind, const struct digest *tree)
+{
+	const struct gc *gc = ctx;
+	bool layer = kind == REPO_TREE_LAYER;
+	AUTO_FREE char *path = repo_tree_directory(kind, tree);
+	const struct gc_item *item = gc_plan_find(&gc->plan, layer ? GC_LAYER : GC_FLAT, path);
+
+	if (item)
+		return item->remove ? PODMAN_GOES : PODMAN_WAITS;
+	return layer && repository_lacks(&gc->repository, path) ? PODMAN_GOES : PODMAN_STAYS;
+}
+
 /* Removes a flat tree or a layer, whose listing is in its directory. */
 static int remove_tree(struct gc *gc, const struct gc_item *item, ducc_error **err)
 {
@@ -148,16 +183,11 @@ static bool is_unwanted(void *ctx, const char *name)
 	return gc_is_wanted(ctx, name) == GC_UNWANTED;
 }
 
-/* Whoever removes only some images leaves everything else as it is. */
-bool gc_removes_remains(const struct gc *gc)
-{
-	return !gc->images.some && !gc->inventory.unclear;
-}
-
 static int remove_from_podman(struct gc *gc, ducc_error **err)
 {
-	struct podman_gone gone = {name_goes, config_goes, gc,
-				   gc_removes_remains(gc) ? &gc->inventory : NULL};
+	struct podman_gone gone = {
+		name_goes,    config_goes, fate_of_manifest,
+		fate_of_tree, gc,          gc_removes_remains(gc) ? &gc->inventory : NULL};
 	ducc_error *error = NULL;
 
 	if ((!gc->plan.n_removed && !gone.inventory) ||

@@ -115,23 +115,17 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	}
 }
 
-/* The digest of the manifest in an entry; "" for one of the original ducc. */
-static const char *manifest_of(const cJSON *entry)
-{
-	return podman_list_text(json_member(entry, "big-data-digests"), "manifest");
-}
-
 static bool has_manifest(const cJSON *entry, const struct digest *manifest)
 {
 	AUTO_FREE char *own = format(PRI_DIGEST, manifest->hex);
 
-	return !strcmp(manifest_of(entry), own);
+	return !strcmp(podman_list_manifest(entry), own);
 }
 
 /* True if the entry has a different manifest; those of the original ducc have none. */
 static bool is_other_image(const cJSON *entry, const struct digest *manifest)
 {
-	return *manifest_of(entry) && !has_manifest(entry, manifest);
+	return *podman_list_manifest(entry) && !has_manifest(entry, manifest);
 }
 
 /*

@@ -77,9 +77,8 @@ static void check_output(const struct checking *checking, size_t i,
 static void find_manifest(const struct checking *checking, struct podman_checked *image)
 {
 	const cJSON *entry = strmap_get(&checking->podman->by_name, image->name);
-	const cJSON *digests = entry ? json_member(entry, "big-data-digests") : NULL;
 
-	if (!image->named || !digest_parse(&image->listed, podman_list_text(digests, "manifest")))
+	if (!image->named || !entry || !digest_parse(&image->listed, podman_list_manifest(entry)))
 		image->listed = (struct digest){""};
 }
 

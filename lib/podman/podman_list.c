@@ -112,6 +112,11 @@ bool podman_list_has_manifest(const cJSON *image)
 	return podman_list_find_string(json_member(image, "big-data-names"), "manifest");
 }
 
+const char *podman_list_manifest(const cJSON *image)
+{
+	return podman_list_text(json_member(image, "big-data-digests"), "manifest");
+}
+
 int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err)
 {
 	const char *id = podman_list_text(image, "id"), *name = podman_list_first_name(image);

@@ -54,6 +54,8 @@ const char *podman_list_config(const cJSON *image);
  * first remaining name.
  */
 bool podman_list_has_manifest(const cJSON *image);
+/* The digest of an image's manifest, "sha256:HEX"; "" for one of the original ducc. */
+const char *podman_list_manifest(const cJSON *image);
 int podman_list_mend(const cJSON *image, struct transaction *transaction, ducc_error **err);
 
 /*

@@ -116,11 +116,16 @@ static void keep_unlisted_images(struct search *search, const struct inventory *
 	const cJSON *entry;
 
 	cJSON_ArrayForEach(entry, search->podman->images.entries)
-		strset_add(&listed, podman_list_config(entry));
+	{
+		const char *manifest = podman_list_manifest(entry);
+
+		strset_add(&listed, *manifest ? manifest : podman_list_config(entry));
+	}
 	for (size_t i = 0; i < inventory->n_images; i++) {
 		const struct published *image = &inventory->images[i];
+		AUTO_FREE char *manifest = format(PRI_DIGEST, image->manifest.hex);
 
-		if (strset_has(&listed, image->flat.hex))
+		if (strset_has(&listed, manifest) || strset_has(&listed, image->flat.hex))
 			continue;
 		strset_add(&search->kept, image->flat.hex);
 		for (size_t k = 0; k < image->n_layers; k++)

@@ -53,6 +53,52 @@ static bool remove_names(const struct removal *removal, const cJSON *image)
 	return any;
 }
 
+static void add_fate(const struct removal *removal, enum repo_tree kind, const char *hex,
+		     enum podman_fate *fate)
+{
+	struct digest tree = {""};
+	enum podman_fate own;
+
+	if (!digest_is_hex(hex))
+		return;
+	memcpy(tree.hex, hex, DIGEST_HEX_LEN);
+	own = removal->gone->tree(removal->gone->ctx, kind, &tree);
+	if (own > *fate)
+		*fate = own;
+}
+
+/* The fate of an image's flat tree and layers.  Parents may form a cycle. */
+static enum podman_fate fate_of_trees(const struct removal *removal, const cJSON *image)
+{
+	const struct strmap *layers = &removal->podman->layers.by_id;
+	const char *id = podman_list_text(image, "layer");
+	const struct listed_layer *layer;
+	enum podman_fate fate = PODMAN_STAYS;
+
+	add_fate(removal, REPO_TREE_FLAT, podman_list_config(image), &fate);
+	for (size_t i = 0; i < layers->keys.n && (layer = strmap_get(layers, id)); i++) {
+		add_fate(removal, REPO_TREE_LAYER, podman_list_text(layer->entry, PODMAN_BLOB),
+			 &fate);
+		id = podman_list_text(layer->entry, "parent");
+	}
+	return fate;
+}
+
+/* True if the manifest of the image goes, although another image may have its config. */
+static bool is_manifest_gone(const struct removal *removal, const cJSON *image)
+{
+	struct digest manifest;
+	enum podman_fate fate, trees;
+
+	if (!digest_parse(&manifest, podman_list_manifest(image)))
+		return false;
+	fate = removal->gone->manifest(removal->gone->ctx, &manifest);
+	if (fate == PODMAN_STAYS)
+		return false;
+	trees = fate_of_trees(removal, image);
+	return trees == PODMAN_GOES || (trees == PODMAN_STAYS && fate == PODMAN_GOES);
+}
+
 static void mark_top(const struct removal *removal, const cJSON *image, unsigned as)
 {
 	struct listed_layer *layer =
@@ -70,7 +116,8 @@ static int remove_image(struct removal *removal, cJSON *image, ducc_error **err)
 	bool ours = digest_is_hex(id);
 	bool left = removal->remains && podman_is_left(removal->podman, image, &removal->wanted);
 	bool all = ours &&
-		   (left || removal->gone->config(removal->gone->ctx, podman_list_config(image)));
+		   (left || removal->gone->config(removal->gone->ctx, podman_list_config(image)) ||
+		    is_manifest_gone(removal, image));
 
 	if (!all && !remove_names(removal, image)) {
 		mark_top(removal, image, USED);
