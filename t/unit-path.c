@@ -1,7 +1,10 @@
-/* Removing directories, however deep and wide they are. */
+/* Removing directories, however deep and wide they are, and whoever else renames what is in them. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/entries.h"
@@ -45,6 +48,60 @@ static bool make_wide(int root)
 	return symlinkat("../kept", root, "wide/link") == 0;
 }
 
+/* The library's own call: somebody replaces a directory as soon as it has proved not to be empty. */
+int unlinkat(int fd, const char *name, int flags)
+{
+	int result = (int)syscall(SYS_unlinkat, fd, name, flags), code = errno;
+
+	if (result < 0 && code == ENOTEMPTY && !strcmp(name, "replaced") &&
+	    (renameat(fd, name, fd, "moved") < 0 || symlinkat("../kept", fd, name) < 0))
+		code = EIO;
+	errno = code;
+	return result;
+}
+
+static mode_t mode_of(int root, const char *name)
+{
+	struct stat st;
+
+	return fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & 07777;
+}
+
+/* Removal must make directories writable, and nothing else. */
+static void test_replaced(int root)
+{
+	ok(!path_mkdirs(root, "top/replaced/inside") && !fchmodat(root, "kept", 0755, 0),
+	   "a directory that will be replaced by a link to another one");
+	ok(path_remove(root, "top") < 0, "it cannot be removed");
+	ok(path_find(root, "top/moved/inside") == 1 && mode_of(root, "top/replaced") == 0777,
+	   "... as it was replaced");
+	ok(mode_of(root, "kept") == 0755, "the other one keeps its mode");
+	ok(!path_remove(root, "top"), "the next attempt removes both");
+	ok(path_exists(root, "kept/inside"), "... and not the other one");
+}
+
+static void test_modes(int root)
+{
+	ok(!path_mkdirs(root, "modes/closed") && !symlinkat("../kept", root, "modes/link") &&
+		   !symlinkat("modes", root, "parent") && !mkfifoat(root, "modes/fifo", 0600),
+	   "a directory, links and a FIFO");
+	ok(!path_chmod(root, "modes/closed", 02040) && mode_of(root, "modes/closed") == 02040,
+	   "a directory's mode is set");
+	ok(!path_permit(root, "modes/closed") && mode_of(root, "modes/closed") == 02740,
+	   "... or only completed for the owner");
+	ok(!path_chmod(root, "modes/fifo", 0644) && mode_of(root, "modes/fifo") == 0644,
+	   "the mode of a FIFO is set without opening it");
+	ok(path_permit(root, "modes/fifo") < 0 && mode_of(root, "modes/fifo") == 0644,
+	   "... and completed only for directories");
+	ok(path_chmod(root, "modes/link", 0700) < 0 && path_permit(root, "modes/link") < 0 &&
+		   path_chmod(root, "parent/closed", 0700) < 0 &&
+		   path_permit(root, "parent/closed") < 0,
+	   "no link is followed");
+	ok(mode_of(root, "kept") == 0755 && mode_of(root, "modes/closed") == 02740,
+	   "... so that modes elsewhere stay");
+	ok(!path_remove(root, "modes") && !path_remove(root, "parent"), "they are removed");
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/unit-path.XXXXXX";
@@ -59,6 +116,8 @@ int main(void)
 	ok(!path_exists(root, "top"), "... all of it");
 	ok(path_exists(root, "kept/inside"), "... and nothing else");
 	ok(!path_remove(root, "top"), "what is not there is no error");
+	test_replaced(root);
+	test_modes(root);
 	ok(!path_remove(root, "kept") && directory_is_empty(root, ""),
 	   "nothing is left in the end");
 	rmdir(directory);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/buffer.h"
 #include "base/mem.h"
 
 int path_available(ducc_error **err)
@@ -187,6 +188,40 @@ int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err)
 		copy[i] = at;
 	}
 	return 0;
+}
+
+/* fchmod(2) refuses a descriptor that is open for lookups only, which needs no permission. */
+static int chmod_lookup(int fd, mode_t mode)
+{
+	AUTO_FREE char *proc_path = format("/proc/self/fd/%d", fd);
+
+	return chmod(proc_path, mode);
+}
+
+int path_chmod(int root, const char *path, mode_t mode)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (S_ISLNK(st.st_mode)) {
+		errno = ELOOP;
+		return -1;
+	}
+	return chmod_lookup(fd, mode);
+}
+
+int path_permit(int root, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(root, path, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if ((st.st_mode & S_IRWXU) == S_IRWXU)
+		return 0;
+	return chmod_lookup(fd, (st.st_mode & 07777) | S_IRWXU);
 }
 
 bool is_absence(int error)

@@ -55,6 +55,15 @@ int path_mkdirs(int root, const char *path);
 /* Creates a directory with `mode`, and its parents; `path` is an ordinary path, as for mkdir(2). */
 int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err);
 
+/*
+ * Sets the mode of `path`, whatever its type.  Unlike fchmodat(2), it does not follow a symbolic link,
+ * with which somebody may have replaced the file meanwhile: ELOOP.
+ */
+int path_chmod(int root, const char *path, mode_t mode);
+
+/* Gives the owner of the directory `path` all permissions, if any is missing. */
+int path_permit(int root, const char *path);
+
 /* True for the errno value of a path that does not exist. */
 bool is_absence(int error);
 

@@ -83,10 +83,10 @@ static int go_up(struct removal *removal)
 /* Without privileges, a directory needs write permission to be emptied: try to give it. */
 static int open_to_empty(int parent, const char *name)
 {
-	int tried = fchmodat(parent, name, 0700, 0);
+	int tried = path_permit(parent, name);
 
 	(void)tried; /* permission may exist nevertheless */
-	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
 }
 
 static int remove_levels(struct removal *removal, int dir)

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 bool not_permitted(int code)
 {
@@ -94,7 +95,7 @@ int set_metadata_at(int directory, const char *name, const struct file *file,
 		return -1;
 	if (S_ISLNK(file->mode))
 		report->owners += owner_failed;
-	else if (fchmodat(directory, name, permitted_mode(report, file, owner_failed), 0) < 0)
+	else if (path_chmod(directory, name, permitted_mode(report, file, owner_failed)) < 0)
 		return -1;
 	if (file->n_xattrs) {
 		proc_path = format("/proc/self/fd/%d/%s", directory, name);

@@ -50,7 +50,7 @@ static int put_directory(int parent, const char *name)
 {
 	if (mkdirat(parent, name, 0755) < 0)
 		return errno == EEXIST ? 0 : -1;
-	return fchmodat(parent, name, 0755, 0);
+	return path_chmod(parent, name, 0755);
 }
 
 /* Creates the entry under a temporary name and renames it. */

@@ -12,6 +12,7 @@
 #include "base/entries.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "cvmfs/mount.h"
 
 #define SCRATCH "scratch"
@@ -31,7 +32,7 @@ int recover_scratch(const struct repository *repository, ducc_error **err)
 	if (mkdirat(fd, CURRENT, 0755) < 0)
 		return errno == EEXIST ? 0 : error_errno(err, errno, "%s/" CURRENT, path);
 	if (fchownat(fd, CURRENT, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchmodat(fd, CURRENT, 0755, 0) < 0) /* whatever the umask */
+	    path_chmod(fd, CURRENT, 0755) < 0) /* whatever the umask */
 		return error_errno(err, errno, "%s/" CURRENT, path);
 	return 0;
 }

@@ -254,7 +254,7 @@ static int make_root(int mount, const char *path, ducc_error **err)
 
 		if (parent < 0 ||
 		    (mkdirat(parent, name, 0755) < 0 ? errno != EEXIST
-						     : fchmodat(parent, name, 0755, 0) < 0))
+						     : path_chmod(parent, name, 0755) < 0))
 			return error_errno(err, errno, "%s", part);
 	}
 	AUTO_CLOSE int root = path_open(mount, path, O_RDONLY | O_DIRECTORY, 0);

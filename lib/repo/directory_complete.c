@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "content/extract.h"
-#include "repo/directory_open.h"
 
 /* Opens the directory and those above it, from the root on, and marks them as used. */
 static int open_directories(int layerfs, struct node *node)
@@ -25,7 +24,7 @@ static int open_directories(int layerfs, struct node *node)
 	}
 	while (n) {
 		node_path(directories[--n], &path);
-		if (directory_open(layerfs, path.data) < 0)
+		if (path_permit(layerfs, path.data) < 0)
 			return -1;
 	}
 	return 0;

@@ -11,20 +11,6 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
-int directory_open(int at, const char *path)
-{
-	AUTO_FREE char *proc_path = NULL;
-	AUTO_CLOSE int fd = path_open(at, path, O_PATH | O_DIRECTORY, 0);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -1;
-	if ((st.st_mode & S_IRWXU) == S_IRWXU)
-		return 0;
-	proc_path = format("/proc/self/fd/%d", fd);
-	return chmod(proc_path, (st.st_mode & 07777) | S_IRWXU);
-}
-
 /* Adds the closed directories of a published layer, the contents of each before it. */
 static void add_closed(struct plan *opened, const struct digest *layer, struct tree *tree)
 {
@@ -77,7 +63,7 @@ int directory_open_layer(const struct repository *repository, int root, struct p
 	if (plan_write(opened, root, DIRECTORY_OPENED, err) < 0)
 		return -1;
 	for (size_t i = opened->n; i > before; i--)
-		if (directory_open(root, opened->steps[i - 1].path) < 0)
+		if (path_permit(root, opened->steps[i - 1].path) < 0)
 			return error_errno(err, errno, "%s", opened->steps[i - 1].path);
 	return 0;
 }

@@ -8,13 +8,10 @@
 #include "repo/directory_plan.h"
 #include "repo/repository.h"
 
-/* Gives the owner of the directory all permissions; -1 with errno set. */
-int directory_open(int at, const char *path);
-
 /*
- * The same for all directories of a published layer, until the end of the transaction: adds their
- * own permissions to the plan `opened`, and writes it to DIRECTORY_OPENED.  Does nothing for a layer
- * that the plan contains.
+ * Gives their owner all permissions of all directories of a published layer (path_permit()), until
+ * the end of the transaction: adds their own permissions to the plan `opened`, and writes it to
+ * DIRECTORY_OPENED.  Does nothing for a layer that the plan contains.
  */
 int directory_open_layer(const struct repository *repository, int root, struct plan *opened,
 			 const struct digest *layer, ducc_error **err);

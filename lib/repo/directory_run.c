@@ -16,7 +16,6 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 #include "repo/directory_complete.h"
-#include "repo/directory_open.h"
 
 #define REPLACED DIRECTORY_TRANSACTION "/old"
 
@@ -51,11 +50,11 @@ static int move(int from, const char *name, int to, const char *new_name)
 		return 0;
 	code = errno;
 	if (code == EACCES && !fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISDIR(st.st_mode) && !fchmodat(from, name, (st.st_mode & 07777) | S_IRWXU, 0)) {
+	    (st.st_mode & S_IRWXU) != S_IRWXU && !path_permit(from, name)) {
 		if (!renameat(from, name, to, new_name))
-			return fchmodat(to, new_name, st.st_mode & 07777, 0);
+			return path_chmod(to, new_name, st.st_mode & 07777);
 		code = errno;
-		if (fchmodat(from, name, st.st_mode & 07777, 0) < 0)
+		if (path_chmod(from, name, st.st_mode & 07777) < 0)
 			code = errno;
 	}
 	errno = code; /* of the rename: that it is somebody else's says less */
@@ -107,7 +106,7 @@ static int swap(int a_parent, const char *a, int b_parent, const char *b)
 {
 	if (!renameat2(a_parent, a, b_parent, b, RENAME_EXCHANGE))
 		return 0;
-	if (errno != EACCES || directory_open(a_parent, a) < 0 || directory_open(b_parent, b) < 0)
+	if (errno != EACCES || path_permit(a_parent, a) < 0 || path_permit(b_parent, b) < 0)
 		return -1;
 	return renameat2(a_parent, a, b_parent, b, RENAME_EXCHANGE);
 }
