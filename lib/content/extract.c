@@ -297,7 +297,7 @@ static bool clone_file(struct extraction *x, int from, const char *from_name,
 		       const struct node *node)
 {
 	const char *name;
-	AUTO_CLOSE int in = openat(from, from_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int in = path_open_file(from, from_name);
 	AUTO_CLOSE int out = in < 0 ? -1 : create(x, node);
 	int parent;
 
@@ -315,7 +315,7 @@ static bool clone_file(struct extraction *x, int from, const char *from_name,
 /* True if a published file still has the content that its listing says. */
 static bool has_content(int directory, const char *name, const struct file *file)
 {
-	AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int fd = path_open_file(directory, name);
 	uint8_t sha256[SHA256_SIZE];
 
 	return fd >= 0 && !digest_file(fd, file->size, sha256) &&
@@ -447,8 +447,7 @@ static int copy_file(struct extraction *x, struct beneath *from, struct want *fi
 	const struct file *file = first->node->file;
 	const char *name;
 	int parent = beneath_parent(from, file->origin, &name);
-	AUTO_CLOSE int in =
-		parent < 0 ? -1 : openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int in = parent < 0 ? -1 : path_open_file(parent, name);
 	AUTO_CLOSE int out = in < 0 ? -1 : create(x, first->node);
 
 	if (out < 0 || file_copy(in, out, file->size) < 0 || set_metadata(out, file, x->report) < 0)
