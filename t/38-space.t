@@ -162,6 +162,19 @@ for pages in $(seq 0 "$(amount 6 3)" 60); do
 done
 like "... is too small for a layer, or for documents" "$failed_at" "layer .*[.]metadata"
 
+# What was staged of an image that does not fit leaves room for the next one.
+make_image "$L" few
+mkdir "$tmp/fewer"
+head -c 1000000 /dev/urandom >"$tmp/fewer/random"
+add_layer "$L:few" "$tmp/fewer"
+ducc-fetch -q -s "$S" "oci:$L:few" | ducc-unpack -q -s "$S" >"$tmp/few"
+ok "a smaller image is published alone" ducc-publish -q -s "$S" -r "$tmp/alone" <"$tmp/few"
+small "$(($(du -sk "$tmp/alone" | cut -f 1) + 1000))k"
+cat "$tmp/records" "$tmp/few" >"$tmp/both"
+fails "... after one for which there is no space" ducc-publish -q -s "$S" -r "$F/repo" <"$tmp/both"
+is "... which fails alone" "$(grep -c '^ducc-publish: http' "$out") $(ducc-ls -r "$F/repo" | cut -d @ -f 1)" "1 http://localhost/few:latest"
+ok "... and damages nothing" ducc-check -r "$F/repo"
+
 # The remedy needs no space itself.
 small 20m "$S"
 find "$F/store" -exec touch -h -d 2020-01-01 {} +

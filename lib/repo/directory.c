@@ -49,6 +49,7 @@ struct directory {
 	int root;              /* of the repository; it carries the lock */
 	int staging;           /* -1: not created yet */
 	struct strset cleared; /* obstacles that are removed */
+	struct strset partial; /* names in the staging directory: incomplete */
 	struct plan opened;    /* published directories to be closed again */
 	struct plan plan;      /* in the order of the calls ... */
 	enum order *orders;    /* ... and for each step, when it is carried out */
@@ -102,6 +103,13 @@ static char *new_name(struct directory *directory)
 	return format("%zu", directory->next_name++);
 }
 
+/* Notes what was staged only in part, and so is in no step, for restore().  Returns -1. */
+static int fail_staging(struct directory *directory, const char *name)
+{
+	strset_add(&directory->partial, name);
+	return -1;
+}
+
 static int write_file(int directory, const char *path, const void *data, size_t len,
 		      ducc_error **err)
 {
@@ -141,6 +149,7 @@ static char *make_tree(struct directory *directory, int at, ducc_error **err)
 			return STEAL(final);
 	}
 	error_errno(err, errno, "%s", name);
+	fail_staging(directory, name);
 	return NULL;
 }
 
@@ -293,9 +302,11 @@ static int add_tree(struct transaction *transaction, const char *to, const char 
 	AUTO_FREE char *name = at < 0 ? NULL : make_tree(directory, at, err);
 	AUTO_FREE char *inside = name ? format("%s%s", name, root + strlen(to)) : NULL;
 
-	if (!name || make_directory(at, inside, err) < 0 ||
-	    fill(directory, at, inside, tree, own, &report, err) < 0)
+	if (!name)
 		return -1;
+	if (make_directory(at, inside, err) < 0 ||
+	    fill(directory, at, inside, tree, own, &report, err) < 0)
+		return fail_staging(directory, name);
 	tell_left_out(directory, DUCC_INFO, to, &report);
 	extract_report_add(&directory->left_out, &report);
 	add_modes(directory, root, &report);
@@ -326,8 +337,10 @@ static int complete_layer(struct transaction *transaction, const struct listing_
 	int at = staging(directory, err);
 
 	(void)published; /* adding existing entries again is harmless */
-	if (at < 0 || write_listing(at, name, head, tree, err) < 0)
+	if (at < 0)
 		return -1;
+	if (write_listing(at, name, head, tree, err) < 0)
+		return fail_staging(directory, name);
 	add_step(directory, PLAN_COMPLETE, FIRST, name, head->layer.hex);
 	return 0;
 }
@@ -396,8 +409,10 @@ static int add_entry(struct transaction *transaction, const char *path, const st
 			       : 0;
 	}
 	name = new_name(directory);
-	if (make_entry(directory, at, name, file, content, err) < 0)
-		return error_wrap(err, "%s", path);
+	if (make_entry(directory, at, name, file, content, err) < 0) {
+		error_wrap(err, "%s", path);
+		return fail_staging(directory, name);
+	}
 	add_step(directory, PLAN_RENAME, is_public_name(path, file) ? NAMES : FIRST, name, path);
 	return 0;
 }
@@ -480,10 +495,13 @@ static void restore(struct transaction *transaction, bool nothing)
 	directory->left_out = directory->saved_left_out;
 	directory->tree = 0;
 	strset_cut(&directory->cleared, directory->saved_cleared);
+	/* What is removed frees space for the next image; whatever remains is removed at the end. */
+	for (size_t i = 0; i < directory->partial.n; i++)
+		path_remove(directory->staging, directory->partial.list[i]);
+	strset_cut(&directory->partial, 0);
 	while (directory->plan.n > directory->saved) {
 		const struct plan_step *step = &directory->plan.steps[directory->plan.n - 1];
 
-		/* Frees space; whatever remains is removed at the end. */
 		if (step->verb != PLAN_CHMOD)
 			path_remove(directory->staging, step->name);
 		plan_drop(&directory->plan);
@@ -573,6 +591,7 @@ static void end(struct transaction *transaction)
 	if (directory->root >= 0 && !directory_has_plan(directory->root))
 		directory_clear(directory->root, NULL);
 	strset_free(&directory->cleared);
+	strset_free(&directory->partial);
 	plan_free(&directory->opened);
 	plan_free(&directory->plan);
 	free(directory->orders);
