@@ -153,4 +153,52 @@ flock -u 9
 wait $!
 is '... which gets what this image hides' "$(cat "$tmp/unpacked") $(grep -c '^\./d/[12] .*type=char' "$S/layers/$hidden.mtree")" \
 	"$(cat "$tmp/next") 2"
+
+# While an image waits for a layer, to complete it, the unpacked layers are removed, and the layer is unpacked where links
+# of other layers lead: the image is not what was merged before, and is unpacked from the beginning.
+hides='layer
+dir bin/d
+file bin/d/.wh..wh..opq
+file bin/d/x data=x'
+linked='layer
+dir usr
+dir usr/bin
+dir usr/bin/d
+file usr/bin/d/old
+sym bin to=usr/bin'
+printf '%s\n' "$linked" "$hides" | image linked
+printf '%s\n' "$linked" 'file usr/bin/d/older' "$hides" | image more
+image split <<END
+layer
+dir bin
+dir bin/d
+file bin/d/other
+$hides
+END
+others_unpack() { # NAME
+	rm -rf "$tmp/others"
+	cp -R "$F" "$tmp/others"
+	rm -rf "$tmp/others"/layers/*
+	echo "oci:$corpus:$1" | ducc-fetch -q -s "$tmp/others" | ducc-unpack -q -s "$tmp/others" >"$out" 9>&-
+	cp "$tmp/others"/layers/* "$S/layers"
+}
+rm -rf "$S"
+echo "oci:$corpus:linked" | ducc-fetch -q -s "$S" | ducc-unpack -q -s "$S" >"$out"
+echo "oci:$corpus:more" | ducc-fetch -q -s "$S" >"$tmp/more"
+hidden=$(layer_of more 1)
+exec 9>"$S/tmp/layers-$hidden.tar"
+flock 9
+ducc-unpack -v -s "$S" <"$tmp/more" >"$tmp/unpacked" 2>"$tmp/log" 9>&- &
+ok 'an image waits for a layer' wait_for grep "tmp/layers-$hidden.tar: waiting for another process" "$tmp/log"
+rm -f "$S"/layers/*
+others_unpack split
+flock -u 9
+ok '... which is unpacked for another one meanwhile' wait $!
+is '... it is unpacked' "$(cat "$tmp/unpacked")" "$(cat "$tmp/more")"
+ok '... and extracted' sh -c 'ducc-unpack -q -s "$1" -x "$2" <"$3"' sh "$S" "$tmp/x.more" "$tmp/more"
+is '... as it is' "$(cd "$tmp/x.more" && find . | sort | tr '\n' ' ')" '. ./bin ./usr ./usr/bin ./usr/bin/d ./usr/bin/d/x '
+is '... the layer has what the other image needs' "$(sed -n 's/^\.\(\/[^ ]*\) type=\([a-z]*\).*/\1 \2/p' "$S/layers/$hidden.mtree")" '/bin dir
+/bin/d dir
+/bin/d/other char
+/bin/d/x file'
 done_testing

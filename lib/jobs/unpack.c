@@ -274,7 +274,8 @@ static int unpack_image(struct unpack *unpack, struct subject *subject, struct s
 
 	if (unpack_open(unpack, unpack->record, err) < 0 || claim_layers(unpack, &missing, err) < 0)
 		return -1;
-	subject_limit(subject, limits_get(&unpack->session->limits, LIMIT_TIME, 0));
+	if (!subject->seconds) /* the first time */
+		subject_limit(subject, limits_get(&unpack->session->limits, LIMIT_TIME, 0));
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layer%s",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n,
 		       text_plural(unpack->n));
@@ -299,26 +300,57 @@ static void verify_blobs(const struct unpack *unpack)
 			store_verify_blob(&unpack->store, &unpack->layers[i].head.layer, NULL);
 }
 
+/* Others may change the layers meanwhile, or remove them: *changed is true if it is to be tried again. */
+static int unpack_once(ducc_session *session, const ducc_record *record, unsigned rank,
+		       struct subject *subject, struct span *span, bool *changed, ducc_error **err)
+{
+	struct unpack unpack = {
+		.session = session, .record = record, .rank = rank, .store = {.fd = -1}};
+	ducc_error *error = NULL;
+	int result = unpack_image(&unpack, subject, span, &error);
+
+	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
+		verify_blobs(&unpack);
+	*changed = unpack.changed;
+	unpack_end(&unpack);
+	return result < 0 ? error_give(err, error) : 0;
+}
+
+#define MOST_TRIES 100
+
+static int unpack(ducc_session *session, const ducc_record *record, struct subject *subject,
+		  struct span *span, ducc_error **err)
+{
+	unsigned rank = atomic_fetch_add(&session->begun, 1);
+
+	for (size_t tries = 1;; tries++) {
+		ducc_error *error = NULL;
+		bool changed;
+
+		if (!unpack_once(session, record, rank, subject, span, &changed, &error))
+			return 0;
+		if (!changed || tries == MOST_TRIES)
+			return error_give(err, error);
+		ducc_error_free(error);
+		context_notice(&session->context, DUCC_INFO, "a layer was changed meanwhile");
+	}
+}
+
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
-	struct unpack unpack = {.session = session, .record = record, .store = {.fd = -1}};
 	struct subject subject = {.name = ducc_record_reference(record)};
 	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
 	gate_enter(&session->gate, IMAGES, most_images(session));
-	unpack.rank = atomic_fetch_add(&session->begun, 1);
 	context_set_subject(&subject);
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
-	result = unpack_image(&unpack, &subject, &span, &error);
+	result = unpack(session, record, &subject, &span, &error);
 	session_advise(session, &error);
-	if (error && ducc_error_kind(error) == DUCC_DAMAGED)
-		verify_blobs(&unpack);
 	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))
 		result = 0;
 	span_end(&span, result, 0, &error);
-	unpack_end(&unpack);
 	gate_leave(&session->gate, IMAGES);
 	context_set_subject(NULL);
 	return result < 0 ? error_give(err, error) : 0;

@@ -43,7 +43,8 @@ struct unpack {
 	struct unpack_layer **sorted; /* by digest, the lowest of equal ones first */
 	size_t n;
 	struct tree *image;
-	bool exact; /* so far, the listings of the layers have exactly what the image needs */
+	bool exact;   /* so far, the listings of the layers have exactly what the image needs */
+	bool changed; /* failed because others changed or removed a layer meanwhile */
 
 	unsigned rank;                /* among images that are unpacked at the same time */
 	struct claim claim;           /* of layers */

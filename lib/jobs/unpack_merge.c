@@ -12,6 +12,33 @@
 #include "content/unpacked.h"
 #include "jobs/unpack.h"
 
+/* --- layers that others change ---------------------------------------- */
+
+/* Opens the listing of a layer that is not fresh, which others may have removed. */
+static int open_listing(struct unpack *unpack, const struct digest *layer, bool *in_store,
+			ducc_error **err)
+{
+	ducc_error *error = NULL;
+	int fd = unpack_open_listing(unpack, layer, in_store, &error);
+
+	if (fd >= 0)
+		return fd;
+	unpack->changed = ducc_error_kind(error) == DUCC_NOT_FOUND;
+	return error_give(err, error);
+}
+
+/* Notes the digest of the listing; fails if it is another one than was `merged`. */
+static int note_id(struct unpack *unpack, struct unpack_layer *layer, int listing,
+		   const struct digest *merged, ducc_error **err)
+{
+	if (!unpack_note_id(layer, listing))
+		return error_errno(err, errno, "listing");
+	if (!merged || digest_equal(merged, &layer->first->id))
+		return 0;
+	unpack->changed = true;
+	return error_set_kind(err, DUCC_BUSY, "others change it all the time");
+}
+
 /* --- settling layers on those below ----------------------------------- */
 
 /* Appends the additions to the layer's tar, whose size is in its listing. */
@@ -40,11 +67,10 @@ static int settle_fresh(struct unpack_layer *layer, struct tree *tree, ducc_erro
 }
 
 /* Commits the listing last: it marks the layer as complete. */
-static int commit_fresh(struct unpack_layer *layer, ducc_error **err)
+static int commit_fresh(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
 {
-	if (!unpack_note_id(layer, layer->listing.fd))
-		return error_errno(err, errno, "listing");
-	if (staged_commit(&layer->tar, err) < 0)
+	if (note_id(unpack, layer, layer->listing.fd, NULL, err) < 0 ||
+	    staged_commit(&layer->tar, err) < 0)
 		return -1;
 	return staged_commit(&layer->listing, err);
 }
@@ -66,13 +92,13 @@ static int lock_layer(struct unpack *unpack, const struct unpack_layer *layer, s
 }
 
 /*
- * Adds the entries that this image needs to a layer that was unpacked before.  A new tar
- * replaces the old one; a layer that is only published just gets a listing, for
- * ducc-publish.
+ * Adds the entries that this image needs to a layer that was unpacked before, and is as it was when
+ * it was merged.  A new tar replaces the old one; a layer that is only published just gets a
+ * listing, for ducc-publish.
  */
 static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_error **err)
 {
-	const struct digest *digest = &layer->head.layer;
+	const struct digest *digest = &layer->head.layer, merged = layer->id;
 	AUTO_STAGED tar = STAGED_NONE;
 	AUTO_STAGED listing = STAGED_NONE;
 	AUTO_TREE *tree = NULL;
@@ -83,9 +109,11 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	if (lock_layer(unpack, layer, &tar, &listing, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
-	AUTO_CLOSE int old_listing = unpack_open_listing(unpack, digest, &in_store, err);
+	AUTO_CLOSE int old_listing = open_listing(unpack, digest, &in_store, err);
+	if (old_listing < 0 || note_id(unpack, layer, old_listing, &merged, err) < 0)
+		return -1;
 	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, &error);
-	if ((old_tar < 0 && error_pass_failure(err, error) < 0) || old_listing < 0)
+	if (old_tar < 0 && error_pass_failure(err, error) < 0)
 		return -1;
 	tree = listing_read(old_listing, &head, err);
 	if (!tree || context_check(&unpack->session->context, err) < 0)
@@ -99,10 +127,9 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 		if (append(&tar, &head, tree, err) < 0 || staged_commit(&tar, err) < 0)
 			return -1;
 	}
-	if (unpack_write_listing(&listing, &head, tree, err) < 0)
+	if (unpack_write_listing(&listing, &head, tree, err) < 0 ||
+	    note_id(unpack, layer, listing.fd, NULL, err) < 0)
 		return -1;
-	if (!unpack_note_id(layer, listing.fd))
-		return error_errno(err, errno, "listing");
 	return staged_commit(&listing, err);
 }
 
@@ -136,13 +163,14 @@ static int charge_layer(struct unpack *unpack, struct unpack_layer *layer, struc
  * Settles a layer on those below it.  A fresh one is committed if it does not occur again; what others
  * need is collected, see complete_others().
  */
-static int settle(struct unpack_layer *layer, struct tree **tree, ducc_error **err)
+static int settle(struct unpack *unpack, struct unpack_layer *layer, struct tree **tree,
+		  ducc_error **err)
 {
 	layer->left--;
 	if (layer->fresh) {
 		if (settle_fresh(layer, *tree, err) < 0)
 			return -1;
-		return layer->left ? 0 : commit_fresh(layer, err);
+		return layer->left ? 0 : commit_fresh(unpack, layer, err);
 	}
 	if (!settle_has_additions(*tree))
 		return 0;
@@ -180,23 +208,25 @@ static void report_differences(const struct unpack *unpack, const struct digest 
 	differences_report(differences, &unpack->session->context, name, false);
 }
 
-/* Reads the current listing of a layer and checks that it matches the manifest. */
+/*
+ * Reads the current listing of a layer and checks that it matches the manifest.  A repeated layer is
+ * merged from the same listing each time.
+ */
 static struct tree *read_listing(struct unpack *unpack, struct unpack_layer *layer,
 				 ducc_error **err)
 {
 	bool fresh = layer->first->listing.fd >= 0, in_store = true;
 	AUTO_CLOSE int other =
-		fresh ? -1 : unpack_open_listing(unpack, &layer->head.layer, &in_store, err);
+		fresh ? -1 : open_listing(unpack, &layer->head.layer, &in_store, err);
+	const struct digest merged = layer->first->id;
 	int fd = fresh ? layer->first->listing.fd : other;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
 
 	if (fd < 0)
 		return NULL;
-	if (!fresh && !unpack_note_id(layer->first, fd)) {
-		error_errno(err, errno, "listing");
+	if (!fresh && note_id(unpack, layer, fd, layer == layer->first ? NULL : &merged, err) < 0)
 		return NULL;
-	}
 	tree = listing_read(fd, &head, err);
 	if (!tree) {
 		if (!in_store)
@@ -271,7 +301,7 @@ static int merge_one(struct unpack *unpack, struct unpack_layer *layer, ducc_err
 	unpack->exact &= !placed && settle_is_exact(tree);
 	if (tree_count(unpack->image) > most)
 		return limits_exceeded(LIMIT_IMAGE_ENTRIES, most, err);
-	return settle(layer->first, &tree, err);
+	return settle(unpack, layer->first, &tree, err);
 }
 
 static int merge_all(struct unpack *unpack, ducc_error **err)
