@@ -304,6 +304,39 @@ awk -v hub=$hub 'BEGIN {
 wish "$tmp/large"
 ok "a large list comes out as it should" cmp "$tmp/records" "$tmp/want"
 
+# Lists from a server: all of the list, or nothing
+start_raw "$tmp/raw"
+list_answers() { # NAME STATUS-LINE-AND-HEADERS BODY, both for printf
+	printf "%b\r\n%b" "$2" "$3" >"$raw/$1"
+}
+length() { # BODY
+	printf %b "$1" | wc -c
+}
+list='quay.io/org/app:1.0\nquay.io/org/app:1.1\n'
+recipe='version: 1\ninput:\n- quay.io/org/app:1.0\n- quay.io/org/app:1.1\n'
+list_answers length "HTTP/1.0 200 OK\r\nContent-Length: $(length "$list")\r\n" "$list"
+list_answers bare "HTTP/1.1 200 OK\r\nContent-Length: $(length "${list%??}")\r\n" "${list%??}"
+list_answers recipe "HTTP/1.1 200 OK\r\nContent-Length: $(length "$recipe")\r\n" "$recipe"
+list_answers chunks 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n' '14\r\nquay.io/org/app:1.0\n\r\n14\r\nquay.io/org/app:1.1\n\r\n0\r\n\r\n'
+for whole in length bare recipe chunks; do
+	wish "http://$server/$whole"
+	is "a whole list from a server: $whole" "$status $(cut -f 1 "$tmp/records" | tr '\n' ' ')" "0 https://quay.io/org/app:1.0 https://quay.io/org/app:1.1 "
+done
+list_answers word 'HTTP/1.0 200 OK\r\n' "${list%.1??}"
+list_answers line 'HTTP/1.1 200 OK\r\nConnection: close\r\n' "$list"
+list_answers mapping 'HTTP/1.1 200 OK\r\nConnection: close\r\n' "$recipe"
+list_answers nothing 'HTTP/1.1 200 OK\r\nConnection: close\r\n' ''
+printf 'HTTP/1.1 200 OK\r\nServer: x\r\n' >"$raw/header"
+printf 'HTTP/1.1 200 OK\r\nContent-Length: 40\r\n' >"$raw/size"
+list_answers chunk 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n' '14\r\nquay.io/org/app:1.0\n\r\n'
+list_answers part 'HTTP/1.1 206 Partial Content\r\nContent-Length: 20\r\nContent-Range: bytes 0-19/40\r\n' 'quay.io/org/app:1.0\n'
+list_answers none 'HTTP/1.1 204 No Content\r\n' ''
+for cut in word line mapping nothing header size chunk part none; do
+	wish "http://$server/$cut"
+	is "a list that may be cut off: $cut" "$status $(wished)" "1 ? incomplete=yes"
+	like "... is named" "$(cat "$tmp/said")" "^ducc-wish: http://$server/$cut: "
+done
+
 # Wildcards
 make_image "$tmp/oci" app
 start_registry open

@@ -280,7 +280,6 @@ is "... but neither is shown to the other server" "$(read_log "$elsewhere_log" |
 is "... which gave the blobs" "$(read_log "$elsewhere_log" | grep -c 'GET /v2/\(secret\|bearer\)/blobs/.* 200 ')" 8
 
 # What only a server without manners does
-raw=$tmp/raw
 answer() { # FILE STATUS [HEADER...]: the file as an answer
 	printf 'HTTP/1.1 %s\r\nConnection: close\r\n' "$2"
 	answer_file=$1
@@ -300,14 +299,7 @@ rude() { # NAME [HEADER...]: the good image with other headers, or none at all, 
 	shift
 	answer "$(blob "$layer")" '200 OK' "$@" >"$rude_layer"
 }
-configure_server() {
-	mkdir -p "$raw"
-	echo "${1#*:}" >"$raw/port"
-	echo "$2" >"$raw/id"
-	answer "$raw/id" '200 OK' >"$raw/.id"
-	answer /dev/null '404 Not Found' >"$raw/404"
-}
-start_server "$tmp/raw.log" /.id perl "$top/t/raw-server.pl" "$raw"
+start_raw "$tmp/raw"
 nginx=$server
 size=$(wc -c <"$(blob "$layer")")
 

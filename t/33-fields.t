@@ -217,14 +217,7 @@ to=$tmp/in/repo
 kind=directory
 
 # Answers
-raw=$tmp/raw
-configure_server() {
-	mkdir -p "$raw"
-	echo "${1#*:}" >"$raw/port"
-	printf 'HTTP/1.1 200 OK\r\n\r\n%s' "$2" >"$raw/.id"
-	printf 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n' >"$raw/404"
-}
-start_server "$work/raw.log" /.id perl "$top/t/raw-server.pl" "$raw"
+start_raw "$tmp/raw"
 outside >"$work/outside.before"
 "$top/t/mkevil" answers "$raw" "$server"
 mv "$raw/cases" "$evil/answers"

@@ -121,6 +121,17 @@ ok "two machines publish in turn" is_complete
 on 2 publish "$tmp/heir.2" >/dev/null
 ok "what another machine has published" on 1 publish "$tmp/heir.1"
 like "... is known to be unchanged" "$(cat "$out")" state=unchanged
+
+# Of the manifest that names the newest revision, part would fit others
+manifest=$tmp/sys1/var/spool/cvmfs/$n/revisions/.cvmfspublished
+cp "$manifest" "$tmp/manifest"
+for cut in 1 9 "$(head -n 1 "$tmp/manifest" | wc -c)"; do
+	head -c "$cut" "$tmp/manifest" >"$manifest"
+	fails "the first $cut bytes of the manifest" on 1 remove_one
+	like "... are none" "$(cat "$out")" "ducc-gc: .*http://$nginx/$n/.cvmfspublished: no manifest of CernVM-FS"
+done
+cp "$tmp/manifest" "$manifest"
+
 start
 ok "what one has removed" on 1 remove_one
 ok "... is gone" is_complete

@@ -379,6 +379,18 @@ start_nginx() {
 	nginx=$server
 }
 
+# start_raw DIR: t/raw-server.pl, which answers with the files in DIR, as $server.
+start_raw() {
+	raw=$1
+	configure_server() {
+		mkdir -p "$raw"
+		echo "${1#*:}" >"$raw/port"
+		printf 'HTTP/1.1 200 OK\r\n\r\n%s' "$2" >"$raw/.id"
+		printf 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n' >"$raw/404"
+	}
+	start_server "$raw.log" /.id perl "$top/t/raw-server.pl" "$raw"
+}
+
 # requests: those that nginx has got, as in $nginx_log.
 requests() {
 	[ -n "${nginx_log-}" ] || give_up 'no nginx was started'

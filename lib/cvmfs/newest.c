@@ -30,16 +30,21 @@ unsigned long long newest_number(const struct repository *repository)
 	return strtoull(value, NULL, 10);
 }
 
-/* The value of the line that begins with `C', before the signature, which "--" begins. */
+/*
+ * The value of the line that begins with `C', before the signature, which "--" begins; NULL without
+ * either: part of a hash would be that of many catalogs.
+ */
 static char *parse_manifest(const char *text)
 {
+	const char *hash = NULL;
+
 	while (text && strncmp(text, "--", 2) != 0) {
 		if (*text == 'C')
-			return xstrndup(text + 1, strcspn(text + 1, "\n"));
+			hash = text + 1;
 		text = strchr(text, '\n');
 		text += text != NULL;
 	}
-	return NULL;
+	return text && hash && *hash != '\n' ? xstrndup(hash, strcspn(hash, "\n")) : NULL;
 }
 
 /* The hash of the newest root catalog, which the caller frees; NULL with *err set. */

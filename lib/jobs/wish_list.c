@@ -35,6 +35,9 @@ static int read_url(const char *url, struct network *network, struct buffer *dat
 	struct http_response response = {0};
 	int result = endpoint_request(&anywhere, http, &request, &response, NULL, err);
 
+	/* Of a list that is cut off, each image that is missing would count as unwanted. */
+	if (!result)
+		result = http_require_whole(&response, err);
 	if (!result) {
 		buffer_free(data);
 		*data = response.body;

@@ -23,7 +23,8 @@ void http_response_reset(struct http_response *response)
 	}
 	response->status = 0;
 	response->received = response->retry_after = 0;
-	response->has_length = response->wrong_range = response->bad_link = false;
+	response->has_length = response->has_end = response->wrong_range = response->bad_link =
+		false;
 	buffer_reset(&response->body);
 }
 
@@ -57,6 +58,16 @@ static void read_link(struct libcurl *libcurl, const char *url, struct http_resp
 	response->bad_link = found < 0 || (found && !response->next);
 }
 
+/* True if the body consists of chunks or, from HTTP/2 on, of frames: libcurl reports one that is cut off. */
+static bool marks_end(struct libcurl *libcurl)
+{
+	const char *coding = libcurl_last_header(libcurl, "Transfer-Encoding");
+	long version = 0;
+
+	curl_easy_getinfo(libcurl->handle, CURLINFO_HTTP_VERSION, &version);
+	return version > CURL_HTTP_VERSION_1_1 || (coding && strcasestr(coding, "chunked"));
+}
+
 static void read_headers(struct libcurl *libcurl, const char *url, struct http_response *response)
 {
 	const char *location = libcurl_last_header(libcurl, "Location");
@@ -67,6 +78,7 @@ static void read_headers(struct libcurl *libcurl, const char *url, struct http_r
 	response->rate_limit = copy_header(libcurl, "RateLimit-Limit");
 	response->rate_remaining = copy_header(libcurl, "RateLimit-Remaining");
 	response->has_length = libcurl_header(libcurl, "Content-Length", 0);
+	response->has_end = response->has_length || marks_end(libcurl);
 	response->location = location ? url_resolve(url, location) : NULL;
 	read_link(libcurl, url, response);
 	response->challenge = join_headers(libcurl, "WWW-Authenticate");
@@ -193,4 +205,15 @@ int http_refuse_page(const struct http_response *response, ducc_error **err)
 	url = url_hide_secrets(response->url);
 	return error_set(err, "this is not a registry: a web page answered, %s (%s)", url,
 			 response->content_type ? response->content_type : "of no type");
+}
+
+int http_require_whole(const struct http_response *response, ducc_error **err)
+{
+	if (response->status != 200)
+		return error_set(err, "the server answered %ld, not with the whole document",
+				 response->status);
+	return response->has_end ? 0
+				 : error_set(err, "the server does not mark the end of the "
+						  "document, which may be cut off: it has to send "
+						  "Content-Length, or chunks");
 }

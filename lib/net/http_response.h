@@ -22,6 +22,7 @@ struct http_response {
 	char *rate_limit, *rate_remaining; /* RateLimit-... */
 	uint64_t retry_after;              /* seconds; 0: not given */
 	bool has_length;                   /* the length of the body was given */
+	bool has_end;                      /* so was that, or its end was marked */
 	bool wrong_range;                  /* the body did not begin at the request's offset */
 	uint64_t received;                 /* bytes of the body received */
 	struct buffer body;                /* of an error, or of a request without sink */
@@ -42,6 +43,12 @@ int http_status_error(const struct http_response *response, ducc_error **err);
  * log in, or any other web server.
  */
 int http_refuse_page(const struct http_response *response, ducc_error **err);
+
+/*
+ * Fails if part of the body may be missing, as a lost connection looks like its end: for formats that do
+ * not show where a document ends.
+ */
+int http_require_whole(const struct http_response *response, ducc_error **err);
 
 /* The meaning of the status, for a message, with a leading ", "; or "". */
 const char *http_status_text(long status);
