@@ -363,9 +363,10 @@ DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
 DUCC_PUBLIC int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err);
 
 /*
- * The platforms in the index of the image, as OS/ARCH[/VARIANT]: a NULL-terminated array,
- * empty if the image has no index.  Free each element and the array with free().  NULL with
- * *err set on failure.
+ * The platforms in the index of the image, and in indexes nested in it, as OS/ARCH[/VARIANT]: a
+ * NULL-terminated array, empty if the image has no index.  Free each element and the array with
+ * free().  NULL with *err set on failure, also if an image in the index or a nested index cannot be
+ * examined.
  */
 DUCC_PUBLIC char **ducc_platforms(ducc_session *session, const ducc_record *record,
 				  ducc_error **err);

@@ -72,8 +72,34 @@ is "... neither a third" "$(picks amd64 nested)" ""
 like "... which is said" "$(cat "$out")" 'multi:nested: .*no image for platform linux/amd64'
 index nested2 <"$tmp/nested" >"$tmp/nested2"
 is "an index in an index in an index" "$(picks arm/v7 nested2)" arm/v7
+all_of() { # TAG
+	ducc-fetch -q -a -s "$tmp/store" "$registry/multi:$1" 2>"$out" | sed -n 's/.*platform=linux.//p' | xargs
+}
+{ cat "$tmp/inner1" && entry amd64 && cat "$tmp/nested"; } | index mixed >"$tmp/mixed"
+is "-a finds the images of all" "$(all_of nested2)" "s390x arm"
+is "... beside those of the outer one" "$(all_of mixed)" "amd64 s390x arm"
 entry arm64 | jq -c 'del(.platform)' | index silent >"$tmp/silent"
 is "a single image need not say what it is for" "$(picks arm64 silent)" arm64
+
+entry s390x | jq -c 'del(.platform)' | index silent2 >"$tmp/silent2"
+cat "$tmp/silent2" "$tmp/silent" | index silents >"$tmp/silents"
+is "... but each of several must" "$(picks arm64 silents)" arm64
+is "... or none is found" "$(picks amd64 silents) $(all_of silents)" " s390x arm64"
+damaged() { # sizes of entries
+	jq -c '.size += 1'
+}
+{ entry amd64 && { entry arm64 | damaged && entry s390x; } | jq -c 'del(.platform)'; } | index doubt >"$tmp/doubt"
+{ entry amd64 && damaged <"$tmp/inner1"; } | index nested_doubt >"$tmp/nested_doubt"
+for i in doubt nested_doubt; do
+	is "$i: for one of its images, others do not matter" "$(picks amd64 $i)" amd64
+	is "... to -a they do" "$(all_of $i)" ""
+	like "... which fails" "$(cat "$out")" "^ducc-fetch: $registry/multi:$i: manifest sha256:[0-9a-f]{64}: size mismatch"
+done
+entry arm/v7 | damaged | index broken >"$tmp/broken"
+entry arm/v6 | index whole >"$tmp/whole"
+cat "$tmp/broken" "$tmp/whole" | index second >"$tmp/second"
+is "the platform of an image that could not be read is forgotten" \
+	"$(ducc-fetch -n -q -s "$tmp/none" -p linux/arm "$registry/multi:second" | sed 's/.*platform=//; s/\t.*//')" linux/arm/v6
 
 # Foreign layers
 umoci tag --image "$tmp/oci:one" foreign

@@ -168,9 +168,10 @@ static bool is_silent(const struct entry *entry)
 
 /*
  * Reads the platforms that the index does not specify from configs.  Entries that are no image
- * are skipped; another error is returned only if no platform could be read.
+ * are skipped; another error is returned only if `all` are needed, or no platform could be read.
  */
-static int ask_configs(struct resolution *resolution, struct index *index, ducc_error **err)
+static int ask_configs(struct resolution *resolution, struct index *index, bool all,
+		       ducc_error **err)
 {
 	ducc_error *first = NULL;
 	size_t known = 0;
@@ -186,7 +187,7 @@ static int ask_configs(struct resolution *resolution, struct index *index, ducc_
 			first = STEAL(error);
 		ducc_error_free(error);
 	}
-	if (first && !known)
+	if (first && (all || !known))
 		return error_give(err, first);
 	ducc_error_free(first);
 	return 0;
@@ -255,6 +256,39 @@ static int no_image(const struct index *index, const struct platform *platform, 
 
 /* --- descending ------------------------------------------------------- */
 
+/* True for a nested index that has to be read to know what it is for. */
+static bool is_silent_index(const struct entry *entry)
+{
+	return entry->is_index && !entry_has_platform(entry);
+}
+
+/* Reads an index, which is the document of this level, of which there are MAX_INDEX_DEPTH. */
+static int read_index(const struct resolution *resolution, const cJSON *json, struct index *index,
+		      ducc_error **err)
+{
+	if (resolution->n_indexes == MAX_INDEX_DEPTH)
+		return error_set(err, "indexes nested too deeply");
+	return index_parse(index, json, err);
+}
+
+/* Goes back to the level above. */
+static void leave(struct resolution *resolution)
+{
+	document_free(&resolution->document);
+	resolution->document = resolution->indexes[--resolution->n_indexes];
+}
+
+/* Goes one level down; on failure, it stays on this one. */
+static int enter(struct resolution *resolution, const struct entry *entry, ducc_error **err)
+{
+	resolution->indexes[resolution->n_indexes++] = resolution->document;
+	resolution->document = (struct document){NULL};
+	if (!get_entry(resolution, &entry->descriptor, &resolution->document, err))
+		return 0;
+	leave(resolution);
+	return -1;
+}
+
 static int descend(struct resolution *resolution, const struct entry *entry,
 		   const struct platform *platform, ducc_error **err);
 
@@ -270,13 +304,27 @@ static int search_nested(struct resolution *resolution, const struct index *inde
 	for (size_t i = 0; i < index->n && result < 0; i++) {
 		const struct entry *entry = &index->entries[i];
 
-		if (!entry->is_index || entry_has_platform(entry) ||
-		    resolution->n_documents > MAX_DOCUMENTS)
+		if (!is_silent_index(entry) || resolution->n_documents > MAX_DOCUMENTS)
 			continue;
 		ducc_error_free(STEAL(error));
 		result = descend(resolution, entry, platform, &error);
 	}
 	return result < 0 ? error_give(err, error) : 0;
+}
+
+/* Descends to an entry that is for the platform, and keeps what it specifies, if the image is there. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int take_best(struct resolution *resolution, const struct entry *entry,
+		     const struct platform *platform, ducc_error **err)
+{
+	bool first = !resolution->platform.os;
+
+	platform_complete(&resolution->platform, &entry->platform);
+	if (!descend(resolution, entry, platform, err))
+		return 0;
+	if (first)
+		platform_free(&resolution->platform);
+	return -1;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion) */
@@ -285,16 +333,17 @@ static int choose(struct resolution *resolution, struct index *index,
 {
 	size_t i = find_best(index, platform);
 
-	if (i < index->n) {
-		platform_complete(&resolution->platform, &index->entries[i].platform);
-		return descend(resolution, &index->entries[i], platform, err);
-	}
-	i = find_only(index);
+	if (i < index->n)
+		return take_best(resolution, &index->entries[i], platform, err);
+	/* In a nested index, the config matters: another one may have an image for the platform. */
+	i = resolution->n_indexes ? index->n : find_only(index);
 	if (i == index->n) {
-		if (ask_configs(resolution, index, err) < 0)
+		if (ask_configs(resolution, index, false, err) < 0)
 			return -1;
 		i = find_best(index, platform);
 	}
+	if (i == index->n)
+		i = find_only(index);
 	return i < index->n ? descend(resolution, &index->entries[i], platform, err)
 			    : search_nested(resolution, index, platform, err);
 }
@@ -315,9 +364,7 @@ static int resolve_from(struct resolution *resolution, const struct platform *pl
 		return -1;
 	if (!manifest_is_index(json))
 		return manifest_parse(&resolution->manifest, document->data, document->len, err);
-	if (resolution->n_indexes == MAX_INDEX_DEPTH)
-		return error_set(err, "indexes nested too deeply");
-	if (index_parse(&index, json, err) < 0)
+	if (read_index(resolution, json, &index, err) < 0)
 		return -1;
 	return choose(resolution, &index, platform, err);
 }
@@ -327,17 +374,11 @@ static int resolve_from(struct resolution *resolution, const struct platform *pl
 static int descend(struct resolution *resolution, const struct entry *entry,
 		   const struct platform *platform, ducc_error **err)
 {
-	struct document *document = &resolution->document;
-	size_t depth = resolution->n_indexes;
-
-	resolution->indexes[resolution->n_indexes++] = *document;
-	*document = (struct document){NULL};
-	if (!get_entry(resolution, &entry->descriptor, document, err) &&
-	    !resolve_from(resolution, platform, err))
+	if (enter(resolution, entry, err) < 0)
+		return -1;
+	if (!resolve_from(resolution, platform, err))
 		return 0;
-	document_free(document);
-	*document = resolution->indexes[depth];
-	resolution->n_indexes = depth;
+	leave(resolution);
 	return -1;
 }
 
@@ -348,23 +389,53 @@ int resolve(struct resolution *resolution, const struct platform *platform, ducc
 	return resolve_from(resolution, platform, err);
 }
 
-char **resolve_platforms(struct resolution *resolution, ducc_error **err)
+/* --- all platforms ---------------------------------------------------- */
+
+static int list_from(struct resolution *resolution, struct strset *platforms, ducc_error **err);
+
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int list_nested(struct resolution *resolution, const struct entry *entry,
+		       struct strset *platforms, ducc_error **err)
+{
+	int result;
+
+	if (enter(resolution, entry, err) < 0)
+		return -1;
+	result = list_from(resolution, platforms, err);
+	leave(resolution);
+	return result;
+}
+
+/* Adds the platforms of all indexes in which resolve() looks. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int list_from(struct resolution *resolution, struct strset *platforms, ducc_error **err)
 {
 	const struct document *document = &resolution->document;
-	AUTO_STRSET platforms = {NULL};
+	AUTO_JSON *json = json_parse(document->data, document->len, "manifest", err);
 	AUTO_INDEX index = {NULL};
-	AUTO_JSON *json = NULL;
+
+	if (!json)
+		return -1;
+	if (!manifest_is_index(json))
+		return resolution->n_indexes ? error_set(err, "nested index: not an index") : 0;
+	if (read_index(resolution, json, &index, err) < 0 ||
+	    ask_configs(resolution, &index, true, err) < 0)
+		return -1;
+	list_platforms(&index, platforms);
+	for (size_t i = 0; i < index.n; i++)
+		if (is_silent_index(&index.entries[i]) &&
+		    list_nested(resolution, &index.entries[i], platforms, err) < 0)
+			return -1;
+	return 0;
+}
+
+char **resolve_platforms(struct resolution *resolution, ducc_error **err)
+{
+	AUTO_STRSET platforms = {NULL};
 	char **list;
 
-	if (get_top(resolution, err) < 0)
+	if (get_top(resolution, err) < 0 || list_from(resolution, &platforms, err) < 0)
 		return NULL;
-	json = json_parse(document->data, document->len, "manifest", err);
-	if (!json)
-		return NULL;
-	if (manifest_is_index(json) &&
-	    (index_parse(&index, json, err) < 0 || ask_configs(resolution, &index, err) < 0))
-		return NULL;
-	list_platforms(&index, &platforms);
 	list = xcalloc(platforms.n + 1, sizeof(*list));
 	for (size_t i = 0; i < platforms.n; i++)
 		list[i] = xstrdup(platforms.list[i]);

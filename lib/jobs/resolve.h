@@ -39,8 +39,9 @@ struct resolution {
 int resolve(struct resolution *resolution, const struct platform *platform, ducc_error **err);
 
 /*
- * The distinct platforms of the images in the index, OS/ARCH[/VARIANT], NULL-terminated; none
- * for a single image.  The caller frees each string and the array.
+ * The distinct platforms of the images in the index and those nested in it, OS/ARCH[/VARIANT],
+ * NULL-terminated; none for a single image.  Fails if one of them cannot be read.  The caller
+ * frees each string and the array.
  */
 char **resolve_platforms(struct resolution *resolution, ducc_error **err);
 
