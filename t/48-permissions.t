@@ -231,7 +231,12 @@ two_publishers() {
 	mkdir "$tmp/u/shared"
 	chown 65534 "$tmp/u/shared"
 	R=$tmp/u/shared
-	ok 'a repository' publish "$R" good root
+	mkdir -m 700 "$R/lost+found" # which belongs to root
+	ok 'a repository at the root of a file system' publish "$R" good root
+	for tool in ls check 'gc -an'; do
+		# shellcheck disable=SC2086
+		ok "... is read by ducc-$tool" user ducc-$tool -q -r "$R"
+	done
 	ok '... into which root publishes, too' main_job "$tmp/store" "$R" "oci:$corpus:read-only-two"
 	content >"$tmp/both"
 	cp -a "$R" "$tmp/u/base"

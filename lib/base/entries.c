@@ -68,6 +68,11 @@ bool directory_is_empty(int root, const char *path)
 	return !entries_next(&entries) && !entries.error;
 }
 
+bool entries_is_incidental(const char *name)
+{
+	return name[0] == '.' || !strcmp(name, "lost+found");
+}
+
 char *directory_find_foreign(int root, const char *const *ours, size_t n)
 {
 	AUTO_ENTRIES entries = entries_open(root, "");
@@ -75,7 +80,7 @@ char *directory_find_foreign(int root, const char *const *ours, size_t n)
 
 	do
 		name = entries_next(&entries);
-	while (name && (name[0] == '.' || !strcmp(name, "lost+found")));
+	while (name && entries_is_incidental(name));
 	/* Afterwards: somebody who is just making one has begun with a name of ours. */
 	for (size_t i = 0; name && i < n; i++)
 		if (!path_is_absent(root, ours[i]))

@@ -42,10 +42,12 @@ void entries_close(struct entries *entries);
 /* True if the directory `path` beneath root is empty; false on error. */
 bool directory_is_empty(int root, const char *path);
 
+/* True for a hidden file, and for what mkfs(8) makes: any directory of ours may contain them. */
+bool entries_is_incidental(const char *name);
+
 /*
  * The name of a file, allocated, in a directory of somebody else; NULL for one that contains any of
- * the n names, which are ours, and for one that can become ours: it is empty but for hidden files,
- * and what mkfs(8) makes.
+ * the n names, which are ours, and for one that can become ours: it has only incidental files.
  */
 char *directory_find_foreign(int root, const char *const *ours, size_t n);
 

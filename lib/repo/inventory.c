@@ -274,7 +274,7 @@ static bool visit_links(struct walk *walk, const char *name, const char *path, u
 		    is_dangling(walk->repository, label))
 			add_image(walk, label, false);
 	}
-	return walk->depth || (name[0] != '.' && strcmp(name, REPO_PODMAN) != 0);
+	return walk->depth || (!entries_is_incidental(name) && strcmp(name, REPO_PODMAN) != 0);
 }
 
 /* --- flat trees and layers -------------------------------------------- */
