@@ -193,8 +193,20 @@ kill $pid
 status=0
 wait $pid 2>/dev/null || status=$?
 is "... until a signal comes" $status 143
+rm "$tmp/lock.out"
+ducc-publish -v -s "$S" -r "$tmp/locked" <"$tmp/p1" >"$tmp/lock.out" 2>&1 &
+pid=$!
+ok "... in which a repository can be moved" wait_for waits
+mv "$tmp/locked" "$tmp/locked.old"
+mkdir "$tmp/locked"
 kill $holder
 wait $holder 2>/dev/null || :
+status=0
+wait $pid || status=$?
+is "... so that publishing fails" $status 1
+like "... with an error that says so" "$(cat "$tmp/lock.out")" "repository $tmp/locked: it was replaced meanwhile; try again"
+is "... and nothing is done in either" "$(find "$tmp/locked" "$tmp/locked.old" -mindepth 1)" ""
+ok "... but in the new one when tried again" ducc-publish -q -s "$S" -r "$tmp/locked" <"$tmp/p1"
 
 # What is not ours stays
 mkdir -p "$tmp/repo8/.metadata" "$tmp/repo8/localhost/p1:latest"

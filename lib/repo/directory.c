@@ -523,13 +523,33 @@ static int finish_plan(struct directory *directory, ducc_error **err)
 	return result;
 }
 
+/*
+ * Opens and locks the repository with one of lock.h's functions.  Fails if its name, under which it is
+ * read, means another directory by now: what was found out about that one is not known to hold.
+ */
+static int open_locked(const struct repository *repository, struct context *context,
+		       int (*wait)(struct context *, int, const char *, ducc_error **),
+		       ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+	struct stat locked, named;
+
+	if (root < 0)
+		return error_errno(err, errno, "open");
+	if (wait(context, root, repository->name, err) < 0)
+		return -1;
+	if (fstat(root, &locked) < 0 || stat(repository->path, &named) < 0)
+		return error_errno(err, errno, "open");
+	if (locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
+		return error_set_kind(err, DUCC_BUSY, "it was replaced meanwhile; try again");
+	return steal_fd(&root);
+}
+
 static int lock(struct directory *directory, ducc_error **err)
 {
-	directory->root = repository_root(directory->base.repository);
+	directory->root =
+		open_locked(directory->base.repository, directory->base.context, lock_wait, err);
 	if (directory->root < 0)
-		return error_errno(err, errno, "open");
-	if (lock_wait(directory->base.context, directory->root, directory->base.repository->name,
-		      err) < 0)
 		return -1;
 	if (directory_has_plan(directory->root))
 		return finish_plan(directory, err);
@@ -675,11 +695,9 @@ static char *root(const struct repository *repository)
 
 static int hold(const struct repository *repository, struct context *context, ducc_error **err)
 {
-	AUTO_CLOSE int root = repository_root(repository);
+	AUTO_CLOSE int root = open_locked(repository, context, lock_wait_shared, err);
 
 	if (root < 0)
-		return error_errno(err, errno, "%s", repository->path);
-	if (lock_wait_shared(context, root, repository->name, err) < 0)
 		return -1;
 	if (directory_has_plan(root))
 		context_notice(context, DUCC_WARNING,
