@@ -225,14 +225,15 @@ struck=0
 for i in $(seq "$kills"); do
 	base_repository
 	# shellcheck disable=SC2046 # words
-	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/records")
+	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 2 $(cut -f1 "$tmp/records")
 	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
-	{ old_or_new && publish_again; } >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
+	{ old_or_new && abort_if_told "$tmp/struck" && publish_again; } >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
 done
 echo "# $struck of $kills were killed"
 is "cvmfs_server: killed, run again, $kills times: a sound repository" "$(cat "$wrong")" ""
 
-# All at once, as when the machine goes down, at each of the moments at which something is half done.
+# All at once, as when the machine goes down, at each of the moments at which something is half done. At the moments 0 and 2,
+# a transaction is being opened: by then nobody can tell whose it is.
 wait_times() { # NUMBER: let it go on that often
 	for _ in $(seq "$1"); do
 		wait_for test -e "$spool/paused" || return
@@ -256,6 +257,15 @@ for moment in 2 0 4 1 3; do
 	kill_publish
 	rm -f "$spool/paused"
 	ok "... at which all is killed: nothing is to be seen" old_or_new
+	case $moment in
+	0 | 2)
+		fails "... the next run does not abort a transaction that may be that of others" publish "$tmp/else" -w 1
+		cp "$out" "$tmp/said"
+		ok "... which is still open" test -e "$spool/in_transaction.lock"
+		ok "... it tells what to do" abort_if_told "$tmp/said"
+		ok "... which ends it" test ! -e "$spool/in_transaction.lock"
+		;;
+	esac
 	case $moment in
 	2 | 4)
 		ok "... the next run publishes something else" publish "$tmp/else" -w 60

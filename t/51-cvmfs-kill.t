@@ -67,9 +67,9 @@ struck=0
 for i in $(seq $half); do
 	base_repository
 	# shellcheck disable=SC2046 # words
-	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 60 $(cut -f1 "$tmp/new")
+	kill_server "$seconds" ducc-publish -s "$S" -r $n -w 2 $(cut -f1 "$tmp/new")
 	! grep -q 'killed by signal' "$tmp/struck" || struck=$((struck + 1))
-	publish_again >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
+	{ abort_if_told "$tmp/struck" && publish_again; } >"$out" 2>&1 || { echo "try $i, killed at $moment of $seconds s:"; cat "$tmp/struck" "$out"; } >>"$wrong"
 done
 echo "# $struck of $half were killed"
 is "cvmfs_server: killed, run again, $half times: a sound repository" "$(cat "$wrong")" ""
@@ -188,5 +188,47 @@ for change in no yes; do
 	like "... is waited for" "$(cat "$out")" "another transaction is open"
 	ok "... and is still open" test -e "$spool/in_transaction.lock"
 done
+
+# It opens one while our command starts, which is about to report that.
+for command in 'ducc-publish' 'ducc-gc --remove'; do
+	for signal in TERM KILL; do
+		base_repository
+		cut -f1 "$tmp/$([ "$command" = ducc-publish ] && echo new || echo old)" >"$tmp/references"
+		# shellcheck disable=SC2046,SC2086 # words
+		CVMFS_STANDIN_PAUSE_OPEN=60 $command -s "$S" -r $n $(cat "$tmp/references") >"$tmp/said" 2>&1 &
+		pid=$!
+		ok "$command begins" wait_for test -e "$spool/paused"
+		cvmfs_server transaction $n
+		echo precious >"$R/precious"
+		if [ $signal = TERM ]; then
+			kill $pid
+			rm "$spool/paused"
+			wait $pid 2>/dev/null || :
+			fails "... is not in doubt" grep 'may be that of an interrupted' "$tmp/said"
+		else
+			kill_publish
+		fi
+		# shellcheck disable=SC2046 # words
+		fails "... SIG$signal: the transaction of somebody else" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
+		like "... is waited for" "$(cat "$out")" "another transaction is open"
+		ok "... and can be published" cvmfs_server publish $n
+		is "... with what was done in it" "$(cat "$R/precious")" precious
+		# shellcheck disable=SC2046 # words
+		ok "... after which ducc continues" ducc-publish -q -s "$S" -r $n -w 60 $(cut -f1 "$tmp/new")
+	done
+done
+
+# The removal of trees is killed, with its server: it is known to be ours although it reads no input.
+base_repository
+# shellcheck disable=SC2046 # words
+CVMFS_STANDIN_PAUSE=60 ducc-gc -q -s "$S" -r $n --remove $(cut -f1 "$tmp/old") >"$tmp/said" 2>&1 &
+pid=$!
+ok "trees are being removed" wait_for test -e "$spool/paused"
+ok "... in a transaction of ducc" wait_for noted
+kill_publish
+ok "... when all is killed it stays open" test -e "$spool/in_transaction.lock"
+ok "... the next run aborts it and succeeds" publish
+ok "... and the repository is sound" cvmfs_server check $n
+ok "... with no transaction open" test ! -e "$spool/in_transaction.lock"
 
 done_testing

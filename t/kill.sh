@@ -44,6 +44,10 @@ wrecks() {
 	done
 	[ $killed = "$w_count" ] || echo "# only $killed of $tried were killed before they had ended"
 }
+# abort_if_told FILE: an operator reads this output of ducc, and does what it says about a transaction that is still open
+abort_if_told() {
+	! grep -q 'may be that of an interrupted ducc.*cvmfs_server abort -f' "$1" || cvmfs_server abort -f "$n"
+}
 # kill_server SECONDS COMMAND...: run it, and kill the server that it runs, with the note in $spool, at a random moment
 kill_server() {
 	read -r moment <&5

@@ -557,7 +557,11 @@ another_machine() {
 publish_paused() {
 	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r "$n" <"$1" >"$tmp/struck" 2>&1 &
 	pid=$!
-	wait_for test -e "$spool/paused"
+	wait_for test -e "$spool/paused" && wait_for noted
+}
+# noted: ducc has seen that the open transaction is its own.
+noted() {
+	grep -q '^[0-9]* [^ ]* [0-9]*:' "$spool/ducc.transaction"
 }
 # kill_publish: kill $pid and the server that it runs, and wait until that has let go of its lock.
 kill_publish() {

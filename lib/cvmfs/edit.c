@@ -47,10 +47,9 @@ static int try_edit(void *ctx, ducc_error **err)
 		free(STEAL(edit->note.transaction));
 		return newest;
 	}
-	if (!result) { /* the noted transaction may belong to others */
-		free(STEAL(edit->note.transaction));
+	if (!result)
 		journal_remove(edit->repository);
-	} else if (result < 0)
+	else if (result < 0)
 		runner_clear_up(edit->context, edit->repository, &edit->note, NULL);
 	return result;
 }
@@ -65,7 +64,7 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 	edit->note.edit = true;
 	edit->mount = mount_path(repository);
 	edit->open = !runner_patiently(context, repository, try_edit, edit, err);
-	if (edit->open && !journal_note_transaction(repository, &edit->note, err) &&
+	if (edit->open && !journal_note_transaction(repository, &edit->note, true, err) &&
 	    edit->note.transaction)
 		return edit;
 	if (edit->open)

@@ -6,6 +6,7 @@
 #define DUCC_GROUP_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/buffer.h"
@@ -24,5 +25,14 @@ struct group group_of(pid_t leader);
  * Replaces *members with a list of such processes: "NAME (process ID, state LETTER)".
  */
 bool group_is_alive(const struct group *group, struct buffer *members);
+
+/* True if a process of the group is known to have that file open. */
+bool group_has_open(const struct group *group, const char *path);
+
+/*
+ * Whether the process has the file at `path`, of which *file is the status, open: 1, 0, or -1 if its
+ * descriptors cannot be read.
+ */
+int pid_has_open(const char *pid, const char *path, const struct stat *file);
 
 #endif

@@ -84,10 +84,10 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 		return error_errno(err, errno, CVMFS_SERVER " ingest: write");
 	process->tick = TICK_SHORT;
 	while (!process_poll(process, false)) {
-		if (journal_note_transaction(ingest->repository, &ingest->note, err) < 0)
-			return -1;
 		if (ioctl(process->in, FIONREAD, &left) < 0)
 			return error_errno(err, errno, CVMFS_SERVER " ingest: pipe");
+		if (journal_note_transaction(ingest->repository, &ingest->note, !left, err) < 0)
+			return -1;
 		if (!left) {
 			process->tick = PROCESS_TICK;
 			return 1;
@@ -100,11 +100,12 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 	return ended(ingest, err);
 }
 
-/* Ends the process and, if necessary, its children, and aborts its transaction. */
-static int end(struct ingest *ingest, bool busy, ducc_error **err)
+/* Ends the process and, if necessary, its children, and aborts its transaction, if it has one. */
+static int end(struct ingest *ingest, ducc_error **err)
 {
 	struct process *process = &ingest->process;
 	struct journal *note = &ingest->note;
+	bool busy;
 	int result = 0;
 
 	process_dismiss(process);
@@ -112,15 +113,16 @@ static int end(struct ingest *ingest, bool busy, ducc_error **err)
 	process->in = -1;
 	while (!process_poll(process, false))
 		;
+	busy = !note->transaction && runner_is_busy(process);
 	process_tell(process, ingest->context);
 	if (busy) {
 		journal_remove(ingest->repository);
 	} else {
 		/* If the script was killed, its children are still running. */
-		if (WIFSIGNALED(process->status))
+		if (WIFSIGNALED(process->status)) {
+			journal_note_transaction(ingest->repository, note, false, NULL);
 			kill(-note->group.id, SIGKILL);
-		/* It may have been killed after opening a transaction that is not noted yet. */
-		journal_note_transaction(ingest->repository, note, NULL);
+		}
 		result = runner_clear_up(ingest->context, ingest->repository, note, err);
 	}
 	free(STEAL(note->transaction));
@@ -134,7 +136,6 @@ static int try_ingest(void *ctx, ducc_error **err)
 	struct ingest *ingest = ctx;
 	char *const argv[] = {
 		CVMFS_SERVER, "ingest", "-k", "-t", "-", "-b", "/", ingest->repository->name, NULL};
-	bool busy;
 	int result;
 
 	ingest->note.group = (struct group){0};
@@ -150,11 +151,10 @@ static int try_ingest(void *ctx, ducc_error **err)
 		process_release(&ingest->process);
 		result = feed_head(ingest, err);
 	}
-	busy = !result;
 	if (result == 1)
 		result = newest_is_mounted(ingest->context, ingest->repository, err);
 	if (result != 1)
-		end(ingest, busy, result < 0 ? err : NULL);
+		end(ingest, result < 0 ? err : NULL);
 	return result;
 }
 
@@ -197,7 +197,7 @@ void ingest_free(struct ingest *ingest)
 
 	if (!ingest)
 		return;
-	if (ingest->process.out >= 0 && end(ingest, false, &err) < 0)
+	if (ingest->process.out >= 0 && end(ingest, &err) < 0)
 		context_notice(ingest->context, DUCC_WARNING, "%s: %s", ingest->repository->name,
 			       ducc_error_message(err));
 	ducc_error_free(err);

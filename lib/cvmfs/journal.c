@@ -16,16 +16,25 @@
 #define NOTE_LIMIT ((size_t)4096)
 
 /* Each transaction has a new flag file; writes and renames do not change its birth time. */
-int journal_open_transaction(const struct repository *repository, char **id)
+static int read_flag(const struct repository *repository, struct statx *st)
 {
 	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
+
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, st) < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (!(st->stx_mask & STATX_BTIME)) /* the next best */
+		st->stx_btime = st->stx_mtime;
+	return 1;
+}
+
+int journal_open_transaction(const struct repository *repository, char **id)
+{
 	struct statx st;
+	int open = read_flag(repository, &st);
 
 	*id = NULL;
-	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, &st) < 0)
-		return errno == ENOENT ? 0 : -1;
-	if (!(st.stx_mask & STATX_BTIME)) /* the next best */
-		st.stx_btime = st.stx_mtime;
+	if (open <= 0)
+		return open;
 	*id = format("%llu:%lld.%09u", (unsigned long long)st.stx_ino,
 		     (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
 	return 1;
@@ -34,6 +43,33 @@ int journal_open_transaction(const struct repository *repository, char **id)
 char *journal_opened(const struct repository *repository)
 {
 	return mount_spool(repository, "ducc.opened");
+}
+
+char *journal_publishing_lock(const struct repository *repository)
+{
+	return mount_spool(repository, "is_publishing.lock");
+}
+
+/* True if the marker is not older than the open transaction: others may have opened one since. */
+static bool is_marked(const struct repository *repository)
+{
+	AUTO_FREE char *path = journal_opened(repository);
+	struct stat opened;
+	struct statx flag;
+
+	if (stat(path, &opened) < 0 || read_flag(repository, &flag) <= 0)
+		return false;
+	return opened.st_mtim.tv_sec != flag.stx_btime.tv_sec
+		       ? opened.st_mtim.tv_sec > flag.stx_btime.tv_sec
+		       : opened.st_mtim.tv_nsec >= (long)flag.stx_btime.tv_nsec;
+}
+
+/* True if there is proof that the open transaction is that of our command. */
+static bool is_proved(const struct repository *repository, const struct journal *note)
+{
+	AUTO_FREE char *lock = journal_publishing_lock(repository);
+
+	return note->edit ? is_marked(repository) : group_has_open(&note->group, lock);
 }
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -132,25 +168,25 @@ int journal_read(const struct repository *repository, struct journal *note, ducc
 }
 
 int journal_note_transaction(const struct repository *repository, struct journal *note,
-			     ducc_error **err)
+			     bool is_ours, ducc_error **err)
 {
-	if (note->transaction)
+	AUTO_FREE char *transaction = NULL;
+
+	if (note->transaction || journal_open_transaction(repository, &transaction) <= 0)
 		return 0;
-	return journal_open_transaction(repository, &note->transaction) > 0
-		       ? journal_write(repository, note, err)
-		       : 0;
+	if (!is_ours && !is_proved(repository, note))
+		return 0;
+	note->transaction = STEAL(transaction);
+	return journal_write(repository, note, err);
 }
 
 int journal_is_ours(const struct repository *repository, const struct journal *note)
 {
-	AUTO_FREE char *transaction = NULL, *opened = journal_opened(repository);
+	AUTO_FREE char *transaction = NULL;
 	int open = journal_open_transaction(repository, &transaction);
 
 	if (open <= 0)
 		return open;
-	if (note->transaction)
-		return !strcmp(transaction, note->transaction);
-	if (!note->edit)
-		return 0;
-	return !access(opened, F_OK) ? 1 : errno == ENOENT ? 0 : -1;
+	return note->transaction ? !strcmp(transaction, note->transaction)
+				 : note->edit && is_marked(repository);
 }

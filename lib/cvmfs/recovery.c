@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,11 +12,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "cvmfs/group.h"
+#include "cvmfs/journal.h"
 #include "cvmfs/mount.h"
 
 #define SCRATCH "scratch"
 #define CURRENT "current"
-#define PUBLISHING "is_publishing.lock"
 #define CLIENT "cvmfs2"
 #define SERVERS "cvmfs_" /* cvmfs_server, cvmfs_publish, cvmfs_swissknife ... */
 
@@ -58,37 +58,19 @@ static char *process_name(const char *pid)
 	return xstrdup(name);
 }
 
-/* The name is looked at first: fstatat(2) of a file in a mount that hangs would hang as well. */
-static bool is_lock(int fds, const char *fd, const struct stat *lock)
-{
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(fds, fd, target, sizeof(target) - 1);
-	struct stat st;
-
-	target[n > 0 ? n : 0] = '\0';
-	return strstr(target, PUBLISHING) && !fstatat(fds, fd, &st, 0) &&
-	       st.st_dev == lock->st_dev && st.st_ino == lock->st_ino;
-}
-
 /* Of the processes whose descriptors we may not read, those of cvmfs_server may hold it. */
-static bool may_hold(const char *pid, const struct stat *lock)
+static bool may_hold(const char *pid, const char *path, const struct stat *lock)
 {
-	AUTO_FREE char *name = process_name(pid), *path = format("/proc/%s/fd", pid);
-	AUTO_ENTRIES entries = {.stream = NULL};
-	const char *fd;
+	AUTO_FREE char *name = process_name(pid);
+	int holds;
 
 	if (!strcmp(name, CLIENT) || atol(pid) == (long)getpid())
 		return false;
-	entries = entries_of(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (entries.error)
-		return !strncmp(name, SERVERS, strlen(SERVERS));
-	while ((fd = entries_next(&entries)))
-		if (is_lock(entries.fd, fd, lock))
-			return true;
-	return false;
+	holds = pid_has_open(pid, path, lock);
+	return holds < 0 ? !strncmp(name, SERVERS, strlen(SERVERS)) : holds;
 }
 
-static bool somebody_may_hold(const struct stat *lock)
+static bool somebody_may_hold(const char *path, const struct stat *lock)
 {
 	AUTO_ENTRIES entries = entries_of(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	const char *name;
@@ -96,20 +78,20 @@ static bool somebody_may_hold(const struct stat *lock)
 	if (entries.error)
 		return true;
 	while ((name = entries_next(&entries)))
-		if (name[0] >= '1' && name[0] <= '9' && may_hold(name, lock))
+		if (name[0] >= '1' && name[0] <= '9' && may_hold(name, path, lock))
 			return true;
 	return false;
 }
 
 void recover_publishing_lock(const struct repository *repository)
 {
-	AUTO_FREE char *path = mount_spool(repository, PUBLISHING);
+	AUTO_FREE char *path = journal_publishing_lock(repository);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st, now;
 
 	/* While it is held, nobody else can begin to publish. */
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
-	    !fstat(fd, &st) && !somebody_may_hold(&st) && !lstat(path, &now) &&
+	    !fstat(fd, &st) && !somebody_may_hold(path, &st) && !lstat(path, &now) &&
 	    st.st_dev == now.st_dev && st.st_ino == now.st_ino)
 		unlink(path);
 }

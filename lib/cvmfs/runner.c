@@ -17,8 +17,7 @@
 #include "cvmfs/mount.h"
 #include "cvmfs/recovery.h"
 
-/* In milliseconds; a transaction that is not noted yet is nobody's if everything is killed. */
-#define TICK_SHORT 2
+#define TICK_SHORT 2 /* milliseconds, until the transaction is noted */
 #define PAUSE_MAX 60 /* seconds */
 
 /* True also if that is unknown. */
@@ -147,6 +146,27 @@ static int abort_patiently(struct context *context, const struct repository *rep
 	}
 }
 
+/*
+ * The transaction of the note is not open; another one may be.  If what was killed may have opened
+ * that, but was not seen to do so, it could as well be somebody else's: the note remains.
+ */
+static void leave(struct context *context, const struct repository *repository,
+		  const struct journal *note)
+{
+	bool open = is_in_transaction(repository);
+
+	if (!open)
+		recover_publishing_lock(repository);
+	if (!open || note->transaction) {
+		journal_remove(repository);
+		return;
+	}
+	context_notice(context, DUCC_WARNING,
+		       "%s: the open transaction may be that of an interrupted ducc, or somebody "
+		       "else's: if nobody uses it, run `" CVMFS_SERVER " abort -f %s'",
+		       repository->name, repository->name);
+}
+
 int runner_clear_up(struct context *context, const struct repository *repository,
 		    const struct journal *note, ducc_error **err)
 {
@@ -159,9 +179,7 @@ int runner_clear_up(struct context *context, const struct repository *repository
 		return error_errno(err, errno, "repository %s: state of the transaction",
 				   repository->name);
 	if (!ours) {
-		if (!is_in_transaction(repository)) /* that of the note is closed */
-			recover_publishing_lock(repository);
-		journal_remove(repository);
+		leave(context, repository, note);
 		return 0;
 	}
 	if (!note->edit && has_changes(repository))
@@ -268,13 +286,13 @@ int runner_run(struct context *context, const struct repository *repository, str
 		process_release(&process);
 	while (!process_poll(&process, false)) {
 		if (!result)
-			result = journal_note_transaction(repository, note, err);
+			result = journal_note_transaction(repository, note, false, err);
 		process.tick = note->transaction ? PROCESS_TICK : TICK_SHORT;
 	}
 	if (WIFSIGNALED(process.status)) {
 		/* Its children are still running, and its transaction is still open. */
+		journal_note_transaction(repository, note, false, NULL);
 		kill(-note->group.id, SIGKILL);
-		journal_note_transaction(repository, note, NULL);
 	}
 	if (!result)
 		result = !process.status            ? 1
