@@ -69,7 +69,7 @@ check() { # NAME [flat]
 # elsewhere NAME: the same layers on another base. The flat tree is right; what is refused depends on links in ways that
 # were not kept, and says so.
 elsewhere() {
-	grep -q "^http://localhost/$1:" "$tmp/published" || ! grep -q "/$1:.* other entries of the layer interfere" "$tmp/err" ||
+	grep -q "^http://localhost/$1:" "$tmp/published" || ! grep -q "/$1:.*\( other entries of the layer interfere\|: not in the published layer\)" "$tmp/err" ||
 		return 0
 	check "$1" flat
 }
@@ -184,7 +184,41 @@ published_again() { # [OPTION]: of the last image, with the field repair= withou
 published_again -f
 published_again
 
-# Random stacks, each on a second base too.
+# A layer without files, too, is where the links of another image lead; in the layer of that one, a directory would hide
+# its link. The layer is unpacked for the second image before it is published for the first.
+bare='layer
+dir bin/d
+file bin/.wh.old
+'
+echo "$bare" | merged bare
+echo "$bare" | split bare-too
+rm -rf "$R"
+ok 'a layer without files beneath a link: goes through' through bare
+layer=$R/.layers/$(layer_digest 1 | sed 's/sha256:\(..\)/\1\/\1/')/layerfs
+find "$layer" -printf '%P %y %i %m %T@\n' | sort >"$tmp/before"
+ok 'with directories below, from another store' through_other bare-too
+like '... it is not where it is published, which is reported' "$(cat "$tmp/err")" 'layer sha256:[0-9a-f]*: bin.* symbolic links lead elsewhere'
+ok '... the flat tree is what umoci unpacks' check bare-too flat
+is '... the published layer stays as it is' "$(find "$layer" -printf '%P %y %i %m %T@\n' | sort | diff "$tmp/before" -)" ''
+no_differences "$R"
+
+# stacked NAME: what is in the image's stack of layers, a line for each name.
+stacked() {
+	stack "$R" "localhost/$1:latest" "$tmp/s" &&
+		(cd "$tmp/s/stack" && find . -type d -printf '%p d %m %U\n' -o -type f -exec sha256sum {} + -printf '%p %m %U %T@\n' -o -printf '%p %y %l\n' | sort)
+	umount "$tmp/s/stack" || :
+	rm -rf "$tmp/s"
+}
+# stays NAME: the stack has the same as before, but for directories of others that hide nothing.
+stays() {
+	[ -e "$tmp/stacks/$1" ] || return 0	# it was not published
+	[ -s "$tmp/stacks/$1" ] || return
+	stacked "$1" | diff "$tmp/stacks/$1" - | grep '^[<>]' | grep -v '^> .* d [0-7]* [0-9]*$' >"$tmp/changes" || :
+	cat "$tmp/changes"
+	[ ! -s "$tmp/changes" ]
+}
+
+# Random stacks, each on a second base too, unpacked in another store.
 first=${SEED:-1}
 last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))
 refused=0
@@ -199,11 +233,16 @@ for seed in $(seq "$first" "$last"); do
 	ok "stack $seed is what umoci unpacks" check "stack-$seed"
 done
 echo "# $refused of them are refused, by umoci too"
+mkdir "$tmp/stacks"
+sed -n 's/^http:..localhost.\(stack-[0-9]*\):.*/\1/p' "$tmp/published" >"$tmp/stacks/names"
+while read -r name; do stacked "$name" >"$tmp/stacks/$name"; done <"$tmp/stacks/names"
+rm -rf "$S"
 # shellcheck disable=SC2046 # names
-ok 'on other bases: go through' through $(seq -f 'other-%.0f' "$first" "$last")
+through $(seq -f 'other-%.0f' "$first" "$last") || : # but for those that are refused
 for seed in $(seq "$first" "$last"); do
 	note "t/mkstack $seed 1"
 	ok "stack $seed on another base is what umoci unpacks" elsewhere "other-$seed"
+	ok "... the first one stays as it is" stays "stack-$seed"
 done
 
 done_testing

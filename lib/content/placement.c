@@ -252,33 +252,78 @@ static bool has_content(const struct node *node)
 	return node->file && node->file->layer && !node->lower_link && !S_ISDIR(node->file->mode);
 }
 
-bool placement_differs(struct tree *layer, const struct tree *other,
-		       struct differences *differences)
-{
-	struct node *root = tree_root(layer);
-	AUTO_BUFFER path = {0};
-	bool differs = false;
-
-	for (struct node *node = root; node; node = tree_next(root, node)) {
-		const struct node *there;
-
-		if (!has_content(node))
-			continue;
-		node_path(node, &path);
-		there = tree_find(other, path.data);
-		if (there && there->file)
-			continue;
-		differences_add(differences, DIFFERENT_PLACE, path.data);
-		differs = true;
-	}
-	return differs;
-}
-
 /* The path of the node's entry in the downloaded layer. */
 static const char *name_of(const struct node *node, struct buffer *path)
 {
 	node_path(node, path);
 	return node->detour && node->detour->name ? node->detour->name : path->data;
+}
+
+/* Maps the names of own entries that links led elsewhere to their places, allocated. */
+static void map_detours(struct tree *tree, struct strmap *places)
+{
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_own(node) || !has_detour(node))
+			continue;
+		node_path(node, &path);
+		free(strmap_put(places, node->detour->name, xstrdup(path.data)));
+	}
+}
+
+/* True if `other`, whose detours are mapped, has the entry elsewhere; sets `path` to its own place. */
+static bool is_elsewhere(const struct node *node, const struct tree *other,
+			 const struct strmap *detours, struct buffer *path)
+{
+	const char *name = name_of(node, path);
+	const char *place = strmap_get(detours, name);
+	const struct node *there = tree_find(other, place ? place : name);
+
+	if (place || (there && is_own(there) && !has_detour(there)))
+		return strcmp(place ? place : name, path->data) != 0;
+	there = tree_find(other, path->data);
+	return has_content(node) && !(there && there->file);
+}
+
+/* True if `other` has a directory in place of a link that led entries of the layer elsewhere. */
+static bool hides_passage(struct tree *layer, const struct tree *other,
+			  struct differences *differences)
+{
+	struct node *root = tree_root(layer);
+	AUTO_BUFFER path = {0};
+	bool hides = false;
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node_is_passage(node))
+			continue;
+		node_path(node, &path);
+		if (!node_is_dir(tree_find(other, path.data)))
+			continue;
+		differences_add(differences, DIFFERENT_PLACE, path.data);
+		hides = true;
+	}
+	return hides;
+}
+
+bool placement_differs(struct tree *layer, struct tree *other, struct differences *differences)
+{
+	struct node *root = tree_root(layer);
+	struct strmap detours = {.values = NULL};
+	AUTO_BUFFER path = {0};
+	bool differs = hides_passage(layer, other, differences);
+
+	differs |= hides_passage(other, layer, differences);
+	map_detours(other, &detours);
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!is_own(node) || !is_elsewhere(node, other, &detours, &path))
+			continue;
+		differences_add(differences, DIFFERENT_PLACE, path.data);
+		differs = true;
+	}
+	strmap_free_values(&detours, free);
+	return differs;
 }
 
 int placement_map(struct tree *layer, struct tree *other, struct strmap *map, ducc_error **err)

@@ -29,11 +29,11 @@ struct tree *placement_anew(struct tree *image, struct tree *layer, struct diffe
 			    ducc_error **err);
 
 /*
- * Two trees of the same layer, unpacked for different images: true if an entry of `layer` is not
- * in `other`, and adds those to `differences`.
+ * Two trees of the same layer, unpacked for different images: true if links have led entries of the
+ * layer, of any kind, to different places, and adds those to `differences`.  Then nothing of one tree
+ * fits the other: a directory might be in place of such a link.
  */
-bool placement_differs(struct tree *layer, const struct tree *other,
-		       struct differences *differences);
+bool placement_differs(struct tree *layer, struct tree *other, struct differences *differences);
 
 /*
  * Adds to `map`, for the path of each file of `layer`, its path in `other`, allocated.  Fails if
