@@ -418,7 +418,12 @@ is "... in one" "$(log)" ingest-ok
 is "what the store knows of it is what is there" \
 	"$(cd "$S/repositories/$n" && find .metadata .layers podmanStore localhost -type f ! -path '*/.log/*' -exec sha256sum {} + | sort -k2)" \
 	"$(cd "$R/" && find .metadata .layers podmanStore localhost -type f ! -path '*/layerfs/*' ! -path '*/.log/*' -exec sha256sum {} + | sort -k2)"
-rm -r "$S/repositories"
+ok "with a mount" publish "$tmp/r4"
+fails "... and without it again, what the store knew of it is no longer used" blind "$tmp/r1"
+like "... since that would be too little" "$(cat "$out")" "not mounted .*the store has no copy"
+ok "... the repository is sound" sound_repository
+no_differences $n
+rmdir "$S/repositories"
 
 # No publisher, no program, no name
 fails "a repository of which this machine is no publisher" ducc-publish -s "$S" -r other.example.org "$(cut -f1 "$tmp/r1")"

@@ -207,5 +207,52 @@ DUCC_CLOCK=$(($(date +%s) + 90000))
 export DUCC_CLOCK
 ok "... but not longer than a day" on 1 ducc-gc -q -a -g 0
 ok "... if it is left alone" test ! -e "$(newest)/$staged"
+unset DUCC_CLOCK
+
+# A third machine, without a mount: its store has a copy of the metadata.
+start
+mkdir -p "$tmp/sys3/var/spool/cvmfs/$n" "$tmp/sys3/etc/cvmfs/repositories.d" "$tmp/blind"
+cp -a "$tmp/sys1/etc/cvmfs/repositories.d/$n" "$tmp/sys3/etc/cvmfs/repositories.d"
+cat >"$tmp/blind/cvmfs_server" <<-EOF
+	#!/bin/sh
+	DUCC_SYSROOT=$tmp/sys1 "$top/t/cvmfs_server" "\$@" || exit
+	[ ! -e "$tmp/afterwards" ] || PATH=$plain_path sh "$tmp/afterwards" >"$tmp/afterwards.out" 2>&1 </dev/null
+EOF
+chmod 755 "$tmp/blind/cvmfs_server"
+for image in stays goes heir; do
+	ducc-fetch -q -s "$tmp/store3" "oci:$L:$image" | ducc-unpack -q -s "$tmp/store3" >"$tmp/$image.3"
+done
+copy=$tmp/store3/repositories/$n
+copy_from_client() {
+	rm -rf "$copy"
+	mkdir -p "$copy"
+	(cd "$(newest)" && tar -cf - .metadata podmanStore .layers/*/*/.metadata) | tar -xf - -C "$copy"
+}
+blind() { # RECORDS
+	PATH=$tmp/blind:$plain_path on 3 publish "$1"
+}
+copy_from_client
+ok "a machine without a mount publishes" blind "$tmp/heir.3"
+ok "... completely" is_complete
+ok "... and again" blind "$tmp/heir.3"
+like "... without need" "$(cat "$out")" state=unchanged
+on 1 remove_one >/dev/null
+fails "... but not when another machine has published since" blind "$tmp/goes.3"
+like "... which it could not know" "$(cat "$out")" "the copy of its metadata is not of the revision that is published; either mount it .* replace the directory $copy "
+ok "... nothing was changed" is_complete
+copy_from_client
+ok "... with another copy it can" blind "$tmp/goes.3"
+like "... and sees what was removed" "$(cat "$out")" state=added
+ok "... completely" is_complete
+on 1 remove_one >/dev/null
+copy_from_client
+echo "DUCC_SYSROOT=$tmp/sys2 ducc-gc -q -w 1 -s '$tmp/store2' -r $n --remove localhost/heir:latest" >"$tmp/afterwards"
+ok "another machine comes between its transaction and the look at the result" \
+	env PATH="$tmp/blind:$plain_path" DUCC_SYSROOT="$tmp/sys3" sh -c 'ducc-publish -w 1 -s "$1/store3" -r $2 <"$1/goes.3"' - "$tmp" $n
+like "... this is said" "$(cat "$out")" "warning: $copy: copy of the metadata: others have published in the meantime"
+ok "... which removes another image" test ! -e "$(newest)/localhost/heir:latest"
+rm "$tmp/afterwards"
+fails "... and the copy is not used again" blind "$tmp/heir.3"
+ok "... all is complete" is_complete
 
 done_testing

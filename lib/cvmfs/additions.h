@@ -21,7 +21,8 @@
 struct cvmfs {
 	struct transaction base;
 	int lock;
-	char *revision; /* published when the transaction began; NULL: unknown */
+	char *revision;            /* published when the transaction began; NULL: unknown */
+	unsigned long long copied; /* the number of the revision of the copy, if that is used */
 	struct payload payload;
 	struct digest *layers; /* new layers, whose tars are sent */
 	size_t n_layers, layers_capacity;

@@ -125,6 +125,16 @@ static void restore(struct transaction *transaction, bool nothing)
 	payload_reset(&cvmfs->payload, cvmfs->saved.payload);
 }
 
+/* The copy in the store, if that is read instead of the repository, must be up to date. */
+static int check_copy(struct cvmfs *cvmfs, ducc_error **err)
+{
+	const struct transaction *base = &cvmfs->base;
+
+	if (!base->repository->metadata_only)
+		return 0;
+	return metadata_copy_check(base->context, base->repository, &cvmfs->copied, err);
+}
+
 static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 {
 	const struct transaction *base = &cvmfs->base;
@@ -137,7 +147,7 @@ static int open_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	if (log_print_head(&head, cvmfs->log, cvmfs->payload.now, err) < 0)
 		return -1;
 	cvmfs->ingest = ingest_begin(base->context, base->repository, head.data, head.len, err);
-	return cvmfs->ingest ? 0 : -1;
+	return cvmfs->ingest ? check_copy(cvmfs, err) : -1;
 }
 
 static int open_edit(struct cvmfs *cvmfs, ducc_error **err)
@@ -224,8 +234,12 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	bool changed = false;
-	int result = mend(cvmfs, err);
+	int result;
 
+	if (!transaction->repository->metadata_only &&
+	    metadata_copy_remove(transaction->store, transaction->repository, err) < 0)
+		return -1;
+	result = mend(cvmfs, err);
 	if (result)
 		return result;
 	if (has_edits(cvmfs)) {
@@ -331,7 +345,7 @@ static int commit_ingest(struct cvmfs *cvmfs, ducc_error **err)
 	forget_staged(cvmfs);
 	if (transaction->repository->metadata_only)
 		metadata_copy_update(transaction->context, transaction->repository,
-				     cvmfs->payload.fd);
+				     cvmfs->payload.fd, cvmfs->copied);
 	else
 		look_back(cvmfs, before);
 	return 0;
@@ -428,7 +442,8 @@ static struct transaction *begin(struct context *context, const struct store *st
 	cvmfs->lock = runner_lock(context, repository, err);
 	if (cvmfs->lock >= 0) /* before that, an ingest may have been switching revisions */
 		mount_find(repository, store->path);
-	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) && !refresh(&cvmfs->base, err) &&
+	if (cvmfs->lock >= 0 && !check_readable(&cvmfs->base, err) && !check_copy(cvmfs, err) &&
+	    !refresh(&cvmfs->base, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
 		clear_up_staging(&cvmfs->base);
 		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,

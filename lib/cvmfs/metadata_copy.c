@@ -6,14 +6,18 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
 #include "content/tar_reader.h"
+#include "cvmfs/newest.h"
 #include "format/repo_paths.h"
 
 #define TEMPORARY ".new"
+#define REVISION ".revision"
+#define REVISION_LIMIT ((size_t)256)
 
 /* The part of a path after that of a directory in .flat or .layers, TOP/xx/ID; or NULL. */
 static const char *in_directory(const char *path, const char *top)
@@ -96,17 +100,80 @@ int metadata_copy_put(int root, int fd, ducc_error **err)
 	return result;
 }
 
-void metadata_copy_update(struct context *context, const struct repository *repository, int fd)
+/* --- its revision ----------------------------------------------------- */
+
+static int note(const struct repository *repository, const char *revision, ducc_error **err)
+{
+	AUTO_CLOSE int root = repository_root(repository);
+
+	if (root < 0 || file_replace(root, REVISION, revision, strlen(revision)) < 0)
+		return error_errno(err, errno, "%s/" REVISION, repository->path);
+	return 0;
+}
+
+int metadata_copy_check(struct context *context, const struct repository *repository,
+			unsigned long long *number, ducc_error **err)
+{
+	AUTO_FREE char *newest = NULL, *noted = NULL;
+	size_t len = 0;
+	int result;
+
+	*number = 0;
+	result = newest_published(context, repository, &newest, number, err);
+	if (result <= 0)
+		return result;
+	result = repository_read(repository, REVISION, REVISION_LIMIT, &noted, &len, err);
+	if (result < 0)
+		return -1;
+	if (!result)
+		return note(repository, newest, err);
+	if (len == strlen(newest) && !memcmp(noted, newest, len))
+		return 0;
+	return error_set(err,
+			 "not mounted here, and the copy of its metadata is not of the revision "
+			 "that is published; either mount it (`cvmfs_server mount %s'), or "
+			 "replace the directory %s by one with .metadata, podmanStore and "
+			 ".layers/*/*/.metadata from a client",
+			 repository->name, repository->path);
+}
+
+/* Notes the revision that is published now, unless there is another one in between. */
+static int note_next(struct context *context, const struct repository *repository,
+		     unsigned long long before, ducc_error **err)
+{
+	AUTO_FREE char *newest = NULL;
+	unsigned long long number = 0;
+	int result = newest_published(context, repository, &newest, &number, err);
+
+	if (result <= 0)
+		return result;
+	if (number != before + 1)
+		return error_set(err, "others have published in the meantime");
+	return note(repository, newest, err);
+}
+
+void metadata_copy_update(struct context *context, const struct repository *repository, int fd,
+			  unsigned long long before)
 {
 	AUTO_CLOSE int root = repository_root(repository);
 	ducc_error *err = NULL;
 
 	if (root < 0)
 		error_errno(&err, errno, "open");
-	else
-		metadata_copy_put(root, fd, &err);
+	else if (!metadata_copy_put(root, fd, &err))
+		note_next(context, repository, before, &err);
 	if (err)
 		context_notice(context, DUCC_WARNING, "%s: copy of the metadata: %s",
 			       repository->path, ducc_error_message(err));
 	ducc_error_free(err);
+}
+
+int metadata_copy_remove(const struct store *store, const struct repository *repository,
+			 ducc_error **err)
+{
+	AUTO_FREE char *path = format("repositories/%s", repository->name);
+
+	if (path_remove(store->fd, path) < 0)
+		return error_errno(err, errno, "%s/%s", store->path, path);
+	return 0;
 }

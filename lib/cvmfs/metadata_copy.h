@@ -2,6 +2,13 @@
  * The store's copy of the metadata of a CernVM-FS repository to which this machine publishes
  * but which it cannot read: repositories/NAME, with the same paths.  Of layers and flat
  * trees, it has only the directories.
+ *
+ * A copy that lacks what was published since would do harm: lists, such as Podman's, are written as
+ * a whole, on the basis of the copy.  So the file .revision in the copy names the revision that it
+ * is of, the hash of the root catalog, which must be the newest one.  A copy of somebody else's
+ * making has none: the revision at its first use is noted.  The note is changed after everything
+ * else, so an incomplete copy is one of an earlier revision.  Where the repository is mounted, the
+ * copy is removed before something is published.
  */
 #ifndef DUCC_METADATA_COPY_H
 #define DUCC_METADATA_COPY_H
@@ -14,9 +21,21 @@
 int metadata_copy_put(int root, int fd, ducc_error **err);
 
 /*
- * Extracts the additions of a transaction, in the tar at `fd`, into the copy.  A failure is
- * only a warning: its sole effect is that files are published again.
+ * Fails if the copy is not of the newest revision, whose number becomes *number; 0 if the server is
+ * unknown, and anything may have been published.
  */
-void metadata_copy_update(struct context *context, const struct repository *repository, int fd);
+int metadata_copy_check(struct context *context, const struct repository *repository,
+			unsigned long long *number, ducc_error **err);
+
+/*
+ * Extracts the additions of a transaction, in the tar at `fd`, into the copy, which was of the
+ * revision before.  A failure is only a warning, but the copy cannot be used again.
+ */
+void metadata_copy_update(struct context *context, const struct repository *repository, int fd,
+			  unsigned long long before);
+
+/* Removes the copy, if there is one, of a repository that is mounted. */
+int metadata_copy_remove(const struct store *store, const struct repository *repository,
+			 ducc_error **err);
 
 #endif

@@ -31,57 +31,72 @@ unsigned long long newest_number(const struct repository *repository)
 }
 
 /*
- * The value of the line that begins with `C', before the signature, which "--" begins; NULL without
- * either: part of a hash would be that of many catalogs.
+ * The value of the line that begins with the letter, before the signature, which "--" begins; the
+ * caller frees it.  NULL without either: part of a hash would be that of many catalogs.
  */
-static char *parse_manifest(const char *text)
+static char *parse_manifest(const char *text, char letter)
 {
-	const char *hash = NULL;
+	const char *value = NULL;
 
 	while (text && strncmp(text, "--", 2) != 0) {
-		if (*text == 'C')
-			hash = text + 1;
+		if (*text == letter)
+			value = text + 1;
 		text = strchr(text, '\n');
 		text += text != NULL;
 	}
-	return text && hash && *hash != '\n' ? xstrndup(hash, strcspn(hash, "\n")) : NULL;
+	return text && value && *value != '\n' ? xstrndup(value, strcspn(value, "\n")) : NULL;
 }
 
-/* The hash of the newest root catalog, which the caller frees; NULL with *err set. */
-static char *read_newest(struct context *context, const char *url, ducc_error **err)
+/* The manifest at this URL, as text, which the caller frees; NULL with *err set. */
+static char *read_manifest(struct context *context, const char *url, ducc_error **err)
 {
 	struct http_request request = {.url = url, .limit = LIMIT};
 	struct http_response response = {.status = 0};
 	struct http *http = http_new(context);
-	char *revision = NULL;
+	char *manifest = NULL;
 
 	if (!http_perform(http, &request, &response, NULL, err)) {
 		if (response.status == 200)
-			revision = parse_manifest(response.body.data);
+			manifest = xstrdup(response.body.data ? response.body.data : "");
 		else
 			http_status_error(&response, err);
-		if (response.status == 200 && !revision)
-			error_set(err, "no manifest of CernVM-FS");
 	}
-	if (!revision)
-		error_wrap(err, "%s", url);
 	http_response_free(&response);
 	http_free(http);
-	return revision;
+	return manifest;
+}
+
+int newest_published(struct context *context, const struct repository *repository, char **hash,
+		     unsigned long long *number, ducc_error **err)
+{
+	AUTO_FREE char *server = config_value(repository, "CVMFS_STRATUM0");
+	AUTO_FREE char *url = NULL, *manifest = NULL, *revision = NULL;
+
+	if (!server)
+		return 0;
+	url = format("%s/" MANIFEST, server);
+	manifest = read_manifest(context, url, err);
+	*hash = manifest ? parse_manifest(manifest, 'C') : NULL;
+	if (!*hash)
+		return manifest ? error_set(err, "%s: no manifest of CernVM-FS", url)
+				: error_wrap(err, "%s", url);
+	revision = parse_manifest(manifest, 'S');
+	*number = revision ? strtoull(revision, NULL, 10) : 0;
+	return 1;
 }
 
 int newest_is_mounted(struct context *context, const struct repository *repository,
 		      ducc_error **err)
 {
-	AUTO_FREE char *server = NULL, *url = NULL, *mounted = NULL, *newest = NULL;
+	AUTO_FREE char *mounted = NULL, *newest = NULL;
+	unsigned long long number;
+	int result;
 
 	if (!repository->shared || repository->metadata_only)
 		return 1;
-	server = config_value(repository, "CVMFS_STRATUM0");
 	mounted = newest_mounted(repository);
-	if (!server || !mounted)
-		return 1;
-	url = format("%s/" MANIFEST, server);
-	newest = read_newest(context, url, err);
-	return newest ? !strncmp(newest, mounted, strlen(newest)) : -1;
+	result = mounted ? newest_published(context, repository, &newest, &number, err) : 0;
+	if (result <= 0)
+		return result < 0 ? -1 : 1;
+	return !strncmp(newest, mounted, strlen(newest));
 }

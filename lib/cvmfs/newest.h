@@ -20,6 +20,13 @@ char *newest_mounted(const struct repository *repository);
 unsigned long long newest_number(const struct repository *repository);
 
 /*
+ * Asks the server of the repository for the newest revision: sets *hash, which the caller frees, of
+ * its root catalog, and its number.  Returns 1, 0 if the server is unknown, or -1.
+ */
+int newest_published(struct context *context, const struct repository *repository, char **hash,
+		     unsigned long long *number, ducc_error **err);
+
+/*
  * 1 if the mount has the revision that the server of the repository names, or if no other
  * machine publishes in it; 0 if not; -1 with *err set.
  */
