@@ -498,6 +498,13 @@ is "... all layers but those that wait to be published" "$(find "$S/layers" -typ
 )"
 ok "... which can be" sh -c 'ducc-unpack -q -s "$1" <"$2" | ducc-publish -q -s "$1" -r "$3"' - "$S" "$tmp/waiting" "$repo"
 ok "... the store is sound" sound "$S"
+stored >"$tmp/before"
+mkdir "$tmp/hollow"
+for absent in nowhere.example.org "$tmp/nowhere" "$tmp/hollow"; do
+	fails "a repository that cannot be found, $absent" ducc-gc --clean-store -g 0 -s "$S" -r "$absent"
+	like "... is named" "$(cat "$out")" "^ducc-gc: repository $absent( is not mounted here | does not exist$|: nothing is published in it)"
+done
+is "... nothing goes" "$(stored)" "$(cat "$tmp/before")"
 grep -v /one: "$tmp/all" >"$tmp/records"
 ok "what is published is still known not to have changed" publish "$tmp/records"
 is "... by its manifest" "$(cat "$out")" "$(sed 's/$/	state=unchanged/' "$tmp/records")"
@@ -505,7 +512,7 @@ is "... there are layers" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc
 ok "a store that is too large" clean 1 -M 1K
 is "... loses them" "$(find "$S/layers" "$S/blobs" -type f -size +60k | wc -l)" 0
 like "... and says what is left" "$(cat "$out")" "warning: .*still [0-9]+ bytes"
-rm -rf "${repo:?}"
+rm -rf "${repo:?}" "$S/tmp"
 mkdir -p "$repo/.metadata" # on purpose
 ok "what is not published goes when it is old" clean 400 -g 365
 is "... all of it" "$(stored)" ""

@@ -267,7 +267,7 @@ static int remove_images(struct clean *clean, bool *full, ducc_error **err)
 	return 0;
 }
 
-/* In a directory that is not there, or not mounted, all images would seem to be published no longer. */
+/* In a repository that is not there, or not mounted, all images would seem to be published no longer. */
 static int open_repository(struct clean *clean, const char *name, ducc_error **err)
 {
 	struct repository *repository = &clean->repository;
@@ -275,7 +275,9 @@ static int open_repository(struct clean *clean, const char *name, ducc_error **e
 
 	if (found < 0)
 		return -1;
-	return repository->target->created ? targets_need_published(repository, err) : 0;
+	if (repository->target->created)
+		return targets_need_published(repository, err);
+	return found ? 0 : targets_unmounted(name, err);
 }
 
 static int run(struct clean *clean, ducc_error **err)

@@ -54,6 +54,8 @@ static int open_temporary(const struct store *store, const char *name)
 {
 	int fd = path_open(store->fd, name, O_RDWR | O_CREAT, 0644);
 
+	if (fd < 0 && errno == ENOENT && !path_mkdirs(store->fd, "tmp"))
+		fd = path_open(store->fd, name, O_RDWR | O_CREAT, 0644);
 	if (fd >= 0 || (errno != EISDIR && errno != ELOOP && errno != EACCES))
 		return fd;
 	store_discard(store, name, -1, "not a file that can be written");
