@@ -116,22 +116,94 @@ new_repository directory
 sed 's,platform=[^	]*,platform=linux/..,' "$tmp/amd64.record" >"$tmp/dots.record"
 fails "a platform that would lead elsewhere is refused" publish dots
 
-# An image that says nothing of its platform has the record's
-N=$tmp/nop
+# Images whose config does not name the platform for which they were chosen
+N=$tmp/odd
 umoci init --layout "$N"
-umoci new --image "$N:$name"
-add_layer "$N:$name" "$tmp/amd64"
 put() { # standard input becomes a blob: its digest and size
 	cat >"$tmp/blob"
 	cp "$tmp/blob" "$N/blobs/sha256/$(sha256sum <"$tmp/blob" | cut -c1-64)"
 	printf '{"digest":"sha256:%s","size":%d}' "$(sha256sum <"$tmp/blob" | cut -c1-64)" "$(stat -c %s "$tmp/blob")"
 }
-manifest=$(jq -r '.manifests[0].digest[7:]' "$N/index.json")
-config=$(jq -r '.config.digest[7:]' "$N/blobs/sha256/$manifest")
-new_config=$(jq -c 'del(.os, .architecture)' "$N/blobs/sha256/$config" | put)
-new_manifest=$(jq -c --argjson c "$new_config" '.config += $c' "$N/blobs/sha256/$manifest" | put)
-jq -c --argjson m "$new_manifest" '.manifests[0] += $m' "$N/index.json" >"$tmp/index"
-cp "$tmp/index" "$N/index.json"
+odd() { # WORD JQ-FILTER: an image with this file, and a config so changed; the descriptor of its manifest
+	umoci new --image "$N:odd" >/dev/null 2>&1
+	mkdir -p "$tmp/odd-$1"
+	echo "$1" >"$tmp/odd-$1/arch"
+	add_layer "$N:odd" "$tmp/odd-$1" >/dev/null 2>&1
+	odd_manifest=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "odd") | .digest[7:]' "$N/index.json")
+	odd_config=$(jq -r '.config.digest[7:]' "$N/blobs/sha256/$odd_manifest")
+	odd_config=$(jq -c "$2" "$N/blobs/sha256/$odd_config" | put)
+	jq -c --argjson c "$odd_config" '.config += $c' "$N/blobs/sha256/$odd_manifest" | put |
+		jq -c '.mediaType = "application/vnd.oci.image.manifest.v1+json"'
+}
+tag() { # standard input: the descriptor that gets the name
+	jq -sc . >"$tmp/entries"
+	jq -c --arg n "$name" '{schemaVersion: 2, manifests: (.[0].annotations = {"org.opencontainers.image.ref.name": $n})}' \
+		"$tmp/entries" >"$tmp/index.json"
+	cp "$tmp/index.json" "$N/index.json"
+}
+fetch() { # RECORD PLATFORM...: what is fetched with -p
+	record=$tmp/$1.record
+	shift
+	for p; do ducc-fetch -s "$S" -p "$p" "oci:$N:$name"; done 2>"$tmp/warnings" | ducc-unpack -q -s "$S" >"$record"
+}
+states() { # RECORD...
+	publish "$@" | grep -o 'state=.*' | xargs
+}
+listed() {
+	ducc-ls -r "$repo" | sed 's/.*	platform=\([^	]*\).*/\1/' | xargs
+}
+nothing='del(.os, .architecture)'
+odd old "$nothing" | tag
+fetch odd-old linux/arm64
+odd new "$nothing" | tag
+fetch odd-new linux/arm64
+for kind in directory cvmfs; do
+	new_repository $kind
+	ok "$kind: an image whose config names no platform" publish odd-old
+	is "... is listed with that of -p" "$(listed)" linux/arm64
+	is "... is unchanged" "$(states odd-old)" state=unchanged
+	sed 's/	.*//' "$tmp/odd-old.record" >"$tmp/bare.record"
+	is "... also if the record names none" "$(states bare)" state=unchanged
+	is "... and the only one of its name" "$(arch $name) $(find "$R/.multiarch" 2>/dev/null)" "old "
+	is "when the tag moves, it is updated" "$(states odd-new)" state=updated
+	is "... and has the plain name" "$(arch $name) $(readlink "$R/$name" | cut -c1-12) $(find "$R/.multiarch" 2>/dev/null)" \
+		"new ../../.flat/ "
+	no_differences "$repo"
+	ok "for another platform" publish amd64
+	is "... it is another image" "$(listed) $(arch ".multiarch/arm64:v8/$name") $(arch .multiarch/amd64/$name)" \
+		"linux/amd64 linux/arm64 new amd64"
+	no_differences "$repo"
+done
+
+# As an earlier version has published it
+new_repository directory
+publish odd-old >"$out"
+rm -f "$R/.metadata/$name/platform.json"
+is "where only the config was published, the platform is added" "$(states odd-old) $(listed)" "state=restored linux/arm64"
+is "... once" "$(states odd-old)" state=unchanged
+rm -f "$R/.metadata/$name/platform.json"
+is "... and an image that is new replaces the other" "$(states odd-new) $(arch $name) $(find "$R/.multiarch" 2>/dev/null)" "state=updated new "
+no_differences "$R"
+
+# What has become of platform.json
+new_repository directory
+publish amd64 odd-new >"$out"
+meta=.metadata/.multiarch/arm64:v8/$name
+repaired() {
+	ducc-check -q -R -r "$R" >"$tmp/repair.record"
+	grep -q "platform=linux/arm64" "$tmp/repair.record" && publish repair | grep -q state=restored && ducc-check -q -r "$R"
+}
+for how in "rm -f $meta/platform.json" "echo '{}' >$meta/platform.json" "echo '{\"os\":\"linux\",\"architecture\":\"arm\"}' >$meta/platform.json"; do
+	(cd "$R" && eval "$how")
+	fails "$how: is found" ducc-check -q -r "$R"
+	like "... and only that" "$(cut -f2- "$out")" "^\.multiarch/arm64:v8/$name	$meta/platform.json	"
+	is "... once" "$(wc -l <"$out")" 1
+	ok "... and repaired" repaired
+done
+
+# An image that says nothing of its platform has the record's
+new_repository directory
+odd last "$nothing" | tag
 ducc-fetch -q -s "$S" "oci:$N:$name" | ducc-unpack -q -s "$S" | sed 's,platform=[^	]*,platform=linux/amd64,' >"$tmp/nop.record"
 state() {
 	ducc-publish -q -s "$S" -r "$R" <"$tmp/nop.record" | grep -o 'state=[a-z]*'

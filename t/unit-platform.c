@@ -81,8 +81,45 @@ static void from_outside(void)
 		"\"architecture\"");
 }
 
+/* An image with this platform in its config, chosen for another one, is for `want`. */
+static void chosen_for(const char *config, const char *index, const char *want, bool agree)
+{
+	struct platform platform = {NULL}, by;
+	char *text;
+
+	if (*config)
+		platform_parse(&platform, config, NULL);
+	platform_parse(&by, index, NULL);
+	ok(platform_overrule(&platform, &by) == agree, "\"%s\" %s %s", config,
+	   agree ? "agrees with" : "contradicts", index);
+	text = platform_format(&platform);
+	is_string(text, want, "... and this is its platform");
+	free(text);
+	platform_free(&platform);
+	platform_free(&by);
+}
+
+static void choices(void)
+{
+	chosen_for("", "linux/arm64", "linux/arm64", true);
+	chosen_for("linux/amd64", "linux/amd64", "linux/amd64", true);
+	chosen_for("linux/amd64", "linux/arm64", "linux/arm64", false);
+	chosen_for("linux/arm64/v8", "linux/amd64", "linux/amd64", false);
+	chosen_for("linux/amd64", "windows/amd64", "windows/amd64", false);
+	chosen_for("linux/arm", "linux/arm/v6", "linux/arm/v6", true);
+	chosen_for("linux/arm", "linux/arm/v7", "linux/arm", true);
+	chosen_for("linux/arm64", "linux/arm64/v8", "linux/arm64", true);
+	chosen_for("linux/arm64/v8", "linux/arm64", "linux/arm64/v8", true);
+	chosen_for("linux/arm/v6", "linux/arm", "linux/arm/v6", true);
+	chosen_for("linux/arm/v7", "linux/arm/v6", "linux/arm/v6", false);
+	chosen_for("linux/amd64", "linux/amd64/v3", "linux/amd64/v3", true);
+	chosen_for("linux/amd64/v3", "linux/amd64", "linux/amd64", false);
+	chosen_for("linux/ppc64le/power9", "linux/ppc64le", "linux/ppc64le/power9", true);
+}
+
 int main(void)
 {
+	choices();
 	from_outside();
 	is_called("linux/x86_64", "linux/amd64");
 	is_called("linux/aarch64", "linux/arm64");

@@ -228,6 +228,44 @@ const char *platform_usual_variant(const char *architecture)
 	return NULL;
 }
 
+static const char *part_or(const char *part, const char *other)
+{
+	return part ? part : other ? other : "unknown";
+}
+
+static const char *effective_variant(const struct platform *platform)
+{
+	const char *usual = platform_usual_variant(part_or(platform->architecture, NULL));
+
+	return part_or(platform->variant, usual);
+}
+
+bool platform_same(const struct platform *a, const struct platform *b)
+{
+	return !strcmp(part_or(a->os, NULL), part_or(b->os, NULL)) &&
+	       !strcmp(part_or(a->architecture, NULL), part_or(b->architecture, NULL)) &&
+	       !strcmp(effective_variant(a), effective_variant(b));
+}
+
+bool platform_overrule(struct platform *platform, const struct platform *by)
+{
+	struct platform config = *platform;
+	bool agree;
+
+	if (platform_same(platform, by))
+		return true;
+	*platform = (struct platform){NULL};
+	platform_complete(platform, by);
+	platform_complete(platform, &config);
+	if (!platform->variant && config.variant && platform_rank(platform, &config))
+		platform->variant = xstrdup(config.variant);
+	agree = (!config.os || same(config.os, platform->os)) &&
+		(!config.architecture || same(config.architecture, platform->architecture)) &&
+		(!config.variant || same(config.variant, platform->variant));
+	platform_free(&config);
+	return agree;
+}
+
 unsigned platform_rank(const struct platform *wanted, const struct platform *have)
 {
 	if (!same(wanted->os, have->os) || !same(wanted->architecture, have->architecture))

@@ -25,6 +25,14 @@ int platform_parse(struct platform *platform, const char *text, ducc_error **err
 int platform_from_json(struct platform *platform, const cJSON *json, ducc_error **err);
 /* Adds what the platform lacks from another one: os, architecture with its variant. */
 void platform_complete(struct platform *platform, const struct platform *from);
+/* True if both are the same, in whatever form: an unknown part counts as such, arm64 as arm64/v8. */
+bool platform_same(const struct platform *a, const struct platform *b);
+/*
+ * Replaces the platform in the config of an image by the one for which it was chosen, `by`; the
+ * former completes that.  If both are the same, the form of the config remains.  False if they
+ * contradict each other.
+ */
+bool platform_overrule(struct platform *platform, const struct platform *by);
 /* The reverse of reading; a missing os or architecture becomes "unknown". */
 cJSON *platform_to_json(const struct platform *platform);
 void platform_free(struct platform *platform);

@@ -98,13 +98,13 @@ static char *what_to_repair(const struct check *check, const struct checked_imag
 	return list.len ? buffer_steal(&list) : NULL;
 }
 
-/* The platform of an image, from its config, else from its label; or NULL.  The caller frees it. */
+/* The platform of an image, from its documents, else from its label; or NULL.  The caller frees it. */
 static char *platform_of(const struct checked_image *image)
 {
 	const char *label = image->published->label;
 	char *platform, *colon;
 
-	if (image->readable)
+	if (image->readable && !check_platform_is_lost(image))
 		return platform_format(&image->stored.config.platform);
 	if (!strcmp(label, image->published->name))
 		return NULL;

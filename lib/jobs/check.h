@@ -106,11 +106,13 @@ bool check_is_stopped(struct check *check);
 
 /*
  * Checks the images, apart from their trees (check_images.c): their documents, which also say what
- * trees they need; their names, except those with an unreadable image, on whose platform they may
- * depend; Podman's lists, which also contain the digest of a manifest that is missing or damaged.
+ * trees they need; their names, except those with an image that is unreadable or has lost its
+ * platform, on which they may depend; Podman's lists, which also contain the digest of a manifest that is missing or damaged.
  */
 int check_images(struct check *check, ducc_error **err);
 int check_names(struct check *check, ducc_error **err);
+/* True if an image that can be read has another platform than its label says. */
+bool check_platform_is_lost(const struct checked_image *image);
 void check_podman(struct check *check);
 
 /* Checks the layers and flat trees (check_trees.c). */

@@ -91,6 +91,28 @@ static void check_link_of_original(struct check *check, struct checked_image *im
 		image_differs(check, image, DIFFERS_LINK, published->label, directory, found);
 }
 
+/* The platform.json of an image, which few have: 1 if it can be read, 0 if there is none, or -1. */
+static int find_platform(struct check *check, struct checked_image *image, const char *path,
+			 int root)
+{
+	struct platform platform = {NULL};
+	int found = published_read_platform(&platform, root, image->published->label, NULL);
+
+	platform_free(&platform);
+	if (found > 0)
+		has_document(check, image, path);
+	return found;
+}
+
+bool check_platform_is_lost(const struct checked_image *image)
+{
+	AUTO_FREE char *platform = names_platform(&image->stored.config.platform);
+	AUTO_FREE char *label = platform_label(platform, image->published->name);
+
+	return strcmp(image->published->label, image->published->name) != 0 &&
+	       strcmp(image->published->label, label) != 0;
+}
+
 /* Reads the manifest and the config, which must have the digest in the manifest. */
 static void read_documents(struct check *check, struct checked_image *image)
 {
@@ -100,13 +122,22 @@ static void read_documents(struct check *check, struct checked_image *image)
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	bool has_manifest = has_document(check, image, manifest);
 	bool both = has_document(check, image, config) && has_manifest; /* reports each */
+	AUTO_FREE char *platform = image_metadata(label, PLATFORM_FILE);
+	int found = find_platform(check, image, platform, root);
 	ducc_error *err = NULL;
 
 	if (both && !stored_image_read_published(&image->stored, root, label, &err))
 		image->readable = true;
 	else if (both)
 		image_error(check, image,
-			    image->stored.manifest.config.media_type ? config : manifest, err);
+			    !image->stored.manifest.config.media_type ? manifest
+			    : found < 0                               ? platform
+								      : config,
+			    err);
+	if (image->readable && check_platform_is_lost(image) && found)
+		image_differs(check, image, DIFFERS_CONTENT, platform, NULL, NULL);
+	else if (image->readable && check_platform_is_lost(image))
+		image_absent(check, image, platform, "file");
 	find_manifest(check, image, manifest);
 }
 
@@ -277,7 +308,7 @@ int check_names(struct check *check, ducc_error **err)
 		for (end = first; end < n && !strcmp(images[end]->published->name,
 						     images[first]->published->name);
 		     end++)
-			readable &= images[end]->readable;
+			readable &= images[end]->readable && !check_platform_is_lost(images[end]);
 		if (readable &&
 		    check_name(&(struct name){check, images + first, end - first}, err) < 0)
 			return -1;

@@ -45,18 +45,16 @@ bool dry_run_excuses(ducc_session *session, const ducc_record *record, const cha
 
 /* Compares the image with the one that has the label. */
 static const char *state_under(const struct repository *repository, const char *label,
-			       const struct reference *reference, const char *platform)
+			       const struct reference *reference, const struct platform *platform)
 {
 	AUTO_CLOSE int root = repository_root(repository);
 	struct stored_image stored = {.manifest_json = NULL};
 	const char *state = "added";
 
 	if (root >= 0 && !stored_image_read_published(&stored, root, label, NULL)) {
-		AUTO_FREE char *there = platform_format(&stored.config.platform);
-
 		if (digest_equal(&stored.digest, &reference->digest))
 			state = "unchanged";
-		else if (!platform || !strcmp(there, platform))
+		else if (!platform || platform_same(&stored.config.platform, platform))
 			state = "updated";
 	}
 	stored_image_free(&stored);
@@ -66,7 +64,7 @@ static const char *state_under(const struct repository *repository, const char *
 const char *dry_run_state(const struct repository *repository, const ducc_record *record,
 			  const struct digest *manifest)
 {
-	AUTO_FREE char *text = NULL, *name = NULL, *label = NULL, *architecture = NULL;
+	AUTO_FREE char *name = NULL, *label = NULL, *architecture = NULL;
 	const char *wanted = ducc_record_get(record, "platform"), *state;
 	struct platform platform = {NULL};
 	AUTO_REFERENCE reference = {NULL};
@@ -78,12 +76,11 @@ const char *dry_run_state(const struct repository *repository, const ducc_record
 	name = reference_name(&reference);
 	if (wanted && platform_parse(&platform, wanted, NULL) < 0)
 		return "added";
-	text = wanted ? platform_format(&platform) : NULL;
-	state = state_under(repository, name, &reference, text);
-	if (text && !strcmp(state, "added")) {
+	state = state_under(repository, name, &reference, wanted ? &platform : NULL);
+	if (wanted && !strcmp(state, "added")) {
 		architecture = names_platform(&platform);
 		label = platform_label(architecture, name);
-		state = state_under(repository, label, &reference, text);
+		state = state_under(repository, label, &reference, &platform);
 	}
 	platform_free(&platform);
 	return state;

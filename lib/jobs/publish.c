@@ -15,27 +15,54 @@
 #include "jobs/repair.h"
 #include "jobs/targets.h"
 #include "jobs/wishes.h"
+#include "repo/inventory.h"
 #include "repo/target.h"
+#include "store/index.h"
 
 #define DEFAULT_BATCH_BYTES ((uint64_t)32 << 30)
 
 /* --- the images ------------------------------------------------------- */
 
-/*
- * Sets the platform of the published image: from its config, if that names one, which the
- * record must then match; else from the record.
- */
-static int choose_platform(struct publish_image *image, const char *of_record, ducc_error **err)
+/* An image of an unknown platform replaces the one that has the name, and takes its platform. */
+static int keep_platform(const struct publish *publish, struct publish_image *image,
+			 ducc_error **err)
 {
-	const struct platform *of_config = &image->stored.config.platform;
-	AUTO_FREE char *own = platform_format(of_config), *normalized = NULL;
-	bool known = of_config->os && of_config->architecture;
+	AUTO_CLOSE int root = repository_root(&publish->repository);
+	ducc_error *error = NULL;
 
-	if (of_record && platform_normalize(of_record, &normalized, err) < 0)
+	if (image->platform.architecture || root < 0 ||
+	    published_read_platform(&image->platform, root, image->name, &error) >= 0)
+		return 0;
+	return error_pass_failure(err, error);
+}
+
+/*
+ * Sets the platform of the published image: that of the record, for which the image was fetched, or
+ * which its config does not contradict; or the one for which it was fetched; or that of the config.
+ */
+static int choose_platform(const struct publish *publish, struct publish_image *image,
+			   const char *of_record, ducc_error **err)
+{
+	const struct store *store = &publish->store;
+	const struct digest *manifest = &image->stored.digest;
+	AUTO_FREE char *own = platform_format(&image->stored.config.platform), *listed = NULL;
+	struct platform chosen;
+	bool agrees;
+
+	platform_complete(&image->platform, &image->stored.config.platform);
+	if (!of_record)
+		listed = store_platform(store, &image->reference, manifest, NULL);
+	if (!of_record && !listed)
+		return keep_platform(publish, image, err);
+	if (platform_parse(&chosen, of_record ? of_record : listed, err) < 0)
 		return -1;
-	if (normalized && known && strcmp(normalized, own) != 0)
-		return error_set(err, "the image is for %s, not for platform=%s", own, of_record);
-	return platform_parse(&image->platform, normalized && !known ? normalized : own, err);
+	agrees = platform_overrule(&image->platform, &chosen);
+	if (!agrees && !listed)
+		listed = store_platform(store, &image->reference, manifest, &chosen);
+	platform_free(&chosen);
+	if (agrees || listed)
+		return 0;
+	return error_set(err, "the image is for %s, not for platform=%s", own, of_record);
 }
 
 int publish_read_image(struct publish *publish, const ducc_record *record,
@@ -55,7 +82,7 @@ int publish_read_image(struct publish *publish, const ducc_record *record,
 	image->unpacked = xcalloc(image->stored.manifest.n, sizeof(*image->unpacked));
 	image->added = xcalloc(image->stored.manifest.n, sizeof(*image->added));
 	image->moved = xcalloc(image->stored.manifest.n, sizeof(*image->moved));
-	return choose_platform(image, ducc_record_get(record, "platform"), err);
+	return choose_platform(publish, image, ducc_record_get(record, "platform"), err);
 }
 
 static void forget_moved(struct publish_image *image)

@@ -6,16 +6,35 @@
 #include "jobs/repair.h"
 #include "jobs/wishes.h"
 #include "podman/podman_add.h"
+#include "repo/inventory.h"
 #include "repo/public_names.h"
 #include "repo/schedule.h"
 #include "repo/structure.h"
 
 /* --- metadata --------------------------------------------------------- */
 
+/*
+ * The image's platform.json; NULL if its config says the same.  Once a label has this file, it stays
+ * up to date.
+ */
+static char *platform_file(const struct publish *publish, const struct publish_image *image,
+			   const char *path)
+{
+	AUTO_JSON *json = NULL;
+
+	if (platform_same(&image->platform, &image->stored.config.platform) &&
+	    repository_lacks(&publish->repository, path))
+		return NULL;
+	json = platform_to_json(&image->platform);
+	return json_print(json, false);
+}
+
 /* True if the repository has this image's metadata under that label. */
 static bool has_metadata(struct publish *publish, const struct publish_image *image,
 			 const char *label)
 {
+	AUTO_FREE char *platform = image_metadata(label, PLATFORM_FILE);
+	AUTO_FREE char *platform_json = platform_file(publish, image, platform);
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
@@ -24,6 +43,8 @@ static bool has_metadata(struct publish *publish, const struct publish_image *im
 				   image->stored.manifest_len) &&
 	       repository_has_file(&publish->repository, config, image->stored.config_json,
 				   image->stored.config_len) &&
+	       (!platform_json || repository_has_file(&publish->repository, platform, platform_json,
+						      strlen(platform_json))) &&
 	       repository_has(&publish->repository, listing);
 }
 
@@ -50,9 +71,14 @@ static int prepare_metadata(struct publish *publish, const struct publish_image 
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
+	AUTO_FREE char *platform = image_metadata(label, PLATFORM_FILE);
+	AUTO_FREE char *platform_json = platform_file(publish, image, platform);
 
 	if (strset_has(&image->there, label))
 		return 0;
+	if (platform_json && transaction_add_file(publish->transaction, platform, platform_json,
+						  strlen(platform_json), err) < 0)
+		return -1;
 	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
 				 image->stored.manifest_len, err) < 0 ||
 	    transaction_add_file(publish->transaction, config, image->stored.config_json,

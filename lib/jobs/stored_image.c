@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
+#include "repo/inventory.h"
 
 static int parse_config(struct stored_image *image, ducc_error **err)
 {
@@ -65,7 +66,9 @@ int stored_image_read_published(struct stored_image *image, int root, const char
 	if (!digest_equal(&digest, &image->manifest.config.digest))
 		return error_set_kind(err, DUCC_CORRUPT,
 				      "%s: digest mismatch: not the config of this image", config);
-	return parse_config(image, err);
+	if (parse_config(image, err) < 0)
+		return -1;
+	return published_read_platform(&image->config.platform, root, label, err) < 0 ? -1 : 0;
 }
 
 int stored_image_check_limits(const struct stored_image *image, const struct ducc_limits *limits,

@@ -33,7 +33,10 @@ int stored_image_take_config(struct stored_image *image, char *config, size_t le
 int stored_image_check_limits(const struct stored_image *image, const struct ducc_limits *limits,
 			      ducc_error **err);
 
-/* Reads the image published under `label` in the repository whose root directory is `root`. */
+/*
+ * Reads the image published under `label` in the repository whose root directory is `root`.  The
+ * platform in its config is replaced by the one as which it is published.
+ */
 int stored_image_read_published(struct stored_image *image, int root, const char *label,
 				ducc_error **err);
 

@@ -161,6 +161,7 @@ static int build(struct push *push, bool oci, ducc_error **err)
 		struct thin_source source = {.origin = origin,
 					     .base = base,
 					     .manifest = &image->manifest,
+					     .platform = &image->config.platform,
 					     .config_json = image->config_json,
 					     .config_len = image->config_len};
 

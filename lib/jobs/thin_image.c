@@ -199,8 +199,7 @@ static int build_config(struct thin *thin, const struct thin_source *source,
 	json = json_parse(source->config_json, source->config_len, "config", err);
 	if (!json)
 		return -1;
-	thin->platform = parsed.platform;
-	parsed.platform = (struct platform){NULL};
+	platform_complete(&thin->platform, source->platform);
 	run = json_member(json, "config");
 	if (!cJSON_IsObject(run)) {
 		run = json_object();

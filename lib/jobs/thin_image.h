@@ -33,6 +33,7 @@ struct thin_source {
 	const char *origin; /* reference of the published image */
 	const char *base;   /* URL of the repository with its layers */
 	const struct manifest *manifest;
+	const struct platform *platform;
 	const char *config_json;
 	size_t config_len;
 };

@@ -170,6 +170,34 @@ int published_read(struct published *image, const struct repository *repository,
 	return 0;
 }
 
+int published_read_platform(struct platform *platform, int root, const char *label,
+			    ducc_error **err)
+{
+	AUTO_FREE char *path = image_metadata(label, PLATFORM_FILE), *data = NULL;
+	struct platform read = {NULL};
+	AUTO_JSON *json = NULL;
+	size_t len;
+	int result;
+
+	if (path_is_absent(root, path))
+		return 0;
+	if (path_read(root, path, JSON_LIMIT, &data, &len, err) < 0)
+		return -1;
+	json = json_parse(data, len, path, err);
+	if (!json)
+		return -1;
+	result = platform_from_json(&read, json, err);
+	if (!result && (!read.os || !read.architecture))
+		result = error_set_kind(err, DUCC_CORRUPT, "no platform");
+	if (result < 0) {
+		platform_free(&read);
+		return error_wrap(err, "%s", path);
+	}
+	platform_free(platform);
+	*platform = read;
+	return 1;
+}
+
 /* True for a name as we or the original ducc publish it: other files may be there too. */
 static bool is_label(const char *label)
 {

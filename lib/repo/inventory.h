@@ -6,6 +6,7 @@
 #define DUCC_INVENTORY_H
 
 #include "base/strset.h"
+#include "format/platform.h"
 #include "repo/repository.h"
 
 /* A named image, for one platform. */
@@ -52,6 +53,14 @@ const struct published *inventory_find(const struct inventory *inventory, const 
 int published_read(struct published *image, const struct repository *repository, const char *label,
 		   ducc_error **err);
 void published_free(struct published *image);
+
+/*
+ * The image's platform.json: the platform as which it is published, if its config does not say the
+ * same.  Then replaces *platform, that of the config.  Returns 1, 0 if there is no such file, or -1.
+ */
+#define PLATFORM_FILE "platform.json"
+int published_read_platform(struct platform *platform, int root, const char *label,
+			    ducc_error **err);
 
 #define AUTO_INVENTORY __attribute__((cleanup(inventory_free))) struct inventory
 

@@ -13,6 +13,7 @@
 #include "repo/schedule.h"
 #include "repo/target.h"
 
+#define UNKNOWN "unknown"
 #define VARIANT_LINK REPO_MULTIARCH "/$(CVMFS_ARCH:-amd64)/%s"
 
 /* The directory in .multiarch. */
@@ -25,7 +26,7 @@ static char *platform_directory(const char *architecture, const char *variant)
 
 char *names_platform(const struct platform *platform)
 {
-	return platform_directory(platform->architecture ? platform->architecture : "unknown",
+	return platform_directory(platform->architecture ? platform->architecture : UNKNOWN,
 				  platform->variant);
 }
 
@@ -45,7 +46,7 @@ int names_check(const struct repository *repository, const struct naming *naming
 
 /*
  * The platform, allocated, and config of the published image with this name; NULL if there is none,
- * or its config is not that of its manifest.
+ * or its documents are damaged.
  */
 static int published_platform(const struct repository *repository, const char *name,
 			      char **platform, struct digest *config, ducc_error **err)
@@ -54,6 +55,7 @@ static int published_platform(const struct repository *repository, const char *n
 	struct published image = {NULL};
 	AUTO_CONFIG parsed = {.n = 0};
 	ducc_error *error = NULL;
+	AUTO_CLOSE int root = repository_root(repository);
 	size_t len;
 	int found = repository_read(repository, path, JSON_LIMIT, &data, &len, &error);
 
@@ -62,6 +64,8 @@ static int published_platform(const struct repository *repository, const char *n
 		return error ? error_pass_failure(err, error) : 0;
 	if (config_parse(&parsed, data, len, NULL) < 0)
 		return 0;
+	if (published_read_platform(&parsed.platform, root, name, &error) < 0)
+		return error_pass_failure(err, error);
 	*config = digest_of(data, len);
 	found = published_read(&image, repository, name, err);
 	published_free(&image);
@@ -124,6 +128,29 @@ static int add_platform(struct group *group, const char *platform, const struct 
 	return add_aliases(group, platform, added, err);
 }
 
+/*
+ * An earlier version did not publish the platform of an image whose config names none.  It may be
+ * that of any image that is not published under another label.
+ */
+static int guess_platform(const struct group *group, char **platform, ducc_error **err)
+{
+	for (size_t i = 0; i < group->n; i++) {
+		const struct naming *member = group->members[i];
+		AUTO_FREE char *label = platform_label(member->platform, member->name);
+		AUTO_FREE char *path = image_metadata(label, "manifest.json");
+		int found = repository_find(group->names->repository, path);
+
+		if (found < 0)
+			return error_errno(err, errno, "%s", path);
+		if (found)
+			continue;
+		free(*platform);
+		*platform = xstrdup(member->platform);
+		break;
+	}
+	return 0;
+}
+
 static int add_group(struct group *group, bool *added, ducc_error **err)
 {
 	const struct repository *repository = group->names->repository;
@@ -134,6 +161,8 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 	int found;
 
 	if (published_platform(repository, group->first->name, &first, &published, err) < 0)
+		return -1;
+	if (first && !strcmp(first, UNKNOWN) && guess_platform(group, &first, err) < 0)
 		return -1;
 	if (!first) {
 		config = group->first->config;

@@ -418,23 +418,61 @@ static bool is_asked_for(const struct reference *reference, const char *name)
 				       : reference_has_repository_of(reference, name));
 }
 
+/* True if the entry is this manifest, with a name for which the reference asks. */
+static bool is_listed(const cJSON *entry, const struct reference *reference,
+		      const struct digest *manifest)
+{
+	struct digest listed, original;
+
+	return index_digests(entry, &listed, &original) && digest_equal(&original, manifest) &&
+	       is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME));
+}
+
 bool store_lists(const struct store *store, const struct reference *reference,
 		 const struct digest *manifest)
 {
-	AUTO_JSON *index = NULL;
-	cJSON *manifests, *entry;
-	struct digest listed, original;
+	cJSON *manifests = NULL;
+	AUTO_JSON *index = store_index_get(store, &manifests, NULL);
+	const cJSON *entry;
 
-	index = store_index_get(store, &manifests, NULL);
-	if (!index)
-		return false;
 	cJSON_ArrayForEach(entry, manifests)
 	{
-		if (index_digests(entry, &listed, &original) && digest_equal(&original, manifest) &&
-		    is_asked_for(reference, json_annotation(entry, ANNOTATION_NAME)))
+		if (is_listed(entry, reference, manifest))
 			return true;
 	}
 	return false;
+}
+
+static bool is_platform(const char *text, const struct platform *wanted)
+{
+	struct platform platform;
+	bool same;
+
+	if (platform_parse(&platform, text, NULL) < 0)
+		return false;
+	same = platform_same(&platform, wanted);
+	platform_free(&platform);
+	return same;
+}
+
+char *store_platform(const struct store *store, const struct reference *reference,
+		     const struct digest *manifest, const struct platform *wanted)
+{
+	cJSON *manifests = NULL;
+	AUTO_JSON *index = store_index_get(store, &manifests, NULL);
+	const cJSON *entry;
+
+	cJSON_ArrayForEach(entry, manifests)
+	{
+		AUTO_FREE char *platform = NULL;
+
+		if (!is_listed(entry, reference, manifest))
+			continue;
+		platform = platform_of_descriptor(entry);
+		if (platform && (!wanted || is_platform(platform, wanted)))
+			return STEAL(platform);
+	}
+	return NULL;
 }
 
 int store_filter(struct store *store, keep_entry_fn *keep, void *ctx, ducc_error **err)

@@ -6,6 +6,7 @@
 #define DUCC_INDEX_H
 
 #include "format/json.h"
+#include "format/platform.h"
 #include "store/index_recovery.h"
 #include "store/store.h"
 
@@ -52,6 +53,13 @@ int store_find(const struct store *store, const char *name, const char *platform
  */
 bool store_lists(const struct store *store, const struct reference *reference,
 		 const struct digest *manifest);
+
+/*
+ * The platform for which index.json lists this manifest, as store_lists() finds it; NULL if it does
+ * not, or has none.  `wanted`, if not NULL, restricts it to that platform.  The caller frees it.
+ */
+char *store_platform(const struct store *store, const struct reference *reference,
+		     const struct digest *manifest, const struct platform *wanted);
 
 /* 1 if the entry stays in index.json, 0 if not, or -1. */
 typedef int keep_entry_fn(void *ctx, const cJSON *entry, ducc_error **err);
