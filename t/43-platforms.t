@@ -135,8 +135,16 @@ odd() { # WORD JQ-FILTER: an image with this file, and a config so changed; the 
 	jq -c --argjson c "$odd_config" '.config += $c' "$N/blobs/sha256/$odd_manifest" | put |
 		jq -c '.mediaType = "application/vnd.oci.image.manifest.v1+json"'
 }
-tag() { # standard input: the descriptor that gets the name
+for_platform() { # PLATFORM: standard input, a descriptor, as an entry of an index
+	jq -c --arg p "$1" '($p / "/") as [$o, $a, $v] | .platform = {os: $o, architecture: $a} + if $v then {variant: $v} else {} end'
+}
+tag() { # standard input: the descriptor that gets the name, or several, of which an index does
 	jq -sc . >"$tmp/entries"
+	if [ "$(jq length "$tmp/entries")" -gt 1 ] || jq -e '.[0].platform' "$tmp/entries" >/dev/null; then
+		jq -c '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' "$tmp/entries" | put |
+			jq -c '[.mediaType = "application/vnd.oci.image.index.v1+json"]' >"$tmp/top"
+		mv "$tmp/top" "$tmp/entries"
+	fi
 	jq -c --arg n "$name" '{schemaVersion: 2, manifests: (.[0].annotations = {"org.opencontainers.image.ref.name": $n})}' \
 		"$tmp/entries" >"$tmp/index.json"
 	cp "$tmp/index.json" "$N/index.json"
@@ -200,6 +208,48 @@ for how in "rm -f $meta/platform.json" "echo '{}' >$meta/platform.json" "echo '{
 	is "... once" "$(wc -l <"$out")" 1
 	ok "... and repaired" repaired
 done
+
+# The config says something else than the index.
+{
+	odd one '.os = "linux" | .architecture = "amd64"' | for_platform linux/amd64
+	odd two '.os = "linux" | .architecture = "amd64"' | for_platform linux/arm64
+} | tag
+fetch wrong linux/amd64 linux/arm64
+is "an image is for the platform of its index" "$(grep -o 'platform=[^	]*' "$tmp/wrong.record" | xargs)" "platform=linux/amd64 platform=linux/arm64"
+like "... with a warning if its config says another" "$(cat "$tmp/warnings")" \
+	"^ducc-fetch: warning: .*: the image is for linux/arm64 according to the index, which counts, but for linux/amd64 according to its config\$"
+is "... which the other does not get" "$(wc -l <"$tmp/warnings")" 1
+{
+	odd six '.os = "linux" | .architecture = "arm"' | for_platform linux/arm/v6
+	odd seven '.os = "linux" | .architecture = "arm"' | for_platform linux/arm/v7
+} | tag
+fetch variants linux/arm/v6 linux/arm/v7
+is "a config may leave the variant to the index" "$(grep -o 'platform=[^	]*' "$tmp/variants.record" | xargs) $(cat "$tmp/warnings")" \
+	"platform=linux/arm/v6 platform=linux/arm "
+odd same '.os = "linux" | .architecture = "amd64"' >"$tmp/descriptor"
+{
+	for_platform linux/riscv64 <"$tmp/descriptor"
+	for_platform linux/s390x <"$tmp/descriptor"
+} | tag
+fetch shared linux/riscv64 linux/s390x
+for kind in directory cvmfs; do
+	new_repository $kind
+	is "$kind: both are published" "$(states wrong)" "state=added state=added"
+	is "... each for its platform" "$(arch .multiarch/amd64/$name) $(arch ".multiarch/arm64:v8/$name")" "one two"
+	is "... and unchanged" "$(states wrong)" "state=unchanged state=unchanged"
+	is "variants as well" "$(states variants)" "state=added state=added"
+	is "... each for its platform" "$(arch ".multiarch/arm:v6/$name") $(arch ".multiarch/arm:v7/$name")" "six seven"
+	is "... and unchanged" "$(states variants)" "state=unchanged state=unchanged"
+	is "one image for two platforms has both names" "$(states shared) $(arch .multiarch/riscv64/$name) $(arch .multiarch/s390x/$name)" \
+		"state=added state=added same same"
+	is "... and is unchanged" "$(states shared)" "state=unchanged state=unchanged"
+	is "all are listed" "$(listed)" "linux/amd64 linux/arm linux/arm/v6 linux/arm64 linux/riscv64 linux/s390x"
+	no_differences "$repo"
+done
+ok "an index of thin images" ducc-thin -r "$repo" -o "$tmp/thin" <"$tmp/wrong.record"
+is "... names the same platforms" \
+	"$(jq -r '.manifests[].platform | [.os, .architecture, .variant // empty] | join("/")' "$tmp/thin/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$tmp/thin/index.json")" | sort | xargs)" \
+	"linux/amd64 linux/arm linux/arm/v6 linux/arm64 linux/riscv64 linux/s390x"
 
 # An image that says nothing of its platform has the record's
 new_repository directory

@@ -192,27 +192,86 @@ static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_er
 
 /* --- the image -------------------------------------------------------- */
 
-/*
- * Completes the config's platform with that of the index or, where neither has one, of -p.
- * Rejects an image whose config names another platform than -p, unless an index chose it.
- */
-static int check_platform(struct fetch *fetch, const char *wanted, ducc_error **err)
+static const char *wanted_platform(const struct fetch *fetch, const ducc_record *record)
 {
-	struct platform *have = &fetch->image.config.platform, platform = {NULL};
-	const struct platform *of_index = &fetch->resolution.platform;
-	AUTO_FREE char *text = NULL;
-	bool matches;
+	const ducc_session *session = fetch->session;
 
-	platform_complete(have, of_index);
-	if (!wanted || of_index->os)
-		return 0;
-	if (platform_parse(&platform, wanted, err) < 0)
-		return -1;
-	platform_complete(have, &platform);
-	matches = platform_rank(&platform, have) > 0;
-	platform_free(&platform);
+	return session->platform ? session->platform : ducc_record_get(record, "platform");
+}
+
+/* Replaces the platform of the config by that of the index. */
+static void use_platform(struct fetch *fetch, const struct platform *of_index)
+{
+	struct platform *have = &fetch->image.config.platform;
+	AUTO_FREE char *of_config = platform_format(have), *text = NULL;
+
+	if (platform_overrule(have, of_index))
+		return;
 	text = platform_format(have);
-	return matches ? 0 : error_set(err, "the image is for %s, not for %s", text, wanted);
+	context_notice(&fetch->session->context, DUCC_WARNING,
+		       "the image is for %s according to the index, which counts, but for %s "
+		       "according to its config",
+		       text, of_config);
+}
+
+/*
+ * True if the image was chosen for that platform before, although its config does not say so: it is
+ * published or in the store as such, or the record names this very image.
+ */
+static bool was_chosen(const struct fetch *fetch, const ducc_record *record,
+		       const struct platform *platform, bool agrees)
+{
+	AUTO_FREE char *listed = NULL;
+
+	if (!fetch->session->platform &&
+	    (ducc_record_get(record, REPAIR_FIELD) ||
+	     (agrees && reference_is_pinned(&fetch->source.reference))))
+		return true;
+	listed = store_platform(&fetch->store, &fetch->source.reference,
+				&fetch->resolution.document.digest, platform);
+	return listed;
+}
+
+/*
+ * Checks the image against the platform of -p or the record, which add what its config lacks: an
+ * image for another platform is rejected, unless it was chosen for this one before.
+ */
+static int match_platform(struct fetch *fetch, const ducc_record *record, ducc_error **err)
+{
+	struct platform *have = &fetch->image.config.platform, wanted, chosen = {NULL};
+	AUTO_FREE char *text = NULL;
+	bool agrees, matches;
+
+	if (platform_parse(&wanted, wanted_platform(fetch, record), err) < 0)
+		return -1;
+	platform_complete(have, &wanted);
+	platform_complete(&chosen, have);
+	agrees = platform_overrule(&chosen, &wanted);
+	matches = platform_rank(&wanted, have) > 0;
+	if (!platform_same(have, &wanted) && was_chosen(fetch, record, &wanted, agrees)) {
+		platform_free(have);
+		*have = chosen;
+		chosen = (struct platform){NULL};
+		matches = true;
+	}
+	platform_free(&chosen);
+	platform_free(&wanted);
+	text = platform_format(have);
+	return matches ? 0
+		       : error_set(err, "the image is for %s, not for %s", text,
+				   wanted_platform(fetch, record));
+}
+
+/* Decides for which platform the image is: an index that chose it knows better than its config. */
+static int check_platform(struct fetch *fetch, const ducc_record *record, ducc_error **err)
+{
+	const struct platform *of_index = &fetch->resolution.platform;
+
+	if (of_index->os)
+		use_platform(fetch, of_index);
+	else if (wanted_platform(fetch, record))
+		return match_platform(fetch, record, err);
+	return 0;
 }
 
 /*
@@ -226,15 +285,15 @@ static bool config_is_first(const struct fetch *fetch, const char *wanted)
 }
 
 /* Fetches the config and the layers, side by side if possible. */
-static int fetch_content(struct fetch *fetch, const char *wanted, ducc_error **err)
+static int fetch_content(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
-	bool first = config_is_first(fetch, wanted);
+	bool first = config_is_first(fetch, wanted_platform(fetch, record));
 
-	if (first && (fetch_config(fetch, err) < 0 || check_platform(fetch, wanted, err) < 0))
+	if (first && (fetch_config(fetch, err) < 0 || check_platform(fetch, record, err) < 0))
 		return -1;
 	if (fetch_parts(fetch, err) < 0)
 		return -1;
-	return first ? 0 : check_platform(fetch, wanted, err);
+	return first ? 0 : check_platform(fetch, record, err);
 }
 
 /* Records the name under which the image and its index were fetched. */
@@ -378,13 +437,6 @@ static int open_all(struct fetch *fetch, const ducc_record *record, ducc_error *
 			  : 0;
 }
 
-static const char *wanted_platform(const struct fetch *fetch, const ducc_record *record)
-{
-	const ducc_session *session = fetch->session;
-
-	return session->platform ? session->platform : ducc_record_get(record, "platform");
-}
-
 /* Finds the manifest of the image, and which of its layers to download. */
 static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
@@ -410,8 +462,7 @@ static int fetch_image(struct fetch *fetch, const ducc_record *record, ducc_erro
 		return -1;
 	if (fetch->n_wanted)
 		tell(fetch);
-	return fetch->session->dry_run ? 0
-				       : fetch_content(fetch, wanted_platform(fetch, record), err);
+	return fetch->session->dry_run ? 0 : fetch_content(fetch, record, err);
 }
 
 /* True for an image that a wildcard has selected, among whose tags there may be artifacts. */
