@@ -221,6 +221,17 @@ is "... and stays as it was" "$(cat "$tmp/repo8/localhost/p1:latest/file" "$tmp/
 precious"
 ok "... and doesn't hold up other images" ducc-publish -s "$S" -r "$tmp/repo8" "$(cut -f1 "$tmp/p3")"
 
+# A name that no file can have
+long=localhost/$(printf %0200d 0):$(printf %0100d 0)
+umoci tag --image "$L:p2" "$long"
+ducc-fetch -q -s "$S" "oci:$L:$long" | ducc-unpack -q -s "$S" >"$tmp/long"
+is "an image with a long name" "$(cut -d @ -f 1 "$tmp/long")" "http://$long"
+cat "$tmp/long" "$tmp/p3" >"$tmp/long-and-p3"
+fails "... cannot be published" ducc-publish -s "$S" -r "$tmp/repo9" <"$tmp/long-and-p3"
+is "... which alone is reported" "$(sed "s/@sha256:[0-9a-f]*//; s,$long,LONG," "$out" | cut -f 1)" \
+	"ducc-publish: http://LONG: name too long: more than 255 bytes between slashes
+$(cut -d @ -f 1 "$tmp/p3")"
+
 # A full disk
 mkdir "$tmp/small"
 if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=1500k tmpfs "$tmp/small" 2>/dev/null; then

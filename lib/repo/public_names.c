@@ -2,6 +2,7 @@
 #include "repo/public_names.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/buffer.h"
@@ -35,6 +36,9 @@ int names_check(const struct repository *repository, const struct naming *naming
 	AUTO_FREE char *other = platform_label(naming->platform, naming->name);
 	AUTO_FREE char *metadata = image_metadata(naming->name, "");
 
+	if (!path_is_clean(naming->name))
+		return error_set(err, "name too long: more than %d bytes between slashes",
+				 NAME_MAX);
 	if (!strncmp(metadata, REPO_SCHEDULE "/", strlen(REPO_SCHEDULE "/")))
 		return error_set(err, "its metadata would replace %s", REPO_SCHEDULE);
 	if (naming->replaces)

@@ -29,7 +29,7 @@ struct naming {
 /* ARCH[:VARIANT], in one form for each platform; the caller frees it. */
 char *names_platform(const struct platform *platform);
 
-/* Rejects a name that conflicts with other files, also in its form for the platform. */
+/* Rejects a name that is no path, or conflicts with other files, also in its form for the platform. */
 int names_check(const struct repository *repository, const struct naming *naming, ducc_error **err);
 
 /* What to do with the symbolic links. */
