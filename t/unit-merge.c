@@ -159,6 +159,25 @@ static void settled(void)
 	   "... and the files and metadata of that base");
 }
 
+/* What was added to one tree of a layer is added to another one, if that has a directory for it. */
+static void additions(void)
+{
+	AUTO_TREE *ours = LAYER(1, "d/", "d/e/", "-d/w");
+	AUTO_TREE *fits = LAYER(1, "d/"), *lacks = LAYER(1, "x/"), *file = LAYER(1, "d"),
+		  *hidden = LAYER(1, "-d");
+	struct tree *others[] = {lacks, file, hidden};
+	ducc_error *err = NULL;
+
+	tree_find(ours, "d")->stored = true;
+	ok(settle_add_missing(fits, ours, &err) == 0 && has(fits, "d/e") && hides(fits, "d/w"),
+	   "additions fit another tree of the layer");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		ok(settle_add_missing(others[i], ours, &err) < 0,
+		   "... but not one without the directory, %zu", i);
+		says(&err, "d is not a directory in another listing", "... which is named");
+	}
+}
+
 static void refusals(void)
 {
 	AUTO_TREE *image = tree_new(), *lower = LAYER(1, "s");
@@ -182,6 +201,7 @@ int main(void)
 	types();
 	restacked();
 	settled();
+	additions();
 	refusals();
 	return done_testing();
 }
