@@ -220,6 +220,10 @@ server {
 		rewrite ^/v2/crawl/(.*) /v2/app/\$1 break;
 		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 10k;
 	}
+	location ~ /slow/blobs/ {
+		rewrite ^/v2/slow/(.*) /v2/app/\$1 break;
+		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 2k;
+	}
 	location ~ /blobs/ {
 		limit_conn all 2; limit_conn_status 503;
 		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 2m;
@@ -234,7 +238,7 @@ server {
 		rewrite ^/v2/alone/(.*) /v2/app/\$1 break;
 		proxy_pass http://$open; proxy_set_header Host \$http_host; limit_rate 1k;
 	}
-	rewrite ^/v2/crawl/manifests/(.*) /v2/app/manifests/\$1;
+	rewrite ^/v2/(crawl|slow)/manifests/(.*) /v2/app/manifests/\$2;
 }
 END
 # 40 images at once, but no more than 16 requests at a time to one registry
@@ -262,6 +266,26 @@ ok "six at a time were" wait_for grep -q ' 503 ' "$nginx_log"
 kill $pid
 wait $pid 2>/dev/null || :
 rm -r "$tmp/two"
+
+# Registries share the transfers, also when one that sends slowly has them all
+make_image "$tmp/oci" other
+push "$tmp/oci:other" "$open/other:1"
+ducc-fetch -q -s "$tmp/shared" "$open/app:1" >"$out"
+mkfifo "$tmp/images"
+ducc-fetch -N "$tmp/shared.events" -s "$tmp/shared" <"$tmp/images" >"$tmp/shared.said" 2>&1 &
+pid=$!
+exec 9>"$tmp/images"
+echo "$nginx/slow:many" >&9
+six_begun() {
+	[ "$(grep -c '"start_layer_fetch"' "$tmp/shared.events")" = 6 ]
+}
+ok "six layers of a slow registry are in transfer" wait_for six_begun
+echo "$open/other:1" >&9
+ok "... and an image of another registry is fetched" wait_for grep -q "^http://$open/other:1@" "$tmp/shared.said"
+is "... meanwhile" "$(grep -c '"end_layer_fetch"' "$tmp/shared.events") $(grep -c slow:many@ "$tmp/shared.said")" "1 0"
+exec 9>&-
+kill $pid
+wait $pid 2>/dev/null || :
 is "without a terminal there is no progress" "$(ducc-fetch -j 1 -s "$tmp/two" "$nginx/app:many" 2>&1 >"$out")" ""
 
 # A redirect to a signed URL: nothing of it is shown, and the registry's credentials are not

@@ -339,11 +339,12 @@ static int unpack(ducc_session *session, const ducc_record *record, struct subje
 int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **err)
 {
 	struct subject subject = {.name = ducc_record_reference(record)};
+	const struct pass pass = {.key = IMAGES, .party = "", .limit = most_images(session)};
 	ducc_error *error = NULL;
 	struct span span;
 	int result;
 
-	gate_enter(&session->gate, IMAGES, most_images(session));
+	gate_enter(&session->gate, &pass);
 	context_set_subject(&subject);
 	span_begin(&span, session->events, "image_unpack", ducc_record_reference(record), NULL);
 	result = unpack(session, record, &subject, &span, &error);
@@ -351,7 +352,7 @@ int ducc_unpack(ducc_session *session, const ducc_record *record, ducc_error **e
 	if (result < 0 && dry_run_excuses(session, record, "unpack it after fetching it", &error))
 		result = 0;
 	span_end(&span, result, 0, &error);
-	gate_leave(&session->gate, IMAGES);
+	gate_leave(&session->gate, &pass);
 	context_set_subject(NULL);
 	return result < 0 ? error_give(err, error) : 0;
 }

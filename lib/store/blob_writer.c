@@ -85,11 +85,10 @@ int blob_write(struct blob *blob, const void *data, size_t len, ducc_error **err
 		blob->done += n;
 		data = (const char *)data + n;
 		len -= n;
-		if (blob->buffered == BUFFER_SIZE &&
-		    (blob_flush(blob, err) < 0 || report(blob, err) < 0))
+		if (blob->buffered == BUFFER_SIZE && blob_flush(blob, err) < 0)
 			return -1;
 	}
-	return 0;
+	return report(blob, err);
 }
 
 int blob_verify(struct blob *blob, ducc_error **err)

@@ -16,7 +16,7 @@ struct blob {
 	size_t buffered;
 	bool wrong;      /* the data does not match the descriptor */
 	bool unwritable; /* writing the file failed */
-	/* Returns -1 with *err set to stop; may be NULL. */
+	/* Called after each write; returns -1 with *err set to stop; may be NULL. */
 	int (*progress)(void *ctx, uint64_t done, ducc_error **err);
 	void *ctx;
 };
