@@ -778,6 +778,28 @@ is "... are two lists" "$(requests | grep -v 'last=' | sed 's/?[^ ]*//' | cut -d
 	"/v2/a/tags/list /v2/b/tags/list "
 is "... and one request at a time" "$(requests | cut -d' ' -f3 | sort -u)" 200
 
+# A registry that has ever more tags, one a page, slowly: it is left alone after a time, and the other lines go on
+start_nginx <<END
+server {
+	@LISTEN@
+	default_type application/json;
+	root $tmp/polite;
+	location /v2/ {
+		limit_rate 4k;
+		add_header Link '</v2/endless/tags/list?after=\$request_id>; rel="next"';
+		sub_filter_types application/json; sub_filter_once off; sub_filter 1. t\$request_id;
+		rewrite ^ /tags break;
+	}
+}
+END
+printf '%s\n' "$nginx/endless:*" quay.io/org/app:1 >"$tmp/list"
+status=0
+DUCC_TIMEOUT=1 timeout 300 ducc-wish "$tmp/list" >"$tmp/records" 2>"$tmp/said" || status=$?
+is "tags without end" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
+	"1 http://$nginx/endless:* https://quay.io/org/app:1 "
+like "... take too long" "$(cat "$tmp/said")" \
+	"^ducc-wish: $tmp/list: line 1: $nginx/endless:\*: not expanded: .*takes more than 10 seconds \(raise it with DUCC_TIMEOUT, a tenth of it\)"
+
 # In parallel over registries: this one has two ports and answers neither before both were asked.
 cat >"$tmp/pair.pl" <<'END'
 use strict; use warnings; use IO::Select; use IO::Socket::INET;

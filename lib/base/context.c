@@ -66,8 +66,9 @@ void context_progress(struct context *context, const struct ducc_progress *progr
 	pthread_mutex_unlock(&context->mutex);
 }
 
-void subject_limit(struct subject *limited, uint64_t seconds)
+void subject_limit(struct subject *limited, uint64_t seconds, const char *remedy)
 {
+	limited->remedy = remedy;
 	limited->seconds = seconds;
 	limited->start = clock_monotonic();
 }
@@ -102,9 +103,8 @@ int context_check(struct context *context, ducc_error **err)
 {
 	if (is_late())
 		return error_set_kind(err, DUCC_LIMIT,
-				      "takes more than %" PRIu64
-				      " seconds (raise it with -l time=N)",
-				      subject->seconds);
+				      "takes more than %" PRIu64 " seconds (raise it with %s)",
+				      subject->seconds, subject->remedy);
 	return context_cancelled(context) ? context_interrupted(err) : 0;
 }
 

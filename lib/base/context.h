@@ -28,16 +28,17 @@ void context_destroy(struct context *context);
  * exist until another one is set.  parallel_run() and stage_detach() give it to their threads.
  */
 struct subject {
-	const char *name; /* precedes the text of notices; or NULL */
-	uint64_t seconds; /* that it may take from the start; 0: as many as it needs */
-	double start;     /* on the monotonic clock */
+	const char *name;   /* precedes the text of notices; or NULL */
+	uint64_t seconds;   /* that it may take from the start; 0: as many as it needs */
+	double start;       /* on the monotonic clock */
+	const char *remedy; /* how to allow more, for the error */
 };
 
 const struct subject *context_subject(void);
 void context_set_subject(const struct subject *subject);
 
-/* From now on it may take so many seconds. */
-void subject_limit(struct subject *subject, uint64_t seconds);
+/* From now on it may take so many seconds; `remedy` tells how to allow more: "-l time=N". */
+void subject_limit(struct subject *subject, uint64_t seconds, const char *remedy);
 
 /* Passes a notice to the caller, shortened if too long (text.h), but not escaped. */
 void context_notice(struct context *context, enum ducc_level level, const char *fmt, ...)

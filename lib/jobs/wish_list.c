@@ -33,8 +33,13 @@ static int read_url(const char *url, struct network *network, struct buffer *dat
 	struct http *http = network_take(network);
 	struct http_request request = {.url = url, .limit = LIST_LIMIT};
 	struct http_response response = {0};
-	int result = endpoint_request(&anywhere, http, &request, &response, NULL, err);
+	struct subject subject = {.name = NULL};
+	int result;
 
+	subject_limit(&subject, http_deadline(http), HTTP_DEADLINE);
+	context_set_subject(&subject);
+	result = endpoint_request(&anywhere, http, &request, &response, NULL, err);
+	context_set_subject(NULL);
 	/* Of a list that is cut off, each image that is missing would count as unwanted. */
 	if (!result)
 		result = http_require_whole(&response, err);

@@ -178,6 +178,19 @@ int endpoint_request_once(struct endpoint *endpoint, struct http *http,
 	return try(endpoint, http, request, response, &transient, err);
 }
 
+/* Gives the error of the last attempt, and if no time is left for others, says so. */
+static int give_up(struct http *http, bool transient, ducc_error *error, ducc_error **err)
+{
+	ducc_error *late = NULL;
+
+	if (transient && context_check(http_context(http), &late) < 0 &&
+	    ducc_error_kind(late) == DUCC_LIMIT)
+		error_wrap(&error, "%s", ducc_error_message(late));
+	ducc_error_free(late);
+	error_give(err, error);
+	return -1;
+}
+
 int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_request *request,
 		     struct http_response *response, bool *missing, ducc_error **err)
 {
@@ -192,10 +205,8 @@ int endpoint_request(struct endpoint *endpoint, struct http *http, struct http_r
 			*missing = true;
 			return 0;
 		}
-		if (!transient || !endpoint_pause(http, response, attempt, error)) {
-			error_give(err, error);
-			return -1;
-		}
+		if (!transient || !endpoint_pause(http, response, attempt, error))
+			return give_up(http, transient, error, err);
 		ducc_error_free(error);
 	}
 }

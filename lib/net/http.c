@@ -89,6 +89,11 @@ struct context *http_context(const struct http *http)
 	return http->context;
 }
 
+unsigned http_deadline(const struct http *http)
+{
+	return 10 * (unsigned)http->stall_time;
+}
+
 /* --- tracing ------------------------------------------------------------ */
 
 /* Receives the headers of request and response, line by line. */

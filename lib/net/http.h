@@ -25,6 +25,13 @@ void http_free(struct http *http);
 /* The context passed to http_new(). */
 struct context *http_context(const struct http *http);
 
+/*
+ * The seconds that a document may take as a whole, with its pages and retries: ten times $DUCC_TIMEOUT;
+ * and how to raise them, for subject_limit().
+ */
+unsigned http_deadline(const struct http *http);
+#define HTTP_DEADLINE "DUCC_TIMEOUT, a tenth of it"
+
 struct http_request {
 	const char *method; /* NULL: GET */
 	const char *url;

@@ -114,7 +114,8 @@ static int get_all(struct taglist *list, ducc_error **err)
 		if (!next && (links || !list->news || list->on_page > PAGE_TAGS))
 			return 0;
 		links = next != NULL;
-		if ((next ? get_page(list, next, err) : get_page_after_last(list, err)) < 0)
+		if (context_check(http_context(list->http), err) < 0 ||
+		    (next ? get_page(list, next, err) : get_page_after_last(list, err)) < 0)
 			return -1;
 	}
 	return error_set(err, "more than %d pages", MAX_PAGES);

@@ -52,10 +52,11 @@ static int fetch_list(struct network *network, struct tagset *list, struct http 
 {
 	static const struct login login = {.push = false};
 	AUTO_FREE char *name = reference_format(&list->repository);
-	const struct subject subject = {.name = name};
+	struct subject subject = {.name = name};
 	struct registry *registry;
 	int result;
 
+	subject_limit(&subject, http_deadline(http), HTTP_DEADLINE);
 	context_set_subject(&subject);
 	registry = network_registry(network, &list->repository, &login, err);
 	result = registry ? registry_list_tags(registry, http, &list->tags, err) : -1;

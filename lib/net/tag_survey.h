@@ -29,7 +29,8 @@ struct tagset *survey_add(struct survey *survey, const struct reference *referen
 
 /*
  * Fetches all lists, `jobs` registries at a time.  Calls ready() after each, serialised,
- * until it returns false.  A registry that takes too long to fail is skipped from then on.
+ * until it returns false.  A list that takes longer than http_deadline() fails, and a registry that
+ * takes too long to fail is skipped from then on.
  */
 void survey_run(struct survey *survey, struct network *network, unsigned jobs,
 		bool (*ready)(void *ctx), void *ctx);
