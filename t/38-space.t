@@ -114,10 +114,16 @@ ok "... and if its root file system frees no space" ducc-gc -v -r "$F/repo" --re
 like "... after its layers" "$(cat "$out")" "full: layers are removed first"
 is "... all of it" "$(ducc-ls -r "$F/repo" | cut -f 1 | cut -d @ -f 1)" http://localhost/other:latest
 
-# Killed meanwhile, whatever has a name has its files.
+# Killed meanwhile, whatever has a name has its files; images for two platforms have it.
+mkdir "$tmp/two"
+cp -a "$tmp/repo" "$tmp/two"
+cp -R "$L" "$tmp/arm"
+umoci config --image "$tmp/arm:app" --architecture arm64
+ducc-fetch -q -s "$S" -p linux/arm64 "oci:$tmp/arm:app" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/two/repo" >"$out"
+like "an image for a second platform" "$(cat "$out")" "localhost/app:latest@.*state=added"
 removed_from_full() { # FAULT [COUNTS]
 	small 20m
-	cp -a "$tmp/repo" "$F"
+	cp -a "$tmp/two/repo" "$F"
 	fill
 	FAULT=$1 FAULT_COUNTS=${2-} LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
 		ducc-gc -q -r "$F/repo" --remove localhost/app >"$tmp/said" 2>&1
@@ -126,7 +132,7 @@ killed_in_full() { # KIND NUMBER
 	! (removed_from_full "$1 $2 -9 1") 2>"$tmp/err" || echo "$1 $2: not killed"
 	perl "$top/t/usable.pl" "$F/repo" | sed "s/^/$1 $2: /"
 	[ ! -L "$F/repo/localhost/app:latest" ] ||
-		diff -r --no-dereference "$tmp/repo/localhost/app:latest/" "$F/repo/localhost/app:latest/" || :
+		diff -r --no-dereference "$tmp/two/repo/localhost/app:latest/" "$F/repo/localhost/app:latest/" || :
 	ducc-gc -q -r "$F/repo" --remove localhost/app >"$tmp/said" 2>&1 || grep -v 'not published' "$tmp/said" || :
 	[ ! -e "$F/repo/localhost/app:latest" ] && ducc-check -r "$F/repo" || echo "$1 $2: not completed"
 }

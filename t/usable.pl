@@ -59,6 +59,12 @@ sub names_of {
 	return sort @names;
 }
 
+# Those for platforms. Directories of platforms have aliases, which are links, too.
+sub names_for_platforms {
+	my ($repo) = @_;
+	return map { my $at = s{^\Q$repo\E/*}{}r; map { "$at/$_" } names_of($_) } grep { !-l } glob "\Q$repo\E/.multiarch/*";
+}
+
 sub unusable {
 	my ($repo) = @_;
 	my $store = "$repo/podmanStore";
@@ -68,7 +74,7 @@ sub unusable {
 	my %layers = map { $_->{id} => $_ } @$layers;
 	my %listed = map { $_ => 1 } map { @{$_->{names} // []} } @$images;
 	my @bad = map { "$_: not in Podman's lists" } grep { !$listed{$_} } @names;
-	push @bad, map { "$_: leads nowhere" } grep { readlink("$repo/$_") !~ /\$\(/ && !-d "$repo/$_/" } @names;
+	push @bad, map { "$_: leads nowhere" } grep { readlink("$repo/$_") !~ /\$\(/ && !-d "$repo/$_/" } @names, names_for_platforms($repo);
 	for my $image (@$images) {
 		push @bad, map { "Podman's @{$image->{names} // []}: $_" } unusable_image($repo, $image, \%layers);
 	}

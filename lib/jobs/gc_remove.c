@@ -275,6 +275,25 @@ static int remove_first(struct gc *gc, ducc_error **err)
 
 /* --- a full repository ------------------------------------------------ */
 
+/* Adds the public links of an image but those that are all that is known of another. */
+static int find_links(const struct gc *gc, const char *name, struct strset *links, ducc_error **err)
+{
+	AUTO_STRSET paths = {NULL};
+
+	strset_add(&paths, name);
+	if (names_for_platforms(&gc->repository, name, &paths, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		const char *path = paths.list[i];
+		AUTO_FREE char *link = repository_read_link(&gc->repository, path);
+		const struct published *image = inventory_find(&gc->inventory, path);
+
+		if (link && (!image || *image->manifest.hex))
+			strset_add(links, path);
+	}
+	return 0;
+}
+
 /* Removes the public links of images at once; their metadata lets the next run find them. */
 static int discard_names(struct gc *gc, ducc_error **err)
 {
@@ -282,14 +301,10 @@ static int discard_names(struct gc *gc, ducc_error **err)
 
 	for (size_t i = 0; i < gc->inventory.n_images; i++) {
 		const struct published *image = &gc->inventory.images[i];
-		const char *const paths[] = {image->name, image->label};
 
-		for (size_t k = 0; gc->plan.removed[i] && k < ARRAY_LEN(paths); k++) {
-			AUTO_FREE char *link = repository_read_link(&gc->repository, paths[k]);
-
-			if (link && *image->manifest.hex)
-				strset_add(&links, paths[k]);
-		}
+		if (gc->plan.removed[i] && *image->manifest.hex &&
+		    find_links(gc, image->name, &links, err) < 0)
+			return -1;
 	}
 	return transaction_discard(gc->transaction, &links, err);
 }

@@ -265,22 +265,33 @@ static int remove_link(struct transaction *transaction, const char *path, ducc_e
 	return transaction_remove(transaction, path, err);
 }
 
-int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
+int names_for_platforms(const struct repository *repository, const char *name, struct strset *paths,
+			ducc_error **err)
 {
-	AUTO_CLOSE int root = repository_root(transaction->repository);
+	AUTO_CLOSE int root = repository_root(repository);
 	AUTO_ENTRIES entries = entries_open(root, REPO_MULTIARCH);
 	const char *platform;
 
-	if (remove_link(transaction, name, err) < 0)
-		return -1;
 	while ((platform = entries_next(&entries))) {
 		AUTO_FREE char *path = platform_label(platform, name);
 
-		if (platform[0] != '.' && entries_type(&entries, platform) == DT_DIR &&
-		    remove_link(transaction, path, err) < 0)
-			return -1;
+		if (platform[0] != '.' && entries_type(&entries, platform) == DT_DIR)
+			strset_add(paths, path);
 	}
 	if (entries.error && entries.error != ENOENT)
 		return error_errno(err, entries.error, REPO_MULTIARCH);
+	return 0;
+}
+
+int names_remove(struct transaction *transaction, const char *name, ducc_error **err)
+{
+	AUTO_STRSET paths = {NULL};
+
+	if (remove_link(transaction, name, err) < 0 ||
+	    names_for_platforms(transaction->repository, name, &paths, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++)
+		if (remove_link(transaction, paths.list[i], err) < 0)
+			return -1;
 	return 0;
 }

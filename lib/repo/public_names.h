@@ -10,6 +10,7 @@
 #ifndef DUCC_PUBLIC_NAMES_H
 #define DUCC_PUBLIC_NAMES_H
 
+#include "base/strset.h"
 #include "format/image.h"
 #include "repo/transaction.h"
 
@@ -48,6 +49,10 @@ int names_each(const struct names *names, struct naming *namings, size_t n, ducc
 
 /* Adds these links. */
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
+
+/* Adds the paths that the public name has, or would have, for each platform in the repository. */
+int names_for_platforms(const struct repository *repository, const char *name, struct strset *paths,
+			ducc_error **err);
 
 /* Removes the public names of an image, for all platforms. */
 int names_remove(struct transaction *transaction, const char *name, ducc_error **err);
