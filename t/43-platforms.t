@@ -77,6 +77,14 @@ for kind in directory cvmfs; do
 	is "... are unchanged" "$(grep -o 'state=.*' "$out" | xargs)" "state=unchanged state=unchanged"
 	is "... nothing changes" "$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)" "$before"
 	[ $kind != cvmfs ] || is "... and no transaction is opened" "$(cat "$spool/log")" ""
+	for p in amd64 arm64; do
+		fails "the image for $p is to be removed" ducc-gc -s "$S" -r "$repo" --remove <"$tmp/$p.record"
+		like "... the other one has the same name" "$(cat "$out")" "not removed, because images for other platforms have the same name: $name \\(give"
+	done
+	is "... nothing changes" "$(find "$R/" ! -path '*/.log*' -printf '%p %l %s\n' | sort)" "$before"
+	cat "$tmp/amd64.record" "$tmp/arm64.record" >"$tmp/both"
+	ok "both are" ducc-gc -s "$S" -r "$repo" --remove <"$tmp/both"
+	is "... and go, with all names" "$(find "$R/" -name "${name##*/}")" ""
 
 	new_repository $kind
 	ok "$kind: three at once" publish amd64 arm64 386

@@ -188,12 +188,18 @@ int gc_check_plan(const struct gc *gc, ducc_error **err)
 			 (n * 100 + plan->n_names - 1) / plan->n_names);
 }
 
-/* After everything else: images to remove that are not published. */
+/* After everything else: images to remove that are not published, or not alone. */
 static int check_missing(const struct gc *gc, ducc_error **err)
 {
-	const struct strset *missing = &gc->images.missing;
+	const struct strset *missing = &gc->images.missing, *shared = &gc->images.shared;
 	AUTO_FREE char *list = missing->n ? gc_images_list(missing) : NULL;
+	AUTO_FREE char *names = shared->n ? gc_images_list(shared) : NULL;
 
+	if (names)
+		return error_set(err,
+				 "repository %s: not removed, because images for other platforms "
+				 "have the same name: %s (give all their digests, or none)",
+				 gc->repository.name, names);
 	return list ? error_set_kind(err, DUCC_NOT_FOUND, "repository %s: not published: %s",
 				     gc->repository.name, list)
 		    : 0;

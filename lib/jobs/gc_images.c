@@ -55,38 +55,66 @@ int gc_images_read(struct gc_images *images, const struct ducc_gc_options *optio
 	return 0;
 }
 
-/* A digest beside the tag is that of the manifest. */
-static bool is_meant(const struct reference *reference, const char *exact,
+static bool is_named(const struct reference *reference, const char *exact,
 		     const struct published *image)
 {
-	if (exact ? strcmp(exact, image->name) != 0 : !reference_matches(reference, image->name))
-		return false;
+	return exact ? !strcmp(exact, image->name) : reference_matches(reference, image->name);
+}
+
+/* A digest beside the tag is that of the manifest. */
+static bool has_digest(const struct reference *reference, const struct published *image)
+{
 	return !reference->tag || !reference_is_pinned(reference) ||
 	       digest_equal(&reference->digest, &image->manifest);
 }
 
+/* Marks the images that the reference means, and adds their names; false if there is none. */
+static bool find_meant(const struct reference *reference, const struct inventory *inventory,
+		       bool *meant, struct strset *names)
+{
+	AUTO_FREE char *exact = reference_is_pattern(reference) ? NULL : reference_name(reference);
+	bool found = false;
+
+	for (size_t k = 0; k < inventory->n_images; k++) {
+		const struct published *image = &inventory->images[k];
+
+		if (!is_named(reference, exact, image) || !has_digest(reference, image))
+			continue;
+		strset_add(names, image->name);
+		found = meant[k] = true;
+	}
+	return found;
+}
+
+/* A name is removed for all platforms, so all of its images have to be meant. */
+static void sort_out(struct gc_images *images, const struct strset *names,
+		     const struct inventory *inventory, const bool *meant)
+{
+	for (size_t k = 0; k < inventory->n_images; k++)
+		if (!meant[k] && strset_has(names, inventory->images[k].name))
+			strset_add(&images->shared, inventory->images[k].name);
+	for (size_t i = 0; i < names->n; i++)
+		if (!strset_has(&images->shared, names->list[i]))
+			strset_add(&images->unwanted, names->list[i]);
+}
+
 void gc_images_find(struct gc_images *images, const struct inventory *inventory)
 {
+	AUTO_FREE bool *meant = xcalloc(inventory->n_images, sizeof(*meant));
+	AUTO_STRSET names = {NULL};
+
 	if (!images->find)
 		return;
 	strset_free(&images->unwanted);
 	strset_free(&images->missing);
+	strset_free(&images->shared);
 	for (size_t i = 0; i < images->n; i++) {
-		const struct reference *reference = &images->references[i];
-		AUTO_FREE char *text = reference_format(reference);
-		AUTO_FREE char *exact =
-			reference_is_pattern(reference) ? NULL : reference_name(reference);
-		bool found = false;
+		AUTO_FREE char *text = reference_format(&images->references[i]);
 
-		for (size_t k = 0; k < inventory->n_images; k++) {
-			if (!is_meant(reference, exact, &inventory->images[k]))
-				continue;
-			strset_add(&images->unwanted, inventory->images[k].name);
-			found = true;
-		}
-		if (!found)
+		if (!find_meant(&images->references[i], inventory, meant, &names))
 			strset_add(&images->missing, text);
 	}
+	sort_out(images, &names, inventory, meant);
 }
 
 void gc_images_unpublished(const struct gc_images *images, const struct inventory *inventory,
@@ -138,5 +166,6 @@ void gc_images_free(struct gc_images *images)
 	strset_free(&images->wanted);
 	strset_free(&images->unwanted);
 	strset_free(&images->missing);
+	strset_free(&images->shared);
 	*images = (struct gc_images){NULL};
 }

@@ -19,6 +19,7 @@ struct gc_images {
 	bool find;                      /* they are to be found in the repository */
 	struct strset wanted, unwanted; /* names; among those wanted, patterns */
 	struct strset missing;          /* images to remove that are not published */
+	struct strset shared;           /* names that stay: also those of other images */
 };
 
 /* Fails for a malformed reference, and if no image is wanted. */
