@@ -275,6 +275,12 @@ ducc-gc: warning: localhost/four:latest: wanted again"
 	ok "with a grace period, one to remove" gc 1 -g 7 --remove localhost/three:latest
 	is "... is scheduled" "$(scheduled)" "$(names five three)"
 	is "... and stays" "$(content)" "$(cat "$tmp/before")"
+	names two three five >"$tmp/more"
+	fails "another one and those on the schedule are too many" gc 2 -m 40 --remove <"$tmp/more"
+	like "... to be removed at once" "$(cat "$out")" "3 of 5 images would be removed, more than 40 percent: .*; nothing is changed .*use -m 60\)$"
+	fails "... also if they are only not to be kept" gc 2 -g 0 -m 20 --keep localhost/one:latest localhost/two:latest localhost/four:latest
+	like "... whether they are on the schedule or not" "$(cat "$out")" "2 of 5 images would be removed, more than 20 percent"
+	is "... and all stay" "$(content)" "$(cat "$tmp/before")"
 	fails "two are removed, and one that is not there" gc 2 --remove localhost/two:latest localhost/none:latest localhost/four:latest
 	like "... which is said" "$(cat "$out")" "not published: http://localhost/none:latest$"
 	grep -v '/two:\|/four:' "$tmp/all" >"$tmp/records"

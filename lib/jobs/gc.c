@@ -165,8 +165,8 @@ int gc_check_plan(const struct gc *gc, ducc_error **err)
 {
 	const struct gc_plan *plan = &gc->plan;
 	size_t allowed = (plan->n_names * gc->options.share + 99) / 100;
-	bool new = plan->n_new_names > allowed;
-	size_t n = new ? plan->n_new_names : plan->n_old_names;
+	bool new = plan->n_new_names >= plan->n_removed_names;
+	size_t n = new ? plan->n_new_names : plan->n_removed_names;
 	AUTO_STRSET names = {NULL};
 	AUTO_FREE char *list = NULL;
 

@@ -125,7 +125,7 @@ static void plan_names(struct planner *planner, const struct inventory *inventor
 				      : add_item(planner, GC_NAME, xstrdup(image->name), NULL,
 						 how == GC_KEPT);
 			plan->n_new_names += item && item->is_new;
-			plan->n_old_names += item && !item->is_new && item->remove;
+			plan->n_removed_names += item && item->remove;
 		}
 		removed = item && item->remove;
 		plan->removed[image - inventory->images] = removed;

@@ -38,10 +38,10 @@ struct gc_plan {
 		*items; /* names, then flat trees, then layers; of each kind sorted by path */
 	size_t first[GC_LAYER + 2]; /* of each kind, and the end */
 	size_t n, capacity;
-	size_t n_names;     /* in the repository */
-	size_t n_new_names; /* added to the schedule now */
-	size_t n_old_names; /* on the schedule before, and removed now */
-	size_t n_removed;   /* items removed now */
+	size_t n_names;         /* in the repository */
+	size_t n_new_names;     /* added to the schedule now */
+	size_t n_removed_names; /* removed now, on the schedule before or not */
+	size_t n_removed;       /* items removed now */
 	bool *removed;      /* for each image in the inventory */
 };
 
