@@ -48,11 +48,18 @@ static bool make_wide(int root)
 	return symlinkat("../kept", root, "wide/link") == 0;
 }
 
+static mode_t emptied; /* the mode of the directory with the file "last", before that is removed */
+
 /* The library's own call: somebody replaces a directory as soon as it has proved not to be empty. */
 int unlinkat(int fd, const char *name, int flags)
 {
-	int result = (int)syscall(SYS_unlinkat, fd, name, flags), code = errno;
+	struct stat st;
+	int result, code;
 
+	if (!strcmp(name, "last") && !fstat(fd, &st))
+		emptied = st.st_mode & 07777;
+	result = (int)syscall(SYS_unlinkat, fd, name, flags);
+	code = errno;
 	if (result < 0 && code == ENOTEMPTY && !strcmp(name, "replaced") &&
 	    (renameat(fd, name, fd, "moved") < 0 || symlinkat("../kept", fd, name) < 0))
 		code = EIO;
@@ -100,6 +107,10 @@ static void test_modes(int root)
 	ok(mode_of(root, "kept") == 0755 && mode_of(root, "modes/closed") == 02740,
 	   "... so that modes elsewhere stay");
 	ok(!path_remove(root, "modes") && !path_remove(root, "parent"), "they are removed");
+	ok(!path_mkdirs(root, "tmp/tmp") && !path_chmod(root, "tmp/tmp", 01777) &&
+		   symlinkat("to", root, "tmp/tmp/last") == 0 && !path_remove(root, "tmp") &&
+		   emptied == 0700,
+	   "nobody else may add files while a directory is emptied");
 }
 
 int main(void)

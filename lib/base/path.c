@@ -212,16 +212,27 @@ int path_chmod(int root, const char *path, mode_t mode)
 	return chmod_lookup(fd, mode);
 }
 
-int path_permit(int root, const char *path)
+/* Gives the owner of the directory all permissions, in addition to those of the mask `kept`. */
+static int permit(int root, const char *path, mode_t kept)
 {
 	AUTO_CLOSE int fd = path_open(root, path, O_PATH | O_DIRECTORY, 0);
 	struct stat st;
+	mode_t mode;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
-	if ((st.st_mode & S_IRWXU) == S_IRWXU)
-		return 0;
-	return chmod_lookup(fd, (st.st_mode & 07777) | S_IRWXU);
+	mode = (st.st_mode & kept) | S_IRWXU;
+	return mode == (st.st_mode & 07777) ? 0 : chmod_lookup(fd, mode);
+}
+
+int path_permit(int root, const char *path)
+{
+	return permit(root, path, 07777);
+}
+
+int path_seclude(int root, const char *path)
+{
+	return permit(root, path, 0);
 }
 
 bool is_absence(int error)

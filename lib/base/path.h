@@ -64,6 +64,9 @@ int path_chmod(int root, const char *path, mode_t mode);
 /* Gives the owner of the directory `path` all permissions, if any is missing. */
 int path_permit(int root, const char *path);
 
+/* The same, and takes those of all others. */
+int path_seclude(int root, const char *path);
+
 /* True for the errno value of a path that does not exist. */
 bool is_absence(int error);
 

@@ -80,10 +80,13 @@ static int go_up(struct removal *removal)
 	return unlinkat(up, name, AT_REMOVEDIR);
 }
 
-/* Without privileges, a directory needs write permission to be emptied: try to give it. */
+/*
+ * To be emptied without privileges, a directory needs write permission; and while others may create
+ * files in it, it may never be empty: try to change that.
+ */
 static int open_to_empty(int parent, const char *name)
 {
-	int tried = path_permit(parent, name);
+	int tried = path_seclude(parent, name);
 
 	(void)tried; /* permission may exist nevertheless */
 	return path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
