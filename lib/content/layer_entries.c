@@ -351,7 +351,7 @@ static int link_metadata(struct layer_reader *reader, struct file *file,
 
 	if (changed < 0 || check_xattrs(reader, file, err) < 0)
 		return -1;
-	reader->rewrite |= changed > 0;
+	reader->linked |= changed > 0;
 	return layer_charge_listing(reader, listing_file_size(file), err);
 }
 
