@@ -259,6 +259,49 @@ is "... names the same platforms" \
 	"$(jq -r '.manifests[].platform | [.os, .architecture, .variant // empty] | join("/")' "$tmp/thin/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$tmp/thin/index.json")" | sort | xargs)" \
 	"linux/amd64 linux/arm linux/arm/v6 linux/arm64 linux/riscv64 linux/s390x"
 
+# An earlier version knew only the platforms of configs.
+earlier() { # RECORD PLATFORM [RECORD]: publishes the first as for that platform
+	sed "s,platform=[^	]*,platform=$2," "$tmp/$1.record" >"$tmp/earlier.record"
+	publish earlier ${3:+"$3"} >"$out"
+	find "$R/.metadata/" -name platform.json -delete
+}
+for platforms in 'arm arm/v6 arm:v6' 'amd64 arm64 arm64:v8'; do
+	# shellcheck disable=SC2086
+	set -- $platforms
+	for i in before after; do
+		odd $i ".os = \"linux\" | .architecture = \"$1\"" | for_platform "linux/$2" | tag
+		fetch $i "linux/$2"
+	done
+	odd right ".os = \"linux\" | .architecture = \"$1\"" | for_platform "linux/$1" | tag
+	fetch right "linux/$1"
+	for kind in directory cvmfs; do
+		new_repository $kind
+		earlier before "linux/$1"
+		is "$kind: an image for $2 that an earlier version published for $1 is updated" "$(states after)" state=updated
+		is "... and has the plain name alone" "$(arch $name) $(find "$R/.multiarch" 2>/dev/null)" "after "
+		is "... and its platform" "$(listed)" "linux/$2"
+		no_differences "$repo"
+		is "... and then one for $1 is another" "$(states right) $(arch ".multiarch/$3/$name")" "state=added after"
+		new_repository $kind
+		earlier before "linux/$1" riscv64
+		is "$kind: beside an image for riscv64, it is updated as well" "$(states after)" state=updated
+		is "... and has a name of its own" "$(arch ".multiarch/$3/$name") $(arch .multiarch/riscv64/$name)" "after riscv64"
+		case $kind in
+		directory) is "... and the plain name" "$(arch $name)" after ;;
+		cvmfs) is "... and the plain name a variant link" "$(expand riscv64)" riscv64 ;;
+		esac
+		no_differences "$repo"
+		new_repository $kind
+		earlier right "linux/$1"
+		is "$kind: an image for $1 remains for $1" "$(states right after)" "state=unchanged state=added"
+		is "... beside the other" "$(arch ".multiarch/$3/$name") $(listed)" "after $(printf 'linux/%s\n' "$1" "$2" | sort | xargs)"
+		new_repository $kind
+		states right >"$out"
+		is "$kind: what this version has published for $1 is not replaced" "$(states after) $(arch ".multiarch/$3/$name")" "state=added after"
+		is "... and is still there" "$(states right) $(arch ".multiarch/$1/$name")" "state=unchanged right"
+	done
+done
+
 # An image that says nothing of its platform has the record's
 new_repository directory
 odd last "$nothing" | tag

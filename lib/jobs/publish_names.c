@@ -13,28 +13,30 @@
 
 /* --- metadata --------------------------------------------------------- */
 
-/*
- * The image's platform.json; NULL if its config says the same.  Once a label has this file, it stays
- * up to date.
- */
-static char *platform_file(const struct publish *publish, const struct publish_image *image,
-			   const char *path)
+/* The image's platform.json; NULL if its platform is unknown. */
+static char *platform_file(const struct publish_image *image)
 {
-	AUTO_JSON *json = NULL;
+	AUTO_JSON *json = image->platform.architecture ? platform_to_json(&image->platform) : NULL;
 
-	if (platform_same(&image->platform, &image->stored.config.platform) &&
-	    repository_lacks(&publish->repository, path))
-		return NULL;
-	json = platform_to_json(&image->platform);
-	return json_print(json, false);
+	return json ? json_print(json, false) : NULL;
+}
+
+/* An earlier version did not publish the platform: then it matters only if the config names another. */
+static bool has_platform(const struct publish *publish, const struct publish_image *image,
+			 const char *label)
+{
+	AUTO_FREE char *path = image_metadata(label, PLATFORM_FILE);
+	AUTO_FREE char *json = platform_file(image);
+
+	return !json || repository_has_file(&publish->repository, path, json, strlen(json)) ||
+	       (platform_same(&image->platform, &image->stored.config.platform) &&
+		repository_lacks(&publish->repository, path));
 }
 
 /* True if the repository has this image's metadata under that label. */
 static bool has_metadata(struct publish *publish, const struct publish_image *image,
 			 const char *label)
 {
-	AUTO_FREE char *platform = image_metadata(label, PLATFORM_FILE);
-	AUTO_FREE char *platform_json = platform_file(publish, image, platform);
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
@@ -43,9 +45,7 @@ static bool has_metadata(struct publish *publish, const struct publish_image *im
 				   image->stored.manifest_len) &&
 	       repository_has_file(&publish->repository, config, image->stored.config_json,
 				   image->stored.config_len) &&
-	       (!platform_json || repository_has_file(&publish->repository, platform, platform_json,
-						      strlen(platform_json))) &&
-	       repository_has(&publish->repository, listing);
+	       has_platform(publish, image, label) && repository_has(&publish->repository, listing);
 }
 
 /* True if the listing under that label is that of the flat tree, as published. */
@@ -72,14 +72,13 @@ static int prepare_metadata(struct publish *publish, const struct publish_image 
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 	AUTO_FREE char *flat = flat_listing(&image->stored.manifest.config.digest);
 	AUTO_FREE char *platform = image_metadata(label, PLATFORM_FILE);
-	AUTO_FREE char *platform_json = platform_file(publish, image, platform);
+	AUTO_FREE char *platform_json = platform_file(image);
 
 	if (strset_has(&image->there, label))
 		return 0;
-	if (platform_json && transaction_add_file(publish->transaction, platform, platform_json,
-						  strlen(platform_json), err) < 0)
-		return -1;
-	if (transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
+	if ((platform_json && transaction_add_file(publish->transaction, platform, platform_json,
+						   strlen(platform_json), err) < 0) ||
+	    transaction_add_file(publish->transaction, manifest, image->stored.manifest_json,
 				 image->stored.manifest_len, err) < 0 ||
 	    transaction_add_file(publish->transaction, config, image->stored.config_json,
 				 image->stored.config_len, err) < 0)
@@ -95,6 +94,7 @@ static struct naming naming_of(const struct publish_image *image)
 {
 	return (struct naming){.name = image->name,
 			       .platform = names_platform(&image->platform),
+			       .of_config = names_platform(&image->stored.config.platform),
 			       .config = &image->stored.manifest.config.digest,
 			       .replaces = image->again};
 }
@@ -130,6 +130,13 @@ static int has_image(struct publish *publish, struct publish_image *image,
 	return image->there.n ? has_trees(publish, image, err) : 0;
 }
 
+static void naming_end(struct naming *naming)
+{
+	free(naming->platform);
+	free(naming->of_config);
+	free(naming->label);
+}
+
 int publish_has_image(struct publish *publish, struct publish_image *image, ducc_error **err)
 {
 	struct naming naming = naming_of(image);
@@ -137,7 +144,7 @@ int publish_has_image(struct publish *publish, struct publish_image *image, ducc
 
 	if (!result)
 		result = has_image(publish, image, &naming, err);
-	free(naming.platform);
+	naming_end(&naming);
 	return result;
 }
 
@@ -272,10 +279,8 @@ static int prepare_names(struct publish *publish, ducc_error **err)
 	if (!result)
 		result = save_podman(publish, podman, err);
 	podman_free(podman);
-	for (size_t i = 0; i < n; i++) {
-		free(namings[i].platform);
-		free(namings[i].label);
-	}
+	for (size_t i = 0; i < n; i++)
+		naming_end(&namings[i]);
 	return result;
 }
 

@@ -132,20 +132,64 @@ static int add_platform(struct group *group, const char *platform, const struct 
 	return add_aliases(group, platform, added, err);
 }
 
+/* Sets `several` if the name has a link for this platform. */
+static int find_link(const struct group *group, const char *platform, bool *several,
+		     ducc_error **err)
+{
+	AUTO_FREE char *path = platform_label(platform, group->first->name);
+	int found = repository_find(group->names->repository, path);
+
+	if (found < 0)
+		return error_errno(err, errno, "%s", path);
+	*several |= found > 0;
+	return 0;
+}
+
+/* 1 if an image is published under that label, 0, or -1. */
+static int find_label(const struct group *group, const char *label, const char *file,
+		      ducc_error **err)
+{
+	AUTO_FREE char *path = image_metadata(label, file);
+	int found = repository_find(group->names->repository, path);
+
+	return found < 0 ? error_errno(err, errno, "%s", path) : found;
+}
+
+static bool is_for(const struct group *group, const char *platform)
+{
+	for (size_t i = 0; i < group->n; i++)
+		if (!strcmp(group->members[i]->platform, platform))
+			return true;
+	return false;
+}
+
+/* True if an earlier version would have published the image as one for that platform. */
+static bool was_for(const struct naming *naming, const char *platform)
+{
+	return !strcmp(platform, UNKNOWN) ||
+	       (naming->of_config && !strcmp(naming->of_config, platform));
+}
+
 /*
- * An earlier version did not publish the platform of an image whose config names none.  It may be
- * that of any image that is not published under another label.
+ * An earlier version knew only the platform in the config of an image, and published no
+ * platform.json.  If no image is for that platform, it may be that of any image with such a config
+ * that is not published under another label.
  */
 static int guess_platform(const struct group *group, char **platform, ducc_error **err)
 {
+	int found = find_label(group, group->first->name, PLATFORM_FILE, err);
+
+	if (found || is_for(group, *platform))
+		return found < 0 ? -1 : 0;
 	for (size_t i = 0; i < group->n; i++) {
 		const struct naming *member = group->members[i];
 		AUTO_FREE char *label = platform_label(member->platform, member->name);
-		AUTO_FREE char *path = image_metadata(label, "manifest.json");
-		int found = repository_find(group->names->repository, path);
 
+		if (!was_for(member, *platform))
+			continue;
+		found = find_label(group, label, "manifest.json", err);
 		if (found < 0)
-			return error_errno(err, errno, "%s", path);
+			return -1;
 		if (found)
 			continue;
 		free(*platform);
@@ -160,23 +204,20 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 	const struct repository *repository = group->names->repository;
 	struct digest published;
 	const struct digest *config = &published;
-	AUTO_FREE char *first = NULL, *other = NULL, *variant = NULL;
+	AUTO_FREE char *first = NULL, *variant = NULL;
 	bool several = group->n > 1;
-	int found;
 
 	if (published_platform(repository, group->first->name, &first, &published, err) < 0)
 		return -1;
-	if (first && !strcmp(first, UNKNOWN) && guess_platform(group, &first, err) < 0)
+	if (first &&
+	    (find_link(group, first, &several, err) < 0 || guess_platform(group, &first, err) < 0))
 		return -1;
 	if (!first) {
 		config = group->first->config;
 		first = xstrdup(group->first->platform);
 	}
-	other = platform_label(first, group->first->name);
-	found = repository_find(repository, other);
-	if (found < 0)
-		return error_errno(err, errno, "%s", other);
-	several |= found > 0;
+	if (find_link(group, first, &several, err) < 0)
+		return -1;
 	for (size_t i = 0; i < group->n; i++) {
 		struct naming *member = group->members[i];
 

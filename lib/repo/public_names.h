@@ -17,6 +17,7 @@
 struct naming {
 	const char *name;            /* REGISTRY/REPOSITORY:TAG */
 	char *platform;              /* from names_platform() */
+	char *of_config;             /* the same of its config alone; NULL: does not matter */
 	const struct digest *config; /* of the image */
 	bool replaces;               /* whatever is in the way of the names */
 	/*
