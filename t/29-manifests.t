@@ -19,9 +19,11 @@ for p in $platforms; do
 	echo "$p $(digest_of "$tmp/manifest-$name")" >>"$tmp/digests"
 done
 
+for_platform() { # ARCHITECTURE[/VARIANT]: standard input, an entry, with this platform
+	jq -c --arg p "$1" '($p / "/") as [$a, $v] | .platform = {os: "linux", architecture: $a} + if $v then {variant: $v} else {} end'
+}
 entry() { # PLATFORM: its entry in an index
-	descriptor $type "$tmp/manifest-$(echo "$1" | tr -d /)" |
-		jq -c --arg p "$1" '($p / "/") as [$a, $v] | .platform = {os: "linux", architecture: $a} + if $v then {variant: $v} else {} end'
+	descriptor $type "$tmp/manifest-$(echo "$1" | tr -d /)" | for_platform "$1"
 }
 index() { # TAG: standard input, entries, as an index; prints the entry that leads to it
 	jq -sc --arg t $index_type '{schemaVersion: 2, mediaType: $t, manifests: .}' >"$tmp/index"
@@ -87,6 +89,16 @@ entry s390x | jq -c 'del(.platform)' | index silent2 >"$tmp/silent2"
 cat "$tmp/silent2" "$tmp/silent" | index silents >"$tmp/silents"
 is "... but each of several must" "$(picks arm64 silents)" arm64
 is "... or none is found" "$(picks amd64 silents) $(all_of silents)" " s390x arm64"
+for p in arm/v6 arm64; do
+	# The configs are for arm and amd64.
+	entry "$(echo $p | sed 's/arm64/amd64/')" | jq -c 'del(.platform)' | index in >"$tmp/in"
+	index deep <"$tmp/in" >"$tmp/deep"
+	for i in in deep; do
+		{ for_platform $p <"$tmp/$i" && entry s390x; } | index "for-$i" >"$tmp/for"
+		is "$i: the platform of a nested index is that of the only image in it" "$(picks $p "for-$i")" "$(echo $p | sed 's/arm64/amd64/')"
+		is "... also for -a" "$(all_of "for-$i")" "$p s390x"
+	done
+done
 damaged() { # sizes of entries
 	jq -c '.size += 1'
 }

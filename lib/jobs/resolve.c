@@ -335,8 +335,11 @@ static int choose(struct resolution *resolution, struct index *index,
 
 	if (i < index->n)
 		return take_best(resolution, &index->entries[i], platform, err);
-	/* In a nested index, the config matters: another one may have an image for the platform. */
-	i = resolution->n_indexes ? index->n : find_only(index);
+	/*
+	 * In a nested index that nothing has chosen for the platform, the config matters: another
+	 * one may have an image for it.
+	 */
+	i = resolution->n_indexes && !resolution->platform.os ? index->n : find_only(index);
 	if (i == index->n) {
 		if (ask_configs(resolution, index, false, err) < 0)
 			return -1;
