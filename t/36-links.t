@@ -157,17 +157,6 @@ ok 'the other way round' through split merged
 ok '... the first is what umoci unpacks' check split
 ok '... the flat tree of the second, too' check merged flat
 
-# The header of a hard link changes the file wherever it is.
-header='layer
-file etc/a data=x mode=755
-hard etc/b to=etc/a mode=700
-file bin/other data=y
-'
-echo "$header" | merged header
-echo "$header" | split header-too
-ok 'a layer with a hard link whose header differs, on both bases' through header header-too
-is '... both have the mode of the header' "$(stat -c %a "$R/localhost/header:latest/etc/a" "$R/localhost/header-too:latest/etc/a" | xargs)" '700 700'
-
 # A layer that is published again from a store in which its entries are elsewhere; its additions are for the old places.
 hides='layer
 dir bin/d

@@ -639,54 +639,6 @@ corpus_images() {
 		layer
 		hard d/a2 to=d/a mode=600
 	E
-	# Engines make the link and then set what its header says, which sets it for all names; umoci ignores it.
-	image hardlink-of-other-metadata <<-'E'
-		layer
-		dir ./
-		file a data=x mode=4755 uid=1 mtime=1600000000.5 xattr.user.k=v
-		hard b to=a mode=600 uid=5 gid=6 mtime=1650000000.25 xattr.user.l=w
-		hard c to=b mode=2711 xattr.user.k=u
-		file capable data=y xattr.security.capability=\001\000\000\002\000\004\000\000\000\000\000\000\000\000\000\000\000\000\000\000
-		hard incapable to=./none/../capable mode=755
-		file still data=y xattr.security.capability=\001\000\000\002\000\004\000\000\000\000\000\000\000\000\000\000\000\000\000\000
-		hard capable2 to=still mode=755
-		sym s to=nowhere mtime=1600000000 uid=4
-		hard t to=s mode=600 uid=8 mtime=1650000000
-		fifo p mode=600
-		hard q to=p mode=640 gid=3
-		file gone data=z
-		hard kept to=gone mode=751
-		file gone data=new
-		file e data=x
-		hard f to=e
-		hard f to=e mode=400
-		file n data=x uid=9
-		hard o to=n pax.uid=-1 mode=4711
-		layer
-		file z data=x mode=4755
-		hard y to=z mode=644
-		want
-		dir ./
-		file a data=x mode=2711 uid=5 gid=6 mtime=1650000000.25 xattr.user.k=u xattr.user.l=w
-		hard b to=a
-		hard c to=a
-		file capable data=y mode=755
-		hard incapable to=capable
-		file still data=y mode=755 xattr.security.capability=\001\000\000\002\000\004\000\000\000\000\000\000\000\000\000\000\000\000\000\000
-		hard capable2 to=still
-		sym s to=nowhere mtime=1600000000 uid=8
-		hard t to=s
-		fifo p mode=640 gid=3
-		hard q to=p
-		file kept data=z mode=751
-		file gone data=new
-		file e data=x mode=400
-		hard f to=e
-		file n data=x uid=9 mode=4711
-		hard o to=n
-		file z data=x mode=644
-		hard y to=z
-	E
 	image hardlink-onto-lower-layer <<-'E'
 		layer
 		dir ./

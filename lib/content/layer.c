@@ -120,7 +120,7 @@ static int read_layer(struct layer_reader *reader, const struct layer_source *so
 	settle_flags(reader->tree);
 	settle_detours(reader);
 	tree_sort(reader->tree);
-	return reader->rewrite || reader->linked ? rewrite(reader, fd, err) : 0;
+	return reader->rewrite ? rewrite(reader, fd, err) : 0;
 }
 
 void layer_uncharge(const struct layer_source *source, struct layer_outcome *outcome)

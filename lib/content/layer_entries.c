@@ -330,31 +330,6 @@ static int follow_hardlink(struct layer_reader *reader, const char *path, const 
 	return 0;
 }
 
-static int check_xattrs(const struct layer_reader *reader, const struct file *file,
-			ducc_error **err)
-{
-	uint64_t most = limits_get(reader->limits, LIMIT_XATTRS, 0), size = 0;
-
-	for (size_t i = 0; i < file->n_xattrs; i++)
-		size += strlen(file->xattrs[i].name) + file->xattrs[i].len;
-	return size > most ? limits_exceeded(LIMIT_XATTRS, most, err) : 0;
-}
-
-/*
- * Applies the header of a link to its file, of which the tarball still has the former metadata, and
- * charges a line in the listing.
- */
-static int link_metadata(struct layer_reader *reader, struct file *file,
-			 const struct tar_entry *entry, ducc_error **err)
-{
-	int changed = layer_file_link(file, entry, err);
-
-	if (changed < 0 || check_xattrs(reader, file, err) < 0)
-		return -1;
-	reader->linked |= changed > 0;
-	return layer_charge_listing(reader, listing_file_size(file), err);
-}
-
 static int add_hardlink(struct layer_reader *reader, struct node *node, const char *path,
 			const struct tar_entry *entry, ducc_error **err)
 {
@@ -371,7 +346,7 @@ static int add_hardlink(struct layer_reader *reader, struct node *node, const ch
 		return -1;
 	other = tree_find(reader->tree, where);
 	if (other && node->file && node->file == other->file)
-		return link_metadata(reader, node->file, entry, err);
+		return 0;
 	drop(reader, node);
 	node->flags |= NODE_WHITEOUT;
 	/* The target may have been beneath the node that the link replaced. */
@@ -380,8 +355,7 @@ static int add_hardlink(struct layer_reader *reader, struct node *node, const ch
 	reader->fixed |= followed.own || followed.hidden || (followed.path && other);
 	file = other ? other->file : strmap_get(&reader->aufs, where);
 	if (file) {
-		if ((other ? link_metadata(reader, file, entry, err)
-			   : layer_charge_listing(reader, listing_file_size(file), err)) < 0)
+		if (layer_charge_listing(reader, listing_file_size(file), err) < 0)
 			return -1;
 		node_set_file(node, file_ref(file));
 		/* Link to the first name, never to another hard link. */
@@ -394,6 +368,16 @@ static int add_hardlink(struct layer_reader *reader, struct node *node, const ch
 	node->lower_link = xstrdup(other && other->lower_link ? other->lower_link : where);
 	return layer_charge_listing(
 		reader, listing_text_size(node->lower_link, strlen(node->lower_link)), err);
+}
+
+static int check_xattrs(const struct layer_reader *reader, const struct file *file,
+			ducc_error **err)
+{
+	uint64_t most = limits_get(reader->limits, LIMIT_XATTRS, 0), size = 0;
+
+	for (size_t i = 0; i < file->n_xattrs; i++)
+		size += strlen(file->xattrs[i].name) + file->xattrs[i].len;
+	return size > most ? limits_exceeded(LIMIT_XATTRS, most, err) : 0;
 }
 
 /* Creates the file of an entry and charges its line in the listing; NULL on failure. */

@@ -30,7 +30,6 @@ struct layer_reader {
 	struct tarball *tarball;
 	struct strmap aufs; /* AUFS's files that hard links are to, by path */
 	bool rewrite;       /* an entry in the tarball was replaced, or must be removed */
-	bool linked; /* the header of a link has changed its file, which the tarball has as before */
 
 	struct view view; /* of the tree on the layers below, if they are known */
 	bool links;       /* paths lead through links, but the layers below are not known */

@@ -79,7 +79,7 @@ static int set_owner(struct file *file, uint32_t *to, int64_t value, const char 
 	bool unchanged = value == -1 || value == UINT32_MAX;
 
 	if (unchanged && !S_ISDIR(file->mode))
-		value = *to;
+		value = 0;
 	if (value < -1 && value >= INT32_MIN)
 		value += (int64_t)UINT32_MAX + 1;
 	return set_number(to, value, UINT32_MAX - 1, what, err);
@@ -130,58 +130,4 @@ struct file *layer_file_new(const struct tar_entry *entry, ducc_error **err)
 		return file;
 	file_unref(file);
 	return NULL;
-}
-
-/* Copies the extended attributes, but for the one that chown(2) removes. */
-static void copy_xattrs(struct file *to, const struct file *from)
-{
-	for (size_t i = 0; i < from->n_xattrs; i++) {
-		const struct xattr *xattr = &from->xattrs[i];
-
-		if (strcmp(xattr->name, "security.capability") != 0)
-			file_add_xattr(to, xattr->name, xattr->value, xattr->len);
-	}
-}
-
-/* Exchanges what the header of a link sets. */
-static void swap_metadata(struct file *a, struct file *b)
-{
-	struct file old = *a;
-
-	a->mode = b->mode;
-	a->uid = b->uid;
-	a->gid = b->gid;
-	a->mtime = b->mtime;
-	a->mtime_nsec = b->mtime_nsec;
-	a->xattrs = b->xattrs;
-	a->n_xattrs = b->n_xattrs;
-	b->xattrs = old.xattrs;
-	b->n_xattrs = old.n_xattrs;
-}
-
-#define LINK_MEMBERS ((unsigned)(FILE_MODE | FILE_OWNER | FILE_TIME | FILE_XATTRS))
-
-int layer_file_link(struct file *file, const struct tar_entry *entry, ducc_error **err)
-{
-	struct file *after = file_new(file->mode);
-	int result = -1;
-
-	after->uid = file->uid;
-	after->gid = file->gid;
-	after->mtime = file->mtime;
-	after->mtime_nsec = file->mtime_nsec;
-	if (!S_ISLNK(file->mode)) {
-		after->mode = (file->mode & S_IFMT) | (entry->mode & ~S_IFMT);
-		after->mtime = entry->mtime;
-		after->mtime_nsec = entry->mtime_nsec;
-	}
-	copy_xattrs(after, file);
-	if (!set_owner(after, &after->uid, entry->uid, "uid", err) &&
-	    !set_owner(after, &after->gid, entry->gid, "gid", err) &&
-	    !set_xattrs(after, entry, err)) {
-		result = (file_differences(file, after) & LINK_MEMBERS) != 0;
-		swap_metadata(file, after);
-	}
-	file_unref(after);
-	return result;
 }

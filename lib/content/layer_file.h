@@ -13,12 +13,4 @@
  */
 struct file *layer_file_new(const struct tar_entry *entry, ducc_error **err);
 
-/*
- * Applies the header of a hard link to its file, as container engines do (createTarFile() in
- * containerd, Docker and containers/storage), once the link is made: they set owner, mode and
- * time, and add extended attributes.  Mode and time of a symbolic link stay.  1 if that changed
- * the file, 0 if not; -1 with *err set, and the file unchanged, if there can be no such file.
- */
-int layer_file_link(struct file *file, const struct tar_entry *entry, ducc_error **err);
-
 #endif
