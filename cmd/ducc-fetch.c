@@ -104,6 +104,7 @@ int main(int argc, char **argv)
 	if (all_platforms && tool.options.platform)
 		tool_usage(&tool);
 	tool_keep_secrets();
+	tool_raise_files(); /* one for each layer that waits to be transferred, of many images */
 	each.at_once = tool.options.jobs == 1 ? 1 : AT_ONCE;
 	return tool_each(&tool, &each, argv + first, argc - first);
 }

@@ -1,6 +1,5 @@
 /* ducc-unpack: unpack the layers of fetched images, and merge their listings. */
 #include <stddef.h>
-#include <sys/resource.h>
 
 #include "each.h"
 #include "options.h"
@@ -44,17 +43,6 @@ static struct tool tool = {
 	.option = option,
 };
 
-/* Each new layer keeps two files open until it is merged, and an image may have many layers. */
-static void raise_files(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-}
-
 static int unpack(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	if (ducc_unpack(session, record, err) < 0)
@@ -74,7 +62,7 @@ int main(int argc, char **argv)
 	struct each each = {.work = unpack, .prepare = confine, .in_order = true};
 	int first = tool_options(&tool, argc, argv);
 
-	raise_files();
+	tool_raise_files(); /* two for each new layer until it is merged, and an image may have many */
 	each.at_once = tool.options.jobs == 1 || directory ? 1 : AT_ONCE;
 	return tool_each(&tool, &each, argv + first, argc - first);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "output.h"
 #include "progress.h"
@@ -89,4 +90,14 @@ int tool_status(const struct tool *tool)
 void tool_keep_secrets(void)
 {
 	prctl(PR_SET_DUMPABLE, 0);
+}
+
+void tool_raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 }

@@ -47,6 +47,9 @@ bool tool_is_cancelled(void);
 /* Disables core dumps, for tools that hold passwords. */
 void tool_keep_secrets(void);
 
+/* Allows as many open files as this process may have. */
+void tool_raise_files(void);
+
 /* The exit status; does not return after a caught signal. */
 int tool_status(const struct tool *tool);
 
