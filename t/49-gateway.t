@@ -11,7 +11,11 @@ n=test.example.org
 plain_path=$PATH
 
 start_nginx <<-EOF
-	server { @LISTEN@ location /$n/ { alias $tmp/sys1/var/spool/cvmfs/$n/revisions/; } }
+	server {
+		@LISTEN@
+		location /$n/ { if (\$http_cache_control != no-cache) { return 412; } alias $tmp/sys1/var/spool/cvmfs/$n/revisions/; }
+		location /cached/ { alias $tmp/cached/; }
+	}
 EOF
 
 # `stays` and `goes` share two of their three layers; `heir` is `goes` and a layer more.
@@ -231,6 +235,9 @@ copy_from_client() {
 blind() { # RECORDS
 	PATH=$tmp/blind:$plain_path on 3 publish "$1"
 }
+blind_aloud() { # RECORDS
+	PATH=$tmp/blind:$plain_path on 3 ducc-publish -w 3600 <"$1"
+}
 copy_from_client
 ok "a machine without a mount publishes" blind "$tmp/heir.3"
 ok "... completely" is_complete
@@ -253,6 +260,36 @@ like "... this is said" "$(cat "$out")" "warning: $copy: copy of the metadata: o
 ok "... which removes another image" test ! -e "$(newest)/localhost/heir:latest"
 rm "$tmp/afterwards"
 fails "... and the copy is not used again" blind "$tmp/heir.3"
+ok "... all is complete" is_complete
+
+# A cache that names the newest revision only when that is fetched
+mkdir "$tmp/cached"
+fetch() {
+	cp "$tmp/sys1/var/spool/cvmfs/$n/revisions/.cvmfspublished" "$tmp/cached/.new"
+	mv "$tmp/cached/.new" "$tmp/cached/.cvmfspublished"
+}
+start
+sed -i "s|^CVMFS_STRATUM0=.*|CVMFS_STRATUM0=http://$nginx/cached|" "$tmp/sys3/etc/cvmfs/repositories.d/$n/server.conf"
+copy_from_client
+fetch
+ok "behind a cache, what is published becomes known later" blind_aloud "$tmp/heir.3"
+is "... which is no reason for a warning" "$(grep warning "$out")" ''
+ok "... it is complete" is_complete
+blind_aloud "$tmp/heir.3" >"$tmp/patient.out" 2>"$tmp/patient.err" &
+patient=$!
+ok "the next transaction waits" wait_for grep 'names an earlier revision than that of the copy .*; waiting' "$tmp/patient.err"
+fetch
+ok "... until it is known" wait $patient
+like "... and finds nothing to do" "$(cat "$tmp/patient.out")" state=unchanged
+ok "... as do others" blind "$tmp/heir.3"
+start
+copy_from_client
+fetch
+ok "before that, too," blind "$tmp/heir.3"
+on 1 remove_one >/dev/null
+fetch
+fails "... another machine may publish something" blind "$tmp/heir.3"
+like "... which the copy lacks" "$(cat "$out")" "the copy of its metadata is not of the revision that is published"
 ok "... all is complete" is_complete
 
 done_testing

@@ -13,6 +13,7 @@
 #include "base/removal.h"
 #include "content/tar_reader.h"
 #include "cvmfs/newest.h"
+#include "cvmfs/runner.h"
 #include "format/repo_paths.h"
 
 #define TEMPORARY ".new"
@@ -102,54 +103,90 @@ int metadata_copy_put(int root, int fd, ducc_error **err)
 
 /* --- its revision ----------------------------------------------------- */
 
-static int note(const struct repository *repository, const char *revision, ducc_error **err)
+/* Notes a revision as its number, and the hash of its root catalog if that is known. */
+static int note(const struct repository *repository, unsigned long long number, const char *hash,
+		ducc_error **err)
 {
+	AUTO_FREE char *text = hash ? format("%llu %s", number, hash) : format("%llu", number);
 	AUTO_CLOSE int root = repository_root(repository);
 
-	if (root < 0 || file_replace(root, REVISION, revision, strlen(revision)) < 0)
+	if (root < 0 || file_replace(root, REVISION, text, strlen(text)) < 0)
 		return error_errno(err, errno, "%s/" REVISION, repository->path);
 	return 0;
+}
+
+#define REPLACE                                                                                    \
+	"replace the directory %s by one with .metadata, podmanStore and .layers/*/*/.metadata "   \
+	"from a client"
+
+/* Returns 1 if the copy is of this revision, 0 if it is of a later one, or -1. */
+static int compare(const struct repository *repository, unsigned long long number, const char *hash,
+		   ducc_error **err)
+{
+	AUTO_FREE char *named = format("%llu %s", number, hash), *noted = NULL;
+	size_t len = 0;
+	int result = repository_read(repository, REVISION, REVISION_LIMIT, &noted, &len, err);
+
+	if (result < 0)
+		return -1;
+	if (result && !strcmp(noted, named))
+		return 1;
+	if (!result || (!strncmp(noted, named, len) && named[len] == ' ')) /* no hash yet */
+		return note(repository, number, hash, err) < 0 ? -1 : 1;
+	if (strtoull(noted, NULL, 10) > number)
+		return 0;
+	return error_set(
+		err,
+		"not mounted here, and the copy of its metadata is not of the revision "
+		"that is published; either mount it (`cvmfs_server mount %s'), or " REPLACE,
+		repository->name, repository->path);
 }
 
 int metadata_copy_check(struct context *context, const struct repository *repository,
 			unsigned long long *number, ducc_error **err)
 {
-	AUTO_FREE char *newest = NULL, *noted = NULL;
-	size_t len = 0;
-	int result;
+	static const char what[] =
+		"the Stratum 0, or a cache, names an earlier revision than that of the copy of the "
+		"metadata";
+	struct patience patience = {0};
 
-	*number = 0;
-	result = newest_published(context, repository, &newest, number, err);
-	if (result <= 0)
-		return result;
-	result = repository_read(repository, REVISION, REVISION_LIMIT, &noted, &len, err);
-	if (result < 0)
-		return -1;
-	if (!result)
-		return note(repository, newest, err);
-	if (len == strlen(newest) && !memcmp(noted, newest, len))
-		return 0;
-	return error_set(err,
-			 "not mounted here, and the copy of its metadata is not of the revision "
-			 "that is published; either mount it (`cvmfs_server mount %s'), or "
-			 "replace the directory %s by one with .metadata, podmanStore and "
-			 ".layers/*/*/.metadata from a client",
-			 repository->name, repository->path);
+	for (;;) {
+		AUTO_FREE char *newest = NULL;
+		int result;
+
+		*number = 0;
+		result = newest_published(context, repository, &newest, number, err);
+		if (result <= 0)
+			return result;
+		result = compare(repository, *number, newest, err);
+		if (result)
+			return result < 0 ? -1 : 0;
+		result = runner_pause(context, &patience, what, err);
+		if (result)
+			return result < 0 ? -1
+					  : error_set_kind(err, DUCC_BUSY,
+							   "%s; if that is no cache, " REPLACE,
+							   what, repository->path);
+	}
 }
 
-/* Notes the revision that is published now, unless there is another one in between. */
+/*
+ * Notes that the copy is of the revision after the one before: it was published in a transaction
+ * in which that one was the newest.  If the server does not name it yet, its hash is not known, but
+ * there can be no other with its number.
+ */
 static int note_next(struct context *context, const struct repository *repository,
 		     unsigned long long before, ducc_error **err)
 {
 	AUTO_FREE char *newest = NULL;
 	unsigned long long number = 0;
-	int result = newest_published(context, repository, &newest, &number, err);
+	int result = newest_published(context, repository, &newest, &number, NULL);
 
-	if (result <= 0)
-		return result;
-	if (number != before + 1)
+	if (!result)
+		return 0;
+	if (result > 0 && number > before + 1)
 		return error_set(err, "others have published in the meantime");
-	return note(repository, newest, err);
+	return note(repository, before + 1, number == before + 1 ? newest : NULL, err);
 }
 
 void metadata_copy_update(struct context *context, const struct repository *repository, int fd,

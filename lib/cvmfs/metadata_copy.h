@@ -5,10 +5,11 @@
  *
  * A copy that lacks what was published since would do harm: lists, such as Podman's, are written as
  * a whole, on the basis of the copy.  So the file .revision in the copy names the revision that it
- * is of, the hash of the root catalog, which must be the newest one.  A copy of somebody else's
- * making has none: the revision at its first use is noted.  The note is changed after everything
- * else, so an incomplete copy is one of an earlier revision.  Where the repository is mounted, the
- * copy is removed before something is published.
+ * is of, its number and the hash of its root catalog, which must be the newest one.  The hash is
+ * missing if the server, or a cache, did not know it yet.  A copy of somebody else's making has no
+ * such file: the revision at its first use is noted.  The note is changed after everything else, so
+ * an incomplete copy is one of an earlier revision.  Where the repository is mounted, the copy is
+ * removed before something is published.
  */
 #ifndef DUCC_METADATA_COPY_H
 #define DUCC_METADATA_COPY_H
@@ -22,7 +23,8 @@ int metadata_copy_put(int root, int fd, ducc_error **err);
 
 /*
  * Fails if the copy is not of the newest revision, whose number becomes *number; 0 if the server is
- * unknown, and anything may have been published.
+ * unknown, and anything may have been published.  Waits, for context->wait at most, while the server
+ * names an earlier revision than the copy's, as a cache does.
  */
 int metadata_copy_check(struct context *context, const struct repository *repository,
 			unsigned long long *number, ducc_error **err);

@@ -50,7 +50,7 @@ static char *parse_manifest(const char *text, char letter)
 /* The manifest at this URL, as text, which the caller frees; NULL with *err set. */
 static char *read_manifest(struct context *context, const char *url, ducc_error **err)
 {
-	struct http_request request = {.url = url, .limit = LIMIT};
+	struct http_request request = {.url = url, .limit = LIMIT, .cache_control = "no-cache"};
 	struct http_response response = {.status = 0};
 	struct http *http = http_new(context);
 	char *manifest = NULL;

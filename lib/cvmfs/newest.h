@@ -21,7 +21,8 @@ unsigned long long newest_number(const struct repository *repository);
 
 /*
  * Asks the server of the repository for the newest revision: sets *hash, which the caller frees, of
- * its root catalog, and its number.  Returns 1, 0 if the server is unknown, or -1.
+ * its root catalog, and its number.  Returns 1, 0 if the server is unknown, or -1.  Caches are asked
+ * to pass on the question; one that does not may name an earlier revision for a while.
  */
 int newest_published(struct context *context, const struct repository *repository, char **hash,
 		     unsigned long long *number, ducc_error **err);

@@ -39,15 +39,8 @@ static bool has_changes(const struct repository *repository)
 
 /* --- waiting ---------------------------------------------------------- */
 
-struct patience {
-	double until;   /* on the monotonic clock */
-	unsigned pause; /* seconds */
-	bool told;
-};
-
-/* Pauses, longer each time: 0 after the pause, 1 once context->wait has elapsed, -1 if interrupted. */
-static int be_patient(struct context *context, struct patience *patience, const char *what,
-		      ducc_error **err)
+int runner_pause(struct context *context, struct patience *patience, const char *what,
+		 ducc_error **err)
 {
 	double now = clock_monotonic(), until;
 
@@ -82,7 +75,7 @@ static int wait_for_group(struct context *context, const struct group *group, du
 	while (group_is_alive(group, &members)) {
 		AUTO_FREE char *what = format(
 			"processes of a killed publisher are still running: %s", members.data);
-		int waited = be_patient(context, &patience, what, err);
+		int waited = runner_pause(context, &patience, what, err);
 
 		if (waited)
 			return waited < 0 ? -1
@@ -140,7 +133,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 		if (ours < 0 ||
 		    (!strstr(ducc_error_message(error), "acquire lock") &&
 		     !strstr(ducc_error_message(error), "Trying to mount")) ||
-		    be_patient(context, &patience, what, NULL))
+		    runner_pause(context, &patience, what, NULL))
 			return error_give(err, error);
 		ducc_error_free(error);
 	}
@@ -255,7 +248,7 @@ int runner_patiently(struct context *context, const struct repository *repositor
 		result = is_in_transaction(repository) ? 0 : try(ctx, err);
 		if (result)
 			return result < 0 ? -1 : 0;
-		result = be_patient(context, &patience, what, err);
+		result = runner_pause(context, &patience, what, err);
 		if (result < 0)
 			return -1;
 		if (result)

@@ -31,6 +31,20 @@ int runner_hold(const struct repository *repository, struct context *context, du
 int runner_clear_up(struct context *context, const struct repository *repository,
 		    const struct journal *note, ducc_error **err);
 
+/* What runner_pause() remembers of a wait; all zeros at its beginning. */
+struct patience {
+	double until;   /* on the monotonic clock */
+	unsigned pause; /* seconds */
+	bool told;
+};
+
+/*
+ * Pauses, longer each time; the first time, a warning says what is waited for.  Returns 0 after the
+ * pause, 1 once context->wait has elapsed, or -1 with *err set if interrupted.
+ */
+int runner_pause(struct context *context, struct patience *patience, const char *what,
+		 ducc_error **err);
+
 /*
  * Calls `try` until it does not return 0 (another transaction is open), with growing
  * pauses, or until context->wait has elapsed.  Returns 0 if the last call returned 1, -1 with

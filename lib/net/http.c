@@ -288,6 +288,7 @@ static struct curl_slist *make_headers(const struct transfer *transfer)
 	headers = add_header(headers, "Accept", request->accept);
 	headers = add_header(headers, "Content-Type", request->content_type);
 	headers = add_header(headers, "Content-Range", request->content_range);
+	headers = add_header(headers, "Cache-Control", request->cache_control);
 	/* Another origin does not receive the credentials. */
 	if (transfer->ours)
 		headers = add_header(headers, "Authorization", request->authorization);

@@ -41,6 +41,7 @@ struct http_request {
 	const char *authorization; /* sent to the URL's origin only */
 	const char *content_type;
 	const char *content_range;
+	const char *cache_control;
 	const void *data; /* the body; NULL: none */
 	size_t len;
 	/*
