@@ -29,6 +29,10 @@ dir shared/d mode=755
 file shared/d/f mode=644
 dir sticky mode=1777
 END
+image pipe <<'END'
+layer
+fifo pipe mode=640 uid=1000 gid=1001
+END
 ducc-fetch -q -s "$S" "oci:$corpus:modes" | ducc-unpack -q -s "$S" >"$tmp/record"
 
 extract() { # UMASK: print what is extracted into $tmp/x
@@ -61,4 +65,22 @@ done
 chgrp 1002 "$tmp/x"
 chmod 2777 "$tmp/x"
 is 'in a directory that gives files its group' "$(extract 022)" "$(cat "$tmp/usual")"
+
+# A FIFO is never opened, so its mode is set in another way than a file's
+without_proc() {
+	ducc-fetch -q -s "$S" "oci:$corpus:pipe" | ducc-unpack -q -s "$S" >"$tmp/pipe"
+	# shellcheck disable=SC2016 # for the inner shell
+	LD_LIBRARY_PATH=$bin unshare -m sh -c 'mount -t tmpfs none /proc && exec ducc-unpack -q -s "$1" -x "$2" <"$3"' \
+		sh "$S" "$tmp/p" "$tmp/pipe"
+}
+# Sanitizers require /proc themselves
+if [ $sanitized = 0 ] && unshare -m true 2>/dev/null; then
+	if perl -e 'my $path = ""; exit !(syscall(452, -1, $path, 0, 0) < 0 && $!{ENOSYS})'; then
+		fails "a FIFO without /proc, with an old kernel" without_proc
+		like "... of which that is required" "$(cat "$out")" "pipe: .* (/proc is required)"
+	else
+		ok "a FIFO without /proc" without_proc
+		is "... has owner and mode" "$(stat -c '%F %a %u %g' "$tmp/p/pipe")" "fifo 640 1000 1001"
+	fi
+fi
 done_testing

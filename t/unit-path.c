@@ -1,7 +1,11 @@
 /* Removing directories, however deep and wide they are, and whoever else renames what is in them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -113,6 +117,22 @@ static void test_modes(int root)
 	   "nobody else may add files while a directory is emptied");
 }
 
+/* From now on, the kernel has no fchmodat2(2), or a filter refuses it. */
+static bool refuse_fchmodat2(int code)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALL_FCHMODAT2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)code),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = ARRAY_LEN(filter), .filter = filter};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) &&
+	       syscall(CALL_FCHMODAT2, -1, NULL, 0, 0) < 0 && errno == code;
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/unit-path.XXXXXX";
@@ -128,6 +148,10 @@ int main(void)
 	ok(path_exists(root, "kept/inside"), "... and nothing else");
 	ok(!path_remove(root, "top"), "what is not there is no error");
 	test_replaced(root);
+	test_modes(root);
+	ok(refuse_fchmodat2(EPERM), "the same if fchmodat2() is refused");
+	test_modes(root);
+	ok(refuse_fchmodat2(ENOSYS), "the same if fchmodat2() does not exist");
 	test_modes(root);
 	ok(!path_remove(root, "kept") && directory_is_empty(root, ""),
 	   "nothing is left in the end");

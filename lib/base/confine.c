@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 
 /* --- files: Landlock -------------------------------------------------- */
 
@@ -93,8 +94,7 @@ static int restrict_files(const struct confinement *confinement, int version, du
 
 #ifdef ARCHITECTURE
 
-/* Since Linux 6.6, 6.13 and 6.17; the same number everywhere. */
-#define CALL_FCHMODAT2 452
+/* Since Linux 6.13 and 6.17; the same number everywhere. */
 #define CALL_SETXATTRAT 463
 #define CALL_REMOVEXATTRAT 466
 #define CALL_FILE_SETATTR 469

@@ -190,12 +190,26 @@ int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err)
 	return 0;
 }
 
-/* fchmod(2) refuses a descriptor that is open for lookups only, which needs no permission. */
+/*
+ * fchmod(2) refuses a descriptor that is open for lookups only, which needs no permission.  EPERM may
+ * come from a filter that does not know fchmodat2(2).
+ */
 static int chmod_lookup(int fd, mode_t mode)
 {
-	AUTO_FREE char *proc_path = format("/proc/self/fd/%d", fd);
+	AUTO_FREE char *proc_path = NULL;
+	int code;
 
-	return chmod(proc_path, mode);
+	if (!syscall(CALL_FCHMODAT2, fd, "", mode, AT_EMPTY_PATH))
+		return 0;
+	code = errno;
+	if (code != ENOSYS && code != EPERM)
+		return -1;
+	proc_path = format("/proc/self/fd/%d", fd);
+	if (!chmod(proc_path, mode))
+		return 0;
+	if (is_absence(errno)) /* of /proc */
+		errno = code;
+	return -1;
 }
 
 int path_chmod(int root, const char *path, mode_t mode)

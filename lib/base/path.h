@@ -55,9 +55,13 @@ int path_mkdirs(int root, const char *path);
 /* Creates a directory with `mode`, and its parents; `path` is an ordinary path, as for mkdir(2). */
 int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err);
 
+/* fchmodat2(2), since Linux 6.6: the same number everywhere. */
+#define CALL_FCHMODAT2 452
+
 /*
  * Sets the mode of `path`, whatever its type.  Unlike fchmodat(2), it does not follow a symbolic link,
- * with which somebody may have replaced the file meanwhile: ELOOP.
+ * with which somebody may have replaced the file meanwhile: ELOOP.  Where fchmodat2(2) is missing, it
+ * needs /proc: else ENOSYS, or EPERM from a filter of system calls.
  */
 int path_chmod(int root, const char *path, mode_t mode);
 

@@ -55,7 +55,10 @@ static int fail(struct extraction *x, const struct node *node, ducc_error **err)
 	int code = errno;
 
 	node_path(node, &x->path);
-	return error_errno(err, code, "%s", x->path.len ? x->path.data : "/");
+	error_start_errno(err, code, "%s", x->path.len ? x->path.data : "/");
+	if (code == ENOSYS)
+		error_advise(err, "/proc is required");
+	return -1;
 }
 
 /* --- one node --------------------------------------------------------- */
