@@ -82,6 +82,28 @@ all_of() { # TAG
 { cat "$tmp/inner1" && entry amd64 && cat "$tmp/nested"; } | index mixed >"$tmp/mixed"
 is "-a finds the images of all" "$(all_of nested2)" "s390x arm"
 is "... beside those of the outer one" "$(all_of mixed)" "amd64 s390x arm"
+# A better match is further inside.
+inner() {
+	entry "$1" | index older
+}
+for p in arm/v6,arm/v7,entry amd64,amd64/v3,entry arm/v6,arm/v7,inner; do
+	outer=${p##*,} p=${p%,*}
+	older=${p%,*} newer=${p#*,}
+	entry "$newer" | index newer >"$tmp/newer"
+	index deeper <"$tmp/newer" >"$tmp/deeper"
+	entry "$newer" | jq -c 'del(.platform)' >"$tmp/silent"
+	for i in newer deeper; do
+		{ "$outer" "$older" && cat "$tmp/$i"; } | index "with-$i" >"$tmp/with"
+		is "$i: the $newer in a nested index is preferred to $older ($outer)" "$(picks "$newer" "with-$i") $(picks "$older" "with-$i")" "$newer $older"
+		ducc-fetch -q -a -s "$tmp/store" "$registry/multi:with-$i" >"$tmp/records"
+		is "... and -a fetches each" "$(sed 's/.*@//; s/	.*//' "$tmp/records" | grep -F -f - "$tmp/digests" | cut -d' ' -f1 | xargs)" "$older $newer"
+	done
+done
+is "... which is no match for another" "$(picks arm/v5 with-deeper)$(picks arm64 with-deeper)" ""
+{ entry arm/v6 && entry arm/v7 | jq -c 'del(.platform)'; } | index with-silent >"$tmp/with"
+is "a better match is one whose config says so, too" "$(picks arm/v7 with-silent) $(picks arm/v6 with-silent)" "arm/v7 arm/v6"
+{ entry arm/v6 && entry s390x | jq -c --arg t $index_type 'del(.platform) | .mediaType = $t'; } | index with-false >"$tmp/with"
+is "... but nothing that is no index" "$(picks arm/v7 with-false)" arm/v6
 entry arm64 | jq -c 'del(.platform)' | index silent >"$tmp/silent"
 is "a single image need not say what it is for" "$(picks arm64 silent)" arm64
 

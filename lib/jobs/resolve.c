@@ -210,6 +210,13 @@ static size_t find_best(const struct index *index, const struct platform *platfo
 	return best;
 }
 
+/* True if no other image can match the platform better. */
+static bool is_exact(const struct index *index, size_t i, const struct platform *platform)
+{
+	return i < index->n && platform_rank(platform, &index->entries[i].platform) ==
+				       platform_rank(platform, platform);
+}
+
 /* Adds the platforms of the images; attestations and similar entries are unknown/unknown. */
 static void list_platforms(const struct index *index, struct strset *platforms)
 {
@@ -260,6 +267,14 @@ static int no_image(const struct index *index, const struct platform *platform, 
 static bool is_silent_index(const struct entry *entry)
 {
 	return entry->is_index && !entry_has_platform(entry);
+}
+
+static bool has_silent_index(const struct index *index)
+{
+	for (size_t i = 0; i < index->n; i++)
+		if (is_silent_index(&index->entries[i]))
+			return true;
+	return false;
 }
 
 /* Reads an index, which is the document of this level, of which there are MAX_INDEX_DEPTH. */
@@ -327,19 +342,71 @@ static int take_best(struct resolution *resolution, const struct entry *entry,
 	return -1;
 }
 
+/*
+ * Looks for an image for exactly the platform among those for which the index specifies none, and
+ * in nested indexes.  On failure, nothing has changed.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int take_exact(struct resolution *resolution, struct index *index,
+		      const struct platform *platform, ducc_error **err)
+{
+	size_t i = find_best(index, platform);
+
+	if (!is_exact(index, i, platform)) {
+		if (ask_configs(resolution, index, false, err) < 0)
+			return -1;
+		i = find_best(index, platform);
+	}
+	return is_exact(index, i, platform)
+		       ? take_best(resolution, &index->entries[i], platform, err)
+		       : search_nested(resolution, index, platform, err);
+}
+
+/*
+ * 1 if an image for exactly the platform was found in the outer index or a nested one, 0, or -1 if
+ * that cannot be told now.
+ */
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int find_exact(struct resolution *resolution, struct index *index,
+		      const struct platform *platform, ducc_error **err)
+{
+	size_t documents = resolution->n_documents, size = resolution->documents_size;
+	ducc_error *error = NULL;
+	int result;
+
+	resolution->exact = true;
+	result = take_exact(resolution, index, platform, &error);
+	resolution->exact = false;
+	if (!result)
+		return 1;
+	resolution->n_documents = documents;
+	resolution->documents_size = size;
+	return ducc_error_kind(error) == DUCC_TRANSIENT ? error_give(err, error)
+							: error_pass_failure(err, error);
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion) */
 static int choose(struct resolution *resolution, struct index *index,
 		  const struct platform *platform, ducc_error **err)
 {
 	size_t i = find_best(index, platform);
+	bool chosen = resolution->platform.os;
+	int found = 0;
 
+	if (resolution->exact && !chosen)
+		return take_exact(resolution, index, platform, err);
+	if (!resolution->n_indexes && !is_exact(index, i, platform) &&
+	    (i < index->n || has_silent_index(index)))
+		found = find_exact(resolution, index, platform, err);
+	if (found)
+		return found < 0 ? -1 : 0;
 	if (i < index->n)
 		return take_best(resolution, &index->entries[i], platform, err);
 	/*
 	 * In a nested index that nothing has chosen for the platform, the config matters: another
 	 * one may have an image for it.
 	 */
-	i = resolution->n_indexes && !resolution->platform.os ? index->n : find_only(index);
+	i = resolution->n_indexes && !chosen ? index->n : find_only(index);
 	if (i == index->n) {
 		if (ask_configs(resolution, index, false, err) < 0)
 			return -1;
@@ -365,6 +432,8 @@ static int resolve_from(struct resolution *resolution, const struct platform *pl
 
 	if (!json)
 		return -1;
+	if (!manifest_is_index(json) && resolution->exact && !resolution->platform.os)
+		return error_set(err, "nested index: not an index");
 	if (!manifest_is_index(json))
 		return manifest_parse(&resolution->manifest, document->data, document->len, err);
 	if (read_index(resolution, json, &index, err) < 0)

@@ -26,6 +26,7 @@ struct resolution {
 	const struct store *store;
 	struct document indexes[MAX_INDEX_DEPTH]; /* outermost first */
 	size_t n_indexes;
+	bool exact; /* an image for another variant does not count: used by resolve() */
 	size_t n_documents, documents_size; /* examined so far, and their bytes */
 	struct document document;           /* the manifest */
 	struct manifest manifest;           /* the same, parsed */
@@ -33,8 +34,9 @@ struct resolution {
 };
 
 /*
- * Finds the manifest for `platform`.  An image for another platform is found only if nothing
- * says what it is for but its own config.  Call resolution_free() even on failure.
+ * Finds the manifest for `platform`: wherever it is, one for exactly that is preferred to one for
+ * an older variant.  An image for another platform is found only if nothing says what it is for
+ * but its own config.  Call resolution_free() even on failure.
  */
 int resolve(struct resolution *resolution, const struct platform *platform, ducc_error **err);
 
