@@ -42,7 +42,7 @@ struct gc_plan {
 	size_t n_new_names;     /* added to the schedule now */
 	size_t n_removed_names; /* removed now, on the schedule before or not */
 	size_t n_removed;       /* items removed now */
-	bool *removed;      /* for each image in the inventory */
+	bool *removed;          /* for each image in the inventory */
 };
 
 /* What is to be removed, and when. */
