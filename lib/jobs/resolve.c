@@ -379,10 +379,13 @@ static int find_exact(struct resolution *resolution, struct index *index,
 	resolution->exact = false;
 	if (!result)
 		return 1;
+	if (resolution->n_documents > MAX_DOCUMENTS ||
+	    resolution->documents_size > MAX_DOCUMENTS_SIZE ||
+	    ducc_error_kind(error) == DUCC_TRANSIENT)
+		return error_give(err, error);
 	resolution->n_documents = documents;
 	resolution->documents_size = size;
-	return ducc_error_kind(error) == DUCC_TRANSIENT ? error_give(err, error)
-							: error_pass_failure(err, error);
+	return error_pass_failure(err, error);
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion) */
