@@ -91,7 +91,7 @@ static void check_link_of_original(struct check *check, struct checked_image *im
 		image_differs(check, image, DIFFERS_LINK, published->label, directory, found);
 }
 
-/* The platform.json of an image, which few have: 1 if it can be read, 0 if there is none, or -1. */
+/* The platform.json of an image: 1 if it can be read, 0 if there is none, or -1. */
 static int find_platform(struct check *check, struct checked_image *image, const char *path,
 			 int root)
 {

@@ -55,8 +55,8 @@ int published_read(struct published *image, const struct repository *repository,
 void published_free(struct published *image);
 
 /*
- * The image's platform.json: the platform as which it is published, if its config does not say the
- * same.  Then replaces *platform, that of the config.  Returns 1, 0 if there is no such file, or -1.
+ * The image's platform.json: the platform as which it is published; an earlier version did not write
+ * it.  Then replaces *platform, that of the config.  Returns 1, 0 if there is no such file, or -1.
  */
 #define PLATFORM_FILE "platform.json"
 int published_read_platform(struct platform *platform, int root, const char *label,
