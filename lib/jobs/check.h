@@ -107,7 +107,8 @@ bool check_is_stopped(struct check *check);
 /*
  * Checks the images, apart from their trees (check_images.c): their documents, which also say what
  * trees they need; their names, except those with an image that is unreadable or has lost its
- * platform, on which they may depend; Podman's lists, which also contain the digest of a manifest that is missing or damaged.
+ * platform, on which they may depend; Podman's lists, which also contain the digest of a manifest
+ * that is missing or damaged.
  */
 int check_images(struct check *check, ducc_error **err);
 int check_names(struct check *check, ducc_error **err);

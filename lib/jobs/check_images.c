@@ -134,10 +134,12 @@ static void read_documents(struct check *check, struct checked_image *image)
 			    : found < 0                               ? platform
 								      : config,
 			    err);
-	if (image->readable && check_platform_is_lost(image) && found)
-		image_differs(check, image, DIFFERS_CONTENT, platform, NULL, NULL);
-	else if (image->readable && check_platform_is_lost(image))
-		image_absent(check, image, platform, "file");
+	if (image->readable && check_platform_is_lost(image)) {
+		if (found)
+			image_differs(check, image, DIFFERS_CONTENT, platform, NULL, NULL);
+		else
+			image_absent(check, image, platform, "file");
+	}
 	find_manifest(check, image, manifest);
 }
 

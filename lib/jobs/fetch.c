@@ -508,8 +508,7 @@ static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **
 
 static int fetch_image(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
-	subject_limit(&fetch->subject, limits_get(&fetch->session->limits, LIMIT_TIME, 0),
-		      "-l time=N");
+	session_limit(fetch->session, &fetch->subject);
 	if (examine(fetch, record, err) < 0)
 		return -1;
 	if (check_amount(fetch, err) < 0)
@@ -613,7 +612,7 @@ char **ducc_platforms(ducc_session *session, const ducc_record *record, ducc_err
 	char **platforms = NULL;
 
 	fetch_begin(&fetch, session);
-	subject_limit(&fetch.subject, limits_get(&session->limits, LIMIT_TIME, 0), "-l time=N");
+	session_limit(session, &fetch.subject);
 	context_set_subject(&fetch.subject);
 	if (!source_open(&fetch.source, session->network, &session->input,
 			 ducc_record_reference(record), err) &&

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/place.h"
 #include "base/text.h"
+#include "content/quota.h"
 #include "format/image.h"
 #include "jobs/events.h"
 #include "store/fetched.h"
@@ -185,6 +186,11 @@ void session_sweep(ducc_session *session, struct store *store)
 		store_sweep(store);
 	session->swept = true;
 	pthread_mutex_unlock(&session->mutex);
+}
+
+void session_limit(const ducc_session *session, struct subject *subject)
+{
+	subject_limit(subject, limits_get(&session->limits, LIMIT_TIME, 0), "-l time=N");
 }
 
 void session_advise(const ducc_session *session, ducc_error **err)

@@ -65,6 +65,9 @@ int session_need_store(ducc_session *session, struct store *store, ducc_error **
 /* Sweeps the store (store_sweep()), once in a session, before the caller writes to it. */
 void session_sweep(ducc_session *session, struct store *store);
 
+/* From now on, the image that is the subject may take as long as the session allows. */
+void session_limit(const ducc_session *session, struct subject *subject);
+
 /* For an error of a job that writes to the store: if it is full, adds how to free space. */
 void session_advise(const ducc_session *session, ducc_error **err);
 

@@ -275,8 +275,7 @@ static int unpack_image(struct unpack *unpack, struct subject *subject, struct s
 	if (unpack_open(unpack, unpack->record, err) < 0 || claim_layers(unpack, &missing, err) < 0)
 		return -1;
 	if (!subject->seconds) /* the first time */
-		subject_limit(subject, limits_get(&unpack->session->limits, LIMIT_TIME, 0),
-			      "-l time=N");
+		session_limit(unpack->session, subject);
 	context_notice(&unpack->session->context, DUCC_INFO, "%s %zu of %zu layer%s",
 		       unpack->session->dry_run ? "would unpack" : "unpacking", missing, unpack->n,
 		       text_plural(unpack->n));
