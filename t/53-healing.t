@@ -214,6 +214,24 @@ for i in a b; do
 done
 no_differences "$tmp/repo"
 
+# It is published, and its tar is damaged in the store when another image needs more in it: the damage is not passed on.
+for damage in ': >"$tar"' 'truncate -s -600 "$tar"' 'printf x >>"$tar"' 'truncate -s -600 "$tar"; rm "$listing"'; do
+	rm -rf "$S" "$tmp/repo" "$tmp/other"
+	ready on-a >"$tmp/a"
+	ok "$damage: the layer is published" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/a"
+	tar=$S/layers/$upper_layer.tar listing=$S/layers/$upper_layer.mtree
+	eval "$damage"
+	echo "oci:$tmp/oci:on-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" >"$tmp/fetched"
+	ok "... then another image is unpacked" ducc-unpack -s "$S" -r "$tmp/repo" <"$tmp/fetched"
+	ok "... and published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/fetched"
+	is "... the layer hides what both have" "$(whiteouts "$tmp/repo")" ab
+	no_differences "$tmp/repo"
+	ok "... another repository unpacks it again" ducc-unpack -s "$S" -r "$tmp/other" <"$tmp/fetched"
+	ok "... and gets it" ducc-publish -s "$S" -r "$tmp/other" <"$tmp/fetched"
+	no_differences "$tmp/other"
+	ok "... no damage is left in the store" ducc-check --check-store -s "$S"
+done
+
 # Both are published, and only what the other one needs is in the store.
 anew
 ok "both are published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"

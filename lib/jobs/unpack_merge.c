@@ -92,6 +92,30 @@ static int lock_layer(struct unpack *unpack, const struct unpack_layer *layer, s
 }
 
 /*
+ * Opens the tar of a layer that is not fresh, under its lock; *fd is -1 if the layer is only published.
+ * A tar that its listing shows to be incomplete is discarded: with additions, it would look complete.
+ */
+static int open_tar(struct unpack *unpack, struct unpack_layer *layer, int listing, int *fd,
+		    ducc_error **err)
+{
+	const struct digest *digest = &layer->head.layer;
+	ducc_error *error = NULL;
+	bool in_store;
+	int found;
+
+	unpacked_discard_part(&unpack->store, digest, listing);
+	found = unpack_has_layer(unpack, layer, &in_store, err);
+	if (found < 0)
+		return -1;
+	if (!found) {
+		unpack->changed = true;
+		return error_set_kind(err, DUCC_BUSY, "its tar is lost again and again");
+	}
+	*fd = unpacked_open_tar(&unpack->store, digest, &error);
+	return *fd < 0 ? error_pass_failure(err, error) : 0;
+}
+
+/*
  * Adds the entries that this image needs to a layer that was unpacked before, and is as it was when
  * it was merged.  A new tar replaces the old one; a layer that is only published just gets a
  * listing, for ducc-publish.
@@ -101,19 +125,17 @@ static int settle_again(struct unpack *unpack, struct unpack_layer *layer, ducc_
 	const struct digest *digest = &layer->head.layer, merged = layer->id;
 	AUTO_STAGED tar = STAGED_NONE;
 	AUTO_STAGED listing = STAGED_NONE;
+	AUTO_CLOSE int old_tar = -1;
 	AUTO_TREE *tree = NULL;
 	struct listing_head head;
-	ducc_error *error = NULL;
 	bool in_store;
 
 	if (lock_layer(unpack, layer, &tar, &listing, err) < 0)
 		return -1;
 	/* Read now, under the lock. */
 	AUTO_CLOSE int old_listing = open_listing(unpack, digest, &in_store, err);
-	if (old_listing < 0 || note_id(unpack, layer, old_listing, &merged, err) < 0)
-		return -1;
-	AUTO_CLOSE int old_tar = unpacked_open_tar(&unpack->store, digest, &error);
-	if (old_tar < 0 && error_pass_failure(err, error) < 0)
+	if (old_listing < 0 || note_id(unpack, layer, old_listing, &merged, err) < 0 ||
+	    open_tar(unpack, layer, old_listing, &old_tar, err) < 0)
 		return -1;
 	tree = listing_read(old_listing, &head, err);
 	if (!tree || context_check(&unpack->session->context, err) < 0)
