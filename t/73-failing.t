@@ -2,7 +2,7 @@
 # The published failures: since when and why images are not updated, for users who have no store.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need bash docker-registry flock jq skopeo umoci
+need bash docker-registry flock jq setpriv skopeo umoci
 
 # shellcheck source=convert.sh
 . "${0%/*}/convert.sh"
@@ -147,6 +147,20 @@ ducc-gc -q -r "$r" --remove "http://$app:nine"
 ok "wishes that cannot be read" ducc-publish --wishes "$tmp/no" -r "$r" <"$tmp/records"
 like "... are a warning" "$(cat "$out")" "^ducc-publish: warning: $tmp/no: "
 is "... and change nothing" "$(grep -c 'app:\(ten\|eleven\)' "$R/.metadata/.failing")" 2
+obeys_modes() { # COMMAND...: root does so without these
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --bounding-set -dac_override,-dac_read_search "$@"
+	else
+		"$@"
+	fi
+}
+ducc-gc -q -r "$r" --remove "http://$app:nine"
+cp "$R/.metadata/.failing" "$tmp/before"
+chmod 0 "$R/.metadata/.failing"
+ok "failures that are published and cannot be read" obeys_modes ducc-publish -r "$r" <"$tmp/records"
+like "... are a warning" "$(cat "$out")" "^ducc-publish: warning: repository $r: .metadata/.failing: Permission denied; left as it is"
+chmod 644 "$R/.metadata/.failing"
+is "... and stay" "$(cat "$R/.metadata/.failing")" "$(cat "$tmp/before")"
 
 # Wildcards
 list c one

@@ -77,8 +77,9 @@ int wishes_read_published(struct strmap *wishes, const struct repository *reposi
 /*
  * Publishes the failures that the session's file of wishes contains, without secrets and local
  * paths, in a transaction that also changes something else: together with those in the published
- * list or, if that cannot be read, in place of it, with a warning.  Images for which done() returns
- * true, because they are published or no longer wanted, do not fail.
+ * list or, if that is damaged, in place of it, with a warning.  If it cannot be read, it stays, with
+ * a warning.  Images for which done() returns true, because they are published or no longer wanted,
+ * do not fail.
  */
 int wishes_publish(ducc_session *session, struct transaction *transaction,
 		   bool (*done)(void *ctx, const char *name), void *ctx, ducc_error **err);

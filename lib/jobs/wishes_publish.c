@@ -127,15 +127,20 @@ int wishes_publish(ducc_session *session, struct transaction *transaction,
 	struct strmap wishes = {.values = NULL};
 	AUTO_FREE char *before = NULL, *after = NULL;
 	ducc_error *damage = NULL;
+	bool unreadable;
 
 	if (transaction_is_empty(transaction))
 		return 0;
-	if (read_published(&wishes, &before, repository, &damage) < 0)
-		context_notice(&session->context, DUCC_WARNING, "%s; replaced",
-			       ducc_error_message(damage));
-	else if (!before)
+	if (read_published(&wishes, &before, repository, &damage) == 0 && !before)
 		before = xstrdup("");
+	unreadable = damage && error_is_failure(damage); /* it may be sound */
+	if (damage)
+		context_notice(&session->context, DUCC_WARNING, "%s; %s",
+			       ducc_error_message(damage),
+			       unreadable ? "left as it is" : "replaced");
 	ducc_error_free(damage);
+	if (unreadable)
+		return 0;
 	add_known(&wishes, session, repository->name);
 	after = print_failing(&wishes, done, ctx, err);
 	wishes_free(&wishes);
