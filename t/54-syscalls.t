@@ -5,6 +5,8 @@
 # a pattern for the names of the scenarios to try.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
+# shellcheck source=corpus.sh
+. "${0%/*}/corpus.sh"
 # shellcheck source=trees.sh
 . "${0%/*}/trees.sh"
 need curl docker-registry jq perl skopeo umoci
@@ -18,31 +20,39 @@ PRELOADS=$bin/t/preload-faults.so
 [ $sanitized = 1 ] || PRELOADS="$PRELOADS $bin/t/preload-memory.so"
 export DUCC_CLOCK ASAN_OPTIONS PRELOADS
 
-# Two images that share a layer, with all that makes an image interesting, in a few hundred bytes.
-mkdir -p "$tmp/1/dir/sub" "$tmp/1/opaque" "$tmp/2/opaque" "$tmp/2/more" "$tmp/3"
-echo one >"$tmp/1/dir/file"
-ln "$tmp/1/dir/file" "$tmp/1/dir/sub/linked"
-ln -s file "$tmp/1/dir/link"
-echo gone >"$tmp/1/dir/gone"
-echo hidden >"$tmp/1/opaque/hidden"
-mkfifo "$tmp/1/fifo"
-chmod 4755 "$tmp/1/dir/file"
-: >"$tmp/2/opaque/.wh..wh..opq"
-mkdir "$tmp/2/dir"
-: >"$tmp/2/dir/.wh.gone"
-echo two >"$tmp/2/more/two"
-echo three >"$tmp/3/three"
-for layout in oci other; do
-	[ -e "$tmp/$layout" ] || umoci init --layout "$tmp/$layout"
-done
-umoci new --image "$tmp/other:app"
-add_layer "$tmp/other:app" "$tmp/3"
-umoci config --image "$tmp/other:app" --architecture s390x
-umoci new --image "$tmp/oci:old"
-add_layer "$tmp/oci:old" "$tmp/1"
-umoci tag --image "$tmp/oci:old" app
-add_layer "$tmp/oci:app" "$tmp/2"
-add_layer "$tmp/oci:app" "$tmp/3"
+# Two images that share a layer, with all that makes an image interesting, in a few hundred bytes. They are the same each
+# time, and so are the faults that are chosen.
+corpus "$tmp/other"
+image app '.architecture = "s390x"' <<-'L'
+	layer
+	file three data=three
+L
+corpus "$tmp/oci"
+shared='layer
+dir dir
+dir dir/sub
+dir opaque
+file dir/file data=one mode=4755
+hard dir/sub/linked to=dir/file
+sym dir/link to=file
+file dir/gone data=gone
+file opaque/hidden data=hidden
+fifo fifo'
+image old <<-L
+	$shared
+L
+image app <<-L
+	$shared
+	layer
+	dir opaque
+	file opaque/.wh..wh..opq
+	dir dir
+	file dir/.wh.gone
+	dir more
+	file more/two data=two\n
+	layer
+	file three data=three
+L
 
 # scenario NAME BEFORE COMMAND...: BEFORE is a directory, or nothing.
 work=$tmp/scenarios/work
