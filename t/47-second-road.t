@@ -176,6 +176,32 @@ is "... nothing else is" "$(written | grep layers | uniq -c | sed 's/^ *//')" "4
 4 graft .layers/content/usr/medium2"
 ok "... nothing of either is sent" test "$(read_bytes)" -lt 300000
 
+# One that is not in chunks is grafted, too; but not from what comes with it: a graft under another name, or a link to one.
+image graft:1 <<-'E'
+	layer
+	dir ./
+	file a size=100000 data=graft.
+E
+image graft:2 <<-'E'
+	layer
+	file b size=100000 data=graft. mtime=2
+	layer
+	file b size=100000 data=graft. mtime=3
+	layer
+	file c size=100000 data=graft. mtime=2
+	layer
+	file c size=100000 data=graft. mtime=4
+E
+new_repository
+ready graft:1 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a large file that is not in chunks" publish "$tmp/records"
+ready graft:2 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "several layers with that content, but other times" publish "$tmp/records"
+is "... graft it from where it is" "$(written | grep -c 'graft .layers')" 1
+ok "... all is as it should be" agree
+
 # What is listed but is not there, or is something else, is sent.
 start_with app:1
 layer_of app:1 1
@@ -457,7 +483,7 @@ random_images() {
 		sub spec {
 			my ($l, $first, $rest) = @_;
 			my (%dirs, @lines, @late);
-			for my $path (sort keys %$l) {
+			for my $path (keys %$l) {
 				my $f = $l->{$path};
 				$dirs{$1} = 1 while $path =~ m{/}g && substr($path, 0, $-[0]) =~ /(.*)/s;
 				push @lines, join " ", "file", $path, map { "$_=$f->{$_}" } sort keys %$f;

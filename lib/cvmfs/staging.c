@@ -254,6 +254,14 @@ static bool find_known(struct staging *staging, const struct file *file, struct 
 	       staging_is_there(staging->repository, location->path, file->size);
 }
 
+/* True if it can be grafted: not if it is itself a graft, or a link to one, that is still to be published. */
+static bool can_be_grafted(const struct staging *staging, const struct location *known,
+			   uint64_t size)
+{
+	return known->kind != LOCATION_WHOLE || known->published ||
+	       staging_is_there(staging->repository, known->path, size);
+}
+
 /* A file whose content is known, but whose metadata differ: a graft, if that is worthwhile. */
 struct candidate {
 	const struct node *node;
@@ -279,7 +287,10 @@ static void decide(struct staging *staging, struct staged_tree *staged, const st
 	if (is_known && as_should_be && known.kind == LOCATION_WHOLE && file->known->same) {
 		staged_add_link(&staged->links, node, known.path);
 	} else if (large) {
-		stage(staged, node, is_known && as_should_be ? &known : NULL);
+		stage(staged, node,
+		      is_known && as_should_be && can_be_grafted(staging, &known, file->size)
+			      ? &known
+			      : NULL);
 	} else if (is_known && known.published && staging->possible && file->size > GRAFT_COST) {
 		GROW(candidates->list, candidates->n, candidates->capacity);
 		candidates->list[candidates->n++] = (struct candidate){node, known};
