@@ -132,6 +132,7 @@ static void check(const char *path, uint64_t size, bool good, bool failure, cons
 static void checks(void)
 {
 	AUTO_FREE char *loop = format("%s/loop", directory);
+	ducc_error *err = NULL;
 
 	if (symlink("loop", loop) < 0)
 		abort();
@@ -141,6 +142,9 @@ static void checks(void)
 	check("file", MB + 2, false, false, "others do not");
 	check("loop/file", MB, false, true, "what cannot be looked at is a failure");
 	check("loop/file", 1, true, false, "... but small files are not in chunks");
+	ok(!chunking_graft(&repository, "loop/file", MB, &err) && error_is_failure(err),
+	   "... so it is when a graft is to be made");
+	ducc_error_free(err);
 	attribute("user.chunks", NULL);
 	attribute("user.chunk_list", NULL);
 	unlink(loop);

@@ -154,6 +154,8 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 				    "checksum=%040d%.*s\nchunk_offsets=%s\nchunk_checksums=%s\n", 0,
 				    (int)strcspn(algorithm, ","), algorithm, chunks.offsets.data,
 				    chunks.hashes.data);
+	} else if (errno) {
+		error_errno(err, errno, "%s: extended attributes", path);
 	} else {
 		error_set(err, "%s: CernVM-FS does not say what its content is stored as", path);
 	}
