@@ -468,7 +468,7 @@ random_images() {
 		sub layer { return { map { (path() => file()) } 1 .. 3 + rand 12 } }
 		sub change {
 			my ($l) = @_;
-			for my $path (keys %$l) {
+			for my $path (sort keys %$l) {
 				my $dice = rand 10;
 				if ($dice < 0.7) { delete $l->{$path} }
 				elsif ($dice < 1.5) { $l->{$path} = file() }
@@ -483,7 +483,7 @@ random_images() {
 		sub spec {
 			my ($l, $first, $rest) = @_;
 			my (%dirs, @lines, @late);
-			for my $path (keys %$l) {
+			for my $path (sort keys %$l) {
 				my $f = $l->{$path};
 				$dirs{$1} = 1 while $path =~ m{/}g && substr($path, 0, $-[0]) =~ /(.*)/s;
 				push @lines, join " ", "file", $path, map { "$_=$f->{$_}" } sort keys %$f;
@@ -497,8 +497,8 @@ random_images() {
 		for my $tag (1 .. $n) {
 			open STDOUT, ">", "$ENV{tmp}/random.$tag" or die;
 			for my $i (0 .. $#layers) {
-				$_->{names} = one(0, 0, 0, 0, 1, 2) for grep { !exists $_->{names} } values %{$layers[$i]};
-				my (@below, @rest) = map { keys %$_ } @layers[0 .. $i - 1];
+				$_->{names} = one(0, 0, 0, 0, 1, 2) for grep { !exists $_->{names} } @{$layers[$i]}{sort keys %{$layers[$i]}};
+				my (@below, @rest) = map { sort keys %$_ } @layers[0 .. $i - 1];
 				if ($i && @below && rand() < 0.6) {
 					my $path = one(@below);
 					push @rest, "file " . ($path =~ s{([^/]*)\z}{.wh.$1}r)

@@ -34,11 +34,7 @@ sub show_content
 		push @pages, '' if length("hash,offset,size\n$pages[-1]") > ($ENV{CVMFS_STANDIN_PAGE} || 40_000);
 	}
 	pop @pages if $pages[-1] eq '';
-	for my $i (0 .. $#pages) {
-		my $key = $i ? "chunk_list~$i" : 'chunk_list';
-		next if set_xattr($base, $key, "hash,offset,size\n$pages[$i]") == 0 || $! == EOPNOTSUPP;
-		die "$base: $key: $! (this file system has no room for that many chunks)\n";
-	}
+	set_xattr($base, $_ ? "chunk_list~$_" : 'chunk_list', "hash,offset,size\n$pages[$_]") for 0 .. $#pages;
 }
 
 # Store the file BASE in the working directory, in pieces of PIECE bytes; without PIECE, or if it is not larger, as a whole.
