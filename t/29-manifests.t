@@ -137,6 +137,29 @@ cat "$tmp/broken" "$tmp/whole" | index second >"$tmp/second"
 is "the platform of an image that could not be read is forgotten" \
 	"$(ducc-fetch -n -q -s "$tmp/none" -p linux/arm "$registry/multi:second" | sed 's/.*platform=//; s/\t.*//')" linux/arm/v6
 
+# What cannot be read now may be what matches best.
+entry arm/v7 | index newer >"$tmp/newer"
+entry s390x | index another >"$tmp/another"
+silent=$(digest_of "$tmp/manifest-armv7")
+newer=$(jq -r .digest "$tmp/newer")
+start_nginx <<END
+server {
+	@LISTEN@
+	location /v2/multi/manifests/$newer { return 503; }
+	location /v2/multi/manifests/$silent { return 503; }
+	location / { proxy_pass http://$registry; proxy_set_header Host \$http_host; }
+}
+END
+{ entry arm/v6 && cat "$tmp/newer" "$tmp/another"; } | index unclear-index >"$tmp/with"
+{ entry arm/v6 && { entry arm/v7 && entry s390x; } | jq -c 'del(.platform)'; } | index unclear-image >"$tmp/with"
+for i in unclear-index unclear-image; do
+	fails "$i: one that the registry does not give now may be a better match" \
+		ducc-fetch -n -q -s "$tmp/none" -p linux/arm/v7 "$nginx/multi:$i"
+	like "... which is said" "$(cat "$out")" "multi:$i: manifest.*503"
+	is "... and is no matter if there is none" "$(pinned "$(ducc-fetch -n -q -s "$tmp/none" -p linux/arm/v6 "$nginx/multi:$i")")" \
+		"$(sed -n 's,^arm/v6 sha256:,,p' "$tmp/digests")"
+done
+
 # Foreign layers
 umoci tag --image "$tmp/oci:one" foreign
 mkdir "$tmp/foreign"

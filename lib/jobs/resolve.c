@@ -167,6 +167,19 @@ static bool is_silent(const struct entry *entry)
 }
 
 /*
+ * Notes an error that may hide an image for exactly the platform: what cannot be read now may be
+ * readable later.
+ */
+static void note_unclear(struct resolution *resolution, const ducc_error *error)
+{
+	enum ducc_error_kind kind = ducc_error_kind(error);
+
+	if (resolution->exact && !resolution->unclear &&
+	    (kind == DUCC_TRANSIENT || kind == DUCC_CANCELLED || error_is_failure(error)))
+		resolution->unclear = error_copy(error);
+}
+
+/*
  * Reads the platforms that the index does not specify from configs.  Entries that are no image
  * are skipped; another error is returned only if `all` are needed, or no platform could be read.
  */
@@ -181,9 +194,12 @@ static int ask_configs(struct resolution *resolution, struct index *index, bool 
 
 		if (!is_silent(&index->entries[i]))
 			continue;
-		if (!ask_config(resolution, &index->entries[i], &error))
+		if (!ask_config(resolution, &index->entries[i], &error)) {
 			known++;
-		else if (!first && ducc_error_kind(error) != DUCC_ARTIFACT)
+			continue;
+		}
+		note_unclear(resolution, error);
+		if (!first && ducc_error_kind(error) != DUCC_ARTIFACT)
 			first = STEAL(error);
 		ducc_error_free(error);
 	}
@@ -323,6 +339,8 @@ static int search_nested(struct resolution *resolution, const struct index *inde
 			continue;
 		ducc_error_free(STEAL(error));
 		result = descend(resolution, entry, platform, &error);
+		if (result < 0)
+			note_unclear(resolution, error);
 	}
 	return result < 0 ? error_give(err, error) : 0;
 }
@@ -371,21 +389,28 @@ static int find_exact(struct resolution *resolution, struct index *index,
 		      const struct platform *platform, ducc_error **err)
 {
 	size_t documents = resolution->n_documents, size = resolution->documents_size;
-	ducc_error *error = NULL;
+	ducc_error *error = NULL, *unclear;
 	int result;
 
 	resolution->exact = true;
 	result = take_exact(resolution, index, platform, &error);
+	if (result < 0)
+		note_unclear(resolution, error);
 	resolution->exact = false;
+	unclear = STEAL(resolution->unclear);
+	if (result < 0 && !unclear &&
+	    (resolution->n_documents > MAX_DOCUMENTS ||
+	     resolution->documents_size > MAX_DOCUMENTS_SIZE))
+		unclear = STEAL(error);
+	ducc_error_free(error);
+	if (result < 0 && unclear)
+		return error_give(err, unclear);
+	ducc_error_free(unclear);
 	if (!result)
 		return 1;
-	if (resolution->n_documents > MAX_DOCUMENTS ||
-	    resolution->documents_size > MAX_DOCUMENTS_SIZE ||
-	    ducc_error_kind(error) == DUCC_TRANSIENT)
-		return error_give(err, error);
 	resolution->n_documents = documents;
 	resolution->documents_size = size;
-	return error_pass_failure(err, error);
+	return 0;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion) */

@@ -26,7 +26,8 @@ struct resolution {
 	const struct store *store;
 	struct document indexes[MAX_INDEX_DEPTH]; /* outermost first */
 	size_t n_indexes;
-	bool exact; /* an image for another variant does not count: used by resolve() */
+	bool exact;          /* an image for another variant does not count: used by resolve() */
+	ducc_error *unclear; /* meanwhile: why such an image may not have been found */
 	size_t n_documents, documents_size; /* examined so far, and their bytes */
 	struct document document;           /* the manifest */
 	struct manifest manifest;           /* the same, parsed */
