@@ -430,6 +430,32 @@ for nonsense in 'x' '{"version": 7}' \
 	ok "... completely" check
 done
 
+# Podman's lists are damaged, and no image is published that could be published again.
+all_but() { # IMAGE: remove all other images
+	ducc-gc --keep -f -g 0 -s "$S" -r "$D" "$1"
+}
+ducc-fetch -q -s "$S" "oci:$L:one" | ducc-unpack -q -s "$S" >"$tmp/record"
+for list in images layers; do
+	rm -rf "$D"
+	mkdir "$D"
+	ducc-publish -q -s "$S" -r "$D" <"$tmp/record" >"$out"
+	echo '[' >"$D/podmanStore/overlay-$list/$list.json"
+	ok "Podman's $list.json is damaged, and the last image is removed" all_but localhost/none:1
+	like "... with a warning" "$(cat "$out")" "warning: podmanStore: $list.json: .*; it is written anew"
+	ok "... the next run removes its remains" all_but localhost/none:1
+	ok "... nothing is wrong then" check -d
+	is "... both lists are empty" "$(jq -c . "$D"/podmanStore/*/*s.json)" "[]
+[]"
+	echo '[' >"$D/podmanStore/overlay-$list/$list.json"
+	fails "it is damaged when nothing is published" check --repair
+	is "... which is found, without a record" "$(cut -f1-3 "$out" | tr '\t' ' ')" \
+		"ducc-check: list - podmanStore/overlay-images/images.json"
+	ok "... an image is published" ducc-publish -s "$S" -r "$D" <"$tmp/record"
+	like "... with a warning" "$(cat "$out")" "warning: podmanStore: $list.json: .*; it is written anew"
+	ok "... and nothing is wrong" check -d
+done
+restore
+
 # Listings and configs are lost, and there are whiteouts of AUFS.
 restore
 rm -r "$D/podmanStore" "$D/.metadata/.flat" "$D"/.metadata/localhost/*/rootfs.mtree "$D"/.metadata/localhost/*/config.json \

@@ -183,11 +183,23 @@ static bool is_unwanted(void *ctx, const char *name)
 	return gc_is_wanted(ctx, name) == GC_UNWANTED;
 }
 
+static bool all_go(const struct gc *gc)
+{
+	for (size_t i = 0; i < gc->inventory.n_images; i++)
+		if (!gc->plan.removed[i])
+			return false;
+	return true;
+}
+
 static int remove_from_podman(struct gc *gc, ducc_error **err)
 {
-	struct podman_gone gone = {
-		name_goes,    config_goes, fate_of_manifest,
-		fate_of_tree, gc,          gc_removes_remains(gc) ? &gc->inventory : NULL};
+	struct podman_gone gone = {.name = name_goes,
+				   .config = config_goes,
+				   .manifest = fate_of_manifest,
+				   .tree = fate_of_tree,
+				   .ctx = gc,
+				   .inventory = gc_removes_remains(gc) ? &gc->inventory : NULL,
+				   .all = all_go(gc)};
 	ducc_error *error = NULL;
 
 	if ((!gc->plan.n_removed && !gone.inventory) ||

@@ -174,23 +174,24 @@ static bool repairs(const struct publish *publish)
 	return false;
 }
 
-/* Podman's lists; if they are damaged, and images are published again, empty ones. */
+/* True if no image is published that ducc-check could name. */
+static bool is_bare(const struct repository *repository)
+{
+	AUTO_INVENTORY inventory = {NULL};
+
+	return !inventory_read_names(&inventory, repository, NULL) && !inventory.n_images;
+}
+
+/* Podman's lists; if they are damaged, and none but images published again belong in them, empty ones. */
 static struct podman *open_podman(struct publish *publish, ducc_error **err)
 {
+	const struct repository *repository = &publish->repository;
 	ducc_error *error = NULL;
-	struct podman *podman = podman_open(&publish->repository, &error);
+	struct podman *podman = podman_open(repository, &error);
 
-	if (podman)
-		return podman;
-	if (error_is_failure(error) || !repairs(publish)) {
-		error_give(err, error);
-		error_wrap(err, PODMAN_UNREADABLE);
-		return NULL;
-	}
-	context_notice(&publish->session->context, DUCC_WARNING, "%s; it is written anew",
-		       ducc_error_message(error));
-	ducc_error_free(error);
-	return podman_new(&publish->repository);
+	return podman ? podman
+		      : podman_new(&publish->session->context, repository,
+				   repairs(publish) || is_bare(repository), error, err);
 }
 
 /* True if exactly this manifest is published under the label. */

@@ -163,10 +163,19 @@ struct podman *podman_open(const struct repository *repository, ducc_error **err
 	return podman;
 }
 
-struct podman *podman_new(const struct repository *repository)
+struct podman *podman_new(struct context *context, const struct repository *repository,
+			  bool allowed, ducc_error *error, ducc_error **err)
 {
-	struct podman *podman = new (repository);
+	struct podman *podman;
 
+	if (error_is_failure(error) || !allowed) {
+		error_give(err, error);
+		error_wrap(err, "Podman's lists cannot be read (try ducc-check --repair)");
+		return NULL;
+	}
+	context_notice(context, DUCC_WARNING, "%s; it is written anew", ducc_error_message(error));
+	ducc_error_free(error);
+	podman = new (repository);
 	podman_links_read(&podman->links, repository, podman->layers.entries);
 	podman->images.entries = json_array();
 	podman->layers.entries = json_array();

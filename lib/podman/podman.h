@@ -23,6 +23,7 @@
 #ifndef DUCC_PODMAN_H
 #define DUCC_PODMAN_H
 
+#include "base/context.h"
 #include "base/strmap.h"
 #include "podman/podman_links.h"
 #include "podman/podman_list.h"
@@ -70,17 +71,18 @@ struct podman {
 	ducc_error *error; /* files of such an image could not be read: the model is wrong */
 };
 
-/* What is prepended if that fails, when it is not ducc-check that reads them. */
-#define PODMAN_UNREADABLE "Podman's lists cannot be read (try ducc-check --repair)"
-
 /* Reads and indexes the published lists, in which several images may have the same name. */
 struct podman *podman_read(const struct repository *repository, ducc_error **err);
 
 /* The same, for adding images: each name is left to one image only. */
 struct podman *podman_open(const struct repository *repository, ducc_error **err);
 
-/* Empty lists, which replace those that are published. */
-struct podman *podman_new(const struct repository *repository);
+/*
+ * After a failure of one of these, with `error', which it takes over: if the lists are damaged and
+ * `allowed', empty ones to replace them, with a warning; else NULL with *err set.
+ */
+struct podman *podman_new(struct context *context, const struct repository *repository,
+			  bool allowed, ducc_error *error, ducc_error **err);
 
 void podman_free(struct podman *podman);
 

@@ -207,6 +207,14 @@ static void check_lists(const struct checking *checking)
 			checking->check->file(checking->check->ctx, 0, paths[i]);
 }
 
+/* Lists that cannot be parsed concern all images, or else none. */
+static void check_damage(const struct checking *checking, ducc_error *damage)
+{
+	for (size_t i = 0; i < (checking->n ? checking->n : 1); i++)
+		differs(checking, i, DIFFERS_LIST, PODMAN_IMAGES, NULL, ducc_error_message(damage));
+	ducc_error_free(damage);
+}
+
 static void check_rest(struct checking *checking, const struct inventory *inventory)
 {
 	const struct podman *podman = checking->podman;
@@ -231,10 +239,7 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 		return;
 	}
 	if (!checking.podman) {
-		for (size_t i = 0; i < n; i++)
-			differs(&checking, i, DIFFERS_LIST, PODMAN_IMAGES, NULL,
-				ducc_error_message(err));
-		ducc_error_free(err);
+		check_damage(&checking, err);
 		return;
 	}
 	check_count(&checking);

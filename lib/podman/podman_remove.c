@@ -273,11 +273,15 @@ static int remove_all(struct removal *removal, ducc_error **err)
 int podman_remove(const struct podman_gone *gone, struct transaction *transaction, ducc_error **err)
 {
 	struct removal removal = {.gone = gone, .transaction = transaction};
+	ducc_error *error = NULL;
 	int result;
 
-	removal.podman = podman_read(transaction->repository, err);
+	removal.podman = podman_read(transaction->repository, &error);
 	if (!removal.podman)
-		return error_wrap(err, PODMAN_UNREADABLE);
+		removal.podman = podman_new(transaction->context, transaction->repository,
+					    gone->all, error, err);
+	if (!removal.podman)
+		return -1;
 	removal.remains = gone->inventory && podman_has_lists(transaction->repository);
 	result = remove_all(&removal, err);
 	podman_free(removal.podman);

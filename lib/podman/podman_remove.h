@@ -32,6 +32,7 @@ struct podman_gone {
 	void *ctx;
 	/* All images that are published: remains (podman_remains.h) are removed, too; or NULL. */
 	const struct inventory *inventory;
+	bool all; /* of which none stays: lists that are damaged are replaced by empty ones */
 };
 
 /*
