@@ -136,6 +136,7 @@ int tool_options(struct tool *tool, int argc, char **argv)
 	struct forms forms = {.n = 0};
 	int letter;
 
+	tool_occupy_standard();
 	add_forms(&forms, tool->own);
 	add_forms(&forms, common);
 	while ((letter = getopt_long(argc, argv, forms.letters, forms.names, NULL)) != -1) {

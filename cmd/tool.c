@@ -2,12 +2,14 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "output.h"
 #include "progress.h"
@@ -74,10 +76,19 @@ void tool_catch_signals(struct tool *tool)
 	tool->options.cancelled = on_cancelled;
 }
 
+void tool_occupy_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(EXIT_FAILED);
+}
+
 int tool_status(const struct tool *tool)
 {
 	progress_stop();
 	if (caught) {
+		fflush(stdout); /* what was done before */
 		signal(caught, SIG_DFL);
 		raise(caught);
 	}

@@ -31,6 +31,12 @@ struct tool {
 	int unwritten;  /* the errno value with which standard output could not be written */
 };
 
+/*
+ * Opens standard descriptors that are closed, the wrong way round: no other file gets their numbers,
+ * and whoever uses one still meets an error.
+ */
+void tool_occupy_standard(void);
+
 /* Starts the output (output.h) and a session; exits if that fails. */
 ducc_session *tool_session(struct tool *tool);
 

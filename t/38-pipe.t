@@ -42,6 +42,35 @@ unread DEFAULT ducc-gc -s "$S" -r "$tmp/removed" --remove -g 0
 is "ducc-gc ends by SIGPIPE" "$status $(cat "$tmp/stderr")" "141 "
 ok "... but not before its work is done" test ! -e "$tmp/removed/.flat"
 
+# The number of a standard descriptor that is closed is not that of another file.
+closed() { # SCRIPT COMMAND...: with redirections of the script
+	status=0
+	sh -c "exec \"\$@\" $1" "$@" 2>"$tmp/stderr" || status=$?
+}
+closed '>&-' ducc-fetch -q -s "$S" --failed "$tmp/failed" -N "$tmp/events" "oci:$tmp/oci:app"
+is "without standard output" "$status $(cat "$tmp/stderr")" "1 ducc-fetch: standard output: Bad file descriptor"
+is "... nothing is printed into a file" "$(cat "$tmp/failed") $(grep -c '^http' "$tmp/events")" " 0"
+closed '<&-' ducc-fetch -q -s "$S" -N "$tmp/events"
+is "without standard input" "$status $(cat "$tmp/stderr")" "1 ducc-fetch: standard input: Bad file descriptor"
+ducc-fetch -q -s "$tmp/quiet" "oci:$tmp/oci:app" >"$out"
+closed '>&- 2>&-' ducc-unpack -vv -s "$tmp/quiet" "$(cut -f 1 "$out")"
+is "without standard error, there is a status" "$status" 1
+is "... and no message in a file of the store" "$(grep -rla 'ducc-unpack: ' "$tmp/quiet" | sed "s|^$tmp/||")" ""
+
+# What was done before a signal is printed.
+stand_in
+cvmfs_server mkfs t.example.org >"$out"
+main_job "$S" t.example.org "oci:$tmp/oci:app"
+mkdir "$tmp/signals"
+printf '%s\n' '#!/bin/sh' "'$tmp/bin/cvmfs_server' \"\$@\" || exit" 'case $1 in ingest | publish) kill -TERM $PPID ;; esac' \
+	>"$tmp/signals/cvmfs_server"
+chmod +x "$tmp/signals/cvmfs_server"
+status=0
+PATH=$tmp/signals:$PATH ducc-gc --remove -g 0 -q -r t.example.org localhost/app:latest >"$tmp/list" 2>"$tmp/stderr" || status=$?
+is "a signal after something was removed" "$status" 143
+is "... which is printed" "$(cat "$tmp/list")" localhost/app:latest
+ok "... and has been" test ! -e "$tmp/sys/cvmfs/t.example.org/localhost"
+
 # ducc-convert does what it has to, and remembers it.
 start_registry open
 for i in 1 2; do push "$tmp/oci:app" "$registry/app:$i"; done
