@@ -226,6 +226,10 @@ if [ "$(id -u)" = 0 ]; then
 	ok '... and is published when it can be' publish "$R" nothing
 fi
 
+chmod 0 "$S/oci-layout"
+ok 'a store whose oci-layout is closed' publish "$R" good
+ok '... gets a new one' user test -r "$S/oci-layout"
+
 # Two publish into one repository: who cannot remove what belongs to the other leaves everything as it is.
 two_publishers() {
 	mkdir "$tmp/u/shared"

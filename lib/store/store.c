@@ -52,12 +52,26 @@ int store_check_layout(const struct store *store, ducc_error **err)
 	return json ? json_get_string(json, "imageLayoutVersion", &version, err) : -1;
 }
 
+/* True if the mode of a file that is ours prevents that we read it. */
+static bool is_closed(const struct store *store, const char *name)
+{
+	AUTO_CLOSE int fd = path_open(store->fd, name, O_PATH, 0);
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && st.st_uid == geteuid() && !(st.st_mode & S_IRUSR);
+}
+
 /* 1 if the file is that of an image layout, 0 if it is missing or damaged, -1 if that is unknown. */
 static int has_layout(const struct store *store, ducc_error **err)
 {
 	ducc_error *error = NULL;
 
-	return store_check_layout(store, &error) < 0 ? error_pass_failure(err, error) : 1;
+	if (!store_check_layout(store, &error))
+		return 1;
+	if (store->keep || !is_closed(store, "oci-layout"))
+		return error_pass_failure(err, error);
+	ducc_error_free(error);
+	return 0;
 }
 
 /* Writes the files of a new image layout; oci-layout, which others look for, comes last. */
@@ -97,7 +111,7 @@ static int prepare(struct store *store, size_t n, ducc_error **err)
 	if (found || (store->keep && path_exists(store->fd, "oci-layout")))
 		return 0;
 	if (path_exists(store->fd, "oci-layout"))
-		store_discard(store, "oci-layout", -1, "not that of an image layout");
+		store_discard(store, "oci-layout", -1, "cannot be read as that of an image layout");
 	return write_layout(store) < 0 ? error_errno(err, errno, "%s/oci-layout", store->path) : 0;
 }
 
@@ -231,15 +245,6 @@ static int damaged(const struct store *store, const char *name, int fd, const ch
 	store_discard(store, name, fd, why);
 	return error_set_kind(err, store->keep ? DUCC_CORRUPT : DUCC_DAMAGED,
 			      "%s/%s is damaged: %s%s", store->path, name, why, again);
-}
-
-/* True if the mode of a file that is ours prevents that we read it. */
-static bool is_closed(const struct store *store, const char *name)
-{
-	AUTO_CLOSE int fd = path_open(store->fd, name, O_PATH, 0);
-	struct stat st;
-
-	return fd >= 0 && !fstat(fd, &st) && st.st_uid == geteuid() && !(st.st_mode & S_IRUSR);
 }
 
 int store_open_file(const struct store *store, const char *name, ducc_error **err)
