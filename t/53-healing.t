@@ -141,9 +141,12 @@ is "... which is said with silence" "$(cat "$out")" ""
 flip "$S/layers/$(layer_of one 0).tar" 1100
 rm "$S/blobs/sha256/$(pinned "$(ready two)")"
 echo x >"$S/layers/stray"
-fails "three things are" ducc-check --check-store -s "$S"
+ready three >"$out"
+truncate -s -1024 "$S/layers/$(layer_of three 0).tar" # the zeros at its end
+fails "four things are" ducc-check --check-store -s "$S"
 is "... which are found" "$(cut -f1,3 "$out" | sort | tr '\t' ' ')" "$(sort <<-END
 	damaged layers/$(layer_of one 0).tar
+	damaged layers/$(layer_of three 0).tar
 	missing blobs/sha256/$(pinned "$(sed -n 2p "$tmp/records")")
 	orphan layers/stray
 END

@@ -8,6 +8,8 @@
 #include "content/layer_tar.h"
 #include "store/staged.h"
 
+#define WRONG_SIZE "its size is not that in its listing"
+
 static int damaged(const struct store *store, const char *name, int fd, const char *why,
 		   ducc_error **err)
 {
@@ -118,7 +120,7 @@ void unpacked_discard_part(const struct store *store, const struct digest *layer
 	AUTO_CLOSE int fd = store_open_file(store, name, NULL);
 
 	if (fd >= 0 && !is_whole(fd, layer, listing) && !errno)
-		store_discard(store, name, fd, "its size is not that in its listing");
+		store_discard(store, name, fd, WRONG_SIZE);
 }
 
 static int drop(void *ctx, const void *data, size_t len, ducc_error **err)
@@ -141,17 +143,29 @@ static int check_entry(struct layer_tar *tar, struct tree *tree, const char *pat
 	return 0;
 }
 
-int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err)
+/* What a reader ignores may be missing at the end. */
+static int check_size(int tar, const struct listing_head *head, ducc_error **err)
+{
+	struct stat st;
+
+	if (fstat(tar, &st) < 0)
+		return error_errno(err, errno, "stat");
+	return (uint64_t)st.st_size == head->unpacked
+		       ? 0
+		       : error_set_kind(err, DUCC_CORRUPT, WRONG_SIZE);
+}
+
+int unpacked_compare(int tar, const struct listing_head *head, struct tree *tree, ducc_error **err)
 {
 	AUTO_LAYER_TAR reader;
 	const char *path;
 	int result = 1;
 
-	layer_tar_open(&reader, tar, layer);
+	layer_tar_open(&reader, tar, &head->layer);
 	while (result > 0 && (result = layer_tar_next(&reader, &path, err)) > 0)
 		if (check_entry(&reader, tree, path, err) < 0)
 			return -1;
-	return result < 0 ? -1 : layer_tar_check_end(tree, err);
+	return result < 0 || layer_tar_check_end(tree, err) < 0 ? -1 : check_size(tar, head, err);
 }
 
 int unpacked_verify(const struct store *store, const struct digest *layer, ducc_error **err)
@@ -171,7 +185,7 @@ int unpacked_verify(const struct store *store, const struct digest *layer, ducc_
 	tree = unpacked_read_listing(store, listing_name, &head, err);
 	fd = tree ? store_open_file(store, tar_name, err) : -1;
 	if (fd >= 0)
-		result = unpacked_compare(fd, layer, tree, &error);
+		result = unpacked_compare(fd, &head, tree, &error);
 	return error ? blame(store, tar_name, fd, error, err) : result;
 }
 

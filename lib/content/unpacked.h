@@ -32,8 +32,8 @@ int unpacked_has_tar(const struct store *store, const struct digest *layer, int 
 /* Discards the tar of a layer if its size is not that in its listing, which is open. */
 void unpacked_discard_part(const struct store *store, const struct digest *layer, int listing);
 
-/* Compares the whole tar of a layer with the tree in its listing. */
-int unpacked_compare(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);
+/* Compares the whole tar of a layer with its listing, of which these are the header and the tree. */
+int unpacked_compare(int tar, const struct listing_head *head, struct tree *tree, ducc_error **err);
 
 /* Reads the whole layer, and checks its tar against its listing. */
 int unpacked_verify(const struct store *store, const struct digest *layer, ducc_error **err);

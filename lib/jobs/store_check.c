@@ -165,7 +165,7 @@ static int compare_tar(struct store_check *check, const struct task *task, const
 	AUTO_TREE *tree = read_listing(check, task, &head);
 	AUTO_CLOSE int fd = tree ? open_file(check, tar) : -1;
 
-	return fd < 0 ? 0 : unpacked_compare(fd, &task->digest, tree, err);
+	return fd < 0 ? 0 : unpacked_compare(fd, &head, tree, err);
 }
 
 /* Checks a layer.  If it fails, again: ducc-unpack may just be replacing both files. */
