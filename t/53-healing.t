@@ -283,15 +283,42 @@ like "... is found" "$(cat "$out")" "^damaged	.*layers/$(layer_of one 0).mtree	-
 ok "... and made anew" ready one
 ok "... so that all is well" ducc-check --check-store -s "$S"
 
-# A published listing, on which another image is built, must be repaired
-rm -rf "$S"/layers "$S/images/$one.mtree"
-published=$(find "$tmp/repo/.layers" -path "*$(layer_of one 0)*" -name '*.mtree')
-cp "$published" "$tmp/listing"
-flip "$published" 300
-fails "a damaged listing in the repository" ducc-unpack -s "$S" -r "$tmp/repo" <"$tmp/records"
-like "... is named, with what to do" "$(cat "$out")" \
-	"repository $tmp/repo: ${published#"$tmp/repo/"} must be repaired \(run ducc-check --repair\): listing is damaged"
-cp "$tmp/listing" "$published"
+# A published listing is damaged, on which another image is built: the layer is published again with that, but keeps what
+# the other one needs, which is in no store and in no registry any more.
+for R in "$tmp/repo" $n; do
+	case $R in
+	"$n") where=$tmp/sys/cvmfs/$n ;;
+	*) where=$R ;;
+	esac
+	for damage in 'flip "$listing" 300' ': >"$listing"' 'truncate -s -20 "$listing"' 'rm "$listing"'; do
+		rm -rf "$S" "$tmp/repo" "$tmp/sys"
+		mkdir "$tmp/sys"
+		cvmfs_server mkfs $n
+		ready on-a | ducc-publish -q -s "$S" -r "$R" >"$out"
+		rm -rf "$S"
+		listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')
+		[ "$R" != $n ] || cvmfs_server transaction $n
+		eval "$damage"
+		[ "$R" != $n ] || cvmfs_server publish $n
+		ok "$R, $damage: another image is fetched" sh -c "ducc-fetch -s '$S' -r '$R' 'oci:$tmp/oci:on-b' >'$tmp/b'"
+		ok "... unpacked" ducc-unpack -s "$S" -r "$R" <"$tmp/b"
+		ok "... and published" ducc-publish -s "$S" -r "$R" <"$tmp/b"
+		is "... the layer hides what both have" "$(whiteouts "$where")" ab
+		no_differences "$R"
+		echo "oci:$tmp/oci:on-b" | ducc-fetch -s "$S" -r "$R" >"$tmp/b" 2>"$tmp/err"
+		is "... and is not published again" "$(grep -c repair= "$tmp/b"; cat "$tmp/err")" 0
+	done
+done
+ready on-b >"$tmp/b"
+rm -rf "$S/layers"
+listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')
+cp "$listing" "$tmp/listing"
+cvmfs_server transaction $n
+flip "$listing" 300
+cvmfs_server publish $n
+fails "it is damaged after another image was fetched" ducc-unpack -s "$S" -r "$n" <"$tmp/b"
+like "... which is said, with what to do" "$(cat "$out")" \
+	"repository $n: .*$upper_layer/.metadata/layer.mtree must be repaired \(run ducc-check --repair\): listing is damaged"
 
 # Images are reported as removed from the store when they are
 mv "$S/tmp" "$tmp/aside"
@@ -301,7 +328,7 @@ is "... nor an image reported as removed" "$(grep -v '^ducc-gc:' "$out")" ""
 rm "$S/tmp"
 mv "$tmp/aside" "$S/tmp"
 ok "... but later" ducc-gc --clean-store -g 0 -s "$S"
-like "... when it is" "$(cat "$out")" '^localhost/one:latest$'
+like "... when it is" "$(cat "$out")" '^localhost/on-b:latest$'
 
 # What an earlier version has written: listings without digests
 old_listings() { # DIR

@@ -11,6 +11,7 @@
 #include "content/quota.h"
 #include "format/image.h"
 #include "format/record.h"
+#include "format/repo_paths.h"
 #include "jobs/dry_run.h"
 #include "jobs/events.h"
 #include "jobs/repair.h"
@@ -19,6 +20,7 @@
 #include "jobs/stored_image.h"
 #include "jobs/thin_image.h"
 #include "jobs/targets.h"
+#include "repo/public_names.h"
 #include "repo/repository.h"
 #include "source/source.h"
 #include "store/fetched.h"
@@ -50,7 +52,8 @@ struct fetch {
 
 	size_t *wanted; /* layers to download, as numbers in the manifest */
 	size_t n_wanted;
-	atomic_bool refused; /* the config could not be fetched, or cannot be used */
+	struct strset damaged; /* published layers, in hex, to be published again */
+	atomic_bool refused;   /* the config could not be fetched, or cannot be used */
 };
 
 /* --- blobs ------------------------------------------------------------ */
@@ -214,17 +217,49 @@ static int fetch_parts(struct fetch *fetch, ducc_error **err)
 	return parallel_run(1 + fetch->n_wanted, transfers(fetch->session), fetch_part, fetch, err);
 }
 
-/* True if the repository has the layer, and it need not be published again. */
-static bool is_published(const struct fetch *fetch, const ducc_record *record,
-			 const struct digest *layer)
+/* True if exactly this image is published under the label. */
+static bool has_manifest(const struct fetch *fetch, const char *label)
 {
-	return repository_has_layer(&fetch->repository, layer) && !repair_has(record, layer);
+	const struct document *manifest = &fetch->resolution.document;
+	AUTO_FREE char *path = image_metadata(label, "manifest.json");
+
+	return repository_has_file(&fetch->repository, path, manifest->data, manifest->len);
+}
+
+/* The same for its name. */
+static bool is_published(const struct fetch *fetch)
+{
+	AUTO_FREE char *name = reference_name(&fetch->source.reference);
+	AUTO_FREE char *platform = names_platform(&fetch->resolution.platform);
+	AUTO_FREE char *label = platform ? platform_label(platform, name) : NULL;
+
+	return has_manifest(fetch, name) || (label && has_manifest(fetch, label));
+}
+
+/*
+ * True if the repository has the layer, and it need not be published again.  A new image is built on
+ * its listing: if that is damaged, it is published again with the image, whichever images have it.
+ */
+static bool has_layer(struct fetch *fetch, const ducc_record *record, const struct digest *layer,
+		      bool is_new)
+{
+	if (!repository_has_layer(&fetch->repository, layer) || repair_has(record, layer))
+		return false;
+	if (!is_new || !repair_is_needed(&fetch->repository, layer))
+		return true;
+	context_notice(&fetch->session->context, DUCC_WARNING,
+		       "layer " PRI_DIGEST
+		       ": its listing in repository %s is damaged; it is published again",
+		       layer->hex, fetch->repository.name);
+	strset_add(&fetch->damaged, layer->hex);
+	return false;
 }
 
 /* Lists the layers that neither the store nor the repository has, each once. */
 static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
 	const struct manifest *manifest = &fetch->image.manifest;
+	bool is_new = fetch->repository.path && !is_published(fetch), published;
 	AUTO_STRSET known = {NULL};
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
@@ -237,7 +272,8 @@ static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_er
 		found = fetch->store.fd < 0 ? 0 : store_has_blob(&fetch->store, layer, err);
 		if (found < 0)
 			return -1;
-		if (!found && !is_published(fetch, record, &layer->digest))
+		published = has_layer(fetch, record, &layer->digest, is_new);
+		if (!found && !published)
 			fetch->wanted[fetch->n_wanted++] = i;
 	}
 	return 0;
@@ -406,11 +442,21 @@ static int list_image(struct fetch *fetch, ducc_error **err)
 	return added < 0 ? -1 : 0;
 }
 
+/* What the tools that follow need not find out again. */
+static int note_damaged(const struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	for (size_t i = 0; i < fetch->damaged.n; i++)
+		if (repair_add(record, fetch->damaged.list[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
 {
 	AUTO_FREE char *platform = platform_format(&fetch->image.config.platform);
 
-	if (ducc_record_set(record, "platform", platform, err) < 0)
+	if (ducc_record_set(record, "platform", platform, err) < 0 ||
+	    note_damaged(fetch, record, err) < 0)
 		return -1;
 	fetch->source.reference.digest = fetch->resolution.document.digest;
 	record_set_reference(record, &fetch->source.reference);
@@ -424,7 +470,8 @@ static int plan(struct fetch *fetch, ducc_record *record, ducc_error **err)
 	const struct platform *of_index = &fetch->resolution.platform;
 	AUTO_FREE char *platform = of_index->os ? platform_format(of_index) : NULL;
 
-	if (platform && ducc_record_set(record, "platform", platform, err) < 0)
+	if ((platform && ducc_record_set(record, "platform", platform, err) < 0) ||
+	    note_damaged(fetch, record, err) < 0)
 		return -1;
 	fetch->source.reference.digest = fetch->resolution.document.digest;
 	record_set_reference(record, &fetch->source.reference);
@@ -560,6 +607,7 @@ static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **
 static void fetch_end(struct fetch *fetch)
 {
 	free(fetch->wanted);
+	strset_free(&fetch->damaged);
 	resolution_free(&fetch->resolution);
 	stored_image_free(&fetch->image);
 	source_close(&fetch->source);

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 
+#include "base/buffer.h"
+#include "base/entries.h"
 #include "base/mem.h"
+#include "content/entry.h"
 #include "content/merge.h"
 #include "content/placement.h"
 #include "content/settle.h"
@@ -25,17 +28,75 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 	return fd < 0 ? error_errno(err, errno, "listing of layer " PRI_DIGEST, layer->hex) : fd;
 }
 
-bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
-		       struct tree *tree)
+/* Adds the whiteouts in a published directory, and the directories. */
+static void add_entries(struct tree *tree, struct node *node, int root, const char *path)
+{
+	AUTO_ENTRIES entries = entries_open(root, path);
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		unsigned char type = entries_type(&entries, name);
+		struct stat st;
+		struct file *file;
+		struct node *child;
+
+		if ((type != DT_DIR && type != DT_CHR) ||
+		    !(file = entry_read(entries.fd, name, &st)))
+			continue;
+		if (type == DT_DIR || !st.st_rdev) {
+			child = tree_add(tree, node, name, strlen(name));
+			child->flags = type == DT_DIR ? NODE_IMPLIED : NODE_IMPLIED | NODE_WHITEOUT;
+			node_set_file(child, type == DT_DIR ? file_ref(file) : NULL);
+		}
+		file_unref(file);
+	}
+}
+
+/* The whiteouts in the files of a published layer, in the directories that have some. */
+static struct tree *find_whiteouts(const struct repository *repository, const struct digest *layer)
+{
+	AUTO_FREE char *base = repository_layer_root(repository, layer);
+	AUTO_CLOSE int fd = base ? repository_root(repository) : -1;
+	struct tree *tree = tree_new();
+	struct node *root = tree_root(tree), *next;
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node && fd >= 0; node = tree_next(root, node)) {
+		AUTO_FREE char *directory = NULL;
+
+		node_path(node, &path);
+		directory = format("%s%s%s", base, path.len ? "/" : "", path.data);
+		if (node == root || node->file)
+			add_entries(tree, node, fd, directory);
+	}
+	for (struct node *node = tree_bottom(root); node != root; node = next) {
+		next = tree_next_up(root, node);
+		if (node->file && !node->children)
+			tree_remove(tree, node);
+	}
+	return tree;
+}
+
+/* The published listing of the layer; NULL: it is missing or damaged, or another layer's. */
+static struct tree *read_published(const struct image_layers *layers,
+				   const struct listing_head *head)
 {
 	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
 	struct listing_head there;
 	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
+
+	return published && digest_equal(&there.diff_id, &head->diff_id) ? STEAL(published) : NULL;
+}
+
+bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+		       struct tree *tree)
+{
+	AUTO_TREE *published = read_published(layers, head);
 	struct node *root;
 
-	if (!published || !digest_equal(&there.diff_id, &head->diff_id))
-		return true;
-	if (placement_differs(tree, published, NULL))
+	if (!published)
+		published = find_whiteouts(layers->repository, &head->layer);
+	else if (placement_differs(tree, published, NULL))
 		return false;
 	root = tree_root(published);
 	for (struct node *node = root; node; node = tree_next(root, node))

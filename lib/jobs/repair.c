@@ -1,7 +1,12 @@
 /* The field repair=: see repair.h. */
 #include "jobs/repair.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "base/buffer.h"
+#include "base/mem.h"
+#include "content/listing.h"
 
 static bool has_word(const char *list, const char *word)
 {
@@ -20,4 +25,20 @@ bool repair_has(const ducc_record *record, const struct digest *tree)
 	const char *list = ducc_record_get(record, REPAIR_FIELD);
 
 	return has_word(list, tree->hex) || has_word(list, REPAIR_ALL);
+}
+
+int repair_add(ducc_record *record, const char *hex, ducc_error **err)
+{
+	const char *before = ducc_record_get(record, REPAIR_FIELD);
+	AUTO_FREE char *list = format("%s%s%s", before ? before : "", before ? "," : "", hex);
+
+	return ducc_record_set(record, REPAIR_FIELD, list, err);
+}
+
+bool repair_is_needed(const struct repository *repository, const struct digest *layer)
+{
+	AUTO_CLOSE int fd = repository_open_listing(repository, layer);
+
+	return !repository->metadata_only && fd >= 0 && listing_check(fd, NULL) < 0 &&
+	       !listing_is_old(fd) && !errno;
 }

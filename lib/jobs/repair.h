@@ -1,6 +1,6 @@
 /*
  * The field repair= of a record: what of the image is to be published again, although it is
- * published, because ducc-check found it broken.  Its value is a list, separated by commas:
+ * published, because ducc-check or ducc-fetch found it broken.  Its value is a list, separated by commas:
  * the digests of layers and of a flat root file system (that is, of the config), in hex; `all'
  * for all of them.  Any value stands for the names and documents of the image.
  */
@@ -9,6 +9,7 @@
 
 #include "ducc.h"
 #include "format/digest.h"
+#include "repo/repository.h"
 
 #define REPAIR_FIELD "repair"
 #define REPAIR_ALL "all"
@@ -16,5 +17,14 @@
 
 /* True if the record says that the layer or flat tree with this digest is to be published again. */
 bool repair_has(const ducc_record *record, const struct digest *tree);
+
+/* Adds the layer or flat tree to what the record says. */
+int repair_add(ducc_record *record, const char *hex, ducc_error **err);
+
+/*
+ * True if the listing of a published layer is damaged, so that no other image can be built on the
+ * layer, and the files of the layer can be seen, which show what it has for the sake of others.
+ */
+bool repair_is_needed(const struct repository *repository, const struct digest *layer);
 
 #endif
