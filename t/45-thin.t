@@ -131,6 +131,27 @@ ok "in another repository of the registry" thin "$tmp/records"
 is "... blobs are mounted" "$(read_log "$open_log" | grep -c '"POST /v2/other/.*mount=')" 2
 is "... not sent" "$(read_log "$open_log" | grep -c '"\(PATCH\|PUT\) /v2/.*/blobs/')" 0
 ok "... and are there" skopeo copy -q --insecure-policy --src-tls-verify=false "docker://$open/other/app_thin:latest" "oci:$tmp/pulled:y"
+
+# Whatever else has the name stays.
+push "$L:app" "$open/taken:image"
+skopeo copy -q --insecure-policy --dest-tls-verify=false --format v2s2 "oci:$L:app" "docker://$open/taken:docker"
+manifest_of "$open/taken:image" >"$tmp/manifest"
+jq -n --argjson d "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp/manifest")" \
+	'{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [$d]}' >"$tmp/index"
+put_manifest "$open" taken index application/vnd.oci.image.index.v1+json "$tmp/index"
+jq -c '.config.mediaType = "application/vnd.example.config.v1+json"' "$tmp/manifest" >"$tmp/artifact"
+put_manifest "$open" taken artifact application/vnd.oci.image.manifest.v1+json "$tmp/artifact"
+for taken in image docker index artifact; do
+	before=$(digest_at "$open/taken:$taken")
+	to "$open/taken:$taken" "$tmp/app" >"$tmp/records"
+	for dry in '' -n; do
+		# shellcheck disable=SC2086
+		fails "a thin image in place of an $taken ${dry:+with }$dry" thin "$tmp/records" $dry
+		like "... is refused" "$(cat "$out")" "^ducc-thin: .*: $open/taken:$taken: an image that is no thin image has this name"
+	done
+	is "... and that stays" "$(digest_at "$open/taken:$taken")" "$before"
+done
+
 clear_log "$open_log"
 sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"
 ok "without thin= there is nothing to push" thin "$tmp/records"

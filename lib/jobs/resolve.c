@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/mman.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -88,33 +87,14 @@ static int get_top(struct resolution *resolution, ducc_error **err)
 	return ask_source(resolution, NULL, document, err);
 }
 
-/* Reads a blob of the source into memory, without storing it. */
-static int download(struct resolution *resolution, const struct descriptor *descriptor,
-		    struct document *document, ducc_error **err)
-{
-	AUTO_CLOSE int fd = memfd_create("config", MFD_CLOEXEC);
-	struct blob blob;
-	int result;
-
-	if (fd < 0)
-		return error_errno(err, errno, "memfd");
-	blob_begin(&blob, descriptor, fd);
-	result = resolution->source->kind->blob(resolution->source, &blob, err);
-	blob_end(&blob);
-	if (result < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return error_errno(err, errno, "seek");
-	return read_file(fd, JSON_LIMIT, &document->data, &document->len, err);
-}
-
 static int get_config(struct resolution *resolution, const struct descriptor *descriptor,
 		      struct document *document, ducc_error **err)
 {
 	int result = read_stored(resolution, &descriptor->digest, document, err);
 
 	if (!result)
-		result = download(resolution, descriptor, document, err);
+		result = source_read_config(resolution->source, descriptor, &document->data,
+					    &document->len, err);
 	return result < 0 ? error_wrap(err, "config " PRI_DIGEST, descriptor->digest.hex) : 0;
 }
 

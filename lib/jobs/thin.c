@@ -23,6 +23,7 @@
 #include "repo/public_names.h"
 #include "repo/repository.h"
 #include "repo/target.h"
+#include "source/source.h"
 #include "store/index.h"
 #include "store/staged.h"
 #include "store/store.h"
@@ -284,14 +285,68 @@ static int upload_all(const struct push *push, const struct upload *upload, ducc
 				     push->index.len, err);
 }
 
-/* True if the registry has exactly this under the name; on an error, pushing will report it. */
-static bool is_up_to_date(const struct push *push, const struct upload *upload)
+/* 1 if the name is that of a thin image, or of an index that begins with one; 0, or -1. */
+static int is_thin(struct source *source, ducc_error **err)
+{
+	AUTO_FREE char *data = NULL, *first = NULL, *config_data = NULL;
+	AUTO_MANIFEST manifest = {.n = 0};
+	AUTO_CONFIG config = {.n = 0};
+	AUTO_INDEX index = {NULL};
+	AUTO_JSON *json = NULL;
+	size_t len;
+
+	if (source->kind->manifest(source, NULL, &data, &len, err) < 0)
+		return -1;
+	json = json_parse(data, len, "manifest", NULL);
+	if (json && manifest_is_index(json)) {
+		if (index_parse(&index, json, NULL) < 0 || !index.n)
+			return 0;
+		if (source->kind->manifest(source, &index.entries[0].descriptor.digest, &first,
+					   &len, err) < 0)
+			return -1;
+	}
+	if (manifest_parse(&manifest, first ? first : data, len, NULL) < 0)
+		return 0;
+	if (source_read_config(source, &manifest.config, &config_data, &len, err) < 0)
+		return -1;
+	return !config_parse(&config, config_data, len, NULL) && is_thin_image(&manifest, &config);
+}
+
+/* Only a thin image may be replaced, or what cannot be pulled in any case. */
+static int check_replaced(const struct push *push, const struct upload *upload, ducc_error **err)
+{
+	struct source source = {.kind = &source_registry,
+				.network = push->session->network,
+				.data = upload->registry,
+				.reference = push->target};
+	ducc_error *error = NULL;
+	int thin = is_thin(&source, &error);
+
+	if (!thin)
+		return error_set_kind(
+			err, DUCC_USAGE,
+			"an image that is no thin image has this name: delete it, or choose "
+			"another name");
+	if (thin < 0 && ducc_error_kind(error) != DUCC_NOT_FOUND)
+		return error_give(err, error);
+	ducc_error_free(error);
+	return 0;
+}
+
+/*
+ * Sets *there to whether the registry has exactly this under the name.  On an error, pushing will
+ * report it.
+ */
+static int find_target(const struct push *push, const struct upload *upload, bool *there,
+		       ducc_error **err)
 {
 	const char *media_type;
 	struct digest digest;
+	bool taken =
+		registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest);
 
-	return registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest) &&
-	       digest_equal(&digest, &top(push, &media_type)->digest);
+	*there = taken && digest_equal(&digest, &top(push, &media_type)->digest);
+	return taken && !*there ? check_replaced(push, upload, err) : 0;
 }
 
 /* Other hosts need not have a directory, so warns of each that thin images refer to, once. */
@@ -316,8 +371,10 @@ static int warn_of_directory(const struct push *push, ducc_error **err)
 static int push_to(struct push *push, const struct upload *upload, ducc_error **err)
 {
 	AUTO_FREE char *root = push->repository.target->root(&push->repository);
-	bool there = is_up_to_date(push, upload), dry_run = push->session->dry_run;
+	bool there, dry_run = push->session->dry_run;
 
+	if (find_target(push, upload, &there, err) < 0)
+		return error_wrap(err, "%s", push->target_name);
 	context_notice(&push->session->context, DUCC_INFO, "%s%s",
 		       there     ? "unchanged in "
 		       : dry_run ? "would push "

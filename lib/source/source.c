@@ -1,11 +1,15 @@
 /* Sources of images: see source.h. */
 #include "source/source.h"
 
+#include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/context.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "format/json.h"
 
 static const struct source_kind *const kinds[] = {
 	&source_oci, &source_oci_archive, &source_docker_archive,
@@ -75,6 +79,25 @@ int source_open(struct source *source, struct network *network, int *input, cons
 	advise_of_url(source->kind, text + strlen(source->kind->prefix), err);
 	source_close(source);
 	return -1;
+}
+
+int source_read_config(struct source *source, const struct descriptor *config, char **data,
+		       size_t *len, ducc_error **err)
+{
+	AUTO_CLOSE int fd = memfd_create("config", MFD_CLOEXEC);
+	struct blob blob;
+	int result;
+
+	if (fd < 0)
+		return error_errno(err, errno, "memfd");
+	blob_begin(&blob, config, fd);
+	result = source->kind->blob(source, &blob, err);
+	blob_end(&blob);
+	if (result < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(err, errno, "seek");
+	return read_file(fd, JSON_LIMIT, data, len, err);
 }
 
 void source_close(struct source *source)

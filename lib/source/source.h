@@ -68,6 +68,10 @@ int source_open(struct source *source, struct network *network, int *input, cons
 		ducc_error **err);
 void source_close(struct source *source);
 
+/* Reads a config into memory, verified.  The caller frees *data. */
+int source_read_config(struct source *source, const struct descriptor *config, char **data,
+		       size_t *len, ducc_error **err);
+
 /*
  * For local sources: sets the reference from the given name or, if there is none, the image's
  * recorded name, or, if that is NULL, the name of the file or directory `path`, unless it is
