@@ -309,6 +309,20 @@ for R in "$tmp/repo" $n; do
 		is "... and is not published again" "$(grep -c repair= "$tmp/b"; cat "$tmp/err")" 0
 	done
 done
+# A failure to read it is no damage.
+rm -rf "$S" "$tmp/repo"
+ready on-a | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"
+failures=0
+: >"$tmp/fetched"
+for i in $(seq 40); do
+	rm -rf "$S"
+	echo "oci:$tmp/oci:on-b" | FAULT="read $i 5 1" LD_PRELOAD=$bin/t/preload-faults.so \
+		ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS "$bin/ducc-fetch" -s "$S" -r "$tmp/repo" >>"$tmp/fetched" 2>"$tmp/err" ||
+		failures=$((failures + 1))
+done
+ok "a read fails, each one in turn, and $failures times the image" [ $failures -gt 0 ]
+is "... nothing is published again for that" "$(grep repair= "$tmp/fetched")" ""
+
 ready on-b >"$tmp/b"
 rm -rf "$S/layers"
 listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')

@@ -66,7 +66,9 @@ bool listing_id(int fd, struct digest *id);
 /* True if it lacks a digest or a header because it was written by an earlier version; false as above. */
 bool listing_is_old(int fd);
 
-/* Checks the digest, without parsing the rest. */
+/* Checks the digest, without parsing the rest; false as above. */
+bool listing_is_intact(int fd);
+/* The same with an error. */
 int listing_check(int fd, ducc_error **err);
 
 /* Reads the header of a layer's listing that has a digest; false as above. */

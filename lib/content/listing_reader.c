@@ -514,7 +514,7 @@ bool listing_subject(int fd, struct digest *subject)
 	return true;
 }
 
-int listing_check(int fd, ducc_error **err)
+bool listing_is_intact(int fd)
 {
 	AUTO_PIECES pieces = pieces_of(fd, LISTING_START, TO_THE_END);
 	struct hasher *hasher = hasher_new();
@@ -524,12 +524,16 @@ int listing_check(int fd, ducc_error **err)
 		hasher_update(hasher, pieces.data, pieces.len);
 	actual = hasher_digest(hasher);
 	hasher_free(hasher);
-	if (pieces.error)
-		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
-				      strerror(pieces.error));
-	if (!listing_id(fd, &id) || !digest_equal(&id, &actual))
-		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
-	return 0;
+	errno = pieces.error;
+	return !errno && listing_id(fd, &id) && digest_equal(&id, &actual);
+}
+
+int listing_check(int fd, ducc_error **err)
+{
+	if (listing_is_intact(fd))
+		return 0;
+	return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
+			      errno ? strerror(errno) : "digest mismatch");
 }
 
 /*

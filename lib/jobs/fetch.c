@@ -272,7 +272,7 @@ static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_er
 		found = fetch->store.fd < 0 ? 0 : store_has_blob(&fetch->store, layer, err);
 		if (found < 0)
 			return -1;
-		published = has_layer(fetch, record, &layer->digest, is_new);
+		published = (!found || is_new) && has_layer(fetch, record, &layer->digest, is_new);
 		if (!found && !published)
 			fetch->wanted[fetch->n_wanted++] = i;
 	}

@@ -39,6 +39,7 @@ bool repair_is_needed(const struct repository *repository, const struct digest *
 {
 	AUTO_CLOSE int fd = repository_open_listing(repository, layer);
 
-	return !repository->metadata_only && fd >= 0 && listing_check(fd, NULL) < 0 &&
+	/* A failure to read it proves nothing. */
+	return !repository->metadata_only && fd >= 0 && !listing_is_intact(fd) && !errno &&
 	       !listing_is_old(fd) && !errno;
 }
