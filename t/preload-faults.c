@@ -28,6 +28,8 @@
 /* clang-format on */
 #include "inject.h"
 
+#define CALL_FCHMODAT2 452 /* newer than the headers */
+
 #define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 /* A function that returns FAILED, and sets errno. */
@@ -102,6 +104,10 @@ static int inject_number(long number)
 	switch (number) {
 	case SYS_openat2:
 		return inject(KIND_open);
+	case CALL_FCHMODAT2:
+		return inject(KIND_attributes);
+	case SYS_pidfd_open:
+		return inject(KIND_spawn);
 	case SYS_landlock_create_ruleset:
 	case SYS_landlock_add_rule:
 	case SYS_landlock_restrict_self:
@@ -177,6 +183,7 @@ WRAP(stat, int, statx, (int dir, const char *path, int flags, unsigned mask, str
      path, flags, mask, st)
 WRAP(stat, int, statvfs, (const char *path, struct statvfs *st), path, st)
 WRAP(stat, int, access, (const char *path, int mode), path, mode)
+WRAP(stat, int, faccessat, (int dir, const char *path, int mode, int flags), dir, path, mode, flags)
 WRAP(rename, int, renameat, (int from, const char *a, int to, const char *b), from, a, to, b)
 WRAP(rename, int, renameat2, (int from, const char *a, int to, const char *b, unsigned flags), from,
      a, to, b, flags)
@@ -210,6 +217,7 @@ WRAP(directory, int, scandir,
       int (*compare)(const struct dirent **, const struct dirent **)),
      path, list, filter, compare)
 WRAP(lock, int, flock, (int fd, int how), fd, how)
+WRAP(attributes, int, chmod, (const char *path, mode_t mode), path, mode)
 WRAP(attributes, int, fchmod, (int fd, mode_t mode), fd, mode)
 WRAP(attributes, int, fchmodat, (int dir, const char *path, mode_t mode, int flags), dir, path,
      mode, flags)
@@ -232,6 +240,7 @@ WRAP(attributes, ssize_t, lgetxattr, (const char *path, const char *name, void *
      path, name, value, len)
 WRAP(attributes, ssize_t, getxattr, (const char *path, const char *name, void *value, size_t len),
      path, name, value, len)
+WRAP(attributes, ssize_t, llistxattr, (const char *path, char *list, size_t len), path, list, len)
 WRAP_CODE(thread, int, pthread_create,
 	  (pthread_t * id, const pthread_attr_t *attributes, void *(*function)(void *), void *data),
 	  id, attributes, function, data)
@@ -239,7 +248,9 @@ WRAP(pipe, int, pipe2, (int fds[2], int flags), fds, flags)
 WRAP(pipe, int, memfd_create, (const char *name, unsigned flags), name, flags)
 WRAP(pipe, int, socketpair, (int domain, int type, int protocol, int fds[2]), domain, type,
      protocol, fds)
+WRAP(pipe, int, dup, (int from), from)
 WRAP(pipe, int, dup2, (int from, int to), from, to)
+WRAP(pipe, int, dup3, (int from, int to, int flags), from, to, flags)
 WRAP_CODE(spawn, int, posix_spawnp,
 	  (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
 	   const posix_spawnattr_t *attributes, char *const *argv, char *const *environment),
