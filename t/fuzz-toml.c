@@ -63,7 +63,8 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 	return 0;
 }
 
-static int on_key(void *ctx, const char *name, const char *text, bool boolean, ducc_error **err)
+static int on_key(void *ctx, const char *name, const char *text, const bool *boolean,
+		  ducc_error **err)
 {
 	struct copy *copy = ctx;
 
@@ -74,7 +75,7 @@ static int on_key(void *ctx, const char *name, const char *text, bool boolean, d
 	if (text)
 		add_quoted(&copy->text, text);
 	else
-		buffer_adds(&copy->text, boolean ? "true" : "false");
+		buffer_adds(&copy->text, !boolean ? "[]" : *boolean ? "true" : "false");
 	buffer_addc(&copy->text, '\n');
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -157,7 +158,7 @@ static void prefixes(void)
 	with(R "prefix = 'h.org'\nlocation = 'short.org'\n" R
 	       "prefix = 'h.org/a'\nlocation = 'long.org'",
 	     "h.org/a/x:1", "https://long.org/x");
-	with(R "prefix = 'h.org'\nlocation = 'one.org'\n" R
+	with(R "prefix = 'h.org'\nlocation = 'one.org'\nblocked = false\n" R
 	       "prefix = 'h.org'\nlocation = 'two.org'",
 	     "h.org/x:1", "https://two.org/x");
 	/* Slashes at the end do not count, as for Podman. */
@@ -182,8 +183,6 @@ static void wildcards(void)
 	with(R "prefix = '*.b.h.org'\nlocation = 'g.org'\n" R
 	       "prefix = '*.h.org'\nlocation = 'f.org'",
 	     "a.b.h.org/x:1", "https://g.org/x");
-	with(R "prefix = '*.h.org/a'\nlocation = 'g.org'", "b.h.org/a/x:1", "https://b.h.org/a/x");
-	with(R "prefix = 'a.*.org'\nlocation = 'g.org'", "a.h.org/x:1", "https://a.h.org/x");
 }
 
 static void several_mirrors(void)
@@ -245,6 +244,80 @@ static void blocks(void)
 	with(R "prefix = 'h.org/a'\nblocked = true", "h.org/b:1", "https://h.org/b");
 	with(R "prefix = 'h.org'\nblocked = true\n" R "prefix = 'h.org/a'\nlocation = 'h.org/a'",
 	     "h.org/a:1", "https://h.org/a");
+}
+
+/* Go's readers ignore the case of keys and tables, but not that of values. */
+static void cases(void)
+{
+	blocked("[[Registry]]\nLocation = 'h.org'\nBLOCKED = true", "h.org/x:1");
+	blocked("[[\"regi\xc5\xbftry\"]]\nPrefix = 'h.org'\n\"bloc\xe2\x84\xaa"
+		"ed\" = true",
+		"h.org/x:1");
+	with("[[rEgistry]]\nLocation = 'h.org'\nInsecure = true\nMirror-By-Digest-Only = true\n"
+	     "[[rEgistry.Mirror]]\nLOCATION = 'a.org'\nInsecure = true\n"
+	     "Pull-From-Mirror = 'tag-only'",
+	     "h.org/x:1", "https://a.org/x!@ https://h.org/x!");
+	with(R "location = 'h.org'\n[[mirror]]\nlocation = 'a.org'\n[registryx]\nblocked = 'x'",
+	     "h.org/x:1", "https://h.org/x");
+	refused(R "location = 'h.org'\nblocked = true\nBlocked = false", "line 4: Blocked");
+	refused(R "location = 'h.org'\n" M "location = 'a.org'\nLocation = 'b.org'",
+		"line 5: Location");
+	/* Two arrays: readers take either. */
+	refused(R "location = 'h.org'\nblocked = true\n[[Registry]]\nlocation = 'g.org'",
+		"line 4: [Registry]");
+	refused(R "location = 'h.org'\n[[Registry.mirror]]\nlocation = 'g.org'",
+		"line 3: [Registry.mirror]");
+	refused("[[Registry]]\nlocation = 'h.org'\nBlocked = 'true'", "line 3: Blocked");
+	refused("[Registries.block]\nregistries = ['h.org']", "line 1: [Registries.block]");
+}
+
+/* Other types than those of the keys, some of which have the same meaning as what is refused elsewhere. */
+static void types(void)
+{
+	refused("registries.block.registries = ['h.org']", "line 1: registries.block.registries");
+	refused("[registries]\nblock.registries = ['h.org']", "line 1: [registries]");
+	refused("registry = 'h.org'", "line 1: registry");
+	refused("registry.blocked = true", "line 1: registry.blocked");
+	refused(R "location = 'h.org'\nblocked = ['true']", "line 3: blocked");
+	refused(R "location = 'h.org'\nblocked.x = true", "line 3: blocked.x");
+	refused(R "location = ['h.org']", "line 2: location");
+	refused(R "location = 'h.org'\nmirror = 'a.org'", "line 3: mirror");
+	refused(R "location = 'h.org'\nmirror.location = 'a.org'", "line 3: mirror.location");
+	refused(R "location = 'h.org'\n[registry.blocked]", "line 3: [registry.blocked]");
+	refused(R "location = 'h.org'\n" M "location = 'a.org'\npull-from-mirror = []",
+		"line 5: pull-from-mirror");
+	with("registry = []\n", "h.org/x:1", "https://h.org/x");
+	with(R "location = 'h.org'\nmirror = []\nx.blocked = true", "h.org/x:1", "https://h.org/x");
+}
+
+/* What cannot match does not block either. */
+static void odd_prefixes(void)
+{
+	refused(R "prefix = 'http://h.org'\nblocked = true", "line 2: prefix");
+	refused(R "location = 'https://h.org'\nblocked = true", "line 2: location");
+	refused(R "location = 'h.org'\n" M "location = 'http://a.org'", "line 4: location");
+	refused(R "prefix = '*.h.org/a'\nlocation = 'g.org'", "*.h.org/a: prefix");
+	refused(R "prefix = 'a.*.org'\nlocation = 'g.org'", "a.*.org: prefix");
+	refused(R "prefix = '*'\nblocked = true", "*: prefix");
+	refused(R "prefix = ' h.org'\nblocked = true", " h.org: prefix");
+	refused(R "location = '/h.org'\nblocked = true", "/h.org: prefix");
+	refused(R "prefix = 'u:p@h.org'\nblocked = true", "conf: prefix must not");
+}
+
+/* Readers differ in which of them they take. */
+static void conflicts(void)
+{
+	refused(R "location = 'h.org'\nblocked = true\n" R "location = 'h.org'",
+		"prefix h.org occurs twice, with different values of blocked");
+	refused(R "location = 'h.org'\n" R "location = 'h.org/'\nblocked = true",
+		"prefix h.org occurs twice, with different values of blocked");
+	refused(R "prefix = 'h.org'\nlocation = 'a.org'\n" R
+		  "prefix = 'h.org'\nlocation = 'b.org'\ninsecure = true",
+		"prefix h.org occurs twice, with different values of insecure");
+	refused(R "prefix = 'a.org'\nlocation = 'h.org'\n" R "location = 'h.org'\nblocked = true",
+		"location h.org occurs twice, with different values of blocked");
+	blocked(R "location = 'h.org'\nblocked = true\n" R "prefix = 'h.org'\nblocked = true",
+		"h.org/x:1");
 }
 
 static void mistakes(void)
@@ -334,6 +407,7 @@ static void drop_ins(void)
 	static const char a[] = R "location = 'h.ducc.test'\n" M "location = 'a.org'";
 	static const char b[] = R "location = 'h.ducc.test'\n" M "location = 'b.org'";
 	static const char mirror[] = M "location = 'c.org'";
+	static const char block[] = R "location = 'h.ducc.test'\nblocked = true";
 	struct mirrors *mirrors;
 	ducc_error *err = NULL;
 
@@ -351,12 +425,47 @@ static void drop_ins(void)
 	mirrors = mirrors_load(&err);
 	ok(!mirrors, "a mirror belongs to a registry of its own file");
 	says(&err, "3.conf: line 1: [registry.mirror]", "... which is said");
+	write_file("containers/registries.conf.d/3.conf", block, strlen(block));
+	mirrors = mirrors_load(&err);
+	ok(mirrors && !err, "a later file replaces an earlier one's entry");
+	no_place(mirrors, "h.ducc.test/x:1", false, "blocked");
 	mirrors_free(mirrors);
 	remove_file("containers/registries.conf.d/1.conf");
 	remove_file("containers/registries.conf.d/2.conf");
 	remove_file("containers/registries.conf.d/3.conf");
 	remove_file("containers/registries.conf.d/3.conf.old");
 	remove_file("containers/registries.conf");
+}
+
+static void cannot_read(const char *name, const char *why)
+{
+	ducc_error *err = NULL;
+	struct mirrors *mirrors = mirrors_load(&err);
+
+	ok(!mirrors, "what cannot be read may block: %s", name);
+	says(&err, why, "... and is named");
+	mirrors_free(mirrors);
+}
+
+/* Links in a loop stand for all that exists, but cannot be read: not even by root. */
+static void unreadable(void)
+{
+	AUTO_FREE char *loop = format("%s/loop", directory);
+	AUTO_FREE char *link = format("%s/containers/registries.conf.d/4.conf", directory);
+	AUTO_FREE char *drop_in = format("%s/containers/registries.conf.d", directory);
+
+	if (symlink("loop", loop) < 0 || symlink("nowhere", link) < 0)
+		abort();
+	cannot_read("a link to nowhere", "registries.conf.d/4.conf: No such file");
+	remove(link);
+	if (rmdir(drop_in) < 0 || symlink("registries.conf.d", drop_in) < 0)
+		abort();
+	cannot_read("registries.conf.d", "registries.conf.d: ");
+	remove(drop_in);
+	setenv("XDG_CONFIG_HOME", loop, 1);
+	cannot_read("its directory", "loop/containers/registries.conf: ");
+	mkdir(drop_in, 0700);
+	remove(loop);
 }
 
 int main(void)
@@ -376,10 +485,15 @@ int main(void)
 	several_mirrors();
 	pushes();
 	blocks();
+	cases();
+	types();
+	odd_prefixes();
+	conflicts();
 	mistakes();
 	bad_locations();
 	proxies();
 	drop_ins();
+	unreadable();
 	remove_file("conf");
 	for (size_t i = ARRAY_LEN(directories); i--;)
 		remove_file(directories[i]);

@@ -14,14 +14,17 @@ static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err
 	return 0;
 }
 
-static int on_key(void *ctx, const char *name, const char *text, bool boolean, ducc_error **err)
+static int on_key(void *ctx, const char *name, const char *text, const bool *boolean,
+		  ducc_error **err)
 {
 	if (!strcmp(name, "refused"))
 		return error_set(err, "no %s", name);
 	if (text)
 		buffer_addf(ctx, "%s=<%s> ", name, text);
+	else if (boolean)
+		buffer_addf(ctx, "%s=%s ", name, *boolean ? "true" : "false");
 	else
-		buffer_addf(ctx, "%s=%s ", name, boolean ? "true" : "false");
+		buffer_addf(ctx, "%s=[] ", name);
 	return 0;
 }
 
@@ -155,9 +158,9 @@ static void strings(void)
 
 static void arrays(void)
 {
-	means("a = []\nb = true", "b=true ");
-	means("a = [ \"x\" , 'y' ]\n", "");
-	means("a = [ # one\n\t'x', # ]\r\n\n\t\"]\",\n] # two\nb = true", "b=true ");
+	means("a = []\nb = true", "a=[] b=true ");
+	means("a = [ \"x\" , 'y' ]\n", "a=[] ");
+	means("a = [ # one\n\t'x', # ]\r\n\n\t\"]\",\n] # two\nb = true", "a=[] b=true ");
 	refused("a = [", 1);
 	refused("a = ['x'", 1);
 	refused("a = [,]", 1);

@@ -149,6 +149,7 @@ static int read_assignment(struct parser *parser, ducc_error **err)
 {
 	const struct toml_reader *reader = parser->reader;
 	AUTO_BUFFER key = {0}, text = {0};
+	bool yes;
 
 	if (read_key(parser, &key, err) < 0)
 		return -1;
@@ -159,16 +160,17 @@ static int read_assignment(struct parser *parser, ducc_error **err)
 	parser->p++;
 	skip_blanks(parser);
 	if (at(parser, '['))
-		return skip_array(parser, err);
-	if (take_word(parser, "true"))
-		return reader->key(reader->ctx, key.data, NULL, true, err);
-	if (take_word(parser, "false"))
-		return reader->key(reader->ctx, key.data, NULL, false, err);
+		return skip_array(parser, err) < 0
+			       ? -1
+			       : reader->key(reader->ctx, key.data, NULL, NULL, err);
+	yes = take_word(parser, "true");
+	if (yes || take_word(parser, "false"))
+		return reader->key(reader->ctx, key.data, NULL, &yes, err);
 	if (!at(parser, '"') && !at(parser, '\''))
 		return unexpected(err);
 	if (read_string(parser, &text, err) < 0)
 		return -1;
-	return reader->key(reader->ctx, key.data, text.data, false, err);
+	return reader->key(reader->ctx, key.data, text.data, NULL, err);
 }
 
 static int read_header(struct parser *parser, ducc_error **err)

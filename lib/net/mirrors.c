@@ -1,14 +1,16 @@
 /* Alternative locations of a repository: see mirrors.h. */
 #include "net/mirrors.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "base/buffer.h"
+#include "base/entries.h"
 #include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/strmap.h"
+#include "format/json.h"
 #include "format/toml.h"
 #include "net/own_registries.h"
 
@@ -27,33 +29,88 @@ struct entry {
 	size_t n, capacity;
 };
 
+/* What a key belongs to: the beginning of the file, or the table before it. */
+enum place_of_key { ROOT, REGISTRY, MIRROR, OTHER_TABLE };
+
 struct mirrors {
 	struct entry *entries;
 	size_t n, capacity;
-	size_t first;                                 /* entry of the current file */
-	enum { OTHER_TABLE, REGISTRY, MIRROR } table; /* likewise */
+	/* Of the current file: */
+	size_t first; /* entry */
+	enum place_of_key table;
+	char *spelling;     /* of `registry' in its headers */
+	struct strset keys; /* of the table, as in known_keys */
 };
 
 /* --- reading registries.conf ------------------------------------------ */
 
+/* Go's readers ignore the case of keys and tables: compare with json_compare_folded(). */
+static const char *const known_keys[][8] = {
+	[ROOT] = {"registry", "registries"},
+	[REGISTRY] = {"prefix", "location", "insecure", "blocked", "mirror-by-digest-only",
+		      "mirror"},
+	[MIRROR] = {"location", "insecure", "pull-from-mirror"},
+	[OTHER_TABLE] = {NULL},
+};
+
+/* The key, or the first part of a dotted one, as spelled in the table; NULL: unknown. */
+static const char *find_key(enum place_of_key table, const char *name)
+{
+	AUTO_FREE char *part = xstrndup(name, strcspn(name, "."));
+	const char *const *key = known_keys[table];
+
+	while (*key && json_compare_folded(*key, part) != 0)
+		key++;
+	return *key;
+}
+
+static int refuse_version_1(ducc_error **err)
+{
+	return error_set(err, "version 1 of the file format is not supported");
+}
+
+/*
+ * True if all headers of the file spell `registry' the same way: others would be two arrays,
+ * of which Go's readers take either.
+ */
+static bool is_same_array(struct mirrors *mirrors, const char *name)
+{
+	AUTO_FREE char *spelling = xstrndup(name, strcspn(name, "."));
+
+	if (mirrors->n == mirrors->first) {
+		free(mirrors->spelling);
+		mirrors->spelling = STEAL(spelling);
+		return true;
+	}
+	return !strcmp(mirrors->spelling, spelling);
+}
+
 static int on_table(void *ctx, const char *name, bool is_array, ducc_error **err)
 {
 	struct mirrors *mirrors = ctx;
+	const char *key = find_key(ROOT, name);
 	struct entry *entry;
 
 	mirrors->table = OTHER_TABLE;
-	if (!strncmp(name, "registries.", strlen("registries.")))
-		return error_set(err, "[%s]: version 1 of the file format is not supported", name);
-	if (!strcmp(name, "registry") && is_array) {
+	strset_cut(&mirrors->keys, 0);
+	if (!key)
+		return 0;
+	if (!strcmp(key, "registries")) {
+		refuse_version_1(err);
+		return error_wrap(err, "[%s]", name);
+	}
+	if (!is_array || !is_same_array(mirrors, name))
+		return error_set(err, "[%s]: unexpected table", name);
+	if (!strchr(name, '.')) {
 		GROW(mirrors->entries, mirrors->n, mirrors->capacity);
 		mirrors->entries[mirrors->n++] = (struct entry){NULL};
 		mirrors->table = REGISTRY;
-	} else if (!strcmp(name, "registry.mirror") && is_array && mirrors->n > mirrors->first) {
+	} else if (!json_compare_folded(name, "registry.mirror") && mirrors->n > mirrors->first) {
 		entry = &mirrors->entries[mirrors->n - 1];
 		GROW(entry->mirrors, entry->n, entry->capacity);
 		entry->mirrors[entry->n++] = (struct mirror){NULL};
 		mirrors->table = MIRROR;
-	} else if (!strncmp(name, "registry", strlen("registry"))) {
+	} else {
 		return error_set(err, "[%s]: unexpected table", name);
 	}
 	return 0;
@@ -68,16 +125,17 @@ static int set_text(char **slot, const char *text, ducc_error **err)
 		len--;
 	if (!len)
 		return error_set(err, "expected a nonempty string");
-	free(*slot);
+	if (strstr(text, "://"))
+		return error_set(err, "expected a name without a scheme");
 	*slot = xstrndup(text, len);
 	return 0;
 }
 
-static int set_flag(bool *slot, const char *text, bool boolean, ducc_error **err)
+static int set_flag(bool *slot, const bool *boolean, ducc_error **err)
 {
-	if (text)
+	if (!boolean)
 		return error_set(err, "expected true or false");
-	*slot = boolean;
+	*slot = *boolean;
 	return 0;
 }
 
@@ -91,108 +149,201 @@ static int set_pulls(struct mirror *mirror, const char *text, ducc_error **err)
 	return 0;
 }
 
-static int set_of_mirror(struct mirror *mirror, const char *name, const char *text, bool boolean,
-			 ducc_error **err)
+/* An array of tables may be given as an array; as all that toml.h knows, it is empty. */
+static int set_nothing(const char *text, const bool *boolean, ducc_error **err)
 {
-	if (!strcmp(name, "location"))
+	return text || boolean ? error_set(err, "expected tables") : 0;
+}
+
+static int set_of_mirror(struct mirror *mirror, const char *key, const char *text,
+			 const bool *boolean, ducc_error **err)
+{
+	if (!strcmp(key, "location"))
 		return set_text(&mirror->location, text, err);
-	if (!strcmp(name, "insecure"))
-		return set_flag(&mirror->insecure, text, boolean, err);
-	if (!strcmp(name, "pull-from-mirror"))
-		return set_pulls(mirror, text, err);
-	return 0;
+	if (!strcmp(key, "insecure"))
+		return set_flag(&mirror->insecure, boolean, err);
+	return set_pulls(mirror, text, err);
 }
 
-static int set_of_registry(struct entry *entry, const char *name, const char *text, bool boolean,
-			   ducc_error **err)
+static int set_of_registry(struct entry *entry, const char *key, const char *text,
+			   const bool *boolean, ducc_error **err)
 {
-	if (!strcmp(name, "prefix"))
+	if (!strcmp(key, "prefix"))
 		return set_text(&entry->prefix, text, err);
-	if (!strcmp(name, "location"))
+	if (!strcmp(key, "location"))
 		return set_text(&entry->location, text, err);
-	if (!strcmp(name, "insecure"))
-		return set_flag(&entry->insecure, text, boolean, err);
-	if (!strcmp(name, "blocked"))
-		return set_flag(&entry->blocked, text, boolean, err);
-	if (!strcmp(name, "mirror-by-digest-only"))
-		return set_flag(&entry->digests_only, text, boolean, err);
-	return 0;
+	if (!strcmp(key, "insecure"))
+		return set_flag(&entry->insecure, boolean, err);
+	if (!strcmp(key, "blocked"))
+		return set_flag(&entry->blocked, boolean, err);
+	if (!strcmp(key, "mirror-by-digest-only"))
+		return set_flag(&entry->digests_only, boolean, err);
+	return set_nothing(text, boolean, err);
 }
 
-static int on_key(void *ctx, const char *name, const char *text, bool boolean, ducc_error **err)
+static int set(struct mirrors *mirrors, const char *key, const char *text, const bool *boolean,
+	       ducc_error **err)
 {
-	struct mirrors *mirrors = ctx;
 	struct entry *entry;
-	int result;
 
-	if (mirrors->table == OTHER_TABLE || !mirrors->n)
-		return 0;
+	if (mirrors->table == ROOT || !mirrors->n)
+		return set_nothing(text, boolean, err);
 	entry = &mirrors->entries[mirrors->n - 1];
 	if (mirrors->table == REGISTRY)
-		result = set_of_registry(entry, name, text, boolean, err);
+		return set_of_registry(entry, key, text, boolean, err);
+	return set_of_mirror(&entry->mirrors[entry->n - 1], key, text, boolean, err);
+}
+
+static int on_key(void *ctx, const char *name, const char *text, const bool *boolean,
+		  ducc_error **err)
+{
+	struct mirrors *mirrors = ctx;
+	const char *key = find_key(mirrors->table, name);
+	int result;
+
+	if (!key)
+		return 0;
+	if (!strcmp(key, "registries"))
+		result = refuse_version_1(err);
+	else if (strchr(name, '.'))
+		result = error_set(err, "unexpected table");
+	else if (!strset_add(&mirrors->keys, key))
+		result = error_set(err, "duplicate key");
 	else
-		result = set_of_mirror(&entry->mirrors[entry->n - 1], name, text, boolean, err);
+		result = set(mirrors, key, text, boolean, err);
 	return result < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
-static int check(const struct mirrors *mirrors, ducc_error **err)
+static const char *prefix_of(const struct entry *entry)
 {
-	for (size_t i = 0; i < mirrors->n; i++) {
-		const struct entry *entry = &mirrors->entries[i];
+	return entry->prefix ? entry->prefix : entry->location;
+}
 
-		if (!entry->prefix && !entry->location)
-			return error_set(err, "registry without prefix or location");
-		for (size_t k = 0; k < entry->n; k++)
-			if (!entry->mirrors[k].location)
-				return error_set(err, "%s: mirror without a location",
-						 entry->prefix ? entry->prefix : entry->location);
-	}
+static bool is_wildcard(const char *prefix)
+{
+	return !strncmp(prefix, "*.", 2);
+}
+
+/* A prefix that cannot match would silently not block. */
+static int check_prefix(const char *prefix, ducc_error **err)
+{
+	const char *text = is_wildcard(prefix) ? prefix + 2 : prefix;
+	AUTO_FREE char *host = xstrndup(text, strcspn(text, "/"));
+
+	if (registry_is_valid(host) && (text == prefix || !strchr(text, '/')))
+		return 0;
+	if (strchr(host, '@')) /* may contain a password: do not print it */
+		return error_set(err, "prefix must not contain a user name");
+	return error_set(err, "%s: prefix that matches no image", prefix);
+}
+
+/* Checks that entries of one file that have the value in common, or that prefix, agree. */
+static int check_conflict(struct strmap *entries, const char *what, const char *value,
+			  struct entry *entry, ducc_error **err)
+{
+	AUTO_FREE char *key = format("%s %s", what, value);
+	const struct entry *other = strmap_get(entries, key);
+
+	if (!other)
+		strmap_put(entries, key, entry);
+	else if (other->blocked != entry->blocked || other->insecure != entry->insecure)
+		return error_set(err, "%s %s occurs twice, with different values of %s", what,
+				 value, other->blocked != entry->blocked ? "blocked" : "insecure");
 	return 0;
 }
 
-/* A missing file counts as empty. */
-static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err)
+static int check_entry(struct entry *entry, struct strmap *entries, ducc_error **err)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (!entry->prefix && !entry->location)
+		return error_set(err, "registry without prefix or location");
+	for (size_t i = 0; i < entry->n; i++)
+		if (!entry->mirrors[i].location)
+			return error_set(err, "%s: mirror without a location", prefix_of(entry));
+	if (check_prefix(prefix_of(entry), err) < 0 ||
+	    check_conflict(entries, "prefix", prefix_of(entry), entry, err) < 0)
+		return -1;
+	return entry->location ? check_conflict(entries, "location", entry->location, entry, err)
+			       : 0;
+}
+
+/* Checks the entries of the current file. */
+static int check(const struct mirrors *mirrors, ducc_error **err)
+{
+	struct strmap entries = {.values = NULL};
+	int result = 0;
+
+	for (size_t i = mirrors->first; !result && i < mirrors->n; i++)
+		result = check_entry(&mirrors->entries[i], &entries, err);
+	strmap_free(&entries);
+	return result;
+}
+
+static int read_open(struct mirrors *mirrors, int fd, const char *path, ducc_error **err)
+{
 	struct toml_reader reader = {.table = on_table, .key = on_key, .ctx = mirrors};
 	AUTO_FREE char *data = NULL;
 	size_t len;
 
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0
-							   : error_errno(err, errno, "%s", path);
-	mirrors->table = OTHER_TABLE;
+	mirrors->table = ROOT;
 	mirrors->first = mirrors->n;
+	strset_cut(&mirrors->keys, 0);
 	if (read_file(fd, CONF_LIMIT, &data, &len, err) < 0 ||
 	    toml_read(data, len, &reader, err) < 0 || check(mirrors, err) < 0)
 		return error_wrap(err, "%s", path);
 	return 0;
 }
 
-static int is_conf(const struct dirent *entry)
+/* Returns 1, or 0 if the file does not exist. */
+static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err)
 {
-	size_t len = strlen(entry->d_name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	return len > 5 && !strcmp(entry->d_name + len - 5, ".conf");
+	if (fd < 0)
+		return is_absence(errno) ? 0 : error_errno(err, errno, "%s", path);
+	return read_open(mirrors, fd, path, err) < 0 ? -1 : 1;
 }
 
-/* Reads the files of a directory, which may be missing, in order of their names. */
+static bool is_conf(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 5 && !strcmp(name + len - 5, ".conf");
+}
+
+/* Adds the paths of a directory's files, which may be missing, in order of their names. */
+static int list_directory(struct strset *paths, const char *directory, ducc_error **err)
+{
+	AUTO_ENTRIES entries = entries_of(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const char *name;
+
+	while ((name = entries_next(&entries))) {
+		AUTO_FREE char *path = format("%s/%s", directory, name);
+
+		if (is_conf(name))
+			strset_add(paths, path);
+	}
+	strset_sort(paths);
+	return entries.error && !is_absence(entries.error)
+		       ? error_errno(err, entries.error, "%s", directory)
+		       : 0;
+}
+
 static int read_directory(struct mirrors *mirrors, const char *directory, ducc_error **err)
 {
-	struct dirent **names;
-	int n = scandir(directory, &names, is_conf, alphasort), result = 0;
+	AUTO_STRSET paths = {NULL};
 
-	if (n < 0)
-		return 0;
-	for (int i = 0; i < n; i++) {
-		AUTO_FREE char *path = format("%s/%s", directory, names[i]->d_name);
+	if (list_directory(&paths, directory, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		const char *path = paths.list[i];
+		int result = read_conf(mirrors, path, err);
 
-		if (!result)
-			result = read_conf(mirrors, path, err);
-		free(names[i]);
+		if (!result) /* a link to nowhere */
+			return error_errno(err, ENOENT, "%s", path);
+		if (result < 0)
+			return -1;
 	}
-	free(names);
-	return result;
+	return 0;
 }
 
 static int read_all(struct mirrors *mirrors, ducc_error **err)
@@ -204,23 +355,23 @@ static int read_all(struct mirrors *mirrors, ducc_error **err)
 						: format("%s/.config/containers/registries.conf",
 							 home ? home : "");
 	AUTO_FREE char *own_directory = format("%s.d", own);
+	int result;
 
 	if (named && *named)
 		return read_conf(mirrors, named, err);
-	if (read_conf(mirrors, access(own, F_OK) ? "/etc/containers/registries.conf" : own, err) <
-	    0)
+	result = read_conf(mirrors, own, err);
+	if (!result)
+		result = read_conf(mirrors, "/etc/containers/registries.conf", err);
+	if (result < 0 || read_directory(mirrors, "/etc/containers/registries.conf.d", err) < 0)
 		return -1;
-	return read_directory(mirrors, "/etc/containers/registries.conf.d", err) < 0 ||
-			       read_directory(mirrors, own_directory, err) < 0
-		       ? -1
-		       : 0;
+	return read_directory(mirrors, own_directory, err);
 }
 
 struct mirrors *mirrors_load(ducc_error **err)
 {
 	struct mirrors *mirrors = xcalloc(1, sizeof(*mirrors));
 
-	if (!read_all(mirrors, err))
+	if (read_all(mirrors, err) >= 0)
 		return mirrors;
 	mirrors_free(mirrors);
 	return NULL;
@@ -240,27 +391,21 @@ void mirrors_free(struct mirrors *mirrors)
 		free(entry->location);
 	}
 	free(mirrors->entries);
+	free(mirrors->spelling);
+	strset_free(&mirrors->keys);
 	free(mirrors);
 }
 
 /* --- finding the entry, and rewriting a name -------------------------- */
-
-static const char *prefix_of(const struct entry *entry)
-{
-	return entry->prefix ? entry->prefix : entry->location;
-}
 
 /* The length of the prefix in the name HOST/REPOSITORY[:TAG][@DIGEST]; 0: no match. */
 static size_t match(const char *prefix, const char *name)
 {
 	size_t len = strlen(prefix), host = strcspn(name, "/");
 
-	if (!strncmp(prefix, "*.", 2)) { /* any subdomain */
+	if (is_wildcard(prefix)) { /* any subdomain */
 		len--;
-		return !strchr(prefix, '/') && host > len &&
-				       !strncmp(name + host - len, prefix + 1, len)
-			       ? host
-			       : 0;
+		return host > len && !strncmp(name + host - len, prefix + 1, len) ? host : 0;
 	}
 	if (strncmp(name, prefix, len) != 0 || (len < host && name[len]))
 		return 0;
@@ -281,7 +426,7 @@ static const struct entry *find_entry(const struct mirrors *mirrors, const char 
 	for (size_t i = 0; i < mirrors->n; i++) {
 		const struct entry *entry = &mirrors->entries[i];
 		size_t len = match(prefix_of(entry), name);
-		bool wild = !strncmp(prefix_of(entry), "*.", 2);
+		bool wild = is_wildcard(prefix_of(entry));
 		size_t weight = wild && len ? strlen(prefix_of(entry)) - 1 : len;
 
 		if (!len || weight < longest)
