@@ -132,9 +132,13 @@ page few/1000 1 1000
 page few/1 1 1
 page own/0 1 50
 page over/0 1 1001
-mkdir -p "$www/vast" "$www/null" "$www/bad" "$www/odd"
+mkdir -p "$www/vast" "$www/null" "$www/bad" "$www/odd" "$www/error" "$www/both" "$www/none" "$www/nought"
 echo '{"name":"x","tags":null}' >"$www/null/0"
 echo '{"name":"x","tags":["a",7]}' >"$www/bad/0"
+echo '{"errors":[{"code":"TOOMANYREQUESTS"}]}' >"$www/error/0"
+echo '{"name":"x","tags":["a"],"Errors":[{"code":"UNKNOWN"}]}' >"$www/both/0"
+echo '{"name":"x"}' >"$www/none/0"
+echo '{"name":"x","Tags":["a"],"errors":[]}' >"$www/nought/0"
 echo '{"name":"x","tags":["good","../../etc","a b","","-x",".x"]}' >"$www/odd/0"
 start_nginx <<END
 map \$arg_last \$after {
@@ -156,6 +160,8 @@ server {
 	location = /v2/few/tags/list { rewrite ^ /few/\$arg_n last; }
 	location = /v2/links/tags/list { add_header Link \$link; try_files /pages/\$p =404; }
 	location = /v2/circle/tags/list { add_header Link '</v2/circle/tags/list?p=\$round>; rel="next"'; try_files /pages/\$p =404; }
+	location = /v2/half/tags/list { add_header Link '</v2/error/tags/list?p=1>; rel="next"'; try_files /pages/0 =404; }
+	location = /v2/still/tags/list { add_header Link '</v2/still/tags/list?p=1>; rel="next"'; try_files /null/0 =404; }
 	location ~ ^/v2/(.*)/tags/list { try_files /\$1/0 =404; }
 }
 END
@@ -179,6 +185,14 @@ seq -f 't%.0f' 600000 | jq -cRn '{name: "x", tags: [inputs]}' >"$www/vast/0"
 fails "a page of more than 4 MiB is an error" "$drive" tags "$nginx/vast"
 like "... that says so" "$(cat "$out")" 'tag list: response of more than 4194304 bytes'
 fails "a tag that is a number is an error" "$drive" tags "$nginx/bad"
+for page in error both none half; do
+	fails "a page that is none, in a list: $page" "$drive" tags "$nginx/$page"
+	like "... is not its end" "$(cat "$out")" 'tag list: (the server reports errors|"tags" is missing)'
+done
+is "a page that reports no errors" "$(tags "$nginx/nought")" "a "
+fails "empty pages that link in circles are an error" "$drive" tags "$nginx/still"
+like "... that says so" "$(cat "$out")" 'pages link in a loop'
+is "... soon" "$(requests | grep -c /still/)" 2
 is "what can't be a tag is left out" "$(tags "$nginx/odd")" "good "
 
 done_testing

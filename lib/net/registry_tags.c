@@ -21,6 +21,7 @@ struct taglist {
 	struct strset *tags;
 	size_t on_page, news; /* on the last page: tags, and new ones among them */
 	char *next;           /* URL of the next page, or NULL */
+	struct strset linked; /* URLs that pages have linked to */
 };
 
 static int add(struct taglist *list, const char *tag, ducc_error **err)
@@ -32,12 +33,27 @@ static int add(struct taglist *list, const char *tag, ducc_error **err)
 	return list->tags->n > MAX_TAGS ? error_set(err, "more than %d tags", MAX_TAGS) : 0;
 }
 
+/*
+ * The tags of a page, of which a repository without any may have null.  Without this member
+ * it is no page, whatever its status, and must not count as the last one.
+ */
+static int find_tags(const cJSON *json, const cJSON **tags, ducc_error **err)
+{
+	const cJSON *errors = json_member(json, "errors");
+
+	if (errors && (!cJSON_IsArray(errors) || cJSON_GetArraySize(errors)))
+		return error_set(err, "the server reports errors instead of tags");
+	if (!json_has_folded(json, "tags"))
+		return error_set(err, "\"tags\" is missing");
+	return json_find_array(json, "tags", tags, err);
+}
+
 static int read_page(struct taglist *list, const struct buffer *body, ducc_error **err)
 {
 	AUTO_JSON *json = json_parse(body->data, body->len, "tag list", err);
 	const cJSON *tags, *tag;
 
-	if (!json || json_find_array(json, "tags", &tags, err) < 0)
+	if (!json || find_tags(json, &tags, err) < 0)
 		return -1;
 	list->on_page = list->news = 0;
 	cJSON_ArrayForEach(tag, tags)
@@ -109,7 +125,8 @@ static int get_all(struct taglist *list, ducc_error **err)
 	for (int page = 1; page < MAX_PAGES; page++) {
 		AUTO_FREE char *next = STEAL(list->next);
 
-		if (next && page > 1 && list->on_page && !list->news)
+		if (next && (!strset_add(&list->linked, next) ||
+			     (page > 1 && list->on_page && !list->news)))
 			return error_set(err, "pages link in a loop");
 		if (!next && (links || !list->news || list->on_page > PAGE_TAGS))
 			return 0;
@@ -128,5 +145,6 @@ int registry_list_tags(struct registry *registry, struct http *http, struct strs
 	int result = get_all(&list, err);
 
 	free(list.next);
+	strset_free(&list.linked);
 	return result < 0 ? error_wrap(err, "tag list") : 0;
 }
