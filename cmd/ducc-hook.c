@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	input_refuse_terminal(&tool);
 	session = tool_session(&tool);
 	if (ducc_hook(session, STDIN_FILENO, registry, tool_take, &tool, &err) < 0)
-		tool_fail(&tool, NULL, err);
+		tool_fail_all(&tool, err);
 	ducc_close(session);
 	return tool_status(&tool);
 }

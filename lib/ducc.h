@@ -347,7 +347,8 @@ DUCC_PUBLIC int ducc_wish(ducc_session *session, const char *const *lists, size_
  * `registry` ([SCHEME://]HOST[:PORT]) overrides the registry's name in the notification;
  * NULL: trust the notification.
  * event() returns true to continue.
- * Returns 0, 1 if event() stopped it, or -1 with *err set if it is not such a notification.
+ * Returns 0, 1 if event() stopped it, or -1 with *err set if it is not such a notification, or
+ * if `registry` is not valid (DUCC_USAGE).
  */
 DUCC_PUBLIC int ducc_hook(ducc_session *session, int fd, const char *registry,
 			  bool (*event)(void *ctx, ducc_record *record, ducc_error *error),

@@ -150,12 +150,50 @@ hostile '"a"' '"1"' 'null'
 hostile '"a"' '7' '"h.org"'
 hostile '["a"]' '"1"' '"h.org"'
 hostile 'null' '"1"' '"h.org"'
-for arguments in operand '-H' '-Z'; do
+harbored() { # RESOURCE: between two others
+	printf '{"type": "PUSH_ARTIFACT", "event_data": {"repository": {"repo_full_name": "p/a"}, "resources": [
+		{"tag": "1", "resource_url": "h.org/p/a:1"}, %s, {"tag": "3", "resource_url": "h.org/p/a:3"}]}}' "$1"
+}
+quay() { # TAGS
+	printf '{"docker_url": "quay.io/p/a", "updated_tags": %s}' "$1"
+}
+partly() { # TITLE RECORDS CAUSE: only the rest of standard input is understood
+	hook
+	is "refused: $1" "$status $(tr '\n' ' ' <"$tmp/records")" "1 $2 "
+	like "... with the cause" "$(cat "$tmp/said")" "^ducc-hook: event 2: $3"
+	is "... in one line" "$(wc -l <"$tmp/said")" 1
+}
+while IFS=$tab read -r resource cause; do
+	harbored "$resource" >"$tmp/n"
+	partly "Harbor: one of three resources, $resource" "https://h.org/p/a:1 https://h.org/p/a:3" "$cause" <"$tmp/n"
+done <<END
+{"tag": 5, "resource_url": "h.org/p/a:2"}	"tag" is not a string
+{"tag": "2", "resource_url": {}}	"resource_url" is not a string
+{"tag": "-", "resource_url": "h.org/p/a:2"}	not a tag: -
+{"tag": "2"}	the notification does not name the registry
+{"resource_url": "h.org/p/a:2"}	resource without tag and digest
+"h.org/p/a:2"	resource is not an object
+["tag"]	resource is not an object
+null	resource is not an object
+END
+for tag in 5 null '{"name": "2"}' '[]'; do
+	quay "[\"1\", $tag, \"3\"]" >"$tmp/n"
+	partly "Quay: one of three tags, $tag" "https://quay.io/p/a:1 https://quay.io/p/a:3" 'tag is not a string' <"$tmp/n"
+done
+for tags in '"1"' 1 true; do
+	quay "$tags" >"$tmp/n"
+	bad "Quay: tags that are $tags" '"updated_tags" is not an array' <"$tmp/n"
+done
+for arguments in operand '-H' '-Z' '-H ftp://h.org' '-H h.org/a' '-H h.org:' '-H https://' '-H user@h.org'; do
 	status=0
 	# shellcheck disable=SC2086
 	ducc-hook $arguments <"$tmp/push" >"$out" 2>&1 || status=$?
 	is "$arguments is wrong usage" "$status" 2
 done
+hook -H "https://user:pr1vate@h.org" <"$tmp/push"
+is "... and a password is not shown" "$status $(cat "$tmp/said")" "2 ducc-hook: registry must not contain a user name"
+hook -H ftp://h.org </dev/null
+is "... whatever the notification" "$status" 2
 
 # Behind a web server
 secret=$(openssl rand -hex 20)
@@ -241,15 +279,19 @@ cgi() { # FILE
 	REQUEST_METHOD=POST CONTENT_LENGTH=$(wc -c <"$1") HTTP_AUTHORIZATION="Bearer $secret" DUCC_HOOK_SECRET=$tmp/secret \
 		DUCC_HOOK_SPOOL=$spool "$top/scripts/hook.cgi" <"$1" 2>"$tmp/said" | sed -n 's/^Status: \([0-9]*\).*/\1/p'
 }
+cgi_of() { # REGISTRY FILE
+	(export DUCC_HOOK_REGISTRY="$1" && cgi "$2")
+}
 cat >"$tmp/n" <<-END
 	{"events": [{"action": "delete", "target": {"repository": "a/b", "tag": "1"}, "request": {"host": "h.org"}},
 		{"action": "push", "target": {"repository": "a/b", "tag": "2"}, "request": {"host": "-bad_.x."}},
 		{"action": "push", "target": {"repository": "a/b", "tag": "3"}, "request": {"host": "h.org"}}]}
 END
+is "hook.cgi: a registry that is none" "$(cgi_of ftp://r.org "$tmp/n") $(spooled)" "500 "
 is "hook.cgi: one bad event of three" "$(cgi "$tmp/n")" 204
 is "... and a deletion by nobody knows which registry" "$(spooled)" "https://h.org/a/b:3"
 forget_spooled
-is "... which counts if the registry is told" "$(export DUCC_HOOK_REGISTRY=r.org; cgi "$tmp/n") $(spooled | head -n 1)" \
+is "... which counts if the registry is told" "$(cgi_of r.org "$tmp/n") $(spooled | head -n 1)" \
 	"204 https://r.org/a/b:1	event=delete"
 forget_spooled
 

@@ -33,12 +33,30 @@ static char *find_home(const struct hook *hook, const struct event *event, ducc_
 		return NULL;
 	}
 	if (!registry_is_valid(separator ? separator + 3 : registry)) {
-		error_set(err, "not a registry: %s", registry);
+		if (strchr(registry, '@')) /* may contain a password: do not print it */
+			error_set(err, "registry must not contain a user name");
+		else
+			error_set(err, "not a registry: %s", registry);
 		return NULL;
 	}
 	if (separator)
 		return xstrdup(registry);
 	return format("%s://%s", registry_is_loopback(registry) ? "http" : "https", registry);
+}
+
+/* A registry that is not valid is the operator's mistake, not that of each event. */
+static int check_registry(const struct hook *hook, ducc_error **err)
+{
+	static const struct event none = {.registry = NULL};
+	AUTO_FREE char *home = hook->registry ? find_home(hook, &none, err) : NULL, *image = NULL;
+	AUTO_REFERENCE reference = {0};
+
+	if (!hook->registry)
+		return 0;
+	image = home ? format("%s/app", home) : NULL;
+	if (image && !reference_parse(&reference, image, err))
+		return 0;
+	return error_kind(err, DUCC_USAGE);
 }
 
 static int set_fields(const struct hook *hook, const struct event *event, ducc_record *record,
@@ -157,23 +175,32 @@ static int read_distribution(struct hook *hook, const cJSON *json, ducc_error **
 
 /* --- Harbor ----------------------------------------------------------- */
 
-static int read_resource(struct hook *hook, const cJSON *resource, bool deleted,
-			 const char *repository, ducc_error **err)
+static int parse_resource(const cJSON *resource, struct event *event, const char **url,
+			  ducc_error **err)
+{
+	if (!cJSON_IsObject(resource))
+		return error_set(err, "resource is not an object");
+	if (json_find_string(resource, "resource_url", url, err) < 0 ||
+	    json_find_string(resource, "tag", &event->tag, err) < 0 ||
+	    json_find_string(resource, "digest", &event->digest, err) < 0)
+		return -1;
+	return event->tag || event->digest ? 0 : error_set(err, "resource without tag and digest");
+}
+
+static void read_resource(struct hook *hook, const cJSON *resource, bool deleted,
+			  const char *repository)
 {
 	struct event event = {.deleted = deleted, .repository = repository};
 	AUTO_FREE char *registry = NULL;
-	const char *url;
+	ducc_error *error = NULL;
+	const char *url = NULL;
 
-	if (json_find_string(resource, "resource_url", &url, err) < 0 ||
-	    json_find_string(resource, "tag", &event.tag, err) < 0 ||
-	    json_find_string(resource, "digest", &event.digest, err) < 0)
-		return -1;
+	parse_resource(resource, &event, &url, &error);
 	if (event.tag && (!*event.tag || strchr(event.tag, ':'))) /* the digest in its place */
 		event.tag = NULL;
 	registry = url ? xstrndup(url, strcspn(url, "/")) : NULL;
 	event.registry = registry;
-	hand_over(hook, &event, NULL);
-	return 0;
+	hand_over(hook, &event, error);
 }
 
 /* In its own format, or as CloudEvents, with other keys. */
@@ -196,8 +223,7 @@ static int read_harbor(struct hook *hook, const cJSON *json, ducc_error **err)
 		return -1;
 	cJSON_ArrayForEach(resource, resources)
 	{
-		if (read_resource(hook, resource, deleted, name, err) < 0)
-			return -1;
+		read_resource(hook, resource, deleted, name);
 	}
 	return 0;
 }
@@ -206,6 +232,7 @@ static int read_harbor(struct hook *hook, const cJSON *json, ducc_error **err)
 
 static int read_quay(struct hook *hook, const cJSON *json, ducc_error **err)
 {
+	/* Events that are no pushes have none. */
 	const cJSON *tags = json_member(json, "updated_tags"), *tag;
 	AUTO_FREE char *registry = NULL;
 	const char *url;
@@ -216,14 +243,19 @@ static int read_quay(struct hook *hook, const cJSON *json, ducc_error **err)
 	len = strcspn(url, "/");
 	if (!url[len])
 		return error_set(err, "\"docker_url\" has no repository: %s", url);
+	if (tags && !cJSON_IsArray(tags) && !cJSON_IsObject(tags))
+		return error_set(err, "\"updated_tags\" is not an array");
 	registry = xstrndup(url, len);
 	/* Formerly an object with the tags as its keys. */
 	cJSON_ArrayForEach(tag, tags)
 	{
 		struct event event = {.registry = registry, .repository = url + len + 1};
+		ducc_error *error = NULL;
 
 		event.tag = cJSON_IsObject(tags) ? tag->string : cJSON_GetStringValue(tag);
-		hand_over(hook, &event, NULL);
+		if (!event.tag)
+			error_set(&error, "tag is not a string");
+		hand_over(hook, &event, error);
 	}
 	return 0;
 }
@@ -274,6 +306,8 @@ int ducc_hook(ducc_session *session, int fd, const char *registry,
 	struct hook hook = {.session = session, .registry = registry, .event = event, .ctx = ctx};
 	AUTO_BUFFER data = {0};
 
+	if (check_registry(&hook, err) < 0)
+		return -1;
 	if (read_stream(fd, JSON_LIMIT, &data, err) < 0)
 		return error_wrap(err, "notification");
 	if (read_notification(&hook, &data, err) < 0)
