@@ -98,8 +98,8 @@ DUCC_PUBLIC void ducc_error_free(ducc_error *err);
 
 /*
  * The text as one line that is safe on a terminal: control characters, including those of
- * Unicode, and bytes that are not UTF-8 become \ooo.  The caller frees it.  Error messages
- * are already in this form.
+ * Unicode, and bytes that are not UTF-8 become \ooo.  The user info of URLs, which can be a
+ * password, becomes "(hidden)".  The caller frees it.  Error messages are already in this form.
  */
 DUCC_PUBLIC char *ducc_printable(const char *text);
 
@@ -108,7 +108,7 @@ DUCC_PUBLIC char *ducc_printable(const char *text);
 /*
  * One image in a pipeline: a reference and key=value fields, separated by tabs.  Keys are
  * printable ASCII and unique; the reference and the values contain no control characters.
- * A formatted record is therefore one line that parses to the same record.  Unknown keys
+ * A formatted record is therefore one line that parses to the same record, but for passwords.  Unknown keys
  * are kept, in their order.
  */
 typedef struct ducc_record ducc_record;
@@ -150,7 +150,10 @@ DUCC_PUBLIC bool ducc_record_field(const ducc_record *record, size_t i, const ch
 DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char *value,
 				ducc_error **err);
 
-/* The record as one line without a newline; the caller frees it with free(). */
+/*
+ * The record as one line without a newline; the caller frees it with free().  The user info of
+ * URLs, which can be a password, becomes "(hidden)", which is not valid in a reference either.
+ */
 DUCC_PUBLIC char *ducc_record_format(const ducc_record *record);
 
 /* --- differences ------------------------------------------------------ */

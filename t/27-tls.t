@@ -126,6 +126,10 @@ $pass
 END
 fails "a redirect from https to http is not" fetch "https://$tls/app:1"
 like "... and that is said" "$(cat "$out")" 'sha256:.*: redirect from https to http'
+for scheme in https HTTPS; do
+	fails "... nor of a list, $scheme" ducc-wish "$scheme://$tls/blobs/list"
+	like "... said" "$(cat "$out")" ': redirect from https to http$'
+done
 
 # A registry with TLS and a password of its own
 make_htpasswd

@@ -25,6 +25,30 @@ done
 is "... each one line" "$(wc -l <"$failed")" 4
 fails "the records can be tried again" ducc-fetch -s "$S" --failed "$tmp/again" <"$failed"
 is "... all" "$(wc -l <"$tmp/again")" 4
+
+# A password where none belongs: no tool tells it, in whatever it prints or writes.
+printf '%s\n' word-in-reference >>"$secrets_file"
+printf '%s\n' https://user:word-in-reference@h.invalid/app:1 \
+	"http://$registry/none:2	thin=https://user:word-in-reference@h.invalid/thin:1" |
+	cat >"$tmp/config.json" # whose name lets it have secrets
+secret() { # TOOL OPTION...: what it prints is in $out
+	DUCC_NOTIFY=$tmp/events "$@" <"$tmp/config.json"
+}
+for tool in wish fetch unpack publish thin; do
+	case $tool in wish) set -- ;; publish | thin) set -- -s "$S" -r "$R" ;; *) set -- -s "$S" ;; esac
+	fails "ducc-$tool, a reference with a password" secret "ducc-$tool" "$@"
+	like "... names it without" "$(cat "$out")" '^ducc-.*https://\(hidden\)@h\.invalid/app:1: registry must not'
+	[ $tool = wish ] || fails "... in a record, too" secret "ducc-$tool" --failed "$tmp/secret" "$@"
+done
+is "... which is no other's" "$(cut -f 1,2 "$tmp/secret" | sort -u)" \
+	"http://$registry/none:2	thin=https://(hidden)@h.invalid/thin:1
+https://(hidden)@h.invalid/app:1	tool=ducc-fetch
+https://(hidden)@h.invalid/app:1	tool=ducc-publish
+https://(hidden)@h.invalid/app:1	tool=ducc-thin
+https://(hidden)@h.invalid/app:1	tool=ducc-unpack"
+fails "... and can be tried again in vain" ducc-fetch -n <"$tmp/secret"
+is "... for that very reason" "$(grep -c 'registry must not' "$out")" 4
+
 fails "a file that cannot be written" ducc-fetch --failed "$tmp/no/where" -s "$S" "$registry/app:one"
 is "... is named" "$(cat "$out")" "ducc-fetch: $tmp/no/where: No such file or directory"
 fails "a full disk" ducc-fetch --failed /dev/full -s "$S" "$registry/none:1"

@@ -247,6 +247,13 @@ grep -rlF "$one" "$S/wishes" | xargs sed "s|^# name=.*|# name=$(url one | sed 's
 ok "... once again" hidden 0 "$(url one)"
 ok "... not even an empty query shows them" hidden 1 "http://user:word-in-url@$nginx/list?"
 is "... what an earlier version knew of it is gone" "$(where_secrets_are)" ""
+ok "... nor does a malformed URL, in a scheme of any case" hidden 1 "HTTP://user:s/word-in-url@$nginx/list"
+like "... which is named" "$(cat "$tmp/errors")" "^ducc-convert: ducc-wish: HTTP://$nginx/list: "
+echo "https://user:word-in-url@$nginx/app" >"$tmp/www/config.json" # whose name lets it have secrets
+ok "... nor an image" hidden 1 "$tmp/www/config.json"
+is "... in files" "$(where_secrets_are)" ""
+ok "HTTP is http" hidden 0 "HTTP$(url one | cut -c 5-)"
+ok "... both are forgotten" "$top/scripts/ducc-convert" --forget "HTTP://user:s/word-in-url@$nginx/list" "HTTP$(url one | cut -c 5-)"
 ok "... this one is forgotten" "$top/scripts/ducc-convert" --forget "http://user:word-in-url@$nginx/list?"
 ok "... one is forgotten by its URL" "$top/scripts/ducc-convert" --forget "$(url one)"
 ok "... or by its name" "$top/scripts/ducc-convert" --forget "$two"

@@ -1,4 +1,4 @@
-/* Text in messages: comparing it, and hiding paths of this machine. */
+/* Text in messages: comparing it, and hiding users, and paths of this machine. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -8,6 +8,13 @@
 static void hides(const char *text, const char *want)
 {
 	AUTO_FREE char *hidden = text_hide_paths(text);
+
+	is_string(hidden, want, text);
+}
+
+static void hides_user(const char *text, const char *want)
+{
+	AUTO_FREE char *hidden = text_hide_users(text);
 
 	is_string(hidden, want, text);
 }
@@ -36,5 +43,20 @@ int main(void)
 	hides("and / or //", "and / or //");
 	hides("/", "/");
 	hides("", "");
+
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	hides_user("https://u:p@h.x/a: 404", "https://(hidden)@h.x/a: 404");
+	hides_user("https://(hidden)@h.x/a", "https://(hidden)@h.x/a");
+	hides_user("thin=http://u@h/a\tx=HTTPS://u:p@q@h:5000/b@c \"://u:@\"",
+		   "thin=http://(hidden)@h/a\tx=HTTPS://(hidden)@h:5000/b@c \"://(hidden)@\"");
+	hides_user("http://u:p/q@h/a http://u:x?q@h/a http://u:/p#q@h/a",
+		   "http://(hidden)@h/a http://(hidden)@h/a http://(hidden)@h/a");
+	hides_user("http://h:80/@scope/a http://[::1]/a@b",
+		   "http://h:80/@scope/a http://[::1]/a@b");
+	hides_user("docker://a:1@sha256:" HEX, "docker://a:1@sha256:" HEX);
+	hides_user("docker://u:p@a@sha256:" HEX, "docker://(hidden)@a@sha256:" HEX);
+	hides_user("https://h:x/a@sha256:" HEX " me@h", "https://h:x/a@sha256:" HEX " me@h");
+	hides_user("h:80: a@b ://", "h:80: a@b ://");
+	hides_user("", "");
 	return done_testing();
 }

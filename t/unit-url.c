@@ -53,6 +53,7 @@ int main(void)
 	hides("redirect to /v2/x?token=1 refused", "redirect to /v2/x?(hidden) refused");
 	hides("https://quay.io/a/b@sha256:00: what? nothing?",
 	      "https://quay.io/a/b@sha256:00: what? nothing?");
+	hides("http://u:p/q@h/a?b", "http://h/a?(hidden)");
 	hides("://", "://");
 	hides("https://u:p@", "https://");
 	hides("", "");

@@ -18,7 +18,7 @@ struct ducc_error {
 
 static void set_message(ducc_error **err, const char *prefix, const char *rest)
 {
-	AUTO_FREE char *joined = NULL;
+	AUTO_FREE char *joined = NULL, *shown = NULL;
 
 	if (!*err)
 		*err = xcalloc(1, sizeof(**err));
@@ -30,7 +30,8 @@ static void set_message(ducc_error **err, const char *prefix, const char *rest)
 		buffer_addf(&both, "%s: %s", prefix, rest);
 		joined = buffer_steal(&both);
 	}
-	(*err)->message = text_shorten(ducc_printable(joined ? joined : prefix));
+	shown = text_shorten(ducc_printable(joined ? joined : prefix));
+	(*err)->message = ducc_printable(shown); /* a shortened URL can have another user info */
 }
 
 #define FORMAT(text, fmt)                                                                          \

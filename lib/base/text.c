@@ -133,11 +133,62 @@ bool text_is_plain(const char *text)
 	return true;
 }
 
-char *ducc_printable(const char *text)
+/* True for what follows the '@' of a pinned image. */
+static bool is_digest(const char *text)
+{
+	static const char algorithm[] = "sha256:";
+	size_t len = sizeof(algorithm) - 1;
+
+	return !strncmp(text, algorithm, len) && strspn(text + len, "0123456789abcdef") >= 64;
+}
+
+/* The end of the last '@' in len bytes that does not precede a digest; 0: there is none. */
+static size_t last_at(const char *text, size_t len)
+{
+	while (len && (text[len - 1] != '@' || is_digest(text + len)))
+		len--;
+	return len;
+}
+
+/* True unless what would be the port in HOST:PORT is none. */
+static bool is_host(const char *text, size_t len)
+{
+	const char *colon = *text == '[' ? NULL : memchr(text, ':', len);
+	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+
+	return !colon || (digits && colon + 1 + digits == text + len);
+}
+
+size_t text_user_info(const char *text)
+{
+	size_t len = strcspn(text, "/?#" URL_ENDS), user = last_at(text, len);
+
+	return user || is_host(text, len) ? user : last_at(text, strcspn(text, URL_ENDS));
+}
+
+char *text_hide_users(const char *text)
 {
 	struct buffer out = {0};
+	const char *separator;
+
+	while ((separator = strstr(text, "://"))) {
+		const char *rest = separator + strlen("://");
+		size_t user = text_user_info(rest);
+
+		buffer_add(&out, text, (size_t)(rest - text));
+		buffer_adds(&out, user ? "(hidden)@" : "");
+		text = rest + user;
+	}
+	buffer_adds(&out, text);
+	return buffer_steal(&out);
+}
+
+char *ducc_printable(const char *text)
+{
+	AUTO_BUFFER out = {0};
 	const unsigned char *p = (const unsigned char *)text;
 
+	buffer_adds(&out, "");
 	while (*p) {
 		unsigned code;
 		size_t len = decode(p, SIZE_MAX, &code); /* ends at the NUL */
@@ -150,7 +201,7 @@ char *ducc_printable(const char *text)
 		for (len = len ? len : 1; len; len--)
 			buffer_addf(&out, "\\%03o", *p++);
 	}
-	return buffer_steal(&out);
+	return text_hide_users(out.data);
 }
 
 char *text_shorten(char *text)

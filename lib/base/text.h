@@ -58,6 +58,21 @@ bool text_undo_escapes(char *text, const char *special);
  */
 char *text_shorten(char *text);
 
+/* Characters that end a URL in a text. */
+#define URL_ENDS " \t\"<>"
+
+/*
+ * The length of the user info, with its '@', at the beginning of what follows the "://" of a URL,
+ * which can be malformed: a password may contain an unescaped slash.  0: there is none.
+ */
+size_t text_user_info(const char *text);
+
+/*
+ * The text, such as a message, with "(hidden)" in place of the user info of URLs, which can be a
+ * password.  No reference becomes valid by that.  The caller frees it.
+ */
+char *text_hide_users(const char *text);
+
 /*
  * The text, such as a message, with "(path)" in place of each absolute path, and of what is left of
  * one by text_shorten(); URLs and names that only contain slashes stay.  The caller frees it.

@@ -208,10 +208,14 @@ void record_unset(ducc_record *record, const char *key)
 
 char *ducc_record_format(const ducc_record *record)
 {
+	AUTO_FREE char *reference = text_hide_users(record->reference);
 	struct buffer line = {0};
 
-	buffer_adds(&line, record->reference);
-	for (size_t i = 0; i < record->n; i++)
-		buffer_addf(&line, "\t%s=%s", record->fields[i].key, record->fields[i].value);
+	buffer_adds(&line, reference);
+	for (size_t i = 0; i < record->n; i++) {
+		AUTO_FREE char *value = text_hide_users(record->fields[i].value);
+
+		buffer_addf(&line, "\t%s=%s", record->fields[i].key, value);
+	}
 	return buffer_steal(&line);
 }

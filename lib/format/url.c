@@ -8,8 +8,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-#define URL_ENDS " \"<>" /* characters that are in no URL */
-
 static void handle_cleanup(CURLU **handle)
 {
 	curl_url_cleanup(*handle);
@@ -130,16 +128,6 @@ char *url_public(const char *url)
 	return format("%s://%s%s%s", scheme, authority, path, query ? "?(hidden)" : "");
 }
 
-/* The length of the user info at the beginning of what follows "://", with its '@'. */
-static size_t user_info(const char *text)
-{
-	size_t len = strcspn(text, "/?#" URL_ENDS);
-
-	while (len && text[len - 1] != '@')
-		len--;
-	return len;
-}
-
 char *url_hide_secrets(const char *text)
 {
 	struct buffer out = {0};
@@ -152,7 +140,7 @@ char *url_hide_secrets(const char *text)
 		if (!strncmp(text, "://", 3)) {
 			buffer_adds(&out, "//");
 			text += 2;
-			secret = user_info(text + 1);
+			secret = text_user_info(text + 1);
 		} else if (*text == '?') {
 			secret = strcspn(text + 1, URL_ENDS);
 			buffer_adds(&out, secret ? "(hidden)" : "");

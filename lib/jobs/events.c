@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "format/json.h"
 
 #define VALUE_LIMIT 600 /* bytes; some of them in a line stay below PIPE_BUF */
@@ -32,9 +33,10 @@ static char *seconds_since(double start)
 static void set(cJSON *json, const char *key, const char *value)
 {
 	AUTO_BUFFER text = {0};
+	AUTO_FREE char *shown = text_hide_users(value);
 
 	buffer_adds(&text, "");
-	for (const unsigned char *p = (const unsigned char *)value; *p && text.len < VALUE_LIMIT;
+	for (const unsigned char *p = (const unsigned char *)shown; *p && text.len < VALUE_LIMIT;
 	     p++) {
 		if (*p < 0x80)
 			buffer_addc(&text, (char)*p);

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "format/reference.h"
 #include "format/thin_name.h"
 #include "format/url.h"
@@ -17,14 +19,24 @@
 
 static bool is_url(const char *where)
 {
-	return !strncmp(where, "http://", 7) || !strncmp(where, "https://", 8);
+	return !strncasecmp(where, "http://", 7) || !strncasecmp(where, "https://", 8);
+}
+
+/* True for a URL of any scheme (RFC 3986, section 3.1): one that cannot be read can have secrets, too. */
+static bool has_scheme(const char *where)
+{
+	const char *end = where;
+
+	while (text_is_alnum(*end) || (*end && strchr("+-.", *end)))
+		end++;
+	return end > where && !strncmp(end, "://", 3);
 }
 
 static char *name_of(const char *where)
 {
 	if (!strcmp(where, "-"))
 		return xstrdup("standard input");
-	return is_url(where) ? url_hide_secrets(where) : xstrdup(where);
+	return has_scheme(where) ? url_hide_secrets(where) : xstrdup(where);
 }
 
 static int read_url(const char *url, struct network *network, struct buffer *data, ducc_error **err)
@@ -61,8 +73,8 @@ static bool is_image(const char *where)
 	return strpbrk(where, ":@") && !reference_parse_pattern(&reference, where, NULL);
 }
 
-static int read_data(const char *where, struct network *network, struct buffer *data,
-		     ducc_error **err)
+static int read_data(const char *where, const char *name, struct network *network,
+		     struct buffer *data, ducc_error **err)
 {
 	AUTO_CLOSE int fd = -1;
 
@@ -76,7 +88,7 @@ static int read_data(const char *where, struct network *network, struct buffer *
 				   "a list is expected, not an image (for one image: echo %s | "
 				   "ducc-wish)",
 				   where);
-	return fd < 0 ? error_errno(err, errno, "%s", where)
+	return fd < 0 ? error_errno(err, errno, "%s", name)
 		      : read_stream(fd, LIST_LIMIT, data, err);
 }
 
@@ -246,7 +258,7 @@ int wish_list_read(struct wish_list *list, const char *where, struct network *ne
 
 	*list = (struct wish_list){.name = name_of(where)};
 	buffer_adds(&data, "");
-	result = read_data(where, network, &data, err);
+	result = read_data(where, list->name, network, &data, err);
 	if (!result)
 		result = read_list(list, network_context(network), &data, err);
 	if (!result)

@@ -370,7 +370,7 @@ static int check_redirect(const char *from, const char *to, ducc_error **err)
 {
 	if (!url_is_http(to))
 		return error_set(err, "redirect to a non-HTTP URL");
-	if (!strncmp(from, "https:", 6) && strncmp(to, "https:", 6) != 0)
+	if (!strncasecmp(from, "https:", 6) && strncasecmp(to, "https:", 6) != 0)
 		return error_set(err, "redirect from https to http");
 	return 0;
 }
