@@ -129,7 +129,7 @@ static void collect(ducc_session *session, char **operands, int n_operands)
 	size_t n = 0;
 
 	if (!options.all || n_operands) {
-		struct input *input = input_new(&tool, operands, n_operands);
+		struct input *input = input_new(&tool, operands, n_operands, false);
 
 		records = read_all(input, &n);
 		input_free(input);

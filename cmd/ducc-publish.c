@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 	umask(S_IWGRP | S_IWOTH); /* a repository is for all users */
 	tool_catch_signals(&tool);
 	session = tool_session(&tool);
-	input = input_new(&tool, argv + first, argc - first);
+	input = input_new(&tool, argv + first, argc - first, true);
 	next = input_next(input, true);
 	while (next && !tool_is_cancelled()) {
 		/* All records available now, up to one for another repository. */

@@ -183,7 +183,7 @@ int tool_each(struct tool *tool, const struct each *each, char **operands, int n
 		.taken = PTHREAD_COND_INITIALIZER,
 		.threads = tool_allocated(calloc(each->at_once + 1, sizeof(*loop.threads))),
 	};
-	struct input *input = input_new(tool, operands, n);
+	struct input *input = input_new(tool, operands, n, true);
 
 	work_on_all(&loop, input);
 	join_threads(&loop);

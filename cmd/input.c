@@ -13,15 +13,19 @@
 #include "progress.h"
 
 #define STANDARD_INPUT "standard input"
+#define LINE_LIMIT ((size_t)1 << 20) /* bytes; see ducc(7) */
 
 struct input {
 	struct tool *tool;
 	char **operands; /* NULL: standard input */
 	int n;
-	char *data; /* read, but not yet consumed */
+	bool comments; /* are copied to standard output */
+	char *buffer;
+	char *data; /* in the buffer: read, but not yet consumed */
 	size_t len, capacity;
 	bool end;
 	bool checked;  /* that it is a list of records */
+	bool skipping; /* the rest of the last line, which is too long */
 	unsigned line; /* the number of the last one */
 };
 
@@ -33,7 +37,7 @@ void input_refuse_terminal(const struct tool *tool)
 	tool_usage(tool);
 }
 
-struct input *input_new(struct tool *tool, char **operands, int n)
+struct input *input_new(struct tool *tool, char **operands, int n, bool comments)
 {
 	struct input *input = tool_allocated(calloc(1, sizeof(*input)));
 
@@ -42,12 +46,13 @@ struct input *input_new(struct tool *tool, char **operands, int n)
 	input->tool = tool;
 	input->operands = n ? operands : NULL;
 	input->n = n;
+	input->comments = comments;
 	return input;
 }
 
 void input_free(struct input *input)
 {
-	free(input->data);
+	free(input->buffer);
 	free(input);
 }
 
@@ -75,6 +80,18 @@ static void count(const struct input *input)
 		progress_follow(count_read(input), !input->end);
 }
 
+/* Makes room in the buffer, at its end. */
+static void make_room(struct input *input)
+{
+	if (input->len)
+		memmove(input->buffer, input->data, input->len);
+	if (input->capacity - input->len < 4096) {
+		input->capacity = input->capacity * 2 + 8192;
+		input->buffer = tool_allocated(realloc(input->buffer, input->capacity));
+	}
+	input->data = input->buffer;
+}
+
 /* Reads available input; with wait, blocks for some.  False: nothing was read. */
 static bool fill(struct input *input, bool wait)
 {
@@ -83,10 +100,7 @@ static bool fill(struct input *input, bool wait)
 
 	if (input->end || (!wait && poll(&ready, 1, 0) <= 0))
 		return false;
-	if (input->capacity - input->len < 4096) {
-		input->capacity = input->capacity * 2 + 8192;
-		input->data = tool_allocated(realloc(input->data, input->capacity));
-	}
+	make_room(input);
 	do
 		n = read(STDIN_FILENO, input->data + input->len, input->capacity - input->len - 1);
 	while (n < 0 && errno == EINTR && !tool_is_cancelled());
@@ -137,6 +151,14 @@ static bool is_yaml(const char *text)
 	return false;
 }
 
+/* True for a NUL byte in the first line, if there is one, or before: further lines are records, good or bad. */
+static bool is_binary(const struct input *input, const char *first)
+{
+	const char *end = first ? first + strcspn(first, "\n") : input->data;
+
+	return memchr(end, '\0', first ? end < input->data + input->len : input->len);
+}
+
 /* Consumes input that is not a list of records, and reports it once instead of line by line. */
 static void check_input(struct input *input)
 {
@@ -152,7 +174,7 @@ static void check_input(struct input *input)
 	if (is_archive(input->data, input->len))
 		what = "an archive, not a list of images (for its images: ducc-fetch "
 		       "docker-archive:-)";
-	else if (memchr(input->data, '\0', input->len))
+	else if (is_binary(input, first))
 		what = "binary data, not a list of images";
 	else if (first && is_yaml(first))
 		what = "a recipe, not a list of images (expand it with ducc-wish)";
@@ -173,35 +195,59 @@ static void fail_line(const struct input *input, ducc_error *err, const char *me
 	ducc_error_free(err);
 }
 
+/* Consumes a line, or the beginning of one, and its newline if there is one. */
+static void consume(struct input *input, size_t len)
+{
+	len += len < input->len;
+	input->data += len;
+	input->len -= len;
+}
+
+/* Why a line of that length is not a record; NULL: it may be one. */
+static const char *flaw(const struct input *input, size_t len)
+{
+	if (len > LINE_LIMIT)
+		return "record is too long";
+	return memchr(input->data, '\0', len) ? "record contains a NUL byte" : NULL;
+}
+
+/* Consumes a line, or the beginning of one that is too long; returns it, allocated, or NULL if it is no record. */
+static char *take_line(struct input *input, size_t len, bool whole)
+{
+	const char *why = input->skipping ? NULL : flaw(input, len);
+	char *text = NULL;
+
+	input->line += !input->skipping;
+	if (why)
+		fail_line(input, NULL, why);
+	else if (!input->skipping)
+		text = tool_allocated(strndup(input->data, len));
+	input->skipping = !whole;
+	input->checked = true;
+	consume(input, len);
+	return text;
+}
+
 /* The next line without its newline, allocated; NULL at the end, or if none is complete yet. */
 static char *next_line(struct input *input, bool wait)
 {
 	for (;;) {
-		char *newline, *text;
+		const char *newline = NULL;
+		char *text;
 		size_t len;
 
 		if (input->len && !input->checked)
 			check_input(input);
-		newline = input->len ? memchr(input->data, '\n', input->len) : NULL;
+		if (input->len)
+			newline = memchr(input->data, '\n', input->len);
 		len = newline ? (size_t)(newline - input->data) : input->len;
-		if (!newline && !(input->end && input->len)) {
-			if (!fill(input, wait) && !(input->end && input->len))
-				return NULL;
-			continue;
+		if (newline || (input->end && len) || len > LINE_LIMIT) {
+			text = take_line(input, len, newline || input->end);
+			if (text)
+				return text;
+		} else if (!fill(input, wait) && !(input->end && input->len)) {
+			return NULL;
 		}
-		input->line++;
-		if (memchr(input->data, '\0', len)) { /* not a record */
-			fail_line(input, NULL, "record contains a NUL byte");
-			len += newline != NULL;
-			memmove(input->data, input->data + len, input->len - len);
-			input->len -= len;
-			continue;
-		}
-		text = tool_allocated(strndup(input->data, len));
-		len += newline != NULL;
-		memmove(input->data, input->data + len, input->len - len);
-		input->len -= len;
-		return text;
 	}
 }
 
@@ -232,7 +278,8 @@ ducc_record *input_next(struct input *input, bool wait)
 				return NULL;
 			cut_return(text);
 			if (!*text || *text == '#') {
-				tool_print(input->tool, "", text);
+				if (input->comments)
+					tool_print(input->tool, "", text);
 				free(text);
 				continue;
 			}

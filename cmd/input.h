@@ -1,8 +1,8 @@
 /*
  * The records that a tool reads: from its operands or, without operands, from standard input.
  *
- * Comments and empty lines are copied to standard output; malformed records are reported and counted
- * as failed, as is input that is no list of records.
+ * Comments and empty lines are copied to standard output if the tool passes on what it reads; malformed
+ * records are reported and counted as failed, as is input that is no list of records.
  */
 #ifndef INPUT_H
 #define INPUT_H
@@ -10,7 +10,7 @@
 #include "tool.h"
 
 struct input;
-struct input *input_new(struct tool *tool, char **operands, int n);
+struct input *input_new(struct tool *tool, char **operands, int n, bool comments);
 void input_free(struct input *input);
 
 /*

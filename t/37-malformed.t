@@ -9,6 +9,9 @@ R=$tmp/repo
 make_image "$tmp/oci" app
 main_job "$S" "$R" "oci:$tmp/oci:app"
 good=$(cut -f 1 "$tmp/published")
+long() { # a line that is longer than any record, without its end
+	head -c 3000000 /dev/zero | tr '\0' a
+}
 {
 	printf '%s\n' "# comment" "" "$good"
 	printf 'alpine\tx\n'
@@ -19,6 +22,9 @@ good=$(cut -f 1 "$tmp/published")
 	printf '%s\n' "$good"
 	printf 'https://\n'
 	printf '//\n'
+	printf 'x\0y\n'
+	long
+	echo
 	printf '%s\n' "$good"
 	printf 'alpine\tx'
 } >"$tmp/input"
@@ -36,7 +42,7 @@ for tool in ducc-fetch ducc-unpack ducc-publish ducc-thin; do
 	fi
 	ok "$tool: malformed lines" input $tool
 	is "$tool: ... each by its number" "$(sed -n "s/^$tool: standard input: line \([0-9]*\): .*/\1/p" "$tmp/stderr" | xargs)" \
-		"4 5 6 7 8 13"
+		"4 5 6 7 8 12 13 15"
 	is "$tool: ... or its reference" "$(sed "/: line [0-9]*: /d; /: warning: /d; s/^$tool: //; s/: .*//" "$tmp/stderr" | sort | xargs)" "// https://"
 	is "$tool: ... the others go on" "$(cut -f 1 "$tmp/stdout")" "# comment
 
@@ -45,7 +51,13 @@ $good
 $good"
 done
 ok "ducc-gc: malformed lines" input ducc-gc --keep
-is "ducc-gc: ... each by its number" "$(sed -n "s/^ducc-gc: standard input: line \([0-9]*\): .*/\1/p" "$tmp/stderr" | xargs)" "4 5 6 7 8 13"
+is "ducc-gc: ... each by its number" "$(sed -n "s/^ducc-gc: standard input: line \([0-9]*\): .*/\1/p" "$tmp/stderr" | xargs)" "4 5 6 7 8 12 13 15"
+is "ducc-gc: ... it prints what it removes" "$(cat "$tmp/stdout")" ""
 ok "... of which nothing is removed" test -e "$R/localhost/app:latest"
+
+{ echo "$good"; long; } >"$tmp/input"
+ok "a line that is too long, and has no end" input ducc-unpack
+is "... it is reported once" "$(cat "$tmp/stdout" "$tmp/stderr")" "$good
+ducc-unpack: standard input: line 2: record is too long"
 
 done_testing
