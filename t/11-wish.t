@@ -224,6 +224,11 @@ wish "$tmp/laughs"
 is "a bomb of aliases is no list of images" "$status $(grep -c ': not a string$' "$tmp/said")" "1 2"
 perl -e 'print "version: 1\ninput:\n", "- alpine\n" x 500000' >"$tmp/huge"
 recipe_error "more than 4 MiB" 'more than 4194304 bytes$' <"$tmp/huge"
+awk 'BEGIN { for (i = 0; i < 60000; i++) print "https://registry.example.org/group/project/build-job/app:" i "-0123456789abcdef" }' >"$tmp/pushes"
+echo 'https://registry.example.org/group/wanted:1' | tee "$tmp/wanted" >>"$tmp/pushes"
+ok "... which a file of pushes may have" [ "$(stat -c %s "$tmp/pushes")" -gt 4194304 ]
+wish -m "$tmp/pushes" "$tmp/wanted"
+is "... all of which count" "$status $(cat "$tmp/records" "$tmp/said")" "0 https://registry.example.org/group/wanted:1"
 wish "$tmp/nowhere" "$tmp/other.yaml"
 is "a list that isn't there doesn't hold up the others" "$status $(cut -f1 "$tmp/records" | tr '\n' ' ')" \
 	"1 $hub/library/alpine:latest ? "

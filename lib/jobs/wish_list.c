@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/path.h"
@@ -13,7 +14,10 @@
 #include "format/url.h"
 #include "net/endpoint.h"
 
-#define LIST_LIMIT ((size_t)4 << 20) /* bytes */
+/* In bytes. */
+#define LIST_LIMIT ((size_t)4 << 20)
+#define PLAIN_FILE_LIMIT                                                                           \
+	((size_t)256 << 20) /* hook-publish writes lists of what was pushed, however many */
 
 /* --- locations -------------------------------------------------------- */
 
@@ -73,6 +77,13 @@ static bool is_image(const char *where)
 	return strpbrk(where, ":@") && !reference_parse_pattern(&reference, where, NULL);
 }
 
+static size_t size_limit(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) ? PLAIN_FILE_LIMIT : LIST_LIMIT;
+}
+
 static int read_data(const char *where, const char *name, struct network *network,
 		     struct buffer *data, ducc_error **err)
 {
@@ -89,7 +100,7 @@ static int read_data(const char *where, const char *name, struct network *networ
 				   "ducc-wish)",
 				   where);
 	return fd < 0 ? error_errno(err, errno, "%s", name)
-		      : read_stream(fd, LIST_LIMIT, data, err);
+		      : read_stream(fd, size_limit(fd), data, err);
 }
 
 /* --- content ---------------------------------------------------------- */
@@ -201,8 +212,11 @@ static int read_recipe(struct wish_list *list, struct context *context, const st
 		       ducc_error **err)
 {
 	AUTO_RECIPE recipe = {.images = {NULL}};
-	int result = recipe_parse(&recipe, data->data, data->len, err);
+	int result;
 
+	if (data->len > LIST_LIMIT)
+		return error_set(err, "more than %zu bytes", LIST_LIMIT);
+	result = recipe_parse(&recipe, data->data, data->len, err);
 	warn_of_keys(list, context, &recipe.unknown);
 	if (result < 0)
 		return -1;
