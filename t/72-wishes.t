@@ -35,7 +35,8 @@ like "... is reported, with the cause" "$(cat "$tmp/err")" "^ducc-convert: http:
 is "... once" "$(wc -l <"$tmp/err")" 1
 first=$(cat "$tmp/err")
 hour 1
-ok "the same an hour later" convert 1 -G
+ok "the same an hour later" convert 1 -G --failed "$tmp/left"
+is "... its record is that of ducc-wish, for who asks for it" "$(cat "$tmp/left")" "$(ducc-wish -q "$list" | grep app:new)"
 is "... is not" "$(cat "$tmp/err")" ""
 like "... but counted, as known" "$(cat "$tmp/said")" " 1 unchanged, 1 failed, .* \\(1 reported before; --remind 0 reports all\\)$"
 hour 23
@@ -57,9 +58,13 @@ hour 48
 ok "another cause" convert 1 -G
 like "... is reported" "$(cat "$tmp/err")" "app:new: ducc-fetch: .*artifact.* \(failing since 2027-01-15T08:00:00Z\)$"
 push "$L:two" "$registry/app:new"
-ok "a failure that ends" convert 0 -G
+ok "a failure that ends" convert 0 -G --failed "$tmp/left"
 is "... is reported" "$(cat "$tmp/err")" "ducc-convert: http://REGISTRY/app:new: works again (it failed since 2027-01-15T08:00:00Z)"
 is "... and forgotten" "$(wish failing)" ""
+is "... and leaves no record" "$(wc -c <"$tmp/left")" 0
+echo unknown >"$tmp/left"
+ok "while a list cannot be read" converts 1 -G -s "$tmp/store-none" --failed "$tmp/left" "$list" "$tmp/none"
+is "... it is unknown what fails" "$(cat "$tmp/left")" unknown
 ok "... for good" convert 0 -G
 is "... then nothing is said" "$(cat "$tmp/err")" ""
 is "the lists that want an image are noted" "$(wish list)" "$list
