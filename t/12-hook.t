@@ -363,7 +363,7 @@ pending() {
 is "a push of what is not there, and of what is" "$(tell 2.9 push) $(tell 2.0 push) $(tell 1 push team/other)" "204 204 204"
 fails "... fails" sh "$tmp/job"
 like "... says so" "$(cat "$out")" "^ducc-convert: http://$registry/team/other:1: ducc-fetch: "
-is "... and keeps it" "$(pending) $(cd "$spool" && echo *)" "app:2.9 app:2.0 other:1 lock"
+is "... and keeps it, but nothing else" "$(pending) $(cd "$spool" && echo *)" "app:2.9 other:1 lock"
 is "... with its wishes" "$(sed -n 's/^# name=//p' "$tmp/store/wishes"/*)" "$state/wanted"
 fails "... and tries again" sh "$tmp/job"
 is "... about which everything was said" "$(grep -c '^ducc-convert: ' "$out")" 0
@@ -372,7 +372,7 @@ push "$tmp/oci:app" "$registry/team/other:1"
 ok "... what is left is published" wait_for has_spooled team/other:1
 mv "$tmp/recipe.yaml" "$tmp/recipe.not"
 fails "... unless the list cannot be read" sh "$tmp/job"
-is "... when all is kept" "$(pending)" "app:2.0 other:1"
+is "... when all is kept" "$(pending)" "other:1"
 mv "$tmp/recipe.not" "$tmp/recipe.yaml"
 ok "... then it is" sh "$tmp/job"
 is "... all" "$(cd "$tmp/repo/$registry" && echo */*) $(cd "$state" && echo *) $(ls "$tmp/store/wishes")" \
@@ -391,6 +391,51 @@ cp "$tmp/records" "$spool/records.1"
 ok "... even by one who was killed after that" sh "$tmp/job"
 is "... who leaves nothing else behind" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
 cp "$tmp/recipe.2" "$tmp/recipe.yaml"
+
+is "a push of what is not there" "$(tell 2.8 push)" 204
+fails "... fails" sh "$tmp/job"
+is "... until it is deleted" "$(tell 2.8 delete)" 204
+ok "... then nothing is to be published" sh "$tmp/job"
+is "... nor remembered" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
+sed -i '/app:2[.]8/d' "$state/deleted"
+
+# The spool directory is the web server's: a line that is no record, or is taken for more than one, holds up no other.
+odd() { # TITLE FORMAT: what is printed is in the spool directory, before a push
+	# shellcheck disable=SC2059
+	printf "$2" >"$spool/records.1"
+	echo "https://$registry/team/app:2.0" >"$spool/records.2"
+	mv "$tmp/repo/$registry/team/app:2.0" "$tmp/away"
+	ok "$1" sh "$tmp/job"
+	like "... is reported" "$(cat "$out")" '^hook-publish: not a record, ignored: '
+	is "... once" "$(grep -c '^hook-publish: ' "$out")" 1
+	ok "... and no push is lost" test -e "$tmp/repo/$registry/team/app:2.0"
+	is "... nor remains" "$(cd "$state" && echo *)" "deleted lock"
+}
+odd 'a line that is no record' 'not a record\n'
+odd 'a line like the first one of a recipe' 'a: b\n'
+odd 'a key of a recipe' "https://$registry/team/app:\n"
+odd 'an exclusion' "https://$registry/a!b:1\n"
+odd 'a carriage return' 'https://h.org/a\rb:1\n'
+odd 'a NUL' 'https://h.org/a\0b:1\n'
+odd 'a field without a value' 'https://h.org/a:1\tx\n'
+odd 'what is not ASCII' 'https://h.org/\303\244:1\n'
+printf 'https://h.org/../x:1\nhttps://%s/team/app:2.0\n' "$registry" >"$spool/records.1"
+fails "what is no image" sh "$tmp/job"
+like "... is a failure" "$(cat "$out")" "^ducc-wish: $state/pending: line 1: https://h.org/[.][.]/x:1: "
+is "... but not for ever" "$(cd "$state" && echo *)" "deleted lock"
+awk -v h="$registry" 'BEGIN { for (i = 0; i < 60000; i++) print "https://" h "/group/project/build-job/app:" i "-0123456789abcdef" }' \
+	>"$spool/records.1"
+{ echo "https://$registry/team/app:2.0"; echo "https://$registry/team/app:2.9"; } >"$spool/records.2"
+fails "any number of pushes, and one that fails" sh "$tmp/job"
+is "... leave only that" "$(pending)" app:2.9
+is "... which is deleted" "$(tell 2.9 delete)" 204
+ok "..." sh "$tmp/job"
+mkdir "$tmp/dash"
+cp "$tmp/recipe.yaml" "$tmp/dash/-q"
+echo "https://$registry/team/app:2.0" >"$spool/records.1"
+rm "$tmp/repo/$registry/team/app:2.0"
+ok "a list whose name begins with a dash" sh -c 'cd "$1" && exec "$2" "$3" "$4" -q' sh "$tmp/dash" "$top/scripts/hook-publish" "$spool" "$state"
+ok "... is one" test -e "$tmp/repo/$registry/team/app:2.0"
 
 is "another registry tells the tag" "$(tell 2.0 delete) $(tell 2.1 delete) $(tell 2.1 push)" "204 204 204"
 fails "... what was pushed is not there" sh "$tmp/job"
