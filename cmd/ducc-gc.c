@@ -180,12 +180,20 @@ static void refuse(const char *operand, const char *why)
 	tool_usage(&tool);
 }
 
+/* True for options that --clean-store does not have. */
+static bool is_for_repository(void)
+{
+	return keep || options.remove || options.all || options.collect || options.force || share ||
+	       tool.options.wait || tool.options.wishes;
+}
+
 /* Operands can be meant in two ways, and the wrong one would be a disaster. */
 static void check_usage(char **operands, int n)
 {
 	if (clean && n)
 		refuse(*operands, "--clean-store takes no images");
-	if (clean ? keep || options.remove || options.all : keep + options.remove + options.all > 1)
+	if (clean ? is_for_repository()
+		  : clean_options.limit || keep + options.remove + options.all > 1)
 		tool_usage(&tool);
 	if (options.all && n)
 		refuse(*operands, "--all takes no images; a repository is given with -r");

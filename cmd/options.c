@@ -43,7 +43,6 @@ static void help(const struct tool *tool)
 	print_options(tool->own);
 	print_options(common);
 	printf("\nSee %s(1) for details.\n", tool->name);
-	exit(EXIT_SUCCESS);
 }
 
 void tool_usage(const struct tool *tool)
@@ -121,9 +120,11 @@ static int option(struct tool *tool, int letter)
 		break;
 	case 'h':
 		help(tool);
-		break;
+		tool_flush(tool);
+		exit(EXIT_SUCCESS);
 	case 'V':
 		printf("%s %s\n", tool->name, DUCC_VERSION);
+		tool_flush(tool);
 		exit(EXIT_SUCCESS);
 	default:
 		return tool->option(letter, optarg);
@@ -154,6 +155,12 @@ int tool_options(struct tool *tool, int argc, char **argv)
 
 /* --- values ----------------------------------------------------------------- */
 
+/* strtol(3) and strtoull(3) accept blanks and a sign, the latter also that of a negative number. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 int tool_parse_number(const char *text, unsigned max, unsigned *number)
 {
 	char *end;
@@ -161,7 +168,7 @@ int tool_parse_number(const char *text, unsigned max, unsigned *number)
 
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < 1 || value > (long)max)
+	if (errno || !is_digit(*text) || *end || value < 1 || value > (long)max)
 		return -1;
 	*number = (unsigned)value;
 	return 0;
@@ -176,7 +183,7 @@ int tool_parse_size(const char *text, uint64_t *bytes)
 
 	errno = 0;
 	*bytes = strtoull(text, &end, 10);
-	if (errno || end == text || *text == '-')
+	if (errno || !is_digit(*text))
 		return -1;
 	unit = *end ? strchr(units, *end) : NULL;
 	if (unit) {

@@ -173,6 +173,19 @@ status 2 "a repository as an image to keep" ducc-gc -a ./new
 like "... is not one" "$(cat "$out")" './new: --all takes no images; a repository is given with -r'
 status 2 "an image to clean the store of" ducc-gc -S app
 like "... is too much" "$(cat "$out")" 'app: --clean-store takes no images'
+for options in "-a -M 1K" "-S -C" "-S -f" "-S -m 1" "-S -w 1" "-S --wishes $tmp/none"; do
+	# shellcheck disable=SC2086 # several words
+	status 2 "ducc-gc $options, options of both forms" ducc-gc -s "$S" -r ./new $options
+done
+for number in ' -18446744073709551615' ' 1' +1 -1 ''; do
+	status 2 "a size that is none: '$number'" ducc-gc -S -s "$S" -M "$number"
+	status 2 "... as a limit" ducc-fetch -s "$S" -l "layers=$number" app
+	status 2 "a number that is none: '$number'" ducc-fetch -s "$S" -j "$number" app
+done
+for option in --help --version; do
+	fails "$option on a full disk" sh -c 'ducc-ls "$1" >/dev/full' - $option
+	is "... says so" "$(cat "$out")" 'ducc-ls: standard output: No space left on device'
+done
 for tool in ls check; do
 	says "ducc-$tool of an image that is not there" 'registry.hub.docker.com/sci/app:1.0: not in repository ./new' ducc-$tool -r ./new sci/app:1.0
 done
