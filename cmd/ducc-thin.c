@@ -15,7 +15,7 @@ static int option(int letter, const char *value)
 {
 	(void)letter;
 	layout = value;
-	return 0;
+	return *value ? 0 : -1;
 }
 
 static const struct tool_option own[] = {

@@ -323,6 +323,18 @@ is "... once, with its absolute path" "$(sed -n 's/.*warning: .*directory_thin:[
 ducc-thin -s "$S" -r "$tmp/repo" -o "$tmp/directory-thin" <"$tmp/records" >"$tmp/published"
 umoci raw unpack --image "$tmp/directory-thin:$open/org/directory_thin:1" "$tmp/directory-unpacked" 2>/dev/null
 is "... it points at what is there" "$(jq -r '.layers[].url[7:]' "$tmp/directory-unpacked/thin.json" | xargs ls -d | wc -l)" 3
+fails "nowhere is no layout" ducc-thin -s "$S" -r "$tmp/repo" -o '' <"$tmp/records"
+like "... but wrong usage" "$(cat "$out")" '^ducc-thin: --output: invalid argument: $'
+cp "$S/index.json" "$tmp/index.json"
+for dry in '' -n; do
+	fails "nor is the store, $dry" ducc-thin -s "$S" -r "$tmp/repo" $dry -o "$S/." <"$tmp/records"
+	like "... which is named" "$(cat "$out")" "image layout $S/.: this is the store\$"
+done
+ok "... and does not change" cmp "$S/index.json" "$tmp/index.json"
+mv "$tmp/repo/localhost/app:latest" "$tmp/link"
+fails "an image without its public name" ducc-thin -s "$S" -r "$tmp/repo" <"$tmp/records"
+like "... is not published" "$(cat "$out")" "not published in $tmp/repo \(run ducc-publish first\)"
+mv "$tmp/link" "$tmp/repo/localhost/app:latest"
 fails "without a repository" ducc-thin -s "$S" "$(cat "$tmp/records")"
 like "... there is nothing to go by" "$(cat "$out")" 'no repository: use -r'
 fails "one that is not there is an error" ducc-thin -s "$S" -r "$tmp/nowhere" "$(cat "$tmp/records")"

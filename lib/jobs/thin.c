@@ -5,6 +5,7 @@
  * It needs only .metadata of the repository.
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/entries.h"
@@ -68,7 +69,8 @@ static int add_published(struct push *push, int root, const char *label, ducc_er
 {
 	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 
-	if (path_is_absent(root, manifest))
+	/* The public name is a link of the same path. */
+	if (path_is_absent(root, manifest) || path_is_absent(root, label))
 		return 0;
 	GROW(push->images, push->n, push->capacity);
 	push->images[push->n] = (struct stored_image){.manifest_json = NULL};
@@ -209,11 +211,24 @@ static int write_all_parts(const struct push *push, struct store *layout, ducc_e
 	return store_tag(layout, push->target_name, descriptor, err) < 0 ? -1 : 0;
 }
 
+/* Fails if the path is that of the session's store: a name would have several images there. */
+static int check_layout(const struct push *push, const char *path, ducc_error **err)
+{
+	struct stat layout, store;
+
+	if (stat(path, &layout) < 0 || stat(push->session->store_path, &store) < 0 ||
+	    layout.st_dev != store.st_dev || layout.st_ino != store.st_ino)
+		return 0;
+	return error_set_kind(err, DUCC_USAGE, "image layout %s: this is the store", path);
+}
+
 static int write_layout(const struct push *push, const char *path, ducc_error **err)
 {
 	struct store layout = {.fd = -1};
 	int result;
 
+	if (check_layout(push, path, err) < 0)
+		return -1;
 	context_notice(&push->session->context, DUCC_INFO, "%s %s in %s",
 		       push->session->dry_run ? "would write" : "writing", push->target_name, path);
 	if (push->session->dry_run)
