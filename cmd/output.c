@@ -141,7 +141,7 @@ static bool write_failure(const struct tool *tool, const ducc_record *record, co
 	ducc_record *copy = ducc_record_copy(record);
 	bool damaged = ducc_error_kind(err) == DUCC_DAMAGED;
 	bool written = !ducc_record_set(copy, "tool", tool->name, NULL) &&
-		       (!damaged || !ducc_record_set(copy, "damaged", "store", NULL)) &&
+		       !ducc_record_set(copy, "damaged", damaged ? "store" : NULL, NULL) &&
 		       !ducc_record_set(copy, "error", ducc_error_message(err), NULL);
 	char *text = ducc_record_format(copy);
 

@@ -144,7 +144,7 @@ DUCC_PUBLIC bool ducc_record_field(const ducc_record *record, size_t i, const ch
 				   const char **value);
 
 /*
- * Sets a field in its place, or appends it.  Returns 0, or -1 with *err set and the record
+ * Sets a field in its place, or appends it; a NULL value removes it.  Returns 0, or -1 with *err set and the record
  * unchanged if the key or value is not allowed in a record.
  */
 DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char *value,

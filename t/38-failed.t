@@ -49,6 +49,13 @@ https://(hidden)@h.invalid/app:1	tool=ducc-unpack"
 fails "... and can be tried again in vain" ducc-fetch -n <"$tmp/secret"
 is "... for that very reason" "$(grep -c 'registry must not' "$out")" 4
 
+# What --failed has added is of that failure only.
+fields="tool=ducc-publish	error=old	damaged=store"
+fails "one that failed for another reason before" ducc-fetch --failed "$tmp/other" -s "$S" "http://$registry/none:3	$fields"
+like "... has this one's" "$(cat "$tmp/other")" "^http://$registry/none:3	tool=ducc-fetch	error=[^	]*404[^	]*$"
+ok "one that does not fail again" ducc-fetch -q -s "$S" "http://$registry/app:one	$fields	x=y"
+like "... has none" "$(cat "$out")" "^[^	]*	x=y	platform=[^	=]*$"
+
 fails "a file that cannot be written" ducc-fetch --failed "$tmp/no/where" -s "$S" "$registry/app:one"
 is "... is named" "$(cat "$out")" "ducc-fetch: $tmp/no/where: No such file or directory"
 fails "a full disk" ducc-fetch --failed /dev/full -s "$S" "$registry/none:1"

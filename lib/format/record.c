@@ -180,6 +180,10 @@ int ducc_record_set(ducc_record *record, const char *key, const char *value, duc
 	struct field *field = find(record, key);
 	char *copy;
 
+	if (!value) {
+		record_unset(record, key);
+		return 0;
+	}
 	if (check_field(key, value, err) < 0)
 		return error_kind(err, DUCC_USAGE);
 	copy = xstrdup(value); /* first: it may be the current value */

@@ -626,6 +626,14 @@ bool ducc_record_is_local(const ducc_record *record)
 	return source_is_local(ducc_record_reference(record));
 }
 
+/* Removes what --failed has added to the record. */
+static void forget_failure(ducc_record *record)
+{
+	record_unset(record, "tool");
+	record_unset(record, "error");
+	record_unset(record, "damaged");
+}
+
 int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 {
 	AUTO_FREE char *name = xstrdup(ducc_record_reference(record));
@@ -639,6 +647,8 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	span_begin(&fetch.span, session->events, "image_fetch", ducc_record_reference(record),
 		   NULL);
 	result = fetch_in_turn(&fetch, record, &error);
+	if (!result)
+		forget_failure(record);
 	session_advise(session, &error);
 	if (fetch.source.reference.registry)
 		span_name(&fetch.span, &fetch.source.reference);
