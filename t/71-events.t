@@ -152,4 +152,18 @@ exec 8>&-
 wait $pid
 is "... and hears" "$(jq -rs '.[].action' "$tmp/heard" | tr '\n' ' ')" "start_ducc unchanged_image end_ducc "
 
+# The longest name that there can be, in a request that is longer still
+part=$(printf '%060d' 0)
+path=$(printf '%0127d/%0127d' 0 0)
+long=a.$part.$part.$part.$part.example/$path:$(printf '%0126d' 0)
+rm "$E"
+ducc-fetch -q -s "$S" "oci:$L:app=$long" | ducc-unpack -q -s "$S" | ducc-publish -q -N "$E" -s "$S" -r "$R" >"$tmp/records"
+is "the longest name is not cut" "$(events 'map(select(.image) | .image) | unique[]')" "$long "
+is "... nor is the request" "$(events 'map(select(.image) | .image_request) | unique[]')" "$(cut -f 1 "$tmp/records") "
+ok "... and lines are not torn" test "$(wc -L <"$E")" -lt 4096
+request=http://127.0.0.1:1/$(printf '%0900d' 0 | sed 's,0,a/",g')
+fails "a reference that is longer is none" ducc-fetch -N "$E" -s "$S" "$request"
+is "... and cut, with a sign" "$(tail -n 2 "$E" | jq -r 'select(.image_request) | .image_request[-3:]')" ...
+ok "... so that lines are not torn" test "$(wc -L <"$E")" -lt 4096
+
 done_testing

@@ -14,7 +14,8 @@
 #include "base/text.h"
 #include "format/json.h"
 
-#define VALUE_LIMIT 600 /* bytes; some of them in a line stay below PIPE_BUF */
+/* Bytes in JSON: more than a reference has; two, and three names, in a line stay below PIPE_BUF. */
+#define VALUE_LIMIT 1000
 
 struct events {
 	struct context *context;
@@ -29,21 +30,36 @@ static char *seconds_since(double start)
 	return format("%f", clock_monotonic() - start);
 }
 
+/* The length of the byte in JSON, after set() has escaped it. */
+static size_t json_length(unsigned char c)
+{
+	if (c >= 0x80)
+		return strlen("\\\\ooo");
+	if (c < ' ')
+		return strlen("\\u0000");
+	return c == '"' || c == '\\' ? 2 : 1;
+}
+
 /* JSON is UTF-8, but file names in images need not be. */
 static void set(cJSON *json, const char *key, const char *value)
 {
 	AUTO_BUFFER text = {0};
 	AUTO_FREE char *shown = text_hide_users(value);
+	size_t len = 0;
 
 	buffer_adds(&text, "");
-	for (const unsigned char *p = (const unsigned char *)shown; *p && text.len < VALUE_LIMIT;
-	     p++) {
+	for (const unsigned char *p = (const unsigned char *)shown; *p; p++) {
+		len += json_length(*p);
+		if (len > VALUE_LIMIT) {
+			buffer_adds(&text, "...");
+			break;
+		}
 		if (*p < 0x80)
 			buffer_addc(&text, (char)*p);
 		else
 			buffer_addf(&text, "\\%03o", *p);
 	}
-	json_set_string(json, key, text.data ? text.data : "");
+	json_set_string(json, key, text.data);
 }
 
 static int write_event(const struct events *events, const char *action, time_t when,
