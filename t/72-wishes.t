@@ -178,8 +178,19 @@ would be updated: http://REGISTRY/app:two
 like "... with what fails" "$(cat "$tmp/err")" "app:none: ducc-fetch: .*404"
 is "... and not done" "$(cd "$R" && find . | sort)" "$before"
 
-# Metrics
-ok "metrics" convert 1 -g 0 --metrics "$tmp/ducc.prom" -N "$tmp/first"
+# Metrics: some awks read and print numbers as the locale has them.
+german() { # COMMAND...: where there is a locale with a decimal comma
+	mkdir -p "$tmp/locales"
+	localedef -i de_DE -f UTF-8 "$tmp/locales/de_DE.UTF-8" 2>/dev/null || :
+	LOCPATH=$tmp/locales LC_ALL=de_DE.UTF-8
+	export LOCPATH
+	german_status=0
+	"$@" || german_status=$?
+	unset LOCPATH
+	LC_ALL=C
+	return $german_status
+}
+ok "metrics" german convert 1 -g 0 --metrics "$tmp/ducc.prom" -N "$tmp/first"
 cat >"$tmp/syntax" <<'END'
 # The text format of Prometheus: each metric has its help and type, once and before its samples, which are distinct.
 /^# HELP [a-z_]+ ./ { if ($3 in help) bad(); help[$3]; next }
