@@ -48,7 +48,7 @@ is "... and since when" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08
 hour 47
 ok "... then not for another" convert 1 -G
 is "... day" "$(cat "$tmp/err")" ""
-ok "... unless --remind says so" convert 1 -G --remind 12
+ok "... unless --remind says so" convert 1 -G --remind 08
 is "... as before" "$(cat "$tmp/err")" "$first (failing since 2027-01-15T08:00:00Z)"
 is "ducc-ls knows it" "$(ducc-ls "$registry/app:new" 2>"$tmp/err" | tr '\t' '\n' | sed -n 's/^state=//p; s/^failing=//p; s/^list=//p' | xargs)" \
 	"missing $list 2027-01-15T08:00:00Z"
