@@ -242,6 +242,11 @@ if command -v promtool >/dev/null; then
 fi
 ok "metrics that cannot be written" convert 1 -G --metrics "$tmp/no/file"
 is "... are reported" "$(cat "$tmp/err")" "ducc-convert: $tmp/no/file: not written: No such file or directory"
+mkdir "$tmp/collector"
+ok "... nor to a directory" convert 1 -G --metrics "$tmp/collector" --failed "$tmp/collector"
+is "... either" "$(cat "$tmp/err")" "ducc-convert: $tmp/collector: not written: Is a directory
+ducc-convert: $tmp/collector: not written: Is a directory"
+is "... which remains as it is" "$(ls -A "$tmp/collector"; ls -d "$tmp"/collector*)" "$tmp/collector"
 for file in "$tmp/no/file: No such file or directory" /dev/full; do
 	ok "events that cannot be written: $file" convert 0 -q -G -N "${file%%: *}"
 	is "... are reported" "$(cat "$tmp/err")" "ducc-convert: warning: ${file%%: *}: not written${file#"${file%%: *}"}, so events are lost"
