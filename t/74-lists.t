@@ -35,6 +35,16 @@ scheduled() {
 list "$a" one two
 list "$b" two three
 ok "a list" convert 0 "$a"
+ln -s a "$tmp/also"
+ok "... named in three ways" convert 0 "$a" "$tmp/./a" "$tmp/also"
+is "... is the same list" "$(states)" "$(basename "$(state_of "$a")")"
+cp "$a" "$tmp/-n"
+beside() { # STATUS ARGUMENT...: with the lists in the current directory
+	(cd "$tmp" && converts "$@" </dev/null)
+}
+ok "a name like an option" beside 0 -G -- -n
+is "... is that of a list" "$(cat "$tmp/said")" "-n: 0 added, 0 updated, 2 unchanged, 0 failed, 0 removed, 0 scheduled"
+ok "... also to forget it" beside 0 --forget -- -n
 ok "... and another one for the repository" convert 0 "$b"
 is "... unschedules nothing" "$(grep -v ^added "$tmp/said")$(cat "$tmp/err")" ""
 ok "... the first one again" convert 0 "$a"
