@@ -308,6 +308,16 @@ awk -v hub=$hub 'BEGIN {
 }' >"$tmp/want"
 wish "$tmp/large"
 ok "a large list comes out as it should" cmp "$tmp/records" "$tmp/want"
+perl -e 'print "registry.example.org/app:1\t", join "\t", map { sprintf "%x=", $_ } 1 .. 400000' >"$tmp/list"
+sed '1s|^|https://|' "$tmp/list" >"$tmp/want"
+echo >>"$tmp/want"
+status=0
+timeout 300 ducc-wish "$tmp/list" >"$tmp/records" || status=$?
+is "a line with very many fields" "$status" 0
+ok "... comes out as it should" cmp "$tmp/records" "$tmp/want"
+printf '\t1=' >>"$tmp/list"
+fails "... unless two are the same" timeout 300 ducc-wish "$tmp/list"
+like "... which is said" "$(cat "$out")" "^ducc-wish: $tmp/list: line 1: .*duplicate field 1="
 
 # Lists from a server: all of the list, or nothing
 start_raw "$tmp/raw"

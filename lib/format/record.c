@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strset.h"
 #include "base/text.h"
 
 struct field {
@@ -49,8 +50,9 @@ static int check_field(const char *key, const char *value, ducc_error **err)
 	return 0;
 }
 
-/* Adds a field of a line, `key=value`. */
-static int parse_field(struct ducc_record *record, const char *text, size_t len, ducc_error **err)
+/* Adds a field of a line, `key=value`; keys has those before it. */
+static int parse_field(struct ducc_record *record, struct strset *keys, const char *text,
+		       size_t len, ducc_error **err)
 {
 	size_t end = strcspn(text, "=");
 	AUTO_FREE char *key = NULL, *value = NULL;
@@ -61,7 +63,7 @@ static int parse_field(struct ducc_record *record, const char *text, size_t len,
 	value = xstrndup(text + end + 1, len - end - 1);
 	if (check_field(key, value, err) < 0)
 		return -1;
-	if (find(record, key))
+	if (!strset_add(keys, key))
 		return error_set(err, "duplicate field %s=", key);
 	add(record, STEAL(key), STEAL(value));
 	return 0;
@@ -79,6 +81,7 @@ static int check_reference(const char *reference, ducc_error **err)
 static int parse(struct ducc_record *record, const char *line, ducc_error **err)
 {
 	size_t len = strcspn(line, "\t");
+	AUTO_STRSET keys = {NULL};
 
 	record->reference = xstrndup(line, len);
 	if (check_reference(record->reference, err) < 0)
@@ -87,7 +90,7 @@ static int parse(struct ducc_record *record, const char *line, ducc_error **err)
 		line++;
 		len = strcspn(line, "\t");
 		/* Trailing whitespace, including tabs, is accepted. */
-		if (len && parse_field(record, line, len, err) < 0)
+		if (len && parse_field(record, &keys, line, len, err) < 0)
 			return error_wrap(err, "%s", record->reference);
 	}
 	return 0;
