@@ -659,6 +659,13 @@ printf '%s\n' "quay.io/a/b:*" "$registry/team/app:latest" >"$tmp/news"
 wish -m "$tmp/news" "$tmp/newswild.yaml"
 is "... a bad record fails by itself" "$status $(cut -f1 "$tmp/records")" "1 http://$registry/team/app:latest"
 like "... and is named" "$(cat "$tmp/said")" "^ducc-wish: $tmp/news: line 1: quay.io/a/b:\*: "
+seq 60000 | sed 's|.*|https://registry.example.org/a&:1|' >"$tmp/news"
+sed '0~2s|1$|*|' "$tmp/news" >"$tmp/list"
+sed "0~2s|\$|${tab}wildcard=yes|" "$tmp/news" >"$tmp/want"
+status=0
+timeout 300 ducc-wish -m "$tmp/news" "$tmp/list" >"$tmp/records" || status=$?
+is "... there may be many, and many wishes" "$status" 0
+ok "... which are matched in the order of the wishes" cmp "$tmp/records" "$tmp/want"
 wish -m "$tmp/nowhere" "$tmp/newswild.yaml"
 is "... without the file nothing is new" "$status $(cut -f1 "$tmp/records")" "1 ?"
 

@@ -26,9 +26,9 @@ struct job {
 	size_t n_news; /* the first items are news */
 	bool only_news;
 	struct strmap excluded; /* to wishes: the names that lists exclude, see exclusion_key() */
-	struct strmap
-		patterns; /* to struct patterns: those that they exclude, of each repository */
-	size_t next;      /* to be passed to wanted() */
+	struct strmap patterns; /* to struct group: those that they exclude, of each repository */
+	struct strmap news;     /* to struct group: those of each repository, and of each name */
+	size_t next;            /* to be passed to wanted() */
 	struct survey survey;
 	struct strset printed; /* records already passed to wanted(), as text */
 	struct strmap thins;   /* names of thin images in these records: to those of their images */
@@ -41,18 +41,31 @@ struct job {
 	void *ctx;
 };
 
-/* Patterns that a list excludes in one repository, in their order. */
-struct patterns {
+/* Items that are found by the same key, in their order. */
+struct group {
 	size_t *items; /* their indices */
 	size_t n, capacity;
 };
 
-static void patterns_free(void *value)
+static void group_free(void *value)
 {
-	struct patterns *patterns = value;
+	struct group *group = value;
 
-	free(patterns->items);
-	free(patterns);
+	free(group->items);
+	free(group);
+}
+
+static void add_to_group(const struct job *job, struct strmap *groups, const char *key,
+			 const struct item *item)
+{
+	struct group *group = strmap_get(groups, key);
+
+	if (!group) {
+		group = xcalloc(1, sizeof(*group));
+		strmap_put(groups, key, group);
+	}
+	GROW(group->items, group->n, group->capacity);
+	group->items[group->n++] = (size_t)(item - job->items);
 }
 
 /* --- reading lists ---------------------------------------------------- */
@@ -76,16 +89,27 @@ static struct item *add_item(struct job *job, const struct wish_list *list, stru
 	return item;
 }
 
+/* The key of a repository in a list; NULL: in the list of news. */
+static char *repository_key(const struct wish_list *list, const struct reference *reference)
+{
+	return format("%p %s/%s", (const void *)list, reference->registry, reference->repository);
+}
+
 static void add_news(struct job *job, const struct wish_list *list, struct wish *wish)
 {
 	const char *event = wish->record ? ducc_record_get(wish->record, "event") : NULL;
+	AUTO_FREE char *key = NULL;
 	struct item *item;
 
 	if (wish->excludes || (event && !strcmp(event, "delete")))
 		return;
 	item = add_item(job, list, wish, reference_parse);
-	if (!item->error)
-		item->news = reference_name(&item->reference);
+	if (item->error)
+		return;
+	item->news = reference_name(&item->reference);
+	key = repository_key(NULL, &item->reference);
+	add_to_group(job, &job->news, key, item);
+	add_to_group(job, &job->news, item->news, item);
 }
 
 static char *exclusion_key(const struct wish_list *list, const char *name)
@@ -93,31 +117,13 @@ static char *exclusion_key(const struct wish_list *list, const char *name)
 	return format("%p %s", (const void *)list, name);
 }
 
-/* The same for the patterns in a repository. */
-static char *patterns_key(const struct wish_list *list, const struct reference *reference)
-{
-	return format("%p %s/%s", (const void *)list, reference->registry, reference->repository);
-}
-
-static void add_pattern(struct job *job, const struct item *item)
-{
-	AUTO_FREE char *key = patterns_key(item->list, &item->reference);
-	struct patterns *patterns = strmap_get(&job->patterns, key);
-
-	if (!patterns) {
-		patterns = xcalloc(1, sizeof(*patterns));
-		strmap_put(&job->patterns, key, patterns);
-	}
-	GROW(patterns->items, patterns->n, patterns->capacity);
-	patterns->items[patterns->n++] = (size_t)(item - job->items);
-}
-
 static void add_exclusion(struct job *job, struct item *item)
 {
 	AUTO_FREE char *name = NULL, *key = NULL;
 
 	if (reference_is_pattern(&item->reference)) {
-		add_pattern(job, item);
+		key = repository_key(item->list, &item->reference);
+		add_to_group(job, &job->patterns, key, item);
 		return;
 	}
 	name = reference_name(&item->reference);
@@ -304,9 +310,9 @@ static struct wish *find_exclusion(const struct job *job, const struct item *wan
 				   const struct reference *reference, const char *name)
 {
 	AUTO_FREE char *key = exclusion_key(wanted->list, name);
-	AUTO_FREE char *repository = patterns_key(wanted->list, reference);
+	AUTO_FREE char *repository = repository_key(wanted->list, reference);
 	struct wish *found = strmap_get(&job->excluded, key);
-	const struct patterns *patterns = strmap_get(&job->patterns, repository);
+	const struct group *patterns = strmap_get(&job->patterns, repository);
 
 	for (size_t i = 0; !found && patterns && i < patterns->n; i++) {
 		const struct item *item = &job->items[patterns->items[i]];
@@ -421,12 +427,15 @@ static void expand(struct job *job, const struct item *item)
 static void hand_over_news(struct job *job, const struct item *item)
 {
 	const struct reference *wish = &item->reference;
+	AUTO_FREE char *key =
+		reference_is_pattern(wish) ? repository_key(NULL, wish) : reference_name(wish);
+	const struct group *group = strmap_get(&job->news, key);
 
-	for (size_t i = 0; i < job->n_news; i++) {
-		const struct item *news = &job->items[i];
+	for (size_t i = 0; group && i < group->n; i++) {
+		const struct item *news = &job->items[group->items[i]];
 		struct reference image = news->reference;
 
-		if (!news->news || !reference_matches(wish, news->news) ||
+		if (!reference_matches(wish, news->news) ||
 		    (reference_is_pinned(wish) && !digest_equal(&wish->digest, &image.digest)))
 			continue;
 		image.scheme = wish->scheme;
@@ -486,7 +495,8 @@ static void end(struct job *job)
 	}
 	free(job->items);
 	strmap_free(&job->excluded);
-	strmap_free_values(&job->patterns, patterns_free);
+	strmap_free_values(&job->patterns, group_free);
+	strmap_free_values(&job->news, group_free);
 	strset_free(&job->printed);
 	strmap_free_values(&job->thins, free);
 	strset_free(&job->thin_names);
