@@ -145,6 +145,7 @@ secrets_file=$tmp/.secrets
 {
 	printf '%s\n' "$registry_password" "$identity_token" eyJ0eXAiOiJKV1Qi
 	printf %s "$registry_user:$registry_password" | base64 -w 0
+	echo # tests append more
 } >"$secrets_file"
 
 # no_secret: none of them is in $out.
