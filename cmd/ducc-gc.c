@@ -176,7 +176,7 @@ static void clean_store(ducc_session *session)
 
 static void refuse(const char *operand, const char *why)
 {
-	fprintf(stderr, "%s: %s: %s\n", tool.name, operand, why);
+	tool_report(&tool, operand, why);
 	tool_usage(&tool);
 }
 

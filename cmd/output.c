@@ -99,20 +99,20 @@ void tool_skip(struct tool *tool, const ducc_record *record)
 
 void tool_report(struct tool *tool, const char *what, const char *message)
 {
+	char *shown = what ? ducc_printable(what) : NULL;
+
 	pthread_mutex_lock(&output);
-	fprintf(stderr, "%s%s: %s%s%s\n", progress_pause(stderr), tool->name, what ? what : "",
-		what ? ": " : "", message);
+	fprintf(stderr, "%s%s: %s%s%s\n", progress_pause(stderr), tool->name, shown ? shown : "",
+		shown ? ": " : "", message);
 	progress_resume(stderr);
 	tool->failed++;
 	pthread_mutex_unlock(&output);
+	free(shown);
 }
 
 void tool_fail(struct tool *tool, const char *what, ducc_error *err)
 {
-	char *shown = what ? ducc_printable(what) : NULL;
-
-	tool_report(tool, shown, ducc_error_message(err));
-	free(shown);
+	tool_report(tool, what, ducc_error_message(err));
 	ducc_error_free(err);
 }
 

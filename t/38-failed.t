@@ -49,6 +49,9 @@ https://(hidden)@h.invalid/app:1	tool=ducc-unpack"
 fails "... and can be tried again in vain" ducc-fetch -n <"$tmp/secret"
 is "... for that very reason" "$(grep -c 'registry must not' "$out")" 4
 
+fails "nor does ducc-gc" ducc-gc -s "$S" -r "$R" https://user:word-in-reference@h.invalid/app:1
+fails "... or ducc-thin" ducc-thin -s "$S" -r "$R" https://user:word-in-reference@h.invalid/app:1
+
 # What --failed has added is of that failure only.
 fields="tool=ducc-publish	error=old	damaged=store"
 fails "one that failed for another reason before" ducc-fetch --failed "$tmp/other" -s "$S" "http://$registry/none:3	$fields"
