@@ -419,6 +419,9 @@ odd 'a carriage return' 'https://h.org/a\rb:1\n'
 odd 'a NUL' 'https://h.org/a\0b:1\n'
 odd 'a field without a value' 'https://h.org/a:1\tx\n'
 odd 'what is not ASCII' 'https://h.org/\303\244:1\n'
+odd 'a password' "https://user:$registry_password@h.org/a:1\tevent=delete\n"
+odd 'a user' "https://user:secret@h.org/a:1\tevent=delete\n"
+is "... neither of which is deleted" "$(grep -c user "$state/deleted")" 0
 printf 'https://h.org/../x:1\nhttps://%s/team/app:2.0\n' "$registry" >"$spool/records.1"
 fails "what is no image" sh "$tmp/job"
 like "... is a failure" "$(cat "$out")" "^ducc-wish: $state/pending: line 1: https://h.org/[.][.]/x:1: "
