@@ -390,6 +390,9 @@ is "... is forgotten" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "dele
 cp "$tmp/records" "$spool/records.1"
 ok "... even by one who was killed after that" sh "$tmp/job"
 is "... who leaves nothing else behind" "$(cd "$state" && echo *) $(ls "$tmp/store/wishes")" "deleted lock "
+: >"$state/converted"
+ok "... even if nothing is pending any more" sh "$tmp/job"
+is "... likewise" "$(cd "$state" && echo *)" "deleted lock"
 cp "$tmp/recipe.2" "$tmp/recipe.yaml"
 
 is "a push of what is not there" "$(tell 2.8 push)" 204
