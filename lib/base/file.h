@@ -8,11 +8,18 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/mem.h"
+
+/* True if both are the status of the same file. */
+static inline bool file_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 
 /* pread(2), or read(2) if the offset is negative, retried on EINTR. */
 ssize_t file_read(int fd, void *data, size_t len, int64_t offset);

@@ -115,8 +115,7 @@ static bool is_file(int fds, const char *fd, const char *name, const struct stat
 	struct stat st;
 
 	target[n > 0 ? n : 0] = '\0';
-	return strstr(target, name) && !fstatat(fds, fd, &st, 0) && st.st_dev == file->st_dev &&
-	       st.st_ino == file->st_ino;
+	return strstr(target, name) && !fstatat(fds, fd, &st, 0) && file_is_same(&st, file);
 }
 
 int pid_has_open(const char *pid, const char *path, const struct stat *file)

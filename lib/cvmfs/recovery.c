@@ -92,6 +92,6 @@ void recover_publishing_lock(const struct repository *repository)
 	/* While it is held, nobody else can begin to publish. */
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
 	    !fstat(fd, &st) && !somebody_may_hold(path, &st) && !lstat(path, &now) &&
-	    st.st_dev == now.st_dev && st.st_ino == now.st_ino)
+	    file_is_same(&st, &now))
 		unlink(path);
 }

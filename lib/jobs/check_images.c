@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "format/repo_paths.h"
@@ -151,7 +152,7 @@ static bool is_same_file(int root, const char *path, const char *other)
 	struct stat st, other_st;
 
 	return fd >= 0 && other_fd >= 0 && !fstat(fd, &st) && !fstat(other_fd, &other_st) &&
-	       st.st_dev == other_st.st_dev && st.st_ino == other_st.st_ino;
+	       file_is_same(&st, &other_st);
 }
 
 /* The listing with the image is that of its flat tree. */

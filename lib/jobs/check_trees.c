@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/parallel.h"
 #include "base/path.h"
@@ -92,7 +93,7 @@ static const struct checked_tree *find_compared(struct job *job, const struct fi
 	}
 	parent = job->layer.root < 0 ? -1 : beneath_parent(&job->layer, file->origin, &name);
 	return parent >= 0 && !fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) &&
-			       there.st_dev == st->st_dev && there.st_ino == st->st_ino
+			       file_is_same(&there, st)
 		       ? strmap_get(&job->check->layers, file->layer->hex)
 		       : NULL;
 }

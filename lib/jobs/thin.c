@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/place.h"
@@ -217,7 +218,7 @@ static int check_layout(const struct push *push, const char *path, ducc_error **
 	struct stat layout, store;
 
 	if (stat(path, &layout) < 0 || stat(push->session->store_path, &store) < 0 ||
-	    layout.st_dev != store.st_dev || layout.st_ino != store.st_ino)
+	    !file_is_same(&layout, &store))
 		return 0;
 	return error_set_kind(err, DUCC_USAGE, "image layout %s: this is the store", path);
 }

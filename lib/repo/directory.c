@@ -25,6 +25,7 @@
 
 #include "base/buffer.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -540,7 +541,7 @@ static int open_locked(const struct repository *repository, struct context *cont
 		return -1;
 	if (fstat(root, &locked) < 0 || stat(repository->path, &named) < 0)
 		return error_errno(err, errno, "open");
-	if (locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
+	if (!file_is_same(&locked, &named))
 		return error_set_kind(err, DUCC_BUSY, "it was replaced meanwhile; try again");
 	return steal_fd(&root);
 }

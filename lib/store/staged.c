@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -75,7 +76,7 @@ static int is_current(const struct store *store, const char *name, int fd)
 		return errno == ENOENT ? 0 : -1;
 	if (fstat(fd, &ours) < 0 || fstat(named, &there) < 0)
 		return -1;
-	return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+	return file_is_same(&ours, &there);
 }
 
 /* Waits for whoever is writing the file. */

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/context.h"
 #include "base/entries.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
@@ -211,7 +212,7 @@ static bool is_replaced(const struct store *store, const char *name, int fd)
 	struct stat read, there;
 
 	return fd >= 0 && (now < 0 || fstat(now, &there) < 0 || fstat(fd, &read) < 0 ||
-			   there.st_ino != read.st_ino || there.st_dev != read.st_dev);
+			   !file_is_same(&there, &read));
 }
 
 void store_discard(const struct store *store, const char *name, int fd, const char *why)
