@@ -226,6 +226,13 @@ int path_chmod(int root, const char *path, mode_t mode)
 	return chmod_lookup(fd, mode);
 }
 
+int path_mkdir(int parent, const char *name)
+{
+	if (mkdirat(parent, name, 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	return path_chmod(parent, name, 0755);
+}
+
 /* Gives the owner of the directory all permissions, in addition to those of the mask `kept`. */
 static int permit(int root, const char *path, mode_t kept)
 {

@@ -65,6 +65,12 @@ int path_mkdirs_named(const char *path, mode_t mode, ducc_error **err);
  */
 int path_chmod(int root, const char *path, mode_t mode);
 
+/*
+ * Creates a directory in the open directory `parent`, with mode 0755 whatever the umask; one that
+ * exists stays as it is.
+ */
+int path_mkdir(int parent, const char *name);
+
 /* Gives the owner of the directory `path` all permissions, if any is missing. */
 int path_permit(int root, const char *path);
 

@@ -51,13 +51,6 @@ static int put_file(int root, struct tar_reader *tar, ducc_error **err)
 	return tar_reader_copy(tar, file_sink, &fd, err);
 }
 
-static int put_directory(int parent, const char *name)
-{
-	if (mkdirat(parent, name, 0755) < 0)
-		return errno == EEXIST ? 0 : -1;
-	return path_chmod(parent, name, 0755);
-}
-
 /* Creates the entry under a temporary name and renames it. */
 static int put_entry(int root, struct tar_reader *tar, const struct tar_entry *entry,
 		     const char *path, ducc_error **err)
@@ -69,7 +62,7 @@ static int put_entry(int root, struct tar_reader *tar, const struct tar_entry *e
 	if (parent < 0)
 		return error_errno(err, errno, "open");
 	if (S_ISDIR(entry->mode))
-		return put_directory(parent, name) < 0 ? error_errno(err, errno, "mkdir") : 0;
+		return path_mkdir(parent, name) < 0 ? error_errno(err, errno, "mkdir") : 0;
 	if (path_remove(root, TEMPORARY) < 0)
 		return error_errno(err, errno, "remove");
 	if (entry->is_hard_link)

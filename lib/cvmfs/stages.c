@@ -252,9 +252,7 @@ static int make_root(int mount, const char *path, ducc_error **err)
 		AUTO_FREE char *part = next ? xstrndup(path, (size_t)(next - path)) : xstrdup(path);
 		AUTO_CLOSE int parent = path_open_parent(mount, part, &name);
 
-		if (parent < 0 ||
-		    (mkdirat(parent, name, 0755) < 0 ? errno != EEXIST
-						     : path_chmod(parent, name, 0755) < 0))
+		if (parent < 0 || path_mkdir(parent, name) < 0)
 			return error_errno(err, errno, "%s", part);
 	}
 	AUTO_CLOSE int root = path_open(mount, path, O_RDONLY | O_DIRECTORY, 0);
