@@ -31,7 +31,7 @@ static void set_message(ducc_error **err, const char *prefix, const char *rest)
 		joined = buffer_steal(&both);
 	}
 	shown = text_shorten(ducc_printable(joined ? joined : prefix));
-	(*err)->message = ducc_printable(shown); /* a shortened URL can have another user info */
+	(*err)->message = text_hide_users(shown); /* a shortened URL can have another one */
 }
 
 #define FORMAT(text, fmt)                                                                          \
