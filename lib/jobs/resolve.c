@@ -319,8 +319,6 @@ static int search_nested(struct resolution *resolution, const struct index *inde
 			continue;
 		ducc_error_free(STEAL(error));
 		result = descend(resolution, entry, platform, &error);
-		if (result < 0)
-			note_unclear(resolution, error);
 	}
 	return result < 0 ? error_give(err, error) : 0;
 }
@@ -374,8 +372,6 @@ static int find_exact(struct resolution *resolution, struct index *index,
 
 	resolution->exact = true;
 	result = take_exact(resolution, index, platform, &error);
-	if (result < 0)
-		note_unclear(resolution, error);
 	resolution->exact = false;
 	unclear = STEAL(resolution->unclear);
 	if (result < 0 && !unclear &&
@@ -454,12 +450,16 @@ static int resolve_from(struct resolution *resolution, const struct platform *pl
 static int descend(struct resolution *resolution, const struct entry *entry,
 		   const struct platform *platform, ducc_error **err)
 {
-	if (enter(resolution, entry, err) < 0)
-		return -1;
-	if (!resolve_from(resolution, platform, err))
-		return 0;
-	leave(resolution);
-	return -1;
+	int result = enter(resolution, entry, err);
+
+	if (!result) {
+		result = resolve_from(resolution, platform, err);
+		if (result < 0)
+			leave(resolution);
+	}
+	if (result < 0 && resolution->exact) /* err is that of find_exact() or search_nested() */
+		note_unclear(resolution, *err);
+	return result;
 }
 
 int resolve(struct resolution *resolution, const struct platform *platform, ducc_error **err)
