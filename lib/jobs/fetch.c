@@ -20,6 +20,7 @@
 #include "jobs/stored_image.h"
 #include "jobs/thin_image.h"
 #include "jobs/targets.h"
+#include "repo/inventory.h"
 #include "repo/public_names.h"
 #include "repo/repository.h"
 #include "source/source.h"
@@ -217,23 +218,17 @@ static int fetch_parts(struct fetch *fetch, ducc_error **err)
 	return parallel_run(1 + fetch->n_wanted, transfers(fetch->session), fetch_part, fetch, err);
 }
 
-/* True if exactly this image is published under the label. */
-static bool has_manifest(const struct fetch *fetch, const char *label)
-{
-	const struct document *manifest = &fetch->resolution.document;
-	AUTO_FREE char *path = image_metadata(label, "manifest.json");
-
-	return repository_has_file(&fetch->repository, path, manifest->data, manifest->len);
-}
-
-/* The same for its name. */
+/* True if exactly this image is published under its name. */
 static bool is_published(const struct fetch *fetch)
 {
+	const struct repository *repository = &fetch->repository;
+	const struct document *manifest = &fetch->resolution.document;
 	AUTO_FREE char *name = reference_name(&fetch->source.reference);
 	AUTO_FREE char *platform = names_platform(&fetch->resolution.platform);
-	AUTO_FREE char *label = platform ? platform_label(platform, name) : NULL;
+	AUTO_FREE char *label = platform_label(platform, name);
 
-	return has_manifest(fetch, name) || (label && has_manifest(fetch, label));
+	return published_has_manifest(repository, name, manifest->data, manifest->len) ||
+	       published_has_manifest(repository, label, manifest->data, manifest->len);
 }
 
 /*

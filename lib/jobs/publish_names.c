@@ -37,12 +37,11 @@ static bool has_platform(const struct publish *publish, const struct publish_ima
 static bool has_metadata(struct publish *publish, const struct publish_image *image,
 			 const char *label)
 {
-	AUTO_FREE char *manifest = image_metadata(label, "manifest.json");
 	AUTO_FREE char *config = image_metadata(label, "config.json");
 	AUTO_FREE char *listing = image_metadata(label, "rootfs.mtree");
 
-	return repository_has_file(&publish->repository, manifest, image->stored.manifest_json,
-				   image->stored.manifest_len) &&
+	return published_has_manifest(&publish->repository, label, image->stored.manifest_json,
+				      image->stored.manifest_len) &&
 	       repository_has_file(&publish->repository, config, image->stored.config_json,
 				   image->stored.config_len) &&
 	       has_platform(publish, image, label) && repository_has(&publish->repository, listing);
@@ -198,11 +197,9 @@ static struct podman *open_podman(struct publish *publish, ducc_error **err)
 static bool has_manifest(const struct publish *publish, const struct publish_image *image,
 			 const char *label)
 {
-	AUTO_FREE char *path = image_metadata(label, "manifest.json");
-
 	return strset_has(&image->there, label) ||
-	       repository_has_file(&publish->repository, path, image->stored.manifest_json,
-				   image->stored.manifest_len);
+	       published_has_manifest(&publish->repository, label, image->stored.manifest_json,
+				      image->stored.manifest_len);
 }
 
 /* Adds the metadata of an image, and lists it for Podman. */

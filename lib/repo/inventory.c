@@ -170,6 +170,14 @@ int published_read(struct published *image, const struct repository *repository,
 	return 0;
 }
 
+bool published_has_manifest(const struct repository *repository, const char *label,
+			    const char *manifest, size_t len)
+{
+	AUTO_FREE char *path = image_metadata(label, MANIFEST);
+
+	return repository_has_file(repository, path, manifest, len);
+}
+
 int published_read_platform(struct platform *platform, int root, const char *label,
 			    ducc_error **err)
 {

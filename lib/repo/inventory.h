@@ -54,6 +54,10 @@ int published_read(struct published *image, const struct repository *repository,
 		   ducc_error **err);
 void published_free(struct published *image);
 
+/* True if exactly this manifest is published under that label. */
+bool published_has_manifest(const struct repository *repository, const char *label,
+			    const char *manifest, size_t len);
+
 /*
  * The image's platform.json: the platform as which it is published; an earlier version did not write
  * it.  Then replaces *platform, that of the config.  Returns 1, 0 if there is no such file, or -1.
