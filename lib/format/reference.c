@@ -46,6 +46,13 @@ bool registry_is_valid(const char *text)
 	       atoi(text + host + 1) >= 1 && atoi(text + host + 1) <= 65535;
 }
 
+int registry_check(const char *text, ducc_error **err)
+{
+	if (strchr(text, '@'))
+		return error_set(err, "registry must not contain a user name");
+	return registry_is_valid(text) ? 0 : error_set(err, "not a registry: %s", text);
+}
+
 /* One component: alphanumerics joined by one of `.`, `_`, `__` or any number of `-`. */
 static bool valid_component(const char *text, size_t len)
 {
@@ -259,10 +266,8 @@ static int parse_registry(struct reference *reference, const char **text, ducc_e
 		free(reference->registry);
 		reference->registry = xstrdup(DOCKER_HUB);
 	}
-	if (strchr(reference->registry, '@')) /* may contain a password: do not print it */
-		return error_set(err, "registry must not contain a user name");
-	if (!registry_is_valid(reference->registry))
-		return error_set(err, "not a registry: %s", reference->registry);
+	if (registry_check(reference->registry, err) < 0)
+		return -1;
 	if (!reference->scheme)
 		reference->scheme =
 			xstrdup(registry_is_loopback(reference->registry) ? "http" : "https");

@@ -87,6 +87,8 @@ bool registry_is_named(const char *ident, const char *registry);
 
 /* True for HOST[:PORT] as in a reference. */
 bool registry_is_valid(const char *text);
+/* Fails if it is not, without printing what may be a password. */
+int registry_check(const char *text, ducc_error **err);
 
 /* True for a loopback host, with or without port. */
 bool registry_is_loopback(const char *registry);

@@ -32,13 +32,8 @@ static char *find_home(const struct hook *hook, const struct event *event, ducc_
 		error_set(err, "the notification does not name the registry");
 		return NULL;
 	}
-	if (!registry_is_valid(separator ? separator + 3 : registry)) {
-		if (strchr(registry, '@')) /* may contain a password: do not print it */
-			error_set(err, "registry must not contain a user name");
-		else
-			error_set(err, "not a registry: %s", registry);
+	if (registry_check(separator ? separator + 3 : registry, err) < 0)
 		return NULL;
-	}
 	if (separator)
 		return xstrdup(registry);
 	return format("%s://%s", registry_is_loopback(registry) ? "http" : "https", registry);
