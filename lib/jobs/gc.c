@@ -27,6 +27,8 @@ static void forget_plan(struct gc *gc)
 	inventory_free(&gc->inventory);
 	schedule_free(&gc->schedule);
 	gc_plan_free(&gc->plan);
+	strset_free(&gc->staying);
+	strset_free(&gc->going);
 }
 
 /* True for nonsense. */

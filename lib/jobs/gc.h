@@ -21,6 +21,7 @@ struct gc {
 	struct inventory inventory;
 	struct schedule schedule;
 	struct gc_plan plan;
+	struct strset staying, going; /* the manifests of images, in hex, for Podman */
 	bool mend;   /* the published schedule is damaged, or has entries that are nonsense */
 	size_t end;  /* of the plan: only items before it are removed by this transaction */
 	bool marked; /* the names are gone, and the trees are marked */

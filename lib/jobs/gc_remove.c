@@ -108,16 +108,11 @@ bool gc_removes_remains(const struct gc *gc)
 static enum podman_fate fate_of_manifest(void *ctx, const struct digest *manifest)
 {
 	const struct gc *gc = ctx;
-	enum podman_fate fate = gc_removes_remains(gc) ? PODMAN_GOES : PODMAN_WAITS;
 
-	for (size_t i = 0; i < gc->inventory.n_images; i++) {
-		if (!digest_equal(&gc->inventory.images[i].manifest, manifest))
-			continue;
-		if (!gc->plan.removed[i])
-			return PODMAN_STAYS;
-		fate = PODMAN_GOES;
-	}
-	return gc->inventory.unclear ? PODMAN_STAYS : fate;
+	if (gc->inventory.unclear || strset_has(&gc->staying, manifest->hex))
+		return PODMAN_STAYS;
+	return gc_removes_remains(gc) || strset_has(&gc->going, manifest->hex) ? PODMAN_GOES
+									       : PODMAN_WAITS;
 }
 
 /* A layer that is missing is as one that goes; Podman does not need the flat tree. */
@@ -183,12 +178,14 @@ static bool is_unwanted(void *ctx, const char *name)
 	return gc_is_wanted(ctx, name) == GC_UNWANTED;
 }
 
-static bool all_go(const struct gc *gc)
+/* Podman may list each of them: to look at all for each would take the square of their number. */
+static void note_manifests(struct gc *gc)
 {
+	strset_cut(&gc->staying, 0);
+	strset_cut(&gc->going, 0);
 	for (size_t i = 0; i < gc->inventory.n_images; i++)
-		if (!gc->plan.removed[i])
-			return false;
-	return true;
+		strset_add(gc->plan.removed[i] ? &gc->going : &gc->staying,
+			   gc->inventory.images[i].manifest.hex);
 }
 
 static int remove_from_podman(struct gc *gc, ducc_error **err)
@@ -198,10 +195,11 @@ static int remove_from_podman(struct gc *gc, ducc_error **err)
 				   .manifest = fate_of_manifest,
 				   .tree = fate_of_tree,
 				   .ctx = gc,
-				   .inventory = gc_removes_remains(gc) ? &gc->inventory : NULL,
-				   .all = all_go(gc)};
+				   .inventory = gc_removes_remains(gc) ? &gc->inventory : NULL};
 	ducc_error *error = NULL;
 
+	note_manifests(gc);
+	gone.all = !gc->staying.n;
 	if ((!gc->plan.n_removed && !gone.inventory) ||
 	    !podman_remove(&gone, gc->transaction, &error))
 		return 0;
