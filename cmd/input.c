@@ -151,7 +151,7 @@ static bool is_yaml(const char *text)
 	return false;
 }
 
-/* True for a NUL byte in the first line, if there is one, or before: further lines are records, good or bad. */
+/* True for a NUL byte up to the end of the first line: further lines are records, good or bad. */
 static bool is_binary(const struct input *input, const char *first)
 {
 	const char *end = first ? first + strcspn(first, "\n") : input->data;
@@ -211,7 +211,10 @@ static const char *flaw(const struct input *input, size_t len)
 	return memchr(input->data, '\0', len) ? "record contains a NUL byte" : NULL;
 }
 
-/* Consumes a line, or the beginning of one that is too long; returns it, allocated, or NULL if it is no record. */
+/*
+ * Consumes a line, or the beginning of one that is too long; returns it, allocated, or NULL if it is
+ * no record.
+ */
 static char *take_line(struct input *input, size_t len, bool whole)
 {
 	const char *why = input->skipping ? NULL : flaw(input, len);

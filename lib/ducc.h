@@ -108,8 +108,8 @@ DUCC_PUBLIC char *ducc_printable(const char *text);
 /*
  * One image in a pipeline: a reference and key=value fields, separated by tabs.  Keys are
  * printable ASCII and unique; the reference and the values contain no control characters.
- * A formatted record is therefore one line that parses to the same record, but for passwords.  Unknown keys
- * are kept, in their order.
+ * A formatted record is therefore one line that parses to the same record, but for passwords.
+ * Unknown keys are kept, in their order.
  */
 typedef struct ducc_record ducc_record;
 
@@ -144,8 +144,8 @@ DUCC_PUBLIC bool ducc_record_field(const ducc_record *record, size_t i, const ch
 				   const char **value);
 
 /*
- * Sets a field in its place, or appends it; a NULL value removes it.  Returns 0, or -1 with *err set and the record
- * unchanged if the key or value is not allowed in a record.
+ * Sets a field in its place, or appends it; a NULL value removes it.  Returns 0, or -1 with *err
+ * set and the record unchanged if the key or value is not allowed in a record.
  */
 DUCC_PUBLIC int ducc_record_set(ducc_record *record, const char *key, const char *value,
 				ducc_error **err);

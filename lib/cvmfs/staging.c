@@ -254,7 +254,7 @@ static bool find_known(struct staging *staging, const struct file *file, struct 
 	       staging_is_there(staging->repository, location->path, file->size);
 }
 
-/* True if it can be grafted: not if it is itself a graft, or a link to one, that is still to be published. */
+/* True if it can be grafted: not if it is itself a graft to be published, or a link to one. */
 static bool can_be_grafted(const struct staging *staging, const struct location *known,
 			   uint64_t size)
 {

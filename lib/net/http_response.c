@@ -58,7 +58,7 @@ static void read_link(struct libcurl *libcurl, const char *url, struct http_resp
 	response->bad_link = found < 0 || (found && !response->next);
 }
 
-/* True if the body consists of chunks or, from HTTP/2 on, of frames: libcurl reports one that is cut off. */
+/* True if the body is in chunks or, from HTTP/2 on, in frames: libcurl reports one that is cut off. */
 static bool marks_end(struct libcurl *libcurl)
 {
 	const char *coding = libcurl_last_header(libcurl, "Transfer-Encoding");
