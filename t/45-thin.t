@@ -151,6 +151,26 @@ for taken in image docker index artifact; do
 	done
 	is "... and that stays" "$(digest_at "$open/taken:$taken")" "$before"
 done
+before=$(digest_at "$open/taken:image")
+for flaw in 'set $what "$request_method $uri"; if ($what ~ "^HEAD.*/manifests/") { return 503; }' 'proxy_hide_header Docker-Content-Digest;'; do
+	start_nginx <<-END
+		server {
+			@LISTEN@
+			location / {
+				$flaw
+				proxy_pass http://$open; proxy_set_header Host \$http_host;
+			}
+		}
+	END
+	to "$nginx/taken:image" "$tmp/app" >"$tmp/records"
+	fails "... also if a HEAD request does not find it: $flaw" thin "$tmp/records"
+	like "... is refused" "$(cat "$out")" "^ducc-thin: .*: $nginx/taken:image: an image that is no thin image has this name"
+	is "... and that stays" "$(digest_at "$open/taken:image")" "$before"
+	to "$nginx/taken:new-${flaw%% *}" "$tmp/app" >"$tmp/records"
+	ok "... while a new name is taken" thin "$tmp/records"
+	ok "... and the thin image replaced" thin "$tmp/records"
+	ok "... by one that is there" skopeo inspect --tls-verify=false "docker://$open/taken:new-${flaw%% *}"
+done
 
 clear_log "$open_log"
 sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"

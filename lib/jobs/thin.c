@@ -349,20 +349,17 @@ static int check_replaced(const struct push *push, const struct upload *upload, 
 	return 0;
 }
 
-/*
- * Sets *there to whether the registry has exactly this under the name.  On an error, pushing will
- * report it.
- */
+/* Sets *there to whether the registry has exactly this under the name. */
 static int find_target(const struct push *push, const struct upload *upload, bool *there,
 		       ducc_error **err)
 {
 	const char *media_type;
 	struct digest digest;
-	bool taken =
+	int found =
 		registry_head_manifest(upload->registry, upload->http, push->target.tag, &digest);
 
-	*there = taken && digest_equal(&digest, &top(push, &media_type)->digest);
-	return taken && !*there ? check_replaced(push, upload, err) : 0;
+	*there = found > 0 && digest_equal(&digest, &top(push, &media_type)->digest);
+	return found && !*there ? check_replaced(push, upload, err) : 0;
 }
 
 /* Other hosts need not have a directory, so warns of each that thin images refer to, once. */

@@ -199,6 +199,7 @@ struct manifest_task {
 	const char *name;
 	const struct digest *expected; /* NULL: any */
 	struct digest digest;
+	bool missing; /* at the last place */
 	char *data;
 	size_t len;
 };
@@ -211,15 +212,15 @@ static int ask_head(struct task *task, struct endpoint *endpoint, bool *missing,
 	struct http_response response = {0};
 	int result = endpoint_request_once(endpoint, task->http, &request, &response, err);
 
-	*missing = response.status == 404;
+	*missing = manifest->missing = response.status == 404;
 	if (!result)
 		result = response.digest && digest_parse(&manifest->digest, response.digest);
 	http_response_free(&response);
 	return result;
 }
 
-bool registry_head_manifest(struct registry *registry, struct http *http, const char *name,
-			    struct digest *digest)
+int registry_head_manifest(struct registry *registry, struct http *http, const char *name,
+			   struct digest *digest)
 {
 	struct manifest_task manifest = {.name = name};
 	struct task task = {.http = http,
@@ -231,7 +232,7 @@ bool registry_head_manifest(struct registry *registry, struct http *http, const 
 
 	if (known)
 		*digest = manifest.digest;
-	return known;
+	return known ? 1 : manifest.missing ? 0 : -1;
 }
 
 /* Checks that it is no web page, and the content against the requested digest and the one that the registry reports. */

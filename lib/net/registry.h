@@ -33,11 +33,11 @@ struct endpoint *registry_home(struct registry *registry, struct http *http);
 /* --- pulling ---------------------------------------------------------- */
 
 /*
- * Resolves `name` (a tag, or sha256:HEX) to a manifest digest.  False if the registry
- * does not report it; on an error, getting or putting the manifest will report that.
+ * Resolves `name` (a tag, or sha256:HEX) to a manifest digest: 1; 0 if the registry does not have
+ * it; -1 if it is unknown, and getting or putting the manifest will report why.
  */
-bool registry_head_manifest(struct registry *registry, struct http *http, const char *name,
-			    struct digest *digest);
+int registry_head_manifest(struct registry *registry, struct http *http, const char *name,
+			   struct digest *digest);
 
 /*
  * Gets the unmodified bytes of a manifest or an index.  If `expected` is not NULL,

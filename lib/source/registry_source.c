@@ -111,7 +111,7 @@ static bool remote_peek(struct source *source, struct digest *digest)
 	struct network *network = source->network;
 	struct http *http = network_take(network);
 	AUTO_FREE char *name = manifest_name(source, NULL);
-	bool known = registry_head_manifest(source->data, http, name, digest);
+	bool known = registry_head_manifest(source->data, http, name, digest) > 0;
 
 	network_give(network, http);
 	return known;
