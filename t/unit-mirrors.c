@@ -13,7 +13,7 @@
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-static char directory[] = "/tmp/ducc-mirrors-XXXXXX";
+static char *directory;
 
 static void write_file(const char *name, const char *data, size_t len)
 {
@@ -231,6 +231,13 @@ static void blocks(void)
 	blocked(R "prefix = 'h.org/a'\nblocked = true", "h.org/a/x:1");
 	blocked(R "prefix = 'h.org/a/'\nblocked = true", "h.org/a/x:1");
 	blocked(R "prefix = '*.org'\nblocked = true", "h.org/a/x:1");
+	blocked(R "prefix = '*.org'\nblocked = true", "h.org:5000/a/x:1");
+	blocked(R "prefix = '*.org:5000'\nblocked = true", "h.org:5000/a/x:1");
+	blocked(R "prefix = 'h.org'\nblocked = true", "h.org:5000/a/x:1");
+	with(R "prefix = 'h.org:5000'\nblocked = true", "h.org/a/x:1", "https://h.org/a/x");
+	with(R "prefix = 'h.or'\nblocked = true", "h.org:5000/x:1", "https://h.org:5000/x");
+	with(R "prefix = 'h.org'\nblocked = true\n" R "location = 'h.org:5000'", "h.org:5000/x:1",
+	     "https://h.org:5000/x");
 	blocked(R "prefix = 'docker.io'\nblocked = true", "alpine");
 	blocked(R "location = 'h.org'\nblocked = true\n" M "location = 'a.org'", "h.org/x:1");
 	/* A prefix may name one image. */
@@ -401,6 +408,16 @@ static void proxies(void)
 	mirrors_free(mirrors);
 }
 
+static void cannot_read(const char *name, const char *why)
+{
+	ducc_error *err = NULL;
+	struct mirrors *mirrors = mirrors_load(&err);
+
+	ok(!mirrors, "what cannot be read may block: %s", name);
+	says(&err, why, "... and is named");
+	mirrors_free(mirrors);
+}
+
 /* Drop-in files come after the main one, in the order of their names. */
 static void drop_ins(void)
 {
@@ -412,7 +429,6 @@ static void drop_ins(void)
 	ducc_error *err = NULL;
 
 	unsetenv("CONTAINERS_REGISTRIES_CONF");
-	setenv("XDG_CONFIG_HOME", directory, 1);
 	write_file("containers/registries.conf", a, strlen(a));
 	write_file("containers/registries.conf.d/2.conf", b, strlen(b));
 	write_file("containers/registries.conf.d/1.conf", a, strlen(a));
@@ -430,21 +446,18 @@ static void drop_ins(void)
 	ok(mirrors && !err, "a later file replaces an earlier one's entry");
 	no_place(mirrors, "h.ducc.test/x:1", false, "blocked");
 	mirrors_free(mirrors);
+	mirrors = load("", 0, &err);
+	ok(mirrors && !err, "they also come after a file that is named");
+	no_place(mirrors, "h.ducc.test/x:1", false, "blocked");
+	mirrors_free(mirrors);
+	remove_file("conf");
+	cannot_read("a file that is named", "/conf: No such file");
+	unsetenv("CONTAINERS_REGISTRIES_CONF");
 	remove_file("containers/registries.conf.d/1.conf");
 	remove_file("containers/registries.conf.d/2.conf");
 	remove_file("containers/registries.conf.d/3.conf");
 	remove_file("containers/registries.conf.d/3.conf.old");
 	remove_file("containers/registries.conf");
-}
-
-static void cannot_read(const char *name, const char *why)
-{
-	ducc_error *err = NULL;
-	struct mirrors *mirrors = mirrors_load(&err);
-
-	ok(!mirrors, "what cannot be read may block: %s", name);
-	says(&err, why, "... and is named");
-	mirrors_free(mirrors);
 }
 
 /* Links in a loop stand for all that exists, but cannot be read: not even by root. */
@@ -472,9 +485,11 @@ int main(void)
 {
 	static const char *const directories[] = {"containers", "containers/registries.conf.d"};
 
+	directory = format("%s/ducc-mirrors-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	unsetenv("DUCC_AUTH_REGISTRIES");
 	if (!mkdtemp(directory))
 		abort();
+	setenv("XDG_CONFIG_HOME", directory, 1);
 	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
 		AUTO_FREE char *path = format("%s/%s", directory, directories[i]);
 
@@ -498,5 +513,6 @@ int main(void)
 	for (size_t i = ARRAY_LEN(directories); i--;)
 		remove_file(directories[i]);
 	remove(directory);
+	free(directory);
 	return done_testing();
 }

@@ -303,6 +303,14 @@ static int read_conf(struct mirrors *mirrors, const char *path, ducc_error **err
 	return read_open(mirrors, fd, path, err) < 0 ? -1 : 1;
 }
 
+/* The same, but it is an error if the file does not exist. */
+static int must_read_conf(struct mirrors *mirrors, const char *path, ducc_error **err)
+{
+	int result = read_conf(mirrors, path, err);
+
+	return result ? result : error_errno(err, ENOENT, "%s", path);
+}
+
 static bool is_conf(const char *name)
 {
 	size_t len = strlen(name);
@@ -334,15 +342,9 @@ static int read_directory(struct mirrors *mirrors, const char *directory, ducc_e
 
 	if (list_directory(&paths, directory, err) < 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		const char *path = paths.list[i];
-		int result = read_conf(mirrors, path, err);
-
-		if (!result) /* a link to nowhere */
-			return error_errno(err, ENOENT, "%s", path);
-		if (result < 0)
+	for (size_t i = 0; i < paths.n; i++)
+		if (must_read_conf(mirrors, paths.list[i], err) < 0) /* or a link to nowhere */
 			return -1;
-	}
 	return 0;
 }
 
@@ -358,8 +360,9 @@ static int read_all(struct mirrors *mirrors, ducc_error **err)
 	int result;
 
 	if (named && *named)
-		return read_conf(mirrors, named, err);
-	result = read_conf(mirrors, own, err);
+		result = must_read_conf(mirrors, named, err);
+	else
+		result = read_conf(mirrors, own, err);
 	if (!result)
 		result = read_conf(mirrors, "/etc/containers/registries.conf", err);
 	if (result < 0 || read_directory(mirrors, "/etc/containers/registries.conf.d", err) < 0)
@@ -398,10 +401,13 @@ void mirrors_free(struct mirrors *mirrors)
 
 /* --- finding the entry, and rewriting a name -------------------------- */
 
-/* The length of the prefix in the name HOST/REPOSITORY[:TAG][@DIGEST]; 0: no match. */
-static size_t match(const char *prefix, const char *name)
+/*
+ * The length of the prefix in the name HOST/REPOSITORY[:TAG][@DIGEST], which begins with `host` bytes;
+ * 0: no match.
+ */
+static size_t match(const char *prefix, const char *name, size_t host)
 {
-	size_t len = strlen(prefix), host = strcspn(name, "/");
+	size_t len = strlen(prefix);
 
 	if (is_wildcard(prefix)) { /* any subdomain */
 		len--;
@@ -410,6 +416,14 @@ static size_t match(const char *prefix, const char *name)
 	if (strncmp(name, prefix, len) != 0 || (len < host && name[len]))
 		return 0;
 	return strchr("/:@", name[len]) ? len : 0;
+}
+
+/* The same for an entry.  A host that is blocked is blocked at all ports, as by other readers. */
+static size_t match_entry(const struct entry *entry, const char *name)
+{
+	size_t len = match(prefix_of(entry), name, strcspn(name, "/"));
+
+	return len || !entry->blocked ? len : match(prefix_of(entry), name, strcspn(name, ":/"));
 }
 
 /*
@@ -425,7 +439,7 @@ static const struct entry *find_entry(const struct mirrors *mirrors, const char 
 	*covered = 0;
 	for (size_t i = 0; i < mirrors->n; i++) {
 		const struct entry *entry = &mirrors->entries[i];
-		size_t len = match(prefix_of(entry), name);
+		size_t len = match_entry(entry, name);
 		bool wild = is_wildcard(prefix_of(entry));
 		size_t weight = wild && len ? strlen(prefix_of(entry)) - 1 : len;
 
