@@ -373,4 +373,25 @@ ok "layers that an earlier version has published are built upon" above
 is "... but not fetched again" "$(find "$S/layers" -name '*.tar' | wc -l)" 1
 is "... and the image is right" "$(cat "$tmp/repo/localhost/above:latest/name" "$tmp/repo/localhost/above:latest/more")" onemore
 
+# ... and, at first, without the places of symbolic links
+base='layer\nfile f data=f\nsym l to=f\n'
+# shellcheck disable=SC2059 # with its line ends
+printf "$base" | image old
+# shellcheck disable=SC2059
+{ printf "$base"; printf 'layer\nhard h to=l\nhard g to=f\n'; } | image linked
+rm -rf "$S" "$tmp/repo"
+ready old | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"
+old_listings "$tmp/repo"
+find "$tmp/repo" -name layer.mtree -exec sed -i '/type=link/s/ contents=[^ ]*//' {} +
+rm -rf "$S"
+linked() {
+	ducc-fetch -s "$S" -r "$tmp/repo" "oci:$tmp/oci:linked" | ducc-unpack -s "$S" -r "$tmp/repo" |
+		ducc-publish -s "$S" -r "$tmp/repo"
+}
+ok "a hard link to one of these is published" linked
+is "... as what it is" "$(cd "$tmp/repo/localhost/linked:latest" && readlink h l && cat g)" "f
+f
+f"
+no_differences "$tmp/repo"
+
 done_testing

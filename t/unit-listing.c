@@ -191,6 +191,12 @@ int main(void)
 	damaged(HEAD "./a" DIRECTORY " size=1\n", "a directory with a size");
 	damaged(HEAD "./a" FILE_HEAD " size=1\n", "a file without a digest");
 	damaged(HEAD "./a type=dir\n", "a directory that says nothing");
+	damaged(HEAD "./a" FILE_HEAD SIZES "\n", "a file whose content is nowhere");
+	damaged(HEAD "./a" FILE_HEAD SIZES " hardlink=b\n", "... nor that of a hard link");
+	damaged(HEAD "." WHITEOUT " tags=implied\n", "a root that is a whiteout");
+	damaged(HEAD ". type=link mode=0777 uid=0 gid=0 time=0.000000000 link=a\n",
+		"a root that is a link");
+	damaged(HEAD ". type=file hardlink=a\n", "a root that is a hard link");
 	damaged(HEAD "./a" DIRECTORY " tags=opaque,implied,opaque\n", "a tag twice");
 	damaged(HEAD "./a" DIRECTORY " tags=void\n", "a directory of nothing");
 	damaged(HEAD "./a" DIRECTORY " xattr.user.b= xattr.user.a=\n", "attributes out of order");

@@ -23,6 +23,7 @@ struct line {
 	char *lower_link, *through, *name;
 	uint8_t flags;
 	unsigned seen; /* bits of enum keyword */
+	bool of_layer; /* whose files are all in layers; an image also has some of its own */
 };
 
 /* --- values ----------------------------------------------------------- */
@@ -307,7 +308,7 @@ static bool is_whole(const struct line *line)
 
 	switch (line->file->mode & S_IFMT) {
 	case S_IFREG:
-		must |= BIT(SIZE) | BIT(SHA256);
+		must |= BIT(SIZE) | BIT(SHA256) | (line->of_layer ? BIT(CONTENTS) : 0);
 		break;
 	case S_IFLNK:
 		must |= BIT(LINK);
@@ -409,6 +410,8 @@ static bool parse_words(struct reader *reader, struct line *line, char *text)
 			return false;
 	if (!path || !(line->seen & BIT(TYPE)) || !is_consistent(line))
 		return false;
+	if (!*path && !S_ISDIR(line->file->mode))
+		return false;
 	node = tree_make(reader->tree, path);
 	if (!node)
 		return false;
@@ -418,7 +421,8 @@ static bool parse_words(struct reader *reader, struct line *line, char *text)
 
 static bool parse_line(struct reader *reader, char *text)
 {
-	struct line line = {.tree = reader->tree, .file = file_new(0)};
+	struct line line = {
+		.tree = reader->tree, .file = file_new(0), .of_layer = reader->has_head};
 	bool good = parse_words(reader, &line, text);
 
 	file_unref(line.file);

@@ -46,7 +46,8 @@ static struct file *share(struct merge *merge, struct file *file)
 
 static bool same_file(const struct file *a, const struct file *b)
 {
-	return digest_equal(a->layer, b->layer) && !strcmp(a->origin, b->origin);
+	return a->layer && b->layer && digest_equal(a->layer, b->layer) &&
+	       !strcmp(a->origin, b->origin);
 }
 
 /* Resolves a hard link; in a layer that was settled before, it stays as it was. */

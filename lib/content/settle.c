@@ -38,7 +38,8 @@ static int add_node(struct tarball *tarball, const struct node *node, const char
 
 	if (!node->file)
 		return tarball_whiteout(tarball, path, err);
-	if (!S_ISDIR(node->file->mode)) /* a hard link into a layer below */
+	/* A hard link into a layer below; for links and devices, early versions did not note where. */
+	if (!S_ISDIR(node->file->mode) && node->file->layer)
 		hardlink = layer_path(node->file->layer, node->file->origin);
 	return tarball_entry(tarball, path, node->file, hardlink, err);
 }
