@@ -1,4 +1,5 @@
 /* Listings: what is written is read again, and damage is noticed. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -120,6 +121,20 @@ static void damaged(const char *text, const char *title)
 	says(&err, "listing is damaged", "... is damage");
 }
 
+/* A file system that has a bad moment proves nothing; a directory fails in the same way. */
+static void unreadable(void)
+{
+	AUTO_CLOSE int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ducc_error *err = NULL;
+
+	ok(!listing_read(fd, NULL, &err) && ducc_error_kind(err) == DUCC_SYSTEM,
+	   "what cannot be read is not damaged");
+	says(&err, "listing: Is a directory", "... and the cause is named");
+	ok(listing_check(fd, &err) < 0 && ducc_error_kind(err) == DUCC_SYSTEM,
+	   "... nor if only its digest is checked");
+	says(&err, "listing: Is a directory", "... for which the cause is the same");
+}
+
 static void images(void)
 {
 	AUTO_CLOSE int fd = memfd_create("listing", MFD_CLOEXEC);
@@ -145,6 +160,7 @@ static void images(void)
 int main(void)
 {
 	images();
+	unreadable();
 	round_trip();
 	damaged("#mtree\n. type=dir\n", "no head");
 	damaged(HEAD "/etc" DIRECTORY "\n", "an absolute name");

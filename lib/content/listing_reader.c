@@ -382,6 +382,7 @@ struct reader {
 	struct digest digest;  /* empty: there is none */
 	struct listing_head head;
 	bool has_head;
+	int error; /* why the last line could not be read, or 0 */
 };
 
 /* Parses an escaped ./PATH; NULL if it is not clean, or does not follow the previous one. */
@@ -536,8 +537,9 @@ int listing_check(int fd, ducc_error **err)
 {
 	if (listing_is_intact(fd))
 		return 0;
-	return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "%s",
-			      errno ? strerror(errno) : "digest mismatch");
+	if (errno)
+		return error_errno(err, errno, "listing");
+	return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "digest mismatch");
 }
 
 /*
@@ -573,7 +575,8 @@ static bool take_line(struct reader *reader, char **line, size_t *capacity, bool
 
 	if (len < 0 && errno == ENOMEM && !feof(reader->stream))
 		out_of_memory();
-	*end = len < 0 && !ferror(reader->stream);
+	reader->error = len < 0 && ferror(reader->stream) ? errno : 0;
+	*end = len < 0 && !reader->error;
 	if (len <= 0 || (*line)[len - 1] != '\n')
 		return *end;
 	hasher_update(reader->hasher, *line, (size_t)len);
@@ -639,6 +642,8 @@ static int read_all(struct reader *reader, bool has_head, ducc_error **err)
 	size_t number;
 	bool good = read_lines(reader, &number);
 
+	if (reader->error)
+		return error_errno(err, reader->error, "listing");
 	if (!good)
 		return error_set_kind(err, DUCC_CORRUPT, LISTING_DAMAGED "line %zu", number);
 	if (!agrees_with_digest(reader))
