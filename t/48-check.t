@@ -231,6 +231,10 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 		ok "... and CernVM-FS agrees" cvmfs_server check $n
 	fi
 
+	[ $kind = cvmfs ] || # which publishes no such device
+		fault "a whiteout that hides what it should not, in a layer without a listing" unlisted "$upper" \
+			"mknod -m 0 $upper/layerfs/d/nsec c 0 0; rm $upper/.metadata/layer.mtree" "$upper/layerfs/d"
+
 	# Trees, and what says what is in them
 	fault "a missing flat tree" missing "$one" "rm -r $one"
 	fault "a missing layer" missing "$base" "rm -r $base"

@@ -88,6 +88,22 @@ static struct tree *read_published(const struct image_layers *layers,
 	return published && digest_equal(&there.diff_id, &head->diff_id) ? STEAL(published) : NULL;
 }
 
+/* Only in and beneath an opaque directory can an image need a whiteout that the layer does not have. */
+static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
+{
+	AUTO_BUFFER path = {0};
+
+	for (const struct node *node = whiteout->parent; node; node = node->parent) {
+		const struct node *there;
+
+		node_path(node, &path);
+		there = tree_find(tree, path.data);
+		if (there && node_is_opaque(there))
+			return true;
+	}
+	return false;
+}
+
 bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		       struct tree *tree)
 {
@@ -100,7 +116,8 @@ bool image_layers_keep(const struct image_layers *layers, const struct listing_h
 		return false;
 	root = tree_root(published);
 	for (struct node *node = root; node; node = tree_next(root, node))
-		node->stored = !node_is_whiteout(node) && !(node->flags & NODE_IMPLIED);
+		node->stored = node_is_whiteout(node) ? !can_be_needed(tree, node)
+						      : !(node->flags & NODE_IMPLIED);
 	/* Listings that do not fit are of a damaged repository, which this repairs. */
 	settle_add_missing(tree, published, NULL);
 	return true;

@@ -30,8 +30,8 @@ int image_layers_read(const struct image_layers *layers, const struct digest *la
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
  * that other images need, which the published listing has; if that is lost or damaged, the whiteouts
- * among the published files.  False, and nothing is added, if the listing has the layer's entries in
- * other places (placement.h).
+ * among the published files.  Whiteouts that hide what the layer does not are left out.  False, and
+ * nothing is added, if the listing has the layer's entries in other places (placement.h).
  */
 bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		       struct tree *tree);
