@@ -98,6 +98,16 @@ restore() {
 		cp -a "$tmp/sys.good" "$tmp/sys"
 	fi
 }
+# relist COMMAND LISTING...: change the lines of listings by a command of sed, and their digests with them.
+relist() {
+	lines=$1
+	shift
+	for listing; do
+		sed "1,2d; $lines" "$listing" >"$tmp/lines"
+		{ printf '#mtree\n# sha256=%s\n' "$(sha256sum <"$tmp/lines" | cut -c -64)"; cat "$tmp/lines"; } >"$tmp/listing"
+		! cmp -s "$tmp/listing" "$listing" && cat "$tmp/listing" >"$listing" || return
+	done
+}
 # fault TITLE KINDS PATHS COMMAND [DIRECTORY]: KINDS and PATHS are all that there are, sorted; PATHS is a pattern.
 fault() {
 	fault_number=$((fault_number + 1))
@@ -231,7 +241,29 @@ whiteout $upper/layerfs/lower/.wh..wh..opq"
 		ok "... and CernVM-FS agrees" cvmfs_server check $n
 	fi
 
+	# Trees and listings that agree, but layers that contradict a flat tree
+	listings=.metadata/$all.mtree
+	[ $kind = directory ] || listings="$listings .metadata/localhost/all:latest/rootfs.mtree"
+	fault "an entry that a flat tree lacks" stack "$all/d/nsec" "rm $all/d/nsec; relist '\\,^[.]/d/nsec ,d' $listings" "$all/d"
+	fault "an entry that it has too many" stack "$all/lower/z" \
+		"ln $all/lower/c $all/lower/z; relist '\\,^[.]/lower/c ,{p; s,^[.]/lower/c,./lower/z,}' $listings" "$all/lower"
+	fault "another mode in both" stack "$all/lower" \
+		"chmod 700 $all/lower; relist '\\,^[.]/lower ,s/mode=[0-7]*/mode=0700/' $listings"
+	fault "a whiteout that a layer lacks" stack "$all/d/empty" \
+		"rm $upper/layerfs/d/empty; relist '\\,^[.]/d/empty ,d' $upper/.metadata/layer.mtree" "$upper/layerfs/d"
+	fault "one of an opaque directory" stack "$upper/layerfs/lower/b" \
+		"rm $upper/layerfs/lower/b; relist '\\,^[.]/lower/b ,d' $upper/.metadata/layer.mtree" "$upper/layerfs/lower"
+	fault "a file that is lost for a hard link in a layer above" stack "$upper/.metadata/layer.mtree" \
+		"rm $lower/layerfs/d/setuid; relist '\\,^[.]/d/setuid ,d' $lower/.metadata/layer.mtree" "$lower/layerfs/d"
+	fault "a hard link that is a file of its own" stack "$all/d/(content|hard)" \
+		"cp -a $lower/layerfs/d/hard x; mv x $lower/layerfs/d/hard
+		relist '\\,^[.]/d/hard ,s,/d/content,/d/hard,' $lower/.metadata/layer.mtree" "$lower/layerfs/d"
+
 	[ $kind = cvmfs ] || # which publishes no such device
+		fault "one that hides what it should not" stack "$all/d/nsec" \
+			"mknod -m 0 $upper/layerfs/d/nsec c 0 0
+			relist '\\,^[.]/d/empty ,{p; s,empty,nsec,; s/\$/ tags=implied/}' $upper/.metadata/layer.mtree" "$upper/layerfs/d"
+	[ $kind = cvmfs ] ||
 		fault "a whiteout that hides what it should not, in a layer without a listing" unlisted "$upper" \
 			"mknod -m 0 $upper/layerfs/d/nsec c 0 0; rm $upper/.metadata/layer.mtree" "$upper/layerfs/d"
 

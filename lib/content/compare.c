@@ -1,4 +1,4 @@
-/* Comparing a published tree with its listing: see compare.h. */
+/* Comparing a published tree with its listing, or two listings: see compare.h. */
 #include "content/compare.h"
 
 #include <errno.h>
@@ -10,9 +10,11 @@
 #include "base/entries.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/strmap.h"
 #include "content/entry.h"
 #include "content/layer_name.h"
 #include "content/listing.h"
+#include "format/repo_paths.h"
 
 #define MARKER ".cvmfscatalog"
 
@@ -30,6 +32,7 @@ struct compare {
 	struct buffer path;      /* ... and the path of both, see entry_path() */
 	struct link *links;
 	size_t n, capacity;
+	bool moved; /* of two trees, a file has another origin */
 };
 
 static const char *entry_path(struct compare *compare)
@@ -172,16 +175,12 @@ static const struct xattr *xattr_at(const struct file *file, size_t i)
 }
 
 /* Both are sorted by name. */
-static void compare_xattrs(struct compare *compare, const struct node *node, int directory,
-			   const char *name, struct file *found)
+static void compare_xattrs(struct compare *compare, const struct node *node,
+			   const struct file *found)
 {
 	const struct file *expected = node->file;
 	size_t i = 0, j = 0;
 
-	if (entry_read_xattrs(found, directory, name) < 0) {
-		failed(compare, errno);
-		return;
-	}
 	for (;;) {
 		const struct xattr *x = xattr_at(expected, i), *y = xattr_at(found, j);
 		int order;
@@ -203,6 +202,30 @@ static const char *type_of(const struct node *node)
 	return node->file ? listing_type(node->file->mode) : "whiteout";
 }
 
+/* Reports which members of the metadata differ, apart from xattrs, and returns them. */
+static unsigned compare_members(struct compare *compare, const struct node *node,
+				const struct file *found)
+{
+	unsigned wrong = differences(compare->rules, node->file, found);
+
+	if (wrong & FILE_TYPE)
+		differs(compare, DIFFERS_TYPE, node, type_of(node), listing_type(found->mode));
+	for (size_t i = 0; !(wrong & FILE_TYPE) && i < ARRAY_LEN(members); i++) {
+		if (!(wrong & members[i].member))
+			continue;
+		AUTO_FREE char *expected = members[i].text(node->file);
+		AUTO_FREE char *text = members[i].text(found);
+		differs(compare, members[i].kind, node, expected, text);
+	}
+	return wrong;
+}
+
+static void add_link(struct compare *compare, const struct node *node, ino_t inode)
+{
+	GROW(compare->links, compare->n, compare->capacity);
+	compare->links[compare->n++] = (struct link){node, inode};
+}
+
 static void compare_content(struct compare *compare, const struct node *node, int directory,
 			    const char *name, const struct stat *st)
 {
@@ -222,27 +245,18 @@ static void compare_file(struct compare *compare, const struct node *node, int d
 			 const char *name, struct file *found, const struct stat *st)
 {
 	const struct comparison *rules = compare->rules;
-	unsigned wrong = differences(rules, node->file, found);
+	unsigned wrong = compare_members(compare, node, found);
 
-	if (wrong & FILE_TYPE) {
-		differs(compare, DIFFERS_TYPE, node, type_of(node), listing_type(found->mode));
+	if (wrong & FILE_TYPE)
 		return;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		if (!(wrong & members[i].member))
-			continue;
-		AUTO_FREE char *expected = members[i].text(node->file);
-		AUTO_FREE char *text = members[i].text(found);
-		differs(compare, members[i].kind, node, expected, text);
-	}
-	if (!rules->reduced)
-		compare_xattrs(compare, node, directory, name, found);
+	if (!rules->reduced && entry_read_xattrs(found, directory, name) < 0)
+		failed(compare, errno);
+	else if (!rules->reduced)
+		compare_xattrs(compare, node, found);
 	if (S_ISREG(found->mode) && !(wrong & FILE_SIZE))
 		compare_content(compare, node, directory, name, st);
-	if (!rules->reduced && !S_ISDIR(found->mode) && node->file->layer) {
-		GROW(compare->links, compare->n, compare->capacity);
-		compare->links[compare->n++] = (struct link){node, st->st_ino};
-	}
+	if (!rules->reduced && !S_ISDIR(found->mode) && node->file->layer)
+		add_link(compare, node, st->st_ino);
 }
 
 static void compare_whiteout(struct compare *compare, const struct node *node,
@@ -327,13 +341,17 @@ static void compare_directory(struct compare *compare, int root, const struct no
 
 /* --- hard links ------------------------------------------------------- */
 
-static int compare_origins(const void *a, const void *b)
+static int order_of_origins(const struct file *x, const struct file *y)
 {
-	const struct file *x = ((const struct link *)a)->node->file;
-	const struct file *y = ((const struct link *)b)->node->file;
 	int order = x == y ? 0 : strcmp(x->layer->hex, y->layer->hex);
 
 	return x == y || order ? order : strcmp(x->origin, y->origin);
+}
+
+static int compare_origins(const void *a, const void *b)
+{
+	return order_of_origins(((const struct link *)a)->node->file,
+				((const struct link *)b)->node->file);
 }
 
 static int compare_inodes(const void *a, const void *b)
@@ -397,6 +415,118 @@ void compare_tree(const struct comparison *comparison, int root, struct tree *tr
 		node = node->stored ? tree_next(top, node) : tree_skip(top, node);
 	}
 	compare_links(&compare);
+	free(compare.links);
+	buffer_free(&compare.directory);
+	buffer_free(&compare.path);
+}
+
+/* --- two trees -------------------------------------------------------- */
+
+static void compare_digests(struct compare *compare, const struct node *node,
+			    const struct file *found)
+{
+	struct digest expected, other;
+
+	if (!memcmp(node->file->sha256, found->sha256, SHA256_SIZE))
+		return;
+	digest_from_bytes(&expected, node->file->sha256);
+	digest_from_bytes(&other, found->sha256);
+	differs(compare, DIFFERS_CONTENT, node, expected.hex, other.hex);
+}
+
+/* Compares an entry that both trees have.  If both are directories, `other` becomes its peer. */
+static void compare_nodes(struct compare *compare, struct node *node, struct node *other)
+{
+	const struct file *found = other->file;
+	unsigned wrong;
+
+	if (!found) {
+		differs(compare, DIFFERS_TYPE, node, type_of(node), type_of(other));
+		return;
+	}
+	if (!node->used && S_ISREG(node->file->mode) && S_ISREG(found->mode) && !found->layer)
+		return;
+	wrong = compare_members(compare, node, found);
+	if (wrong & FILE_TYPE)
+		return;
+	compare_xattrs(compare, node, found);
+	if (S_ISREG(found->mode) && !(wrong & FILE_SIZE))
+		compare_digests(compare, node, found);
+	if (S_ISDIR(found->mode))
+		node->peer = other;
+	else if (node->file->layer && found->layer)
+		compare->moved |= order_of_origins(node->file, found) != 0;
+}
+
+/* Compares the entries of two directories, which are sorted. */
+static void compare_children(struct compare *compare, const struct node *directory)
+{
+	struct node *a = directory->children, *b = directory->peer->children;
+
+	node_path(directory, &compare->directory);
+	while (a || b) {
+		int order = !b ? -1 : !a ? 1 : strcmp(a->name, b->name);
+
+		compare->name = order <= 0 ? a->name : b->name;
+		if (!order)
+			compare_nodes(compare, a, b);
+		else if (order > 0)
+			differs(compare, DIFFERS_EXTRA, NULL, NULL, type_of(b));
+		else if (a->used)
+			differs(compare, DIFFERS_MISSING, a, type_of(a), NULL);
+		a = order <= 0 ? a->next : a;
+		b = order >= 0 ? b->next : b;
+	}
+}
+
+/* The first file with the same origin, instead of an inode. */
+static ino_t inode_of(struct strmap *first, const struct file *file)
+{
+	AUTO_FREE char *origin = layer_path(file->layer, file->origin);
+	const struct file *there = strmap_get(first, origin);
+
+	if (!there)
+		strmap_put(first, origin, (void *)(there = file));
+	return (ino_t)(uintptr_t)there;
+}
+
+/* Files may have other origins, but must be hard links of the same names. */
+static void compare_other_origins(struct compare *compare, struct tree *expected,
+				  const struct tree *found)
+{
+	struct strmap first = {.values = NULL};
+	struct node *root = tree_root(expected);
+
+	for (const struct node *node = root; node; node = tree_next(root, node)) {
+		const struct node *other;
+
+		if (!node->file || !node->file->layer || S_ISDIR(node->file->mode))
+			continue;
+		node_path(node, &compare->directory);
+		other = tree_find(found, compare->directory.data);
+		if (other && other->file && other->file->layer && !S_ISDIR(other->file->mode))
+			add_link(compare, node, inode_of(&first, other->file));
+	}
+	strmap_free(&first);
+	compare_links(compare);
+}
+
+void compare_trees(const struct comparison *comparison, struct tree *expected, struct tree *found)
+{
+	struct compare compare = {.rules = comparison, .tree = expected};
+	struct node *top = tree_root(expected), *node = tree_next(top, top);
+
+	buffer_adds(&compare.directory, "");
+	for (top->peer = NULL; node; node = tree_next(top, node))
+		node->peer = NULL;
+	compare_nodes(&compare, top, tree_root(found));
+	for (node = top; node;) {
+		if (node->peer)
+			compare_children(&compare, node);
+		node = node->peer ? tree_next(top, node) : tree_skip(top, node);
+	}
+	if (compare.moved)
+		compare_other_origins(&compare, expected, found);
 	free(compare.links);
 	buffer_free(&compare.directory);
 	buffer_free(&compare.path);

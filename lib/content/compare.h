@@ -1,5 +1,5 @@
 /*
- * Comparing a published tree with its listing.
+ * Comparing a published tree with its listing, or two listings.
  *
  * Nothing is followed or modified.  Each directory is opened once, and its entries are looked at
  * from there.  Of an entry that is missing, or is not a directory although it should be one, the
@@ -63,5 +63,14 @@ struct comparison {
 
 /* Compares the directory `root` with the tree, whose members `used` and `stored` it sets. */
 void compare_tree(const struct comparison *comparison, int root, struct tree *tree);
+
+/*
+ * Compares two trees in memory, both sorted, `found` that of an image, with the digests of files
+ * instead of their contents; for it, `layer`, `content` and `failed` are not used.  Nodes of
+ * `expected` that are not `used` may be missing, and regular files among them differ from those that
+ * are from no layer.  Files that have other origins must still be hard links of the same names.  Sets
+ * the member `peer`.
+ */
+void compare_trees(const struct comparison *comparison, struct tree *expected, struct tree *found);
 
 #endif

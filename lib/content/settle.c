@@ -15,7 +15,7 @@ void settle_mark(struct tree *tree, bool fresh)
 			       (!fresh && node_is_whiteout(node) && !(node->flags & NODE_VOID));
 }
 
-static bool is_addition(const struct node *node)
+bool settle_is_addition(const struct node *node)
 {
 	return !node->stored &&
 	       (node->file || (node_is_whiteout(node) && !(node->flags & NODE_VOID)));
@@ -26,7 +26,7 @@ bool settle_has_additions(struct tree *tree)
 	struct node *root = tree_root(tree);
 
 	for (struct node *node = root; node; node = tree_next(root, node))
-		if (is_addition(node))
+		if (settle_is_addition(node))
 			return true;
 	return false;
 }
@@ -57,7 +57,7 @@ int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_e
 	if (!tarball)
 		return -1;
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (!is_addition(node))
+		if (!settle_is_addition(node))
 			continue;
 		node_path(node, &path);
 		if (add_node(tarball, node, path.data, err) < 0)
@@ -113,7 +113,7 @@ int settle_add_missing(struct tree *tree, struct tree *ours, ducc_error **err)
 
 	for (struct node *node = tree_next(root, root); node && !result;
 	     node = tree_next(root, node))
-		if (is_addition(node))
+		if (settle_is_addition(node))
 			result = add_missing(tree, node, &path, err);
 	tree_sort(tree);
 	return result;

@@ -14,8 +14,9 @@
  */
 void settle_mark(struct tree *tree, bool fresh);
 
-/* True if the tree has nodes that the tar lacks. */
+/* True if the tree has nodes that the tar lacks, or for one such node. */
 bool settle_has_additions(struct tree *tree);
+bool settle_is_addition(const struct node *node);
 
 /* Appends those nodes to the layer's tar, which ends with tarball_finish()'s trailer. */
 int settle_append(int tar, const struct digest *layer, struct tree *tree, ducc_error **err);

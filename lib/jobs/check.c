@@ -82,14 +82,17 @@ static void add_word(struct buffer *list, const char *word)
 	buffer_addf(list, "%s%s", list->len ? "," : "", word);
 }
 
-/* The value of repair=: the broken trees of the image, or "names" if there is none. */
+/*
+ * The value of repair=: the broken trees of the image, or "names" if there is none.  If its layers and
+ * its flat tree contradict each other, any of them may be wrong.
+ */
 static char *what_to_repair(const struct check *check, const struct checked_image *image)
 {
 	const struct published *published = image->published;
 	struct buffer list = {0};
 
 	for (size_t i = 0; i < published->n_layers; i++)
-		if (is_broken(&check->layers, &published->layers[i]))
+		if (image->unlike || is_broken(&check->layers, &published->layers[i]))
 			add_word(&list, published->layers[i].hex);
 	if (is_broken(&check->flats, &published->flat))
 		add_word(&list, published->flat.hex);

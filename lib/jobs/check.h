@@ -18,10 +18,12 @@
 
 #define DIFFERS_UNLISTED "unlisted"
 #define DIFFERS_SCHEDULE "schedule"
+#define DIFFERS_STACK "stack"
 
 /* A layer or flat tree that an image to check needs. */
 struct checked_tree {
 	const struct published *image; /* the first one that needs it */
+	struct checked_image *stacks;  /* of a flat tree: images with different manifests */
 	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
 	bool compared;        /* to the end */
@@ -40,8 +42,10 @@ struct wrong_content {
 struct checked_image {
 	const struct published *published;
 	struct stored_image stored;
-	bool readable;          /* stored is complete */
-	bool broken;            /* apart from its trees */
+	bool readable; /* stored is complete */
+	bool broken;   /* apart from its trees */
+	bool unlike;   /* its layers, stacked, differ from its flat tree */
+	struct checked_image *next_stack;
 	struct digest manifest; /* to publish again; hex "": unknown */
 };
 
@@ -118,6 +122,13 @@ void check_podman(struct check *check);
 
 /* Checks the layers and flat trees (check_trees.c). */
 int check_trees(struct check *check, ducc_error **err);
+
+/*
+ * Stacks the layers of the images with this flat tree, according to their listings, and compares
+ * that with the listing of the flat tree, `flat` (check_stacks.c).
+ */
+void check_stacks(struct check *check, struct checked_tree *tree, const char *directory,
+		  struct tree *flat);
 
 /*
  * Judge what the original DUCC has published and described, without listings

@@ -192,10 +192,21 @@ static struct checked_tree *add_tree(struct strmap *trees, const struct publishe
 	return tree;
 }
 
+/* Images of several names may have the same manifest. */
+static void add_stack(struct checked_tree *flat, struct checked_image *image)
+{
+	for (const struct checked_image *other = flat->stacks; other; other = other->next_stack)
+		if (digest_equal(&other->stored.digest, &image->stored.digest))
+			return;
+	image->next_stack = flat->stacks;
+	flat->stacks = image;
+}
+
 /* Adds the trees that the image needs, according to its manifest. */
-static void add_trees(struct check *check, const struct checked_image *image)
+static void add_trees(struct check *check, struct checked_image *image)
 {
 	const struct published *published = image->published;
+	struct checked_tree *flat;
 
 	for (size_t i = 0; i < published->n_layers; i++) {
 		struct checked_tree *tree =
@@ -204,8 +215,11 @@ static void add_trees(struct check *check, const struct checked_image *image)
 		if (image->readable)
 			tree->diff_id = image->stored.config.diff_ids[i].hex;
 	}
-	if (*published->flat.hex)
-		add_tree(&check->flats, published, &published->flat);
+	if (!*published->flat.hex)
+		return;
+	flat = add_tree(&check->flats, published, &published->flat);
+	if (image->readable)
+		add_stack(flat, image);
 }
 
 int check_images(struct check *check, ducc_error **err)

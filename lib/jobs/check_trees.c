@@ -336,6 +336,8 @@ static void check_flat(struct job *job, const struct digest *config)
 	job->root = directory;
 	job->of = &none;
 	compare(job, path_open(root, directory, O_RDONLY | O_DIRECTORY, 0), tree, false);
+	if (!job->tree->broken)
+		check_stacks(job->check, job->tree, directory, tree);
 }
 
 /* --- all of them ------------------------------------------------------ */
@@ -361,7 +363,7 @@ static bool was_sound(const struct batch *batch, const char *hex, struct checked
 
 	if (before)
 		then = strmap_get(batch->layers ? &before->layers : &before->flats, hex);
-	if (!then || !then->compared)
+	if (!then || !then->compared || then->broken)
 		return false;
 	object = object_of(batch, hex, then);
 	tree->original = then->original;
