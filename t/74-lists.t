@@ -128,6 +128,9 @@ refused "a state that cannot be read" "$S/wishes: $(basename "$state"): " 'mkdir
 refused "an empty one" "$state is damaged .*: not a state of ducc-convert" ': >"$state"'
 refused "a damaged one" "$state is damaged .*ducc-convert --forget $b\): " \
 	'{ cat "$tmp/state"; printf "App\trepo=%s\n" "$R"; } >"$state"'
+refused "one that is cut off" "$state is damaged .*: not a state of ducc-convert" 'head -c -9 "$tmp/state" >"$state"'
+refused "one with a NUL" "$state is damaged .*: not a state of ducc-convert" \
+	'{ sed 2q "$tmp/state"; printf "\000"; sed "1,2d" "$tmp/state"; } >"$state"'
 ok "then it goes on" convert 0 "$a"
 is "..." "$(scheduled)" five
 list "$b" two

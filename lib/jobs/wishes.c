@@ -102,8 +102,11 @@ bool wish_files_next(struct wish_files *files)
 		files->name = files->names.list[files->next++];
 		free(STEAL(files->data));
 		if (!path_read(files->entries.fd, files->name, WISHES_LIMIT, &files->data, &len,
-			       &error))
+			       &error)) {
+			files->whole =
+				len && files->data[len - 1] == '\n' && strlen(files->data) == len;
 			return true;
+		}
 		error_give(&files->error, error);
 	}
 	return false;

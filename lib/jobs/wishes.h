@@ -42,6 +42,7 @@ struct wish_files {
 	size_t next; /* of the names */
 	const char *name;
 	char *data;        /* a string, which the caller may change and take */
+	bool whole;        /* it consists of lines, without a NUL */
 	ducc_error *error; /* the first one */
 };
 struct wish_files wish_files_open(const char *store);

@@ -229,12 +229,12 @@ static char *advice(const struct state *state, const char *store, const char *fi
 }
 
 static int add_state(struct wishes_of_others *others, struct state *state, struct place *place,
-		     const char *store, const char *file, ducc_error **err)
+		     const char *store, const char *file, bool whole, ducc_error **err)
 {
 	AUTO_FREE char *how = advice(state, store, file);
 	ducc_error *error = NULL;
 
-	if (strncmp(state->data, FIRST, strlen(FIRST)) != 0)
+	if (!whole || strncmp(state->data, FIRST, strlen(FIRST)) != 0)
 		error_set(&error, "not a state of ducc-convert");
 	else
 		add_records(others, state, place, &error);
@@ -264,7 +264,7 @@ static int add_all(struct wishes_of_others *others, const struct state *own, str
 
 		read_header(&state, STEAL(files.data));
 		if (!is_replaced(&state, own) &&
-		    add_state(others, &state, place, store, files.name, err) < 0)
+		    add_state(others, &state, place, store, files.name, files.whole, err) < 0)
 			return -1;
 	}
 	if (!files.error)
