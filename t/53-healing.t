@@ -322,6 +322,28 @@ for i in $(seq 40); do
 done
 ok "a read fails, each one in turn, and $failures times the image" [ $failures -gt 0 ]
 is "... nothing is published again for that" "$(grep repair= "$tmp/fetched")" ""
+# If it is damaged, what the other image needs shows in the files of the layer, unless they cannot be read.
+listing=$(find "$tmp/repo/.layers" -path "*$upper_layer*" -name '*.mtree')
+: >"$listing"
+rm -rf "$S"
+echo "oci:$tmp/oci:on-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/b"
+failures=0
+: >"$tmp/hidden"
+for i in $(seq 40); do
+	for kind in readlink directory; do
+		rm -rf "$tmp/copy"
+		cp -a "$tmp/repo" "$tmp/copy"
+		if FAULT="$kind $i 5 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+			"$bin/ducc-publish" -q -s "$S" -r "$tmp/copy" <"$tmp/b" >"$out" 2>"$tmp/err"; then
+			whiteouts "$tmp/copy" >>"$tmp/hidden"
+			echo >>"$tmp/hidden"
+		else
+			failures=$((failures + 1))
+		fi
+	done
+done
+ok "links and directories cannot be read, each in turn, and $failures times the image is not published" [ $failures -gt 0 ]
+is "... else its layer hides what both have" "$(sort -u "$tmp/hidden")" ab
 
 ready on-b >"$tmp/b"
 rm -rf "$S/layers"

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/entries.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "content/entry.h"
 #include "content/merge.h"
 #include "content/placement.h"
@@ -28,53 +29,89 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 	return fd < 0 ? error_errno(err, errno, "listing of layer " PRI_DIGEST, layer->hex) : fd;
 }
 
+/* Adds an entry of a published directory if it is a whiteout or a directory. */
+static int add_entry(struct tree *tree, struct node *node, const struct entries *entries,
+		     const char *name)
+{
+	unsigned char type = entries_type(entries, name);
+	struct node *child;
+	struct file *file;
+	struct stat st;
+
+	if (type != DT_DIR && type != DT_CHR && type != DT_UNKNOWN)
+		return 0;
+	file = entry_read(entries->fd, name, &st);
+	if (!file)
+		return -1;
+	if (S_ISDIR(st.st_mode) || (S_ISCHR(st.st_mode) && !st.st_rdev)) {
+		child = tree_add(tree, node, name, strlen(name));
+		child->flags = NODE_IMPLIED;
+		if (S_ISDIR(st.st_mode))
+			node_set_file(child, file_ref(file));
+		else
+			child->flags |= NODE_WHITEOUT;
+	}
+	file_unref(file);
+	return 0;
+}
+
+/* True if a directory has nothing for us: it is not there, or only for others. */
+static bool is_void(int error)
+{
+	return is_absence(error) || is_wrong_type(error) || error == EACCES;
+}
+
 /* Adds the whiteouts in a published directory, and the directories. */
-static void add_entries(struct tree *tree, struct node *node, int root, const char *path)
+static int add_entries(struct tree *tree, struct node *node, int root, const char *path,
+		       ducc_error **err)
 {
 	AUTO_ENTRIES entries = entries_open(root, path);
 	const char *name;
 
-	while ((name = entries_next(&entries))) {
-		unsigned char type = entries_type(&entries, name);
-		struct stat st;
-		struct file *file;
-		struct node *child;
-
-		if ((type != DT_DIR && type != DT_CHR) ||
-		    !(file = entry_read(entries.fd, name, &st)))
-			continue;
-		if (type == DT_DIR || !st.st_rdev) {
-			child = tree_add(tree, node, name, strlen(name));
-			child->flags = type == DT_DIR ? NODE_IMPLIED : NODE_IMPLIED | NODE_WHITEOUT;
-			node_set_file(child, type == DT_DIR ? file_ref(file) : NULL);
-		}
-		file_unref(file);
-	}
+	while ((name = entries_next(&entries)))
+		if (add_entry(tree, node, &entries, name) < 0)
+			return error_errno(err, errno, "%s/%s", path, name);
+	return entries.error && !is_void(entries.error)
+		       ? error_errno(err, entries.error, "%s", path)
+		       : 0;
 }
 
-/* The whiteouts in the files of a published layer, in the directories that have some. */
-static struct tree *find_whiteouts(const struct repository *repository, const struct digest *layer)
+/* Removes directories without whiteouts. */
+static void remove_empty(struct tree *tree)
 {
-	AUTO_FREE char *base = repository_layer_root(repository, layer);
-	AUTO_CLOSE int fd = base ? repository_root(repository) : -1;
-	struct tree *tree = tree_new();
 	struct node *root = tree_root(tree), *next;
-	AUTO_BUFFER path = {0};
 
-	for (struct node *node = root; node && fd >= 0; node = tree_next(root, node)) {
-		AUTO_FREE char *directory = NULL;
-
-		node_path(node, &path);
-		directory = format("%s%s%s", base, path.len ? "/" : "", path.data);
-		if (node == root || node->file)
-			add_entries(tree, node, fd, directory);
-	}
 	for (struct node *node = tree_bottom(root); node != root; node = next) {
 		next = tree_next_up(root, node);
 		if (node->file && !node->children)
 			tree_remove(tree, node);
 	}
-	return tree;
+}
+
+/* The whiteouts in the files of a published layer, in the directories that have some. */
+static struct tree *find_whiteouts(const struct repository *repository, const struct digest *layer,
+				   ducc_error **err)
+{
+	AUTO_FREE char *base = repository_layer_root(repository, layer);
+	AUTO_CLOSE int fd = base ? repository_root(repository) : -1;
+	AUTO_TREE *tree = tree_new();
+	struct node *root = tree_root(tree);
+	AUTO_BUFFER path = {0};
+
+	if (fd < 0 && repository->path) {
+		error_errno(err, errno, "published files");
+		return NULL;
+	}
+	for (struct node *node = root; node && fd >= 0; node = tree_next(root, node)) {
+		AUTO_FREE char *directory = NULL;
+
+		node_path(node, &path);
+		directory = format("%s%s%s", base, path.len ? "/" : "", path.data);
+		if ((node == root || node->file) && add_entries(tree, node, fd, directory, err) < 0)
+			return NULL;
+	}
+	remove_empty(tree);
+	return STEAL(tree);
 }
 
 /* The published listing of the layer; NULL: it is missing or damaged, or another layer's. */
@@ -104,23 +141,25 @@ static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
 	return false;
 }
 
-bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
-		       struct tree *tree)
+int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+		      struct tree *tree, ducc_error **err)
 {
 	AUTO_TREE *published = read_published(layers, head);
 	struct node *root;
 
 	if (!published)
-		published = find_whiteouts(layers->repository, &head->layer);
+		published = find_whiteouts(layers->repository, &head->layer, err);
 	else if (placement_differs(tree, published, NULL))
-		return false;
+		return 0;
+	if (!published)
+		return -1;
 	root = tree_root(published);
 	for (struct node *node = root; node; node = tree_next(root, node))
 		node->stored = node_is_whiteout(node) ? !can_be_needed(tree, node)
 						      : !(node->flags & NODE_IMPLIED);
 	/* Listings that do not fit are of a damaged repository, which this repairs. */
 	settle_add_missing(tree, published, NULL);
-	return true;
+	return 1;
 }
 
 struct digest image_layers_id(const struct digest *ids, size_t n)

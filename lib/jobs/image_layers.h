@@ -30,11 +30,12 @@ int image_layers_read(const struct image_layers *layers, const struct digest *la
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
  * that other images need, which the published listing has; if that is lost or damaged, the whiteouts
- * among the published files.  Whiteouts that hide what the layer does not are left out.  False, and
- * nothing is added, if the listing has the layer's entries in other places (placement.h).
+ * among the published files.  Whiteouts that hide what the layer does not are left out.  Returns 1; 0,
+ * and nothing is added, if the listing has the layer's entries in other places (placement.h); or -1
+ * with *err set.
  */
-bool image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
-		       struct tree *tree);
+int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
+		      struct tree *tree, ducc_error **err);
 
 /* A digest of the digests of listings, in their order; an empty one stands for none. */
 struct digest image_layers_id(const struct digest *ids, size_t n);

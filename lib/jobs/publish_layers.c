@@ -201,17 +201,19 @@ static int check_added(struct publish *publish, const struct layer_job *job, duc
 }
 
 /* A layer that is published again keeps what other images need in it. */
-static void keep_published(struct publish *publish, struct layer_job *job)
+static int keep_published(struct publish *publish, struct layer_job *job, ducc_error **err)
 {
 	const struct image_layers layers = {&publish->store, &publish->repository};
+	int kept = image_layers_keep(&layers, &job->head, job->tree, err);
 
-	if (!image_layers_keep(&layers, &job->head, job->tree))
+	if (!kept)
 		context_notice(
 			&publish->session->context, DUCC_WARNING,
 			"layer " PRI_DIGEST ": published again with entries elsewhere, where "
 			"symbolic links of this image lead; other images that stack the layer "
 			"change",
 			job->head.layer.hex);
+	return kept < 0 ? -1 : 0;
 }
 
 static int add_layer(struct publish *publish, struct publish_image *image, struct layer_job *job,
@@ -220,7 +222,8 @@ static int add_layer(struct publish *publish, struct publish_image *image, struc
 	const struct listing_head *head = &job->head;
 	AUTO_FREE char *json = layer_json(head, job->media_type);
 
-	keep_published(publish, job);
+	if (keep_published(publish, job, err) < 0)
+		return -1;
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST,
 		       head->layer.hex);
 	known_consider(publish->known, image->name);
