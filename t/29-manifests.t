@@ -102,6 +102,8 @@ done
 is "... which is no match for another" "$(picks arm/v5 with-deeper)$(picks arm64 with-deeper)" ""
 { entry arm/v6 && entry arm/v7 | jq -c 'del(.platform)'; } | index with-silent >"$tmp/with"
 is "a better match is one whose config says so, too" "$(picks arm/v7 with-silent) $(picks arm/v6 with-silent)" "arm/v7 arm/v6"
+{ entry arm/v5 && entry arm/v7 | jq -c 'del(.platform)'; } | index with-newer >"$tmp/with"
+is "... as is the newest of those that will do" "$(picks arm/v8 with-newer)" arm/v7
 { entry arm/v6 && entry s390x | jq -c --arg t $index_type 'del(.platform) | .mediaType = $t'; } | index with-false >"$tmp/with"
 is "... but nothing that is no index" "$(picks arm/v7 with-false)" arm/v6
 entry arm64 | jq -c 'del(.platform)' | index silent >"$tmp/silent"
@@ -159,6 +161,12 @@ for i in unclear-index unclear-image; do
 	is "... and is no matter if there is none" "$(pinned "$(ducc-fetch -n -q -s "$tmp/none" -p linux/arm/v6 "$nginx/multi:$i")")" \
 		"$(sed -n 's,^arm/v6 sha256:,,p' "$tmp/digests")"
 done
+{ entry amd64 && entry arm/v7; } | jq -c 'del(.platform)' | index unclear-all >"$tmp/with"
+fails "an index that names no platforms: one that is not given now may be a better match" \
+	ducc-fetch -n -q -s "$tmp/none" -p linux/amd64/v2 "$nginx/multi:unclear-all"
+like "... which is said" "$(cat "$out")" "multi:unclear-all: manifest.*503"
+is "... and is no matter if there is none" "$(pinned "$(ducc-fetch -n -q -s "$tmp/none" -p linux/amd64 "$nginx/multi:unclear-all")")" \
+	"$(sed -n 's,^amd64 sha256:,,p' "$tmp/digests")"
 
 # Foreign layers
 umoci tag --image "$tmp/oci:one" foreign

@@ -265,14 +265,6 @@ static bool is_silent_index(const struct entry *entry)
 	return entry->is_index && !entry_has_platform(entry);
 }
 
-static bool has_silent_index(const struct index *index)
-{
-	for (size_t i = 0; i < index->n; i++)
-		if (is_silent_index(&index->entries[i]))
-			return true;
-	return false;
-}
-
 /* Reads an index, which is the document of this level, of which there are MAX_INDEX_DEPTH. */
 static int read_index(const struct resolution *resolution, const cJSON *json, struct index *index,
 		      ducc_error **err)
@@ -399,11 +391,11 @@ static int choose(struct resolution *resolution, struct index *index,
 
 	if (resolution->exact && !chosen)
 		return take_exact(resolution, index, platform, err);
-	if (!resolution->n_indexes && !is_exact(index, i, platform) &&
-	    (i < index->n || has_silent_index(index)))
+	if (!resolution->n_indexes && !is_exact(index, i, platform) && find_only(index) == index->n)
 		found = find_exact(resolution, index, platform, err);
 	if (found)
 		return found < 0 ? -1 : 0;
+	i = find_best(index, platform); /* configs are known by now */
 	if (i < index->n)
 		return take_best(resolution, &index->entries[i], platform, err);
 	/*
