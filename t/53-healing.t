@@ -235,6 +235,18 @@ for damage in ': >"$tar"' 'truncate -s -600 "$tar"' 'printf x >>"$tar"' 'truncat
 	ok "... no damage is left in the store" ducc-check --check-store -s "$S"
 done
 
+# ... nor if the tar cannot be removed.
+for i in 1 2 3 4; do
+	rm -rf "$S" "$tmp/repo" "$tmp/other"
+	ready on-a | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"
+	truncate -s -600 "$S/layers/$upper_layer.tar"
+	echo "oci:$tmp/oci:on-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" >"$tmp/fetched"
+	FAULT="unlink $i 5 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		"$bin/ducc-unpack" -s "$S" -r "$tmp/repo" <"$tmp/fetched" >"$out" 2>&1 || :
+	ok "removal $i fails: another repository unpacks the layer again" ducc-unpack -s "$S" -r "$tmp/other" <"$tmp/fetched"
+	ok "... and gets it" ducc-publish -s "$S" -r "$tmp/other" <"$tmp/fetched"
+done
+
 # Both are published, and only what the other one needs is in the store.
 anew
 ok "both are published" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/records"

@@ -99,20 +99,19 @@ static int open_tar(struct unpack *unpack, struct unpack_layer *layer, int listi
 		    ducc_error **err)
 {
 	const struct digest *digest = &layer->head.layer;
-	ducc_error *error = NULL;
 	bool in_store;
-	int found;
+	int found = unpacked_has_tar(&unpack->store, digest, listing, err);
 
+	if (found > 0)
+		*fd = unpacked_open_tar(&unpack->store, digest, err);
+	if (found)
+		return *fd < 0 ? -1 : 0;
 	unpacked_discard_part(&unpack->store, digest, listing);
 	found = unpack_has_layer(unpack, layer, &in_store, err);
-	if (found < 0)
-		return -1;
-	if (!found) {
-		unpack->changed = true;
-		return error_set_kind(err, DUCC_BUSY, "its tar is lost again and again");
-	}
-	*fd = unpacked_open_tar(&unpack->store, digest, &error);
-	return *fd < 0 ? error_pass_failure(err, error) : 0;
+	if (found)
+		return found < 0 ? -1 : 0;
+	unpack->changed = true;
+	return error_set_kind(err, DUCC_BUSY, "its tar is lost again and again");
 }
 
 /*
