@@ -321,6 +321,29 @@ for R in "$tmp/repo" $n; do
 		is "... and is not published again" "$(grep -c repair= "$tmp/b"; cat "$tmp/err")" 0
 	done
 done
+# That is no repair of anything else: what is in the way of the new image's name stays, and Podman's lists keep all others.
+rm -rf "$S" "$tmp/repo"
+ready on-a one | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"
+listing=$(find "$tmp/repo/.layers" -path "*$upper_layer*" -name '*.mtree')
+: >"$listing"
+images=$tmp/repo/podmanStore/overlay-images/images.json
+cp "$images" "$tmp/images"
+echo damaged >"$images"
+mkdir "$tmp/repo/localhost/on-b:latest"
+echo precious >"$tmp/repo/localhost/on-b:latest/file"
+echo "oci:$tmp/oci:on-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/b"
+like "a layer with a damaged listing is to be published again" "$(cat "$tmp/b")" "repair=layers,$upper_layer"
+fails "... while something else has the name" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+is "... which stays" "$(cat "$tmp/repo/localhost/on-b:latest/file")" precious
+rm -r "$tmp/repo/localhost/on-b:latest"
+fails "... and Podman's lists are damaged" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+like "... which is said, with what to do" "$(cat "$out")" "Podman's lists cannot be read .try ducc-check --repair"
+is "... and these stay, too" "$(cat "$images")" damaged
+cp "$tmp/images" "$images"
+ok "... otherwise it is" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+is "... and all are listed" "$(jq -r '.[].names[]' "$images" | sort | xargs)" "localhost/on-a:latest localhost/on-b:latest localhost/one:latest"
+no_differences "$tmp/repo"
+
 # A failure to read it is no damage.
 rm -rf "$S" "$tmp/repo"
 ready on-a | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"

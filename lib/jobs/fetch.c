@@ -308,8 +308,7 @@ static bool was_chosen(const struct fetch *fetch, const ducc_record *record,
 	AUTO_FREE char *listed = NULL;
 
 	if (!fetch->session->platform &&
-	    (ducc_record_get(record, REPAIR_FIELD) ||
-	     (agrees && reference_is_pinned(&fetch->source.reference))))
+	    (repair_has_names(record) || (agrees && reference_is_pinned(&fetch->source.reference))))
 		return true;
 	listed = store_platform(&fetch->store, &fetch->source.reference,
 				&fetch->resolution.document.digest, platform);

@@ -76,7 +76,7 @@ int publish_read_image(struct publish *publish, const ducc_record *record,
 		return -1;
 	image->name = reference_name(&image->reference);
 	image->record = record;
-	image->again = publish->session->again || ducc_record_get(record, REPAIR_FIELD);
+	image->again = publish->session->again || repair_has_names(record);
 	if (stored_image_read(&image->stored, &publish->store, &digest, err) < 0)
 		return -1;
 	image->unpacked = xcalloc(image->stored.manifest.n, sizeof(*image->unpacked));

@@ -23,7 +23,7 @@ struct publish_image {
 	struct strmap *moved; /* for each layer: where files are published, if elsewhere */
 	struct amount amounts[N_WAYS];
 	const ducc_record *record;
-	bool again;   /* it is published again, or parts of it */
+	bool again;   /* its names and documents are published again */
 	bool changed; /* the transaction adds something for it, apart from names */
 	bool renamed; /* its public names, or what Podman knows of it, are restored */
 	bool known;   /* its name, for that platform, was published before */

@@ -13,7 +13,7 @@ static char *repaired_key(const struct publish *publish, const struct digest *tr
 static bool is_listed_again(const struct publish *publish, const struct publish_image *image,
 			    const struct digest *tree)
 {
-	return publish->session->again || (image->again && repair_has(image->record, tree));
+	return publish->session->again || repair_has(image->record, tree);
 }
 
 bool publish_wants_again(const struct publish *publish, const struct publish_image *image,
@@ -40,7 +40,7 @@ void publish_note_again(struct publish *publish)
 		const struct publish_image *image = &publish->images[i];
 		const struct manifest *manifest = &image->stored.manifest;
 
-		if (publish->errors[i] || !image->again)
+		if (publish->errors[i])
 			continue;
 		for (size_t k = 0; k < manifest->n; k++)
 			note_tree(publish, image, &manifest->layers[k].digest);

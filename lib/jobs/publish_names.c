@@ -369,7 +369,7 @@ static int prepare_structure(struct publish *publish, ducc_error **err)
 	size_t before = publish->transaction->steps, n = 0;
 
 	for (size_t i = 0; i < publish->n; i++)
-		if (!publish->errors[i] && ducc_record_get(publish->images[i].record, REPAIR_FIELD))
+		if (!publish->errors[i] && repair_has_names(publish->images[i].record))
 			names[n++] = publish->images[i].name;
 	if (n && structure_open(publish->transaction, names, n, err) < 0)
 		return -1;

@@ -27,10 +27,17 @@ bool repair_has(const ducc_record *record, const struct digest *tree)
 	return has_word(list, tree->hex) || has_word(list, REPAIR_ALL);
 }
 
-int repair_add(ducc_record *record, const char *hex, ducc_error **err)
+bool repair_has_names(const ducc_record *record)
+{
+	const char *list = ducc_record_get(record, REPAIR_FIELD);
+
+	return list && !has_word(list, REPAIR_LAYERS);
+}
+
+int repair_add(ducc_record *record, const char *layer, ducc_error **err)
 {
 	const char *before = ducc_record_get(record, REPAIR_FIELD);
-	AUTO_FREE char *list = format("%s%s%s", before ? before : "", before ? "," : "", hex);
+	AUTO_FREE char *list = format("%s,%s", before ? before : REPAIR_LAYERS, layer);
 
 	return ducc_record_set(record, REPAIR_FIELD, list, err);
 }
