@@ -165,7 +165,7 @@ upper='layer
 dir d
 file d/.wh..wh..opq
 file d/new data=new'
-for i in a b; do
+for i in a b c; do
 	image on-$i <<-L
 		layer
 		dir d
@@ -256,6 +256,48 @@ ok "... the other is published again" ducc-publish -f -s "$S" -r "$tmp/repo" <"$
 is "... its layer still hides what both have" "$(whiteouts "$tmp/repo")" ab
 no_differences "$tmp/repo"
 
+# A published listing is damaged, and links of the published image lead the layer's entries elsewhere than in a new one.
+image moved-a <<-'L'
+	layer
+	dir usr
+	dir usr/lib
+	sym lib to=usr/lib
+	layer
+	file lib/x data=x
+L
+image moved-b <<-'L'
+	layer
+	dir lib
+	file lib/y data=y
+	layer
+	file lib/x data=x
+L
+moved=$(layer_of moved-a 1)
+for R in "$tmp/repo" $n; do
+	rm -rf "$S" "$tmp/repo" "$tmp/sys"
+	mkdir "$tmp/sys"
+	cvmfs_server mkfs $n
+	case $R in
+	"$n") where=$tmp/sys/cvmfs/$n ;;
+	*) where=$R ;;
+	esac
+	ready moved-a | ducc-publish -q -s "$S" -r "$R" >"$out"
+	rm -rf "$S"
+	listing=$(find "$where/.layers" -path "*$moved*" -name '*.mtree')
+	[ "$R" != $n ] || cvmfs_server transaction $n
+	: >"$listing"
+	[ "$R" != $n ] || cvmfs_server publish $n
+	echo "oci:$tmp/oci:moved-b" | ducc-fetch -q -s "$S" -r "$R" | ducc-unpack -q -s "$S" -r "$R" >"$tmp/b"
+	fails "$R: a layer with a damaged listing, and entries elsewhere than in a new image" ducc-publish -s "$S" -r "$R" <"$tmp/b"
+	like "... must be repaired by others" "$(cat "$out")" "$moved.*must be repaired .run ducc-check --repair.: the layer has entries elsewhere"
+	is "... and stays as it is" "$(find "$where/.layers" -path "*$moved/layerfs/*" -type f -printf '%P ')" "$(echo "$moved" | sed 's,^\(..\).*,\1/&/layerfs/usr/lib/x ,')"
+	ready moved-a >"$out"
+	ducc-check -q --repair -r "$R" 2>"$tmp/err" | grep repair= >"$tmp/records"
+	ok "... which they do" sh -c "sed 's,^[^@]*localhost/moved-a:latest[^	]*,oci:$tmp/oci:moved-a,' '$tmp/records' | ducc-fetch -q -s '$S' -r '$R' | ducc-unpack -q -s '$S' -r '$R' | ducc-publish -q -s '$S' -r '$R'"
+	ok "... then it is" ducc-publish -s "$S" -r "$R" <"$tmp/b"
+	no_differences "$R"
+done
+
 # Its listing is read, then another image is unpacked, then its tar is read.
 for R in "$tmp/repo" $n; do
 	rm -rf "$S" "$tmp/repo" "$tmp/sys"
@@ -331,7 +373,9 @@ cp "$images" "$tmp/images"
 echo damaged >"$images"
 mkdir "$tmp/repo/localhost/on-b:latest"
 echo precious >"$tmp/repo/localhost/on-b:latest/file"
-echo "oci:$tmp/oci:on-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/b"
+for i in b c; do
+	echo "oci:$tmp/oci:on-$i" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/$i"
+done
 like "a layer with a damaged listing is to be published again" "$(cat "$tmp/b")" "repair=layers,$upper_layer"
 fails "... while something else has the name" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
 is "... which stays" "$(cat "$tmp/repo/localhost/on-b:latest/file")" precious

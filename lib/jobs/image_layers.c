@@ -29,27 +29,42 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 	return fd < 0 ? error_errno(err, errno, "listing of layer " PRI_DIGEST, layer->hex) : fd;
 }
 
+/* A search through the files of a published layer. */
+struct search {
+	struct tree *found;       /* whiteouts, in the directories that have some */
+	const struct tree *layer; /* as it is going to be published */
+	bool elsewhere;           /* there are entries in other places than in that */
+};
+
+/* Looks for an entry, or the directory itself if the name is empty. */
+static void check_place(struct search *search, const struct node *directory, const char *name)
+{
+	AUTO_BUFFER path = {0};
+
+	node_path(directory, &path);
+	buffer_addf(&path, "%s%s", path.len && *name ? "/" : "", name);
+	search->elsewhere |= !node_is_entry(tree_find(search->layer, path.data));
+}
+
 /* Adds an entry of a published directory if it is a whiteout or a directory. */
-static int add_entry(struct tree *tree, struct node *node, const struct entries *entries,
+static int add_entry(struct search *search, struct node *directory, const struct entries *entries,
 		     const char *name)
 {
 	unsigned char type = entries_type(entries, name);
-	struct node *child;
-	struct file *file;
-	struct stat st;
+	bool read = type == DT_DIR || type == DT_CHR || type == DT_UNKNOWN;
+	struct stat st = {.st_mode = S_IFREG};
+	struct file *file = read ? entry_read(entries->fd, name, &st) : NULL;
+	bool whiteout = S_ISCHR(st.st_mode) && !st.st_rdev;
+	struct node *node;
 
-	if (type != DT_DIR && type != DT_CHR && type != DT_UNKNOWN)
-		return 0;
-	file = entry_read(entries->fd, name, &st);
-	if (!file)
+	if (read && !file)
 		return -1;
-	if (S_ISDIR(st.st_mode) || (S_ISCHR(st.st_mode) && !st.st_rdev)) {
-		child = tree_add(tree, node, name, strlen(name));
-		child->flags = NODE_IMPLIED;
-		if (S_ISDIR(st.st_mode))
-			node_set_file(child, file_ref(file));
-		else
-			child->flags |= NODE_WHITEOUT;
+	if (S_ISDIR(st.st_mode) || whiteout) {
+		node = tree_add(search->found, directory, name, strlen(name));
+		node->flags = whiteout ? NODE_IMPLIED | NODE_WHITEOUT : NODE_IMPLIED;
+		node_set_file(node, whiteout ? NULL : file_ref(file));
+	} else {
+		check_place(search, directory, name);
 	}
 	file_unref(file);
 	return 0;
@@ -62,67 +77,18 @@ static bool is_void(int error)
 }
 
 /* Adds the whiteouts in a published directory, and the directories. */
-static int add_entries(struct tree *tree, struct node *node, int root, const char *path,
+static int add_entries(struct search *search, struct node *node, int root, const char *path,
 		       ducc_error **err)
 {
 	AUTO_ENTRIES entries = entries_open(root, path);
 	const char *name;
 
 	while ((name = entries_next(&entries)))
-		if (add_entry(tree, node, &entries, name) < 0)
+		if (add_entry(search, node, &entries, name) < 0)
 			return error_errno(err, errno, "%s/%s", path, name);
 	return entries.error && !is_void(entries.error)
 		       ? error_errno(err, entries.error, "%s", path)
 		       : 0;
-}
-
-/* Removes directories without whiteouts. */
-static void remove_empty(struct tree *tree)
-{
-	struct node *root = tree_root(tree), *next;
-
-	for (struct node *node = tree_bottom(root); node != root; node = next) {
-		next = tree_next_up(root, node);
-		if (node->file && !node->children)
-			tree_remove(tree, node);
-	}
-}
-
-/* The whiteouts in the files of a published layer, in the directories that have some. */
-static struct tree *find_whiteouts(const struct repository *repository, const struct digest *layer,
-				   ducc_error **err)
-{
-	AUTO_FREE char *base = repository_layer_root(repository, layer);
-	AUTO_CLOSE int fd = base ? repository_root(repository) : -1;
-	AUTO_TREE *tree = tree_new();
-	struct node *root = tree_root(tree);
-	AUTO_BUFFER path = {0};
-
-	if (fd < 0 && repository->path) {
-		error_errno(err, errno, "published files");
-		return NULL;
-	}
-	for (struct node *node = root; node && fd >= 0; node = tree_next(root, node)) {
-		AUTO_FREE char *directory = NULL;
-
-		node_path(node, &path);
-		directory = format("%s%s%s", base, path.len ? "/" : "", path.data);
-		if ((node == root || node->file) && add_entries(tree, node, fd, directory, err) < 0)
-			return NULL;
-	}
-	remove_empty(tree);
-	return STEAL(tree);
-}
-
-/* The published listing of the layer; NULL: it is missing or damaged, or another layer's. */
-static struct tree *read_published(const struct image_layers *layers,
-				   const struct listing_head *head)
-{
-	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
-	struct listing_head there;
-	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
-
-	return published && digest_equal(&there.diff_id, &head->diff_id) ? STEAL(published) : NULL;
 }
 
 /* Only in and beneath an opaque directory can an image need a whiteout that the layer does not have. */
@@ -141,25 +107,72 @@ static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
 	return false;
 }
 
+/* Removes whiteouts that no image can need, and directories without others. */
+static void remove_rest(struct search *search)
+{
+	struct node *root = tree_root(search->found), *next;
+
+	for (struct node *node = tree_bottom(root); node != root; node = next) {
+		next = tree_next_up(root, node);
+		if (node->children ||
+		    (node_is_whiteout(node) && can_be_needed(search->layer, node)))
+			continue;
+		if (node->file)
+			check_place(search, node, "");
+		tree_remove(search->found, node);
+	}
+}
+
+static int search_files(struct search *search, const struct repository *repository,
+			const struct digest *layer, ducc_error **err)
+{
+	AUTO_FREE char *base = repository_layer_root(repository, layer);
+	AUTO_CLOSE int fd = base ? repository_root(repository) : -1;
+	struct node *root = tree_root(search->found);
+	AUTO_BUFFER path = {0};
+
+	if (fd < 0)
+		return repository->path ? error_errno(err, errno, "published files") : 0;
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		AUTO_FREE char *directory = NULL;
+
+		node_path(node, &path);
+		directory = format("%s%s%s", base, path.len ? "/" : "", path.data);
+		if ((node == root || node->file) &&
+		    add_entries(search, node, fd, directory, err) < 0)
+			return -1;
+	}
+	remove_rest(search);
+	return 0;
+}
+
+/* A failure to read the listing is no damage, but then the files show as much. */
 int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		      struct tree *tree, ducc_error **err)
 {
-	AUTO_TREE *published = read_published(layers, head);
+	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
+	struct search search = {.layer = tree};
+	struct listing_head there;
+	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
 	struct node *root;
 
-	if (!published)
-		published = find_whiteouts(layers->repository, &head->layer, err);
-	else if (placement_differs(tree, published, NULL))
-		return 0;
-	if (!published)
-		return -1;
+	if (published && digest_equal(&there.diff_id, &head->diff_id)) {
+		if (placement_differs(tree, published, NULL))
+			return 0;
+	} else {
+		tree_free(published);
+		published = search.found = tree_new();
+		if (search_files(&search, layers->repository, &head->layer, err) < 0)
+			return -1;
+	}
 	root = tree_root(published);
 	for (struct node *node = root; node; node = tree_next(root, node))
 		node->stored = node_is_whiteout(node) ? !can_be_needed(tree, node)
 						      : !(node->flags & NODE_IMPLIED);
 	/* Listings that do not fit are of a damaged repository, which this repairs. */
 	settle_add_missing(tree, published, NULL);
-	return 1;
+	/* Without a listing, it may be a layer of the original ducc. */
+	return fd < 0 || !search.elsewhere;
 }
 
 struct digest image_layers_id(const struct digest *ids, size_t n)

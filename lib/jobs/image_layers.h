@@ -30,9 +30,9 @@ int image_layers_read(const struct image_layers *layers, const struct digest *la
 /*
  * Adds to the tree of a layer, from its listing in the store, the whiteouts and implied directories
  * that other images need, which the published listing has; if that is lost or damaged, the whiteouts
- * among the published files.  Whiteouts that hide what the layer does not are left out.  Returns 1; 0,
- * and nothing is added, if the listing has the layer's entries in other places (placement.h); or -1
- * with *err set.
+ * among the published files.  Whiteouts that hide what the layer does not are left out.  Returns 1; 0
+ * if the layer is published with entries in other places (placement.h), so that not all of that fits;
+ * or -1 with *err set.
  */
 int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
 		      struct tree *tree, ducc_error **err);

@@ -200,12 +200,21 @@ static int check_added(struct publish *publish, const struct layer_job *job, duc
 	return 0;
 }
 
-/* A layer that is published again keeps what other images need in it. */
-static int keep_published(struct publish *publish, struct layer_job *job, ducc_error **err)
+/*
+ * A layer that is published again keeps what other images need in it.  That of an image that nobody
+ * wants to publish again fails if they would change.
+ */
+static int keep_published(struct publish *publish, const struct publish_image *image,
+			  struct layer_job *job, ducc_error **err)
 {
 	const struct image_layers layers = {&publish->store, &publish->repository};
 	int kept = image_layers_keep(&layers, &job->head, job->tree, err);
 
+	if (!kept && !image->again) {
+		error_set_kind(err, DUCC_CORRUPT,
+			       "the layer has entries elsewhere than in this image");
+		return repository_blame(&publish->repository, &job->head.layer, err);
+	}
 	if (!kept)
 		context_notice(
 			&publish->session->context, DUCC_WARNING,
@@ -222,7 +231,7 @@ static int add_layer(struct publish *publish, struct publish_image *image, struc
 	const struct listing_head *head = &job->head;
 	AUTO_FREE char *json = layer_json(head, job->media_type);
 
-	if (keep_published(publish, job, err) < 0)
+	if (keep_published(publish, image, job, err) < 0)
 		return -1;
 	context_notice(&publish->session->context, DUCC_DEBUG, "layer " PRI_DIGEST,
 		       head->layer.hex);
