@@ -387,6 +387,10 @@ cp "$tmp/images" "$images"
 ok "... otherwise it is" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
 is "... and all are listed" "$(jq -r '.[].names[]' "$images" | sort | xargs)" "localhost/on-a:latest localhost/on-b:latest localhost/one:latest"
 no_differences "$tmp/repo"
+new=$(find "$tmp/repo/.layers" -path "*$upper_layer*/d/new" -printf %i)
+ok "... once" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/c"
+is "... for all images that need it" "$(find "$tmp/repo/.layers" -path "*$upper_layer*/d/new" -printf %i)" "$new"
+no_differences "$tmp/repo"
 
 # A failure to read it is no damage.
 rm -rf "$S" "$tmp/repo"

@@ -10,10 +10,13 @@ static char *repaired_key(const struct publish *publish, const struct digest *tr
 	return format("%s %s", tree->hex, publish->repository.name);
 }
 
+/* What only a new image finds damaged, somebody else may have repaired since. */
 static bool is_listed_again(const struct publish *publish, const struct publish_image *image,
 			    const struct digest *tree)
 {
-	return publish->session->again || repair_has(image->record, tree);
+	return publish->session->again ||
+	       (repair_has(image->record, tree) &&
+		(image->again || repair_is_needed(&publish->repository, tree)));
 }
 
 bool publish_wants_again(const struct publish *publish, const struct publish_image *image,
