@@ -439,6 +439,22 @@ fails "it is damaged after another image was fetched" ducc-unpack -s "$S" -r "$n
 like "... which is said, with what to do" "$(cat "$out")" \
 	"repository $n: .*$upper_layer/.metadata/layer.mtree must be repaired \(run ducc-check --repair\): listing is damaged"
 
+# Why a file cannot be removed is said, also of one in a directory that has its name.
+cp -a "$S" "$tmp/kept"
+stray=blobs/sha256/$(echo stray | sha256sum | cut -c1-64)
+: >"$tmp/reasons"
+for i in $(seq 12); do
+	rm -rf "$S"
+	cp -a "$tmp/kept" "$S"
+	mkdir "$S/$stray"
+	: >"$S/$stray/file"
+	FAULT="unlink $i 28 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		"$bin/ducc-gc" --clean-store -g 0 -s "$S" 2>&1 >"$out" | sed -n 's/^ducc-gc: .*: //p' >>"$tmp/reasons" || :
+done
+is "files that cannot be removed are reported with the cause" "$(grep -v removed "$tmp/reasons" | sort -u)" "No space left on device"
+rm -rf "$S"
+cp -a "$tmp/kept" "$S"
+
 # Images are reported as removed from the store when they are
 mv "$S/tmp" "$tmp/aside"
 : >"$S/tmp"

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -24,6 +25,26 @@ struct removal {
 	size_t n, capacity;
 };
 
+/* Removes a file or an empty directory. */
+static int remove_entry(int parent, const char *name)
+{
+	int code;
+
+	if (!unlinkat(parent, name, 0))
+		return 0;
+	code = errno;
+	if (!unlinkat(parent, name, AT_REMOVEDIR))
+		return 0;
+	if (errno == ENOTDIR)
+		errno = code; /* why the file could not be removed */
+	return -1;
+}
+
+static bool is_nonempty(int error)
+{
+	return error == ENOTEMPTY || error == EEXIST;
+}
+
 /* Removes files and empty directories; records the other directories. */
 static int remove_entries(const struct removal *removal, struct level *level)
 {
@@ -31,10 +52,9 @@ static int remove_entries(const struct removal *removal, struct level *level)
 	const char *name;
 
 	while ((name = entries_next(&entries))) {
-		if (!unlinkat(removal->current, name, 0) ||
-		    !unlinkat(removal->current, name, AT_REMOVEDIR))
+		if (!remove_entry(removal->current, name))
 			continue;
-		if (errno != ENOTEMPTY && errno != EEXIST)
+		if (!is_nonempty(errno))
 			return -1;
 		GROW(level->directories, level->n, level->capacity);
 		level->directories[level->n++] = xstrdup(name);
@@ -145,18 +165,14 @@ int path_remove(int root, const char *path)
 
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -1;
-	if (!unlinkat(parent, name, 0) || errno == ENOENT)
+	if (!remove_entry(parent, name) || errno == ENOENT)
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
+	if (!is_nonempty(errno))
 		return -1;
-	if (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
-		AUTO_CLOSE int dir = open_to_empty(parent, name);
-
-		if (dir < 0 || remove_below(dir) < 0)
-			return -1;
-		return unlinkat(parent, name, AT_REMOVEDIR);
-	}
-	return 0;
+	AUTO_CLOSE int dir = open_to_empty(parent, name);
+	if (dir < 0 || remove_below(dir) < 0)
+		return -1;
+	return unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 int path_prune(int root, const char *path)
@@ -171,7 +187,7 @@ int path_prune(int root, const char *path)
 		if (fd < 0 && errno != ENOENT)
 			return -1;
 		if (fd >= 0 && unlinkat(fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return errno == ENOTEMPTY || errno == EEXIST ? 0 : -1;
+			return is_nonempty(errno) ? 0 : -1;
 	}
 	return 0;
 }
