@@ -141,7 +141,14 @@ jq -n --argjson d "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp
 put_manifest "$open" taken index application/vnd.oci.image.index.v1+json "$tmp/index"
 jq -c '.config.mediaType = "application/vnd.example.config.v1+json"' "$tmp/manifest" >"$tmp/artifact"
 put_manifest "$open" taken artifact application/vnd.oci.image.manifest.v1+json "$tmp/artifact"
-for taken in image docker index artifact; do
+jq -c '.annotations.gone = "yes"' "$tmp/manifest" >"$tmp/gone"
+put_manifest "$open" taken gone application/vnd.oci.image.manifest.v1+json "$tmp/gone"
+jq -n --argjson g "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp/gone")" \
+	--argjson d "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp/manifest")" \
+	'{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [$g, $d]}' >"$tmp/index"
+put_manifest "$open" taken incomplete-index application/vnd.oci.image.index.v1+json "$tmp/index"
+curl -fsS -X DELETE "http://$open/v2/taken/manifests/$(digest_of "$tmp/gone")"
+for taken in image docker index incomplete-index artifact; do
 	before=$(digest_at "$open/taken:$taken")
 	to "$open/taken:$taken" "$tmp/app" >"$tmp/records"
 	for dry in '' -n; do

@@ -301,12 +301,47 @@ static int upload_all(const struct push *push, const struct upload *upload, ducc
 				     push->index.len, err);
 }
 
-/* 1 if the name is that of a thin image, or of an index that begins with one; 0, or -1. */
-static int is_thin(struct source *source, ducc_error **err)
+/* 1 if the manifest is that of a thin image; 0, or -1. */
+static int is_thin_manifest(struct source *source, const char *data, size_t len, ducc_error **err)
 {
-	AUTO_FREE char *data = NULL, *first = NULL, *config_data = NULL;
+	AUTO_FREE char *config_data = NULL;
 	AUTO_MANIFEST manifest = {.n = 0};
 	AUTO_CONFIG config = {.n = 0};
+	size_t config_len;
+
+	if (manifest_parse(&manifest, data, len, NULL) < 0)
+		return 0;
+	if (source_read_config(source, &manifest.config, &config_data, &config_len, err) < 0)
+		return -1;
+	return !config_parse(&config, config_data, config_len, NULL) &&
+	       is_thin_image(&manifest, &config);
+}
+
+/* The same for an index: its first image that can be pulled.  A sparse one names others, too. */
+static int is_thin_index(struct source *source, const struct index *index, ducc_error **err)
+{
+	ducc_error *error = NULL;
+	int result = -1;
+
+	for (size_t i = 0; i < index->n && result < 0; i++) {
+		AUTO_FREE char *data = NULL;
+		size_t len;
+
+		if (error && ducc_error_kind(error) != DUCC_NOT_FOUND)
+			break;
+		ducc_error_free(STEAL(error));
+		result = source->kind->manifest(source, &index->entries[i].descriptor.digest, &data,
+						&len, &error);
+		if (!result)
+			result = is_thin_manifest(source, data, len, &error);
+	}
+	return result < 0 ? error_give(err, error) : result;
+}
+
+/* The same for what has the name. */
+static int is_thin(struct source *source, ducc_error **err)
+{
+	AUTO_FREE char *data = NULL;
 	AUTO_INDEX index = {NULL};
 	AUTO_JSON *json = NULL;
 	size_t len;
@@ -314,18 +349,11 @@ static int is_thin(struct source *source, ducc_error **err)
 	if (source->kind->manifest(source, NULL, &data, &len, err) < 0)
 		return -1;
 	json = json_parse(data, len, "manifest", NULL);
-	if (json && manifest_is_index(json)) {
-		if (index_parse(&index, json, NULL) < 0 || !index.n)
-			return 0;
-		if (source->kind->manifest(source, &index.entries[0].descriptor.digest, &first,
-					   &len, err) < 0)
-			return -1;
-	}
-	if (manifest_parse(&manifest, first ? first : data, len, NULL) < 0)
+	if (!json || !manifest_is_index(json))
+		return is_thin_manifest(source, data, len, err);
+	if (index_parse(&index, json, NULL) < 0 || !index.n)
 		return 0;
-	if (source_read_config(source, &manifest.config, &config_data, &len, err) < 0)
-		return -1;
-	return !config_parse(&config, config_data, len, NULL) && is_thin_image(&manifest, &config);
+	return is_thin_index(source, &index, err);
 }
 
 /* Only a thin image may be replaced, or what cannot be pulled in any case. */
