@@ -286,6 +286,7 @@ for platforms in 'arm arm/v6 arm:v6' 'amd64 arm64 arm64:v8'; do
 		earlier before "linux/$1" riscv64
 		is "$kind: beside an image for riscv64, it is updated as well" "$(states after)" state=updated
 		is "... and has a name of its own" "$(arch ".multiarch/$3/$name") $(arch .multiarch/riscv64/$name)" "after riscv64"
+		is "... and no other" "$(find "$R/.multiarch" -type l -name app:1 | wc -l)" 2
 		case $kind in
 		directory) is "... and the plain name" "$(arch $name)" after ;;
 		cvmfs) is "... and the plain name a variant link" "$(expand riscv64)" riscv64 ;;

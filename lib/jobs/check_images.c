@@ -282,7 +282,7 @@ static int check_link(void *ctx, const char *path, const char *target, ducc_erro
 
 static int check_name(struct name *name, ducc_error **err)
 {
-	const struct names names = {&name->check->repository, check_link, name, NULL};
+	const struct names names = {&name->check->repository, check_link, NULL, name, NULL};
 	AUTO_FREE struct naming *namings = xcalloc(name->n, sizeof(*namings));
 	int result;
 

@@ -170,12 +170,36 @@ static bool was_for(const struct naming *naming, const char *platform)
 	       (naming->of_config && !strcmp(naming->of_config, platform));
 }
 
+/* Drops the link for a platform that no image has; sets `several` if there is one for another. */
+static int drop_platform(const struct group *group, const char *platform, bool *several,
+			 ducc_error **err)
+{
+	const struct names *names = group->names;
+	AUTO_FREE char *own = platform_label(platform, group->first->name);
+	AUTO_STRSET paths = {NULL};
+
+	if (names_for_platforms(names->repository, group->first->name, &paths, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		int found = repository_find(names->repository, paths.list[i]);
+
+		if (found < 0)
+			return error_errno(err, errno, "%s", paths.list[i]);
+		if (strcmp(paths.list[i], own) != 0)
+			*several |= found > 0;
+		else if (found && names->drop && names->drop(names->ctx, own, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /*
  * An earlier version knew only the platform in the config of an image, and published no
  * platform.json.  If no image is for that platform, it may be that of any image with such a config
  * that is not published under another label.
  */
-static int guess_platform(const struct group *group, char **platform, ducc_error **err)
+static int guess_platform(const struct group *group, char **platform, bool *several,
+			  ducc_error **err)
 {
 	int found = find_label(group, group->first->name, PLATFORM_FILE, err);
 
@@ -192,6 +216,8 @@ static int guess_platform(const struct group *group, char **platform, ducc_error
 			return -1;
 		if (found)
 			continue;
+		if (drop_platform(group, *platform, several, err) < 0)
+			return -1;
 		free(*platform);
 		*platform = xstrdup(member->platform);
 		break;
@@ -209,8 +235,7 @@ static int add_group(struct group *group, bool *added, ducc_error **err)
 
 	if (published_platform(repository, group->first->name, &first, &published, err) < 0)
 		return -1;
-	if (first &&
-	    (find_link(group, first, &several, err) < 0 || guess_platform(group, &first, err) < 0))
+	if (first && guess_platform(group, &first, &several, err) < 0)
 		return -1;
 	if (!first) {
 		config = group->first->config;
@@ -290,9 +315,19 @@ static int add_link(void *ctx, const char *path, const char *target, ducc_error 
 	return transaction_add_symlink(ctx, path, target, err);
 }
 
+static int drop_link(void *ctx, const char *path, ducc_error **err)
+{
+	struct transaction *transaction = ctx;
+
+	if (repository_check_type(transaction->repository, path, S_IFLNK, err) < 0)
+		return -1;
+	transaction->steps++;
+	return transaction->target->clear(transaction, path, err);
+}
+
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err)
 {
-	const struct names names = {transaction->repository, add_link, transaction,
+	const struct names names = {transaction->repository, add_link, drop_link, transaction,
 				    &transaction->steps};
 
 	return names_each(&names, namings, n, err);

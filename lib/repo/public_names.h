@@ -38,17 +38,19 @@ int names_check(const struct repository *repository, const struct naming *naming
 struct names {
 	const struct repository *repository;
 	int (*link)(void *ctx, const char *path, const char *target, ducc_error **err);
+	int (*drop)(void *ctx, const char *path, ducc_error **err); /* or NULL */
 	void *ctx;
 	const size_t *steps; /* increases if link() has changed something; or NULL */
 };
 
 /*
- * Calls link() for each link that these images need; of several with the same name and platform, the last one gets
+ * Calls link() for each link that these images need, and drop() for those that lead to an image of
+ * which one of these takes the place; of several with the same name and platform, the last one gets
  * the name, and the others have no label.
  */
 int names_each(const struct names *names, struct naming *namings, size_t n, ducc_error **err);
 
-/* Adds these links. */
+/* Adds these links, and removes those. */
 int names_add(struct transaction *transaction, struct naming *namings, size_t n, ducc_error **err);
 
 /* Adds the paths that the public name has, or would have, for each platform in the repository. */
