@@ -351,7 +351,10 @@ for R in "$tmp/repo" $n; do
 		ready on-a | ducc-publish -q -s "$S" -r "$R" >"$out"
 		rm -rf "$S"
 		listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')
-		[ "$R" != $n ] || cvmfs_server transaction $n
+		if [ "$R" = $n ]; then
+			cvmfs_server transaction $n
+			: >"${listing%/.metadata/*}/layerfs/d/.cvmfscatalog" # as in a large layer
+		fi
 		eval "$damage"
 		[ "$R" != $n ] || cvmfs_server publish $n
 		ok "$R, $damage: another image is fetched" sh -c "ducc-fetch -s '$S' -r '$R' 'oci:$tmp/oci:on-b' >'$tmp/b'"
