@@ -35,6 +35,13 @@ static void print_incomplete(void)
 	ducc_record_free(record);
 }
 
+/* Readers would take a part of the list for the whole: what follows is printed after a signal, too. */
+static bool take(void *ctx, ducc_record *record, ducc_error *err)
+{
+	tool_hold_signals();
+	return tool_take(ctx, record, err);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const standard_input[] = {"-"};
@@ -46,8 +53,9 @@ int main(int argc, char **argv)
 	if (!n)
 		input_refuse_terminal(&tool);
 	tool_keep_secrets();
+	tool_allow_cancel(&tool);
 	session = tool_session(&tool);
-	if (ducc_wish(session, lists, n ? n : 1, news, tool_take, &tool) < 0)
+	if (ducc_wish(session, lists, n ? n : 1, news, take, &tool) < 0)
 		print_incomplete();
 	ducc_close(session);
 	return tool_status(&tool);

@@ -61,10 +61,10 @@ static bool on_cancelled(void *ctx)
 	return tool_is_cancelled();
 }
 
-void tool_catch_signals(struct tool *tool)
+static void catch_signals(int flags)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
-	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: interrupt reads */
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct sigaction old;
@@ -73,7 +73,26 @@ void tool_catch_signals(struct tool *tool)
 		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}
+}
+
+void tool_catch_signals(struct tool *tool)
+{
+	catch_signals(0); /* no SA_RESTART: interrupt reads */
+	tool_allow_cancel(tool);
+}
+
+void tool_allow_cancel(struct tool *tool)
+{
 	tool->options.cancelled = on_cancelled;
+}
+
+void tool_hold_signals(void)
+{
+	static bool held;
+
+	if (!held)
+		catch_signals(SA_RESTART); /* do not interrupt writes */
+	held = true;
 }
 
 void tool_occupy_standard(void)

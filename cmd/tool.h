@@ -47,6 +47,13 @@ ducc_session *tool_session(struct tool *tool);
  */
 void tool_catch_signals(struct tool *tool);
 
+/*
+ * The same in two steps, for a tool whose output must not be cut off once it has begun: before
+ * tool_session(), and then.
+ */
+void tool_allow_cancel(struct tool *tool);
+void tool_hold_signals(void);
+
 /* True after one of these signals. */
 bool tool_is_cancelled(void);
 

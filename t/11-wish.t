@@ -908,6 +908,28 @@ is "a wildcard is published" "$(cd "$tmp/repo/$open_registry/team" && echo *)" "
 ducc-wish "$tmp/nowhere" 2>"$tmp/said" | ducc-fetch -s "$tmp/store" >"$tmp/records" 2>>"$tmp/said" || :
 is "that a list is incomplete can't be overlooked downstream" "$(cat "$tmp/records") $(grep -c '^ducc-fetch: ?: ' "$tmp/said")" " 1"
 
+# Nor is it cut off by a signal once it has begun: a reader would take what there is for all.
+setpriv --pdeathsig KILL perl -MIO::Socket::INET -e '
+	$socket = IO::Socket::INET->new(Listen => 16, LocalAddr => "127.0.0.1") or die "socket: $!\n";
+	$| = 1;
+	print $socket->sockport, "\n";
+	sleep' >"$tmp/silent" &
+at_exit "kill $! 2>/dev/null"
+wait_for test -s "$tmp/silent"
+read -r silent <"$tmp/silent"
+printf '%s\n' quay.io/a:1 "127.0.0.1:$silent/slow:*" quay.io/b:1 >"$tmp/list"
+mkfifo "$tmp/pipe"
+for signal in HUP TERM; do
+	ducc-wish "$tmp/list" >"$tmp/pipe" 2>"$tmp/said" &
+	wish_pid=$!
+	{ read -r first; kill -s $signal $wish_pid; echo "$first"; cat; } <"$tmp/pipe" >"$tmp/records"
+	status=0
+	wait $wish_pid || status=$?
+	is "a list during which SIG$signal comes is completed" "$(tr '\n' ' ' <"$tmp/records")" \
+		"https://quay.io/a:1 http://127.0.0.1:$silent/slow:* https://quay.io/b:1 "
+	is "... before that ends it" "$(kill -l $status)" $signal
+done
+
 # Usage
 for arguments in '-Z' '-j 0' '-j x'; do
 	status=0
