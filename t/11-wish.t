@@ -877,6 +877,10 @@ url_error "http://$dead/recipe.yaml" "http://$dead/recipe.yaml: .*[Cc]onnect"
 url_error "https://localhost:$tls_port/recipe.yaml" "https://localhost:$tls_port/recipe.yaml: .*certificate"
 wish "http://user:s3cret@$nginx/none.yaml?token=s3cret"
 is "no secret of a URL is in a message" "$status $(grep -c s3cret "$tmp/said")" "1 0"
+for mark in '"' '<' '>' ' '; do
+	wish "http://user:a${mark}s3cret@$nginx/none.yaml?token=a${mark}s3cret"
+	is "... with $mark in it" "$status $(grep -c s3cret "$tmp/said")" "1 0"
+done
 
 # The examples of the manual
 example() { # NUMBER: of ducc-recipe(5)

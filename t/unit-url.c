@@ -57,6 +57,8 @@ int main(void)
 	hides("://", "://");
 	hides("https://u:p@", "https://");
 	hides("", "");
+	free_is(url_hide_own_secrets("https://u:p\"<q r@h/a?b c\"d"), "https://h/a?(hidden)");
+	free_is(url_hide_own_secrets("https://u:p/q r@h/a b"), "https://h/a b");
 	is_moved("nonsense://", "https://g/v2/y", NULL);
 	return done_testing();
 }

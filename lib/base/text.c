@@ -159,11 +159,12 @@ static bool is_host(const char *text, size_t len)
 	return !colon || (digits && colon + 1 + digits == text + len);
 }
 
-size_t text_user_info(const char *text)
+size_t text_user_info(const char *text, const char *ends)
 {
-	size_t len = strcspn(text, "/?#" URL_ENDS), user = last_at(text, len);
+	size_t whole = strcspn(text, ends), first = strcspn(text, "/?#");
+	size_t len = first < whole ? first : whole, user = last_at(text, len);
 
-	return user || is_host(text, len) ? user : last_at(text, strcspn(text, URL_ENDS));
+	return user || is_host(text, len) ? user : last_at(text, whole);
 }
 
 char *text_hide_users(const char *text)
@@ -173,7 +174,7 @@ char *text_hide_users(const char *text)
 
 	while ((separator = strstr(text, "://"))) {
 		const char *rest = separator + strlen("://");
-		size_t user = text_user_info(rest);
+		size_t user = text_user_info(rest, URL_ENDS);
 
 		buffer_add(&out, text, (size_t)(rest - text));
 		buffer_adds(&out, user ? "(hidden)@" : "");

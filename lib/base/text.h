@@ -63,9 +63,10 @@ char *text_shorten(char *text);
 
 /*
  * The length of the user info, with its '@', at the beginning of what follows the "://" of a URL,
- * which can be malformed: a password may contain an unescaped slash.  0: there is none.
+ * which can be malformed: a password may contain an unescaped slash.  0: there is none.  The URL is
+ * followed by one of `ends`, or nothing.
  */
-size_t text_user_info(const char *text);
+size_t text_user_info(const char *text, const char *ends);
 
 /*
  * The text, such as a message, with "(hidden)" in place of the user info of URLs, which can be a

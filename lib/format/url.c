@@ -128,7 +128,7 @@ char *url_public(const char *url)
 	return format("%s://%s%s%s", scheme, authority, path, query ? "?(hidden)" : "");
 }
 
-char *url_hide_secrets(const char *text)
+static char *hide_secrets(const char *text, const char *ends)
 {
 	struct buffer out = {0};
 
@@ -140,14 +140,24 @@ char *url_hide_secrets(const char *text)
 		if (!strncmp(text, "://", 3)) {
 			buffer_adds(&out, "//");
 			text += 2;
-			secret = text_user_info(text + 1);
+			secret = text_user_info(text + 1, ends);
 		} else if (*text == '?') {
-			secret = strcspn(text + 1, URL_ENDS);
+			secret = strcspn(text + 1, ends);
 			buffer_adds(&out, secret ? "(hidden)" : "");
 		}
 		text += 1 + secret;
 	}
 	return buffer_steal(&out);
+}
+
+char *url_hide_secrets(const char *text)
+{
+	return hide_secrets(text, URL_ENDS);
+}
+
+char *url_hide_own_secrets(const char *url)
+{
+	return hide_secrets(url, "");
 }
 
 char *url_escape(const char *text)

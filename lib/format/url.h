@@ -33,6 +33,8 @@ char *url_public(const char *url);
  * or shortened.
  */
 char *url_hide_secrets(const char *text);
+/* The same for one URL, which need not be valid: no character in it is its end. */
+char *url_hide_own_secrets(const char *url);
 
 /* Percent-encodes text for a query. */
 char *url_escape(const char *text);

@@ -40,7 +40,7 @@ static char *name_of(const char *where)
 {
 	if (!strcmp(where, "-"))
 		return xstrdup("standard input");
-	return has_scheme(where) ? url_hide_secrets(where) : xstrdup(where);
+	return has_scheme(where) ? url_hide_own_secrets(where) : xstrdup(where);
 }
 
 static int read_url(const char *url, struct network *network, struct buffer *data, ducc_error **err)

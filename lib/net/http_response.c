@@ -202,7 +202,7 @@ int http_refuse_page(const struct http_response *response, ducc_error **err)
 
 	if (body[strspn(body, "\xef\xbb\xbf \t\r\n")] != '<')
 		return 0;
-	url = url_hide_secrets(response->url);
+	url = url_hide_own_secrets(response->url);
 	return error_set(err, "this is not a registry: a web page answered, %s (%s)", url,
 			 response->content_type ? response->content_type : "of no type");
 }
