@@ -287,6 +287,13 @@ for platforms in 'arm arm/v6 arm:v6' 'amd64 arm64 arm64:v8'; do
 		is "$kind: beside an image for riscv64, it is updated as well" "$(states after)" state=updated
 		is "... and has a name of its own" "$(arch ".multiarch/$3/$name") $(arch .multiarch/riscv64/$name)" "after riscv64"
 		is "... and no other" "$(find "$R/.multiarch" -type l -name app:1 | wc -l)" 2
+		if [ $kind = directory ]; then
+			mkdir -p "$R/.multiarch/s390x/quay.io/org"
+			cp -P "$R/.multiarch/riscv64/$name" "$R/.multiarch/s390x/$name"
+			is "... one for a platform that no image has is found" "$(ducc-check -q -r "$repo" | cut -f1,3)" \
+				"$(printf 'orphan\t.multiarch/s390x/%s' "$name")"
+			rm -r "$R/.multiarch/s390x"
+		fi
 		case $kind in
 		directory) is "... and the plain name" "$(arch $name)" after ;;
 		cvmfs) is "... and the plain name a variant link" "$(expand riscv64)" riscv64 ;;

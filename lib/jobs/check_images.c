@@ -254,6 +254,7 @@ struct name {
 	struct check *check;
 	struct checked_image **images;
 	size_t n;
+	struct strset links; /* that they need */
 };
 
 /* The image to which the link belongs. */
@@ -267,16 +268,42 @@ static struct checked_image *image_of(const struct name *name, const char *path)
 
 static int check_link(void *ctx, const char *path, const char *target, ducc_error **err)
 {
-	const struct name *name = ctx;
+	struct name *name = ctx;
 	const struct repository *repository = &name->check->repository;
 	AUTO_FREE char *found = repository_read_link(repository, path);
 	bool unknown = !found && errno != EINVAL;
 
 	(void)err;
+	strset_add(&name->links, path);
 	if (unknown)
 		image_absent(name->check, image_of(name, path), path, target);
 	else if (!found || !link_matches(found, target))
 		image_differs(name->check, image_of(name, path), DIFFERS_LINK, path, target, found);
+	return 0;
+}
+
+/* Links for platforms that no image with the name has. */
+static int check_other_links(struct name *name, ducc_error **err)
+{
+	struct check *check = name->check;
+	const struct published *first = name->images[0]->published;
+	AUTO_STRSET paths = {NULL};
+	bool broken; /* publishing an image again does not change it */
+
+	if (names_for_platforms(&check->repository, first->name, &paths, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		const char *path = paths.list[i];
+		int found = strset_has(&name->links, path)
+				    ? 0
+				    : repository_find(&check->repository, path);
+
+		if (found < 0)
+			check_absent(check, &broken, first->label, path, NULL);
+		else if (found)
+			check_differs(check, &broken, DIFFERS_ORPHAN, first->label, path, NULL,
+				      NULL);
+	}
 	return 0;
 }
 
@@ -294,6 +321,9 @@ static int check_name(struct name *name, ducc_error **err)
 		namings[i].config = &image->stored.manifest.config.digest;
 	}
 	result = names_each(&names, namings, name->n, err);
+	if (!result && !name->check->options.n_images)
+		result = check_other_links(name, err);
+	strset_free(&name->links);
 	for (size_t i = 0; i < name->n; i++) {
 		free(namings[i].platform);
 		free(namings[i].label);
@@ -327,7 +357,7 @@ int check_names(struct check *check, ducc_error **err)
 		     end++)
 			readable &= images[end]->readable && !check_platform_is_lost(images[end]);
 		if (readable &&
-		    check_name(&(struct name){check, images + first, end - first}, err) < 0)
+		    check_name(&(struct name){check, images + first, end - first, {NULL}}, err) < 0)
 			return -1;
 	}
 	return 0;
