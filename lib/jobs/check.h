@@ -26,8 +26,10 @@ struct checked_tree {
 	struct checked_image *stacks;  /* of a flat tree: images with different manifests */
 	const char *diff_id; /* of a layer, as an image has it, which owns it; NULL: unknown */
 	bool broken;
-	bool compared;        /* to the end */
-	bool original;        /* it is one of the original DUCC, without a listing, but complete */
+	bool compared;  /* to the end */
+	bool listed;    /* it has a listing that can be read */
+	bool unstacked; /* of a flat tree: layers could not be stacked, also in the look before */
+	bool original;  /* it is one of the original DUCC, without a listing, but complete */
 	struct strset owners; /* of such a layer: paths whose owner was reported */
 	struct strmap wrong;  /* of a layer: struct wrong_content, by the path of the file */
 };
@@ -125,7 +127,8 @@ int check_trees(struct check *check, ducc_error **err);
 
 /*
  * Stacks the layers of the images with this flat tree, according to their listings, and compares
- * that with the listing of the flat tree, `flat` (check_stacks.c).
+ * that with the listing of the flat tree, `flat` (check_stacks.c).  Sets the member `unstacked` if that
+ * of a layer is not good.
  */
 void check_stacks(struct check *check, struct checked_tree *tree, const char *directory,
 		  struct tree *flat);

@@ -7,6 +7,8 @@
  * directory on other layers, the flat tree depends; but unlike there, what the merge would have to
  * add to a layer is a fault, since overlayfs lacks it.
  */
+#include <errno.h>
+
 #include "base/mem.h"
 #include "content/listing.h"
 #include "content/merge.h"
@@ -67,31 +69,45 @@ static void report_additions(const struct stack *stack, const struct digest *lay
 	}
 }
 
-static bool is_broken(const struct check *check, const struct digest *layer)
+static bool can_be_stacked(const struct check *check, const struct digest *layer)
 {
 	const struct checked_tree *tree = strmap_get(&check->layers, layer->hex);
 
-	return !tree || tree->broken;
+	return tree && tree->listed && !tree->broken;
 }
 
-/* The listing of a layer; NULL if it cannot be relied on, which is reported with the layer. */
-static struct tree *read_layer(const struct check *check, const struct digest *layer)
+/* The listing of a layer, which could be read before; NULL, reported, if it cannot now. */
+static struct tree *read_layer(struct check *check, const struct digest *layer)
 {
-	AUTO_CLOSE int fd =
-		is_broken(check, layer) ? -1 : repository_open_listing(&check->repository, layer);
+	AUTO_CLOSE int fd = repository_open_listing(&check->repository, layer);
+	AUTO_FREE char *path = layer_listing(layer);
+	AUTO_FREE char *object = format(PRI_DIGEST, layer->hex);
 	struct listing_head head;
+	struct tree *tree = NULL;
+	ducc_error *error = NULL;
+	bool broken;
 
-	return fd < 0 ? NULL : listing_read(fd, &head, NULL);
+	if (fd < 0)
+		error_errno(&error, errno, "%s", path);
+	else
+		tree = listing_read(fd, &head, &error);
+	if (!tree)
+		check_error(check, &broken, object, path, error);
+	return tree;
 }
 
 /* Returns false if the rest cannot be compared. */
 static bool add_layer(const struct stack *stack, const struct digest *layer)
 {
-	AUTO_TREE *tree = read_layer(stack->check, layer), *placed = NULL;
+	AUTO_TREE *tree = NULL, *placed = NULL;
 	ducc_error *error = NULL;
 
-	if (!tree)
+	if (can_be_stacked(stack->check, layer))
+		tree = read_layer(stack->check, layer);
+	if (!tree) {
+		stack->flat->unstacked = true;
 		return false;
+	}
 	settle_mark(tree, false);
 	if (!placement_holds(stack->tree, tree, false)) {
 		/* Where a layer cannot be placed anew, ducc-unpack has read its blob. */
@@ -138,6 +154,7 @@ static void check_stack(struct stack *stack, struct tree *flat)
 void check_stacks(struct check *check, struct checked_tree *tree, const char *directory,
 		  struct tree *flat)
 {
+	tree->unstacked = false;
 	for (struct checked_image *image = tree->stacks; image; image = image->next_stack) {
 		struct stack stack = {check, tree, image, directory, tree_new()};
 

@@ -313,6 +313,7 @@ static void check_layer(struct job *job, const struct digest *layer)
 	tree = read_listing(job, path, directory, &head);
 	if (!tree)
 		return;
+	job->tree->listed = true;
 	if (!digest_equal(&head.layer, layer) ||
 	    (job->tree->diff_id && strcmp(head.diff_id.hex, job->tree->diff_id) != 0))
 		differs(job, DIFFERS_DAMAGED, path, job->tree->diff_id, head.diff_id.hex);
@@ -335,7 +336,8 @@ static void check_flat(struct job *job, const struct digest *config)
 		return;
 	job->root = directory;
 	job->of = &none;
-	compare(job, path_open(root, directory, O_RDONLY | O_DIRECTORY, 0), tree, false);
+	if (!job->tree->unstacked)
+		compare(job, path_open(root, directory, O_RDONLY | O_DIRECTORY, 0), tree, false);
 	if (!job->tree->broken)
 		check_stacks(job->check, job->tree, directory, tree);
 }
@@ -367,7 +369,11 @@ static bool was_sound(const struct batch *batch, const char *hex, struct checked
 		return false;
 	object = object_of(batch, hex, then);
 	tree->original = then->original;
-	return !strset_has(&before->suspects, object);
+	if (strset_has(&before->suspects, object))
+		return false;
+	tree->listed = then->listed;
+	tree->unstacked = then->unstacked;
+	return true;
 }
 
 static int check_one(void *ctx, size_t i, ducc_error **err)
@@ -386,7 +392,7 @@ static int check_one(void *ctx, size_t i, ducc_error **err)
 	memcpy(digest.hex, hex, sizeof(digest.hex));
 	object = object_of(batch, hex, tree);
 	job.object = object;
-	if (was_sound(batch, hex, tree))
+	if (was_sound(batch, hex, tree) && !tree->unstacked)
 		;
 	else if (batch->layers)
 		check_layer(&job, &digest);
