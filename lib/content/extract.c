@@ -582,7 +582,8 @@ static size_t divide(struct extraction *x, struct part **parts)
 
 	if (x->n)
 		qsort(x->wants, x->n, sizeof(*x->wants), compare_wants);
-	for (struct want *want = x->wants; want < x->wants + x->n; want++) {
+	for (size_t i = 0; i < x->n; i++) {
+		struct want *want = &x->wants[i];
 		struct part *last = n ? &(*parts)[n - 1] : NULL;
 
 		if (!last ||
@@ -598,10 +599,10 @@ static size_t divide(struct extraction *x, struct part **parts)
 
 static int check_all_done(const struct extraction *x, ducc_error **err)
 {
-	for (const struct want *want = x->wants; want < x->wants + x->n; want++) {
-		const struct file *file = want->node->file;
+	for (size_t i = 0; i < x->n; i++) {
+		const struct file *file = x->wants[i].node->file;
 
-		if (want->done)
+		if (x->wants[i].done)
 			continue;
 		error_set_kind(err, DUCC_CORRUPT, "%s: missing from its layer's tar", file->origin);
 		return error_wrap(err, "layer " PRI_DIGEST, file->layer->hex);
