@@ -45,7 +45,7 @@ static void report(struct check *check, const struct ducc_difference *difference
 
 static void settle(struct check *check)
 {
-	const char *at = check->found.data, *end = at + check->found.len;
+	const char *at = check->found.data, *end = at ? at + check->found.len : NULL;
 
 	while (at < end) {
 		struct ducc_difference difference;
