@@ -42,7 +42,7 @@ static char *parse_manifest(const char *text, char letter)
 		if (*text == letter)
 			value = text + 1;
 		text = strchr(text, '\n');
-		text += text != NULL;
+		text = text ? text + 1 : NULL;
 	}
 	return text && value && *value != '\n' ? xstrndup(value, strcspn(value, "\n")) : NULL;
 }
