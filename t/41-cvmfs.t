@@ -374,6 +374,18 @@ is "... has catalogs of its own for layer and flat tree" \
 is "... beside those at the top" "$(cvmfs_server list-catalogs $n | awk '$2 !~ "/" { print $2 }' | sort | tr '\n' ' ')" \
 	" .flat .layers .metadata podmanStore "
 is "... its layer holds what it should" "$(find "$R"/.layers/*/*/layerfs/ -name .cvmfscatalog)" ""
+if [ "$(amount 0 1)" = 1 ]; then
+	mkdir -p "$tmp/huge/a/b" "$tmp/huge/c"
+	perl -e 'for my $d ("a/b", "c") { for (1 .. 60000) { open my $f, ">", "$ARGV[0]/$d/$_" or die } }' "$tmp/huge"
+	umoci new --image "$L:huge"
+	add_layer "$L:huge" "$tmp/huge"
+	ready "oci:$L:huge" >"$tmp/huge.record"
+	ok "an image of 120,000 files" publish "$tmp/huge.record"
+	is "... has catalogs within its layer and flat tree" \
+		"$(cvmfs_server list-catalogs $n | awk '$1 >= 60000 { print $2 }' | sed -E 's,/[^/]*/[0-9a-f]{64}(/layerfs)?,,' | sort | xargs)" \
+		".flat .flat/a .layers .layers/a"
+	ok "... and is sound" sound_repository
+fi
 
 # A gateway
 new_repository
