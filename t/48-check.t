@@ -129,12 +129,12 @@ fault() {
 fault_number=0
 for kind in directory cvmfs; do
 	if [ $kind = directory ]; then
-		every=2
+		every=$(amount 2 1 4)
 		repo=$D R=$D good=$tmp/directory.good
 		publish_all "$repo"
 		cp -a "$D" "$good"
 	else
-		every=5
+		every=$(amount 5 1 10)
 		repo=$n R=$tmp/sys/cvmfs/$n
 		cvmfs_server mkfs $n
 		publish_all "$repo"

@@ -192,4 +192,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_tree(text);
 }
 
-FUZZ_MAIN(seeds, words, 30000)
+FUZZ_MAIN(seeds, words, 10000)

@@ -150,4 +150,4 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	try_platform(text);
 }
 
-FUZZ_MAIN(seeds, words, 50000)
+FUZZ_MAIN(seeds, words, 15000)
