@@ -16,8 +16,6 @@
 #include "content/listing.h"
 #include "format/repo_paths.h"
 
-#define MARKER ".cvmfscatalog"
-
 /* A name in the tree with an inode, to find hard links. */
 struct link {
 	const struct node *node;
@@ -272,7 +270,7 @@ static void report_extra(struct compare *compare, const char *name, const struct
 	const struct comparison *rules = compare->rules;
 	bool whiteout = rules->layer && layer_name_is_whiteout(name, strlen(name));
 
-	if (rules->reduced && S_ISREG(found->mode) && !strcmp(name, MARKER))
+	if (rules->reduced && S_ISREG(found->mode) && !strcmp(name, CATALOG_MARKER))
 		return;
 	differs(compare, whiteout ? DIFFERS_WHITEOUT : DIFFERS_EXTRA, NULL, NULL,
 		listing_type(found->mode));

@@ -12,7 +12,6 @@
 #include "format/repo_paths.h"
 #include "repo/repository.h"
 
-#define CATALOG_MARKER ".cvmfscatalog"
 /* The fewest entries that justify a catalog. */
 #define CATALOG_MIN 1000
 /* The most entries of a catalog, unless others would be smaller than CATALOG_MIN ... */

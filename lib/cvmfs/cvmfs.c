@@ -15,7 +15,6 @@
 #include "base/parallel.h"
 #include "base/process.h"
 #include "cvmfs/additions.h"
-#include "cvmfs/catalogs.h"
 #include "cvmfs/chunking.h"
 #include "cvmfs/config.h"
 #include "cvmfs/layer_sender.h"

@@ -13,7 +13,6 @@
 #include "content/compare.h"
 #include "content/extract.h"
 #include "content/layer_name.h"
-#include "cvmfs/catalogs.h"
 #include "cvmfs/edit.h"
 #include "cvmfs/ingest.h"
 #include "format/repo_paths.h"

@@ -6,8 +6,8 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "cvmfs/catalogs.h"
 #include "cvmfs/mount.h"
+#include "format/repo_paths.h"
 
 #define BUNDLES ".cvmfsbundles"
 

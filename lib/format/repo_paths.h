@@ -17,6 +17,9 @@
 #define REPO_SCHEDULE REPO_METADATA "/remove-schedule.json"
 #define REPO_FAILING REPO_METADATA "/.failing"
 
+/* The file with which a nested catalog of CernVM-FS begins, in any directory. */
+#define CATALOG_MARKER ".cvmfscatalog"
+
 /* ".layers/xx/HEX", the directory of the layer whose blob has that digest. */
 char *layer_directory(const struct digest *layer);
 /* ".layers/xx/HEX/layerfs[/PATH]": the layer's root directory, or an entry of it. */

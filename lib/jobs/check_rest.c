@@ -177,7 +177,7 @@ static void check_strangers(struct check *check, const char *top)
 		while ((name = entries_next(&inner))) {
 			AUTO_FREE char *entry = format("%s/%s", path, name);
 
-			if (strcmp(name, ".cvmfscatalog") != 0 &&
+			if (strcmp(name, CATALOG_MARKER) != 0 &&
 			    (!digest_is_hex(name) || strncmp(name, xx, strlen(xx)) != 0))
 				differs(check, DIFFERS_ORPHAN, entry, NULL);
 		}

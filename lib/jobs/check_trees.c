@@ -214,7 +214,7 @@ static bool is_part(const struct job *job, const char *name)
 	const char *content = strrchr(job->root, '/') + 1;
 
 	return !strcmp(name, "layerfs") || !strcmp(name, ".metadata") || !strcmp(name, content) ||
-	       (job->check->repository.target->reduces && !strcmp(name, ".cvmfscatalog"));
+	       (job->check->repository.target->reduces && !strcmp(name, CATALOG_MARKER));
 }
 
 static void check_directory(const struct job *job, const char *directory)

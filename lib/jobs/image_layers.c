@@ -12,6 +12,7 @@
 #include "content/placement.h"
 #include "content/settle.h"
 #include "content/unpacked.h"
+#include "format/repo_paths.h"
 
 int image_layers_open(const struct image_layers *layers, const struct digest *layer, bool *in_store,
 		      ducc_error **err)
@@ -63,7 +64,7 @@ static int add_entry(struct search *search, struct node *directory, const struct
 		node = tree_add(search->found, directory, name, strlen(name));
 		node->flags = whiteout ? NODE_IMPLIED | NODE_WHITEOUT : NODE_IMPLIED;
 		node_set_file(node, whiteout ? NULL : file_ref(file));
-	} else if (strcmp(name, ".cvmfscatalog") != 0) { /* of a large layer in CernVM-FS */
+	} else if (strcmp(name, CATALOG_MARKER) != 0) { /* of a large layer in CernVM-FS */
 		check_place(search, directory, name);
 	}
 	file_unref(file);
