@@ -366,6 +366,40 @@ for R in "$tmp/repo" $n; do
 		is "... and is not published again" "$(grep -c repair= "$tmp/b"; cat "$tmp/err")" 0
 	done
 done
+# The same with whiteouts of the layer's own, which hide something only in the other image.
+upper='layer
+dir d
+file d/.wh.b
+file d/new data=new
+file e/.wh.b'
+for i in hides-a hides-c; do
+	printf 'layer\nfile name data=%s\n%s\n' $i "$upper" | image $i
+done
+image hides-b <<-L
+	layer
+	dir d
+	file d/b data=b
+	dir e
+	file e/b data=b
+	$upper
+L
+own_layer=$(layer_of hides-a 1)
+hidden() { find "$1/.layers" -path "*$own_layer/layerfs/*" -type c -printf '%P\n' | sed 's,.*layerfs/,,' | sort | xargs; }
+for damage in ': >"$layer/.metadata/layer.mtree"' 'rm "$layer/layerfs/d/new"'; do
+	rm -rf "$S" "$tmp/repo"
+	for i in a b; do ready hides-$i | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"; done
+	is "a layer whose whiteouts hide something in one of two images" "$(hidden "$tmp/repo")" "d/b e/b"
+	layer=$(find "$tmp/repo/.layers" -name "$own_layer")
+	eval "$damage"
+	rm -rf "$S"
+	case $damage in
+	:*) echo "oci:$tmp/oci:hides-c" ;;
+	*) echo "oci:$tmp/oci:hides-a	repair=$own_layer" ;;
+	esac | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/c"
+	ok "$damage: it is published again, with another image" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/c"
+	is "... and still has them" "$(hidden "$tmp/repo")" "d/b e/b"
+	no_differences "$tmp/repo"
+done
 # That is no repair of anything else: what is in the way of the new image's name stays, and Podman's lists keep all others.
 rm -rf "$S" "$tmp/repo"
 ready on-a one | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"

@@ -92,11 +92,19 @@ static int add_entries(struct search *search, struct node *node, int root, const
 		       : 0;
 }
 
-/* Only in and beneath an opaque directory can an image need a whiteout that the layer does not have. */
+/*
+ * One that the layer has itself hides nothing in some images, but something in others.  Any other
+ * whiteout an image can need only in and beneath an opaque directory.
+ */
 static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
 {
 	AUTO_BUFFER path = {0};
+	const struct node *own;
 
+	node_path(whiteout, &path);
+	own = tree_find(tree, path.data);
+	if (own && node_is_whiteout(own))
+		return true;
 	for (const struct node *node = whiteout->parent; node; node = node->parent) {
 		const struct node *there;
 
