@@ -298,6 +298,37 @@ for R in "$tmp/repo" $n; do
 	no_differences "$R"
 done
 
+# ... also if all that is elsewhere is a whiteout, in a directory that both have.
+image hidden-a <<-'L'
+	layer
+	dir usr
+	dir usr/lib
+	file usr/lib/x data=x
+	sym lib to=usr/lib
+	layer
+	file lib/.wh.x
+	file usr/lib/y data=y
+L
+image hidden-b <<-'L'
+	layer
+	dir usr
+	dir usr/lib
+	dir lib
+	file lib/x data=x
+	layer
+	file lib/.wh.x
+	file usr/lib/y data=y
+L
+rm -rf "$S" "$tmp/repo"
+ready hidden-a | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"
+rm -rf "$S"
+moved=$(layer_of hidden-a 1)
+: >"$(find "$tmp/repo/.layers" -path "*$moved*" -name '*.mtree')"
+echo "oci:$tmp/oci:hidden-b" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/b"
+fails "a layer with a damaged listing, and a whiteout elsewhere than in a new image" ducc-publish -s "$S" -r "$tmp/repo" <"$tmp/b"
+is "... stays as it is" "$(find "$tmp/repo/.layers" -path "*$moved/layerfs/*" ! -type d -printf '%P\n' | sed 's,.*layerfs/,,' | sort | xargs)" \
+	"usr/lib/x usr/lib/y"
+
 # Its listing is read, then another image is unpacked, then its tar is read.
 for R in "$tmp/repo" $n; do
 	rm -rf "$S" "$tmp/repo" "$tmp/sys"

@@ -116,7 +116,10 @@ static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
 	return false;
 }
 
-/* Removes whiteouts that no image can need, and directories without others. */
+/*
+ * Removes whiteouts that no image can need, if the layer's entries are in the same places, and
+ * directories without others.
+ */
 static void remove_rest(struct search *search)
 {
 	struct node *root = tree_root(search->found), *next;
@@ -128,6 +131,8 @@ static void remove_rest(struct search *search)
 			continue;
 		if (node->file)
 			check_place(search, node, "");
+		else
+			search->elsewhere = true;
 		tree_remove(search->found, node);
 	}
 }
