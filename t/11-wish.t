@@ -715,6 +715,12 @@ wish "$tmp/list"
 is "... or the wildcard stays" "$status $(sed "s,http://$nginx/,," "$tmp/records" | tr '\n' ' ')" "1 unclosed:* unquoted:* nowhere:* "
 is "... and says why" "$(grep -c 'not expanded: tag list: malformed Link header: the list may be truncated' "$tmp/said")" 3
 
+# One server with two names
+printf 'http://%s:*\n' "localhost:${nginx#*:}/first" "$nginx/second" >"$tmp/list"
+clear_log "$nginx_log"
+wish -j 1 "$tmp/list"
+is "registries are asked in the order of the list" "$(requests | cut -d/ -f3 | uniq | tr '\n' ' ')" "first second "
+
 # Bad days: the wildcard stays in the list, the others go on.
 good="$registry/team/app:1.1*"
 dead_port
