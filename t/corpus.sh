@@ -374,6 +374,19 @@ corpus_images() {
 		file d/.wh..wh..opq
 		file d/c data=z
 	E
+	image opaque-around-whiteouts <<-'E'
+		layer
+		dir ./
+		dir d
+		dir d/sub
+		file d/sub/a data=x
+		file d/sub/b data=x
+		layer
+		dir d
+		file d/.wh..wh..opq
+		file d/sub/.wh.a
+		file d/new data=y
+	E
 	image opaque-over-nothing <<-'E'
 		layer
 		dir ./

@@ -218,9 +218,6 @@ static bool merge_node(struct merge *merge, struct node *node)
 
 	if (node_is_passage(node))
 		return true;
-	/* A replaced directory that would contain nothing but whiteouts need not exist. */
-	if (node->flags & NODE_WHITEOUT && node->children && !node->used)
-		tree_remove_children(merge->layer, node);
 	if (node_is_whiteout(node)) {
 		node->flags &= (uint8_t)~NODE_VOID;
 		if (node->parent->alone && !node->stored)
