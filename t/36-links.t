@@ -22,11 +22,11 @@ through() {
 	{ ducc-unpack -s "$S" <"$tmp/fetched" || :; } 2>>"$tmp/err" | ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>>"$tmp/err"
 }
 
-# through_other NAME: the same with another store, into which the image is unpacked without a look at the repository.
+# through_other NAME...: the same with another store, into which the images are unpacked without a look at the repository.
 through_other() {
 	rm -rf "$S"
 	mkdir -p "$tmp/none"
-	ducc-fetch -q -s "$S" "oci:$corpus:$1" | ducc-unpack -q -s "$S" -r "$tmp/none" >"$tmp/unpacked"
+	printf "oci:$corpus:%s\n" "$@" | xargs ducc-fetch -q -s "$S" | ducc-unpack -q -s "$S" -r "$tmp/none" >"$tmp/unpacked"
 	ducc-publish -s "$S" -r "$R" <"$tmp/unpacked" >"$tmp/published" 2>"$tmp/err"
 }
 
@@ -107,6 +107,7 @@ split() { # NAME [CONFIG] <SPEC of the layers on top: the same with directories
 			dir opt
 			dir usr
 			dir usr/bin
+			file usr/bin/old data=z
 		E
 		cat
 	} | image "$@"
@@ -201,6 +202,131 @@ like '... it is not where it is published, which is reported' "$(cat "$tmp/err")
 ok '... the flat tree is what umoci unpacks' check bare-too flat
 is '... the published layer stays as it is' "$(find "$layer" -printf '%P %y %i %m %T@\n' | sort | diff "$tmp/before" -)" ''
 no_differences "$R"
+
+# Where the order of a layer's entries matters on the other base, and is not known, the layer is refused there; everywhere
+# else it is placed. A layer of each kind is published with one base, and then needed on the other.
+kinds=$tmp/kinds
+both() { # NAME SPLIT MERGED <SPEC of a layer: what becomes of it on that base, with the layer published on the other one
+	cat >"$tmp/layer"
+	merged "$1-merged" <"$tmp/layer"
+	split "$1-split" <"$tmp/layer"
+	echo "$@" >>"$kinds"
+}
+both marker placed placed <<-'E'
+	layer
+	file bin/.wh..wh..opq
+	file bin/marker data=x
+	dir var/run/d
+	file var/run/d/.wh..wh..opq
+E
+both directory refused refused <<-'E'
+	layer
+	file bin/late data=x
+	dir bin uid=7
+E
+both whiteout refused refused <<-'E'
+	layer
+	file bin/.wh.old
+	file .wh.bin
+E
+both replacement refused refused <<-'E'
+	layer
+	file bin/replaced data=x
+	file bin data=x
+E
+both first placed placed <<-'E'
+	layer
+	file .wh.bin
+	file bin/first data=x
+E
+both elsewhere placed placed <<-'E'
+	layer
+	file bin/elsewhere data=x
+	file new/f data=x
+	dir new uid=7
+	file usr/bin/.wh.sh
+	dir usr uid=7
+E
+both one-place refused refused <<-'E'
+	layer
+	file bin/x data=bin
+	file usr/bin/x data=usr/bin
+E
+both link refused refused <<-'E'
+	layer
+	file bin/old data=own
+	hard h to=usr/bin/old
+E
+both link-before placed refused <<-'E'
+	layer
+	hard h to=usr/bin/old
+	file bin/old data=own-too
+E
+both link-through placed refused <<-'E'
+	layer
+	hard h to=bin/old
+	file usr/bin/old data=usr
+E
+both link-after refused refused <<-'E'
+	layer
+	file usr/bin/old data=usr-too
+	hard h to=bin/old
+E
+merged linked <<-'E'
+	layer
+	file bin/f data=x
+	hard h to=bin
+E
+ok 'a hard link to a link that entries are beneath' through linked
+ok '... is what umoci unpacks' check linked
+verdict() { # NAME SAYS: that, or what is wrong
+	case $2 in
+	placed)		check "$1" flat && echo placed ;;
+	refused)	! grep "^http://localhost/$1:" "$tmp/published" && grep "/$1:.* other entries of the layer interfere" "$tmp/err" >/dev/null && echo refused ;;
+	esac || sed 's/^/# /' "$tmp/err"
+}
+for order in 'merged split' 'split merged'; do
+	rm -rf "$S" "$R"
+	# shellcheck disable=SC2046 # names
+	ok "layers on the base called ${order% *}" through $(sed "s/ .*/-${order% *}/" "$kinds")
+	# shellcheck disable=SC2046 # names
+	through $(sed "s/ .*/-${order#* }/" "$kinds") || : # but for those that are refused
+	while read -r kind on_split on_merged; do
+		says=$on_split
+		[ "${order#* }" = split ] || says=$on_merged
+		is "... on the one called ${order#* }: $kind" "$(verdict "$kind-${order#* }" "$says")" "$says"
+	done <"$kinds"
+done
+
+# Of two entries that links lead to one place, the last one is there, and is looked for in the published layer.
+for base in merged split; do
+	$base "names-$base" <<-'E'
+		layer
+		file bin/y data=first
+		file usr/bin/y data=last
+		file bin/z data=first
+		file usr/bin/z data=last
+		file bin/.wh.z
+	E
+done
+rm -rf "$S" "$R"
+ok 'entries of names that lead to one place elsewhere' through names-split
+ok '... lead there, from another store' through_other names-merged
+ok '... the last one is there' check names-merged flat
+
+# If one name was led to two places, the published layer does not tell which entry is which.
+for base in merged split; do
+	$base "twice-$base" <<-'E'
+		layer
+		file bin/twice data=first
+		dir bin
+		file bin/twice data=last
+	E
+done
+ok 'a name that a link leads elsewhere, but only once' through twice-merged
+ok '... is what umoci unpacks' check twice-merged
+fails '... is not in that layer without the link, from another store' through_other twice-split
+like '... which is reported' "$(cat "$tmp/err")" 'twice: not in the published layer'
 
 # stacked NAME: what is in the image's stack of layers, a line for each name.
 stacked() {

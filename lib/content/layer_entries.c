@@ -167,23 +167,41 @@ static int follow_links(struct layer_reader *reader, const char *path, struct fo
 /*
  * Call before an entry or whiteout is put at the node: keeps its name, if links lead from there
  * to the node; else it is NULL.  On other layers than these, the names lead elsewhere; an
- * entry that has replaced another one, or a link that was followed, could not tell where.
+ * entry that has replaced another one, or a link that was followed, could not tell where.  A whiteout
+ * does not replace an entry of its own layer, which keeps its name.
  */
 static int keep_name(struct layer_reader *reader, struct node *node, const char *name,
-		     ducc_error **err)
+		     bool whiteout, ducc_error **err)
 {
 	struct detour *detour = node->detour;
 	const char *before = detour ? detour->name : NULL;
-	bool used = node->file || node->lower_link || node->flags;
+	bool entry = node->file || node->lower_link;
 
-	if ((used && !text_equal(name, before)) || (detour && detour->through))
+	if (((entry || node->flags) && !text_equal(name, before)) || (detour && detour->through))
 		reader->fixed = true;
-	if (!name || text_equal(name, before))
+	if (text_equal(name, before) || (whiteout && entry))
 		return 0;
 	detour = node_detour(node);
 	free(detour->name);
-	detour->name = xstrdup(name);
-	return layer_charge_listing(reader, listing_text_size(name, strlen(name)), err);
+	detour->name = name ? xstrdup(name) : NULL;
+	return name ? layer_charge_listing(reader, listing_text_size(name, strlen(name)), err) : 0;
+}
+
+/* True if the layer hides what the layers below have at the node. */
+static bool is_hidden(const struct node *node)
+{
+	bool hidden = node->flags & NODE_WHITEOUT;
+
+	while (!hidden && (node = node->parent))
+		hidden = node->flags & (NODE_WHITEOUT | NODE_OPAQUE);
+	return hidden;
+}
+
+/* Call before a directory is listed at the node, or before a whiteout hides what is below it. */
+static void note_late(struct node *node)
+{
+	if (!node->file && node->children && !is_hidden(node))
+		node->flags |= NODE_FIXED;
 }
 
 /* --- entries ---------------------------------------------------------- */
@@ -214,8 +232,10 @@ static int add_whiteout(struct layer_reader *reader, struct node *parent, const 
 		node = make_child(reader, parent, name, strlen(name),
 				  listing_text_size(place->path, strlen(place->path)), err);
 	}
-	if (!node || keep_name(reader, node, hidden, err) < 0)
+	if (!node || keep_name(reader, node, hidden, true, err) < 0)
 		return -1;
+	if (!opaque)
+		note_late(node);
 	node->flags |= opaque ? NODE_OPAQUE : NODE_WHITEOUT;
 	return 0;
 }
@@ -285,7 +305,6 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 			continue;
 		}
 		node_path(node, &path);
-		node->flags |= NODE_FIXED;
 		node_set_file(node, file_new(S_IFDIR | 0755));
 		if (tarball_entry(reader->tarball, path.data, node->file, NULL, err) < 0)
 			return -1;
@@ -324,6 +343,8 @@ static int follow_hardlink(struct layer_reader *reader, const char *path, const 
 	if (!strcmp(*where, path))
 		return error_set(err, "hard link to itself");
 	other = tree_find(reader->tree, *where);
+	if (other && !other->file && other->children && !reader->view.below)
+		return stop_at_link(reader, err); /* perhaps */
 	if (other && (node_is_dir(other) || (!other->file && other->children) ||
 		      other == tree_root(reader->tree)))
 		return error_set(err, "hard link to the directory %s", target);
@@ -352,7 +373,8 @@ static int add_hardlink(struct layer_reader *reader, struct node *node, const ch
 	/* The target may have been beneath the node that the link replaced. */
 	other = tree_find(reader->tree, where);
 	/* On other layers it could be another file. */
-	reader->fixed |= followed.own || followed.hidden || (followed.path && other);
+	reader->fixed |= followed.own || followed.hidden ||
+			 (other && (followed.path || node_has_detour(other)));
 	file = other ? other->file : strmap_get(&reader->aufs, where);
 	if (file) {
 		if (layer_charge_listing(reader, listing_file_size(file), err) < 0)
@@ -427,7 +449,7 @@ static int add_root(struct layer_reader *reader, const struct tar_entry *entry, 
 	if (!S_ISDIR(entry->mode))
 		return error_set(err, "root is not a directory");
 	file = charged_file(reader, "", entry, err);
-	if (!file || keep_name(reader, tree_root(reader->tree), NULL, err) < 0)
+	if (!file || keep_name(reader, tree_root(reader->tree), NULL, false, err) < 0)
 		return -1;
 	return add_directory(reader, tree_root(reader->tree), "", file, err);
 }
@@ -443,8 +465,10 @@ static int add_file(struct layer_reader *reader, struct node *node, const char *
 	file = charged_file(reader, path, entry, err);
 	if (!file)
 		return -1;
-	if (S_ISDIR(file->mode))
+	if (S_ISDIR(file->mode)) {
+		note_late(node);
 		return add_directory(reader, node, path, file, err);
+	}
 	/* A directory below stays hidden, whatever replaces this entry later in the layer. */
 	drop(reader, node);
 	node->flags |= NODE_WHITEOUT;
@@ -474,7 +498,7 @@ static int add_at(struct layer_reader *reader, const struct place *place,
 		return add_whiteout(reader, parent, place, name, err);
 	node = make_child(reader, parent, name, strlen(name), listing_text_size(path, strlen(path)),
 			  err);
-	if (!node || keep_name(reader, node, place->name, err) < 0)
+	if (!node || keep_name(reader, node, place->name, false, err) < 0)
 		return -1;
 	return add_file(reader, node, path, entry, err);
 }

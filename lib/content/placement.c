@@ -26,17 +26,50 @@ static bool is_over_link(const struct node *node, bool fresh)
 	return link_at(node->peer) && (fresh || !listed);
 }
 
+/* True for entries and whiteouts of the layer itself. */
+static bool is_own(const struct node *node)
+{
+	if (node->lower_link || node->flags & NODE_OPAQUE)
+		return true;
+	return !(node->flags & NODE_IMPLIED) && (node->file || node_is_whiteout(node));
+}
+
+static bool is_known_passage(const struct node *node)
+{
+	return node && node->detour && node->detour->through;
+}
+
+/*
+ * False if links that were not followed before lead a hard link into lower layers to where this layer
+ * has an entry: which of them came first is unknown.
+ */
+static bool link_holds(struct tree *image, struct tree *layer, const struct node *node)
+{
+	const struct view view = {.below = image, .depth = UINT64_MAX};
+	AUTO_FOLLOWED followed = {NULL};
+	const struct node *own;
+	bool known = true;
+
+	if (follow(&view, node->lower_link, &followed, NULL) < 0 || !followed.path)
+		return true;
+	own = tree_find(layer, followed.path);
+	for (size_t i = 0; i < followed.n; i++)
+		known &= is_known_passage(tree_find(layer, followed.passages[i].path));
+	return known || !own || !is_own(own);
+}
+
 bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 {
 	struct node *root = tree_root(layer);
 
 	root->peer = tree_root(image);
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
-		bool passage = node->detour && node->detour->through;
+		bool passage = is_known_passage(node);
 		bool directory = node->children || node->flags & NODE_OPAQUE;
-		bool fixed = node->flags & NODE_FIXED && !node_is_dir(node);
+		bool fixed = node->flags & NODE_FIXED;
 
-		if (fresh && node->lower_link && !tree_find(image, node->lower_link))
+		if (node->lower_link && ((fresh && !tree_find(image, node->lower_link)) ||
+					 !link_holds(image, layer, node)))
 			return false;
 		if (!passage && !directory && !fixed)
 			continue;
@@ -57,14 +90,6 @@ struct placing {
 	struct buffer path;
 };
 
-/* True for entries and whiteouts of the layer itself. */
-static bool is_own(const struct node *node)
-{
-	if (node->lower_link || node->flags & NODE_OPAQUE)
-		return true;
-	return !(node->flags & NODE_IMPLIED) && (node->file || node_is_whiteout(node));
-}
-
 /* True if the entry can be put at `there`, where at most other entries are beneath it. */
 static bool is_free(const struct node *there, const struct node *node)
 {
@@ -83,6 +108,13 @@ static int unknown(const char *path, ducc_error **err)
 		path);
 }
 
+/* True if the layer replaces a link that is at the node: an opaque marker goes through it. */
+static bool replaces_link(const struct node *node)
+{
+	return node->lower_link || node->flags & NODE_WHITEOUT ||
+	       (node->file && !(node->flags & NODE_IMPLIED));
+}
+
 /*
  * True if the order of the entries does not matter for what was followed: no link of the
  * layers below is replaced by this layer, and none of its own links is followed now that was
@@ -95,7 +127,7 @@ static bool is_certain(const struct placing *placing, const struct followed *fol
 	for (size_t i = 0; i < followed->n; i++) {
 		const struct node *node = tree_find(placing->old, followed->passages[i].path);
 
-		if (node && (is_own(node) || node->flags & NODE_WHITEOUT))
+		if (node && replaces_link(node))
 			return false;
 	}
 	return true;
@@ -130,11 +162,6 @@ static int follow_entry(struct placing *placing, const struct node *node, const 
 	return 0;
 }
 
-static bool has_detour(const struct node *node)
-{
-	return node->detour && node->detour->name;
-}
-
 /* Sets *where to the place of an entry, allocated, among those that have been placed. */
 static int find_place(struct placing *placing, const struct node *node, char **where,
 		      ducc_error **err)
@@ -143,10 +170,10 @@ static int find_place(struct placing *placing, const struct node *node, char **w
 	const char *name;
 
 	node_path(node, &placing->path);
-	name = has_detour(node) ? node->detour->name : placing->path.data;
+	name = node_has_detour(node) ? node->detour->name : placing->path.data;
 	if (follow_entry(placing, node, name, &followed, err) < 0)
 		return error_wrap(err, "%s", name);
-	if (!is_certain(placing, &followed, has_detour(node)))
+	if (!is_certain(placing, &followed, node_has_detour(node)))
 		return unknown(name, err);
 	*where = followed.path ? STEAL(followed.path) : xstrdup(name);
 	return 0;
@@ -160,7 +187,8 @@ static int place(struct placing *placing, const struct node *node, ducc_error **
 	if (find_place(placing, node, &where, err) < 0)
 		return -1;
 	there = tree_make(placing->view.layer, where);
-	if (!is_free(there, node))
+	if (!is_free(there, node) ||
+	    (node->flags & NODE_FIXED && link_at(tree_find(placing->view.below, where))))
 		return unknown(where, err);
 	if (strcmp(where, placing->path.data) != 0)
 		differences_add(placing->differences, DIFFERENT_PLACE, where);
@@ -187,7 +215,19 @@ static int check_place(struct placing *placing, const struct node *node, ducc_er
 	return is_put(tree_find(placing->view.layer, where), node) ? 0 : unknown(where, err);
 }
 
-/* Hard links into lower layers must not lead to what this layer has. */
+/* True if the layer has an entry there that it did not have there before. */
+static bool is_new_place(const struct placing *placing, const char *path)
+{
+	const struct node *own = tree_find(placing->view.layer, path);
+	const struct node *old = tree_find(placing->old, path);
+
+	return own && is_own(own) && !(old && is_own(old) && !node_has_detour(old));
+}
+
+/*
+ * Hard links into lower layers must not lead to what this layer has, unless it was known to be
+ * there only after the hard link.
+ */
 static int check_links(struct placing *placing, ducc_error **err)
 {
 	struct node *root = tree_root(placing->view.layer);
@@ -201,7 +241,8 @@ static int check_links(struct placing *placing, ducc_error **err)
 		if (follow(&placing->view, node->lower_link, &followed, err) < 0)
 			return error_wrap(err, "hard link to %s", node->lower_link);
 		own = followed.path ? tree_find(placing->view.layer, followed.path) : NULL;
-		if (followed.own || followed.hidden || (own && is_own(own)))
+		if (followed.own || followed.hidden || (own && is_own(own)) ||
+		    is_new_place(placing, node->lower_link))
 			return unknown(node->lower_link, err);
 	}
 	return 0;
@@ -212,17 +253,13 @@ static int place_all(struct placing *placing, struct tree *layer, ducc_error **e
 {
 	struct node *root = tree_root(layer);
 
-	for (int detours = 0; detours < 2; detours++) {
-		for (struct node *node = root; node; node = tree_next(root, node)) {
-			if (node->flags & NODE_FIXED) {
-				node_path(node, &placing->path);
-				return unknown(placing->path.len ? placing->path.data : "/", err);
-			}
-			if (is_own(node) && has_detour(node) == detours &&
+	if (root->flags & NODE_FIXED)
+		return unknown("/", err);
+	for (int detours = 0; detours < 2; detours++)
+		for (struct node *node = root; node; node = tree_next(root, node))
+			if (is_own(node) && node_has_detour(node) == detours &&
 			    place(placing, node, err) < 0)
 				return -1;
-		}
-	}
 	for (struct node *node = root; node; node = tree_next(root, node))
 		if (is_own(node) && check_place(placing, node, err) < 0)
 			return -1;
@@ -256,7 +293,7 @@ static bool has_content(const struct node *node)
 static const char *name_of(const struct node *node, struct buffer *path)
 {
 	node_path(node, path);
-	return node->detour && node->detour->name ? node->detour->name : path->data;
+	return node_has_detour(node) ? node->detour->name : path->data;
 }
 
 /* Maps the names of own entries that links led elsewhere to their places, allocated. */
@@ -266,7 +303,7 @@ static void map_detours(struct tree *tree, struct strmap *places)
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (!is_own(node) || !has_detour(node))
+		if (!is_own(node) || !node_has_detour(node))
 			continue;
 		node_path(node, &path);
 		free(strmap_put(places, node->detour->name, xstrdup(path.data)));
@@ -281,7 +318,7 @@ static bool is_elsewhere(const struct node *node, const struct tree *other,
 	const char *place = strmap_get(detours, name);
 	const struct node *there = tree_find(other, place ? place : name);
 
-	if (place || (there && is_own(there) && !has_detour(there)))
+	if (place || (there && is_own(there) && !node_has_detour(there)))
 		return strcmp(place ? place : name, path->data) != 0;
 	there = tree_find(other, path->data);
 	return has_content(node) && !(there && there->file);
@@ -326,29 +363,38 @@ bool placement_differs(struct tree *layer, struct tree *other, struct difference
 	return differs;
 }
 
+/* True for the same entry of a layer, as read for different images. */
+static bool same_entry(const struct file *a, const struct file *b)
+{
+	return !file_differences(a, b) &&
+	       (!S_ISREG(a->mode) || !memcmp(a->sha256, b->sha256, sizeof(a->sha256)));
+}
+
 int placement_map(struct tree *layer, struct tree *other, struct strmap *map, ducc_error **err)
 {
 	struct node *root = tree_root(other);
-	struct strmap places = {.values = NULL};
+	struct strmap files = {.values = NULL};
 	AUTO_BUFFER path = {0};
 	int result = 0;
 
 	for (struct node *node = root; node; node = tree_next(root, node))
 		if (has_content(node))
-			strmap_put(&places, name_of(node, &path), node->file->origin);
+			strmap_put(&files, name_of(node, &path), node->file);
 	root = tree_root(layer);
 	for (struct node *node = root; node && !result; node = tree_next(root, node)) {
-		const char *name, *place;
+		const struct file *file;
+		const char *name;
 
 		if (!has_content(node))
 			continue;
 		name = name_of(node, &path);
-		place = strmap_get(&places, name);
-		if (place)
-			free(strmap_put(map, node->file->origin, xstrdup(place)));
+		/* A name may occur twice, if links led its entries to different places. */
+		file = strmap_get(&files, name);
+		if (file && same_entry(file, node->file))
+			free(strmap_put(map, node->file->origin, xstrdup(file->origin)));
 		else
 			result = error_set(err, "%s: not in the published layer", name);
 	}
-	strmap_free(&places);
+	strmap_free(&files);
 	return result;
 }

@@ -119,9 +119,9 @@ enum node_flags {
 	/* A whiteout in a directory that the layers below do not have: overlayfs would show it. */
 	NODE_VOID = 8,
 	/*
-	 * The entries of the layer cannot be placed anew (placement.h).  A directory: it replaces
-	 * another one, and its entries may be from elsewhere; anything else: it replaced entries
-	 * beneath it; the root: others interfere.
+	 * The root: the entries of the layer cannot be placed anew (placement.h), others interfere.
+	 * Anything else: not where the layers below have a link, which it replaces, but only after
+	 * entries beneath it that the link would have led elsewhere.
 	 */
 	NODE_FIXED = 16,
 };
@@ -202,6 +202,12 @@ struct detour *node_detour(struct node *node);
 static inline bool node_is_dir(const struct node *node)
 {
 	return node && node->file && S_ISDIR(node->file->mode);
+}
+
+/* True if links lead from the path of the entry in the downloaded layer to the node. */
+static inline bool node_has_detour(const struct node *node)
+{
+	return node->detour && node->detour->name;
 }
 
 /* True if the node is only a whiteout. */
