@@ -128,6 +128,9 @@ done <<'E'
 .comment = []
 .created = "yesterday"
 .CREATED = "yesterday"
+.created = "2024-01-01T00:00:00+24:00"
+.created = "2024-01-01T00:00:00+02:60"
+.created = "2024-01-01T00:00:00+2:00"
 .docker_version = 5
 ."os.features" = "x"
 .Size = "x"
@@ -166,13 +169,15 @@ done <<'E'
 .config.mediaType = "application/vnd.docker.container.image.v1+json"
 .mediaType = "application/vnd.docker.distribution.manifest.v2+json"
 E
+odd '.created = "2024-02-29T23:59:59.123456789+02:00" | .history = [{created: "2024-02-29T00:00:00-11:30"}, null]' .
 odd '.author = null | .history = null | .Author2 = 5 | .config.Labels = {A: "1", a: "2"}' '.annotations = null'
 seq $n | sed "s|.*|oci:$tmp/odd:odd&|" | xargs ducc-fetch -q -s "$S" "oci:$L:two" | ducc-unpack -q -s "$S" |
 	ducc-publish -s "$S" -r "$R" >"$tmp/published" 2>"$tmp/err" || :
 is "images with members of other types are published" "$(wc -l <"$tmp/published")" $((n + 1))
-is "... but not available in Podman, with a warning" "$(grep -c 'not available in Podman: \(config\|manifest\): ' "$tmp/err")" $((n - 1))
+is "... but not available in Podman, with a warning" "$(grep -c 'not available in Podman: \(config\|manifest\): ' "$tmp/err")" $((n - 2))
 ok "... and podman lists the others" podman_on "$P" images --format '{{.Repository}}'
-is "... and the one that has odd members of no type" "$(grep odd "$out")" "localhost/odd$n"
+is "... and those that have a time of another zone, or odd members of no type" "$(grep odd "$out" | sort)" "localhost/odd$((n - 1))
+localhost/odd$n"
 
 # A manifest with another one's config: what it says is its own.
 printf 'layer\ndir ./\nfile twin\n' | image attacker . '.annotations = {evil: "1"}'
@@ -196,6 +201,20 @@ jq --arg n odd$n '.manifests |= map(select(.annotations[] != "victim"))
 ok "a name moves to an image that is not available in Podman" publish "oci:$tmp/odd:victim"
 fails "... and leads nowhere there" podman_on "$P" image inspect localhost/victim:latest
 
+# Nor is one left that an earlier version has listed, though Podman can't have it.
+odd '.author = 7' .
+id=$(jq -r '.config.digest[7:]' "$tmp/odd/part/manifest")
+mkdir "$P/overlay-images/$id"
+cp "$tmp/odd/blobs/sha256/$id" "$P/overlay-images/$id/=$(printf 'sha256:%s' "$id" | base64 -w 0)"
+cp "$tmp/odd/part/manifest" "$P/overlay-images/$id/manifest"
+cp "$P/overlay-images/images.json" "$tmp/images.json"
+jq -c --arg i "$id" --arg n "localhost/odd$n:latest" --arg d "$(digest_of "$tmp/odd/part/manifest")" '. + [{id: $i, digest: $d, names: [$n],
+	created: "2020-01-01T00:00:00Z", "big-data-names": ["sha256:\($i)", "manifest"], "big-data-digests": {manifest: $d}}]' \
+	"$tmp/images.json" >"$P/overlay-images/images.json"
+fails "an image that an earlier version has listed keeps podman from all" podman_on "$P" images
+ok "... until it is published again" publish "oci:$tmp/odd:odd$n"
+ok "... then podman lists the others" podman_on "$P" images
+
 # One layer, compressed twice: each image has its own, and keeps it when the other one goes.
 for how in gzip zstd; do
 	{
@@ -212,6 +231,7 @@ targets() { # what layers' links lead to, and is not there
 is "... have it each" "$(for link in "$P"/overlay/*/diff; do [ ! -e "$link/name" ] || readlink "$link"; done | sort -u | wc -l)" 2
 ok "one goes" ducc-gc -f -q -g 0 -s "$S" -r "$R" --keep http://localhost/zstd:latest
 is "... and the other one has all that it had" "$(targets)" ""
+ok "... the next time, what was in no list goes, too" ducc-gc -f -q -g 0 -s "$S" -r "$R" --keep http://localhost/zstd:latest
 
 # The same through CernVM-FS, or what stands in for it
 stand_in

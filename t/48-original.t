@@ -46,7 +46,7 @@ fetched() { # REPOSITORY NAME...
 	repository=$1
 	shift
 	for i; do
-		case $i in one | two) i=oci:$L:$i ;; *) i=oci:$C:$i ;; esac
+		case $i in oci:*) ;; one | two) i=oci:$L:$i ;; *) i=oci:$C:$i ;; esac
 		echo "$i"
 	done | ducc-fetch -q -s "$S" -r "$repository" | ducc-unpack -q -s "$S" -r "$repository"
 }
@@ -134,6 +134,15 @@ for i in plain one owned; do original $i; done
 mkdir -p "$O/.chains/00"
 touch -d @1700000000 "$O/.chains/00"
 
+# The same, with two images that have two names each.
+cp -a "$O" "$tmp/named"
+for i in plain owned; do
+	cp -a "$tmp/named/.metadata/localhost/$i:latest" "$tmp/named/.metadata/localhost/$i-too:latest"
+	cp -a "$tmp/named/localhost/$i:latest" "$tmp/named/localhost/$i-too:latest"
+done
+jq -c 'map(.names |= . + map(select(test("plain|owned")) | sub(":"; "-too:")))' "$O/podmanStore/overlay-images/images.json" \
+	>"$tmp/named/podmanStore/overlay-images/images.json"
+
 begin() {
 	rm -rf "$tmp/directory" "$tmp/sys"
 	[ $kind = cvmfs ] || { cp -a "$O" "$tmp/directory"; return; }
@@ -200,6 +209,23 @@ for kind in directory cvmfs; do
 	ok "what replaced its images is removed" ducc-gc -q -s "$S" -r "$repo" --remove localhost/one:latest localhost/two:latest localhost/owned:latest
 	ok "... completely" check -d
 	is "... and no short names of Podman are left" "$(ls "$R/podmanStore/overlay/l" 2>/dev/null)" ""
+
+	# The manifest in Podman's store is that of a name that the image still has.
+	O=$tmp/named
+	begin
+	O=$tmp/original
+	ok "$kind: a name goes to another image" publish "$repo" "oci:$L:two=localhost/plain:latest"
+	ok "... another one is removed" ducc-gc -q -s "$S" -r "$repo" --remove localhost/owned:latest
+	for i in plain owned; do
+		is "... $i: Podman's list has the other name" "$(jq -c --arg i "$(config_of $i)" '.[] | select(.id == $i).names' \
+			"$R/podmanStore/overlay-images/images.json")" "[\"localhost/$i-too:latest\"]"
+		ok "... and its manifest" cmp "$R/podmanStore/overlay-images/$(config_of $i)/manifest" "$O/.metadata/localhost/$i:latest/manifest.json"
+	done
+	ok "... both are as they were" check localhost/plain-too:latest
+	ok "$kind: the last name of one is removed" ducc-gc -q -s "$S" -r "$repo" --remove localhost/owned-too:latest
+	is "... with the image" "$(jq -r '.[].names[]' "$R/podmanStore/overlay-images/images.json" | sort)" "localhost/one:latest
+localhost/plain-too:latest
+localhost/plain:latest"
 
 	# Removing what it has published
 	begin
