@@ -217,6 +217,28 @@ for how in "rm -f $meta/platform.json" "echo '{}' >$meta/platform.json" "echo '{
 	ok "... and repaired" repaired
 done
 
+# What is in the place of directories with links is no reason to check nothing.
+for place in .multiarch .multiarch/amd64; do
+	for how in 'ln -s nowhere' touch; do
+		rm -r "${R:?}/$place"
+		(cd "$R" && $how $place)
+		: >"$R/$name/extra"
+		fails "$how $place: is found" ducc-check -q -r "$R"
+		like "... as a link that is not there" "$(cut -f1,3 "$out")" "^(type|missing)	.multiarch/amd64/$name\$"
+		like "... with all else" "$(cut -f1,3 "$out")" "^extra	.flat/.*/extra\$"
+		rm "$R/$name/extra"
+		ok "... and repaired" repaired
+	done
+done
+for how in 'ln -s nowhere' touch; do
+	new_repository directory
+	publish amd64 >"$out"
+	(cd "$R" && $how .multiarch)
+	ok "$how .multiarch, which no image needs: the others are sound" ducc-check -q -r "$R"
+	ok "... and can be removed" ducc-gc -q -s "$S" -r "$R" --remove <"$tmp/amd64.record"
+	is "... with the name" "$(find "$R" -name app:1)" ""
+done
+
 # The config says something else than the index.
 {
 	odd one '.os = "linux" | .architecture = "amd64"' | for_platform linux/amd64

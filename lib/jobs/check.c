@@ -220,8 +220,10 @@ static int look_at_all(struct check *check, ducc_error **err)
 	bool all = !check->options.n_images;
 
 	if (inventory_read(&check->inventory, &check->repository, err) < 0 ||
-	    select_images(check, err) < 0 || check_images(check, err) < 0 ||
-	    check_names(check, err) < 0 || check_trees(check, err) < 0)
+	    select_images(check, err) < 0 || check_images(check, err) < 0)
+		return -1;
+	check_names(check);
+	if (check_trees(check, err) < 0)
 		return -1;
 	check_podman(check);
 	if (all && (check_schedule(check, err) < 0 || check_orphans(check, err) < 0))

@@ -117,7 +117,7 @@ bool check_is_stopped(struct check *check);
  * that is missing or damaged.
  */
 int check_images(struct check *check, ducc_error **err);
-int check_names(struct check *check, ducc_error **err);
+void check_names(struct check *check);
 /* True if an image that can be read has another platform than its label says. */
 bool check_platform_is_lost(const struct checked_image *image);
 void check_podman(struct check *check);

@@ -307,10 +307,12 @@ static int check_other_links(struct name *name, ducc_error **err)
 	return 0;
 }
 
-static int check_name(struct name *name, ducc_error **err)
+/* What cannot be looked at is a failure, and keeps nothing else from being checked. */
+static void check_name(struct name *name)
 {
 	const struct names names = {&name->check->repository, check_link, NULL, name, NULL};
 	AUTO_FREE struct naming *namings = xcalloc(name->n, sizeof(*namings));
+	ducc_error *error = NULL;
 	int result;
 
 	for (size_t i = 0; i < name->n; i++) {
@@ -320,15 +322,16 @@ static int check_name(struct name *name, ducc_error **err)
 		namings[i].platform = names_platform(&image->stored.config.platform);
 		namings[i].config = &image->stored.manifest.config.digest;
 	}
-	result = names_each(&names, namings, name->n, err);
+	result = names_each(&names, namings, name->n, &error);
 	if (!result && !name->check->options.n_images)
-		result = check_other_links(name, err);
+		result = check_other_links(name, &error);
+	if (result < 0)
+		check_unread(name->check, name->images[0]->published->label, error);
 	strset_free(&name->links);
 	for (size_t i = 0; i < name->n; i++) {
 		free(namings[i].platform);
 		free(namings[i].label);
 	}
-	return result;
 }
 
 static int by_name(const void *a, const void *b)
@@ -340,7 +343,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : strcmp(x->label, y->label);
 }
 
-int check_names(struct check *check, ducc_error **err)
+void check_names(struct check *check)
 {
 	AUTO_FREE struct checked_image **images = xcalloc(check->n, sizeof(*images));
 	size_t n = 0;
@@ -356,11 +359,9 @@ int check_names(struct check *check, ducc_error **err)
 						     images[first]->published->name);
 		     end++)
 			readable &= images[end]->readable && !check_platform_is_lost(images[end]);
-		if (readable &&
-		    check_name(&(struct name){check, images + first, end - first, {NULL}}, err) < 0)
-			return -1;
+		if (readable)
+			check_name(&(struct name){check, images + first, end - first, {NULL}});
 	}
-	return 0;
 }
 
 /* --- Podman ----------------------------------------------------------- */

@@ -139,7 +139,7 @@ static int find_link(const struct group *group, const char *platform, bool *seve
 	AUTO_FREE char *path = platform_label(platform, group->first->name);
 	int found = repository_find(group->names->repository, path);
 
-	if (found < 0)
+	if (found < 0 && !is_wrong_type(errno)) /* there is a link in place of a directory */
 		return error_errno(err, errno, "%s", path);
 	*several |= found > 0;
 	return 0;
@@ -354,7 +354,7 @@ int names_for_platforms(const struct repository *repository, const char *name, s
 		if (platform[0] != '.' && entries_type(&entries, platform) == DT_DIR)
 			strset_add(paths, path);
 	}
-	if (entries.error && entries.error != ENOENT)
+	if (entries.error && !is_absence(entries.error) && !is_wrong_type(entries.error))
 		return error_errno(err, entries.error, REPO_MULTIARCH);
 	return 0;
 }
