@@ -217,7 +217,24 @@ for how in "rm -f $meta/platform.json" "echo '{}' >$meta/platform.json" "echo '{
 	ok "... and repaired" repaired
 done
 
+# An image for one platform that has lost its manifest is still one.
+new_repository directory
+publish amd64 arm64 >"$out"
+rm "$R/.metadata/.multiarch/arm64:v8/$name/manifest.json"
+is "a manifest that is lost is found" "$(ducc-check -q -r "$R" | cut -f1,3)" \
+	"$(printf 'missing\t.metadata/.multiarch/arm64:v8/%s/manifest.json' "$name")"
+cat "$tmp/amd64.record" "$tmp/arm64.record" >"$tmp/both"
+ok "... what the image may need is not removed" ducc-gc -g 0 -s "$S" -r "$R" <"$tmp/both"
+is "... so that it is still there" "$(arch ".multiarch/arm64:v8/$name")" arm64
+ducc-check -q -R -r "$R" 2>"$tmp/err" >"$tmp/repair.record" || :
+is "... it is to be repaired" "$(cut -f1,2 "$tmp/repair.record")" "$(printf 'https://%s\tplatform=linux/arm64/v8' "$name")"
+sed 's/$/	repair=names/' "$tmp/arm64.record" >"$tmp/named.record"
+is "... and then it is" "$(states named)" state=added
+no_differences "$R"
+
 # What is in the place of directories with links is no reason to check nothing.
+new_repository directory
+publish amd64 odd-new >"$out"
 for place in .multiarch .multiarch/amd64; do
 	for how in 'ln -s nowhere' touch; do
 		rm -r "${R:?}/$place"

@@ -295,22 +295,40 @@ const struct published *inventory_find(const struct inventory *inventory, const 
 		       compare_images);
 }
 
-/* Links to flat trees, existing or not, without an entry in .metadata. */
+/* Adds an image for a link to a flat tree, existing or not, without a manifest in .metadata. */
+static void add_link(struct walk *walk, const char *label)
+{
+	const struct inventory *inventory = walk->inventory;
+	struct published image = {.label = xstrdup(label)};
+	AUTO_FREE char *own = image.label;
+
+	if (walk->n_known &&
+	    bsearch(&image, inventory->images, walk->n_known, sizeof(image), compare_images))
+		return;
+	if (!read_link(walk->repository, label, &image.flat) || *image.flat.hex ||
+	    is_dangling(walk->repository, label))
+		add_image(walk, label, false);
+}
+
 static bool visit_links(struct walk *walk, const char *name, const char *path, unsigned char type)
 {
-	struct inventory *inventory = walk->inventory;
-	struct published image = {.label = xstrdup(path)};
-	AUTO_FREE char *label = image.label;
-	bool known =
-		type == DT_LNK && walk->n_known &&
-		bsearch(&image, inventory->images, walk->n_known, sizeof(image), compare_images);
-
-	if (type == DT_LNK && !known && walk->depth) {
-		if (!read_link(walk->repository, label, &image.flat) || *image.flat.hex ||
-		    is_dangling(walk->repository, label))
-			add_image(walk, label, false);
-	}
+	if (type == DT_LNK && walk->depth)
+		add_link(walk, path);
 	return walk->depth || (!entries_is_incidental(name) && strcmp(name, REPO_PODMAN) != 0);
+}
+
+/*
+ * Links for platforms lead to images with the plain name as well: only with something in .metadata is
+ * one an image that has lost its manifest.
+ */
+static void add_platforms(struct walk *walk)
+{
+	const struct strset *labels = &walk->inventory->labels;
+
+	for (size_t i = 0; i < labels->n; i++)
+		if (name_in(labels->list[i]) != labels->list[i] &&
+		    repository_find(walk->repository, labels->list[i]))
+			add_link(walk, labels->list[i]);
 }
 
 /* --- flat trees and layers -------------------------------------------- */
@@ -336,6 +354,8 @@ static int take_walks(struct walk *walks, size_t n, struct inventory *inventory,
 		walks[i].inventory = inventory;
 		walks[i].repository = repository;
 		walks[i].n_known = inventory->n_images;
+		if (walks[i].visit == visit_links)
+			add_platforms(&walks[i]);
 		if (walk_from(&walks[i], err) < 0)
 			return error_wrap(err, "repository %s", repository->name);
 		if (inventory->n_images)
