@@ -226,8 +226,13 @@ is "a manifest that is lost is found" "$(ducc-check -q -r "$R" | cut -f1,3)" \
 cat "$tmp/amd64.record" "$tmp/arm64.record" >"$tmp/both"
 ok "... what the image may need is not removed" ducc-gc -g 0 -s "$S" -r "$R" <"$tmp/both"
 is "... so that it is still there" "$(arch ".multiarch/arm64:v8/$name")" arm64
+# Its digest is not known, so that its platform shows what may take its place.
 ducc-check -q -R -r "$R" 2>"$tmp/err" >"$tmp/repair.record" || :
 is "... it is to be repaired" "$(cut -f1,2 "$tmp/repair.record")" "$(printf 'https://%s\tplatform=linux/arm64/v8' "$name")"
+for p in amd64 arm64; do sed "s,^[^	]*,oci:$L:$p," "$tmp/repair.record" >"$tmp/moved-$p.record"; done
+fails "... not with an image for another platform" sh -c 'ducc-fetch -q -s "$1" <"$2"' - "$S" "$tmp/moved-amd64.record"
+like "... which is said" "$(cat "$out")" "the image is for linux/amd64, not for linux/arm64/v8$"
+ok "... but with one for its own" sh -c 'ducc-fetch -q -s "$1" <"$2"' - "$S" "$tmp/moved-arm64.record"
 sed 's/$/	repair=names/' "$tmp/arm64.record" >"$tmp/named.record"
 is "... and then it is" "$(states named)" state=added
 no_differences "$R"

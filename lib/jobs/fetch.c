@@ -307,8 +307,8 @@ static bool was_chosen(const struct fetch *fetch, const ducc_record *record,
 {
 	AUTO_FREE char *listed = NULL;
 
-	if (!fetch->session->platform &&
-	    (repair_has_names(record) || (agrees && reference_is_pinned(&fetch->source.reference))))
+	if (!fetch->session->platform && reference_is_pinned(&fetch->source.reference) &&
+	    (repair_has_names(record) || agrees))
 		return true;
 	listed = store_platform(&fetch->store, &fetch->source.reference,
 				&fetch->resolution.document.digest, platform);
