@@ -148,7 +148,14 @@ jq -n --argjson g "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp
 	'{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [$g, $d]}' >"$tmp/index"
 put_manifest "$open" taken incomplete-index application/vnd.oci.image.index.v1+json "$tmp/index"
 curl -fsS -X DELETE "http://$open/v2/taken/manifests/$(digest_of "$tmp/gone")"
-for taken in image docker index incomplete-index artifact; do
+to "$open/taken:thin" "$tmp/app" >"$tmp/records"
+ok "a thin image beside them" thin "$tmp/records"
+manifest_of "$open/taken:thin" >"$tmp/thin-manifest"
+jq -n --argjson t "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp/thin-manifest")" \
+	--argjson d "$(descriptor application/vnd.oci.image.manifest.v1+json "$tmp/manifest")" \
+	'{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [$t, $d]}' >"$tmp/index"
+put_manifest "$open" taken mixed-index application/vnd.oci.image.index.v1+json "$tmp/index"
+for taken in image docker index incomplete-index mixed-index artifact; do
 	before=$(digest_at "$open/taken:$taken")
 	to "$open/taken:$taken" "$tmp/app" >"$tmp/records"
 	for dry in '' -n; do

@@ -317,25 +317,41 @@ static int is_thin_manifest(struct source *source, const char *data, size_t len,
 	       is_thin_image(&manifest, &config);
 }
 
-/* The same for an index: its first image that can be pulled.  A sparse one names others, too. */
+/* The same for an image of an index. */
+static int is_thin_entry(struct source *source, const struct entry *entry, ducc_error **err)
+{
+	AUTO_FREE char *data = NULL;
+	size_t len;
+
+	if (source->kind->manifest(source, &entry->descriptor.digest, &data, &len, err) < 0)
+		return -1;
+	return is_thin_manifest(source, data, len, err);
+}
+
+/* The same for all images of an index that can be pulled.  A sparse one names others, too. */
 static int is_thin_index(struct source *source, const struct index *index, ducc_error **err)
 {
-	ducc_error *error = NULL;
+	ducc_error *missing = NULL;
 	int result = -1;
 
-	for (size_t i = 0; i < index->n && result < 0; i++) {
-		AUTO_FREE char *data = NULL;
-		size_t len;
+	for (size_t i = 0; i < index->n; i++) {
+		ducc_error *error = NULL;
+		int thin = is_thin_entry(source, &index->entries[i], &error);
 
-		if (error && ducc_error_kind(error) != DUCC_NOT_FOUND)
-			break;
-		ducc_error_free(STEAL(error));
-		result = source->kind->manifest(source, &index->entries[i].descriptor.digest, &data,
-						&len, &error);
-		if (!result)
-			result = is_thin_manifest(source, data, len, &error);
+		if (thin > 0) {
+			result = 1;
+		} else if (thin < 0 && ducc_error_kind(error) == DUCC_NOT_FOUND) {
+			ducc_error_free(missing);
+			missing = error;
+		} else {
+			ducc_error_free(missing);
+			return thin < 0 ? error_give(err, error) : 0;
+		}
 	}
-	return result < 0 ? error_give(err, error) : result;
+	if (result < 0)
+		return error_give(err, missing);
+	ducc_error_free(missing);
+	return result;
 }
 
 /* The same for what has the name. */
