@@ -230,6 +230,38 @@ chmod 0 "$S/oci-layout"
 ok 'a store whose oci-layout is closed' publish "$R" good
 ok '... gets a new one' user test -r "$S/oci-layout"
 
+# Who cannot read a directory of a layer does not see what other images need there. If its listing, which has that, is
+# damaged, a new image does not replace it.
+for i in a b; do
+	image hidden-$i <<-E
+		layer
+		dir d
+		file d/$i data=$i
+		layer
+		dir d mode=300
+		file d/.wh..wh..opq
+		file d/new data=new
+	E
+done
+R=$tmp/u/hidden
+ok 'a layer that hides something in a directory that only root can read' publish "$R" hidden-a
+layer=$(layer_of hidden-a 1)
+before=$(find "$layer" -printf '%P %y %i\n' | sort)
+cp "${layer%/layerfs}/.metadata/layer.mtree" "$tmp/u/listing"
+: >"${layer%/layerfs}/.metadata/layer.mtree"
+rm -rf "$S"
+echo "oci:$corpus:hidden-b" | user ducc-fetch -q -s "$S" -r "$R" | user ducc-unpack -q -s "$S" -r "$R" >"$tmp/b"
+if user ls "$layer/d" >"$out" 2>&1; then
+	echo '# all directories can be read here'
+else
+	fails '... and whose listing is damaged' user ducc-publish -q -s "$S" -r "$R" <"$tmp/b"
+	like '... is not replaced' "$(cat "$out")" "layerfs/d: Permission denied$"
+	is '... but stays as it is' "$(find "$layer" -printf '%P %y %i\n' | sort)" "$before"
+fi
+user cp "$tmp/u/listing" "${layer%/layerfs}/.metadata/layer.mtree"
+ok '... until it is repaired' user ducc-publish -q -s "$S" -r "$R" <"$tmp/b"
+no_differences "$R"
+
 # Two publish into one repository: who cannot remove what belongs to the other leaves everything as it is.
 two_publishers() {
 	mkdir "$tmp/u/shared"

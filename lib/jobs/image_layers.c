@@ -34,6 +34,7 @@ int image_layers_open(const struct image_layers *layers, const struct digest *la
 struct search {
 	struct tree *found;       /* whiteouts, in the directories that have some */
 	const struct tree *layer; /* as it is going to be published */
+	bool strict;              /* what may be needed must not be out of sight */
 	bool elsewhere;           /* there are entries in other places than in that */
 };
 
@@ -71,10 +72,55 @@ static int add_entry(struct search *search, struct node *directory, const struct
 	return 0;
 }
 
-/* True if a directory has nothing for us: it is not there, or only for others. */
-static bool is_void(int error)
+/* True in and beneath an opaque directory of the layer, with `node` as the directory in another tree. */
+static bool is_in_opaque(const struct tree *layer, const struct node *node)
 {
-	return is_absence(error) || is_wrong_type(error) || error == EACCES;
+	AUTO_BUFFER path = {0};
+
+	for (; node; node = node->parent) {
+		const struct node *there;
+
+		node_path(node, &path);
+		there = tree_find(layer, path.data);
+		if (there && node_is_opaque(there))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One that the layer has itself hides nothing in some images, but something in others.  Any other
+ * whiteout an image can need only in and beneath an opaque directory.
+ */
+static bool can_be_needed(const struct tree *layer, const struct node *whiteout)
+{
+	AUTO_BUFFER path = {0};
+	const struct node *own;
+
+	node_path(whiteout, &path);
+	own = tree_find(layer, path.data);
+	return (own && node_is_whiteout(own)) || is_in_opaque(layer, whiteout->parent);
+}
+
+/* True if such whiteouts can be in or beneath the directory. */
+static bool can_have_needed(const struct tree *layer, const struct node *directory)
+{
+	AUTO_BUFFER path = {0};
+	const struct node *own;
+
+	node_path(directory, &path);
+	own = tree_find(layer, path.data);
+	for (const struct node *node = own; node; node = tree_next(own, node))
+		if (node_is_whiteout(node) || node_is_opaque(node))
+			return true;
+	return is_in_opaque(layer, directory);
+}
+
+/* True if a directory that cannot be read has nothing for us: it is not there, or only for others. */
+static bool is_void(const struct search *search, const struct node *directory, int error)
+{
+	return is_absence(error) || is_wrong_type(error) ||
+	       (error == EACCES && !(search->strict && can_have_needed(search->layer, directory)));
 }
 
 /* Adds the whiteouts in a published directory, and the directories. */
@@ -87,33 +133,9 @@ static int add_entries(struct search *search, struct node *node, int root, const
 	while ((name = entries_next(&entries)))
 		if (add_entry(search, node, &entries, name) < 0)
 			return error_errno(err, errno, "%s/%s", path, name);
-	return entries.error && !is_void(entries.error)
+	return entries.error && !is_void(search, node, entries.error)
 		       ? error_errno(err, entries.error, "%s", path)
 		       : 0;
-}
-
-/*
- * One that the layer has itself hides nothing in some images, but something in others.  Any other
- * whiteout an image can need only in and beneath an opaque directory.
- */
-static bool can_be_needed(const struct tree *tree, const struct node *whiteout)
-{
-	AUTO_BUFFER path = {0};
-	const struct node *own;
-
-	node_path(whiteout, &path);
-	own = tree_find(tree, path.data);
-	if (own && node_is_whiteout(own))
-		return true;
-	for (const struct node *node = whiteout->parent; node; node = node->parent) {
-		const struct node *there;
-
-		node_path(node, &path);
-		there = tree_find(tree, path.data);
-		if (there && node_is_opaque(there))
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -162,10 +184,10 @@ static int search_files(struct search *search, const struct repository *reposito
 
 /* A failure to read the listing is no damage, but then the files show as much. */
 int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,
-		      struct tree *tree, ducc_error **err)
+		      bool again, struct tree *tree, ducc_error **err)
 {
 	AUTO_CLOSE int fd = repository_open_listing(layers->repository, &head->layer);
-	struct search search = {.layer = tree};
+	struct search search = {.layer = tree, .strict = fd >= 0 && !again};
 	struct listing_head there;
 	AUTO_TREE *published = fd < 0 ? NULL : listing_read(fd, &there, NULL);
 	struct node *root;

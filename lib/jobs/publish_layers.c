@@ -208,7 +208,7 @@ static int keep_published(struct publish *publish, const struct publish_image *i
 			  struct layer_job *job, ducc_error **err)
 {
 	const struct image_layers layers = {&publish->store, &publish->repository};
-	int kept = image_layers_keep(&layers, &job->head, job->tree, err);
+	int kept = image_layers_keep(&layers, &job->head, image->again, job->tree, err);
 
 	if (!kept && !image->again) {
 		error_set_kind(err, DUCC_CORRUPT,
