@@ -29,6 +29,32 @@ publish_into_directory "$tmp/records"
 ok "... the next run succeeds" publish "$tmp/records"
 ok "... all is as it should be" agree
 
+# What cannot be looked at is not what it seems to be: each of the attributes that are read or set, one at a time.
+faulty() { # FAULT
+	rm -r "${tmp:?}/sys"
+	cp -a "$tmp/before" "$tmp/sys"
+	FAULT=$1 FAULT_COUNTS=$tmp/counts LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		ducc-publish -q -s "$S" -r $n <"$tmp/records" >"$tmp/struck" 2>&1
+}
+start_with app:1
+existing >"$tmp/existing"
+cp -a "$tmp/sys" "$tmp/before"
+ready app:same >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a rebuild" faulty 'none 0 0 0'
+calls=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
+for call in $(seq 1 "$(amount 1 1 3)" "$calls"); do
+	status=0
+	faulty "attributes $call 5 1" || status=$?
+	case $status in
+	0) agree ;;
+	1) sound_repository && [ "$(existing)" = "$(cat "$tmp/existing")" ] ;;
+	*) false ;;
+	esac >"$out" 2>&1 || wrong="$wrong call $call, status $status: $(cat "$tmp/struck" "$out")"
+done
+rm -r "$tmp/before"
+is "an attribute that cannot be read or set ($calls of them): all is right, or nothing is there" "$wrong" ""
+
 # -C: what was published whole is split, also while new images come to use it.
 for base in 1 2; do
 	image split:$base <<-END

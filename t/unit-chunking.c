@@ -142,6 +142,10 @@ static void checks(void)
 	check("file", MB + 2, false, false, "others do not");
 	check("loop/file", MB, false, true, "what cannot be looked at is a failure");
 	check("loop/file", 1, true, false, "... but small files are not in chunks");
+	ok(chunking_is_in_chunks(&repository, "loop/file", MB) < 0 && errno == ELOOP,
+	   "... so it is not known whether it is in chunks");
+	ok(chunking_is_in_chunks(&repository, "file", MB) == 1, "... unlike one that is");
+	ok(!chunking_is_in_chunks(&repository, "none", MB), "... and one that is not there");
 	ok(!chunking_graft(&repository, "loop/file", MB, &err) && error_is_failure(err),
 	   "... so it is when a graft is to be made");
 	ducc_error_free(err);

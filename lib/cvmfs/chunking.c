@@ -76,9 +76,14 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 	return chunking_of_file(file);
 }
 
-bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
+int chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
 {
-	return size >= CHUNKING_MIN && chunking_of(repository, path) == CHUNKING_CHUNKS;
+	enum chunking chunking =
+		size < CHUNKING_MIN ? CHUNKING_WHOLE : chunking_of(repository, path);
+
+	if (chunking == CHUNKING_UNKNOWN && errno)
+		return -1;
+	return chunking == CHUNKING_CHUNKS;
 }
 
 struct chunks {

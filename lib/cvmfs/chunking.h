@@ -17,11 +17,14 @@
  */
 uint64_t chunking_limit(const struct repository *repository);
 
-/* How a published regular file is stored. */
+/* How a published regular file is stored; errno is 0 for an unknown one that has no attributes. */
 enum chunking { CHUNKING_UNKNOWN, CHUNKING_WHOLE, CHUNKING_CHUNKS };
 enum chunking chunking_of(const struct repository *repository, const char *path);
-/* True if the published file is in chunks; small ones never are. */
-bool chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size);
+/*
+ * 1 if the published file is in chunks, 0 if not, as all small ones; -1 with errno set if that is
+ * unknown.
+ */
+int chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size);
 
 /*
  * Checks that the chunks of a published file, if it is in chunks, add up to its size.  What cannot

@@ -1,6 +1,7 @@
 /* Deciding how files are published: see staging.h. */
 #include "cvmfs/staging.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -137,21 +138,68 @@ static const struct layout *layout_of(struct staging *staging, const struct dige
 }
 
 /*
- * True if the published file is in chunks, found out once: the layer, the flat tree and its entry
- * need it, and each look is a request to the client of the mount.  Files of its layer that are
- * smaller than `whole` are not.
+ * 1 if the published file is in chunks, 0 if not, found out once: the layer, the flat tree and its
+ * entry need it, and each look is a request to the client of the mount; -1 with errno set if that is
+ * unknown.  Files of its layer that are smaller than `whole` are not.
  */
-static bool is_in_chunks(struct staging *staging, const char *path, uint64_t size, uint64_t whole)
+static int is_in_chunks(struct staging *staging, const char *path, uint64_t size, uint64_t whole)
 {
-	bool chunks;
+	int chunks;
 
 	if (size < CHUNKING_MIN || strset_has(&staging->wholes, path))
-		return false;
+		return 0;
 	if (strset_has(&staging->chunks, path))
-		return true;
-	chunks = size >= whole && chunking_is_in_chunks(staging->repository, path, size);
-	strset_add(chunks ? &staging->chunks : &staging->wholes, path);
+		return 1;
+	chunks = size >= whole ? chunking_is_in_chunks(staging->repository, path, size) : 0;
+	if (chunks >= 0)
+		strset_add(chunks ? &staging->chunks : &staging->wholes, path);
 	return chunks;
+}
+
+/* Finds out whether a published location is in chunks; if that is unknown, so is the location. */
+static void look_at_chunks(struct staging *staging, struct location *location, uint64_t size,
+			   uint64_t whole)
+{
+	int chunks = is_in_chunks(staging, location->path, size, whole);
+
+	if (chunks > 0)
+		location->kind = LOCATION_CHUNKS;
+	if (chunks >= 0)
+		return;
+	location->error = errno;
+	free(STEAL(location->path));
+}
+
+/* Where the content of a file of a layer to be staged is. */
+static struct location locate_staged(struct staging *staging, const struct staged_tree *staged,
+				     const char *path, uint64_t size)
+{
+	struct location location = {.kind = LOCATION_WHOLE};
+	const struct file *file = staged_file_at(staged->links, path);
+
+	if (file) {
+		location.path = xstrdup(file->target);
+		location.split = true;
+		return location;
+	}
+	file = staged_file_at(staged->stages[0], path);
+	if (file && file->target) {
+		location.path = xstrdup(file->target);
+		location.split = location.published = true;
+		look_at_chunks(staging, &location, size, 0);
+		if (!location.path || location.kind == LOCATION_CHUNKS)
+			return location;
+		free(location.path); /* it can be a hard link to the graft itself */
+		location.published = false;
+	} else if (file || (file = staged_file_at(staged->stages[1], path))) {
+		location.kind = LOCATION_STAGED;
+		if (file->target) {
+			location.path = xstrdup(file->target);
+			return location;
+		}
+	}
+	location.path = format("%s/%s", staged->root, path);
+	return location;
 }
 
 struct location staging_locate(struct staging *staging, const struct digest *layer,
@@ -162,41 +210,20 @@ struct location staging_locate(struct staging *staging, const struct digest *lay
 	/* Others may have published what we have staged. */
 	const struct staged_tree *staged = is_new ? staging_find(staging, directory) : NULL;
 	struct location location = {.kind = LOCATION_WHOLE};
-	const struct file *file;
+	const struct layout *layout;
 
-	if (!staged) {
-		const struct layout *layout = layout_of(staging, layer);
-
-		location.error = layout->error;
-		if (!layout->root)
-			return location;
-		location.path = format("%s/%s", layout->root, path);
-		location.published = !is_new;
-		location.certain = layout->complete;
-		location.split = !strcmp(strrchr(layout->root, '/') + 1, LAYER_CONTENT);
-		if (location.published && is_in_chunks(staging, location.path, size, layout->whole))
-			location.kind = LOCATION_CHUNKS;
+	if (staged)
+		return locate_staged(staging, staged, path, size);
+	layout = layout_of(staging, layer);
+	location.error = layout->error;
+	if (!layout->root)
 		return location;
-	}
-	if ((file = staged_file_at(staged->links, path))) {
-		location.path = xstrdup(file->target);
-		location.split = true;
-	} else if ((file = staged_file_at(staged->stages[0], path)) && file->target) {
-		location.split = true;
-		if (is_in_chunks(staging, file->target, size, 0)) {
-			location.path = xstrdup(file->target);
-			location.kind = LOCATION_CHUNKS;
-			location.published = true;
-		} else {
-			location.path = format("%s/%s", staged->root, path);
-		}
-	} else if (file || (file = staged_file_at(staged->stages[1], path))) {
-		location.path =
-			file->target ? xstrdup(file->target) : format("%s/%s", staged->root, path);
-		location.kind = LOCATION_STAGED;
-	} else {
-		location.path = format("%s/%s", staged->root, path);
-	}
+	location.path = format("%s/%s", layout->root, path);
+	location.published = !is_new;
+	location.certain = layout->complete;
+	location.split = !strcmp(strrchr(layout->root, '/') + 1, LAYER_CONTENT);
+	if (location.published)
+		look_at_chunks(staging, &location, size, layout->whole);
 	return location;
 }
 
@@ -452,7 +479,7 @@ static struct found_chunks find_chunks(const struct staging *staging, const stru
 				continue;
 			node_path(node, &path);
 			name = format("%s/%s", staged->root, path.data);
-			if (!chunking_is_in_chunks(staging->repository, name, node->file->size))
+			if (chunking_is_in_chunks(staging->repository, name, node->file->size) <= 0)
 				continue;
 			found.n++;
 			if (node->file->size < found.smallest)
