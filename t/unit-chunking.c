@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -87,6 +88,16 @@ static void configurations(void)
 }
 
 /* --- published files -------------------------------------------------- */
+
+static const char *failing = ""; /* the attribute that cannot be read */
+
+ssize_t lgetxattr(const char *path, const char *attribute_name, void *value, size_t size)
+{
+	if (strcmp(attribute_name, failing) != 0)
+		return syscall(SYS_lgetxattr, path, attribute_name, value, size);
+	errno = EIO;
+	return -1;
+}
 
 /* Gives the file that attribute; NULL: takes it away. */
 static bool attribute(const char *attribute_name, const char *value)
@@ -202,6 +213,26 @@ static void wholes(void)
 	attribute("user.compression", NULL);
 }
 
+/* If it cannot be read how the content is stored, the graft could be one of other content. */
+static void unreadable(void)
+{
+	static const char *const attributes[] = {"user.compression", "user.chunk_list"};
+
+	attribute("user.compression", "none");
+	attribute("user.chunk_list", HEADING A ",0,100\n");
+	for (size_t i = 0; i < ARRAY_LEN(attributes); i++) {
+		ducc_error *err = NULL;
+		AUTO_FREE char *got = NULL;
+
+		failing = attributes[i];
+		got = chunking_graft(&repository, "file", 100, &err);
+		ok(!got && error_is_failure(err), "%s cannot be read: no graft", failing);
+		ducc_error_free(err);
+	}
+	failing = "";
+	attribute("user.compression", NULL);
+}
+
 static void chunks(void)
 {
 	static const char *const two_pages[3] = {HEADING A ",0,10\n" B ",10,5\n",
@@ -285,6 +316,7 @@ int main(void)
 		kinds();
 		checks();
 		wholes();
+		unreadable();
 		chunks();
 		nonsense();
 	} else {

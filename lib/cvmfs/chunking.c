@@ -143,10 +143,11 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 {
 	AUTO_FREE char *file = format("%s/%s", repository->path, path);
 	AUTO_FREE char *compression = attribute(file, "user.compression");
+	int failure = compression ? 0 : errno;
 	struct chunks chunks = {.n = 0};
 	AUTO_BUFFER text = {0};
 
-	if (read_chunks(&chunks, file, size)) {
+	if (!failure && read_chunks(&chunks, file, size)) {
 		const char *algorithm = chunks.hashes.data + HASH_DIGITS;
 
 		buffer_addf(&text, "size=%llu\n", (unsigned long long)size);
@@ -159,8 +160,8 @@ char *chunking_graft(const struct repository *repository, const char *path, uint
 				    "checksum=%040d%.*s\nchunk_offsets=%s\nchunk_checksums=%s\n", 0,
 				    (int)strcspn(algorithm, ","), algorithm, chunks.offsets.data,
 				    chunks.hashes.data);
-	} else if (errno) {
-		error_errno(err, errno, "%s: extended attributes", path);
+	} else if (failure || errno) {
+		error_errno(err, failure ? failure : errno, "%s: extended attributes", path);
 	} else {
 		error_set(err, "%s: CernVM-FS does not say what its content is stored as", path);
 	}
