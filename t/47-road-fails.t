@@ -140,6 +140,29 @@ like "... and removes them" "$(cat "$out")" "warning: .*removed 2 incomplete tre
 ok "... of which nothing is noted" test ! -e "$spool/ducc.staged"
 ok "... all is as it should be" agree
 
+# The same, but then somebody who knows nothing of that, such as the original, publishes one of the layers.
+start_with little:1
+ready app:1 >"$tmp/records"
+publish_paused "$tmp/records"
+kill_publish
+layer=$(cd "$spool/rdonly/" && echo .layers/*/*/content)
+layer=${layer%/content}
+ok "killed during the ingest: a layer is staged" test -d "$spool/rdonly/$layer/content"
+cvmfs_server abort -f $n
+cvmfs_server transaction $n
+mkdir "$R/$layer/layerfs"
+echo theirs >"$R/$layer/layerfs/theirs"
+cvmfs_server publish $n
+ready edges:1 >"$tmp/next"
+ok "... others publish it, and then we something else" publish "$tmp/next"
+is "... their layer is still there, alone" "$(cd "$R/$layer/" && find . -type f)" ./layerfs/theirs
+publish_into_directory "$tmp/records"
+publish_into_directory "$tmp/next"
+ok "... it is replaced, in place and so whole, when that image is published" publish "$tmp/records"
+whole=large
+ok "... all is as it should be" agree
+whole=
+
 # One image of several is damaged.
 damage() { # IMAGE: the tar of its first layer, in the content of a large file
 	layer=$(jq -r '.layers[0].digest' "$S/blobs/sha256/$(pinned "$(ready "$1")")" | cut -d: -f2)

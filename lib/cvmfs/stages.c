@@ -83,35 +83,34 @@ int stages_done(const struct staging *staging, ducc_error **err)
 }
 
 /*
- * Finds what there is to remove of a staged tree: its directory, if it is incomplete; or the staged
- * content of a layer that somebody else has published since.  Returns 1 with *path set, which the
- * caller frees, 0, or -1 with errno set: what cannot be looked at may be published.
+ * Finds what there is to remove of a staged tree: a flat tree without its listing, or the content of a
+ * layer that is not found there.  Whatever else there is of a layer, others have published since.
+ * Returns 1 with *path set, which the caller frees, 0, or -1 with errno set: what cannot be looked at
+ * may be published.
  */
 static int find_leftover(const struct repository *repository, const char *directory, char **path)
 {
 	struct digest digest;
 	enum repo_tree kind = repo_tree_at(directory, &digest);
-	AUTO_FREE char *listing = NULL, *layerfs = NULL, *content = NULL, *link = NULL;
-	int found = kind == REPO_TREE_NONE ? 0 : repository_find(repository, directory);
+	AUTO_FREE char *place = NULL, *found_by = NULL;
+	int found;
 
 	*path = NULL;
+	if (kind == REPO_TREE_NONE)
+		return 0;
+	place = kind == REPO_TREE_LAYER ? layer_content(&digest) : xstrdup(directory);
+	found = repository_find(repository, place);
 	if (found <= 0)
 		return found;
-	listing = repo_tree_listing(kind, &digest);
-	found = repository_find(repository, listing);
-	if (!found)
-		*path = xstrdup(directory);
-	if (found <= 0 || kind == REPO_TREE_FLAT)
-		return found < 0 ? -1 : !found;
-	content = layer_content(&digest);
-	layerfs = layer_path(&digest, "");
-	link = repository_read_link(repository, layerfs);
-	if (!link && errno != EINVAL && !is_absence(errno))
+	found_by = kind == REPO_TREE_LAYER ? repository_layer_root(repository, &digest)
+					   : flat_listing(&digest);
+	if (!found_by)
 		return -1;
-	found = link && !strcmp(link, LAYER_CONTENT) ? 0 : repository_find(repository, content);
-	if (found > 0)
-		*path = STEAL(content);
-	return found;
+	found = kind == REPO_TREE_LAYER ? !strcmp(found_by, place)
+					: repository_find(repository, found_by);
+	if (!found)
+		*path = STEAL(place);
+	return found < 0 ? -1 : !found;
 }
 
 /* Removes what is left, in the open transaction, whose mount has the newest revision. */
