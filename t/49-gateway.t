@@ -199,6 +199,31 @@ like "... since there is a newer one" "$(cat "$tmp/sys2/var/spool/cvmfs/$n/betwe
 ok "... which is not lost" test ! -e "$(newest)/localhost/goes:latest"
 ok "... and what it publishes is complete" is_complete
 
+# The same, when one of the things that tell this cannot be read
+start
+for machine in 1 2; do cp -a "$tmp/sys$machine" "$tmp/before$machine"; done
+faulty() { # FAULT
+	for machine in 1 2; do
+		rm -rf "$tmp/sys$machine"
+		cp -a "$tmp/before$machine" "$tmp/sys$machine"
+	done
+	echo "FAULT= LD_PRELOAD= PATH=$plain_path DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
+		>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
+	FAULT=$1 FAULT_COUNTS=$tmp/counts LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+		on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")" >"$tmp/said" 2>&1
+}
+ok "the same again" faulty 'none 0 0 0'
+attributes=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
+for fault in $(seq -f 'read-%g' 6) $(seq -f 'attributes-%g' 1 "$(amount 1 1 4)" "$attributes"); do
+	status=0
+	faulty "${fault%-*} ${fault#*-} 5 1" || status=$?
+	removed=$(grep goes:latest "$tmp/sys2/var/spool/cvmfs/$n/between.out" 2>/dev/null || :)
+	[ $status -le 1 ] && { [ -z "$removed" ] || [ ! -e "$(newest)/localhost/goes:latest" ]; } && is_complete >"$tmp/differs" 2>&1 ||
+		wrong="$wrong $fault, status $status: $(cat "$tmp/said" "$tmp/differs")"
+done
+is "... when something cannot be read ($attributes attributes): nothing is lost" "$wrong" ""
+rm -r "$tmp/before1" "$tmp/before2"
+
 # What another machine is about to complete
 start
 staged=.layers/aa/$(printf 'aa%062d' 0)

@@ -167,9 +167,10 @@ static void read_mirrors(const struct reference *reference, ducc_error **err)
 
 static void read_system(ducc_error **err)
 {
-	AUTO_FREE char *value = config_value(&repository, "CVMFS_STRATUM0");
+	AUTO_FREE char *value = NULL;
 	struct journal journal = {.transaction = NULL};
 
+	config_value(&repository, "CVMFS_STRATUM0", &value, NULL);
 	FUZZ_CHECK(!value || !strpbrk(value, "\"'; \t\n"));
 	if (journal_read(&repository, &journal, err) > 0)
 		FUZZ_CHECK(journal.group.id >= 0);

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "cvmfs/chunking.h"
+#include "cvmfs/config.h"
 #include "tap.h"
 
 #define NAME "test.example.org"
@@ -33,6 +34,15 @@ static char *config_path(const char *file)
 	return format("%s/etc/cvmfs/repositories.d/" NAME "%s", directory, file);
 }
 
+static uint64_t limit_now(void)
+{
+	uint64_t limit;
+
+	if (chunking_limit(&repository, &limit, NULL) < 0)
+		abort();
+	return limit;
+}
+
 static uint64_t limit_of(const char *text)
 {
 	AUTO_FREE char *path = config_path("/server.conf");
@@ -40,7 +50,7 @@ static uint64_t limit_of(const char *text)
 
 	if (!file || fputs(text, file) < 0 || fclose(file))
 		abort();
-	return chunking_limit(&repository);
+	return limit_now();
 }
 
 static void limit_is(const char *text, uint64_t want)
@@ -60,8 +70,9 @@ static void limit_is(const char *text, uint64_t want)
 static void configurations(void)
 {
 	AUTO_FREE char *path = config_path("/server.conf");
+	uint64_t limit;
 
-	ok(chunking_limit(&repository) == 4 * MB, "without a configuration, 4 MiB");
+	ok(limit_now() == 4 * MB, "without a configuration, 4 MiB");
 	limit_is("", CHUNKING_NEVER);
 	limit_is(USE, 4 * MB);
 	limit_is(USE MIN "65536\n", 65536);
@@ -84,6 +95,12 @@ static void configurations(void)
 	limit_is(USE MIN "0\n", 4 * MB);
 	limit_is(USE MIN "4M\n", 4 * MB);
 	limit_is(USE MIN "many\n", 4 * MB);
+	unlink(path);
+	if (symlink("server.conf", path) < 0)
+		abort();
+	ok(chunking_limit(&repository, &limit, NULL) < 0,
+	   "... one that cannot be read is another matter");
+	ok(config_has_gateway(&repository, NULL) < 0, "... for gateways, too");
 	unlink(path);
 }
 

@@ -14,19 +14,23 @@
 #define HASH_DIGITS 40 /* of all algorithms; all but SHA-1 add their names: "-shake128" */
 #define MIN_DEFAULT ((uint64_t)4 << 20) /* that of cvmfs_server */
 
-uint64_t chunking_limit(const struct repository *repository)
+int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_error **err)
 {
-	AUTO_FREE char *use = config_value(repository, "CVMFS_USE_FILE_CHUNKING");
-	AUTO_FREE char *min = config_value(repository, "CVMFS_MIN_CHUNK_SIZE");
+	AUTO_FREE char *use = NULL, *min = NULL;
+	int exists = config_exists(repository, err);
 	char *end;
-	uint64_t limit;
 
-	if (!use && !config_exists(repository))
-		return MIN_DEFAULT;
+	*limit = MIN_DEFAULT;
+	if (exists <= 0)
+		return exists;
+	if (config_value(repository, "CVMFS_USE_FILE_CHUNKING", &use, err) < 0 ||
+	    config_value(repository, "CVMFS_MIN_CHUNK_SIZE", &min, err) < 0)
+		return -1;
 	if (!use || strcmp(use, "true") != 0)
-		return CHUNKING_NEVER;
-	limit = min ? strtoull(min, &end, 10) : MIN_DEFAULT;
-	return limit && !(min && *end) ? limit : MIN_DEFAULT;
+		*limit = CHUNKING_NEVER;
+	else if (min && strtoull(min, &end, 10) && !*end)
+		*limit = strtoull(min, NULL, 10);
+	return 0;
 }
 
 /* --- published files -------------------------------------------------- */

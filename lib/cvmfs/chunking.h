@@ -12,10 +12,10 @@
 #define CHUNKING_MIN ((uint64_t)64 << 10)
 
 /*
- * The size in bytes above which `cvmfs_server publish` splits files into chunks, according to
- * the configuration of the repository; CHUNKING_NEVER if it does not.
+ * Sets *limit to the size in bytes above which `cvmfs_server publish' splits files into chunks, according
+ * to the configuration of the repository; to CHUNKING_NEVER if it does not.
  */
-uint64_t chunking_limit(const struct repository *repository);
+int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_error **err);
 
 /* How a published regular file is stored; errno is 0 for an unknown one that has no attributes. */
 enum chunking { CHUNKING_UNKNOWN, CHUNKING_WHOLE, CHUNKING_CHUNKS };

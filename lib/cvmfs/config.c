@@ -1,30 +1,33 @@
 /* The configuration of a CernVM-FS repository: see config.h. */
 #include "cvmfs/config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "cvmfs/mount.h"
 
 #define CONFIG_LIMIT ((size_t)1 << 20)
 
-/* The file as text, which the caller frees; NULL: there is none. */
-static char *read_config(const struct repository *repository)
+/* Reads the file as text, which the caller frees: 1; 0 if there is none; or -1. */
+static int read_config(const struct repository *repository, char **text, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_config(repository, "server.conf");
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *text = NULL;
 	size_t len;
 
-	return fd < 0 || read_file(fd, CONFIG_LIMIT, &text, &len, NULL) < 0 ? NULL : text;
+	*text = NULL;
+	if (fd < 0)
+		return is_absence(errno) ? 0 : error_errno(err, errno, "%s", path);
+	return read_file(fd, CONFIG_LIMIT, text, &len, err) < 0 ? error_wrap(err, "%s", path) : 1;
 }
 
 /* A line of a shell script, maybe exported, its value maybe in quotes; the last one counts. */
-char *config_value(const struct repository *repository, const char *key)
+static char *find_value(const char *text, const char *key)
 {
-	AUTO_FREE char *text = read_config(repository);
 	size_t len = strlen(key);
 	char *value = NULL;
 
@@ -42,16 +45,27 @@ char *config_value(const struct repository *repository, const char *key)
 	return value;
 }
 
-bool config_exists(const struct repository *repository)
+int config_value(const struct repository *repository, const char *key, char **value,
+		 ducc_error **err)
 {
-	AUTO_FREE char *text = read_config(repository);
+	AUTO_FREE char *text = NULL;
+	int result = read_config(repository, &text, err);
 
-	return text != NULL;
+	*value = find_value(text, key);
+	return result < 0 ? -1 : *value != NULL;
 }
 
-bool config_has_gateway(const struct repository *repository)
+int config_exists(const struct repository *repository, ducc_error **err)
 {
-	AUTO_FREE char *storage = config_value(repository, "CVMFS_UPSTREAM_STORAGE");
+	AUTO_FREE char *text = NULL;
 
-	return storage && !strncmp(storage, "gw,", 3);
+	return read_config(repository, &text, err);
+}
+
+int config_has_gateway(const struct repository *repository, ducc_error **err)
+{
+	AUTO_FREE char *storage = NULL;
+	int result = config_value(repository, "CVMFS_UPSTREAM_STORAGE", &storage, err);
+
+	return result > 0 ? !strncmp(storage, "gw,", 3) : result;
 }

@@ -7,13 +7,20 @@
 
 #include "repo/repository.h"
 
-/* The value of a key, which the caller frees; NULL: not set, or there is no configuration. */
-char *config_value(const struct repository *repository, const char *key);
+/*
+ * Sets *value, which the caller frees, to that of a key.  Returns 1; 0 with *value NULL if it is not
+ * set, or there is no configuration; or -1.
+ */
+int config_value(const struct repository *repository, const char *key, char **value,
+		 ducc_error **err);
 
-/* True if there is a configuration. */
-bool config_exists(const struct repository *repository);
+/* 1 if there is a configuration, 0 if not, or -1. */
+int config_exists(const struct repository *repository, ducc_error **err);
 
-/* True if the repository is published through a gateway, and thus from other machines as well. */
-bool config_has_gateway(const struct repository *repository);
+/*
+ * 1 if the repository is published through a gateway, and thus from other machines as well; 0 if not;
+ * or -1.
+ */
+int config_has_gateway(const struct repository *repository, ducc_error **err);
 
 #endif

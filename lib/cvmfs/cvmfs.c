@@ -168,12 +168,13 @@ static bool lacks_catalogs(const struct cvmfs *cvmfs)
 		!repository_has(repository, REPO_FLAT "/" CATALOG_MARKER));
 }
 
-/* Notes the current revision; true if it is not the one before. */
-static bool is_changed(struct cvmfs *cvmfs)
+/* Notes the current revision; 1 if it is not the one before, or -1. */
+static int is_changed(struct cvmfs *cvmfs, ducc_error **err)
 {
 	AUTO_FREE char *before = cvmfs->revision;
 
-	cvmfs->revision = newest_mounted(cvmfs->base.repository);
+	if (newest_mounted(cvmfs->base.repository, &cvmfs->revision, err) < 0)
+		return -1;
 	return cvmfs->revision && before && strcmp(cvmfs->revision, before) != 0;
 }
 
@@ -187,8 +188,7 @@ static int mend(struct cvmfs *cvmfs, ducc_error **err)
 	edit_free(STEAL(cvmfs->edit));
 	if (mending_run(&cvmfs->mending, cvmfs->base.context, cvmfs->base.repository, err) < 0)
 		return -1;
-	is_changed(cvmfs);
-	return 1;
+	return is_changed(cvmfs, err) < 0 ? -1 : 1;
 }
 
 /* Whatever comes before the ingest; 1: all additions must be repeated. */
@@ -226,7 +226,7 @@ static int prepare_edits(struct cvmfs *cvmfs, ducc_error **err)
 						 err);
 		any = result ? result : any;
 	}
-	return any > 0 ? is_changed(cvmfs) : any;
+	return any > 0 ? is_changed(cvmfs, err) : any;
 }
 
 static int open_transaction(struct transaction *transaction, ducc_error **err)
@@ -254,7 +254,10 @@ static int open_transaction(struct transaction *transaction, ducc_error **err)
 		if (adds_something(cvmfs) && !cvmfs->ingest && open_ingest(cvmfs, err) < 0)
 			return -1;
 	}
-	changed |= is_changed(cvmfs);
+	result = is_changed(cvmfs, err);
+	if (result < 0)
+		return -1;
+	changed |= result;
 	if (changed && stages_check(&cvmfs->staging, err) < 0)
 		return -1;
 	return changed;
@@ -445,10 +448,10 @@ static struct transaction *begin(struct context *context, const struct store *st
 	    !refresh(&cvmfs->base, err) &&
 	    !payload_open(&cvmfs->payload, context, store, repository, err)) {
 		clear_up_staging(&cvmfs->base);
-		staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
-			     repository->chunk_bytes);
-		cvmfs->revision = newest_mounted(repository);
-		return &cvmfs->base;
+		if (!staging_init(&cvmfs->staging, context, store, repository, &cvmfs->base.added,
+				  repository->chunk_bytes, err) &&
+		    newest_mounted(repository, &cvmfs->revision, err) >= 0)
+			return &cvmfs->base;
 	}
 	end(&cvmfs->base);
 	return NULL;
@@ -468,7 +471,8 @@ static int find(struct repository *repository, const char *store, ducc_error **e
 {
 	(void)err;
 	mount_find(repository, store);
-	repository->shared = config_has_gateway(repository);
+	/* If that is unknown, a publisher fails when it asks for the newest revision. */
+	repository->shared = config_has_gateway(repository, NULL) != 0;
 	return repository->path != NULL;
 }
 
@@ -481,6 +485,14 @@ static char *url(const struct repository *repository, ducc_error **err)
 static char *root(const struct repository *repository)
 {
 	return format("/cvmfs/%s", repository->name);
+}
+
+static char *revision(const struct repository *repository)
+{
+	char *hash;
+
+	newest_mounted(repository, &hash, NULL);
+	return hash;
 }
 
 /* Runs the garbage collection of CernVM-FS itself. */
@@ -501,7 +513,7 @@ const struct target cvmfs_target = {
 	.root = root,
 	.collect = collect,
 	.hold = runner_hold,
-	.revision = newest_mounted,
+	.revision = revision,
 	.variants = true,
 	.reduces = true,
 	.check_file = chunking_check,

@@ -1,6 +1,7 @@
 /* The newest revision: see newest.h. */
 #include "cvmfs/newest.h"
 
+#include <errno.h>
 #include <sys/xattr.h>
 
 #include "base/buffer.h"
@@ -11,14 +12,16 @@
 #define MANIFEST ".cvmfspublished"
 #define LIMIT ((size_t)64 << 10)
 
-char *newest_mounted(const struct repository *repository)
+int newest_mounted(const struct repository *repository, char **hash, ducc_error **err)
 {
+	static const char name[] = "user.root_hash";
 	char value[256];
-	ssize_t n = repository->path
-			    ? getxattr(repository->path, "user.root_hash", value, sizeof(value))
-			    : -1;
+	ssize_t n = repository->path ? getxattr(repository->path, name, value, sizeof(value)) : 0;
 
-	return n < 0 ? NULL : xstrndup(value, (size_t)n);
+	*hash = n > 0 ? xstrndup(value, (size_t)n) : NULL;
+	if (n < 0 && errno != ENODATA && errno != ENOTSUP)
+		return error_errno(err, errno, "%s: %s", repository->path, name);
+	return *hash != NULL;
 }
 
 unsigned long long newest_number(const struct repository *repository)
@@ -69,11 +72,12 @@ static char *read_manifest(struct context *context, const char *url, ducc_error 
 int newest_published(struct context *context, const struct repository *repository, char **hash,
 		     unsigned long long *number, ducc_error **err)
 {
-	AUTO_FREE char *server = config_value(repository, "CVMFS_STRATUM0");
-	AUTO_FREE char *url = NULL, *manifest = NULL, *revision = NULL;
+	AUTO_FREE char *server = NULL, *url = NULL, *manifest = NULL, *revision = NULL;
+	int result = config_value(repository, "CVMFS_STRATUM0", &server, err);
 
-	if (!server)
-		return 0;
+	*hash = NULL;
+	if (result <= 0)
+		return result;
 	url = format("%s/" MANIFEST, server);
 	manifest = read_manifest(context, url, err);
 	*hash = manifest ? parse_manifest(manifest, 'C') : NULL;
@@ -94,8 +98,9 @@ int newest_is_mounted(struct context *context, const struct repository *reposito
 
 	if (!repository->shared || repository->metadata_only)
 		return 1;
-	mounted = newest_mounted(repository);
-	result = mounted ? newest_published(context, repository, &newest, &number, err) : 0;
+	result = newest_mounted(repository, &mounted, err);
+	if (result > 0)
+		result = newest_published(context, repository, &newest, &number, err);
 	if (result <= 0)
 		return result < 0 ? -1 : 1;
 	return !strncmp(newest, mounted, strlen(newest));

@@ -13,8 +13,11 @@
 #include "base/context.h"
 #include "repo/repository.h"
 
-/* The hash of the root catalog in the publisher's mount, which the caller frees; NULL: unknown. */
-char *newest_mounted(const struct repository *repository);
+/*
+ * Sets *hash, which the caller frees, to that of the root catalog in the publisher's mount.  Returns 1;
+ * 0 with *hash NULL if that is no mount of CernVM-FS; or -1.
+ */
+int newest_mounted(const struct repository *repository, char **hash, ducc_error **err);
 
 /* The number of the revision in the publisher's mount; 0: unknown. */
 unsigned long long newest_number(const struct repository *repository);

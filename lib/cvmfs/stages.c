@@ -361,7 +361,10 @@ static int publish_stage(struct staging *staging, int stage, bool catalogs, char
 
 	if (!edit)
 		return -1;
-	now = newest_mounted(staging->repository);
+	if (newest_mounted(staging->repository, &now, err) < 0) {
+		edit_free(edit);
+		return -1;
+	}
 	number = newest_number(staging->repository);
 	if (now && *revision && strcmp(now, *revision) != 0)
 		*changed = true;
@@ -376,12 +379,15 @@ static int publish_stage(struct staging *staging, int stage, bool catalogs, char
 		result = edit_finish(edit, err);
 	}
 	edit_free(edit);
-	/* Others may have published right after us. */
-	if (!result && number && newest_number(staging->repository) != number + 1)
-		*changed = true;
 	free(*revision);
-	*revision = result ? STEAL(now) : newest_mounted(staging->repository);
-	return result;
+	*revision = STEAL(now);
+	if (result)
+		return result;
+	/* Others may have published right after us. */
+	if (newest_number(staging->repository) != number + 1)
+		*changed = true;
+	free(STEAL(*revision));
+	return newest_mounted(staging->repository, revision, err) < 0 ? -1 : 0;
 }
 
 int stages_publish(struct staging *staging, bool catalogs, char **revision, bool *changed,

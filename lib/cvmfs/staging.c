@@ -28,8 +28,9 @@ bool staging_is_there(const struct repository *repository, const char *path, uin
 	return !lstat(file, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
-void staging_init(struct staging *staging, struct context *context, const struct store *store,
-		  const struct repository *repository, const struct strset *added, uint64_t limit)
+int staging_init(struct staging *staging, struct context *context, const struct store *store,
+		 const struct repository *repository, const struct strset *added, uint64_t limit,
+		 ducc_error **err)
 {
 	AUTO_FREE char *scratch = mount_spool(repository, "scratch");
 	AUTO_FREE char *spool = mount_spool(repository, "");
@@ -37,12 +38,13 @@ void staging_init(struct staging *staging, struct context *context, const struct
 
 	*staging = (struct staging){
 		.context = context, .store = store, .repository = repository, .added = added};
-	staging->limit = limit ? limit : chunking_limit(repository);
+	staging->limit = limit;
 	/* Only root can write files of any owner. */
 	staging->possible = !repository->metadata_only && !geteuid();
 	complete_init(&staging->complete, store, repository);
 	if (!statvfs(scratch, &space) || !statvfs(spool, &space))
 		staging->room = (uint64_t)space.f_bavail * space.f_frsize;
+	return limit ? 0 : chunking_limit(repository, &staging->limit, err);
 }
 
 /* How a layer is published. */

@@ -46,9 +46,13 @@ struct staging {
 	struct complete complete;   /* those that have all their files */
 };
 
-/* limit: see chunk_bytes in ducc.h; added: the directories of trees that the transaction adds. */
-void staging_init(struct staging *staging, struct context *context, const struct store *store,
-		  const struct repository *repository, const struct strset *added, uint64_t limit);
+/*
+ * limit: see chunk_bytes in ducc.h; added: the directories of trees that the transaction adds.  After a
+ * failure, too, the staging is to be freed.
+ */
+int staging_init(struct staging *staging, struct context *context, const struct store *store,
+		 const struct repository *repository, const struct strset *added, uint64_t limit,
+		 ducc_error **err);
 void staging_free(struct staging *staging);
 
 /* A state of the staging, and how to return to it: {0} is nothing but what is published. */
