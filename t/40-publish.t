@@ -433,6 +433,43 @@ if [ "$(id -u)" = 0 ]; then
 	fi
 fi
 
+# A file system that cannot exchange directories: trees are replaced there, too, whatever becomes of one of the renames.
+X=$tmp/exchange
+main_job "$S" "$X" "oci:$L:one"
+cp "$tmp/published" "$tmp/records"
+tree() {
+	stat -L -c %i "$X.now/localhost/one:latest/"
+}
+faulty() { # FAULT: publishes it again with that, in a copy of the repository
+	rm -rf "$X.now"
+	cp -a "$X" "$X.now"
+	old_tree=$(tree)
+	NO_EXCHANGE=1 FAULT=$1 FAULT_COUNTS=$tmp/counts LD_PRELOAD=$bin/t/preload-faults.so \
+		ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS ducc-publish -q -f -s "$S" -r "$X.now" <"$tmp/records"
+}
+content() { # DIR: what there is, whether it is new or not
+	find "$1" -mindepth 1 \( ! -type d -printf '%P %y %m %U %G %s %l\n' -o -printf '%P %y %m\n' \) | sort
+}
+is_as_before() {
+	content "$X.now" | diff "$tmp/before" -
+}
+content "$X" >"$tmp/before"
+faulty 'none 0 0 0' >"$tmp/out" || cat "$tmp/out"
+ok "without exchanges, an image is published again" is_as_before
+ok "... its flat tree is another one" test "$(tree)" != "$old_tree"
+steps=$(sed -n 's/^rename //p' "$tmp/counts") wrong=
+ok "... which takes two renames for each of four trees, and more" test "$steps" -gt 8
+for fault in $(seq -f '%g:5' "$steps") $(seq -f '%g:-9' "$steps"); do
+	status=0
+	faulty "rename ${fault%:*} ${fault#*:} 1" >"$tmp/out" 2>&1 || status=$?
+	case $status in
+	0 | 1) is_as_before ;;
+	137) NO_EXCHANGE=1 LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS ducc-publish -q -s "$S" -r "$X.now" <"$tmp/records" && is_as_before ;;
+	*) false ;;
+	esac >"$tmp/diff" 2>&1 || wrong="$wrong rename $fault, status $status: $(cat "$tmp/out" "$tmp/diff")"
+done
+is "... a rename that fails, or at which it is killed, does not matter" "$wrong" ""
+
 # What an overlay file system refuses
 mkdir -p "$tmp/overlay/lower" "$tmp/overlay/fs" "$tmp/overlay/m"
 cat >"$tmp/overlay/run" <<'END'

@@ -185,8 +185,20 @@ WRAP(stat, int, statvfs, (const char *path, struct statvfs *st), path, st)
 WRAP(stat, int, access, (const char *path, int mode), path, mode)
 WRAP(stat, int, faccessat, (int dir, const char *path, int mode, int flags), dir, path, mode, flags)
 WRAP(rename, int, renameat, (int from, const char *a, int to, const char *b), from, a, to, b)
-WRAP(rename, int, renameat2, (int from, const char *a, int to, const char *b, unsigned flags), from,
-     a, to, b, flags)
+
+/* With $NO_EXCHANGE, the file system is one that cannot do more than rename. */
+int renameat2(int from, const char *a, int to, const char *b, unsigned flags)
+{
+	int code = inject(KIND_rename);
+
+	if (!code && flags && getenv("NO_EXCHANGE"))
+		code = EINVAL;
+	if (!code)
+		return NEXT(renameat2)(from, a, to, b, flags);
+	errno = code;
+	return -1;
+}
+
 WRAP(link, int, linkat, (int from, const char *a, int to, const char *b, int flags), from, a, to, b,
      flags)
 WRAP(symlink, int, symlinkat, (const char *target, int dir, const char *path), target, dir, path)
