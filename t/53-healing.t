@@ -431,6 +431,29 @@ for damage in ': >"$layer/.metadata/layer.mtree"' 'rm "$layer/layerfs/d/new"'; d
 	is "... and still has them" "$(hidden "$tmp/repo")" "d/b e/b"
 	no_differences "$tmp/repo"
 done
+# ... also with layers that t/mkhides makes, on bases of which each needs something else in them.
+visible() { # REPO: what its layers have
+	(cd "$1/.layers" && find . -path '*/layerfs/*' -printf '%P %y %m %l\n' | sort)
+}
+for seed in $(seq "$(amount 3 60 1)"); do
+	note "t/mkhides $seed"
+	for i in 1 2 3; do "$top/t/mkhides" "$seed" $i | image "on-$seed-$i"; done
+	rm -rf "$S" "$tmp/both"
+	for i in 1 2; do ready "on-$seed-$i" | ducc-publish -q -s "$S" -r "$tmp/both" >"$out"; done
+	layer=$(layer_of "on-$seed-1" 1)
+	for damage in ': >"$listing"' 'rm "$listing"' 'again="	repair=$layer"'; do
+		rm -rf "$S" "$tmp/repo"
+		cp -a "$tmp/both" "$tmp/repo"
+		again=
+		listing=$(find "$tmp/repo/.layers" -path "*$layer*" -name '*.mtree')
+		eval "$damage"
+		echo "oci:$tmp/oci:on-$seed-3$again" | ducc-fetch -q -s "$S" -r "$tmp/repo" | ducc-unpack -q -s "$S" -r "$tmp/repo" >"$tmp/c"
+		ok "$damage: a new image on any layer" ducc-publish -q -s "$S" -r "$tmp/repo" <"$tmp/c"
+		is "... takes nothing from others" "$(visible "$tmp/repo" >"$tmp/now"; visible "$tmp/both" | comm -23 - "$tmp/now")" ""
+		no_differences "$tmp/repo"
+	done
+done
+tap_note=
 # That is no repair of anything else: what is in the way of the new image's name stays, and Podman's lists keep all others.
 rm -rf "$S" "$tmp/repo"
 ready on-a one | ducc-publish -q -s "$S" -r "$tmp/repo" >"$out"

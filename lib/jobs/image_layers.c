@@ -138,9 +138,20 @@ static int add_entries(struct search *search, struct node *node, int root, const
 		       : 0;
 }
 
+/* True for a directory that the layer does not list, for whiteouts that hide nothing in this image. */
+static bool is_unlisted(const struct tree *layer, const struct node *directory)
+{
+	AUTO_BUFFER path = {0};
+	const struct node *own;
+
+	node_path(directory, &path);
+	own = tree_find(layer, path.data);
+	return own && !node_is_entry(own) && node_is_possible_parent(own);
+}
+
 /*
- * Removes whiteouts that no image can need, if the layer's entries are in the same places, and
- * directories without others.
+ * Removes whiteouts and directories that no image can need, if the layer's entries are in the same
+ * places, or that the layer has anyway.
  */
 static void remove_rest(struct search *search)
 {
@@ -148,8 +159,8 @@ static void remove_rest(struct search *search)
 
 	for (struct node *node = tree_bottom(root); node != root; node = next) {
 		next = tree_next_up(root, node);
-		if (node->children ||
-		    (node_is_whiteout(node) && can_be_needed(search->layer, node)))
+		if (node->children || (node_is_whiteout(node) ? can_be_needed(search->layer, node)
+							      : is_unlisted(search->layer, node)))
 			continue;
 		if (node->file)
 			check_place(search, node, "");
