@@ -131,6 +131,16 @@ refused "a damaged one" "$state is damaged .*ducc-convert --forget $b\): " \
 refused "one that is cut off" "$state is damaged .*: not a state of ducc-convert" 'head -c -9 "$tmp/state" >"$state"'
 refused "one with a NUL" "$state is damaged .*: not a state of ducc-convert" \
 	'{ sed 2q "$tmp/state"; printf "\000"; sed "1,2d" "$tmp/state"; } >"$state"'
+for round in once twice; do # it is not obsolete: it may have been one of more lists than it names
+	[ $round = twice ] || cp "$state" "$tmp/whole"
+	{ sed 1q "$tmp/whole"; echo "# name=$a"; printf '# nam'; } >"$tmp/cut"
+	[ $round = twice ] || cp "$tmp/cut" "$state"
+	ok "one that is cut off between its lists, $round" convert 1 --remind 0 "$a"
+	like "... is the reason" "$(cat "$tmp/err")" "$state is damaged .*; if not: rm $state\): not a state of ducc-convert"
+	is "... why nothing is scheduled" "$(scheduled)" ""
+	ok "... and stays" cmp "$tmp/cut" "$state"
+done
+mv "$tmp/whole" "$state"
 ok "then it goes on" convert 0 "$a"
 is "..." "$(scheduled)" five
 list "$b" two

@@ -18,6 +18,7 @@ struct state {
 	char *records;                    /* what follows the header */
 	struct strset lists, directories; /* of the header */
 	bool complete;                    /* all lists could be read, and all their lines */
+	bool cut;                         /* the header may have named more lists */
 	size_t n;                         /* images that are wanted in the place */
 };
 
@@ -69,8 +70,8 @@ static void add_value(struct strset *values, const char *line, const char *key)
 		strset_add(values, line + strlen(key));
 }
 
-/* Takes ownership of the data. */
-static void read_header(struct state *state, char *data)
+/* Takes ownership of the data, which is `whole' if nothing is cut off. */
+static void read_header(struct state *state, char *data, bool whole)
 {
 	char *end = data + strlen(data);
 
@@ -83,6 +84,7 @@ static void read_header(struct state *state, char *data)
 	}
 	if (!state->records)
 		state->records = end;
+	state->cut = !whole && !*state->records;
 }
 
 bool wishes_know_repository(const char *store, const char *directory)
@@ -93,7 +95,7 @@ bool wishes_know_repository(const char *store, const char *directory)
 	while (path && wish_files_next(&files)) {
 		AUTO_STATE state = {NULL};
 
-		read_header(&state, STEAL(files.data));
+		read_header(&state, STEAL(files.data), files.whole);
 		if (strset_has(&state.directories, path))
 			return true;
 	}
@@ -111,12 +113,14 @@ static void read_own(struct state *state, const ducc_session *session)
 	if (fd < 0 || read_stream(fd, WISHES_LIMIT, &data, NULL) < 0)
 		buffer_reset(&data);
 	buffer_adds(&data, "");
-	read_header(state, buffer_steal(&data));
+	read_header(state, buffer_steal(&data), true);
 }
 
 /* True if all lists of the state are known anew. */
 static bool is_replaced(const struct state *state, const struct state *own)
 {
+	if (state->cut)
+		return false;
 	for (size_t i = 0; i < state->lists.n; i++)
 		if (!strset_has(&own->lists, state->lists.list[i]))
 			return false;
@@ -220,7 +224,7 @@ static char *advice(const struct state *state, const char *store, const char *fi
 {
 	struct buffer text = {0};
 
-	if (!state->lists.n)
+	if (!state->lists.n || state->cut)
 		return format("rm %s/wishes/%s", store, file);
 	buffer_adds(&text, "ducc-convert --forget");
 	for (size_t i = 0; i < state->lists.n; i++)
@@ -262,7 +266,7 @@ static int add_all(struct wishes_of_others *others, const struct state *own, str
 	while (wish_files_next(&files)) {
 		AUTO_STATE state = {NULL};
 
-		read_header(&state, STEAL(files.data));
+		read_header(&state, STEAL(files.data), files.whole);
 		if (!is_replaced(&state, own) &&
 		    add_state(others, &state, place, store, files.name, files.whole, err) < 0)
 			return -1;
