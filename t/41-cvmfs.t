@@ -292,6 +292,30 @@ umoci raw unpack --image "$L:b1" "$tmp/want/b1" 2>/dev/null
 ok "... and is right" is_as_unpacked b1 b1
 ok "... the repository is sound" sound_repository
 
+# Those of others that cannot be looked at: nothing is known about what an ingest could not replace.
+if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/ducc-publish" -V >/dev/null 2>&1; then
+	other_user='setpriv --reuid 65534 --regid 65534 --clear-groups'
+else
+	other_user=
+fi
+chmod 755 "$tmp"
+if [ "$(id -u)" != 0 ] || [ -n "$other_user" ]; then
+	new_repository
+	cvmfs_server transaction $n
+	layer=$(echo "$layers" | head -n 1)
+	layer=.layers/$(echo "$layer" | cut -c1-2)/$layer
+	mkdir -p "$R/$layer/layerfs/doc/kept"
+	chmod 0 "$R/$layer/layerfs/doc"
+	cvmfs_server publish $n
+	[ -z "$other_user" ] || chown -R 65534:65534 "$tmp/sys" "$S"
+	forget_log
+	# shellcheck disable=SC2086 # words
+	fails "a layer of others with a directory that cannot be read" $other_user "$bin/ducc-publish" -s "$S" -r $n <"$tmp/r1"
+	like "... is an error" "$(cat "$out")" "^ducc-publish: .*: $layer/layerfs/doc: Permission denied"
+	is "... before anything is done" "$(log)" ""
+	[ -z "$other_user" ] || chown -R 0:0 "$tmp/sys" "$S"
+fi
+
 # Names that CernVM-FS takes for something else
 mkdir -p "$tmp/marker/dir/.cvmfscatalog"
 umoci new --image "$L:marker"

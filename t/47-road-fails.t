@@ -104,6 +104,26 @@ hard_link() { # IMAGE FILE-SIZE
 hard_link lower:1 3000
 hard_link lower:2 300000
 
+# One whose name only an ingest can publish: it gets the content of a staged file from the tar.
+image lower:3 <<-'END'
+	layer
+	dir ./
+	file f size=300000 data=abcdefghijklm mode=4755 uid=3 mtime=1000000000
+	file x size=300000 data=nopqrstuvwxyz
+	layer
+	hard .cvmfsgraft-other to=x
+END
+want lower:3
+new_repository
+ready lower:3 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a hard link to a large file, with the name of a marker" publish "$tmp/records"
+is "... is not staged" "$(written | grep -c cvmfsgraft)" 0
+ok "... has the content" is_as_unpacked lower:3
+whole=/.cvmfsgraft-other
+ok "... all is as it should be" agree
+whole=
+
 # A published layer that gets more whiteouts is still a published one.
 for base in 1 2; do
 	image more:$base <<-END
