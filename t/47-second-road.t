@@ -279,6 +279,18 @@ layer_of pieced:2 1
 ok "... has that" cmp "$D/$layer/layerfs/usr/piece" "$R/$layer/layerfs/usr/piece"
 ok "... without a link to it" sound_repository
 
+# A line that was cut off, as by a full disk, and continued by the next one says nothing.
+start_with pieced:1
+layer_of pieced:1 1
+known=$(grep -l "^${layer##*/} [^ ]* [0-9]*$" "$S"/known/*.complete)
+sed -i "s/^\(${layer##*/} [^ ]* [0-9]*\)$/\1$(repeat 9 1)${layer##*/} $(repeat 40 a) 65536/" "$known"
+ready pieced:2 >"$tmp/records"
+publish_into_directory "$tmp/records"
+ok "a rebuild, when what is known of its layer was cut off" publish "$tmp/records"
+whole='/\.metadata/layer\.mtree$'
+ok "... all is as it should be" agree
+whole=
+
 # Invisible until the end
 
 start_with little:1

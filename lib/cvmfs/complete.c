@@ -72,11 +72,24 @@ static char *read_catalog(const struct repository *repository, const struct dige
 	return format("%s %s", layer->hex, hash);
 }
 
+/* Parses the rest of a line, "[ SIZE]"; false if it was cut off, and perhaps continued by another. */
+static bool parse_size(const char *rest, uint64_t *whole)
+{
+	char *end;
+
+	*whole = 0;
+	if (*rest == '\n')
+		return true;
+	if (rest[0] != ' ' || rest[1] < '0' || rest[1] > '9')
+		return false;
+	*whole = strtoull(rest, &end, 10);
+	return *end == '\n';
+}
+
 bool complete_has(struct complete *complete, const struct digest *layer, uint64_t *whole)
 {
 	AUTO_BUFFER counters = {0};
 	AUTO_FREE char *catalog = read_catalog(complete->repository, layer, &counters);
-	const char *line;
 	size_t len;
 
 	*whole = 0;
@@ -86,12 +99,11 @@ bool complete_has(struct complete *complete, const struct digest *layer, uint64_
 					 &complete->text, &len, NULL) < 0)
 		complete->text = xstrdup("");
 	len = strlen(catalog);
-	for (line = complete->text; (line = strstr(line, catalog)); line += len)
-		if (line[len] == '\n' || line[len] == ' ')
-			break;
-	if (line && line[len] == ' ')
-		*whole = strtoull(line + len, NULL, 10);
-	return line;
+	for (const char *line = complete->text; (line = strstr(line, catalog)); line += len)
+		if (parse_size(line + len, whole))
+			return true;
+	*whole = 0;
+	return false;
 }
 
 void complete_note(const struct complete *complete, const struct digest *layers,
