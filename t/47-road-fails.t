@@ -39,13 +39,14 @@ faulty() { # FAULT
 start_with app:1
 existing >"$tmp/existing"
 cp -a "$tmp/sys" "$tmp/before"
-ready app:same >"$tmp/records"
+{ base_layer; echo 'file owned size=150000 data=owned. mode=4755 uid=7'; } | image app:owned
+ready app:owned >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "a rebuild" faulty 'none 0 0 0'
 calls=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
 for call in $(seq 1 "$(amount 1 1 3)" "$calls"); do
 	status=0
-	faulty "attributes $call 5 1" || status=$?
+	faulty "attributes $call 1 1" || status=$? # EPERM
 	case $status in
 	0) agree ;;
 	1) sound_repository && [ "$(existing)" = "$(cat "$tmp/existing")" ] ;;

@@ -265,11 +265,14 @@ static int write_tree(const struct staging *staging, int mount, const struct sta
 	struct extract_report report = {0};
 	struct writing writing = {staging, mount, tree};
 	AUTO_CLOSE int root = make_root(mount, staged->root, err);
+	AUTO_FREE char *left_out = NULL;
 
 	if (root < 0 || staged_resolve(tree, staging->repository, err) < 0 ||
 	    extract(root, tree, find_source, &writing, 1, &report, err) < 0)
 		return error_wrap(err, "%s", staged->directory);
-	return 0;
+	/* An ingest would set it, whoever runs it. */
+	left_out = extract_report_text(&report);
+	return left_out ? error_set(err, "%s: not permitted: %s", staged->directory, left_out) : 0;
 }
 
 /* Opened to be written and touched, a file is copied to the scratch area, with its metadata. */
