@@ -29,6 +29,16 @@ publish_into_directory "$tmp/records"
 ok "... the next run succeeds" publish "$tmp/records"
 ok "... all is as it should be" agree
 
+# If the marker cannot be written that an open transaction is ducc's, it is not left open.
+start_with little:1
+ready app:1 >"$tmp/records"
+publish_into_directory "$tmp/records"
+mkdir "$spool/ducc.opened"
+ok "a publish that cannot mark its transactions" publish "$tmp/records" -w 1
+rmdir "$spool/ducc.opened"
+is "... takes those that it should" "$(log)" "$two"
+ok "... all is as it should be" agree
+
 # What cannot be looked at is not what it seems to be: each of the attributes that are read or set, one at a time.
 faulty() { # FAULT
 	rm -r "${tmp:?}/sys"

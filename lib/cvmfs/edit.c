@@ -30,14 +30,15 @@ int edit_open_mount(const struct edit *edit, ducc_error **err)
 
 /*
  * One attempt: 1 if the transaction is open, 0 if the repository is busy.  The shell creates
- * a marker that our command has opened it, in case we are killed before we note that.
+ * a marker that our command has opened it, in case we are killed before we note that; if it cannot, as
+ * on a full disk, the transaction is open nevertheless.
  */
 static int try_edit(void *ctx, ducc_error **err)
 {
 	struct edit *edit = ctx;
 	AUTO_FREE char *name = xstrdup(edit->repository->name);
 	AUTO_FREE char *opened = journal_opened(edit->repository);
-	char script[] = CVMFS_SERVER " transaction \"$1\" && : >\"$2\"";
+	char script[] = CVMFS_SERVER " transaction \"$1\" && { true >\"$2\"; true; }";
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
 	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
 	int newest = result > 0 ? newest_is_mounted(edit->context, edit->repository, err) : 1;
