@@ -135,6 +135,27 @@ whole=/.cvmfsgraft-other
 ok "... all is as it should be" agree
 whole=
 
+# A published layer that would get a whiteout of a name that CernVM-FS takes for something else
+for base in 1 2; do
+	image marked:$base <<-END
+		layer
+		dir ./
+		dir d
+		file d/$([ $base = 1 ] && echo x || echo .cvmfscatalog)
+		layer
+		dir d
+		file d/.wh..wh..opq
+		file d/y data=y
+	END
+done
+new_repository
+ready marked:1 >"$tmp/records"
+ok "a layer" publish "$tmp/records"
+ready marked:2 >"$tmp/records"
+fails "... which needs a whiteout of a catalog's marker for another image" publish "$tmp/records"
+like "... is an error that names it" "$(cat "$out")" '^ducc-publish: .*layer sha256:[0-9a-f]*: d/\.cvmfscatalog: CernVM-FS requires this to be a regular file$'
+is "... before anything is done" "$(log)" ''
+
 # A published layer that gets more whiteouts is still a published one.
 for base in 1 2; do
 	image more:$base <<-END

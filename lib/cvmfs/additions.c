@@ -22,6 +22,8 @@ int cvmfs_complete(struct transaction *transaction, const struct listing_head *h
 
 	if (!at)
 		return error_errno(err, errno, "layer " PRI_DIGEST, head->layer.hex);
+	if (names_accepted(transaction->context, transaction->repository, at, tree, err) < 0)
+		return -1;
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
 		AUTO_FREE char *name = NULL;
