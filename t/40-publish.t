@@ -454,19 +454,19 @@ is_as_before() {
 	content "$X.now" | diff "$tmp/before" -
 }
 content "$X" >"$tmp/before"
-faulty 'none 0 0 0' >"$tmp/out" || cat "$tmp/out"
+faulty 'none 0 0 0' >"$tmp/said" || cat "$tmp/said"
 ok "without exchanges, an image is published again" is_as_before
 ok "... its flat tree is another one" test "$(tree)" != "$old_tree"
 steps=$(sed -n 's/^rename //p' "$tmp/counts") wrong=
 ok "... which takes two renames for each of four trees, and more" test "$steps" -gt 8
 for fault in $(seq -f '%g:5' "$steps") $(seq -f '%g:-9' "$steps"); do
 	status=0
-	faulty "rename ${fault%:*} ${fault#*:} 1" >"$tmp/out" 2>&1 || status=$?
+	faulty "rename ${fault%:*} ${fault#*:} 1" >"$tmp/said" 2>&1 || status=$?
 	case $status in
 	0 | 1) is_as_before ;;
 	137) NO_EXCHANGE=1 LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS ducc-publish -q -s "$S" -r "$X.now" <"$tmp/records" && is_as_before ;;
 	*) false ;;
-	esac >"$tmp/diff" 2>&1 || wrong="$wrong rename $fault, status $status: $(cat "$tmp/out" "$tmp/diff")"
+	esac >"$tmp/diff" 2>&1 || wrong="$wrong rename $fault, status $status: $(cat "$tmp/said" "$tmp/diff")"
 done
 is "... a rename that fails, or at which it is killed, does not matter" "$wrong" ""
 
