@@ -73,6 +73,21 @@ umoci raw add-layer --image "$L:twice" "$tmp/layer.tar"
 ok "an image that has a layer twice" publish "oci:$L:twice"
 says "... runs" localhost/twice:latest more /bin/busybox cat /more
 
+# Lists that Podman cannot read, ducc-check does not take for sound either.
+has_image() { podman_on "$P" images --format '{{.Repository}}' | grep -x localhost/two; }
+while read -r list filter; do
+	cp "$P/overlay-$list/$list.json" "$tmp/list"
+	jq -c "$filter" "$tmp/list" >"$P/overlay-$list/$list.json"
+	fails "$list.json with $filter: podman cannot read it" has_image
+	fails "... which is found" ducc-check -q --repair -s "$S" -r "$R"
+	cp "$out" "$tmp/again"
+	ok "... and repaired" sh -c 'grep ^http "$3" | ducc-unpack -q -s "$1" | ducc-publish -q -s "$1" -r "$2"' sh "$S" "$R" "$tmp/again"
+	ok "... then podman reads it" has_image
+done <<'E'
+images .[0]."big-data-sizes"[] = "x"
+layers .[0].created = "yesterday"
+E
+
 # From Docker Hub, as Podman calls it
 cp -a "$L" "$tmp/hub"
 umoci tag --image "$tmp/hub:base" registry.hub.docker.com/library/base:1

@@ -19,8 +19,9 @@ enum type {
 	INTEGER,
 	BOOLEAN,
 	TEXTS,
-	TEXT_MAP, /* an object of texts */
-	SET,      /* an object of objects */
+	TEXT_MAP,    /* an object of texts */
+	INTEGER_MAP, /* an object of integers */
+	SET,         /* an object of objects */
 	OBJECT,
 	OBJECTS,
 };
@@ -128,6 +129,29 @@ static const struct field config_fields[] = {
 	{NULL, TEXT, NULL},
 };
 
+/* As in containers/storage's Image and Layer. */
+static const struct field listed_fields[] = {
+	{"id", TEXT, NULL},
+	{"digest", TEXT, NULL},
+	{"names", TEXTS, NULL},
+	{"names-history", TEXTS, NULL},
+	{"layer", TEXT, NULL},
+	{"mapped-layers", TEXTS, NULL},
+	{"metadata", TEXT, NULL},
+	{"big-data-names", TEXTS, NULL},
+	{"big-data-sizes", INTEGER_MAP, NULL},
+	{"big-data-digests", TEXT_MAP, NULL},
+	{"created", TIME, NULL},
+	{"parent", TEXT, NULL},
+	{"mountlabel", TEXT, NULL},
+	{"compressed-diff-digest", TEXT, NULL},
+	{"compressed-size", INTEGER, NULL},
+	{"diff-digest", TEXT, NULL},
+	{"diff-size", INTEGER, NULL},
+	{"compression", INTEGER, NULL},
+	{NULL, TEXT, NULL},
+};
+
 /* True if the text begins with the form, in which 0 stands for any digit. */
 static bool has_form(const char *text, const char *form)
 {
@@ -178,7 +202,7 @@ static bool is_base64(const char *value)
 	return !value[n + padding] && padding < 3 && (n + padding) % 4 == 0;
 }
 
-static bool is_integer(const cJSON *item)
+static cJSON_bool is_integer(const cJSON *item)
 {
 	return cJSON_IsNumber(item) && fabs(item->valuedouble) <= 9007199254740992.0 &&
 	       item->valuedouble == floor(item->valuedouble);
@@ -214,6 +238,8 @@ static bool is_of_type(const cJSON *item, enum type type)
 		return cJSON_IsArray(item) && all(item, cJSON_IsString);
 	case TEXT_MAP:
 		return cJSON_IsObject(item) && all(item, cJSON_IsString);
+	case INTEGER_MAP:
+		return cJSON_IsObject(item) && all(item, is_integer);
 	case SET:
 		return cJSON_IsObject(item) && all(item, cJSON_IsObject);
 	case OBJECT:
@@ -314,4 +340,9 @@ int go_json_check_config(const cJSON *config, const char *text, size_t len, ducc
 	if (check_document(config, config_fields, text, len, err) < 0)
 		return error_wrap(err, "config");
 	return 0;
+}
+
+int go_json_check_listed(const cJSON *entry, ducc_error **err)
+{
+	return check(entry, listed_fields, err);
 }

@@ -1,5 +1,5 @@
 /*
- * Checks whether Go's JSON decoder accepts a manifest and a config.
+ * Checks whether Go's JSON decoder accepts a manifest, a config, and the lists of a store.
  *
  * To list one image of a store, Podman decodes all of them, and fails if a member has a type
  * other than that in its own structures.  Go ignores the case of keys and, of duplicates, uses
@@ -16,5 +16,8 @@
  */
 int go_json_check_manifest(const char *text, size_t len, ducc_error **err);
 int go_json_check_config(const cJSON *config, const char *text, size_t len, ducc_error **err);
+
+/* The same for an entry of images.json or layers.json. */
+int go_json_check_listed(const cJSON *entry, ducc_error **err);
 
 #endif

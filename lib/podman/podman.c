@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "podman/go_json.h"
 #include "podman/podman_name.h"
 
 /* --- index ------------------------------------------------------------ */
@@ -127,14 +128,32 @@ static struct podman *new (const struct repository *repository)
 	return podman;
 }
 
+/* Reads a list; one that Podman cannot decode is damaged. */
+static cJSON *read_list(const struct repository *repository, const char *path, ducc_error **err)
+{
+	AUTO_JSON *list = podman_list_read(repository, path, err);
+	const cJSON *entry;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(entry, list)
+	{
+		n++;
+		if (go_json_check_listed(entry, err) < 0) {
+			error_wrap(err, "%s: entry %zu", strrchr(path, '/') + 1, n);
+			return NULL;
+		}
+	}
+	return STEAL(list);
+}
+
 struct podman *podman_read(const struct repository *repository, ducc_error **err)
 {
 	struct podman *podman = new (repository);
 	cJSON *entry;
 
-	podman->images.entries = podman_list_read(repository, PODMAN_IMAGES, err);
+	podman->images.entries = read_list(repository, PODMAN_IMAGES, err);
 	if (podman->images.entries)
-		podman->layers.entries = podman_list_read(repository, PODMAN_LAYERS, err);
+		podman->layers.entries = read_list(repository, PODMAN_LAYERS, err);
 	if (!podman->layers.entries) {
 		podman_free(podman);
 		error_wrap(err, "podmanStore");
