@@ -18,6 +18,7 @@ int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_er
 {
 	AUTO_FREE char *use = NULL, *min = NULL;
 	int exists = config_exists(repository, err);
+	uint64_t number;
 	char *end;
 
 	*limit = MIN_DEFAULT;
@@ -26,10 +27,11 @@ int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_er
 	if (config_value(repository, "CVMFS_USE_FILE_CHUNKING", &use, err) < 0 ||
 	    config_value(repository, "CVMFS_MIN_CHUNK_SIZE", &min, err) < 0)
 		return -1;
+	number = min ? strtoull(min, &end, 10) : 0;
 	if (!use || strcmp(use, "true") != 0)
 		*limit = CHUNKING_NEVER;
-	else if (min && strtoull(min, &end, 10) && !*end)
-		*limit = strtoull(min, NULL, 10);
+	else if (number && !*end)
+		*limit = number;
 	return 0;
 }
 

@@ -12,8 +12,8 @@
 #define CHUNKING_MIN ((uint64_t)64 << 10)
 
 /*
- * Sets *limit to the size in bytes above which `cvmfs_server publish' splits files into chunks, according
- * to the configuration of the repository; to CHUNKING_NEVER if it does not.
+ * Sets *limit to the size in bytes above which `cvmfs_server publish` splits files into chunks,
+ * according to the configuration of the repository; to CHUNKING_NEVER if it does not.
  */
 int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_error **err);
 

@@ -32,7 +32,7 @@ int image_layers_read(const struct image_layers *layers, const struct digest *la
  * that other images need, which the published listing has; if that is lost or damaged, the whiteouts
  * among the published files.  Whiteouts that hide what the layer does not are left out.  Returns 1; 0
  * if the layer is published with entries in other places (placement.h), so that not all of that fits;
- * or -1 with *err set, also, unless it is to be repaired anyway, `again', if files that can have such
+ * or -1 with *err set, also, unless it is to be repaired anyway, `again`, if files that can have such
  * whiteouts are not for us.
  */
 int image_layers_keep(const struct image_layers *layers, const struct listing_head *head,

@@ -70,7 +70,7 @@ static void add_value(struct strset *values, const char *line, const char *key)
 		strset_add(values, line + strlen(key));
 }
 
-/* Takes ownership of the data, which is `whole' if nothing is cut off. */
+/* Takes ownership of the data, which is `whole` if nothing is cut off. */
 static void read_header(struct state *state, char *data, bool whole)
 {
 	char *end = data + strlen(data);
