@@ -54,7 +54,7 @@ ready app:owned >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "a rebuild" faulty 'none 0 0 0'
 calls=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
-for call in $(seq 1 "$(amount 1 1 3)" "$calls"); do
+for call in $(seq 1 "$(amount 3 1 7)" "$calls"); do
 	status=0
 	faulty "attributes $call 1 1" || status=$? # EPERM
 	case $status in

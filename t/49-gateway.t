@@ -214,7 +214,7 @@ faulty() { # FAULT
 }
 ok "the same again" faulty 'none 0 0 0'
 attributes=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
-for fault in $(seq -f 'read-%g' 6) $(seq -f 'attributes-%g' 1 "$(amount 1 1 4)" "$attributes"); do
+for fault in $(seq -f 'read-%g' 6) $(seq -f 'attributes-%g' 1 "$(amount 4 1 9)" "$attributes"); do
 	status=0
 	faulty "${fault%-*} ${fault#*-} 5 1" || status=$?
 	removed=$(grep goes:latest "$tmp/sys2/var/spool/cvmfs/$n/between.out" 2>/dev/null || :)
