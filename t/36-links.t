@@ -239,6 +239,11 @@ both first placed placed <<-'E'
 	file .wh.bin
 	file bin/first data=x
 E
+both whiteouts refused refused <<-'E'
+	layer
+	file usr/.wh.bin
+	file bin/.wh.old
+E
 both elsewhere placed placed <<-'E'
 	layer
 	file bin/elsewhere data=x

@@ -290,6 +290,16 @@ static void mark_used(struct tree *tree)
 			n->used = true;
 }
 
+/* True if links lead whiteouts to places beneath the node. */
+static bool has_detours(const struct node *node)
+{
+	const struct node *next = tree_next(node, node);
+
+	while (next && !node_has_detour(next))
+		next = tree_next(node, next);
+	return next;
+}
+
 int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err)
 {
 	struct node *root = tree_root(reader->tree);
@@ -300,6 +310,8 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT))
 			continue;
 		if (!node->used) {
+			/* On other layers they could hide something elsewhere. */
+			reader->fixed |= has_detours(node);
 			tree_remove_children(reader->tree, node);
 			node->flags &= (uint8_t)~NODE_OPAQUE;
 			continue;
