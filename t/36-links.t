@@ -303,6 +303,25 @@ for order in 'merged split' 'split merged'; do
 	done <"$kinds"
 done
 
+# Earlier versions called a directory fixed even if a whiteout before its contents replaces it.
+merged first-too <<-'E'
+	layer
+	file .wh.bin
+	file bin/first data=x
+	layer
+	file too data=x
+E
+rm -rf "$S" "$R"
+ok 'an image with a directory that replaces a link' through first-merged
+find "$S" "$R" -type f -exec grep -l '^\./bin type=dir .* tags=opaque$' {} + >"$tmp/listings"
+is '... has two listings' "$(wc -l <"$tmp/listings")" 2
+while read -r listing; do
+	sed -e 1,2d -e '/^\.\/bin type=dir .* tags=opaque$/s/$/,fixed/' "$listing" >"$tmp/rest"
+	{ printf '#mtree\n# sha256=%s\n' "$(sha256sum <"$tmp/rest" | cut -d ' ' -f 1)"; cat "$tmp/rest"; } >"$listing"
+done <"$tmp/listings"
+ok '... with the listing of an earlier version' through first-too
+ok '... is what umoci unpacks' check first-too
+
 # Of two entries that links lead to one place, the last one is there, and is looked for in the published layer.
 for base in merged split; do
 	$base "names-$base" <<-'E'

@@ -52,6 +52,7 @@ static const char *const words[] = {
 	"?",         "[",
 	" name=",    " through=",
 	"fixed",     " type=link",
+	"late",      "fixed,late",
 };
 
 static struct tree *read_text(const char *text, size_t len, struct listing_head *head,

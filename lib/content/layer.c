@@ -95,7 +95,7 @@ static void settle_flags(struct tree *tree)
 			node->flags = NODE_WHITEOUT;
 		else
 			node->flags = node_is_opaque(node) ? NODE_OPAQUE : 0;
-		node->flags |= fixed;
+		node->flags |= fixed && node_is_dir(node) ? NODE_LATE : fixed;
 	}
 }
 

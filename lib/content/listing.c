@@ -15,10 +15,8 @@
 #define FLUSH_SIZE 65536
 
 const struct listing_tag listing_tags[LISTING_TAGS] = {
-	{"opaque", NODE_OPAQUE},
-	{"implied", NODE_IMPLIED},
-	{"void", NODE_VOID},
-	{"fixed", NODE_FIXED},
+	{"opaque", NODE_OPAQUE}, {"implied", NODE_IMPLIED}, {"void", NODE_VOID},
+	{"fixed", NODE_FIXED},   {"late", NODE_LATE},
 };
 
 static void add_encoded(struct buffer *out, const char *text)

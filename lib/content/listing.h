@@ -7,7 +7,7 @@
  *   hardlink=PATH                          a layer's hard link into the layers below
  *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
  *   through=TARGET, name=PATH              see struct detour
- *   tags=opaque,implied,void,fixed         see enum node_flags
+ *   tags=opaque,implied,void,fixed,late    see enum node_flags
  * A whiteout is the character device 0:0.  Each path occurs once; siblings are sorted in byte
  * order, and a directory is followed by its contents.
  *
@@ -91,7 +91,7 @@ bool listing_subject(int fd, struct digest *subject);
 
 #define LISTING_SPECIAL "#*?[" /* special in mtree(5), besides blanks */
 
-#define LISTING_TAGS 4
+#define LISTING_TAGS 5
 extern const struct listing_tag {
 	const char *name;
 	uint8_t flag; /* of enum node_flags */

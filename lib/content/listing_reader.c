@@ -334,7 +334,7 @@ static bool is_consistent(const struct line *line)
 	if (is_whiteout(file) && line->seen & BIT(DEVICE))
 		return essence == (BIT(TYPE) | METADATA | BIT(DEVICE)) && file->mode == S_IFCHR &&
 		       !file->uid && !file->gid && !file->mtime && !file->mtime_nsec &&
-		       !(line->flags & NODE_OPAQUE);
+		       !(line->flags & (NODE_OPAQUE | NODE_LATE));
 	if (line->flags & NODE_VOID || (line->flags & ~NODE_FIXED && !directory))
 		return false;
 	if (line->seen & METADATA)

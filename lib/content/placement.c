@@ -66,7 +66,7 @@ bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
 		bool passage = is_known_passage(node);
 		bool directory = node->children || node->flags & NODE_OPAQUE;
-		bool fixed = node->flags & NODE_FIXED;
+		bool fixed = node->flags & (node_is_dir(node) ? NODE_LATE : NODE_FIXED);
 
 		if (node->lower_link && ((fresh && !tree_find(image, node->lower_link)) ||
 					 !link_holds(image, layer, node)))
@@ -187,8 +187,8 @@ static int place(struct placing *placing, const struct node *node, ducc_error **
 	if (find_place(placing, node, &where, err) < 0)
 		return -1;
 	there = tree_make(placing->view.layer, where);
-	if (!is_free(there, node) ||
-	    (node->flags & NODE_FIXED && link_at(tree_find(placing->view.below, where))))
+	if (!is_free(there, node) || (node->flags & (NODE_FIXED | NODE_LATE) &&
+				      link_at(tree_find(placing->view.below, where))))
 		return unknown(where, err);
 	if (strcmp(where, placing->path.data) != 0)
 		differences_add(placing->differences, DIFFERENT_PLACE, where);

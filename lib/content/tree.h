@@ -124,6 +124,8 @@ enum node_flags {
 	 * entries beneath it that the link would have led elsewhere.
 	 */
 	NODE_FIXED = 16,
+	/* The same for a directory.  In earlier versions it was fixed, also if nothing came before it. */
+	NODE_LATE = 32,
 };
 
 /* What few nodes have: how symbolic links concern a path of a layer (placement.h), and more. */
