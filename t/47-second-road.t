@@ -378,6 +378,29 @@ is "... what is to be done" "$(cd "$D/localhost/app:mode/" && find . -type f -ex
 	"$(cd "$R/localhost/app:mode/" && find . -type f ! -name .cvmfscatalog -exec sha256sum {} + | sort)"
 ok "... soundly" sound_repository
 
+# Files that this user may not read, in a layer that is published already
+for upper in 1 2; do
+	image closed:$upper <<-END
+		layer
+		dir ./
+		file closed size=300000 data=closed. mode=4111
+		layer
+		file upper data=$upper
+	END
+done
+new_repository
+for upper in 1 2; do
+	ready closed:$upper >"$tmp/records"
+	publish_into_directory "$tmp/records"
+	chown -R 65534:65534 "$tmp/sys" "$S"
+	# shellcheck disable=SC2046 # words
+	ok "... a file that this user may not read, in image $upper of 2" setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$bin/ducc-publish" -s "$S" -r $n $(cut -f1 "$tmp/records")
+	chown -R 0:0 "$S"
+done
+is "... has one content" "$(find "$R/" -name closed -printf '%i\n' | sort | uniq -c | awk '{ print $1 }')" 3
+ok "... in a sound repository" sound_repository
+
 # Little space for what the transactions write
 
 for i in 1 2 3; do

@@ -109,6 +109,8 @@ sub show_catalogs
 		set_xattr($layer, 'catalog_counters', "catalog_hash: $hash\ncatalog_mountpoint: " . substr($layer, length $tree) .
 			"\nchunked," . @chunked . "\nnested,$nested\n");
 	}
+	# Those of all catalogs: what has ever been in chunks is still counted.
+	set_xattr($tree, 'catalog_counters', "catalog_mountpoint: \nchunked," . (() = entries("$spool/content/chunk")) . "\n");
 }
 
 # Directories get their owners, modes and times when nothing is put into them any more.

@@ -106,13 +106,14 @@ static void configurations(void)
 
 /* --- published files -------------------------------------------------- */
 
-static const char *failing = ""; /* the attribute that cannot be read */
+static const char *failing = ""; /* the attribute that cannot be read ... */
+static int failing_with = EIO;   /* ... because of this errno value */
 
 ssize_t lgetxattr(const char *path, const char *attribute_name, void *value, size_t size)
 {
 	if (strcmp(attribute_name, failing) != 0)
 		return syscall(SYS_lgetxattr, path, attribute_name, value, size);
-	errno = EIO;
+	errno = failing_with;
 	return -1;
 }
 
@@ -250,6 +251,36 @@ static void unreadable(void)
 	attribute("user.compression", NULL);
 }
 
+/* The catalogs tell about a file that may not be read, if nothing is in chunks there. */
+static void forbidden(void)
+{
+	AUTO_FREE char *in = format("%s/in", directory);
+	static const char none[] = "catalog_mountpoint: \nchunked,0\nnested,3\n";
+	static const char some[] = "catalog_mountpoint: /in\nchunked,10\nnested,0\n";
+
+	if (mkdir(in, 0755) < 0)
+		abort();
+	failing = "user.chunks";
+	failing_with = EACCES;
+	ok(chunking_is_in_chunks(&repository, "in/file", MB) < 0 && errno == EACCES,
+	   "a file that may not be read");
+	if (setxattr(directory, "user.catalog_counters", none, strlen(none), 0) < 0)
+		abort();
+	ok(!chunking_is_in_chunks(&repository, "in/file", MB), "... nothing is in chunks");
+	failing_with = EIO;
+	ok(chunking_is_in_chunks(&repository, "in/file", MB) < 0 && errno == EIO,
+	   "... which says nothing of one that cannot be read");
+	failing_with = EACCES;
+	if (setxattr(in, "user.catalog_counters", some, strlen(some), 0) < 0)
+		abort();
+	ok(chunking_is_in_chunks(&repository, "in/file", MB) < 0 && errno == EACCES,
+	   "... something in its catalog is in chunks");
+	failing = "";
+	failing_with = EIO;
+	removexattr(directory, "user.catalog_counters");
+	rmdir(in);
+}
+
 static void chunks(void)
 {
 	static const char *const two_pages[3] = {HEADING A ",0,10\n" B ",10,5\n",
@@ -334,6 +365,7 @@ int main(void)
 		checks();
 		wholes();
 		unreadable();
+		forbidden();
 		chunks();
 		nonsense();
 	} else {

@@ -82,14 +82,35 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 	return chunking_of_file(file);
 }
 
+/*
+ * True if nothing is in chunks in the catalogs of the nearest directory that tells, and those beneath
+ * it: this is known of a file, too, that this user may not read, and thus not ask about.
+ */
+static bool has_no_chunks(const struct repository *repository, const char *path)
+{
+	AUTO_FREE char *at = format("%s/./%s", repository->path, path);
+	char *root = at + strlen(repository->path) + 1, *slash;
+	AUTO_FREE char *counters = NULL;
+
+	while (!counters && (slash = strrchr(root, '/'))) {
+		*slash = '\0';
+		counters = attribute(at, "user.catalog_counters");
+	}
+	return counters && strstr(counters, "\nchunked,0\n");
+}
+
 int chunking_is_in_chunks(const struct repository *repository, const char *path, uint64_t size)
 {
 	enum chunking chunking =
 		size < CHUNKING_MIN ? CHUNKING_WHOLE : chunking_of(repository, path);
+	int code = chunking == CHUNKING_UNKNOWN ? errno : 0;
 
-	if (chunking == CHUNKING_UNKNOWN && errno)
-		return -1;
-	return chunking == CHUNKING_CHUNKS;
+	if (!code)
+		return chunking == CHUNKING_CHUNKS;
+	if (code == EACCES && has_no_chunks(repository, path))
+		return 0;
+	errno = code;
+	return -1;
 }
 
 struct chunks {
