@@ -192,6 +192,15 @@ like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/betwe
 ok "... which is not lost" has heir
 ok "... and complete" is_complete
 start
+mkdir "$tmp/sys1/var/spool/cvmfs/$n/ducc.opened"
+echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'" \
+	>"$tmp/sys1/var/spool/cvmfs/$n/before-lease"
+ok "... and so when it cannot mark its transactions: it aborts the one with the old revision" \
+	on 1 ducc-gc -q -w 9 --remove localhost/goes:latest
+rmdir "$tmp/sys1/var/spool/cvmfs/$n/ducc.opened"
+like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/between.out")" state=added
+ok "... which is not lost" has heir
+start
 echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
 	>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
 ok "ducc-publish gets the lease for an old revision" on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")"

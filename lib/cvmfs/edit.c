@@ -41,8 +41,12 @@ static int try_edit(void *ctx, ducc_error **err)
 	char script[] = CVMFS_SERVER " transaction \"$1\" && { true >\"$2\"; true; }";
 	char *const argv[] = {"sh", "-c", script, CVMFS_SERVER, name, opened, NULL};
 	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
-	int newest = result > 0 ? newest_is_mounted(edit->context, edit->repository, err) : 1;
+	int newest = 1;
 
+	if (result > 0)
+		newest = journal_note_transaction(edit->repository, &edit->note, true, err) < 0
+				 ? -1
+				 : newest_is_mounted(edit->context, edit->repository, err);
 	if (newest < 1) { /* based on an old revision */
 		runner_clear_up(edit->context, edit->repository, &edit->note, NULL);
 		free(STEAL(edit->note.transaction));
@@ -65,8 +69,7 @@ struct edit *edit_begin(struct context *context, const struct repository *reposi
 	edit->note.edit = true;
 	edit->mount = mount_path(repository);
 	edit->open = !runner_patiently(context, repository, try_edit, edit, err);
-	if (edit->open && !journal_note_transaction(repository, &edit->note, true, err) &&
-	    edit->note.transaction)
+	if (edit->open && edit->note.transaction)
 		return edit;
 	if (edit->open)
 		error_set(err, CVMFS_SERVER " transaction: no transaction is open");
