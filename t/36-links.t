@@ -303,6 +303,32 @@ for order in 'merged split' 'split merged'; do
 	done <"$kinds"
 done
 
+# Entries of the layer that are beneath what it replaces may be elsewhere, through a link in there.
+merged dropped <<-'E'
+	layer
+	file run/old data=x
+	layer
+	file var/run/pid data=1
+	file var/run/.wh.old
+	file var data=x
+E
+merged dropped-whiteout <<-'E'
+	layer
+	file run/old data=x
+	layer
+	file var/run/.wh.old
+	file .wh.var
+E
+image dropped-alone <<-'E'
+	layer
+	file var/run/pid data=1
+	file var data=x
+E
+ok 'links in a directory that the layer replaces afterwards' through dropped dropped-whiteout dropped-alone
+for name in dropped dropped-whiteout dropped-alone; do
+	ok "... are followed as umoci does: $name" check $name
+done
+
 # Earlier versions called a directory fixed even if a whiteout before its contents replaces it.
 merged first-too <<-'E'
 	layer

@@ -67,6 +67,20 @@ static int stop_at_link(struct layer_reader *reader, ducc_error **err)
 	return error_set(err, "symbolic link as a parent directory");
 }
 
+/*
+ * Call before what is in the node is dropped.  It may belong elsewhere: directories in there that the
+ * layer does not list may be links.
+ */
+static int check_contents(struct layer_reader *reader, const struct node *node, ducc_error **err)
+{
+	const struct node *next = reader->view.below ? NULL : tree_next(node, node);
+
+	for (; next; next = tree_next(node, next))
+		if (next->children && !next->file)
+			return stop_at_link(reader, err);
+	return 0;
+}
+
 /* True for a link, or a hard link into lower layers, which may be one. */
 static bool may_be_link(const struct node *node)
 {
@@ -310,6 +324,8 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT))
 			continue;
 		if (!node->used) {
+			if (check_contents(reader, node, err) < 0)
+				return -1;
 			/* On other layers they could hide something elsewhere. */
 			reader->fixed |= has_detours(node);
 			tree_remove_children(reader->tree, node);
@@ -472,6 +488,8 @@ static int add_file(struct layer_reader *reader, struct node *node, const char *
 {
 	struct file *file;
 
+	if ((entry->is_hard_link || !S_ISDIR(entry->mode)) && check_contents(reader, node, err) < 0)
+		return -1;
 	if (entry->is_hard_link)
 		return add_hardlink(reader, node, path, entry, err);
 	file = charged_file(reader, path, entry, err);
