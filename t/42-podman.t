@@ -85,7 +85,10 @@ while read -r list filter; do
 	ok "... then podman reads it" has_image
 done <<'E'
 images .[0]."big-data-sizes"[] = "x"
+images .[0].flags = 5
 layers .[0].created = "yesterday"
+layers .[0].uidset = ["x"]
+layers .[0].gidmap = [{"size": "x"}]
 E
 
 # From Docker Hub, as Podman calls it

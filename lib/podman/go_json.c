@@ -19,6 +19,7 @@ enum type {
 	INTEGER,
 	BOOLEAN,
 	TEXTS,
+	INTEGERS,
 	TEXT_MAP,    /* an object of texts */
 	INTEGER_MAP, /* an object of integers */
 	SET,         /* an object of objects */
@@ -129,6 +130,18 @@ static const struct field config_fields[] = {
 	{NULL, TEXT, NULL},
 };
 
+static const struct field id_map_fields[] = {
+	{"container_id", INTEGER, NULL},
+	{"host_id", INTEGER, NULL},
+	{"size", INTEGER, NULL},
+	{NULL, TEXT, NULL},
+};
+
+/* Of any types. */
+static const struct field flag_fields[] = {
+	{NULL, TEXT, NULL},
+};
+
 /* As in containers/storage's Image and Layer. */
 static const struct field listed_fields[] = {
 	{"id", TEXT, NULL},
@@ -148,7 +161,13 @@ static const struct field listed_fields[] = {
 	{"compressed-size", INTEGER, NULL},
 	{"diff-digest", TEXT, NULL},
 	{"diff-size", INTEGER, NULL},
+	{"toc-digest", TEXT, NULL},
 	{"compression", INTEGER, NULL},
+	{"uidset", INTEGERS, NULL},
+	{"gidset", INTEGERS, NULL},
+	{"flags", OBJECT, flag_fields},
+	{"uidmap", OBJECTS, id_map_fields},
+	{"gidmap", OBJECTS, id_map_fields},
 	{NULL, TEXT, NULL},
 };
 
@@ -236,6 +255,8 @@ static bool is_of_type(const cJSON *item, enum type type)
 		return cJSON_IsBool(item);
 	case TEXTS:
 		return cJSON_IsArray(item) && all(item, cJSON_IsString);
+	case INTEGERS:
+		return cJSON_IsArray(item) && all(item, is_integer);
 	case TEXT_MAP:
 		return cJSON_IsObject(item) && all(item, cJSON_IsString);
 	case INTEGER_MAP:
