@@ -72,17 +72,22 @@ static int add_entry(struct search *search, struct node *directory, const struct
 	return 0;
 }
 
-/* True in and beneath an opaque directory of the layer, with `node` as the directory in another tree. */
-static bool is_in_opaque(const struct tree *layer, const struct node *node)
+/* What the layer has where the node is in another tree; NULL: nothing. */
+static const struct node *find_own(const struct tree *layer, const struct node *node)
 {
 	AUTO_BUFFER path = {0};
 
-	for (; node; node = node->parent) {
-		const struct node *there;
+	node_path(node, &path);
+	return tree_find(layer, path.data);
+}
 
-		node_path(node, &path);
-		there = tree_find(layer, path.data);
-		if (there && node_is_opaque(there))
+/* True in and beneath an opaque directory of the layer, with `node` as the directory in another tree. */
+static bool is_in_opaque(const struct tree *layer, const struct node *node)
+{
+	for (; node; node = node->parent) {
+		const struct node *own = find_own(layer, node);
+
+		if (own && node_is_opaque(own))
 			return true;
 	}
 	return false;
@@ -94,22 +99,16 @@ static bool is_in_opaque(const struct tree *layer, const struct node *node)
  */
 static bool can_be_needed(const struct tree *layer, const struct node *whiteout)
 {
-	AUTO_BUFFER path = {0};
-	const struct node *own;
+	const struct node *own = find_own(layer, whiteout);
 
-	node_path(whiteout, &path);
-	own = tree_find(layer, path.data);
 	return (own && node_is_whiteout(own)) || is_in_opaque(layer, whiteout->parent);
 }
 
 /* True if such whiteouts can be in or beneath the directory. */
 static bool can_have_needed(const struct tree *layer, const struct node *directory)
 {
-	AUTO_BUFFER path = {0};
-	const struct node *own;
+	const struct node *own = find_own(layer, directory);
 
-	node_path(directory, &path);
-	own = tree_find(layer, path.data);
 	for (const struct node *node = own; node; node = tree_next(own, node))
 		if (node_is_whiteout(node) || node_is_opaque(node))
 			return true;
@@ -141,11 +140,8 @@ static int add_entries(struct search *search, struct node *node, int root, const
 /* True for a directory that the layer does not list, for whiteouts that hide nothing in this image. */
 static bool is_unlisted(const struct tree *layer, const struct node *directory)
 {
-	AUTO_BUFFER path = {0};
-	const struct node *own;
+	const struct node *own = find_own(layer, directory);
 
-	node_path(directory, &path);
-	own = tree_find(layer, path.data);
 	return own && !node_is_entry(own) && node_is_possible_parent(own);
 }
 
