@@ -257,6 +257,10 @@ static void forbidden(void)
 	AUTO_FREE char *in = format("%s/in", directory);
 	static const char none[] = "catalog_mountpoint: \nchunked,0\nnested,3\n";
 	static const char some[] = "catalog_mountpoint: /in\nchunked,10\nnested,0\n";
+	/* As a client says of a catalog that it cannot load. */
+	static const char error[] =
+		"catalog_hash: " ZEROS "\ncatalog_mountpoint: error: failed to load catalog!\n"
+		"chunked,0\nnested,0\n";
 
 	if (mkdir(in, 0755) < 0)
 		abort();
@@ -275,6 +279,14 @@ static void forbidden(void)
 		abort();
 	ok(chunking_is_in_chunks(&repository, "in/file", MB) < 0 && errno == EACCES,
 	   "... something in its catalog is in chunks");
+	if (setxattr(in, "user.catalog_counters", error, strlen(error), 0) < 0)
+		abort();
+	ok(!chunking_is_in_chunks(&repository, "in/file", MB),
+	   "... its catalog cannot be loaded, but nothing is in chunks in those above");
+	if (setxattr(directory, "user.catalog_counters", error, strlen(error), 0) < 0)
+		abort();
+	ok(chunking_is_in_chunks(&repository, "in/file", MB) < 0 && errno == EACCES,
+	   "... no catalog can be loaded");
 	failing = "";
 	failing_with = EIO;
 	removexattr(directory, "user.catalog_counters");

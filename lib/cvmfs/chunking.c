@@ -83,6 +83,20 @@ enum chunking chunking_of(const struct repository *repository, const char *path)
 }
 
 /*
+ * The counters of the catalog that a directory is in, and of those beneath it, which the caller frees;
+ * NULL: unknown.  Of a catalog that a client cannot load, it says that all are 0, at "error: ...".
+ */
+static char *read_counters(const char *directory)
+{
+	static const char mountpoint[] = "catalog_mountpoint: ";
+	AUTO_FREE char *counters = attribute(directory, "user.catalog_counters");
+	const char *at = counters ? strstr(counters, mountpoint) : NULL;
+
+	at = at ? at + strlen(mountpoint) : "";
+	return *at == '/' || *at == '\n' ? STEAL(counters) : NULL;
+}
+
+/*
  * True if nothing is in chunks in the catalogs of the nearest directory that tells, and those beneath
  * it: this is known of a file, too, that this user may not read, and thus not ask about.
  */
@@ -94,7 +108,7 @@ static bool has_no_chunks(const struct repository *repository, const char *path)
 
 	while (!counters && (slash = strrchr(root, '/'))) {
 		*slash = '\0';
-		counters = attribute(at, "user.catalog_counters");
+		counters = read_counters(at);
 	}
 	return counters && strstr(counters, "\nchunked,0\n");
 }
