@@ -99,11 +99,8 @@ int edit_finish(struct edit *edit, ducc_error **err)
 {
 	AUTO_FREE char *name = xstrdup(edit->repository->name);
 	char *const argv[] = {CVMFS_SERVER, "publish", name, NULL};
-	int result = runner_run(edit->context, edit->repository, &edit->note, argv, err);
 
-	if (!result)
-		return error_set(err, CVMFS_SERVER " publish: the repository is busy");
-	if (result < 0)
+	if (runner_run(edit->context, edit->repository, &edit->note, argv, err) < 0)
 		return -1;
 	edit->open = false;
 	journal_remove(edit->repository);

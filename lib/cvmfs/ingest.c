@@ -95,7 +95,7 @@ static int feed_head(struct ingest *ingest, ducc_error **err)
 		if (context_cancelled(ingest->context))
 			return context_interrupted(err);
 	}
-	if (runner_is_busy(process))
+	if (runner_is_busy(process, &ingest->note))
 		return 0;
 	return ended(ingest, err);
 }
@@ -113,7 +113,7 @@ static int end(struct ingest *ingest, ducc_error **err)
 	process->in = -1;
 	while (!process_poll(process, false))
 		;
-	busy = !note->transaction && runner_is_busy(process);
+	busy = runner_is_busy(process, note);
 	process_tell(process, ingest->context);
 	if (busy) {
 		journal_remove(ingest->repository);

@@ -15,22 +15,25 @@
 #define INGEST "ingest"
 #define NOTE_LIMIT ((size_t)4096)
 
-/* Each transaction has a new flag file; writes and renames do not change its birth time. */
-static int read_flag(const struct repository *repository, struct statx *st)
+/*
+ * Each transaction has a new flag file; writes and renames do not change its birth time.  Returns 1, 0
+ * if there is none, or -1.
+ */
+static int read_flag(const struct repository *repository, struct statx *st, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_spool(repository, "in_transaction.lock");
 
 	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_MTIME, st) < 0)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
 	if (!(st->stx_mask & STATX_BTIME)) /* the next best */
 		st->stx_btime = st->stx_mtime;
 	return 1;
 }
 
-int journal_open_transaction(const struct repository *repository, char **id)
+int journal_open_transaction(const struct repository *repository, char **id, ducc_error **err)
 {
 	struct statx st;
-	int open = read_flag(repository, &st);
+	int open = read_flag(repository, &st, err);
 
 	*id = NULL;
 	if (open <= 0)
@@ -57,7 +60,7 @@ static bool is_marked(const struct repository *repository)
 	struct stat opened;
 	struct statx flag;
 
-	if (stat(path, &opened) < 0 || read_flag(repository, &flag) <= 0)
+	if (stat(path, &opened) < 0 || read_flag(repository, &flag, NULL) <= 0)
 		return false;
 	return opened.st_mtim.tv_sec != flag.stx_btime.tv_sec
 		       ? opened.st_mtim.tv_sec > flag.stx_btime.tv_sec
@@ -171,19 +174,21 @@ int journal_note_transaction(const struct repository *repository, struct journal
 			     bool is_ours, ducc_error **err)
 {
 	AUTO_FREE char *transaction = NULL;
+	int open = note->transaction ? 0 : journal_open_transaction(repository, &transaction, err);
 
-	if (note->transaction || journal_open_transaction(repository, &transaction) <= 0)
-		return 0;
+	if (open <= 0)
+		return open;
 	if (!is_ours && !is_proved(repository, note))
 		return 0;
 	note->transaction = STEAL(transaction);
 	return journal_write(repository, note, err);
 }
 
-int journal_is_ours(const struct repository *repository, const struct journal *note)
+int journal_is_ours(const struct repository *repository, const struct journal *note,
+		    ducc_error **err)
 {
 	AUTO_FREE char *transaction = NULL;
-	int open = journal_open_transaction(repository, &transaction);
+	int open = journal_open_transaction(repository, &transaction, err);
 
 	if (open <= 0)
 		return open;

@@ -30,22 +30,21 @@ void journal_remove(const struct repository *repository);
 
 /*
  * 1 if a transaction is open, with an identifier of it in *id, which the caller frees; 0 if
- * none is; -1 with errno set if that is unknown.
+ * none is; -1 if that is unknown.
  */
-int journal_open_transaction(const struct repository *repository, char **id);
+int journal_open_transaction(const struct repository *repository, char **id, ducc_error **err);
 
 /*
  * Notes the open transaction, if there is one, and if it is ours: as the caller knows, or because
- * there is proof.  An ingest must still be running for that.
+ * there is proof.  An ingest must still be running for that.  Fails if it is unknown whether one is
+ * open, or if the note cannot be written; the transaction may be in *journal then.
  */
 int journal_note_transaction(const struct repository *repository, struct journal *journal,
 			     bool is_ours, ducc_error **err);
 
-/*
- * 1 if a transaction is open and certainly that of the note, 0 if not; -1 with errno set if that
- * is unknown.
- */
-int journal_is_ours(const struct repository *repository, const struct journal *journal);
+/* 1 if a transaction is open and certainly that of the note, 0 if not; -1 if that is unknown. */
+int journal_is_ours(const struct repository *repository, const struct journal *journal,
+		    ducc_error **err);
 
 /*
  * The path of a marker file in the spool directory: the noted edit has opened its transaction before

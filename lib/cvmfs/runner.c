@@ -20,12 +20,12 @@
 #define TICK_SHORT 2 /* milliseconds, until the transaction is noted */
 #define PAUSE_MAX 60 /* seconds */
 
-/* True also if that is unknown. */
-static bool is_in_transaction(const struct repository *repository)
+/* 1 if a transaction is open, 0 if not, or -1. */
+static int is_in_transaction(const struct repository *repository, ducc_error **err)
 {
 	AUTO_FREE char *transaction = NULL;
 
-	return journal_open_transaction(repository, &transaction) != 0;
+	return journal_open_transaction(repository, &transaction, err);
 }
 
 /* True if an open transaction has changes in the scratch area, which an ingest leaves empty. */
@@ -124,7 +124,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 		recover_publishing_lock(repository);
 		if (!abort_transaction(context, repository, note, &error))
 			return 0;
-		ours = journal_is_ours(repository, note);
+		ours = journal_is_ours(repository, note, NULL);
 		if (!ours) {
 			ducc_error_free(error);
 			return 0;
@@ -146,7 +146,7 @@ static int abort_patiently(struct context *context, const struct repository *rep
 static void leave(struct context *context, const struct repository *repository,
 		  const struct journal *note)
 {
-	bool open = is_in_transaction(repository);
+	bool open = is_in_transaction(repository, NULL) != 0;
 
 	if (!open)
 		recover_publishing_lock(repository);
@@ -167,10 +167,9 @@ int runner_clear_up(struct context *context, const struct repository *repository
 
 	if (wait_for_group(context, &note->group, err) < 0)
 		return -1;
-	ours = journal_is_ours(repository, note);
+	ours = journal_is_ours(repository, note, err);
 	if (ours < 0)
-		return error_errno(err, errno, "repository %s: state of the transaction",
-				   repository->name);
+		return -1;
 	if (!ours) {
 		leave(context, repository, note);
 		return 0;
@@ -205,7 +204,7 @@ int runner_lock(struct context *context, const struct repository *repository, du
 		return -1;
 	result = journal_read(repository, &note, err);
 	if (result > 0) {
-		if (journal_is_ours(repository, &note) > 0)
+		if (journal_is_ours(repository, &note, NULL) > 0)
 			context_notice(context, DUCC_WARNING,
 				       "%s: aborting an interrupted transaction", repository->name);
 		result = runner_clear_up(context, repository, &note, err);
@@ -226,12 +225,14 @@ int runner_hold(const struct repository *repository, struct context *context, du
 
 /* --- running ---------------------------------------------------------- */
 
-bool runner_is_busy(const struct process *process)
+bool runner_is_busy(const struct process *process, const struct journal *note)
 {
 	static const char *const words[] = {"already open", "path busy", "lease busy",
 					    "currently publishing"};
 
-	for (size_t i = 0; process->output.data && i < ARRAY_LEN(words); i++)
+	if (note->transaction || !process->output.data)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strcasestr(process->output.data, words[i]))
 			return true;
 	return false;
@@ -245,7 +246,11 @@ int runner_patiently(struct context *context, const struct repository *repositor
 	int result;
 
 	for (;;) {
-		result = is_in_transaction(repository) ? 0 : try(ctx, err);
+		int open = is_in_transaction(repository, err);
+
+		if (open < 0)
+			return -1;
+		result = open ? 0 : try(ctx, err);
 		if (result)
 			return result < 0 ? -1 : 0;
 		result = runner_pause(context, &patience, what, err);
@@ -288,9 +293,10 @@ int runner_run(struct context *context, const struct repository *repository, str
 		kill(-note->group.id, SIGKILL);
 	}
 	if (!result)
-		result = !process.status            ? 1
-			 : runner_is_busy(&process) ? 0
-						    : process_error(&process, CVMFS_SERVER, err);
+		result = !process.status ? 1
+			 : runner_is_busy(&process, note)
+				 ? 0
+				 : process_error(&process, CVMFS_SERVER, err);
 	process_tell(&process, context);
 	process_close(&process);
 	return result;

@@ -53,12 +53,15 @@ int runner_pause(struct context *context, struct patience *patience, const char 
 int runner_patiently(struct context *context, const struct repository *repository,
 		     int (*try)(void *ctx, ducc_error **err), void *ctx, ducc_error **err);
 
-/* True if the program, which has exited, reports that another transaction is open. */
-bool runner_is_busy(const struct process *process);
+/*
+ * True if the program, which has exited, reports that another transaction is open; not if that of the
+ * note was: then these may be words of something else, such as a path.
+ */
+bool runner_is_busy(const struct process *process, const struct journal *note);
 
 /*
- * Runs a command of cvmfs_server to its end under the note.  Returns 1, or 0 if another
- * transaction is open, or -1.  Aborts nothing.
+ * Runs a command of cvmfs_server to its end under the note.  Returns 1; 0 if another transaction is
+ * open, and none is noted; or -1.  Aborts nothing.
  */
 int runner_run(struct context *context, const struct repository *repository, struct journal *note,
 	       char *const *argv, ducc_error **err);
