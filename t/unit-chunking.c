@@ -3,6 +3,7 @@
  * attributes in a graft.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,6 +29,17 @@ static char name[] = NAME;
 static struct repository repository = {.name = name, .path = directory};
 
 /* --- the configuration ------------------------------------------------ */
+
+static bool vanishing; /* what is opened is removed at once */
+
+int open(const char *path, int flags, ...)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0);
+
+	if (vanishing)
+		unlink(path);
+	return fd;
+}
 
 static char *config_path(const char *file)
 {
@@ -95,7 +107,10 @@ static void configurations(void)
 	limit_is(USE MIN "0\n", 4 * MB);
 	limit_is(USE MIN "4M\n", 4 * MB);
 	limit_is(USE MIN "many\n", 4 * MB);
-	unlink(path);
+	limit_is(USE MIN "65536\n", 65536);
+	vanishing = true;
+	ok(limit_now() == 65536, "one that is removed while it is read, to be replaced");
+	vanishing = false;
 	if (symlink("server.conf", path) < 0)
 		abort();
 	ok(chunking_limit(&repository, &limit, NULL) < 0,

@@ -16,17 +16,16 @@
 
 int chunking_limit(const struct repository *repository, uint64_t *limit, ducc_error **err)
 {
-	AUTO_FREE char *use = NULL, *min = NULL;
-	int exists = config_exists(repository, err);
+	AUTO_FREE char *text = NULL, *use = NULL, *min = NULL;
+	int exists = config_read(repository, &text, err);
 	uint64_t number;
 	char *end;
 
 	*limit = MIN_DEFAULT;
 	if (exists <= 0)
 		return exists;
-	if (config_value(repository, "CVMFS_USE_FILE_CHUNKING", &use, err) < 0 ||
-	    config_value(repository, "CVMFS_MIN_CHUNK_SIZE", &min, err) < 0)
-		return -1;
+	use = config_find(text, "CVMFS_USE_FILE_CHUNKING");
+	min = config_find(text, "CVMFS_MIN_CHUNK_SIZE");
 	number = min ? strtoull(min, &end, 10) : 0;
 	if (!use || strcmp(use, "true") != 0)
 		*limit = CHUNKING_NEVER;

@@ -12,8 +12,7 @@
 
 #define CONFIG_LIMIT ((size_t)1 << 20)
 
-/* Reads the file as text, which the caller frees: 1; 0 if there is none; or -1. */
-static int read_config(const struct repository *repository, char **text, ducc_error **err)
+int config_read(const struct repository *repository, char **text, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_config(repository, "server.conf");
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -26,7 +25,7 @@ static int read_config(const struct repository *repository, char **text, ducc_er
 }
 
 /* A line of a shell script, maybe exported, its value maybe in quotes; the last one counts. */
-static char *find_value(const char *text, const char *key)
+char *config_find(const char *text, const char *key)
 {
 	size_t len = strlen(key);
 	char *value = NULL;
@@ -49,17 +48,10 @@ int config_value(const struct repository *repository, const char *key, char **va
 		 ducc_error **err)
 {
 	AUTO_FREE char *text = NULL;
-	int result = read_config(repository, &text, err);
+	int result = config_read(repository, &text, err);
 
-	*value = find_value(text, key);
+	*value = config_find(text, key);
 	return result < 0 ? -1 : *value != NULL;
-}
-
-int config_exists(const struct repository *repository, ducc_error **err)
-{
-	AUTO_FREE char *text = NULL;
-
-	return read_config(repository, &text, err);
 }
 
 int config_has_gateway(const struct repository *repository, ducc_error **err)
