@@ -39,7 +39,8 @@ rmdir "$spool/ducc.opened"
 is "... takes those that it should" "$(log)" "$two"
 ok "... all is as it should be" agree
 
-# What cannot be looked at is not what it seems to be: each of the attributes that are read or set, one at a time.
+# What cannot be looked at is not what it seems to be: each of the attributes that are read or set, one at a time, and the first
+# of the files and of the space that are looked at.
 faulty() { # FAULT
 	rm -r "${tmp:?}/sys"
 	cp -a "$tmp/before" "$tmp/sys"
@@ -54,17 +55,21 @@ ready app:owned >"$tmp/records"
 publish_into_directory "$tmp/records"
 ok "a rebuild" faulty 'none 0 0 0'
 calls=$(awk '$1 == "attributes" { print $2 }' "$tmp/counts") wrong=
-for call in $(seq 1 "$(amount 3 1 7)" "$calls"); do
+{
+	seq -f 'attributes %g 1' 1 "$(amount 3 1 7)" "$calls" # EPERM
+	seq -f 'stat %g 5' 1 12                               # EIO; later, there are as many as it takes to wait
+} >"$tmp/faults"
+while read -r fault; do
 	status=0
-	faulty "attributes $call 1 1" || status=$? # EPERM
+	faulty "$fault 1" </dev/null || status=$?
 	case $status in
 	0) agree ;;
 	1) sound_repository && [ "$(existing)" = "$(cat "$tmp/existing")" ] ;;
 	*) false ;;
-	esac >"$out" 2>&1 || wrong="$wrong call $call, status $status: $(cat "$tmp/struck" "$out")"
-done
+	esac >"$out" 2>&1 || wrong="$wrong $fault, status $status: $(cat "$tmp/struck" "$out")"
+done <"$tmp/faults"
 rm -r "$tmp/before"
-is "an attribute that cannot be read or set ($calls of them): all is right, or nothing is there" "$wrong" ""
+is "an attribute ($calls of them), file or space that cannot be read or set: all is right, or nothing is there" "$wrong" ""
 
 # -C: what was published whole is split, also while new images come to use it.
 for base in 1 2; do

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "base/buffer.h"
+#include "base/path.h"
 #include "cvmfs/chunking.h"
 #include "cvmfs/mount.h"
 #include "format/repo_paths.h"
@@ -28,22 +29,31 @@ bool staging_is_there(const struct repository *repository, const char *path, uin
 	return !lstat(file, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
+/* Finds out how much space there is where transactions are written. */
+static int find_room(struct staging *staging, ducc_error **err)
+{
+	AUTO_FREE char *scratch = mount_spool(staging->repository, "scratch");
+	AUTO_FREE char *spool = mount_spool(staging->repository, "");
+	struct statvfs space;
+
+	if (statvfs(scratch, &space) < 0 && (!is_absence(errno) || statvfs(spool, &space) < 0))
+		return error_errno(err, errno, "%s: its free space", scratch);
+	staging->room = (uint64_t)space.f_bavail * space.f_frsize;
+	return 0;
+}
+
 int staging_init(struct staging *staging, struct context *context, const struct store *store,
 		 const struct repository *repository, const struct strset *added, uint64_t limit,
 		 ducc_error **err)
 {
-	AUTO_FREE char *scratch = mount_spool(repository, "scratch");
-	AUTO_FREE char *spool = mount_spool(repository, "");
-	struct statvfs space;
-
 	*staging = (struct staging){
 		.context = context, .store = store, .repository = repository, .added = added};
 	staging->limit = limit;
 	/* Only root can write files of any owner. */
 	staging->possible = !repository->metadata_only && !geteuid();
 	complete_init(&staging->complete, store, repository);
-	if (!statvfs(scratch, &space) || !statvfs(spool, &space))
-		staging->room = (uint64_t)space.f_bavail * space.f_frsize;
+	if (staging->possible && find_room(staging, err) < 0)
+		return -1;
 	return limit ? 0 : chunking_limit(repository, &staging->limit, err);
 }
 
