@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "cvmfs/chunking.h"
 #include "cvmfs/config.h"
+#include "cvmfs/staging.h"
 #include "tap.h"
 
 #define NAME "test.example.org"
@@ -190,6 +191,9 @@ static void checks(void)
 	   "... so it is not known whether it is in chunks");
 	ok(chunking_is_in_chunks(&repository, "file", MB) == 1, "... unlike one that is");
 	ok(!chunking_is_in_chunks(&repository, "none", MB), "... and one that is not there");
+	ok(staging_is_there(&repository, "loop/file", MB) < 0 && errno == ELOOP,
+	   "... nor whether it is there");
+	ok(!staging_is_there(&repository, "none", MB), "... unlike one that is not");
 	ok(!chunking_graft(&repository, "loop/file", MB, &err) && error_is_failure(err),
 	   "... so it is when a graft is to be made");
 	ducc_error_free(err);

@@ -173,12 +173,16 @@ static int check_published(const struct repository *repository, const struct sta
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		AUTO_FREE char *name = NULL;
+		int found;
 
 		if (!node->file || !S_ISREG(node->file->mode) || staged_is_marker(node))
 			continue;
 		node_path(node, &path);
 		name = format("%s/%s", staged->root, path.data);
-		if (!staging_is_there(repository, name, node->file->size))
+		found = staging_is_there(repository, name, node->file->size);
+		if (found < 0)
+			return error_errno(err, errno, "%s", name);
+		if (!found)
 			return error_set(err, "%s: others have removed it meanwhile; try again",
 					 name);
 	}

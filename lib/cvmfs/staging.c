@@ -20,13 +20,14 @@
 /* A second transaction for grafts costs more than to write so many of the smallest large files. */
 #define FILES_PER_TRANSACTION 8
 
-/* True if the published regular file exists and has that size. */
-bool staging_is_there(const struct repository *repository, const char *path, uint64_t size)
+int staging_is_there(const struct repository *repository, const char *path, uint64_t size)
 {
 	AUTO_FREE char *file = format("%s/%s", repository->path, path);
 	struct stat st;
 
-	return !lstat(file, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
+	if (lstat(file, &st) < 0)
+		return is_absence(errno) ? 0 : -1;
+	return S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
 /* Finds out how much space there is where transactions are written. */
@@ -290,7 +291,7 @@ static bool find_known(struct staging *staging, const struct file *file, struct 
 	if (!location->path)
 		return false;
 	return !location->published || location->certain ||
-	       staging_is_there(staging->repository, location->path, file->size);
+	       staging_is_there(staging->repository, location->path, file->size) > 0;
 }
 
 /* True if it can be grafted: not if it is itself a graft to be published, or a link to one. */
@@ -298,7 +299,7 @@ static bool can_be_grafted(const struct staging *staging, const struct location 
 			   uint64_t size)
 {
 	return known->kind != LOCATION_WHOLE || known->published ||
-	       staging_is_there(staging->repository, known->path, size);
+	       staging_is_there(staging->repository, known->path, size) > 0;
 }
 
 /* A file whose content is known, but whose metadata differ: a graft, if that is worthwhile. */

@@ -107,7 +107,7 @@ void staging_note_complete(const struct staging *staging, const struct digest *l
 /* True if something is still to be published in that stage. */
 bool staging_is_pending(const struct staging *staging, int stage);
 
-/* True if the published regular file exists and has that size. */
-bool staging_is_there(const struct repository *repository, const char *path, uint64_t size);
+/* 1 if the published regular file exists and has that size, 0 if not; -1 with errno set. */
+int staging_is_there(const struct repository *repository, const char *path, uint64_t size);
 
 #endif
