@@ -172,10 +172,12 @@ for done in no yes; do
 	user sh -c 'rm -rf "$0/tree" && mkdir -p "$0/.transaction/new/staged" "$0/tree" && cd "$0/.transaction/new" &&
 		echo old >"$0/tree/old" && echo new >staged/new && name=0$(printf "%020d" "$(stat -c %i staged)") &&
 		mv staged "$name" && echo x >1 && printf "rename %s tree\nrename 1 file/below\n" "$name" >../plan && if [ $1 = yes ]; then
-		mv "$0/tree" "$0/other"; mv "$name" "$0/tree"; mv "$0/other" "$name"; fi' "$R" $done
+		mv "$0/tree" "$0/other"; mv "$name" "$0/tree"; mv "$0/other" "$name"; chmod 555 "$name"; else chmod 555 "$0/tree"; fi' "$R" $done
 	ok "a transaction that replaces a tree cannot be completed; exchanged already: $done" publish "$R" good
 	is '... the old tree is there' "$(cd "$R" && ls tree; ls -d .transaction 2>&1)" "old
 ls: cannot access '.transaction': No such file or directory"
+	is '... as it was' "$(stat -c %a "$R/tree")" 555
+	chmod 755 "$R/tree"
 done
 for step in 1 2; do
 	user sh -c 'mkdir -p "$0/.transaction/new/staged" && cd "$0/.transaction/new" && echo '$step' >staged/'$step' &&

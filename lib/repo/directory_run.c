@@ -104,11 +104,24 @@ static int keep(int parent, const char *name, int repository, const char *to)
 /* The same for two directories that change places. */
 static int swap(int a_parent, const char *a, int b_parent, const char *b)
 {
+	struct stat a_st, b_st;
+	int code;
+
 	if (!renameat2(a_parent, a, b_parent, b, RENAME_EXCHANGE))
 		return 0;
-	if (errno != EACCES || path_permit(a_parent, a) < 0 || path_permit(b_parent, b) < 0)
+	if (errno != EACCES || fstatat(a_parent, a, &a_st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstatat(b_parent, b, &b_st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	return renameat2(a_parent, a, b_parent, b, RENAME_EXCHANGE);
+	if (!path_permit(a_parent, a) && !path_permit(b_parent, b) &&
+	    !renameat2(a_parent, a, b_parent, b, RENAME_EXCHANGE))
+		return path_chmod(b_parent, b, a_st.st_mode & 07777) < 0
+			       ? -1
+			       : path_chmod(a_parent, a, b_st.st_mode & 07777);
+	code = errno;
+	path_chmod(a_parent, a, a_st.st_mode & 07777);
+	path_chmod(b_parent, b, b_st.st_mode & 07777);
+	errno = code;
+	return -1;
 }
 
 /* True if the directory is the staged one, whose name ends in its inode number (make_tree()). */
