@@ -86,8 +86,14 @@ while read -r list filter; do
 done <<'E'
 images .[0]."big-data-sizes"[] = "x"
 images .[0].flags = 5
+images .[0].digest = "sha256:0"
+images .[0]."big-data-digests"."manifest-other" = "none"
+images .[0]."big-data-names" += ["none"]
+images .[0]."big-data-names" += ["manifest-none"]
+images . + [.[0]]
 layers .[0].created = "yesterday"
 layers .[0].uidset = ["x"]
+layers .[0].uidset = [4294967296]
 layers .[0].gidmap = [{"size": "x"}]
 E
 

@@ -18,9 +18,11 @@ enum type {
 	BASE64,
 	INTEGER,
 	BOOLEAN,
+	DIGEST, /* or an empty text */
 	TEXTS,
-	INTEGERS,
+	IDS,
 	TEXT_MAP,    /* an object of texts */
+	DIGEST_MAP,  /* the same; those of manifests are digests */
 	INTEGER_MAP, /* an object of integers */
 	SET,         /* an object of objects */
 	OBJECT,
@@ -142,10 +144,10 @@ static const struct field flag_fields[] = {
 	{NULL, TEXT, NULL},
 };
 
-/* As in containers/storage's Image and Layer. */
+/* As in containers/storage's Image and Layer; it validates the digests of all images. */
 static const struct field listed_fields[] = {
 	{"id", TEXT, NULL},
-	{"digest", TEXT, NULL},
+	{"digest", DIGEST, NULL},
 	{"names", TEXTS, NULL},
 	{"names-history", TEXTS, NULL},
 	{"layer", TEXT, NULL},
@@ -153,7 +155,7 @@ static const struct field listed_fields[] = {
 	{"metadata", TEXT, NULL},
 	{"big-data-names", TEXTS, NULL},
 	{"big-data-sizes", INTEGER_MAP, NULL},
-	{"big-data-digests", TEXT_MAP, NULL},
+	{"big-data-digests", DIGEST_MAP, NULL},
 	{"created", TIME, NULL},
 	{"parent", TEXT, NULL},
 	{"mountlabel", TEXT, NULL},
@@ -163,8 +165,8 @@ static const struct field listed_fields[] = {
 	{"diff-size", INTEGER, NULL},
 	{"toc-digest", TEXT, NULL},
 	{"compression", INTEGER, NULL},
-	{"uidset", INTEGERS, NULL},
-	{"gidset", INTEGERS, NULL},
+	{"uidset", IDS, NULL},
+	{"gidset", IDS, NULL},
 	{"flags", OBJECT, flag_fields},
 	{"uidmap", OBJECTS, id_map_fields},
 	{"gidmap", OBJECTS, id_map_fields},
@@ -227,6 +229,45 @@ static cJSON_bool is_integer(const cJSON *item)
 	       item->valuedouble == floor(item->valuedouble);
 }
 
+static cJSON_bool is_id(const cJSON *item)
+{
+	return is_integer(item) && item->valuedouble >= 0 && item->valuedouble <= UINT32_MAX;
+}
+
+/* True for a digest of one of the algorithms that Go's go-digest knows. */
+static bool is_digest(const char *value)
+{
+	static const struct {
+		const char *name;
+		size_t digits;
+	} algorithms[] = {{"sha256:", 64}, {"sha384:", 96}, {"sha512:", 128}};
+
+	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
+		const char *hex = value + strlen(algorithms[i].name);
+
+		if (!strncmp(value, algorithms[i].name, strlen(algorithms[i].name)))
+			return strspn(hex, "0123456789abcdef") == algorithms[i].digits &&
+			       !hex[algorithms[i].digits];
+	}
+	return false;
+}
+
+/* True for an object of texts in which whatever belongs to a manifest is a digest. */
+static bool has_digests(const cJSON *items)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, items)
+	{
+		bool is_manifest = !strncmp(item->string, "manifest", strlen("manifest"));
+
+		if (cJSON_IsString(item) ? is_manifest && !is_digest(item->valuestring)
+					 : is_manifest || !cJSON_IsNull(item))
+			return false;
+	}
+	return true;
+}
+
 /* True if each value in the array or object is null or satisfies `is`. */
 static bool all(const cJSON *items, cJSON_bool (*is)(const cJSON *))
 {
@@ -253,12 +294,17 @@ static bool is_of_type(const cJSON *item, enum type type)
 		return is_integer(item);
 	case BOOLEAN:
 		return cJSON_IsBool(item);
+	case DIGEST:
+		return cJSON_IsString(item) &&
+		       (!*item->valuestring || is_digest(item->valuestring));
 	case TEXTS:
 		return cJSON_IsArray(item) && all(item, cJSON_IsString);
-	case INTEGERS:
-		return cJSON_IsArray(item) && all(item, is_integer);
+	case IDS:
+		return cJSON_IsArray(item) && all(item, is_id);
 	case TEXT_MAP:
 		return cJSON_IsObject(item) && all(item, cJSON_IsString);
+	case DIGEST_MAP:
+		return cJSON_IsObject(item) && has_digests(item);
 	case INTEGER_MAP:
 		return cJSON_IsObject(item) && all(item, is_integer);
 	case SET:

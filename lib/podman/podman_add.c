@@ -1,6 +1,8 @@
 /* Adding images to Podman's store: see podman_add.h. */
 #include "podman/podman_add.h"
 
+#include <errno.h>
+
 #include "base/base64.h"
 #include "base/buffer.h"
 #include "base/mem.h"
@@ -66,7 +68,7 @@ static int check_image(const struct podman_image *image, char **created, ducc_er
 static char *data_path(const cJSON *image, const char *key)
 {
 	AUTO_FREE char *encoded = base64_encode(key, strlen(key));
-	bool plain = !strcmp(key, "manifest");
+	bool plain = !key[strspn(key, ".0123456789abcdefghijklmnopqrstuvwxyz")];
 
 	return format(PODMAN_IMAGE_DIRECTORY "/%s/%s%s", podman_list_text(image, "id"),
 		      plain ? "" : "=", plain ? key : encoded);
@@ -84,6 +86,33 @@ static bool note_data(struct podman *podman, cJSON *image, const char *key, size
 	return true;
 }
 
+/*
+ * Lists no document, beside these of the image itself, that does not exist: of one that is missing,
+ * `podman images' fails for all images.
+ */
+static void forget_missing(struct podman *podman, cJSON *entry, const char *config,
+			   const char *manifest)
+{
+	cJSON *names = json_member(entry, "big-data-names"), *next;
+
+	for (cJSON *item = names ? names->child : NULL; item; item = next) {
+		const char *key = item->valuestring;
+		AUTO_FREE char *path = data_path(entry, key);
+		int found = 1;
+
+		next = item->next;
+		if (strcmp(key, config) != 0 && strcmp(key, manifest) != 0 &&
+		    strcmp(key, "manifest") != 0)
+			found = repository_find(podman->repository, path);
+		if (found < 0 && !podman->error)
+			error_errno(&podman->error, errno, "%s", path);
+		if (found)
+			continue;
+		cJSON_Delete(cJSON_DetachItemViaPointer(names, item));
+		podman->images.changed = true;
+	}
+}
+
 /* Stores manifest and config with the image, in addition to those it already has. */
 static void add_documents(struct podman *podman, cJSON *entry, const struct podman_image *image,
 			  bool new)
@@ -93,6 +122,8 @@ static void add_documents(struct podman *podman, cJSON *entry, const struct podm
 	AUTO_FREE char *manifest = format("manifest-" PRI_DIGEST, image->digest->hex);
 	size_t len = image->manifest_len;
 
+	if (image->again)
+		forget_missing(podman, entry, config, manifest);
 	if (note_data(podman, entry, config, image->config_len, id) || image->again)
 		podman_add_file(podman, data_path(entry, config), image->config_json,
 				image->config_len);

@@ -242,6 +242,9 @@ void podman_check(const struct podman_check *check, struct podman_checked *image
 		check_damage(&checking, err);
 		return;
 	}
+	if (checking.podman->images.changed) /* with the first image: any writes the list */
+		differs(&checking, 0, DIFFERS_LIST, PODMAN_IMAGES, NULL,
+			"several images have the same name");
 	check_count(&checking);
 	check_lists(&checking);
 	for (size_t i = 0; i < n; i++)
