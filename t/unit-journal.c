@@ -1,4 +1,4 @@
-/* What a publisher knows of the open transaction: whose it is, and that this can be unknown. */
+/* What a publisher knows of the open transaction: whose it is, and that this can be unknown; and of what it sends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +11,10 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/removal.h"
+#include "cvmfs/ingest.h"
+#include "cvmfs/metadata_copy.h"
 #include "cvmfs/mount.h"
+#include "cvmfs/payload.h"
 #include "cvmfs/runner.h"
 #include "tap.h"
 
@@ -107,6 +110,19 @@ static void busy(void)
 	close_one();
 }
 
+/* The file that a publish sends has no name, but errors name it. */
+static void unreadable(void)
+{
+	ducc_error *err = NULL;
+
+	ok(ingest_copy(NULL, -1, 1, &err) < 0 && strstr(ducc_error_message(err), PAYLOAD ": "),
+	   "a payload that cannot be read is named");
+	ducc_error_free(STEAL(err));
+	ok(metadata_copy_put(-1, -1, &err) < 0 && strstr(ducc_error_message(err), PAYLOAD ": "),
+	   "... also in a transaction");
+	ducc_error_free(err);
+}
+
 int main(void)
 {
 	AUTO_FREE char *spool = NULL;
@@ -122,6 +138,7 @@ int main(void)
 		abort();
 	unknown();
 	busy();
+	unreadable();
 	context_destroy(&context);
 	path_remove(fd, "var");
 	rmdir(directory);

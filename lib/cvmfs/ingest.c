@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "cvmfs/newest.h"
+#include "cvmfs/payload.h"
 #include "cvmfs/runner.h"
 
 #define TICK_SHORT 2 /* milliseconds, until the transaction is noted: see runner.c */
@@ -69,7 +70,7 @@ int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err)
 	while (pieces_next(&pieces))
 		if (ingest_write(ingest, pieces.data, pieces.len, err) < 0)
 			return -1;
-	return pieces.error ? error_errno(err, pieces.error, "read") : 0;
+	return pieces.error ? error_errno(err, pieces.error, PAYLOAD) : 0;
 }
 
 /* Writes the head and waits until it is read: 1 if it was, 0 if the repository is busy. */

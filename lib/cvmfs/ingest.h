@@ -20,7 +20,7 @@ struct ingest *ingest_begin(struct context *context, const struct repository *re
 
 /* Feeds it with more data. */
 int ingest_write(struct ingest *ingest, const void *data, size_t len, ducc_error **err);
-/* The same with `size` bytes of a file, from its beginning. */
+/* The same with `size` bytes of the payload's file, from its beginning. */
 int ingest_copy(struct ingest *ingest, int fd, uint64_t size, ducc_error **err);
 
 /* Ends the tar, and waits until it is published.  After a failure, nothing is published. */

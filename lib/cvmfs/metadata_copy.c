@@ -13,6 +13,7 @@
 #include "base/removal.h"
 #include "content/tar_reader.h"
 #include "cvmfs/newest.h"
+#include "cvmfs/payload.h"
 #include "cvmfs/runner.h"
 #include "format/repo_paths.h"
 
@@ -91,7 +92,7 @@ int metadata_copy_put(int root, int fd, ducc_error **err)
 		if (!is_in_tree(path) && put_entry(root, tar, entry, path, err) < 0)
 			return error_wrap(err, "%s", path);
 	}
-	return result;
+	return result < 0 ? error_wrap(err, PAYLOAD) : 0;
 }
 
 /* --- its revision ----------------------------------------------------- */

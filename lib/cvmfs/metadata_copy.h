@@ -18,7 +18,7 @@
 #include "repo/repository.h"
 #include "store/store.h"
 
-/* Extracts the tar at `fd` into the directory `root`, each file completely or not at all. */
+/* Extracts the payload at `fd` into the directory `root`, each file completely or not at all. */
 int metadata_copy_put(int root, int fd, ducc_error **err);
 
 /*

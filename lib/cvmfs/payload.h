@@ -17,6 +17,9 @@
 #include "repo/repository.h"
 #include "store/store.h"
 
+/* What errors call its file, which has no name. */
+#define PAYLOAD "payload, in tmp/ of the store"
+
 struct payload {
 	struct context *context;
 	const struct repository *repository;
