@@ -140,6 +140,29 @@ whole=/.cvmfsgraft-other
 ok "... all is as it should be" agree
 whole=
 
+# What is published of a layer is not judged again when it gets more whiteouts.
+for base in 1 2; do
+	image judged:$base <<-END
+		layer
+		dir ./
+		dir d
+		file d/$base
+		layer
+		dir d
+		file d/.wh..wh..opq
+		sym d/expanded to=\$(x)
+	END
+done
+new_repository
+ready judged:1 >"$tmp/records"
+ok "a layer with a symbolic link that clients expand" publish "$tmp/records"
+like "... which is said" "$(cat "$out")" 'warning: .*/d/expanded: symbolic link to \$\(x\): clients of CernVM-FS expand'
+ready judged:2 >"$tmp/records"
+ok "... which needs another whiteout for another image" publish "$tmp/records"
+is "... is not said again of the layer" "$(grep -c 'layers/.*expanded: symbolic link' "$out")" 0
+layer_of judged:1 2
+is "... has both" "$(cd "$R/$layer/layerfs/d" && find . -type c | sort | tr '\n' ' ')" './1 ./2 '
+
 # A published layer that would get a whiteout of a name that CernVM-FS takes for something else
 for base in 1 2; do
 	image marked:$base <<-END

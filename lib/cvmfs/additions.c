@@ -22,8 +22,6 @@ int cvmfs_complete(struct transaction *transaction, const struct listing_head *h
 
 	if (!at)
 		return error_errno(err, errno, "layer " PRI_DIGEST, head->layer.hex);
-	if (names_accepted(transaction->context, transaction->repository, at, tree, err) < 0)
-		return -1;
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
 		AUTO_FREE char *name = NULL;
@@ -34,6 +32,8 @@ int cvmfs_complete(struct transaction *transaction, const struct listing_head *h
 		node_path(node, &path);
 		if (node_is_entry(tree_find(published, path.data)))
 			continue;
+		if (names_accept(transaction->repository, at, node, err) < 0)
+			return -1;
 		name = format("%s%s%s", at, path.len ? "/" : "", path.data);
 		result = whiteout ? tarball_whiteout(cvmfs->payload.tarball, name, err)
 				  : tarball_entry(cvmfs->payload.tarball, name, node->file, NULL,

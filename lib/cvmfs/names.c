@@ -60,12 +60,28 @@ void names_warn_of_capabilities(struct context *context, const struct digest *la
 		       what.data);
 }
 
+/* The most bytes that paths in a tree at `where` may have: ingest looks for each entry in the mount. */
+static size_t longest_at(const struct repository *repository, const char *where)
+{
+	AUTO_FREE char *mount = mount_spool(repository, "rdonly");
+	AUTO_FREE char *above = format("%s/%s/", mount, where);
+
+	return PATH_MAX - 1 - strlen(above);
+}
+
+int names_accept(const struct repository *repository, const char *where, const struct node *node,
+		 ducc_error **err)
+{
+	AUTO_BUFFER path = {0};
+
+	node_path(node, &path);
+	return check_name(node, &path, longest_at(repository, where), err);
+}
+
 int names_accepted(struct context *context, const struct repository *repository, const char *where,
 		   struct tree *tree, ducc_error **err)
 {
-	AUTO_FREE char *mount = mount_spool(repository, "rdonly");
-	AUTO_FREE char *above = format("%s/%s/", mount, where); /* ingest looks for each entry */
-	size_t longest = PATH_MAX - 1 - strlen(above);
+	size_t longest = longest_at(repository, where);
 	struct node *root = tree_root(tree);
 	AUTO_BUFFER path = {0};
 

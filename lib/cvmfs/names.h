@@ -16,6 +16,10 @@
 int names_accepted(struct context *context, const struct repository *repository, const char *where,
 		   struct tree *tree, ducc_error **err);
 
+/* The same for one entry, without a warning. */
+int names_accept(const struct repository *repository, const char *where, const struct node *node,
+		 ducc_error **err);
+
 /* Warns once if files of a layer have capabilities, which an ingest drops. */
 void names_warn_of_capabilities(struct context *context, const struct digest *layer,
 				struct tree *tree);
