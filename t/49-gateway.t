@@ -201,6 +201,17 @@ rmdir "$tmp/sys1/var/spool/cvmfs/$n/ducc.opened"
 like "... since there is a newer one" "$(cat "$tmp/sys1/var/spool/cvmfs/$n/between.out")" state=added
 ok "... which is not lost" has heir
 start
+cat >"$tmp/sys1/var/spool/cvmfs/$n/before-lease" <<-END
+	setsid flock -o '$tmp/sys1/var/spool/cvmfs/$n/is_publishing.lock' sh -c 'echo \$\$ >"$tmp/holder"; exec sleep 600' &
+	until [ -s '$tmp/holder' ]; do :; done
+	PATH=$plain_path DUCC_SYSROOT=$tmp/sys2 ducc-publish -q -w 1 -s '$tmp/store2' -r $n <'$tmp/heir.2'
+END
+fails "... and if that cannot be aborted" on 1 ducc-gc -q -w 1 --remove localhost/goes:latest
+like "... it is not taken for that of others" "$(cat "$out")" 'cannot abort an interrupted transaction: .* could not acquire lock'
+kill "$(cat "$tmp/holder")"
+ok "... the next run aborts it" on 1 ducc-gc -q -w 9 --remove localhost/goes:latest
+ok "... and has the newer revision, too" has heir
+start
 echo "PATH=$plain_path DUCC_SYSROOT=$tmp/sys1 ducc-gc -q -w 1 -s '$tmp/store1' -r $n --remove localhost/goes:latest" \
 	>"$tmp/sys2/var/spool/cvmfs/$n/before-lease"
 ok "ducc-publish gets the lease for an old revision" on 2 ducc-publish -q -w 9 "$(cat "$tmp/heir.2")"

@@ -48,7 +48,8 @@ static int try_edit(void *ctx, ducc_error **err)
 				 ? -1
 				 : newest_is_mounted(edit->context, edit->repository, err);
 	if (newest < 1) { /* based on an old revision */
-		runner_clear_up(edit->context, edit->repository, &edit->note, NULL);
+		if (runner_clear_up(edit->context, edit->repository, &edit->note, err) < 0)
+			newest = -1;
 		free(STEAL(edit->note.transaction));
 		return newest;
 	}

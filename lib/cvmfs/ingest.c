@@ -154,8 +154,8 @@ static int try_ingest(void *ctx, ducc_error **err)
 	}
 	if (result == 1)
 		result = newest_is_mounted(ingest->context, ingest->repository, err);
-	if (result != 1)
-		end(ingest, result < 0 ? err : NULL);
+	if (result != 1 && end(ingest, err) < 0)
+		result = -1;
 	return result;
 }
 
