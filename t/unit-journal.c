@@ -110,6 +110,26 @@ static void busy(void)
 	close_one();
 }
 
+/* Changes that others made in the transaction of an ingest are not lost because they cannot be looked at. */
+static void changed(void)
+{
+	struct journal note = {.edit = false};
+	AUTO_FREE char *scratch = mount_spool(&repository, "scratch");
+	ducc_error *err = NULL;
+
+	open_one();
+	if (journal_note_transaction(&repository, &note, true, &err) < 0 ||
+	    symlink("scratch", scratch) < 0)
+		abort();
+	ok(runner_clear_up(&context, &repository, &note, &err) < 0 &&
+		   strstr(ducc_error_message(err), scratch),
+	   "a transaction is not aborted if its changes cannot be looked at");
+	ducc_error_free(err);
+	unlink(scratch);
+	free(note.transaction);
+	close_one();
+}
+
 /* The file that a publish sends has no name, but errors name it. */
 static void unreadable(void)
 {
@@ -138,6 +158,7 @@ int main(void)
 		abort();
 	unknown();
 	busy();
+	changed();
 	unreadable();
 	context_destroy(&context);
 	path_remove(fd, "var");

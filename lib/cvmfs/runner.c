@@ -28,13 +28,16 @@ static int is_in_transaction(const struct repository *repository, ducc_error **e
 	return journal_open_transaction(repository, &transaction, err);
 }
 
-/* True if an open transaction has changes in the scratch area, which an ingest leaves empty. */
-static bool has_changes(const struct repository *repository)
+/* 1 if an open transaction has changes in the scratch area, which an ingest leaves empty, 0 if not; -1. */
+static int has_changes(const struct repository *repository, ducc_error **err)
 {
 	AUTO_FREE char *path = mount_spool(repository, "scratch/current");
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_ENTRIES entries = entries_of(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	bool any = entries_next(&entries);
 
-	return fd >= 0 && !directory_is_empty(fd, "");
+	if (entries.error && !is_absence(entries.error))
+		return error_errno(err, entries.error, "%s", path);
+	return any;
 }
 
 /* --- waiting ---------------------------------------------------------- */
@@ -163,7 +166,7 @@ static void leave(struct context *context, const struct repository *repository,
 int runner_clear_up(struct context *context, const struct repository *repository,
 		    const struct journal *note, ducc_error **err)
 {
-	int ours;
+	int ours, changes;
 
 	if (wait_for_group(context, &note->group, err) < 0)
 		return -1;
@@ -174,7 +177,10 @@ int runner_clear_up(struct context *context, const struct repository *repository
 		leave(context, repository, note);
 		return 0;
 	}
-	if (!note->edit && has_changes(repository))
+	changes = note->edit ? 0 : has_changes(repository, err);
+	if (changes < 0)
+		return -1;
+	if (changes)
 		return error_set(err,
 				 "an interrupted transaction of ducc has been changed by others: "
 				 "check the changes, then run `" CVMFS_SERVER " abort %s'",
