@@ -88,8 +88,8 @@ is "... with the scratch area that was missing" "$(stat -c %a,%u "$spool/scratch
 base_repository
 publish_paused "$tmp/new"
 group=$(cut -d' ' -f1 "$spool/ducc.transaction")
-kill -9 $pid
-wait $pid 2>/dev/null || :
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || :
 # shellcheck disable=SC2046 # words
 fails "the server of a killed publisher is still running" ducc-publish -s "$S" -r $n -w 1 $(cut -f1 "$tmp/new")
 like "... the message names it" "$(cat "$out")" "still running: .*\(process $group, state [A-Z]\).*kill -9 -- -$group'"

@@ -89,7 +89,7 @@ convert 1 --remind 0
 printf '%s\n' "http://$registry/app:one" >"$list"
 ok "... until they end" convert 0
 is "... or are no longer wanted, by lists that can be read" "$(sed 's/: line.*: no longer/: no longer/' "$tmp/err" | sort)" \
-	"$(printf "ducc-convert: %s: no longer fails (it failed since $(date -u -d @$DUCC_CLOCK +%FT%TZ))\n" \
+	"$(printf "ducc-convert: %s: no longer fails (it failed since $(date -u -d "@$DUCC_CLOCK" +%FT%TZ))\n" \
 		"ducc-wish: $list" "http://REGISTRY/none:*" "http://REGISTRY/none:1*")"
 printf '%s\n' "http://$registry/app:one" "http://$registry/app:other" >"$list"
 ok "a failure before the list" convert 1 -G

@@ -39,9 +39,9 @@ export DUCC_PATIENCE
 # All tests together are to take minutes. Where one tries the same thing again and again - kills, faults, days, similar
 # cases - it does less of it, unless $SOAK is set, as scripts/soak does: then nothing is left out.
 
+sanitized=0
 case $bin in
 */san | */tsan) sanitized=1 ;;
-*) sanitized=0 ;;
 esac
 
 # amount CHECK SOAK [SANITIZED]: print how often: CHECK times, or SANITIZED times under the sanitizers, where all is
@@ -555,19 +555,21 @@ another_machine() {
 	(DUCC_SYSROOT=$2 && through_gateway "$1" "${3-}")
 }
 # publish_paused RECORDS: publish them from $S in $n, in the background as $pid; the ingest pauses before its commit.
+# shellcheck disable=SC2154 # $n is the test's
 publish_paused() {
 	CVMFS_STANDIN_PAUSE=60 ducc-publish -q -s "$S" -r "$n" <"$1" >"$tmp/struck" 2>&1 &
 	pid=$!
 	wait_for test -e "$spool/paused" && wait_for noted
 }
 # noted: ducc has seen that the open transaction is its own.
+# shellcheck disable=SC2154 # $spool is the test's
 noted() {
 	grep -q '^[0-9]* [^ ]* [0-9]*:' "$spool/ducc.transaction"
 }
 # kill_publish: kill $pid and the server that it runs, and wait until that has let go of its lock.
 kill_publish() {
-	kill -9 $pid "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
-	wait $pid 2>/dev/null || :
+	kill -9 "$pid" "-$(cut -d' ' -f1 "$spool/ducc.transaction")"
+	wait "$pid" 2>/dev/null || :
 	flock -w 60 "$spool/is_publishing.lock" true
 }
 
