@@ -77,7 +77,7 @@ elsewhere() {
 # What links do is what umoci does, and containerd where it unpacks into one directory, but for this: containerd reduces
 # the target of a link, as "b/../c", by its text, and so ends elsewhere than the kernel if b is a link itself; and it takes
 # up to 255 links where the kernel takes 40.
-merged() { # NAME <SPEC of the layers on top: an image with a merged /usr
+merged() { # NAME [CONFIG] <SPEC of the layers on top: an image with a merged /usr
 	{
 		cat <<-'E'
 			layer
@@ -93,7 +93,7 @@ merged() { # NAME <SPEC of the layers on top: an image with a merged /usr
 			sym opt to=/srv/opt
 		E
 		cat
-	} | image "$1"
+	} | image "$@"
 }
 split() { # NAME [CONFIG] <SPEC of the layers on top: the same with directories
 	{
@@ -329,6 +329,21 @@ for name in dropped dropped-whiteout dropped-alone; do
 	ok "... are followed as umoci does: $name" check $name
 done
 
+# A directory of the layer hides a link of the layers below before there is anything in it, here by an opaque marker.
+hiding='layer
+file var/.wh..wh..opq
+file var/run/d/f data=x
+'
+echo "$hiding" | merged hiding
+echo "$hiding" | merged hiding-again '.author = "other"'
+echo "$hiding" | split hiding-split
+ok 'a directory in place of a link that is hidden' through hiding
+ok '... is what umoci unpacks' check hiding
+ok '... also in another image on the same base' through hiding-again
+ok '... ... as well' check hiding-again
+ok '... and on one with a directory' through hiding-split
+ok '... ... as well' check hiding-split
+
 # Earlier versions called a directory fixed even if a whiteout before its contents replaces it.
 merged first-too <<-'E'
 	layer
@@ -394,13 +409,14 @@ stays() {
 	[ ! -s "$tmp/changes" ]
 }
 
-# Random stacks, each on a second base too, unpacked in another store.
+# Random stacks, each on a second base too, unpacked in another store, and then once more on the first one.
 first=${SEED:-1}
 last=$((first + ${STACKS:-$(amount 12 400 6)} - 1))
 refused=0
 for seed in $(seq "$first" "$last"); do
 	"$top/t/mkstack" "$seed" | image "stack-$seed"
 	"$top/t/mkstack" "$seed" 1 | image "other-$seed"
+	"$top/t/mkstack" "$seed" | image "again-$seed" '.author = "other"'
 done
 # shellcheck disable=SC2046 # names
 ok 'stacks of layers with links everywhere: go through' through $(seq -f 'stack-%.0f' "$first" "$last")
@@ -419,6 +435,12 @@ for seed in $(seq "$first" "$last"); do
 	note "t/mkstack $seed 1"
 	ok "stack $seed on another base is what umoci unpacks" elsewhere "other-$seed"
 	ok "... the first one stays as it is" stays "stack-$seed"
+done
+rm -rf "$S"
+# shellcheck disable=SC2046 # names
+ok 'with the first base, in another image' through $(seq -f 'again-%.0f' "$first" "$last")
+for seed in $(seq "$first" "$last"); do
+	ok "stack $seed is what umoci unpacks there, too" check "again-$seed" flat
 done
 
 done_testing

@@ -314,6 +314,22 @@ static bool has_detours(const struct node *node)
 	return next;
 }
 
+/*
+ * True for a directory in place of a link of the layers below that an earlier whiteout, or opaque
+ * marker, of this layer hides: entries did not go through it.  It must be listed to be known as one.
+ */
+static bool hides_link(const struct layer_reader *reader, const struct node *node)
+{
+	const struct node *below;
+	AUTO_BUFFER path = {0};
+
+	if (!reader->view.below || !node->used || !node->children)
+		return false;
+	node_path(node, &path);
+	below = tree_find(reader->view.below, path.data);
+	return below && below->file && S_ISLNK(below->file->mode);
+}
+
 int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err)
 {
 	struct node *root = tree_root(reader->tree);
@@ -321,7 +337,8 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 
 	mark_used(reader->tree);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (node->file || node->lower_link || !(node->flags & NODE_WHITEOUT))
+		if (node->file || node->lower_link ||
+		    !(node->flags & NODE_WHITEOUT || hides_link(reader, node)))
 			continue;
 		if (!node->used) {
 			if (check_contents(reader, node, err) < 0)

@@ -52,9 +52,9 @@ int layer_charge_listing(struct layer_reader *reader, uint64_t size, ducc_error 
 int layer_read_entries(struct layer_reader *reader, ducc_error **err);
 
 /*
- * Adds directories that the layer implies and that have a whiteout of the same name: as
- * the one below is hidden, each is a new directory and must be in the layer.  But if it would
- * contain nothing but whiteouts, it need not exist.
+ * Adds directories that the layer implies and that have a whiteout of the same name, or are in place
+ * of a hidden link: as what is below is hidden, each is a new directory and must be in the layer.  But
+ * if it would contain nothing but whiteouts, it need not exist.
  */
 int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err);
 
