@@ -277,6 +277,11 @@ both link-after refused refused <<-'E'
 	file usr/bin/old data=usr-too
 	hard h to=bin/old
 E
+both implied refused refused <<-'E'
+	layer
+	file opt/.wh.x
+	file srv/opt/x/f data=x
+E
 merged linked <<-'E'
 	layer
 	file bin/f data=x

@@ -304,7 +304,7 @@ static void mark_used(struct tree *tree)
 			n->used = true;
 }
 
-/* True if links lead whiteouts to places beneath the node. */
+/* True if links lead entries to places beneath the node. */
 static bool has_detours(const struct node *node)
 {
 	const struct node *next = tree_next(node, node);
@@ -340,11 +340,11 @@ int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err
 		if (node->file || node->lower_link ||
 		    !(node->flags & NODE_WHITEOUT || hides_link(reader, node)))
 			continue;
+		/* On other layers, what is here could be elsewhere, and not in one place. */
+		reader->fixed |= has_detours(node) || (node->used && node_has_detour(node));
 		if (!node->used) {
 			if (check_contents(reader, node, err) < 0)
 				return -1;
-			/* On other layers they could hide something elsewhere. */
-			reader->fixed |= has_detours(node);
 			tree_remove_children(reader->tree, node);
 			node->flags &= (uint8_t)~NODE_OPAQUE;
 			continue;
