@@ -349,6 +349,22 @@ ok '... ... as well' check hiding-again
 ok '... and on one with a directory' through hiding-split
 ok '... ... as well' check hiding-split
 
+# Entries that this image does not have, as links led them into what the layer replaces.
+for base in merged split; do
+	$base "gone-$base" <<-'E'
+		layer
+		file usr/bin/kept data=x
+		layer
+		file bin/.wh.kept
+		file .wh.bin
+	E
+done
+rm -rf "$S" "$R"
+ok 'a whiteout that a link leads somewhere' through gone-merged
+ok '... is not needed by an image unpacked in another store' through_other gone-split
+ok '... which has no such whiteout' check gone-split flat
+like '... but the layer has, which is reported' "$(cat "$tmp/err")" 'layer sha256:[0-9a-f]*: .*symbolic links lead elsewhere'
+
 # Earlier versions called a directory fixed even if a whiteout before its contents replaces it.
 merged first-too <<-'E'
 	layer

@@ -321,7 +321,8 @@ static bool is_elsewhere(const struct node *node, const struct tree *other,
 	if (place || (there && is_own(there) && !node_has_detour(there)))
 		return strcmp(place ? place : name, path->data) != 0;
 	there = tree_find(other, path->data);
-	return has_content(node) && !(there && there->file);
+	return (has_content(node) || node_has_detour(node)) &&
+	       !(there && (there->file || is_own(there)));
 }
 
 /* True if `other` has a directory in place of a link that led entries of the layer elsewhere. */
@@ -344,14 +345,14 @@ static bool hides_passage(struct tree *layer, const struct tree *other,
 	return hides;
 }
 
-bool placement_differs(struct tree *layer, struct tree *other, struct differences *differences)
+/* True if `other` has entries of `layer` elsewhere, or does not have those that links led somewhere. */
+static bool has_elsewhere(struct tree *layer, struct tree *other, struct differences *differences)
 {
 	struct node *root = tree_root(layer);
 	struct strmap detours = {.values = NULL};
 	AUTO_BUFFER path = {0};
-	bool differs = hides_passage(layer, other, differences);
+	bool differs = false;
 
-	differs |= hides_passage(other, layer, differences);
 	map_detours(other, &detours);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		if (!is_own(node) || !is_elsewhere(node, other, &detours, &path))
@@ -361,6 +362,15 @@ bool placement_differs(struct tree *layer, struct tree *other, struct difference
 	}
 	strmap_free_values(&detours, free);
 	return differs;
+}
+
+bool placement_differs(struct tree *layer, struct tree *other, struct differences *differences)
+{
+	bool differs = hides_passage(layer, other, differences);
+
+	differs |= hides_passage(other, layer, differences);
+	differs |= has_elsewhere(layer, other, differences);
+	return differs || has_elsewhere(other, layer, differences);
 }
 
 /* True for the same entry of a layer, as read for different images. */
