@@ -365,6 +365,18 @@ ok '... is not needed by an image unpacked in another store' through_other gone-
 ok '... which has no such whiteout' check gone-split flat
 like '... but the layer has, which is reported' "$(cat "$tmp/err")" 'layer sha256:[0-9a-f]*: .*symbolic links lead elsewhere'
 
+# Links of the two bases lead to the same place, but by other links: in the layer, a directory is in place of one of them.
+routes='layer
+file c/c/.wh.x
+file routes data=x
+'
+printf 'layer\ndir a\ndir a/c\nfile a/c/x data=x\ndir c\nsym c/c to=../a/c\n%s' "$routes" | image routes
+printf 'layer\ndir a\ndir a/c\nfile a/c/x data=x\nsym c to=a\n%s' "$routes" | image routes-too
+ok 'a link that others replace' through routes
+ok '... on the way to where they lead as well' through routes-too
+ok '... the flat tree is what umoci unpacks' check routes-too flat
+like '... a directory hides it in the layer, which is reported' "$(cat "$tmp/err")" 'layer sha256:[0-9a-f]*: c: symbolic links lead elsewhere'
+
 # Earlier versions called a directory fixed even if a whiteout before its contents replaces it.
 merged first-too <<-'E'
 	layer

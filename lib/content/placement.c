@@ -248,6 +248,20 @@ static int check_links(struct placing *placing, ducc_error **err)
 	return 0;
 }
 
+/* In the layer as it was unpacked, directories that only other images need hide links. */
+static void note_hidden_links(struct placing *placing)
+{
+	struct node *root = tree_root(placing->old);
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!node_is_dir(node) || !(node->flags & NODE_IMPLIED))
+			continue;
+		node_path(node, &placing->path);
+		if (link_at(tree_find(placing->view.below, placing->path.data)))
+			differences_add(placing->differences, DIFFERENT_PLACE, placing->path.data);
+	}
+}
+
 /* Those that links led somewhere go last: the links may be entries of this layer. */
 static int place_all(struct placing *placing, struct tree *layer, ducc_error **err)
 {
@@ -263,6 +277,7 @@ static int place_all(struct placing *placing, struct tree *layer, ducc_error **e
 	for (struct node *node = root; node; node = tree_next(root, node))
 		if (is_own(node) && check_place(placing, node, err) < 0)
 			return -1;
+	note_hidden_links(placing);
 	return 0;
 }
 
