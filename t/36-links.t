@@ -282,6 +282,38 @@ both implied refused refused <<-'E'
 	file opt/.wh.x
 	file srv/opt/x/f data=x
 E
+both beneath refused refused <<-'E'
+	layer
+	file var/run/beneath data=x
+	file var data=x
+E
+both beneath-late refused refused <<-'E'
+	layer
+	file var/run/beneath data=late
+	dir var/run
+	file var data=x
+E
+both beneath-whiteout refused refused <<-'E'
+	layer
+	file run/older data=x
+	layer
+	file var/run/.wh.older
+	file .wh.var
+E
+both beneath-opaque refused refused <<-'E'
+	layer
+	file run/old data=x
+	layer
+	file var/run/.wh..wh..opq
+	file var data=x
+E
+both nested placed refused <<-'E'
+	layer
+	file run/old data=x
+	layer
+	file var/run/.wh..wh..opq
+	file var/.wh..wh..opq
+E
 merged linked <<-'E'
 	layer
 	file bin/f data=x

@@ -26,7 +26,8 @@ static const char *const seeds[] = {
 		      "./t type=fifo mode=0600 uid=0 gid=0 time=1.000000000 xattr.user.a=AAEC\n",
 	HEAD "./h type=file hardlink=x/y\n./i" FILE_HEAD SIZES " contents=.layers/cc/" C
 	     "/layerfs/x hardlink=x\n./o type=dir tags=opaque\n",
-	HEAD "./bin type=link through=usr/bin\n./usr/bin/x" FILE_HEAD SIZES " name=bin/x\n",
+	HEAD "./bin type=link through=usr/bin links=" C "\n./usr/bin/x" FILE_HEAD SIZES
+	     " name=bin/x\n",
 };
 
 static const char *const words[] = {
@@ -53,6 +54,7 @@ static const char *const words[] = {
 	" name=",    " through=",
 	"fixed",     " type=link",
 	"late",      "fixed,late",
+	" links=",
 };
 
 static struct tree *read_text(const char *text, size_t len, struct listing_head *head,

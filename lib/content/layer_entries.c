@@ -8,6 +8,7 @@
 #include "content/layer_file.h"
 #include "content/layer_name.h"
 #include "content/listing_size.h"
+#include "content/placement.h"
 #include "format/repo_paths.h"
 
 /* --- limits ----------------------------------------------------------- */
@@ -67,18 +68,35 @@ static int stop_at_link(struct layer_reader *reader, ducc_error **err)
 	return error_set(err, "symbolic link as a parent directory");
 }
 
+/* True if something is or was in the node that a link of the layers below there would lead elsewhere. */
+static bool depends_on_links(const struct node *node)
+{
+	bool directory = node->children || node->flags & NODE_OPAQUE;
+
+	return (directory && (!node->file || node->flags & NODE_FIXED)) ||
+	       (node->detour && (node->detour->through || node->detour->links));
+}
+
 /*
  * Call before what is in the node is dropped.  It may belong elsewhere: directories in there that the
- * layer does not list may be links.
+ * layer does not list, or lists after their contents, may be links.
  */
-static int check_contents(struct layer_reader *reader, const struct node *node, ducc_error **err)
+static int check_contents(struct layer_reader *reader, struct node *node, ducc_error **err)
 {
-	const struct node *next = reader->view.below ? NULL : tree_next(node, node);
+	const struct node *next = tree_next(node, node);
+	AUTO_BUFFER path = {0};
 
-	for (; next; next = tree_next(node, next))
-		if (next->children && !next->file)
-			return stop_at_link(reader, err);
-	return 0;
+	while (next && !depends_on_links(next))
+		next = tree_next(node, next);
+	if (!next)
+		return 0;
+	if (!reader->view.below)
+		return stop_at_link(reader, err);
+	if (node->detour && node->detour->links)
+		return 0;
+	node_path(node, &path);
+	node_detour(node)->links = placement_links(tree_find(reader->view.below, path.data));
+	return layer_charge_listing(reader, LISTING_LINKS, err);
 }
 
 /* True for a link, or a hard link into lower layers, which may be one. */

@@ -103,6 +103,8 @@ static void add_detour(struct buffer *out, const struct detour *detour)
 		buffer_adds(out, " through=");
 		add_encoded(out, detour->through);
 	}
+	if (detour->links)
+		buffer_addf(out, " links=%s", detour->links);
 	if (detour->name) {
 		buffer_adds(out, " name=");
 		add_encoded(out, detour->name);

@@ -6,7 +6,7 @@
  *                                          files that share it are hard links
  *   hardlink=PATH                          a layer's hard link into the layers below
  *   xattr.NAME=BASE64                      an extended attribute, as in go-mtree
- *   through=TARGET, name=PATH              see struct detour
+ *   through=TARGET, links=HEX, name=PATH   see struct detour
  *   tags=opaque,implied,void,fixed,late    see enum node_flags
  * A whiteout is the character device 0:0.  Each path occurs once; siblings are sorted in byte
  * order, and a directory is followed by its contents.

@@ -20,7 +20,7 @@
 struct line {
 	struct tree *tree;
 	struct file *file;
-	char *lower_link, *through, *name;
+	char *lower_link, *through, *links, *name;
 	uint8_t flags;
 	unsigned seen; /* bits of enum keyword */
 	bool of_layer; /* whose files are all in layers; an image also has some of its own */
@@ -203,6 +203,12 @@ static bool parse_through(struct line *line, char *value)
 	return true;
 }
 
+static bool parse_links(struct line *line, char *value)
+{
+	line->links = xstrdup(value);
+	return digest_is_hex(value);
+}
+
 static bool parse_name(struct line *line, char *value)
 {
 	return parse_path(&line->name, value);
@@ -243,6 +249,7 @@ enum keyword {
 	CONTENTS,
 	HARDLINK,
 	THROUGH,
+	LINKS,
 	NAME,
 	TAGS
 };
@@ -265,12 +272,14 @@ static const struct {
 	[CONTENTS] = {"contents", parse_contents},
 	[HARDLINK] = {"hardlink", parse_hardlink},
 	[THROUGH] = {"through", parse_through},
+	[LINKS] = {"links", parse_links},
 	[NAME] = {"name", parse_name},
 	[TAGS] = {"tags", parse_tags},
 };
 
 #define BIT(keyword) (1U << (keyword))
-#define DETOUR (BIT(THROUGH) | BIT(NAME))
+#define PASSAGE (BIT(THROUGH) | BIT(LINKS))
+#define DETOUR (PASSAGE | BIT(NAME))
 #define METADATA (BIT(MODE) | BIT(UID) | BIT(GID) | BIT(TIME))
 
 /* Parses KEY=VALUE; `*next` is the first keyword that may still occur. */
@@ -339,7 +348,7 @@ static bool is_consistent(const struct line *line)
 		return false;
 	if (line->seen & METADATA)
 		return is_whole(line);
-	if (line->seen == (BIT(TYPE) | BIT(THROUGH)))
+	if (line->seen & PASSAGE && !(line->seen & ~(BIT(TYPE) | PASSAGE)))
 		return S_ISLNK(file->mode);
 	/* A directory or link whose metadata only lower layers have. */
 	return directory ? essence == BIT(TYPE) && line->flags & NODE_OPAQUE
@@ -354,6 +363,7 @@ static void set_node(struct node *node, struct line *line)
 		struct detour *detour = node_detour(node);
 
 		detour->through = STEAL(line->through);
+		detour->links = STEAL(line->links);
 		detour->name = STEAL(line->name);
 	}
 	if (is_whiteout(line->file) && line->seen & BIT(DEVICE))
@@ -429,6 +439,7 @@ static bool parse_line(struct reader *reader, char *text)
 	file_unref(line.file);
 	free(line.lower_link);
 	free(line.through);
+	free(line.links);
 	free(line.name);
 	return good;
 }

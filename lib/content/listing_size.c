@@ -38,6 +38,8 @@ uint64_t listing_node_size(const struct node *node, const struct buffer *path,
 		size += listing_file_size(file);
 	if (node->detour && node->detour->through)
 		size += listing_text_size(node->detour->through, strlen(node->detour->through));
+	if (node->detour && node->detour->links)
+		size += LISTING_LINKS;
 	if (node->detour && node->detour->name)
 		size += listing_text_size(node->detour->name, strlen(node->detour->name));
 	if (node->lower_link)

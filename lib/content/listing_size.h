@@ -11,6 +11,8 @@
 /* Bytes for the fixed part of a line, and for that of each extended attribute in it. */
 #define LISTING_LINE 256
 #define LISTING_XATTR 64
+/* Bytes of links=. */
+#define LISTING_LINKS 72
 
 /* Bytes of a path or name of len bytes once encoded. */
 uint64_t listing_text_size(const char *text, size_t len);

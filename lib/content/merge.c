@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "content/follow.h"
+#include "content/placement.h"
 
 #define DEFAULT_DIRECTORY (S_IFDIR | 0755)
 
@@ -151,7 +152,9 @@ static struct node *put(struct merge *merge, struct node *parent, const struct n
 static void leave_out(struct merge *merge, struct node *node, const struct node *old)
 {
 	if (old) {
-		/* The parent directory hides all of `old`. */
+		/* The parent directory hides all of `old`; elsewhere it might not. */
+		if (!node->detour || !node->detour->links)
+			node_detour(node)->links = placement_links(old);
 		tree_remove_children(merge->layer, node);
 		node->flags = NODE_WHITEOUT | NODE_IMPLIED;
 		node->needed = true;

@@ -18,6 +18,41 @@ static bool passage_holds(const struct node *node)
 	return link && !strcmp(link->target, node->detour->through);
 }
 
+char *placement_links(const struct node *top)
+{
+	struct hasher *hasher = hasher_new();
+	uint8_t all[SHA256_SIZE] = {0}, one[SHA256_SIZE];
+	AUTO_BUFFER path = {0};
+	struct digest links;
+	size_t start;
+
+	if (top)
+		node_path(top, &path);
+	start = path.len;
+	/* The order in a directory depends on that of the layers' additions. */
+	for (const struct node *node = top; node; node = tree_next(top, node)) {
+		if (!link_at(node))
+			continue;
+		node_path(node, &path);
+		hasher_reset(hasher);
+		hasher_update(hasher, path.data + start, path.len - start + 1);
+		hasher_update(hasher, node->file->target, strlen(node->file->target));
+		hasher_final(hasher, one);
+		for (size_t i = 0; i < sizeof(all); i++)
+			all[i] ^= one[i];
+	}
+	hasher_free(hasher);
+	digest_from_bytes(&links, all);
+	return xstrdup(links.hex);
+}
+
+static bool links_hold(const struct node *node)
+{
+	AUTO_FREE char *links = placement_links(node->peer);
+
+	return !strcmp(links, node->detour->links);
+}
+
 /* True if the node is a directory that would be a link, if its entries were placed now. */
 static bool is_over_link(const struct node *node, bool fresh)
 {
@@ -64,19 +99,20 @@ bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 
 	root->peer = tree_root(image);
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
-		bool passage = is_known_passage(node);
+		bool passage = is_known_passage(node), links = node->detour && node->detour->links;
 		bool directory = node->children || node->flags & NODE_OPAQUE;
 		bool fixed = node->flags & (node_is_dir(node) ? NODE_LATE : NODE_FIXED);
 
 		if (node->lower_link && ((fresh && !tree_find(image, node->lower_link)) ||
 					 !link_holds(image, layer, node)))
 			return false;
-		if (!passage && !directory && !fixed)
+		if (!passage && !directory && !fixed && !links)
 			continue;
 		node->peer = node->parent->peer ? tree_child(image, node->parent->peer, node->name,
 							     node->name_len)
 						: NULL;
-		if ((passage && !passage_holds(node)) || (directory && is_over_link(node, fresh)) ||
+		if ((passage && !passage_holds(node)) || (links && !links_hold(node)) ||
+		    (directory && is_over_link(node, fresh)) ||
 		    (fixed && !passage && link_at(node->peer)))
 			return false;
 	}
@@ -248,6 +284,21 @@ static int check_links(struct placing *placing, ducc_error **err)
 	return 0;
 }
 
+/* Nothing is known of what was dropped that depends on links of the layers below. */
+static int check_dropped(struct tree *layer, ducc_error **err)
+{
+	struct node *root = tree_root(layer);
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = root; node; node = tree_next(root, node)) {
+		node_path(node, &path);
+		if ((node == root && node->flags & NODE_FIXED) ||
+		    (node->detour && node->detour->links))
+			return unknown(*path.data ? path.data : "/", err);
+	}
+	return 0;
+}
+
 /* In the layer as it was unpacked, directories that only other images need hide links. */
 static void note_hidden_links(struct placing *placing)
 {
@@ -267,8 +318,8 @@ static int place_all(struct placing *placing, struct tree *layer, ducc_error **e
 {
 	struct node *root = tree_root(layer);
 
-	if (root->flags & NODE_FIXED)
-		return unknown("/", err);
+	if (check_dropped(layer, err) < 0)
+		return -1;
 	for (int detours = 0; detours < 2; detours++)
 		for (struct node *node = root; node; node = tree_next(root, node))
 			if (is_own(node) && node_has_detour(node) == detours &&
@@ -349,7 +400,7 @@ static bool hides_passage(struct tree *layer, const struct tree *other,
 	bool hides = false;
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
-		if (!node_is_passage(node))
+		if (!node_is_passage(node) || !node->detour->through)
 			continue;
 		node_path(node, &path);
 		if (!node_is_dir(tree_find(other, path.data)))

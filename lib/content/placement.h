@@ -29,6 +29,12 @@ struct tree *placement_anew(struct tree *image, struct tree *layer, struct diffe
 			    ducc_error **err);
 
 /*
+ * A digest, allocated, of the symbolic links at the node of an image, or NULL, and beneath it: of their
+ * paths from there, and their targets.
+ */
+char *placement_links(const struct node *top);
+
+/*
  * Two trees of the same layer, unpacked for different images: true if links have led entries of the
  * layer, of any kind, to different places, and adds those to `differences`.  Then nothing of one tree
  * fits the other: a directory might be in place of such a link.

@@ -153,6 +153,7 @@ static void detour_free(struct detour *detour)
 		return;
 	free(detour->name);
 	free(detour->through);
+	free(detour->links);
 	file_unref(detour->file);
 	free(detour);
 }
@@ -326,8 +327,9 @@ struct detour *node_detour(struct node *node)
 
 bool node_is_passage(const struct node *node)
 {
-	return node->detour && node->detour->through && !node->file && !node->lower_link &&
-	       !node->children && !(node->flags & (NODE_WHITEOUT | NODE_OPAQUE));
+	return node->detour && (node->detour->through || node->detour->links) && !node->file &&
+	       !node->lower_link && !node->children &&
+	       !(node->flags & (NODE_WHITEOUT | NODE_OPAQUE));
 }
 
 bool node_is_whiteout(const struct node *node)

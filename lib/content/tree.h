@@ -134,6 +134,8 @@ struct detour {
 	char *name;
 	/* The target of a link of the layers below at this path that entries were placed through. */
 	char *through;
+	/* The links of the layers below here and beneath (placement_links()), if dropped entries depend on them. */
+	char *links;
 	/* For merging: the file of a hard link, if it is another one than the layer has. */
 	struct file *file;
 	/* For merging: the directory of the layers below that this one hides. */
@@ -219,7 +221,7 @@ static inline bool node_is_entry(const struct node *node)
 {
 	return node && !(node->flags & NODE_VOID) && (node->file || node_is_whiteout(node));
 }
-/* True if all that the node says is through which link of the layers below entries went. */
+/* True if all that the node says is which links of the layers below entries depend on. */
 bool node_is_passage(const struct node *node);
 /* True for a directory, also one that the layer does not list. */
 bool node_is_possible_parent(const struct node *node);
