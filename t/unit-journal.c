@@ -130,6 +130,22 @@ static void changed(void)
 	close_one();
 }
 
+static void damaged(void)
+{
+	AUTO_FREE char *path = mount_spool(&repository, "ducc.transaction"),
+		       *text = xmalloc(1 << 16);
+	struct journal note;
+	ducc_error *err = NULL;
+
+	memset(text, '1', 1 << 16);
+	if (file_replace(AT_FDCWD, path, text, 1 << 16) < 0)
+		abort();
+	ok(journal_read(&repository, &note, &err) == 1 && !note.group.id && !note.transaction,
+	   "a note that is far too long is damaged, and read as empty");
+	ducc_error_free(err);
+	close_one();
+}
+
 /* The file that a publish sends has no name, but errors name it. */
 static void unreadable(void)
 {
@@ -159,6 +175,7 @@ int main(void)
 	unknown();
 	busy();
 	changed();
+	damaged();
 	unreadable();
 	context_destroy(&context);
 	path_remove(fd, "var");

@@ -156,6 +156,7 @@ int journal_read(const struct repository *repository, struct journal *note, ducc
 {
 	AUTO_FREE char *path = mount_spool(repository, NOTE), *boot = NULL, *text = NULL;
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ducc_error *error = NULL;
 	size_t len;
 
 	*note = (struct journal){0};
@@ -164,8 +165,8 @@ int journal_read(const struct repository *repository, struct journal *note, ducc
 	boot = boot_id(err);
 	if (!boot)
 		return -1;
-	if (read_file(fd, NOTE_LIMIT, &text, &len, err) < 0)
-		return error_wrap(err, "%s", path);
+	if (read_file(fd, NOTE_LIMIT, &text, &len, &error) < 0)
+		return error_pass_failure(err, error) < 0 ? error_wrap(err, "%s", path) : 1;
 	parse_note(note, text, boot);
 	return 1;
 }
