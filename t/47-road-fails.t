@@ -164,12 +164,12 @@ layer_of judged:1 2
 is "... has both" "$(cd "$R/$layer/layerfs/d" && find . -type c | sort | tr '\n' ' ')" './1 ./2 '
 
 # A published layer that would get a whiteout of a name that CernVM-FS takes for something else
-for base in 1 2; do
-	image marked:$base <<-END
+for base in x .cvmfscatalog z; do
+	image "marked:${base#.}" <<-END
 		layer
 		dir ./
 		dir d
-		file d/$([ $base = 1 ] && echo x || echo .cvmfscatalog)
+		file d/$base
 		layer
 		dir d
 		file d/.wh..wh..opq
@@ -177,12 +177,17 @@ for base in 1 2; do
 	END
 done
 new_repository
-ready marked:1 >"$tmp/records"
+ready marked:x >"$tmp/records"
 ok "a layer" publish "$tmp/records"
-ready marked:2 >"$tmp/records"
+ready marked:cvmfscatalog >"$tmp/records"
 fails "... which needs a whiteout of a catalog's marker for another image" publish "$tmp/records"
 like "... is an error that names it" "$(cat "$out")" '^ducc-publish: .*layer sha256:[0-9a-f]*: d/\.cvmfscatalog: CernVM-FS requires this to be a regular file$'
 is "... before anything is done" "$(log)" ''
+ready marked:z >"$tmp/records"
+ok "... which does not keep the layer from a whiteout that a third image needs" publish "$tmp/records"
+layer_of marked:z 2
+is "... it gets that, and no other" "$(cd "$R/$layer/layerfs/d" && find . -type c | sort | tr '\n' ' ')" './x ./z '
+is "... as its listing says" "$(grep -c cvmfscatalog "$R/$layer/.metadata/layer.mtree")" 0
 
 # A published layer that gets more whiteouts is still a published one.
 for base in 1 2; do

@@ -12,8 +12,25 @@
 #include "cvmfs/names.h"
 #include "format/repo_paths.h"
 
+/* Of what is neither published nor needed, removes what CernVM-FS would refuse, from the bottom up. */
+static void remove_refused(const struct repository *repository, const char *at, struct tree *tree,
+			   const struct tree *published, const struct tree *needed)
+{
+	struct node *root = tree_root(tree), *next;
+	AUTO_BUFFER path = {0};
+
+	for (struct node *node = tree_bottom(root); node != root; node = next) {
+		next = tree_next_up(root, node);
+		node_path(node, &path);
+		if (!tree_find(published, path.data) && !tree_find(needed, path.data) &&
+		    names_accept(repository, at, node, NULL) < 0)
+			tree_remove(tree, node);
+	}
+}
+
 int cvmfs_complete(struct transaction *transaction, const struct listing_head *head,
-		   struct tree *tree, const struct tree *published, ducc_error **err)
+		   struct tree *tree, const struct tree *published, const struct tree *needed,
+		   ducc_error **err)
 {
 	struct cvmfs *cvmfs = cvmfs_of(transaction);
 	struct node *root = tree_root(tree);
@@ -22,6 +39,7 @@ int cvmfs_complete(struct transaction *transaction, const struct listing_head *h
 
 	if (!at)
 		return error_errno(err, errno, "layer " PRI_DIGEST, head->layer.hex);
+	remove_refused(transaction->repository, at, tree, published, needed);
 	for (struct node *node = root; node; node = tree_next(root, node)) {
 		bool whiteout = node_is_whiteout(node) && !(node->flags & NODE_VOID);
 		AUTO_FREE char *name = NULL;

@@ -51,7 +51,8 @@ static inline struct cvmfs *cvmfs_of(struct transaction *transaction)
 int cvmfs_add_tree(struct transaction *transaction, const char *directory, const char *root,
 		   struct tree *tree, const struct digest *own, ducc_error **err);
 int cvmfs_complete(struct transaction *transaction, const struct listing_head *head,
-		   struct tree *tree, const struct tree *published, ducc_error **err);
+		   struct tree *tree, const struct tree *published, const struct tree *needed,
+		   ducc_error **err);
 void cvmfs_split(struct transaction *transaction, const char *root, struct tree *tree);
 int cvmfs_add_entry(struct transaction *transaction, const char *path, const struct file *file,
 		    const struct content *content, ducc_error **err);

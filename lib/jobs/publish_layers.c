@@ -159,10 +159,11 @@ static int complete_layer(struct publish *publish, struct layer_job *job, ducc_e
 	if (stored && settle_add_missing(complete, stored, err) < 0)
 		return -1;
 	tree_count_links(complete);
-	if (job->below && keep_added(publish, &head, complete, err) < 0)
-		return -1;
 	/* So does the head of the listing, with which layers.json agrees. */
-	return transaction_complete_layer(publish->transaction, &head, complete, published, err);
+	if (transaction_complete_layer(publish->transaction, &head, complete, published, job->tree,
+				       err) < 0)
+		return -1;
+	return job->below ? keep_added(publish, &head, complete, err) : 0;
 }
 
 /* The transaction writes the layer now, or when it is committed, then for no image in particular. */

@@ -273,13 +273,15 @@ static int write_listing(int directory, const char *path, const struct listing_h
 }
 
 int directory_add_completion(struct transaction *transaction, const struct listing_head *head,
-			     struct tree *tree, const struct tree *published, ducc_error **err)
+			     struct tree *tree, const struct tree *published,
+			     const struct tree *needed, ducc_error **err)
 {
 	struct directory *directory = directory_of(transaction);
 	AUTO_FREE char *name = new_name(directory);
 	int at = staging(directory, err);
 
 	(void)published; /* adding existing entries again is harmless */
+	(void)needed;    /* a directory can have all */
 	if (at < 0)
 		return -1;
 	if (write_listing(at, name, head, tree, err) < 0)

@@ -52,7 +52,8 @@ static inline struct directory *directory_of(struct transaction *transaction)
 int directory_add_tree(struct transaction *transaction, const char *to, const char *root,
 		       struct tree *tree, const struct digest *own, ducc_error **err);
 int directory_add_completion(struct transaction *transaction, const struct listing_head *head,
-			     struct tree *tree, const struct tree *published, ducc_error **err);
+			     struct tree *tree, const struct tree *published,
+			     const struct tree *needed, ducc_error **err);
 int directory_add_entry(struct transaction *transaction, const char *path, const struct file *file,
 			const struct content *content, ducc_error **err);
 int directory_add_mode(struct transaction *transaction, const char *path, mode_t mode,

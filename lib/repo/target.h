@@ -88,7 +88,8 @@ struct target {
 	void (*split)(struct transaction *transaction, const char *root, struct tree *tree);
 	/* See transaction_complete_layer(). */
 	int (*complete)(struct transaction *transaction, const struct listing_head *head,
-			struct tree *tree, const struct tree *published, ducc_error **err);
+			struct tree *tree, const struct tree *published, const struct tree *needed,
+			ducc_error **err);
 	/*
 	 * Adds a regular file or symbolic link, replacing an existing one; `path` may be in a
 	 * directory that tree() has added in this transaction.

@@ -98,11 +98,12 @@ int transaction_add_layer(struct transaction *transaction, const struct listing_
 }
 
 int transaction_complete_layer(struct transaction *transaction, const struct listing_head *head,
-			       struct tree *tree, const struct tree *published, ducc_error **err)
+			       struct tree *tree, const struct tree *published,
+			       const struct tree *needed, ducc_error **err)
 {
 	AUTO_FREE char *directory = layer_directory(&head->layer);
 
-	if (transaction->target->complete(transaction, head, tree, published, err) < 0)
+	if (transaction->target->complete(transaction, head, tree, published, needed, err) < 0)
 		return -1;
 	strset_add(&transaction->added, directory);
 	transaction->steps++;

@@ -64,10 +64,12 @@ int transaction_add_layer(struct transaction *transaction, const struct listing_
 
 /*
  * Adds to a published layer the whiteouts and implied directories that are in `tree`, but
- * not in `published`, its current listing; and replaces the listing.
+ * not in `published`, its current listing; and replaces the listing.  What the repository cannot have
+ * fails if it is in `needed`, too; else it is removed from `tree`.
  */
 int transaction_complete_layer(struct transaction *transaction, const struct listing_head *head,
-			       struct tree *tree, const struct tree *published, ducc_error **err);
+			       struct tree *tree, const struct tree *published,
+			       const struct tree *needed, ducc_error **err);
 
 /*
  * Publishes the files of a published tree again that are larger than those that are split into
