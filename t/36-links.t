@@ -307,6 +307,29 @@ both beneath-opaque refused refused <<-'E'
 	file var/run/.wh..wh..opq
 	file var data=x
 E
+both hidden-late refused refused <<-'E'
+	layer
+	file run/hidden data=base
+	layer
+	file var/run/hidden data=x
+	file var/.wh..wh..opq
+	dir var/run
+E
+both deleted-late refused refused <<-'E'
+	layer
+	file run/deleted data=base
+	layer
+	file var/run/.wh.deleted
+	file .wh.var
+	dir var/run
+E
+both opaque-late refused refused <<-'E'
+	layer
+	file run/shown data=base
+	layer
+	file var/run/.wh..wh..opq
+	dir var/run
+E
 both nested placed refused <<-'E'
 	layer
 	file run/old data=x
@@ -380,6 +403,21 @@ ok '... also in another image on the same base' through hiding-again
 ok '... ... as well' check hiding-again
 ok '... and on one with a directory' through hiding-split
 ok '... ... as well' check hiding-split
+
+# What replaces a directory that was already in place of the link, which thus led nothing elsewhere.
+n=0
+for first in 'dir bin' 'file .wh.bin'; do
+	for last in 'file bin data=last' 'sym bin to=usr/bin' 'hard bin to=usr/bin/old'; do
+		n=$((n + 1))
+		printf 'layer\n%s\nfile bin/between data=x\n%s\n' "$first" "$last" >"$tmp/layer"
+		merged "between$n" <"$tmp/layer"
+		merged "between-again$n" '.author = "other"' <"$tmp/layer"
+		ok "a directory in place of a link, and then another entry: $first, $last" through "between$n"
+		ok '... is what umoci unpacks' check "between$n"
+		ok '... also in another image on the same base' through "between-again$n"
+		ok '... ... as well' check "between-again$n"
+	done
+done
 
 # Entries that this image does not have, as links led them into what the layer replaces.
 for base in merged split; do

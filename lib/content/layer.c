@@ -95,7 +95,8 @@ static void settle_flags(struct tree *tree)
 			node->flags = NODE_WHITEOUT;
 		else
 			node->flags = node_is_opaque(node) ? NODE_OPAQUE : 0;
-		node->flags |= fixed && node_is_dir(node) ? NODE_LATE : fixed;
+		if (node->file || node->lower_link || node_is_whiteout(node))
+			node->flags |= fixed && node_is_dir(node) ? NODE_LATE : fixed;
 	}
 }
 

@@ -34,13 +34,42 @@ int layer_charge_listing(struct layer_reader *reader, uint64_t size, ducc_error 
 
 /* --- nodes ------------------------------------------------------------ */
 
+/* True if the layer hides what the layers below have at the node. */
+static bool is_hidden(const struct node *node)
+{
+	bool hidden = node->flags & NODE_WHITEOUT;
+
+	while (!hidden && (node = node->parent))
+		hidden = node->flags & (NODE_WHITEOUT | NODE_OPAQUE);
+	return hidden;
+}
+
+/*
+ * Call before an entry is put at the node, or what is below it is hidden: a link there would have led
+ * what is in the node elsewhere.
+ */
+static void note_late(struct node *node)
+{
+	if (!node->file && (node->children || node->flags & NODE_OPAQUE) && !is_hidden(node))
+		node->flags |= NODE_FIXED;
+}
+
+/* The same for everything beneath the node, before a whiteout or opaque marker hides that. */
+static void note_late_beneath(struct node *node)
+{
+	struct node *next =
+		node->flags & NODE_OPAQUE || is_hidden(node) ? NULL : tree_next(node, node);
+
+	for (; next; next = tree_next(node, next))
+		note_late(next);
+}
+
 /* Removes earlier content of the node; the tarball still has it and must be rewritten. */
 static void drop(struct layer_reader *reader, struct node *node)
 {
 	if (node->file || node->children)
 		reader->rewrite = true;
-	if (node->children)
-		node->flags |= NODE_FIXED;
+	note_late(node);
 	tree_remove_children(reader->tree, node);
 	node_set_file(node, NULL);
 	free(node->lower_link);
@@ -219,23 +248,6 @@ static int keep_name(struct layer_reader *reader, struct node *node, const char 
 	return name ? layer_charge_listing(reader, listing_text_size(name, strlen(name)), err) : 0;
 }
 
-/* True if the layer hides what the layers below have at the node. */
-static bool is_hidden(const struct node *node)
-{
-	bool hidden = node->flags & NODE_WHITEOUT;
-
-	while (!hidden && (node = node->parent))
-		hidden = node->flags & (NODE_WHITEOUT | NODE_OPAQUE);
-	return hidden;
-}
-
-/* Call before a directory is listed at the node, or before a whiteout hides what is below it. */
-static void note_late(struct node *node)
-{
-	if (!node->file && node->children && !is_hidden(node))
-		node->flags |= NODE_FIXED;
-}
-
 /* --- entries ---------------------------------------------------------- */
 
 /* The path in the downloaded layer that the whiteout hides; NULL for NULL. */
@@ -266,6 +278,7 @@ static int add_whiteout(struct layer_reader *reader, struct node *parent, const 
 	}
 	if (!node || keep_name(reader, node, hidden, true, err) < 0)
 		return -1;
+	note_late_beneath(node);
 	if (!opaque)
 		note_late(node);
 	node->flags |= opaque ? NODE_OPAQUE : NODE_WHITEOUT;
