@@ -330,6 +330,13 @@ both opaque-late refused refused <<-'E'
 	file var/run/.wh..wh..opq
 	dir var/run
 E
+both no-links placed refused <<-'E'
+	layer
+	file var/lib/d/f data=x
+	layer
+	file var/lib/d/.wh.f
+	file .wh.var
+E
 both nested placed refused <<-'E'
 	layer
 	file run/old data=x
@@ -418,6 +425,22 @@ for first in 'dir bin' 'file .wh.bin'; do
 		ok '... ... as well' check "between-again$n"
 	done
 done
+
+# The links beneath what a layer deletes are gone where it is stacked again.
+merged twice <<-'E'
+	layer
+	file var/lib/e/f data=x
+	layer
+	file var/lib/e/.wh.f
+	file .wh.var
+	layer
+	file between data=x
+	layer
+	file var/lib/e/.wh.f
+	file .wh.var
+E
+ok 'a layer that deletes a directory with links, twice' through twice
+ok '... is what umoci unpacks' check twice
 
 # Entries that this image does not have, as links led them into what the layer replaces.
 for base in merged split; do

@@ -46,11 +46,23 @@ char *placement_links(const struct node *top)
 	return xstrdup(links.hex);
 }
 
-static bool links_hold(const struct node *node)
+/* True if links have led no entries anywhere else, nor those that are not in the layer any more. */
+static bool is_plain(struct tree *layer)
 {
-	AUTO_FREE char *links = placement_links(node->peer);
+	struct node *root = tree_root(layer);
+	bool plain = !(root->flags & NODE_FIXED);
 
-	return !strcmp(links, node->detour->links);
+	for (const struct node *node = root; node && plain; node = tree_next(root, node))
+		plain = !node_has_detour(node);
+	return plain;
+}
+
+/* Where there are no links, what was dropped of a plain layer would be in the same place, and is dropped. */
+static bool links_hold(const struct node *node, bool plain)
+{
+	AUTO_FREE char *links = placement_links(node->peer), *none = placement_links(NULL);
+
+	return !strcmp(links, node->detour->links) || (plain && !strcmp(links, none));
 }
 
 /* True if the node is a directory that would be a link, if its entries were placed now. */
@@ -96,6 +108,7 @@ static bool link_holds(struct tree *image, struct tree *layer, const struct node
 bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 {
 	struct node *root = tree_root(layer);
+	bool plain = is_plain(layer);
 
 	root->peer = tree_root(image);
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
@@ -111,7 +124,7 @@ bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 		node->peer = node->parent->peer ? tree_child(image, node->parent->peer, node->name,
 							     node->name_len)
 						: NULL;
-		if ((passage && !passage_holds(node)) || (links && !links_hold(node)) ||
+		if ((passage && !passage_holds(node)) || (links && !links_hold(node, plain)) ||
 		    (directory && is_over_link(node, fresh)) ||
 		    (fixed && !passage && link_at(node->peer)))
 			return false;
