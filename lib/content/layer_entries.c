@@ -106,6 +106,14 @@ static bool depends_on_links(const struct node *node)
 	       (node->detour && (node->detour->through || node->detour->links));
 }
 
+/* True if the links at and beneath the node are noted already, there or above. */
+static bool has_noted_links(const struct node *node)
+{
+	while (node && !(node->detour && node->detour->links))
+		node = node->parent;
+	return node;
+}
+
 /*
  * Call before what is in the node is dropped.  It may belong elsewhere: directories in there that the
  * layer does not list, or lists after their contents, may be links.
@@ -121,7 +129,7 @@ static int check_contents(struct layer_reader *reader, struct node *node, ducc_e
 		return 0;
 	if (!reader->view.below)
 		return stop_at_link(reader, err);
-	if (node->detour && node->detour->links)
+	if (has_noted_links(node))
 		return 0;
 	node_path(node, &path);
 	node_detour(node)->links = placement_links(tree_find(reader->view.below, path.data));
