@@ -230,12 +230,18 @@ server {
 }
 END
 auths "$nginx" "$creds" "$registry" "$creds" >"$tmp/auth.json"
+# The server waits until the command line of the tool can be seen.
+nginx_pid=$(cat "${nginx_log%/*}/pid")
+kill -STOP "$nginx_pid"
 REGISTRY_AUTH_FILE=$tmp/auth.json ducc-fetch -v -v -s "$tmp/store" "$nginx/team/app:1" \
 	"$registry/private/app:1" >"$tmp/said" 2>&1 &
 pid=$!
+wait_for grep -q '^ducc-fetch' "/proc/$pid/cmdline" || :
+tr '\0' ' ' <"/proc/$pid/cmdline" >"$tmp/cmdlines"
+kill -CONT "$nginx_pid"
 while kill -0 $pid 2>/dev/null; do
 	cat /proc/[0-9]*/cmdline 2>/dev/null || :
-done | tr "\0" " " >"$tmp/cmdlines"
+done | tr "\0" " " >>"$tmp/cmdlines"
 ok "a run with -v -v succeeds" wait $pid
 # So much of a token has a part of the certificate, which nobody else's has.
 secrets=$(printf '%s\n' "$registry_password" "$(printf %s "$creds" | base64 -w 0)" "$(make_token_of_server private/app | cut -c1-200)")
