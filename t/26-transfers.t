@@ -262,7 +262,7 @@ ok "two at a time" ducc-fetch -j 2 -s "$tmp/two" "$nginx/app:many"
 is "... were never more" "$(requests | grep -c 'app/blobs.* 503 ')" 0
 ducc-fetch -s "$tmp/six" "$nginx/crawl:many" >"$tmp/six.said" 2>&1 &
 pid=$!
-ok "six at a time were" wait_for grep -q ' 503 ' "$nginx_log"
+ok "six at a time were" wait_for grep -q 'crawl.* 503 ' "$nginx_log"
 kill $pid
 wait $pid 2>/dev/null || :
 rm -r "$tmp/two"

@@ -55,6 +55,7 @@ check_beside_each() { # KIND
 			continue
 		fi
 		steps=$((steps + 1))
+		: >"$tmp/check" # not what an earlier one said
 		ducc-check -v -r "$R" >"$tmp/check.out" 2>"$tmp/check" &
 		check=$!
 		wait_for waits_or_ended || echo "$1 $step: it does nothing"
