@@ -287,6 +287,12 @@ both beneath refused refused <<-'E'
 	file var/run/beneath data=x
 	file var data=x
 E
+both beneath-replaced refused refused <<-'E'
+	layer
+	file var/run/beneath data=replaced
+	file var/run data=x
+	file var data=x
+E
 both beneath-late refused refused <<-'E'
 	layer
 	file var/run/beneath data=late

@@ -102,7 +102,7 @@ static bool depends_on_links(const struct node *node)
 {
 	bool directory = node->children || node->flags & NODE_OPAQUE;
 
-	return (directory && (!node->file || node->flags & NODE_FIXED)) ||
+	return (directory && !node->file) || node->flags & NODE_FIXED ||
 	       (node->detour && (node->detour->through || node->detour->links));
 }
 
