@@ -141,18 +141,19 @@ ok "... all is as it should be" agree
 whole=
 
 # What is published of a layer is not judged again when it gets more whiteouts.
-for base in 1 2; do
-	image judged:$base <<-END
+over() { # NAME FILE SPEC: an image with the file in a directory, which the second layer hides, and has another entry
+	image "$1" <<-END
 		layer
 		dir ./
 		dir d
-		file d/$base
+		file d/$2
 		layer
 		dir d
 		file d/.wh..wh..opq
-		sym d/expanded to=\$(x)
+		$3
 	END
-done
+}
+for base in 1 2; do over judged:$base $base 'sym d/expanded to=$(x)'; done
 new_repository
 ready judged:1 >"$tmp/records"
 ok "a layer with a symbolic link that clients expand" publish "$tmp/records"
@@ -164,18 +165,7 @@ layer_of judged:1 2
 is "... has both" "$(cd "$R/$layer/layerfs/d" && find . -type c | sort | tr '\n' ' ')" './1 ./2 '
 
 # A published layer that would get a whiteout of a name that CernVM-FS takes for something else
-for base in x .cvmfscatalog z; do
-	image "marked:${base#.}" <<-END
-		layer
-		dir ./
-		dir d
-		file d/$base
-		layer
-		dir d
-		file d/.wh..wh..opq
-		file d/y data=y
-	END
-done
+for base in x .cvmfscatalog z; do over "marked:${base#.}" $base 'file d/y data=y'; done
 new_repository
 ready marked:x >"$tmp/records"
 ok "a layer" publish "$tmp/records"
