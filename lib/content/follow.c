@@ -52,6 +52,7 @@ static const char *look_up(struct walk *walk, const char *name, size_t len, stru
 {
 	const struct view *view = walk->view;
 	const struct spot *here = &walk->spots[walk->n - 1];
+	const struct file *link;
 	const char *target = NULL;
 
 	*spot = (struct spot){.len = walk->path.len + (walk->path.len > 0) + len};
@@ -63,10 +64,11 @@ static const char *look_up(struct walk *walk, const char *name, size_t len, stru
 		       has_flag(spot->own, NODE_WHITEOUT);
 	if (decides(spot->own) && is_own_link(view, spot->own, &target))
 		return target;
-	if (!spot->below || !spot->below->file || !S_ISLNK(spot->below->file->mode))
+	link = node_link(spot->below);
+	if (!link)
 		return NULL;
 	if (!spot->hidden && !decides(spot->own))
-		return spot->below->file->target;
+		return link->target;
 	walk->followed->hidden = true;
 	return NULL;
 }

@@ -139,7 +139,7 @@ static int check_contents(struct layer_reader *reader, struct node *node, ducc_e
 /* True for a link, or a hard link into lower layers, which may be one. */
 static bool may_be_link(const struct node *node)
 {
-	return node->lower_link || (node->file && S_ISLNK(node->file->mode));
+	return node->lower_link || node_link(node);
 }
 
 /*
@@ -359,14 +359,12 @@ static bool has_detours(const struct node *node)
  */
 static bool hides_link(const struct layer_reader *reader, const struct node *node)
 {
-	const struct node *below;
 	AUTO_BUFFER path = {0};
 
 	if (!reader->view.below || !node->used || !node->children)
 		return false;
 	node_path(node, &path);
-	below = tree_find(reader->view.below, path.data);
-	return below && below->file && S_ISLNK(below->file->mode);
+	return node_link(tree_find(reader->view.below, path.data));
 }
 
 int layer_add_replaced_directories(struct layer_reader *reader, ducc_error **err)

@@ -5,15 +5,10 @@
 #include "content/follow.h"
 #include "content/layer_name.h"
 
-static const struct file *link_at(const struct node *node)
-{
-	return node && node->file && S_ISLNK(node->file->mode) ? node->file : NULL;
-}
-
 /* True if the layers below have the link through which entries of the layer went. */
 static bool passage_holds(const struct node *node)
 {
-	const struct file *link = link_at(node->peer);
+	const struct file *link = node_link(node->peer);
 
 	return link && !strcmp(link->target, node->detour->through);
 }
@@ -31,7 +26,7 @@ char *placement_links(const struct node *top)
 	start = path.len;
 	/* The order in a directory depends on that of the layers' additions. */
 	for (const struct node *node = top; node; node = tree_next(top, node)) {
-		if (!link_at(node))
+		if (!node_link(node))
 			continue;
 		node_path(node, &path);
 		hasher_reset(hasher);
@@ -70,7 +65,7 @@ static bool is_over_link(const struct node *node, bool fresh)
 {
 	bool listed = node->file && !(node->flags & NODE_IMPLIED);
 
-	return link_at(node->peer) && (fresh || !listed);
+	return node_link(node->peer) && (fresh || !listed);
 }
 
 /* True for entries and whiteouts of the layer itself. */
@@ -126,7 +121,7 @@ bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 						: NULL;
 		if ((passage && !passage_holds(node)) || (links && !links_hold(node, plain)) ||
 		    (directory && is_over_link(node, fresh)) ||
-		    (fixed && !passage && link_at(node->peer)))
+		    (fixed && !passage && node_link(node->peer)))
 			return false;
 	}
 	return true;
@@ -237,7 +232,7 @@ static int place(struct placing *placing, const struct node *node, ducc_error **
 		return -1;
 	there = tree_make(placing->view.layer, where);
 	if (!is_free(there, node) || (node->flags & (NODE_FIXED | NODE_LATE) &&
-				      link_at(tree_find(placing->view.below, where))))
+				      node_link(tree_find(placing->view.below, where))))
 		return unknown(where, err);
 	if (strcmp(where, placing->path.data) != 0)
 		differences_add(placing->differences, DIFFERENT_PLACE, where);
@@ -321,7 +316,7 @@ static void note_hidden_links(struct placing *placing)
 		if (!node_is_dir(node) || !(node->flags & NODE_IMPLIED))
 			continue;
 		node_path(node, &placing->path);
-		if (link_at(tree_find(placing->view.below, placing->path.data)))
+		if (node_link(tree_find(placing->view.below, placing->path.data)))
 			differences_add(placing->differences, DIFFERENT_PLACE, placing->path.data);
 	}
 }

@@ -208,6 +208,12 @@ static inline bool node_is_dir(const struct node *node)
 	return node && node->file && S_ISDIR(node->file->mode);
 }
 
+/* The node's file if that is a symbolic link, or NULL.  NULL: NULL. */
+static inline const struct file *node_link(const struct node *node)
+{
+	return node && node->file && S_ISLNK(node->file->mode) ? node->file : NULL;
+}
+
 /* True if links lead from the path of the entry in the downloaded layer to the node. */
 static inline bool node_has_detour(const struct node *node)
 {
