@@ -52,12 +52,21 @@ static bool is_plain(struct tree *layer)
 	return plain;
 }
 
-/* Where there are no links, what was dropped of a plain layer would be in the same place, and is dropped. */
-static bool links_hold(const struct node *node, bool plain)
+/*
+ * True if the layers below have the links that are noted at the node, or none: then it sets *none.  What
+ * was dropped of a plain layer would be in the same place there, and dropped again.
+ */
+static bool links_hold(const struct node *node, bool *none)
 {
-	AUTO_FREE char *links = placement_links(node->peer), *none = placement_links(NULL);
+	AUTO_FREE char *links = placement_links(node->peer), *of_none = NULL;
 
-	return !strcmp(links, node->detour->links) || (plain && !strcmp(links, none));
+	if (!strcmp(links, node->detour->links))
+		return true;
+	of_none = placement_links(NULL);
+	if (strcmp(links, of_none) != 0)
+		return false;
+	*none = true;
+	return true;
 }
 
 /* True if the node is a directory that would be a link, if its entries were placed now. */
@@ -103,7 +112,7 @@ static bool link_holds(struct tree *image, struct tree *layer, const struct node
 bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 {
 	struct node *root = tree_root(layer);
-	bool plain = is_plain(layer);
+	bool none = false;
 
 	root->peer = tree_root(image);
 	for (struct node *node = tree_next(root, root); node; node = tree_next(root, node)) {
@@ -119,12 +128,12 @@ bool placement_holds(struct tree *image, struct tree *layer, bool fresh)
 		node->peer = node->parent->peer ? tree_child(image, node->parent->peer, node->name,
 							     node->name_len)
 						: NULL;
-		if ((passage && !passage_holds(node)) || (links && !links_hold(node, plain)) ||
+		if ((passage && !passage_holds(node)) || (links && !links_hold(node, &none)) ||
 		    (directory && is_over_link(node, fresh)) ||
 		    (fixed && !passage && node_link(node->peer)))
 			return false;
 	}
-	return true;
+	return !none || is_plain(layer);
 }
 
 struct placing {
@@ -299,10 +308,11 @@ static int check_dropped(struct tree *layer, ducc_error **err)
 	AUTO_BUFFER path = {0};
 
 	for (struct node *node = root; node; node = tree_next(root, node)) {
+		if (!(node == root && node->flags & NODE_FIXED) &&
+		    !(node->detour && node->detour->links))
+			continue;
 		node_path(node, &path);
-		if ((node == root && node->flags & NODE_FIXED) ||
-		    (node->detour && node->detour->links))
-			return unknown(*path.data ? path.data : "/", err);
+		return unknown(*path.data ? path.data : "/", err);
 	}
 	return 0;
 }
