@@ -511,6 +511,28 @@ ok 'entries of names that lead to one place elsewhere' through names-split
 ok '... lead there, from another store' through_other names-merged
 ok '... the last one is there' check names-merged flat
 
+# Entries that the layer drops where another image has their directory, and would not where a third one has a link.
+dropping='layer
+dir a
+file a/b/.wh.f
+file a/.wh..wh..opq
+file a/g data=x
+'
+printf '%s' "$dropping" | image dropping
+printf 'layer\ndir a\ndir a/b\nfile a/b/f data=x\n%s' "$dropping" | image dropping-directory
+printf 'layer\ndir c\nfile c/f data=x\ndir a\nsym a/b to=../c\n%s' "$dropping" | image dropping-link
+for way in through through_other; do
+	rm -rf "$S" "$R"
+	ok "a layer on nothing, $way" $way dropping
+	ok '... is what umoci unpacks' check dropping
+	ok '... on a directory that it fills and hides' $way dropping-directory
+	ok '... too' check dropping-directory flat
+	$way dropping-link || :
+	ok '... and on a link, or is refused' elsewhere dropping-link
+	ok '... but not where it was' $way dropping
+	ok '... nor does it change there' check dropping flat
+done
+
 # If one name was led to two places, the published layer does not tell which entry is which.
 for base in merged split; do
 	$base "twice-$base" <<-'E'

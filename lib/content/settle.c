@@ -82,6 +82,13 @@ static struct node *add_beneath(struct tree *tree, const struct node *node, stru
 	return NULL;
 }
 
+/* What another image dropped at the node may depend on its links, wherever the layer is placed next. */
+static void keep_links(struct node *there, const struct node *node)
+{
+	if (node->detour && node->detour->links && !(there->detour && there->detour->links))
+		node_detour(there)->links = xstrdup(node->detour->links);
+}
+
 static int add_missing(struct tree *tree, const struct node *node, struct buffer *path,
 		       ducc_error **err)
 {
@@ -91,6 +98,7 @@ static int add_missing(struct tree *tree, const struct node *node, struct buffer
 	there = tree_find(tree, path->data);
 	if (there && (there->file || (node_is_whiteout(there) && !node->file))) {
 		there->flags &= (uint8_t)~NODE_VOID;
+		keep_links(there, node);
 		return 0;
 	}
 	if (!there)
@@ -100,6 +108,7 @@ static int add_missing(struct tree *tree, const struct node *node, struct buffer
 	if (node_is_whiteout(node))
 		tree_remove_children(tree, there);
 	there->flags = node->flags;
+	keep_links(there, node);
 	if (node->file)
 		node_set_file(there, file_ref(node->file));
 	return 0;
