@@ -96,7 +96,7 @@ is "... and at the end the records" "$(records "$tmp/screen")" "$images"
 is "... and the message" "$(grep -c '^ducc-[a-z]*: ' "$tmp/screen")" 1
 is "... and nothing of the progress" "$(grep -c -e ' %' -e ' of ' "$tmp/screen")" 0
 
-# Publishing in CernVM-FS, whose server pauses before its commit until the terminal shows that
+# Publishing in CernVM-FS, whose server pauses before its commit until the terminal shows that, and that all is sent.
 stand_in
 n=test.example.org
 cvmfs_server mkfs $n
@@ -104,7 +104,8 @@ paused=$tmp/sys/var/spool/cvmfs/$n/paused
 # shellcheck disable=SC2086
 ducc-unpack -q -s "$tmp/fetched" $images >"$tmp/records"
 : >"$tmp/raw"
-(wait_for grep -q "committing $n  [1-9]" "$tmp/raw" && : >"$tmp/narrower" &&
+(wait_for grep -qE 'images, ([0-9]+) of \1 layers, ([0-9.]+) of \2 MB' "$tmp/raw" &&
+	wait_for grep -q "committing $n  [1-9]" "$tmp/raw" && : >"$tmp/narrower" &&
 	{ wait_for grep -q 'of 3 images[^,]' "$tmp/raw" || :; } && wait_for rm "$paused") &
 on_terminal 80 "CVMFS_STANDIN_PAUSE=60 ducc-publish -s $tmp/fetched -r $n <$tmp/records &
 	until [ -e $tmp/narrower ] || ! kill -0 \$!; do sleep 0.1; done; stty cols 30; wait \$!"
@@ -118,8 +119,11 @@ is "... and at the end the records" "$(sed -n 's/ *state=added$//p' "$tmp/screen
 is "... and nothing of the progress" "$(grep -c -e committing -e ' of ' "$tmp/screen")" 0
 
 # Killed by the terminal's interrupt: the lines go as well.
-on_terminal 80 "timeout -s INT --foreground 1 ducc-fetch -s $tmp/killed $images"
-is "interrupted" "$status" 124
+: >"$tmp/raw"
+(wait_for grep -q '  fetching ' "$tmp/raw" && kill -INT "$(cat "$tmp/pid")") &
+on_terminal 80 "echo \$\$ >$tmp/pid; exec ducc-fetch -s $tmp/killed $images"
+wait $!
+is "interrupted" "$status" 130
 like "... while there is progress" "$(cat "$tmp/shown")" '^  fetching '
 is "... nothing of it is left" "$(grep -c -e ' %' -e ' of ' "$tmp/screen")" 0
 
