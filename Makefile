@@ -117,12 +117,15 @@ $B/t/preload-%.so: t/preload-%.c
 	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -fvisibility=default $(CPPFLAGS) -MMD -MP \
 		-shared -o $@ $< $(LDFLAGS)
 
-# The same properties, with libFuzzer looking for what breaks them: make fuzz [SECONDS=60].
+# The same properties, with libFuzzer looking for what breaks them: make fuzz [SECONDS=60]; as many at a time as -j says.
 SECONDS = 60
-fuzz: $(FUZZERS:%=$B/t/fuzz-%)
+fuzz: $(FUZZERS:%=fuzz-%)
+$(FUZZERS:%=fuzz-%): fuzz-%: $B/t/fuzz-% libfuzzers
+	mkdir -p build/fuzz/$*
+	cd build/fuzz && $(CURDIR)/$B/t/fuzz-$* -o $* && \
+		t/libfuzzer-$* -max_total_time=$(SECONDS) -max_len=4096 -dict=$*/words $*
+libfuzzers:
 	$(MAKE) LIBFUZZER=1 $(FUZZERS:%=build/fuzz/t/libfuzzer-%)
-	cd build/fuzz && for f in $(FUZZERS); do mkdir -p $$f && $(CURDIR)/$B/t/fuzz-$$f -o $$f && \
-		t/libfuzzer-$$f -max_total_time=$(SECONDS) -max_len=4096 -dict=$$f/words $$f || exit 1; done
 
 $B/t/libfuzzer-%: t/fuzz-%.c $(LIB_OBJECTS)
 	@mkdir -p $(@D)
@@ -187,7 +190,7 @@ clean:
 deb rpm:
 	scripts/package $@ $(VERSION)
 
-.PHONY: all installed check soak lint fuzz install uninstall clean deb rpm
+.PHONY: all installed check soak lint fuzz libfuzzers $(FUZZERS:%=fuzz-%) install uninstall clean deb rpm
 .SECONDARY:
 
 -include $(wildcard $B/lib/*/*.d $B/cmd/*.d $B/t/*.d)
