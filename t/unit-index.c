@@ -133,7 +133,8 @@ int main(void)
 	store.index = store_index_new();
 	add_at_once(1);
 	ok(!failed && count_found(1) == THREADS, "all images are listed");
-	ok(locked == 2, "those that wait are added together");
+	/* The first one is added alone, unless it is slow. */
+	ok(locked == 1 || locked == 2, "those that wait are added together");
 	add_at_once(1);
 	ok(!locked && !failed, "what is listed needs no lock");
 	fails = true;
