@@ -127,6 +127,22 @@ is "five at once on one store all succeed" "$failed $(sort -u "$tmp"/fetch.? | c
 is "... and download each blob once" "$(blob_gets | sort | uniq -d)" ""
 ok "... and leave a sound store" sound "$tmp/S6"
 
+
+# One that was killed has left a file, of which only the name is still there when another removes such files.
+: >"$S/tmp/left"
+FAULT='lock 1 -19 1' LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+	ducc-fetch -q -s "$S" "$registry/app" >"$tmp/sweeper" 2>&1 &
+sweeper=$!
+stopped() {
+	grep -q '^State:.T' "/proc/$sweeper/status"
+}
+wait_for stopped
+rm "$S/tmp/left"
+: >"$S/tmp/left"
+kill -CONT $sweeper
+ok "a tool removes what others left behind" wait $sweeper
+ok "... but no file that another is writing by now" rm "$S/tmp/left"
+
 ducc-fetch -q -s "$S" "$registry/app" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/repo" >"$tmp/records"
 clear_log "$registry_log"
 ok "-r looks into the repository" ducc-fetch -s "$tmp/S7" -r "$tmp/repo" "$registry/app:two"

@@ -152,11 +152,13 @@ void store_sweep(struct store *store)
 	const char *name;
 
 	while ((name = entries_next(&entries))) {
-		AUTO_CLOSE int file = path_open_file(entries.fd, name);
+		AUTO_FREE char *path = format("tmp/%s", name);
+		AUTO_CLOSE int file = path_open_file(store->fd, path);
 
-		/* A writer checks, once it holds the lock, that the name still exists. */
-		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) && !is_resumable(file, name))
-			unlinkat(entries.fd, name, 0);
+		/* Once it holds the lock, a writer checks that the file still has its name: so do we. */
+		if (file >= 0 && !flock(file, LOCK_EX | LOCK_NB) &&
+		    is_current(store, path, file) > 0 && !is_resumable(file, name))
+			unlinkat(store->fd, path, 0);
 	}
 }
 
