@@ -204,6 +204,10 @@ is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)"
 fails 'a limit of the documents' ducc-fetch -s "$store" -l json=100 "oci:$corpus:three"
 like '... is named' "$(cat "$out")" 'manifest or config of more than 100 bytes \(raise it with -l json=N\)$'
 is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)" 0
+manifest_size=$(stat -c %s "$corpus/part/manifest") # its config is smaller
+fails '... even if only the manifest exceeds it' ducc-fetch -s "$store" -l json=$((manifest_size - 1)) "oci:$corpus:three"
+is '... and nothing of them is fetched' "$(find "$store/blobs" -type f | wc -l)" 0
+ok '... but not at that limit' ducc-fetch -n -s "$store" -l json="$manifest_size" "oci:$corpus:three"
 ok 'at both limits' ducc-fetch -s "$store" -l "layers=3,blobs=$sizes" "oci:$corpus:three"
 fails '... of the documents, when they are unpacked' ducc-unpack -s "$store" -l json=100 "$(cut -f1 "$out" | tail -n 1)"
 like '... is named' "$(cat "$out")" 'manifest or config of more than 100 bytes \(raise it with -l json=N\)$'

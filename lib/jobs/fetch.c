@@ -544,6 +544,7 @@ static int examine(struct fetch *fetch, const ducc_record *record, ducc_error **
 		return -1;
 	fetch->image.manifest = fetch->resolution.manifest;
 	fetch->resolution.manifest = (struct manifest){.n = 0};
+	fetch->image.manifest_len = fetch->resolution.document.len;
 	return choose_layers(fetch, record, err) < 0 ? -1 : check_foreign(fetch, err);
 }
 
