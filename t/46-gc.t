@@ -139,6 +139,19 @@ for kind in directory cvmfs; do
 	new_repository
 	publish "$tmp/all" >"$tmp/record"
 
+	# A public name that is gone by itself
+	rm "$R/localhost/five:latest"
+	ok "an image without its public name is scheduled" gc 0 <"$tmp/four"
+	ok "... once" gc 1 <"$tmp/four"
+	is "... and for all" "$(cat "$out")" ""
+	ok "... and is wanted again" gc 2 -a
+	is "... which is said" "$(cat "$out")" "ducc-gc: warning: localhost/five:latest: wanted again"
+	ok "... or not" gc 3 <"$tmp/four"
+	ok "... it is removed in its time" gc 33 <"$tmp/four"
+	ok "... with all that is left of it" as_published "$tmp/records"
+	new_repository
+	publish "$tmp/all" >"$tmp/record"
+
 	# The schedule
 	ok "two of five are scheduled with -f" gc 0 -f <"$tmp/three"
 	is "... which is said of each path" \

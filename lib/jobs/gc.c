@@ -31,12 +31,22 @@ static void forget_plan(struct gc *gc)
 	strset_free(&gc->going);
 }
 
+bool gc_is_gone(const struct gc *gc, const char *path)
+{
+	if (!repository_lacks(&gc->repository, path))
+		return false;
+	for (size_t i = 0; i < gc->inventory.n_images; i++)
+		if (!strcmp(gc->inventory.images[i].name, path))
+			return false;
+	return true;
+}
+
 /* True for nonsense. */
 static bool is_stale(void *ctx, const struct scheduled *scheduled)
 {
 	struct gc *gc = ctx;
 	bool stale = schedule_is_future(scheduled, gc->now) ||
-		     (!scheduled->removing && repository_lacks(&gc->repository, scheduled->path));
+		     (!scheduled->removing && gc_is_gone(gc, scheduled->path));
 
 	gc->mend |= stale;
 	return stale;

@@ -36,6 +36,11 @@ const struct wish *gc_wish_of_others(const struct gc *gc, const char *name, bool
 
 /* Whether an image is to be kept: for the struct gc in ctx. */
 enum gc_wanted gc_is_wanted(void *ctx, const char *name);
+/*
+ * True if there is no tree or image of that name, as on the schedule.  An image that has lost its
+ * public name has documents.
+ */
+bool gc_is_gone(const struct gc *gc, const char *path);
 /* Reads the repository, and plans what to remove. */
 int gc_make_plan(struct gc *gc, ducc_error **err);
 /* Fails if that is more than the options allow. */

@@ -161,7 +161,7 @@ static int add_schedule(struct gc *gc, ducc_error **err)
 	schedule_sort(&schedule);
 	for (size_t i = 0; i < gc->schedule.n && !changed; i++)
 		changed = !schedule_find(&schedule, gc->schedule.entries[i].path) &&
-			  !repository_lacks(&gc->repository, gc->schedule.entries[i].path);
+			  !gc_is_gone(gc, gc->schedule.entries[i].path);
 	if (!changed) {
 		schedule_free(&schedule);
 		return 0;

@@ -83,8 +83,7 @@ static void say_wanted_again(const struct gc *gc)
 
 		if (!gc_plan_find(&gc->plan, GC_NAME, path) &&
 		    !gc_plan_find(&gc->plan, GC_FLAT, path) &&
-		    !gc_plan_find(&gc->plan, GC_LAYER, path) &&
-		    repository_has(&gc->repository, path))
+		    !gc_plan_find(&gc->plan, GC_LAYER, path) && !gc_is_gone(gc, path))
 			context_notice(&gc->session->context,
 				       gc->options.all && *path != '.' ? DUCC_WARNING : DUCC_INFO,
 				       "%s: wanted again", path);
