@@ -197,6 +197,23 @@ like "... only all" "$(cat "$out")" "^$a $b $c$"
 ok "... are" "$top/scripts/ducc-convert" --forget "$c" "$b" "$a"
 is "... leaving no trace" "$(ls "$S/tmp")$(states)" "$(basename "$(state_of "$tmp/never")")"
 
+# What fails is published, also a wildcard of another list
+dead_port
+published_failures() {
+	ducc-ls -s "$tmp/none" -r "$R" | sed -n 's/	.*	failing=.*//p'
+}
+ducc-gc --remove -q "$registry/app:two"
+list "$a" one
+list "$b" one
+echo "http://127.0.0.1:$port/app:x*" >>"$b"
+ok "a wildcard that fails" convert 1 "$b"
+echo "http://$registry/app:two" >>"$b"
+ok "... is published with an image" convert 1 "$b"
+is "..." "$(published_failures)" "127.0.0.1:$port/app:x*"
+ok "... and stays when another list" convert 0 -g 0 "$a"
+like "... removes one" "$(cat "$tmp/said")" '^removed: '
+is "..." "$(published_failures)" "127.0.0.1:$port/app:x*"
+
 # Standard input cannot be locked: one has written its state, and another one comes before that has its place.
 mkdir "$tmp/first" "$tmp/second"
 mkfifo "$tmp/written" "$tmp/go"

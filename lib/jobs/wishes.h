@@ -95,7 +95,7 @@ struct wish_pattern {
  * not expanded.
  */
 struct wishes_of_others {
-	struct strmap images; /* from names to struct wish */
+	struct strmap images; /* from names, also of patterns, to struct wish */
 	struct wish_pattern *patterns;
 	size_t n_patterns, capacity;
 };
@@ -109,7 +109,7 @@ int wishes_read_others(struct wishes_of_others *others, const ducc_session *sess
 		       const char *repository, ducc_error **err);
 void wishes_of_others_free(struct wishes_of_others *others);
 
-/* The wish for a published image, or NULL; *expanded is false if only a pattern matches it. */
+/* The wish for an image or pattern, or NULL; *expanded is false if only a pattern matches the image. */
 const struct wish *wishes_find(const struct wishes_of_others *others, const char *name,
 			       bool *expanded);
 

@@ -191,10 +191,9 @@ static int add_record(struct wishes_of_others *others, struct state *state, stru
 		return 0;
 	if (reference_parse_pattern(&reference, ducc_record_reference(record), err) < 0)
 		return -1;
+	add_image(others, &reference, record);
 	if (reference_is_pattern(&reference))
 		add_pattern(others, &reference, record);
-	else
-		add_image(others, &reference, record);
 	state->n++;
 	return 0;
 }
