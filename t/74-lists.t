@@ -9,7 +9,7 @@ need bash curl docker-registry flock jq nginx skopeo umoci
 . "${0%/*}/convert.sh"
 make_image "$L" one
 for i in one two three four five six; do push "$L:one" "$registry/app:$i"; done
-a=$tmp/a b=$tmp/b c=$tmp/c
+a=$tmp/a b=$tmp/b c=$tmp/c d=$tmp/d
 list() { # FILE TAG...
 	file=$1
 	shift
@@ -106,6 +106,22 @@ ok "a list that is new" env PATH="$tmp/slow:$PATH" "$top/scripts/ducc-convert" -
 like "... is known before anything is published" "$(cat "$tmp/seen/$(basename "$(state_of "$c")")")" \
 	"^http://$registry/app:six	repo=$R	list=$c$"
 ok "... by all" convert 0 "$a"
+is "..." "$(scheduled)" "five four"
+
+# A list that names a further directory, in which others publish, before that round is over
+in_directories() { # PATH-PREFIX: its directories are relative to $tmp
+	(cd "$tmp" && env -u DUCC_REPO PATH="$1$PATH" "$top/scripts/ducc-convert" -q -T -G "$d")
+}
+echo "http://$registry/app:five	repo=./other" >"$d"
+ok "a list for a directory" in_directories ''
+rm "$tmp/seen"/*
+echo "http://$registry/app:five	repo=./repo" >>"$d"
+ok "... and for another one" in_directories "$tmp/slow:"
+cp "$tmp/seen"/* "$S/wishes"
+ok "... spares what it wants there" convert 0 "$a"
+is "..." "$(scheduled)" four
+"$top/scripts/ducc-convert" --forget "$d"
+ok "... as long as it is not forgotten" convert 0 "$a"
 is "..." "$(scheduled)" "five four"
 
 # What is not known of another list
@@ -240,6 +256,7 @@ from_stdin second
 ok "a list on standard input, and another one" wait_for test -e "$tmp/waiting"
 is "... which spoils no state" "$(cut -f 1 "$S/tmp"/wishes-*)" "# success=
 # name=-
+# repository=$R
 http://$registry/app:one"
 echo >"$tmp/go"
 ok "... both succeed" wait "$first"

@@ -11,15 +11,16 @@
 
 #define FIRST "# success="
 #define LIST "# name="
-#define DIRECTORY "# repository="
+#define REPOSITORY "# repository="
+#define DIRECTORY "# directory="
 
 struct state {
 	char *data;
-	char *records;                    /* what follows the header */
-	struct strset lists, directories; /* of the header */
-	bool complete;                    /* all lists could be read, and all their lines */
-	bool cut;                         /* the header may have named more lists */
-	size_t n;                         /* images that are wanted in the place */
+	char *records;                                  /* what follows the header */
+	struct strset lists, repositories, directories; /* of the header */
+	bool complete; /* all lists could be read, and all their lines */
+	bool cut;      /* the header may have named more lists */
+	size_t n;      /* images that are wanted in the place */
 };
 
 #define AUTO_STATE CLEANUP(state_free) struct state
@@ -61,6 +62,7 @@ static void state_free(struct state *state)
 {
 	free(state->data);
 	strset_free(&state->lists);
+	strset_free(&state->repositories);
 	strset_free(&state->directories);
 }
 
@@ -80,6 +82,8 @@ static void read_header(struct state *state, char *data, bool whole)
 		const char *line = strsep(&state->records, "\n");
 
 		add_value(&state->lists, line, LIST);
+		add_value(&state->repositories, line, REPOSITORY);
+		add_value(&state->directories, line, REPOSITORY);
 		add_value(&state->directories, line, DIRECTORY);
 	}
 	if (!state->records)
@@ -96,7 +100,7 @@ bool wishes_know_repository(const char *store, const char *directory)
 		AUTO_STATE state = {NULL};
 
 		read_header(&state, STEAL(files.data), files.whole);
-		if (strset_has(&state.directories, path))
+		if (strset_has(&state.repositories, path))
 			return true;
 	}
 	return false;
