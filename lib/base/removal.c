@@ -25,6 +25,17 @@ struct removal {
 	size_t n, capacity;
 };
 
+/* Others may remove the same: what is gone by now is removed. */
+static int unless_gone(int result)
+{
+	return result < 0 && errno != ENOENT ? -1 : 0;
+}
+
+static int remove_directory(int parent, const char *name)
+{
+	return unless_gone(unlinkat(parent, name, AT_REMOVEDIR));
+}
+
 /* Removes a file or an empty directory. */
 static int remove_entry(int parent, const char *name)
 {
@@ -33,7 +44,7 @@ static int remove_entry(int parent, const char *name)
 	if (!unlinkat(parent, name, 0))
 		return 0;
 	code = errno;
-	if (!unlinkat(parent, name, AT_REMOVEDIR))
+	if (!remove_directory(parent, name))
 		return 0;
 	if (errno == ENOTDIR)
 		errno = code; /* why the file could not be removed */
@@ -60,7 +71,7 @@ static int remove_entries(const struct removal *removal, struct level *level)
 		level->directories[level->n++] = xstrdup(name);
 	}
 	errno = entries.error;
-	return errno ? -1 : 0;
+	return unless_gone(errno ? -1 : 0);
 }
 
 /* Descends into the directory `fd`, taking ownership of it, and removes its entries. */
@@ -97,7 +108,7 @@ static int go_up(struct removal *removal)
 		return -1;
 	}
 	AUTO_FREE char *name = level->directories[--level->n];
-	return unlinkat(up, name, AT_REMOVEDIR);
+	return remove_directory(up, name);
 }
 
 /*
@@ -119,8 +130,7 @@ static int remove_levels(struct removal *removal, int dir)
 	if (fd < 0 || go_down(removal, fd) < 0)
 		return -1;
 	for (;;) {
-		const struct level *level = &removal->levels[removal->n - 1];
-		const char *name;
+		struct level *level = &removal->levels[removal->n - 1];
 
 		if (!level->n && removal->n == 1)
 			return 0;
@@ -129,10 +139,11 @@ static int remove_levels(struct removal *removal, int dir)
 				return -1;
 			continue;
 		}
-		name = level->directories[level->n - 1];
-		fd = open_to_empty(removal->current, name);
-		if (fd < 0 || go_down(removal, fd) < 0)
+		fd = open_to_empty(removal->current, level->directories[level->n - 1]);
+		if (fd < 0 ? unless_gone(fd) < 0 : go_down(removal, fd) < 0)
 			return -1;
+		if (fd < 0)
+			free(level->directories[--level->n]);
 	}
 }
 
@@ -164,15 +175,15 @@ int path_remove(int root, const char *path)
 	AUTO_CLOSE int parent = path_open_parent(root, path, &name);
 
 	if (parent < 0)
-		return errno == ENOENT ? 0 : -1;
-	if (!remove_entry(parent, name) || errno == ENOENT)
+		return unless_gone(parent);
+	if (!remove_entry(parent, name))
 		return 0;
 	if (!is_nonempty(errno))
 		return -1;
 	AUTO_CLOSE int dir = open_to_empty(parent, name);
-	if (dir < 0 || remove_below(dir) < 0)
-		return -1;
-	return unlinkat(parent, name, AT_REMOVEDIR);
+	if (dir < 0)
+		return unless_gone(dir);
+	return remove_below(dir) < 0 ? -1 : remove_directory(parent, name);
 }
 
 int path_prune(int root, const char *path)
