@@ -233,6 +233,9 @@ ducc-gc: warning: localhost/four:latest: wanted again"
 	is "... it is not removed" "$(cat "$out")" ""
 	is "... and still on the schedule" "$(scheduled)" "$(names five)"
 	ok "... from which it is taken" gc 70 -a
+	ok "only a pattern to keep" gc 70 -f -g 0 --keep 'localhost/one:l*'
+	is "... keeps all others, too, which is said" "$(cat "$out")" \
+		"ducc-gc: warning: only wildcards are to be kept: all other images stay as they are"
 
 	# A tag that moves
 	publish "$tmp/moved" >"$tmp/record"

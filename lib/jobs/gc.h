@@ -61,7 +61,7 @@ void gc_report_plan(const struct gc *gc);
 void gc_report_scheduled(const struct gc *gc);
 /* Warns of images to remove that a list in this store names: they would be published again. */
 void gc_warn_of_lists(const struct gc *gc);
-/* Warns of images to keep that are not published, if options.check is set. */
+/* Warns of images to keep that are not published, or only wildcards, if options.check is set. */
 void gc_warn_of_unpublished(const struct gc *gc);
 /* Reports, once it is committed, that a path was removed. */
 void gc_report_removed(const struct gc *gc, const char *path);

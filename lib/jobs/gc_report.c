@@ -156,8 +156,12 @@ void gc_warn_of_unpublished(const struct gc *gc)
 {
 	struct strset missing = {NULL};
 
-	if (gc->options.check && !gc->images.find)
-		gc_images_unpublished(&gc->images, &gc->inventory, &missing);
+	if (!gc->options.check || gc->images.find)
+		return;
+	if (gc->images.some && !gc->images.unwanted.n)
+		context_notice(&gc->session->context, DUCC_WARNING,
+			       "only wildcards are to be kept: all other images stay as they are");
+	gc_images_unpublished(&gc->images, &gc->inventory, &missing);
 	for (size_t i = 0; i < missing.n; i++)
 		context_notice(&gc->session->context, DUCC_WARNING, "%s: not published",
 			       missing.list[i]);
