@@ -230,6 +230,14 @@ ok "... and stays when another list" convert 0 -g 0 "$a"
 like "... removes one" "$(cat "$tmp/said")" '^removed: '
 is "..." "$(published_failures)" "127.0.0.1:$port/app:x*"
 
+# The name of a list may have any characters
+odd=$(printf '%s/\001 \302\205 \342\200\256' "$tmp")
+list "$odd" three
+ok "a list with an odd name" convert 0 "$odd"
+ok "... is known" convert 0 --remind 0 -v "$a"
+like "... to others" "$(cat "$tmp/err")" "REGISTRY:three: not among those to keep, but wanted by $tmp/\? \? \?\$"
+"$top/scripts/ducc-convert" --forget "$odd"
+
 # Standard input cannot be locked: one has written its state, and another one comes before that has its place.
 mkdir "$tmp/first" "$tmp/second"
 mkfifo "$tmp/written" "$tmp/go"
