@@ -501,6 +501,25 @@ rm -r "$mnt"
 mv "$mnt.away" "$mnt"
 ok "mounted again, all is well" convert 0 -r "$disk"
 like "..." "$(cat "$tmp/said")" " 0 added, 0 updated, 1 unchanged, 0 failed"
+mkdir "$tmp/unmounted"
+cat >"$tmp/unmounted/ducc-fetch" <<-END
+	#!/bin/sh
+	mv "$mnt" "$mnt.away"
+	mkdir "$mnt"
+	exec "$bin/ducc-fetch" "\$@"
+END
+chmod +x "$tmp/unmounted/ducc-fetch"
+echo "http://$registry/app:two" >>"$list"
+disappearing() {
+	PATH=$tmp/unmounted:$PATH convert 1 -r "$disk"
+}
+ok "if it disappears during a round" disappearing
+ok "... the next one" convert 1 -r "$disk"
+like "... remembers it" "$(cat "$tmp/err")" "has disappeared"
+is "... and does nothing" "$(find "$mnt" -mindepth 1)$(cat "$tmp/said")" ""
+rm -r "$mnt"
+mv "$mnt.away" "$mnt"
+echo "http://$registry/app:one" >"$list"
 rm -r "$disk"
 convert 1 -r "$disk"
 sed -n 's/.*(to begin anew: \(.*\))$/\1/p' "$tmp/errors" >"$tmp/anew"
