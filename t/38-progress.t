@@ -15,17 +15,19 @@ for i in 1 2 3; do
 	add_layer "$tmp/oci:app$i" "$tmp/layer$i"
 	push "$tmp/oci:app$i" "$registry/team/app$i:1.0"
 done
-# The largest layer, which all images have, takes about two seconds.
-start_nginx <<END
-server {
-	@LISTEN@
-	location / { proxy_pass http://$open; proxy_set_header Host \$http_host; }
-	location ~ /blobs/ {
-		proxy_pass http://$open; proxy_set_header Host \$http_host;
-		limit_rate_after 20k; limit_rate 500k;
-	}
+slow_nginx() { # RATE: of each blob, after its first 20k
+	start_nginx <<-END
+		server {
+			@LISTEN@
+			location / { proxy_pass http://$open; proxy_set_header Host \$http_host; }
+			location ~ /blobs/ {
+				proxy_pass http://$open; proxy_set_header Host \$http_host;
+				limit_rate_after 20k; limit_rate $1;
+			}
+		}
+	END
 }
-END
+slow_nginx 500k # the largest layer, which all images have, takes about two seconds
 images="$nginx/team/app1:1.0 $nginx/team/app2:1.0 $nginx/team/app3:1.0"
 
 # on_terminal COLUMNS COMMAND: run it with its standard output and error on a terminal of this width and 24 rows. What it
@@ -119,9 +121,10 @@ is "... and at the end the records" "$(sed -n 's/ *state=added$//p' "$tmp/screen
 is "... and nothing of the progress" "$(grep -c -e committing -e ' of ' "$tmp/screen")" 0
 
 # Killed by the terminal's interrupt: the lines go as well.
+slow_nginx 1k
 : >"$tmp/raw"
 (wait_for grep -q '  fetching ' "$tmp/raw" && kill -INT "$(cat "$tmp/pid")") &
-on_terminal 80 "echo \$\$ >$tmp/pid; exec ducc-fetch -s $tmp/killed $images"
+on_terminal 80 "echo \$\$ >$tmp/pid; exec ducc-fetch -s $tmp/killed $nginx/team/app1:1.0"
 wait $!
 is "interrupted" "$status" 130
 like "... while there is progress" "$(cat "$tmp/shown")" '^  fetching '
