@@ -347,6 +347,9 @@ ok "another digest" refuses digest "manifest: .*digest"
 rude long "Content-Length: $size"
 answer "$document" '200 OK' "$(yes 'X-Long: 0123456789012345678901234567890123456789' | head -n 9000)" >"$raw/v2/long/manifests/tag"
 ok "endless headers" refuses long "manifest: "
+answer "$document" '200 OK' "X-Long: $(yes 0123456789012345678901234567890123456789 | head -n 9000 | tr -d '\n')" \
+	>"$raw/v2/long/manifests/tag"
+ok "an endless header" refuses long "manifest: .*header"
 
 # What passes is tried again, what can't get better is not
 for s in 408 425 429 500 502 503 504 522 529; do

@@ -102,6 +102,9 @@ static int transfer_error(const struct http_failure *failure, ducc_error **err)
 		return certificate_error(failure, host ? host : "", err);
 	if (failure->code == CURLE_COULDNT_CONNECT)
 		return connect_error(failure, err);
+	/* What libcurl also says of a header that is too long. */
+	if (failure->code == CURLE_OUT_OF_MEMORY)
+		return error_set(err, "out of memory, or a header of the response is too long");
 	return error_set(err, "%s", failure->reason);
 }
 
