@@ -546,7 +546,7 @@ is "files that cannot be removed are reported with the cause" "$(grep -v removed
 rm -rf "$S"
 cp -a "$tmp/kept" "$S"
 
-# What another removes meanwhile is removed
+# What others remove meanwhile is removed, and what they add to stays
 rm -rf "$S"
 ducc-fetch -q -s "$S" "oci:$tmp/oci:on-b" >"$out"
 mkdir -p "$S/$stray/one/two"
@@ -559,25 +559,28 @@ state() { # of $pid; nothing if it has ended
 stopped_or_ended() {
 	case $(state) in T | Z | '') ;; *) false ;; esac
 }
-: >"$tmp/wrong"
-stopped=T i=0
-while [ "$stopped" = T ]; do
-	i=$((i + 1))
-	rm -rf "$S"
-	cp -a "$tmp/full" "$S"
-	FAULT="unlink $i -19 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
-		"$bin/ducc-gc" --clean-store -q -g 0 -s "$S" >"$tmp/cleaner" 2>&1 &
-	pid=$!
-	wait_for stopped_or_ended
-	stopped=$(state)
-	ducc-gc --clean-store -q -g 0 -s "$S" >>"$tmp/wrong" 2>&1 || echo "unlink $i, the other: status $?" >>"$tmp/wrong"
-	[ "$stopped" != T ] || kill -CONT $pid
-	wait $pid || { echo "unlink $i: status $?"; cat "$tmp/cleaner"; } >>"$tmp/wrong"
-	find "$S/blobs" "$S/images" -mindepth 2 >>"$tmp/wrong"
-done
-is "files that two remove at once" "$(grep -vE '^(localhost|blobs|images)/[^ ]*$' "$tmp/wrong")" ""
-ok "... of which there were some" test $i -gt 12
-cp -a "$tmp/kept/." "$S"
+clean_beside() { # COMMAND...: what is wrong if that is done at each of the removals of one that cleans the store
+	stopped=T i=0
+	while [ "$stopped" = T ]; do
+		i=$((i + 1))
+		rm -rf "$S"
+		cp -a "$tmp/full" "$S"
+		FAULT="unlink $i -19 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+			"$bin/ducc-gc" --clean-store -q -g 0 -s "$S" >"$tmp/cleaner" 2>&1 &
+		pid=$!
+		wait_for stopped_or_ended
+		stopped=$(state)
+		"$@" >"$tmp/beside" 2>&1 || { echo "unlink $i: $1: status $?"; cat "$tmp/beside"; }
+		[ "$stopped" != T ] || kill -CONT $pid
+		wait $pid || { echo "unlink $i: status $?"; cat "$tmp/cleaner"; }
+		[ "$1" = ducc-fetch ] || find "$S/blobs" "$S/images" -mindepth 2
+	done
+	[ $i -gt 12 ] || echo "only $i removals"
+}
+is "two clean a store" "$(clean_beside ducc-gc --clean-store -q -g 0 -s "$S")" ""
+is "an image is fetched while it is cleaned" "$(clean_beside ducc-fetch -q -s "$S" "oci:$tmp/oci:on-b=another")" ""
+rm -rf "$S"
+cp -a "$tmp/kept" "$S"
 
 # Images are reported as removed from the store when they are
 mv "$S/tmp" "$tmp/aside"

@@ -225,8 +225,11 @@ static int remove_files(struct clean *clean, ducc_error **err)
 
 		if (!too_much && !is_older(clean, file->changed, options->grace))
 			continue;
-		if (!clean->session->dry_run && path_remove(clean->store.fd, file->path) < 0)
+		if (!clean->session->dry_run && path_remove(clean->store.fd, file->path) < 0) {
+			if (errno == ENOTEMPTY) /* another name of an image, fetched meanwhile */
+				continue;
 			return error_errno(err, errno, "%s/%s", clean->store.path, file->path);
+		}
 		removed += file->size;
 		tell(clean, file->path);
 	}
