@@ -127,7 +127,6 @@ is "five at once on one store all succeed" "$failed $(sort -u "$tmp"/fetch.? | c
 is "... and download each blob once" "$(blob_gets | sort | uniq -d)" ""
 ok "... and leave a sound store" sound "$tmp/S6"
 
-
 # One that was killed has left a file, of which only the name is still there when another removes such files.
 : >"$S/tmp/left"
 FAULT='lock 1 -19 1' LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \

@@ -2,7 +2,8 @@
  * What objects preloaded into a tool have in common that make calls fail.  $FAULT is
  * `KIND N CODE COUNT': of the calls of that kind that the process makes, the N-th (from 1) and the
  * COUNT - 1 after it fail with the errno value CODE; with CODE -1, they read or write only one
- * byte; with CODE -9, the process is killed instead of making the call, and with -19 stopped before that.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
+ * byte; with CODE -9, the process is killed instead of making the call, and with -19 stopped before
+ * that.  $FAULT_COUNTS names a file to which, at the end, the number of calls of each kind is written.
  *
  * The including file defines KINDS(each), the names of its kinds.
  */
@@ -78,7 +79,7 @@ static int inject(enum kind kind)
 		return 0;
 	if (fault >= SHORT)
 		return fault;
-	kill(getpid(), -fault);
+	raise(-fault); /* sent to the process, another thread might take it, and this one make the call */
 	return 0;
 }
 
