@@ -465,6 +465,11 @@ for nonsense in 'x' '{"version": 7}' \
 	ok "... ducc-gc mends it" ducc-gc -q -a -s "$S" -r "$D"
 	ok "... completely" check
 done
+restore
+rm "$D/localhost/two:latest"
+ducc-gc --keep -q -f -s "$S" -r "$D" localhost/one:latest
+check >"$out" || :
+is "an image that has lost its public name may be on the schedule" "$(cut -f1,3 "$out")" "missing	localhost/two:latest"
 
 # Podman's lists are damaged, and no image is published that could be published again.
 all_but() { # IMAGE: remove all other images

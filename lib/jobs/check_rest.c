@@ -34,18 +34,22 @@ static void check_read(struct check *check, const char *path, const struct entri
 
 /* --- the schedule ----------------------------------------------------- */
 
-/* What is wrong with an entry, which exists or not; NULL: nothing. */
+/*
+ * What is wrong with an entry, which exists or not; NULL: nothing.  An image may have lost its public
+ * name.
+ */
 static const char *fault_of(const struct check *check, const struct scheduled *scheduled,
 			    bool exists)
 {
 	struct digest digest;
 	bool is_tree = repo_tree_at(scheduled->path, &digest) != REPO_TREE_NONE;
+	bool is_image = inventory_has_name(&check->inventory, scheduled->path);
 
 	if (schedule_is_future(scheduled, clock_now().tv_sec))
 		return "unwanted since a time in the future";
-	if (!is_tree && exists && !inventory_find(&check->inventory, scheduled->path))
+	if (!is_tree && exists && !is_image)
 		return "neither the name of an image nor a layer or flat root file system";
-	if (!scheduled->removing && !exists)
+	if (!scheduled->removing && !exists && !is_image)
 		return "does not exist";
 	return NULL;
 }

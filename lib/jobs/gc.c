@@ -33,12 +33,7 @@ static void forget_plan(struct gc *gc)
 
 bool gc_is_gone(const struct gc *gc, const char *path)
 {
-	if (!repository_lacks(&gc->repository, path))
-		return false;
-	for (size_t i = 0; i < gc->inventory.n_images; i++)
-		if (!strcmp(gc->inventory.images[i].name, path))
-			return false;
-	return true;
+	return repository_lacks(&gc->repository, path) && !inventory_has_name(&gc->inventory, path);
 }
 
 /* True for nonsense. */

@@ -295,6 +295,15 @@ const struct published *inventory_find(const struct inventory *inventory, const 
 		       compare_images);
 }
 
+bool inventory_has_name(const struct inventory *inventory, const char *name)
+{
+	bool found = inventory_find(inventory, name); /* most labels are names */
+
+	for (size_t i = 0; !found && i < inventory->n_images; i++)
+		found = !strcmp(inventory->images[i].name, name);
+	return found;
+}
+
 /* Adds an image for a link to a flat tree, existing or not, without a manifest in .metadata. */
 static void add_link(struct walk *walk, const char *label)
 {

@@ -45,6 +45,8 @@ void inventory_free(struct inventory *inventory);
 
 /* The image with that label, or NULL. */
 const struct published *inventory_find(const struct inventory *inventory, const char *label);
+/* True if there is an image of that public name, even if the name itself is lost. */
+bool inventory_has_name(const struct inventory *inventory, const char *name);
 
 /*
  * Reads the flat tree and the layers of the image with that label from its manifest.  Returns 1, 0
