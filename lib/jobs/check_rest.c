@@ -43,7 +43,7 @@ static const char *fault_of(const struct check *check, const struct scheduled *s
 {
 	struct digest digest;
 	bool is_tree = repo_tree_at(scheduled->path, &digest) != REPO_TREE_NONE;
-	bool is_image = inventory_has_name(&check->inventory, scheduled->path);
+	bool is_image = !is_tree && inventory_has_name(&check->inventory, scheduled->path);
 
 	if (schedule_is_future(scheduled, clock_now().tv_sec))
 		return "unwanted since a time in the future";
