@@ -124,7 +124,8 @@ is "... and nothing of the progress" "$(grep -c -e committing -e ' of ' "$tmp/sc
 slow_nginx 1k
 : >"$tmp/raw"
 (wait_for grep -q '  fetching ' "$tmp/raw" && kill -INT "$(cat "$tmp/pid")") &
-on_terminal 80 "echo \$\$ >$tmp/pid; exec ducc-fetch -s $tmp/killed $nginx/team/app1:1.0"
+# The test may have been started in the background, where a shell ignores the signal.
+on_terminal 80 "echo \$\$ >$tmp/pid; exec perl -e '\$SIG{INT} = \"DEFAULT\"; exec @ARGV' ducc-fetch -s $tmp/killed $nginx/team/app1:1.0"
 wait $!
 is "interrupted" "$status" 130
 like "... while there is progress" "$(cat "$tmp/shown")" '^  fetching '
