@@ -1,7 +1,8 @@
 #!/bin/sh
 # ducc-fetch against a registry: what arrives in the store, what is printed, and what isn't downloaded.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=paused.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/paused.sh"
 need busybox curl docker-registry jq skopeo umoci
 image_program=busybox
 
@@ -79,7 +80,7 @@ IFS= read -r first <&4 || first=
 echo "$registry/app:two" >&3
 IFS= read -r second <&4 || second=
 exec 3>&- 4<&-
-wait $pid || :
+wait "$pid" || :
 is "a record is printed as soon as its image is done" "$(pinned "$first" "$second" | tr '\n' ' ')" \
 	"${one#*:} ${two#*:} "
 
@@ -129,18 +130,13 @@ ok "... and leave a sound store" sound "$tmp/S6"
 
 # One that was killed has left a file, of which only the name is still there when another removes such files.
 : >"$S/tmp/left"
-FAULT='lock 1 -19 1' LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
-	ducc-fetch -q -s "$S" "$registry/app" >"$tmp/sweeper" 2>&1 &
-sweeper=$!
-stopped() {
-	grep -q '^State:.T' "/proc/$sweeper/status"
-}
-wait_for stopped
+start_faulty 'lock 1 -19 1' ducc-fetch -q -s "$S" "$registry/app"
+ok "a tool that removes what others left behind" paused
 rm "$S/tmp/left"
 : >"$S/tmp/left"
-kill -CONT $sweeper
-ok "a tool removes what others left behind" wait $sweeper
-ok "... but no file that another is writing by now" rm "$S/tmp/left"
+kill -CONT "$pid"
+ok "... goes on" wait "$pid"
+ok "... and removes no file that another is writing by now" rm "$S/tmp/left"
 
 ducc-fetch -q -s "$S" "$registry/app" | ducc-unpack -q -s "$S" | ducc-publish -q -s "$S" -r "$tmp/repo" >"$tmp/records"
 clear_log "$registry_log"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # ducc-check while others change the repository: it reports what differs, and nothing that only a commit made it see.
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=paused.sh
 . "${0%/*}/lib.sh"
+. "${0%/*}/paused.sh"
 need jq umoci
 
 stand_in
@@ -18,20 +19,6 @@ umoci tag --image "$tmp/oci:new" moving
 after=$(references moving)
 other=$(references old)
 
-# faulty FAULT COMMAND...: in the background, with that fault, as $pid
-faulty() {
-	fault=$1
-	shift
-	env FAULT="$fault" LD_PRELOAD="$bin/t/preload-faults.so" ASAN_OPTIONS="verify_asan_link_order=0:$ASAN_OPTIONS" \
-		"$@" >"$tmp/faulty" 2>&1 &
-	pid=$!
-}
-state() { # of $pid; nothing if it has ended
-	cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null || :
-}
-paused_or_ended() {
-	case $(state) in T | Z | '') ;; *) false ;; esac
-}
 waits_or_ended() {
 	grep -q 'waiting for another process' "$tmp/check" || ! kill -0 "$check" 2>/dev/null || grep -qs '^State:.Z' "/proc/$check/status"
 }
@@ -43,15 +30,14 @@ check_beside_each() { # KIND
 		step=$((step + 1))
 		rm -rf "$R"
 		cp -a "$tmp/repo.before" "$R"
-		faulty "$1 $step -19 1" ducc-publish -q -s "$S" -r "$R" "$after"
-		wait_for paused_or_ended
-		if [ "$(state)" != T ]; then
-			wait $pid || echo "$1 $step: not published"
+		start_faulty "$1 $step -19 1" ducc-publish -q -s "$S" -r "$R" "$after"
+		if ! paused; then
+			wait "$pid" || echo "$1 $step: not published"
 			return
 		fi
 		if ! my_turn; then
-			kill -KILL $pid
-			wait $pid 2>/dev/null || :
+			kill -KILL "$pid"
+			wait "$pid" 2>/dev/null || :
 			continue
 		fi
 		steps=$((steps + 1))
@@ -59,8 +45,8 @@ check_beside_each() { # KIND
 		ducc-check -v -r "$R" >"$tmp/check.out" 2>"$tmp/check" &
 		check=$!
 		wait_for waits_or_ended || echo "$1 $step: it does nothing"
-		kill -CONT $pid
-		wait $pid || echo "$1 $step: not published"
+		kill -CONT "$pid"
+		wait "$pid" || echo "$1 $step: not published"
 		wait $check || echo "$1 $step: failed"
 		sed "s/^/$1 $step: /" "$tmp/check.out"
 	done
@@ -84,12 +70,11 @@ check_around_changes() {
 	while [ "$i" -lt "$moments" ]; do
 		i=$((i + 1))
 		$restore
-		faulty "open $((calls * i / (moments + 1))) -19 1" ducc-check -j 1 -r "$repo"
-		wait_for paused_or_ended
-		[ "$(state)" = T ] || echo "$i: it does not stop"
+		start_faulty "open $((calls * i / (moments + 1))) -19 1" ducc-check -j 1 -r "$repo"
+		paused || echo "$i: it does not stop"
 		change || { echo "$i: no change"; cat "$out"; }
-		kill -CONT $pid
-		wait $pid || echo "$i of $calls: failed"
+		kill -CONT "$pid"
+		wait "$pid" || echo "$i of $calls: failed"
 		sed "s/^/$i: /" "$tmp/faulty"
 	done
 }
@@ -145,11 +130,11 @@ expected=$(ducc-check -r "$R" | sort)
 for i in 1 2 3; do
 	rm -rf "$R.now"
 	cp -a "$R" "$R.now"
-	faulty "open $((calls * i / 4)) -19 1" ducc-check -j 1 -r "$R.now"
-	wait_for paused_or_ended
+	start_faulty "open $((calls * i / 4)) -19 1" ducc-check -j 1 -r "$R.now"
+	paused || :
 	ducc-gc -q -s "$S" -r "$R.now" --remove "${other%@*}" >"$out"
-	kill -CONT $pid
-	wait $pid || :
+	kill -CONT "$pid"
+	wait "$pid" || :
 	sort "$tmp/faulty"
 done >"$tmp/got"
 like "a fault" "$expected" '^missing	'

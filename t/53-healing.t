@@ -1,8 +1,9 @@
 #!/bin/sh
 # A damaged store: who throws away what, and that other images are not held up.
-# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh source=corpus.sh source=paused.sh
 . "${0%/*}/lib.sh"
 . "${0%/*}/corpus.sh"
+. "${0%/*}/paused.sh"
 need jq umoci zstd
 
 stand_in
@@ -553,26 +554,17 @@ mkdir -p "$S/$stray/one/two"
 : >"$S/$stray/one/file"
 : >"$S/$stray/one/two/file"
 mv "$S" "$tmp/full"
-state() { # of $pid; nothing if it has ended
-	cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null || :
-}
-stopped_or_ended() {
-	case $(state) in T | Z | '') ;; *) false ;; esac
-}
 clean_beside() { # COMMAND...: what is wrong if that is done at each of the removals of one that cleans the store
-	stopped=T i=0
-	while [ "$stopped" = T ]; do
+	stopped=1 i=0
+	while [ $stopped = 1 ]; do
 		i=$((i + 1))
 		rm -rf "$S"
 		cp -a "$tmp/full" "$S"
-		FAULT="unlink $i -19 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
-			"$bin/ducc-gc" --clean-store -q -g 0 -s "$S" >"$tmp/cleaner" 2>&1 &
-		pid=$!
-		wait_for stopped_or_ended
-		stopped=$(state)
+		start_faulty "unlink $i -19 1" ducc-gc --clean-store -q -g 0 -s "$S"
+		paused || stopped=0
 		"$@" >"$tmp/beside" 2>&1 || { echo "unlink $i: $1: status $?"; cat "$tmp/beside"; }
-		[ "$stopped" != T ] || kill -CONT $pid
-		wait $pid || { echo "unlink $i: status $?"; cat "$tmp/cleaner"; }
+		[ $stopped = 0 ] || kill -CONT "$pid"
+		wait "$pid" || { echo "unlink $i: status $?"; cat "$tmp/faulty"; }
 		[ "$1" = ducc-fetch ] || find "$S/blobs" "$S/images" -mindepth 2
 	done
 	[ $i -gt 12 ] || echo "only $i removals"
