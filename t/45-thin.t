@@ -185,6 +185,16 @@ for flaw in 'set $what "$request_method $uri"; if ($what ~ "^HEAD.*/manifests/")
 	ok "... and the thin image replaced" thin "$tmp/records"
 	ok "... by one that is there" skopeo inspect --tls-verify=false "docker://$open/taken:new-${flaw%% *}"
 done
+start_nginx <<-END
+	server {
+		@LISTEN@
+		location /v2/taken/manifests/$before { return 500; }
+		location / { proxy_pass http://$open; proxy_set_header Host \$http_host; }
+	}
+END
+to "$nginx/taken:mixed-index" "$tmp/app" >"$tmp/records"
+fails "... also if the registry fails to send one image of an index" thin "$tmp/records"
+like "... is refused, with what can be done" "$(cat "$out")" "$nginx/taken:mixed-index: not replaced, because its image $before cannot be read .*delete it, or .*: manifest: .* 500\$"
 
 clear_log "$open_log"
 sed "s,${tab}thin=[^$tab]*,," "$tmp/app" >"$tmp/records"

@@ -328,6 +328,16 @@ static int is_thin_entry(struct source *source, const struct entry *entry, ducc_
 	return is_thin_manifest(source, data, len, err);
 }
 
+/* A failure of the registry may end, and then the image may turn out to be no thin one. */
+static int give_unknown(ducc_error **err, ducc_error *error, const struct entry *entry)
+{
+	error_give(err, error);
+	return error_wrap(err,
+			  "not replaced, because its image " PRI_DIGEST
+			  " cannot be read (if this lasts, delete it, or choose another name)",
+			  entry->descriptor.digest.hex);
+}
+
 /* The same for all images of an index that can be pulled.  A sparse one names others, too. */
 static int is_thin_index(struct source *source, const struct index *index, ducc_error **err)
 {
@@ -345,7 +355,7 @@ static int is_thin_index(struct source *source, const struct index *index, ducc_
 			missing = error;
 		} else {
 			ducc_error_free(missing);
-			return thin < 0 ? error_give(err, error) : 0;
+			return thin < 0 ? give_unknown(err, error, &index->entries[i]) : 0;
 		}
 	}
 	if (result < 0)
