@@ -32,7 +32,8 @@
  *   REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG, HOME   credentials
  *   CONTAINERS_REGISTRIES_CONF, XDG_CONFIG_HOME, HOME          mirrors and certificates
  *   SSL_CERT_FILE, and the proxy variables of libcurl
- *   DUCC_TIMEOUT                       seconds without progress before a transfer fails
+ *   DUCC_TIMEOUT                       seconds without progress before a transfer fails, and
+ *                                      without an answer before a credential helper is ended
  *   PATH                               for cvmfs_server and credential helpers
  *   TMPDIR                             for archives read from a pipe
  *   DUCC_CLOCK, DUCC_SYSROOT           for tests: the time, and a directory to use as /

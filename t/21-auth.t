@@ -2,7 +2,7 @@
 # Credentials: where they come from, whom they are shown to, and what happens without.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${0%/*}/lib.sh"
-need curl docker-registry htpasswd jq nginx openssl skopeo umoci
+need curl docker-registry htpasswd jq nginx openssl script setsid skopeo umoci
 
 make_image "$tmp/oci" app
 creds=$registry_user:$registry_password
@@ -217,6 +217,80 @@ fails "... is not gone if its registry cannot be asked" env "REGISTRY_AUTH_FILE=
 like "... but unknown" "$(cat "$out")" '	current=unknown'
 fails "a helper is no path" helped '{"credsStore":"/../../bin/sh"}' "$registry/private/app:1"
 like "... which is said" "$(cat "$out")" 'invalid credential helper name'
+
+# A helper that never answers, and the processes that it starts
+cat >"$tmp/helpers/docker-credential-hanging" <<END
+#!/bin/sh
+echo asked >>"$tmp/helpers/hung"
+echo \$\$ >>"$tmp/helpers/pids"
+sleep 1000 &
+echo \$! >>"$tmp/helpers/pids"
+wait
+END
+# One that closes its output, and one that does not react to SIGTERM
+cat >"$tmp/helpers/docker-credential-closing" <<END
+#!/bin/sh
+exec >&-
+. "$tmp/helpers/docker-credential-hanging"
+END
+cat >"$tmp/helpers/docker-credential-deaf" <<END
+#!/bin/sh
+trap '' TERM
+. "$tmp/helpers/docker-credential-hanging"
+END
+chmod +x "$tmp"/helpers/docker-credential-*
+helpers_gone() { # all that a helper has started
+	while read -r helper_pid; do
+		case $(sed 's/.*) //; s/ .*//' "/proc/$helper_pid/stat" 2>/dev/null) in
+		'' | Z) ;;
+		*) return 1 ;;
+		esac
+	done <"$tmp/helpers/pids"
+}
+helper_runs() {
+	[ "$(wc -l <"$tmp/helpers/pids")" = 2 ]
+}
+silent() { # HELPER COMMAND...: with that helper for all registries, and without a terminal
+	printf '{"credsStore":"%s"}\n' "$1" >"$tmp/auth.json"
+	: >"$tmp/helpers/hung"
+	: >"$tmp/helpers/pids"
+	shift
+	env "REGISTRY_AUTH_FILE=$tmp/auth.json" "PATH=$tmp/helpers:$PATH" setsid -w timeout -k 1 30 "$@"
+}
+for helper in hanging closing deaf; do
+	fails "a helper that never answers ($helper) is waited for as long as the image may take" \
+		silent "$helper" ducc-fetch -l time=1 -s "$tmp/hung" "$registry/private/app:1"
+	like "... and named" "$(cat "$out")" \
+		"^ducc-fetch: warning: $registry/private/app:1: docker-credential-$helper: no answer for $registry: .*-l time=N"
+	ok "... and ended" wait_for helpers_gone
+done
+fails "... but not longer than for a transfer that stalls" \
+	silent hanging env DUCC_TIMEOUT=1 ducc-fetch -s "$tmp/hung" "$registry/private/app:1" "$registry/public/app:1"
+like "... which is said" "$(cat "$out")" \
+	"^ducc-fetch: $registry/private/app:1: .*docker-credential-hanging: no answer for $registry: .*DUCC_TIMEOUT"
+is "... of every image, after one wait" "$(grep -c DUCC_TIMEOUT "$out") $(wc -l <"$tmp/helpers/hung")" "2 1"
+ok "... and ended, too" wait_for helpers_gone
+silent hanging env DUCC_TIMEOUT=1 ducc-ls --remote -S -s "$tmp/kept" "$registry/private/app:1" >"$out" 2>&1 || :
+like "... by every tool" "$(cat "$out")" "docker-credential-hanging: no answer for $registry: .*DUCC_TIMEOUT"
+for signal in TERM KILL; do
+	: >"$tmp/helpers/hung"
+	: >"$tmp/helpers/pids"
+	REGISTRY_AUTH_FILE=$tmp/auth.json PATH=$tmp/helpers:$PATH \
+		setsid ducc-fetch -s "$tmp/hung" "$registry/private/app:1" >"$tmp/out" 2>&1 &
+	ok "a helper is asked" wait_for helper_runs
+	kill "-$signal" "$!"
+	wait "$!" || :
+	ok "... and does not survive SIG$signal of ducc-fetch" wait_for helpers_gone
+done
+cat >"$tmp/helpers/docker-credential-asking" <<END
+#!/bin/sh
+read -r password </dev/tty
+printf '{"Username":"%s","Secret":"%s"}\n' "$registry_user" "\$(cat "$tmp/helpers/\$password")"
+END
+chmod +x "$tmp/helpers/docker-credential-asking"
+echo '{"credsStore":"asking"}' >"$tmp/auth.json"
+tmp=$tmp registry=$registry ok "a helper can ask the user" sh -c 'echo secret | REGISTRY_AUTH_FILE="$tmp/auth.json" PATH="$tmp/helpers:$PATH" \
+	script -qec "ducc-fetch -q -s $tmp/asked $registry/private/app:1" /dev/null'
 
 # Secrets stay secret. Through a slow proxy, so that there is time to look at the command lines.
 start_nginx <<END

@@ -8,13 +8,17 @@
 
 #include "base/base64.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/home.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/strmap.h"
 #include "format/json.h"
 #include "net/credential_helper.h"
+#include "net/http.h"
 #include "net/own_registries.h"
+
+#define SILENCE 10 /* times $DUCC_TIMEOUT, for which a helper that has not answered is left alone */
 
 void secret_free(char *secret)
 {
@@ -40,13 +44,20 @@ struct auth_file {
 	cJSON *json; /* NULL: the file does not exist */
 };
 
+/* Of a helper. */
+struct answer {
+	struct buffer text;  /* empty: no credentials */
+	ducc_error *silence; /* NULL, or there was none, and it is not asked again ... */
+	double until;        /* ... before this time, on the monotonic clock */
+};
+
 struct keyring {
 	pthread_mutex_t mutex;
 	struct context *context;
 	struct auth_file *files; /* in the order to try */
 	size_t n, capacity;
 	struct helper_agent *agent; /* or NULL */
-	struct strmap answers;      /* "HELPER SERVER" -> struct buffer, empty: no credentials */
+	struct strmap answers;      /* "HELPER SERVER" -> struct answer */
 	bool warned;                /* of what is missing in the environment */
 };
 
@@ -104,14 +115,15 @@ int keyring_start_agent(struct keyring *keyring, ducc_error **err)
 	return keyring->agent ? 0 : -1;
 }
 
-static void free_answer(void *answer)
+static void free_answer(void *data)
 {
-	struct buffer *text = answer;
+	struct answer *answer = data;
 
-	if (text->data)
-		explicit_bzero(text->data, text->len);
-	buffer_free(text);
-	free(text);
+	if (answer->text.data)
+		explicit_bzero(answer->text.data, answer->text.len);
+	buffer_free(&answer->text);
+	ducc_error_free(answer->silence);
+	free(answer);
 }
 
 void keyring_free(struct keyring *keyring)
@@ -152,32 +164,47 @@ static bool from_environment(const struct reference *reference, struct credentia
 
 /* --- helpers ---------------------------------------------------------- */
 
-static const struct buffer *ask_helper(struct keyring *keyring, const char *helper,
-				       const char *server, ducc_error **err)
+/* Asks the helper; what it answers is kept, and also for a while that it does not answer. */
+static struct answer *ask_helper(struct keyring *keyring, const char *helper, const char *server)
+{
+	struct answer *answer = xcalloc(1, sizeof(*answer));
+	int result = credential_helper_get(&keyring->agent, keyring->context, helper, server,
+					   &answer->text, &answer->silence);
+
+	if (result <= 0)
+		buffer_reset(&answer->text);
+	if (result < 0 && ducc_error_kind(answer->silence) == DUCC_TRANSIENT)
+		answer->until = clock_monotonic() + SILENCE * (double)http_stall_time();
+	/* The image's error may be that of a later request, for which there is no time, either. */
+	if (result < 0 && ducc_error_kind(answer->silence) == DUCC_LIMIT)
+		context_notice(keyring->context, DUCC_WARNING, "%s",
+			       ducc_error_message(answer->silence));
+	return answer;
+}
+
+static const struct buffer *helper_answer(struct keyring *keyring, const char *helper,
+					  const char *server, ducc_error **err)
 {
 	AUTO_FREE char *key = format("%s %s", helper, server);
-	struct buffer *answer = strmap_get(&keyring->answers, key);
-	int result;
+	struct answer *answer = strmap_get(&keyring->answers, key), *old;
 
-	if (answer)
-		return answer;
-	answer = xcalloc(1, sizeof(*answer));
-	result = credential_helper_get(keyring->agent, helper, server, answer, err);
-	if (result < 0) {
-		free_answer(answer);
-		return NULL;
+	if (!answer || (answer->silence && clock_monotonic() >= answer->until)) {
+		answer = ask_helper(keyring, helper, server);
+		old = strmap_put(&keyring->answers, key, answer);
+		if (old)
+			free_answer(old);
 	}
-	if (!result)
-		buffer_reset(answer);
-	strmap_put(&keyring->answers, key, answer);
-	return answer;
+	if (!answer->silence)
+		return &answer->text;
+	error_give(err, error_copy(answer->silence));
+	return NULL;
 }
 
 /* 1 if the helper has credentials, 0 if not. */
 static int from_helper(struct keyring *keyring, const char *helper, const char *server,
 		       struct credentials *found, ducc_error **err)
 {
-	const struct buffer *answer = ask_helper(keyring, helper, server, err);
+	const struct buffer *answer = helper_answer(keyring, helper, server, err);
 	AUTO_JSON *json = NULL;
 	const char *user, *secret;
 

@@ -57,18 +57,23 @@ static char *system_authorities(void)
 	return path ? xstrdup(path) : NULL;
 }
 
+long http_stall_time(void)
+{
+	const char *timeout = getenv("DUCC_TIMEOUT");
+	long seconds = timeout ? atol(timeout) : 0;
+
+	return seconds < 1 || seconds > 86400 ? STALL_TIME : seconds;
+}
+
 struct http *http_new(struct context *context)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http *http = xcalloc(1, sizeof(*http));
-	const char *timeout = getenv("DUCC_TIMEOUT");
 
 	pthread_once(&once, global_init);
 	http->context = context;
 	libcurl_init(&http->libcurl);
-	http->stall_time = timeout ? atol(timeout) : 0;
-	if (http->stall_time < 1 || http->stall_time > 86400)
-		http->stall_time = STALL_TIME;
+	http->stall_time = http_stall_time();
 	http->system = system_authorities();
 	return http;
 }

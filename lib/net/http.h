@@ -5,8 +5,6 @@
  * thread at a time.  Redirects of GET and HEAD are followed, never from https to
  * http.  Credentials are sent only to the request's origin, and no longer once another origin has
  * redirected the request, even if back there; a client certificate only to the host that it is for.
- *
- * $DUCC_TIMEOUT: seconds after which a stalled transfer is aborted.
  */
 #ifndef DUCC_HTTP_H
 #define DUCC_HTTP_H
@@ -17,6 +15,9 @@
 #include "net/http_response.h"
 
 struct http;
+
+/* $DUCC_TIMEOUT or its default: the seconds after which a stalled transfer is aborted. */
+long http_stall_time(void);
 
 /* The caller keeps ownership of the context. */
 struct http *http_new(struct context *context);
