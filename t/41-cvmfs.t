@@ -285,6 +285,22 @@ mkdir -p "$R/.flat/$(echo "$flat" | cut -c1-2)/$flat/usr/bin" "$R/localhost"
 echo theirs >"$R/.flat/$(echo "$flat" | cut -c1-2)/$flat/theirs"
 ln -s "../.flat/$(echo "$flat" | cut -c1-2)/$flat" "$R/localhost/b1:latest"
 cvmfs_server publish $n
+if [ "$(id -u)" = 0 ]; then # with a directory whose owner cannot be set: EPERM for one attribute after the other, until it is that
+	cvmfs_server transaction $n
+	chown 7 "$R/.flat/$(echo "$flat" | cut -c1-2)/$flat/usr"
+	cvmfs_server publish $n
+	cp -a "$tmp/sys" "$tmp/wrong-owner"
+	i=10 wrong=
+	while
+		FAULT="attributes $i 1 1" LD_PRELOAD=$bin/t/preload-faults.so ASAN_OPTIONS=verify_asan_link_order=0:$ASAN_OPTIONS \
+			publish "$tmp/r1" >"$tmp/said" 2>&1 && [ "$(stat -c %u "$R/localhost/b1:latest/usr")" != 0 ] && wrong=$i
+		rm -r "$tmp/sys"
+		cp -a "$tmp/wrong-owner" "$tmp/sys"
+		[ -z "$wrong" ] && ! grep -q ': owner: ' "$tmp/said" && [ $i -lt 30 ]
+	do i=$((i + 1)); done
+	is "an image with a directory of the wrong owner is not published" "$wrong" ""
+	like "... as the error says" "$(cat "$tmp/said")" "localhost/b1:latest.*: \.flat/../$flat/usr: owner: Operation not permitted"
+fi
 ok "an image that something else has published before" publish "$tmp/r1"
 like "... is replaced, with a warning" "$(cat "$out")" "warning: .*not published by ducc"
 is "... nothing of it is left" "$(find "$R/" -name theirs -o -name '.wh.*')" ""

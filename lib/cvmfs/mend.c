@@ -207,7 +207,8 @@ static int set_directory(int mount, const char *path, const struct file *file, d
 	/* It may have been in a directory that was removed. */
 	if (fd < 0 ? errno != ENOENT : set_metadata(fd, file, &report) < 0)
 		return error_errno(err, errno, "%s", path);
-	return 0;
+	/* An ingest would set it, whoever runs it. */
+	return report.owners ? error_errno(err, EPERM, "%s: owner", path) : 0;
 }
 
 static int change(const struct mending *mending, const struct edit *edit, ducc_error **err)
