@@ -527,4 +527,22 @@ ok "removed on purpose, it can be begun" sh "$tmp/anew"
 ok "... anew" convert 0 -r "$disk"
 like "..." "$(cat "$tmp/said")" " 1 added"
 
+# A round that ends too early has made a repository nevertheless.
+mkdir "$tmp/ended"
+cat >"$tmp/ended/ducc-publish" <<-END
+	#!/bin/sh
+	"$bin/ducc-publish" "\$@"
+	kill -s \$ENDING "\$(cat "$tmp/pid")"
+END
+chmod +x "$tmp/ended/ducc-publish"
+for signal in TERM KILL; do
+	# shellcheck disable=SC2016
+	PATH=$tmp/ended:$PATH ENDING=$signal sh -c 'echo $$ >"$1"; exec "$2" -q -T -r "$3" "$4"' - "$tmp/pid" "$top/scripts/ducc-convert" \
+		"$mnt/$signal" "$list" >"$tmp/said" 2>&1 || :
+	ok "a first round that SIG$signal ends" wait_for grep -rqxF "# repository=$mnt/$signal" "$S/wishes"
+	mv "$mnt/$signal" "$mnt/$signal.away"
+	ok "... if the directory then disappears" convert 1 -r "$mnt/$signal"
+	like "... that is noticed" "$(cat "$tmp/err")" "repository $mnt/$signal: has disappeared"
+done
+
 done_testing
