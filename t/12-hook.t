@@ -443,6 +443,13 @@ rm "$tmp/repo/$registry/team/app:2.0"
 ok "a list whose name begins with a dash" sh -c 'cd "$1" && exec "$2" "$3" "$4" -q' sh "$tmp/dash" "$top/scripts/hook-publish" "$spool" "$state"
 ok "... is one" test -e "$tmp/repo/$registry/team/app:2.0"
 
+sed "s|^cvmfs_repo:.*|cvmfs_repo: '$tmp/a #b'|" "$tmp/recipe.yaml" >"$tmp/recipe.odd"
+echo "https://$registry/team/app:2.0" >"$spool/records.1"
+fails "a repository whose path has what begins a comment in lists" "$top/scripts/hook-publish" "$spool" "$state" "$tmp/recipe.odd"
+like "... is refused" "$(cat "$out")" "^hook-publish: $state/wanted: nothing is published, .*: $tmp/a #b\$"
+ok "... and no other one is created" test ! -e "$tmp/a"
+ok "... and its images are published in another one" sh "$tmp/job"
+
 is "another registry tells the tag" "$(tell 2.0 delete) $(tell 2.1 delete) $(tell 2.1 push)" "204 204 204"
 fails "... what was pushed is not there" sh "$tmp/job"
 is "... what was pushed again isn't deleted any more" "$(grep -c /app:2 "$state/deleted") $(grep -c "/app:2[.][09]" "$state/deleted")" "2 2"
