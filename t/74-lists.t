@@ -236,7 +236,13 @@ list "$odd" three
 ok "a list with an odd name" convert 0 "$odd"
 ok "... is known" convert 0 --remind 0 -v "$a"
 like "... to others" "$(cat "$tmp/err")" "REGISTRY:three: not among those to keep, but wanted by $tmp/\? \? \?\$"
-"$top/scripts/ducc-convert" --forget "$odd"
+state=$(state_of "$odd")
+for name in "$odd" "$(printf '%s/\344 b' "$tmp")"; do
+	printf '# success=1\n# name=%s\n?\nhttp://%s/app:three\trepo=%s\n' "$name" "$registry" "$R" >"$state"
+	ok "if it cannot be read" convert 1 --remind 0 "$a"
+	like "... it is named as it can be given" "$(cat "$tmp/err")" "\\(if it is no longer used: rm $state\\)"
+done
+rm "$state"
 
 # Standard input cannot be locked: one has written its state, and another one comes before that has its place.
 mkdir "$tmp/first" "$tmp/second"

@@ -222,12 +222,22 @@ static int add_records(struct wishes_of_others *others, struct state *state, str
 	return 0;
 }
 
+/* True if all names are words of a shell, which a message shows as they are. */
+static bool are_words(const struct strset *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		for (const char *c = names->list[i]; *c; c++)
+			if (!text_is_alnum(*c) && !strchr("+,-./:=?@_", *c))
+				return false;
+	return names->n > 0;
+}
+
 /* How to forget the lists, which the caller frees. */
 static char *advice(const struct state *state, const char *store, const char *file)
 {
 	struct buffer text = {0};
 
-	if (!state->lists.n || state->cut)
+	if (!are_words(&state->lists) || state->cut)
 		return format("rm %s/wishes/%s", store, file);
 	buffer_adds(&text, "ducc-convert --forget");
 	for (size_t i = 0; i < state->lists.n; i++)
