@@ -571,6 +571,20 @@ clean_beside() { # COMMAND...: what is wrong if that is done at each of the remo
 }
 is "two clean a store" "$(clean_beside ducc-gc --clean-store -q -g 0 -s "$S")" ""
 is "an image is fetched while it is cleaned" "$(clean_beside ducc-fetch -q -s "$S" "oci:$tmp/oci:on-b=another")" ""
+fetch_beside() { # what is wrong if a store is cleaned before each of the files that note a name is in place
+	for i in 1 2; do
+		rm -rf "$S"
+		cp -a "$tmp/full" "$S"
+		rm -r "$S"/images/*.names
+		start_faulty "rename $i -19 1" ducc-fetch -q -s "$S" "oci:$tmp/oci:on-b"
+		paused || echo "rename $i: not paused"
+		ducc-gc --clean-store -q -g 0 -s "$S" >"$tmp/beside" 2>&1 || cat "$tmp/beside"
+		[ -z "$(find "$S/images" -name '*.names')" ] || echo "rename $i: not cleaned"
+		kill -CONT "$pid"
+		wait "$pid" || { echo "rename $i: status $?"; cat "$tmp/faulty"; }
+	done
+}
+is "a store is cleaned while an image is fetched" "$(fetch_beside)" ""
 rm -rf "$S"
 cp -a "$tmp/kept" "$S"
 

@@ -31,17 +31,32 @@ static bool has_line(const struct store *store, const char *file, const char *li
 	       !strcmp(there, line);
 }
 
+#define TRIES 5
+
+/* Writes the file; whoever cleans the store may remove its new directory, even several do so in turn. */
+static int write_line(struct store *store, const char *directory, const char *file,
+		      const char *line, ducc_error **err)
+{
+	for (unsigned tries = 1;; tries++) {
+		ducc_error *error = NULL;
+
+		if (path_mkdirs(store->fd, directory) < 0)
+			return error_errno(err, errno, "%s/%s", store->path, directory);
+		if (!store_replace(store, file, line, strlen(line), &error))
+			return 0;
+		if (tries == TRIES || ducc_error_kind(error) != DUCC_NOT_FOUND)
+			return error_give(err, error);
+		ducc_error_free(error);
+	}
+}
+
 static int add(struct store *store, const struct digest *manifest, const char *name,
 	       ducc_error **err)
 {
 	AUTO_FREE char *directory = directory_of(manifest), *file = file_of(manifest, name);
 	AUTO_FREE char *line = format("%s\n", name);
 
-	if (has_line(store, file, line))
-		return 0;
-	if (path_mkdirs(store->fd, directory) < 0)
-		return error_errno(err, errno, "%s/%s", store->path, directory);
-	return store_replace(store, file, line, strlen(line), err);
+	return has_line(store, file, line) ? 0 : write_line(store, directory, file, line, err);
 }
 
 /* REGISTRY/REPOSITORY@DIGEST of the manifest: the name for references without a tag. */
