@@ -193,14 +193,16 @@ static int rename_staged(const struct staged *staged)
 
 int staged_commit(struct staged *staged, ducc_error **err)
 {
-	if (fsync(staged->fd) < 0 || rename_staged(staged) < 0 ||
-	    sync_parent(staged->store->fd, staged->final) < 0) {
+	bool renamed = !fsync(staged->fd) && !rename_staged(staged);
+	int result = renamed ? sync_parent(staged->store->fd, staged->final) : -1;
+
+	if (result < 0)
 		error_errno(err, errno, "%s/%s", staged->store->path, staged->final);
+	if (renamed) /* the name in tmp/ may be that of the next writer's file by now */
+		staged_end(staged);
+	else
 		staged_discard(staged);
-		return -1;
-	}
-	staged_end(staged);
-	return 0;
+	return result;
 }
 
 void staged_leave(struct staged *staged)
