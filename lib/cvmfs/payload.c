@@ -19,9 +19,13 @@ static int open_temporary(const struct store *store)
 
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
 		return fd;
-	fd = path_open(store->fd, name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (fd >= 0)
+	/* One that was killed may have left it; one in another container needs its name no more. */
+	for (int tries = 0; fd < 0 && tries < 3; tries++) {
+		fd = path_open(store->fd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (fd < 0 && errno != EEXIST)
+			break;
 		unlinkat(store->fd, name, 0);
+	}
 	return fd;
 }
 
