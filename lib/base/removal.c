@@ -140,10 +140,14 @@ static int remove_levels(struct removal *removal, int dir)
 			continue;
 		}
 		fd = open_to_empty(removal->current, level->directories[level->n - 1]);
-		if (fd < 0 ? unless_gone(fd) < 0 : go_down(removal, fd) < 0)
+		if (fd >= 0) {
+			if (go_down(removal, fd) < 0)
+				return -1;
+			continue;
+		}
+		if (unless_gone(fd) < 0)
 			return -1;
-		if (fd < 0)
-			free(level->directories[--level->n]);
+		free(level->directories[--level->n]);
 	}
 }
 
