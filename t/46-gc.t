@@ -379,6 +379,11 @@ three:latest"
 	is "... and no remains" "$(orphans)" ""
 	grep -v '/five:' "$tmp/now" >"$tmp/records"
 	ok "... at all" as_published "$tmp/records"
+	base=$(readlink -f "$R")
+	flat=$(readlink "$base/localhost/four:latest" | sed 's,.*[.]flat/,,')
+	rm -r "$base/.metadata/localhost/four:latest/manifest.json" "$base/.flat/$flat"
+	ok "an image whose manifest and flat tree are lost" gc 0 --remove localhost/four:latest
+	is "... goes with its documents" "$(cd "$R/" && find .metadata localhost -path '*four*' -o -path "*$flat*")" ""
 
 	# Several manifests of one config
 	new_repository

@@ -30,10 +30,11 @@ static int remove_path(struct gc *gc, char *path, ducc_error **err)
 /* Removes the metadata of an image, with the listing of a flat tree that is lost. */
 static int remove_metadata(struct gc *gc, const struct published *image, ducc_error **err)
 {
-	AUTO_FREE char *flat = flat_directory(&image->flat);
+	const struct digest *tree = *image->flat.hex ? &image->flat : &image->linked;
+	AUTO_FREE char *flat = flat_directory(tree);
 
-	if (*image->flat.hex && repository_lacks(&gc->repository, flat) &&
-	    remove_path(gc, flat_listing(&image->flat), err) < 0)
+	if (*tree->hex && repository_lacks(&gc->repository, flat) &&
+	    remove_path(gc, flat_listing(tree), err) < 0)
 		return -1;
 	return remove_path(gc, format(REPO_METADATA "/%s", image->label), err);
 }
