@@ -187,8 +187,7 @@ static bool share_files(struct tree *tree, const struct digest *layer)
 		if (!first || first == node || !first->file || first->file->layer != file->layer ||
 		    strcmp(first->file->origin, file->origin) != 0)
 			continue;
-		if (!file_same_metadata(file, first->file) || file->size != first->file->size ||
-		    memcmp(file->sha256, first->file->sha256, SHA256_SIZE) != 0)
+		if (!file_same(file, first->file))
 			return false;
 		node_set_file(node, file_ref(first->file));
 	}

@@ -457,13 +457,6 @@ bool placement_differs(struct tree *layer, struct tree *other, struct difference
 	return differs || has_elsewhere(other, layer, differences);
 }
 
-/* True for the same entry of a layer, as read for different images. */
-static bool same_entry(const struct file *a, const struct file *b)
-{
-	return !file_differences(a, b) &&
-	       (!S_ISREG(a->mode) || !memcmp(a->sha256, b->sha256, sizeof(a->sha256)));
-}
-
 int placement_map(struct tree *layer, struct tree *other, struct strmap *map, ducc_error **err)
 {
 	struct node *root = tree_root(other);
@@ -484,7 +477,7 @@ int placement_map(struct tree *layer, struct tree *other, struct strmap *map, du
 		name = name_of(node, &path);
 		/* A name may occur twice, if links led its entries to different places. */
 		file = strmap_get(&files, name);
-		if (file && same_entry(file, node->file))
+		if (file && file_same(file, node->file))
 			free(strmap_put(map, node->file->origin, xstrdup(file->origin)));
 		else
 			result = error_set(err, "%s: not in the published layer", name);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/buffer.h"
@@ -107,6 +108,13 @@ unsigned file_differences(const struct file *a, const struct file *b);
 static inline bool file_same_metadata(const struct file *a, const struct file *b)
 {
 	return !(file_differences(a, b) & ~(unsigned)FILE_SIZE);
+}
+
+/* True for the same metadata and content. */
+static inline bool file_same(const struct file *a, const struct file *b)
+{
+	return !file_differences(a, b) &&
+	       (!S_ISREG(a->mode) || !memcmp(a->sha256, b->sha256, sizeof(a->sha256)));
 }
 
 enum node_flags {

@@ -55,12 +55,6 @@ static bool has_more(struct tree *tree, const struct tree *published)
 	return false;
 }
 
-static bool same_content(const struct file *a, const struct file *b)
-{
-	return file_same_metadata(a, b) && a->size == b->size &&
-	       !memcmp(a->sha256, b->sha256, sizeof(a->sha256));
-}
-
 /*
  * Warns of implied directories, and of hard links into lower layers, that are published as another
  * image has them.
@@ -80,8 +74,7 @@ static void report_differences(struct publish *publish, const struct digest *lay
 			continue;
 		node_path(node, &path);
 		there = tree_find(published, path.data);
-		if (node->lower_link && there && there->file &&
-		    !same_content(node->file, there->file))
+		if (node->lower_link && there && there->file && !file_same(node->file, there->file))
 			differences_add(&differences, DIFFERENT_FILE, path.data);
 		if (!node->lower_link && node_is_dir(there) &&
 		    !file_same_metadata(node->file, there->file))

@@ -257,6 +257,7 @@ static void add_image(struct walk *walk, const char *label, bool with_manifest)
 	ducc_error_free(error);
 	GROW(inventory->images, inventory->n_images, inventory->images_capacity);
 	inventory->images[inventory->n_images++] = image;
+	strset_add(&inventory->names, image.name);
 }
 
 /* In .metadata: a directory with a manifest is an image, unless its name begins with a dot. */
@@ -297,11 +298,7 @@ const struct published *inventory_find(const struct inventory *inventory, const 
 
 bool inventory_has_name(const struct inventory *inventory, const char *name)
 {
-	bool found = inventory_find(inventory, name); /* most labels are names */
-
-	for (size_t i = 0; !found && i < inventory->n_images; i++)
-		found = !strcmp(inventory->images[i].name, name);
-	return found;
+	return strset_has(&inventory->names, name);
 }
 
 /* Adds an image for a link to a flat tree, existing or not, without a manifest in .metadata. */
@@ -416,6 +413,7 @@ void inventory_free(struct inventory *inventory)
 	free(inventory->images);
 	digest_set_free(&inventory->flats);
 	digest_set_free(&inventory->layers);
+	strset_free(&inventory->names);
 	strset_free(&inventory->labels);
 	free(inventory->unclear);
 	ducc_error_free(inventory->unread);

@@ -27,6 +27,7 @@ struct inventory {
 	struct published *images; /* sorted by label */
 	size_t n_images, images_capacity;
 	struct digest_set flats, layers;
+	struct strset names;  /* of the images */
 	struct strset labels; /* of all directories in .metadata that look like an image's */
 	/* The label of an image with unknown layers, and perhaps an unknown flat tree. */
 	char *unclear;
