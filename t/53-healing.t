@@ -520,6 +520,28 @@ done
 ok "links and directories cannot be read, each in turn, and $failures times the image is not published" [ $failures -gt 0 ]
 is "... else its layer hides what both have" "$(sort -u "$tmp/hidden")" ab
 
+# An unchanged image, of which the store has too little to do without the listing
+for R in "$tmp/repo" $n; do
+	case $R in
+	"$n") where=$tmp/sys/cvmfs/$n ;;
+	*) where=$R ;;
+	esac
+	for damage in 'rm -r "$S"; flip "$listing" 300' 'rm -r "$S"; : >"$listing"' \
+		'ducc-gc -q --clean-store -g 0 -s "$S" -r "$R" >"$out"; : >"$listing"'; do
+		rm -rf "$S" "$tmp/repo" "$tmp/sys"
+		mkdir "$tmp/sys"
+		cvmfs_server mkfs $n
+		ready on-a | ducc-publish -q -s "$S" -r "$R" >"$out"
+		listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')
+		[ "$R" != $n ] || cvmfs_server transaction $n
+		eval "$damage"
+		[ "$R" != $n ] || cvmfs_server publish $n
+		echo "oci:$tmp/oci:on-a" | ducc-fetch -q -s "$S" -r "$R" | ducc-unpack -q -s "$S" -r "$R" |
+			ducc-publish -q -s "$S" -r "$R" >"$tmp/a" 2>&1 || :
+		like "$R, $damage: an unchanged image" "$(cat "$tmp/a")" "^http://localhost/on-a:latest@.*repair=layers,$upper_layer"
+		no_differences "$R"
+	done
+done
 ready on-b >"$tmp/b"
 rm -rf "$S/layers"
 listing=$(find "$where/.layers" -path "*$upper_layer*" -name '*.mtree')

@@ -5,9 +5,11 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/parallel.h"
+#include "base/path.h"
 #include "base/progress.h"
 #include "base/strset.h"
 #include "base/text.h"
+#include "content/listing.h"
 #include "content/quota.h"
 #include "format/image.h"
 #include "format/record.h"
@@ -231,16 +233,26 @@ static bool is_published(const struct fetch *fetch)
 	       published_has_manifest(repository, label, manifest->data, manifest->len);
 }
 
+/* True if the listing has its first lines, which tell whether an image was merged from it. */
+static bool has_id(const struct fetch *fetch, const struct digest *layer)
+{
+	AUTO_CLOSE int fd = repository_open_listing(&fetch->repository, layer);
+	struct digest id;
+
+	return fd < 0 || listing_id(fd, &id) || errno;
+}
+
 /*
- * True if the repository has the layer, and it need not be published again.  A new image is built on
- * its listing: if that is damaged, it is published again with the image, whichever images have it.
+ * True if the repository has the layer, and it need not be published again.  If the image is to be
+ * merged, it is built on the listing: if that is damaged, the layer is published again, whichever
+ * images have it.
  */
 static bool has_layer(struct fetch *fetch, const ducc_record *record, const struct digest *layer,
-		      bool is_new)
+		      bool merge)
 {
 	if (!repository_has_layer(&fetch->repository, layer) || repair_has(record, layer))
 		return false;
-	if (!is_new || !repair_is_needed(&fetch->repository, layer))
+	if ((!merge && has_id(fetch, layer)) || !repair_is_needed(&fetch->repository, layer))
 		return true;
 	context_notice(&fetch->session->context, DUCC_WARNING,
 		       "layer " PRI_DIGEST
@@ -250,11 +262,20 @@ static bool has_layer(struct fetch *fetch, const ducc_record *record, const stru
 	return false;
 }
 
+/* True if the image is new in the repository, or the store no longer has its root file system. */
+static bool is_to_be_merged(const struct fetch *fetch)
+{
+	AUTO_FREE char *listing = store_image_listing_name(&fetch->resolution.document.digest);
+
+	return fetch->repository.path && (!is_published(fetch) || fetch->store.fd < 0 ||
+					  path_is_absent(fetch->store.fd, listing));
+}
+
 /* Lists the layers that neither the store nor the repository has, each once. */
 static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
 	const struct manifest *manifest = &fetch->image.manifest;
-	bool is_new = fetch->repository.path && !is_published(fetch), published;
+	bool merge = is_to_be_merged(fetch), published;
 	AUTO_STRSET known = {NULL};
 
 	fetch->wanted = xcalloc(manifest->n, sizeof(*fetch->wanted));
@@ -267,7 +288,7 @@ static int choose_layers(struct fetch *fetch, const ducc_record *record, ducc_er
 		found = fetch->store.fd < 0 ? 0 : store_has_blob(&fetch->store, layer, err);
 		if (found < 0)
 			return -1;
-		published = (!found || is_new) && has_layer(fetch, record, &layer->digest, is_new);
+		published = (!found || merge) && has_layer(fetch, record, &layer->digest, merge);
 		if (!found && !published)
 			fetch->wanted[fetch->n_wanted++] = i;
 	}

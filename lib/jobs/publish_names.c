@@ -98,16 +98,20 @@ static struct naming naming_of(const struct publish_image *image)
 			       .replaces = image->again};
 }
 
-/* 1 if all that the image consists of is published, 0, or -1. */
+/* 1 if all that the image consists of is published, and sound as far as is known; 0, or -1. */
 static int has_trees(const struct publish *publish, const struct publish_image *image,
 		     ducc_error **err)
 {
 	const struct manifest *manifest = &image->stored.manifest;
 	int found = 1;
 
-	for (size_t i = 0; found > 0 && i < manifest->n; i++)
-		found = repository_find_layer(&publish->repository, &manifest->layers[i].digest,
-					      err);
+	for (size_t i = 0; found > 0 && i < manifest->n; i++) {
+		const struct digest *layer = &manifest->layers[i].digest;
+
+		found = publish_wants_again(publish, image, layer)
+				? 0
+				: repository_find_layer(&publish->repository, layer, err);
+	}
 	return found <= 0
 		       ? found
 		       : repository_find_flat(&publish->repository, &manifest->config.digest, err);
