@@ -345,4 +345,18 @@ if [ "$(dies cat)" = core ]; then
 	is "it leaves no core" "$(dies ducc-fetch -s "$tmp/store")" "no core"
 fi
 
+# A fragment, which is for nobody but a browser, is not part of what is requested from a token server
+start_nginx <<END
+server {
+	@LISTEN@
+	location / {
+		proxy_pass http://$registry;
+		proxy_hide_header WWW-Authenticate;
+		add_header WWW-Authenticate 'Bearer realm="http://127.0.0.1:$(cat "$tokens/port")/token#part",service="test"' always;
+	}
+}
+END
+: >"$tokens/log"
+ok "a token server with a fragment is asked" fetch -- "$nginx/public/app:1"
+
 done_testing

@@ -190,6 +190,7 @@ static int parse_challenge(struct token_server *server, const struct auth *auth,
 	add_scopes(server, auth);
 	if (!server->realm || !url_is_http(server->realm))
 		return error_set(err, "registry requires a token but names no token server");
+	server->realm[strcspn(server->realm, "#")] = '\0'; /* a fragment would take the scopes in */
 	host = url_authority(server->realm);
 	/* Do not send the password in clear text. */
 	if (!strcmp(reference->scheme, "https") && strncmp(server->realm, "https:", 6) != 0 &&
