@@ -311,6 +311,12 @@ rude larger "Content-Length: $((size + 1))"
 ok "a Content-Length larger than what comes" refuses larger "layer $layer: "
 rude smaller "Content-Length: $((size - 1))"
 ok "a Content-Length smaller than the layer" refuses smaller "layer $layer: .*(short|size|bytes|length)"
+for lie in $((size + 1)) $((size - 1)); do
+	rude "once$lie" "Content-Length: $size"
+	answer "$(blob "$layer")" '200 OK' "Content-Length: $lie" >"$rude_layer.once"
+	ok "... which was wrong only once ($lie of $size)" ducc-fetch -v -s "$tmp/once$lie" "$nginx/once$lie:tag"
+	like "... is told with -v" "$(cat "$out")" "$layer: size mismatch: $lie bytes instead of $size; retrying"
+done
 rude chunked "Transfer-Encoding: chunked"
 ok "chunks that aren't" refuses chunked "layer $layer: "
 rude garbage

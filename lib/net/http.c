@@ -162,9 +162,9 @@ static int begin_body(struct transfer *transfer, long status)
 	curl_easy_getinfo(transfer->http->libcurl.handle, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
 			  &length);
 	if (length >= 0 && request->size && offset + (uint64_t)length != request->size)
-		return error_set(&transfer->error,
-				 "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
-				 offset + (uint64_t)length, request->size);
+		return error_set_kind(&transfer->error, DUCC_CORRUPT,
+				      "size mismatch: %" PRIu64 " bytes instead of %" PRIu64,
+				      offset + (uint64_t)length, request->size);
 	if (status == 200 && request->offset)
 		return request->restart(request->ctx, &transfer->error);
 	return 0;

@@ -334,14 +334,12 @@ static int download_right(struct endpoint *endpoint, struct http *http, const ch
 
 	if (!download(endpoint, http, url, blob, status, &error))
 		return 0;
-	if (!blob->wrong) {
-		error_give(err, error);
-		return -1;
-	}
+	if (!blob->wrong && ducc_error_kind(error) != DUCC_CORRUPT)
+		return error_give(err, error);
 	context_notice(http_context(http), DUCC_INFO, PRI_DIGEST ": %s; retrying",
 		       blob->descriptor->digest.hex, ducc_error_message(error));
 	ducc_error_free(error);
-	if (blob_restart(blob, err) < 0)
+	if (blob->wrong && blob_restart(blob, err) < 0)
 		return -1;
 	return download(endpoint, http, url, blob, status, err);
 }
