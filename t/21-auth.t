@@ -259,18 +259,18 @@ silent() { # HELPER COMMAND...: with that helper for all registries, and without
 }
 for helper in hanging closing deaf; do
 	fails "a helper that never answers ($helper) is waited for as long as the image may take" \
-		silent "$helper" ducc-fetch -l time=1 -s "$tmp/hung" "$registry/private/app:1"
+		silent "$helper" ducc-fetch -l time=3 -s "$tmp/hung" "$registry/private/app:1"
 	like "... and named" "$(cat "$out")" \
 		"^ducc-fetch: warning: $registry/private/app:1: docker-credential-$helper: no answer for $registry: .*-l time=N"
 	ok "... and ended" wait_for helpers_gone
 done
 fails "... but not longer than for a transfer that stalls" \
-	silent hanging env DUCC_TIMEOUT=1 ducc-fetch -s "$tmp/hung" "$registry/private/app:1" "$registry/public/app:1"
+	silent hanging env DUCC_TIMEOUT=3 ducc-fetch -s "$tmp/hung" "$registry/private/app:1" "$registry/public/app:1"
 like "... which is said" "$(cat "$out")" \
 	"^ducc-fetch: $registry/private/app:1: .*docker-credential-hanging: no answer for $registry: .*DUCC_TIMEOUT"
 is "... of every image, after one wait" "$(grep -c DUCC_TIMEOUT "$out") $(wc -l <"$tmp/helpers/hung")" "2 1"
 ok "... and ended, too" wait_for helpers_gone
-silent hanging env DUCC_TIMEOUT=1 ducc-ls --remote -S -s "$tmp/kept" "$registry/private/app:1" >"$out" 2>&1 || :
+silent hanging env DUCC_TIMEOUT=3 ducc-ls --remote -S -s "$tmp/kept" "$registry/private/app:1" >"$out" 2>&1 || :
 like "... by every tool" "$(cat "$out")" "docker-credential-hanging: no answer for $registry: .*DUCC_TIMEOUT"
 for signal in TERM KILL; do
 	: >"$tmp/helpers/hung"
