@@ -154,6 +154,17 @@ END
 )"
 fails "images cannot be given" ducc-check --check-store -s "$S" one
 
+# ... as it is while an image is fetched
+rm -rf "$S"
+ready one >"$out"
+rm -r "$S/layers" "$S/images"
+echo '{"schemaVersion":2,"manifests":[]}' >"$S/index.json"
+ok "blobs may be those of an image that is not listed yet" ducc-check --check-store -s "$S"
+is "... which is no difference" "$(cat "$out")" ""
+find "$S/blobs" -type f -exec touch -d '25 hours ago' {} +
+fails "... but no more after a day" ducc-check --check-store -s "$S"
+is "... when they are orphans" "$(cut -f1,3 "$out" | sort | tr '\t' ' ')" "$(cd "$S" && find blobs -type f | sort | sed 's/^/orphan /')"
+
 # A thing in the way in tmp
 rm -rf "$S"
 mkdir -p "$S/blobs" "$S/tmp/blobs-sha256-$(layer_of one 0)/x" "$S/tmp/layers-$(layer_of one 0).tar"

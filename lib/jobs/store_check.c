@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/entries.h"
 #include "base/mem.h"
 #include "base/parallel.h"
@@ -22,6 +23,8 @@
 #include "jobs/failures.h"
 #include "jobs/session.h"
 #include "store/index.h"
+
+#define YOUNG 86400 /* seconds: by default, no image takes longer to be fetched */
 
 struct store_check {
 	ducc_session *session;
@@ -370,13 +373,31 @@ static bool is_lone_tar(struct store_check *check, const struct kind *kind,
 	return !strcmp(kind->suffix, ".tar") && find_file(check, listing) == 0;
 }
 
+/* A tool at work may have written it, for an image that is not listed yet. */
+static bool is_young(const struct store_check *check, const char *path)
+{
+	AUTO_CLOSE int fd = path_open(check->store.fd, path, O_PATH, 0);
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && st.st_mtime > clock_now().tv_sec - YOUNG;
+}
+
+static bool is_orphan(struct store_check *check, const struct kind *kind,
+		      const struct digest *digest, const char *path)
+{
+	if (!kind)
+		return true;
+	return (!is_needed(check, kind, digest) || is_lone_tar(check, kind, digest)) &&
+	       !is_young(check, path);
+}
+
 static void list_file(struct store_check *check, const char *directory, const char *name)
 {
 	AUTO_FREE char *path = format("%s/%s", directory, name);
 	struct digest digest;
 	const struct kind *kind = kind_of(directory, split_name(name, &digest));
 
-	if (!kind || !is_needed(check, kind, &digest) || is_lone_tar(check, kind, &digest))
+	if (is_orphan(check, kind, &digest, path))
 		differs(check, DIFFERS_ORPHAN, NULL, path, NULL, NULL);
 	if (kind && kind->check)
 		add_task(check, kind->check, &digest, path);
