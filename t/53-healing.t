@@ -615,6 +615,7 @@ fetch_beside() { # what is wrong if a store is cleaned before each of the files 
 		[ -z "$(find "$S/images" -name '*.names')" ] || echo "rename $i: not cleaned"
 		kill -CONT "$pid"
 		wait "$pid" || { echo "rename $i: status $?"; cat "$tmp/faulty"; }
+		ducc-unpack -q -s "$S" <"$tmp/faulty" >"$tmp/beside" 2>&1 || { echo "rename $i: incomplete"; cat "$tmp/beside"; }
 	done
 }
 is "a store is cleaned while an image is fetched" "$(fetch_beside)" ""

@@ -600,32 +600,76 @@ static int check_is_no_thin_image(const struct fetch *fetch, const ducc_record *
 	return error_set_kind(err, DUCC_ARTIFACT, "a thin image");
 }
 
-/* Fetches the image when its registry's turn comes. */
-static int fetch_in_turn(struct fetch *fetch, ducc_record *record, ducc_error **err)
+/* Fetches the image when its registry's turn comes, and lists it. */
+static int fetch_in_turn(struct fetch *fetch, const ducc_record *record, ducc_error **err)
 {
 	struct gate *gate = &fetch->session->gate;
-	struct pass pass = {.party = "", .limit = PER_REGISTRY};
+	struct pass pass = {
+		.key = fetch->source.reference.registry, .party = "", .limit = PER_REGISTRY};
 	int result;
 
-	if (open_all(fetch, record, err) < 0)
-		return -1;
-	pass.key = fetch->source.reference.registry;
 	gate_enter(gate, &pass);
 	result = fetch_image(fetch, record, err);
 	gate_leave(gate, &pass);
 	if (result < 0 || check_is_no_thin_image(fetch, record, err) < 0)
 		return -1;
-	if (fetch->session->dry_run)
-		return plan(fetch, record, err);
-	return list_image(fetch, err) < 0 ? -1 : pin(fetch, record, err);
+	return fetch->session->dry_run ? 0 : list_image(fetch, err);
+}
+
+static bool is_gone(const struct fetch *fetch, const struct descriptor *blob)
+{
+	return !store_has_blob(&fetch->store, blob, NULL);
+}
+
+/* True if the store was cleaned meanwhile, before the image was listed. */
+static bool is_cleaned(const struct fetch *fetch)
+{
+	const struct document *document = &fetch->resolution.document;
+	const struct manifest *manifest = &fetch->image.manifest;
+	const struct repository *repository = &fetch->repository;
+
+	if (is_gone(fetch,
+		    &(struct descriptor){.digest = document->digest, .size = document->len}) ||
+	    is_gone(fetch, &manifest->config))
+		return true;
+	for (size_t i = 0; i < manifest->n; i++)
+		if (is_gone(fetch, &manifest->layers[i]) &&
+		    !(repository->path &&
+		      repository_has_layer(repository, &manifest->layers[i].digest)))
+			return true;
+	return false;
+}
+
+/* Frees what is known of the image. */
+static void forget(struct fetch *fetch)
+{
+	free(STEAL(fetch->wanted));
+	fetch->n_wanted = 0;
+	strset_free(&fetch->damaged);
+	resolution_free(&fetch->resolution);
+	fetch->resolution = (struct resolution){.source = &fetch->source, .store = &fetch->store};
+	stored_image_free(&fetch->image);
+}
+
+static int fetch_and_pin(struct fetch *fetch, ducc_record *record, ducc_error **err)
+{
+	int result;
+
+	if (open_all(fetch, record, err) < 0)
+		return -1;
+	result = fetch_in_turn(fetch, record, err);
+	if (!result && !fetch->session->dry_run && is_cleaned(fetch)) {
+		forget(fetch);
+		result = fetch_in_turn(fetch, record, err);
+	}
+	if (result < 0)
+		return -1;
+	return fetch->session->dry_run ? plan(fetch, record, err) : pin(fetch, record, err);
 }
 
 static void fetch_end(struct fetch *fetch)
 {
-	free(fetch->wanted);
-	strset_free(&fetch->damaged);
-	resolution_free(&fetch->resolution);
-	stored_image_free(&fetch->image);
+	forget(fetch);
 	source_close(&fetch->source);
 	repository_close(&fetch->repository);
 	store_close(&fetch->store);
@@ -662,7 +706,7 @@ int ducc_fetch(ducc_session *session, ducc_record *record, ducc_error **err)
 	context_set_subject(&fetch.subject);
 	span_begin(&fetch.span, session->events, "image_fetch", ducc_record_reference(record),
 		   NULL);
-	result = fetch_in_turn(&fetch, record, &error);
+	result = fetch_and_pin(&fetch, record, &error);
 	if (!result)
 		forget_failure(record);
 	session_advise(session, &error);
