@@ -259,7 +259,7 @@ silent() { # HELPER COMMAND...: with that helper for all registries, and without
 }
 for helper in hanging closing deaf; do
 	fails "a helper that never answers ($helper) is waited for as long as the image may take" \
-		silent "$helper" ducc-fetch -l time=3 -s "$tmp/hung" "$registry/private/app:1"
+		silent "$helper" ducc-fetch -l time=5 -s "$tmp/hung" "$registry/private/app:1"
 	like "... and named" "$(cat "$out")" \
 		"^ducc-fetch: warning: $registry/private/app:1: docker-credential-$helper: no answer for $registry: .*-l time=N"
 	ok "... and ended" wait_for helpers_gone
