@@ -346,18 +346,15 @@ static int ask(const struct helper_agent *agent, struct context *context, const 
 	return waited < 0 ? waited : reply.result;
 }
 
-int credential_helper_get(struct helper_agent **agent, struct context *context, const char *name,
-			  const char *server, struct buffer *answer, ducc_error **err)
+int credential_helper_get(const struct helper_agent *agent, struct context *context,
+			  const char *name, const char *server, struct buffer *answer,
+			  ducc_error **err)
 {
 	AUTO_FREE char *program = program_of(name);
 	int result;
 
 	if (!is_program_name(name))
 		return error_set(err, "invalid credential helper name: %s", name);
-	if (!*agent)
-		*agent = helper_agent_start(err);
-	if (!*agent)
-		return -1;
-	result = ask(*agent, context, name, server, answer, err);
+	result = ask(agent, context, name, server, answer, err);
 	return result < 0 ? error_wrap(err, "%s", program) : result;
 }

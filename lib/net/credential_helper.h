@@ -18,12 +18,13 @@ struct helper_agent *helper_agent_start(ducc_error **err);
 void helper_agent_stop(struct helper_agent *agent);
 
 /*
- * Queries docker-credential-`name` for `server` through the agent, which it starts if *agent is NULL;
- * only one thread may use an agent at a time.  Returns 1 with the helper's output, a secret, in
- * `answer`, 0 if it has no credentials for that server, -1 on error: DUCC_TRANSIENT if it has not
- * answered within $DUCC_TIMEOUT.  Then, or if the context (or NULL) is cancelled, the helper is ended.
+ * Queries docker-credential-`name` for `server` through the agent, which only one thread may use at
+ * a time.  Returns 1 with the helper's output, a secret, in `answer`, 0 if it has no credentials for
+ * that server, -1 on error: DUCC_TRANSIENT if it has not answered within $DUCC_TIMEOUT.  Then, or if
+ * the context (or NULL) is cancelled, the helper is ended.
  */
-int credential_helper_get(struct helper_agent **agent, struct context *context, const char *name,
-			  const char *server, struct buffer *answer, ducc_error **err);
+int credential_helper_get(const struct helper_agent *agent, struct context *context,
+			  const char *name, const char *server, struct buffer *answer,
+			  ducc_error **err);
 
 #endif

@@ -168,9 +168,11 @@ static bool from_environment(const struct reference *reference, struct credentia
 static struct answer *ask_helper(struct keyring *keyring, const char *helper, const char *server)
 {
 	struct answer *answer = xcalloc(1, sizeof(*answer));
-	int result = credential_helper_get(&keyring->agent, keyring->context, helper, server,
-					   &answer->text, &answer->silence);
+	int result = keyring_start_agent(keyring, &answer->silence);
 
+	if (!result)
+		result = credential_helper_get(keyring->agent, keyring->context, helper, server,
+					       &answer->text, &answer->silence);
 	if (result <= 0)
 		buffer_reset(&answer->text);
 	if (result < 0 && ducc_error_kind(answer->silence) == DUCC_TRANSIENT)
