@@ -266,7 +266,6 @@ static bool is_cleaned(const struct fetch *fetch)
 {
 	const struct document *document = &fetch->resolution.document;
 	const struct manifest *manifest = &fetch->image.manifest;
-	const struct repository *repository = &fetch->repository;
 
 	if (is_gone(fetch,
 		    &(struct descriptor){.digest = document->digest, .size = document->len}) ||
@@ -274,8 +273,7 @@ static bool is_cleaned(const struct fetch *fetch)
 		return true;
 	for (size_t i = 0; i < manifest->n; i++)
 		if (is_gone(fetch, &manifest->layers[i]) &&
-		    !(repository->path &&
-		      repository_has_layer(repository, &manifest->layers[i].digest)))
+		    !repository_has_layer(&fetch->repository, &manifest->layers[i].digest))
 			return true;
 	return false;
 }

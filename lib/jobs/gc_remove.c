@@ -30,7 +30,7 @@ static int remove_path(struct gc *gc, char *path, ducc_error **err)
 /* Removes the metadata of an image, with the listing of a flat tree that is lost. */
 static int remove_metadata(struct gc *gc, const struct published *image, ducc_error **err)
 {
-	const struct digest *tree = *image->flat.hex ? &image->flat : &image->linked;
+	const struct digest *tree = published_flat(image);
 	AUTO_FREE char *flat = flat_directory(tree);
 
 	if (*tree->hex && repository_lacks(&gc->repository, flat) &&

@@ -24,7 +24,7 @@ void podman_add_wanted(struct strset *wanted, const struct inventory *inventory)
 		strset_add(wanted, image->name);
 		if (other)
 			strset_add(wanted, other);
-		strset_add(wanted, *image->flat.hex ? image->flat.hex : image->linked.hex);
+		strset_add(wanted, published_flat(image)->hex);
 		for (size_t k = 0; k < image->n_layers; k++)
 			strset_add(wanted, image->layers[k].hex);
 	}

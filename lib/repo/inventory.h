@@ -57,6 +57,12 @@ int published_read(struct published *image, const struct repository *repository,
 		   ducc_error **err);
 void published_free(struct published *image);
 
+/* Its flat tree according to its manifest, or else to its link; hex "": unknown. */
+static inline const struct digest *published_flat(const struct published *image)
+{
+	return *image->flat.hex ? &image->flat : &image->linked;
+}
+
 /* True if exactly this manifest is published under that label. */
 bool published_has_manifest(const struct repository *repository, const char *label,
 			    const char *manifest, size_t len);
